@@ -1,0 +1,1 @@
+"""What stages speak and plug into: records, errors, settings, document types, the gateway and the database."""

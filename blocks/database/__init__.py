@@ -1,0 +1,1 @@
+"""All SQL: tables, migrations, queries. The database decides what is done."""

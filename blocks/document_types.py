@@ -1,0 +1,194 @@
+"""Document types: the schema of ``data/document_types/<name>/`` and the digests that decide what a change recomputes.
+
+A type is a folder with no Python: type.yaml, prompts/<variant>.md, expectations.yaml and examples/. This module says
+what may stand there; `blocks/document_type_files.py` reads it and names file and line of every mistake.
+"""
+
+import hashlib
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from blocks.records import Record
+
+
+class FieldType(StrEnum):
+    """What a field's value is, and so how it is written in results: see `blocks/values.py`."""
+
+    TEXT = "text"
+    DATE = "date"
+    MONEY = "money"
+    NUMBER = "number"
+    INTEGER = "integer"
+    CURRENCY = "currency"
+    IBAN = "iban"
+    EMAIL = "email"
+    PHONE = "phone"
+    ENUM = "enum"
+    LIST = "list"
+    TABLE = "table"
+
+
+class FieldHints(Record):
+    """What helps to find a field; every hint is optional and serves any type of document.
+
+    `position`: where on the document the value tends to stand. `pick`: which of several equally good candidates wins.
+    `near`: words that tend to stand close by. `not_near`: words whose neighbourhood speaks against a candidate.
+    `pattern`: a regular expression that the value as a whole matches. `vocabulary`: terms to look for (list fields).
+    `kind`: what a text value names.
+    """
+
+    position: Literal["top", "bottom"] | None = None
+    pick: Literal["first", "last", "largest", "smallest"] | None = None
+    near: tuple[str, ...] = ()
+    not_near: tuple[str, ...] = ()
+    pattern: str | None = None
+    vocabulary: tuple[str, ...] = ()
+    kind: Literal["organisation", "person", "address", "identifier", "sentence"] | None = None
+
+
+class DocumentField(Record):
+    """One field. `aliases` are the labels that a document prints beside the value, in any language of the type.
+
+    `columns` (table fields) are fields of their own; `enum` (enum fields) the values that may be; `default` is taken,
+    with low confidence, where the document is silent.
+    """
+
+    type: FieldType
+    description: str = ""
+    required: bool = False
+    aliases: tuple[str, ...] = ()
+    hints: FieldHints = FieldHints()
+    enum: tuple[str, ...] = ()
+    columns: dict[str, "DocumentField"] = {}
+    default: str | None = None
+
+
+class Criterion(Record):
+    """A criterion of the rubric. Its weight is relative to the others'; `keywords` are what local grading looks for."""
+
+    name: str
+    weight: float = Field(gt=0)
+    description: str
+    keywords: tuple[str, ...] = ()
+
+
+class Rubric(Record):
+    """What the documents are scored against. `reference` is a text that they are compared with (a job description)."""
+
+    reference: str = ""
+    criteria: tuple[Criterion, ...]
+
+
+class Signal(Record):
+    """A phrase or a regular expression whose presence speaks for the type (weight over 0) or against it (under 0)."""
+
+    phrase: str | None = None
+    pattern: str | None = None
+    weight: float = 1.0
+
+
+class ClassificationRules(Record):
+    """How documents of the type are known: `signals` first, examples second; below `threshold` the type is unknown."""
+
+    signals: tuple[Signal, ...] = ()
+    threshold: float = Field(0.5, ge=0, le=1)
+    allow_model: bool = False
+
+
+class RouteStep(Record):
+    """One step of the route: the model asked, and the prompt variant it is asked with."""
+
+    model: str = "local"
+    prompt: str = "default"
+
+
+class ReviewBand(Record):
+    """Documents whose confidence is under `below` get this priority (1 is the most urgent) and due time."""
+
+    below: float = Field(ge=0, le=1)
+    priority: int = Field(ge=1, le=5)
+    due_minutes: int = Field(ge=1)
+
+
+class ReviewRules(Record):
+    """When a document is accepted without a person, and how urgent it is otherwise.
+
+    `bands` are tried from the lowest `below`; the last one serves everything else.
+    """
+
+    accept_at: float = Field(0.8, ge=0, le=1)
+    min_ocr_confidence: float = Field(0.6, ge=0, le=1)
+    bands: tuple[ReviewBand, ...] = (ReviewBand(below=1.0, priority=3, due_minutes=24 * 60),)
+
+
+class RejectRule(Record):
+    """Reject, without a person, documents whose `field` has one of these values at `min_confidence` or more."""
+
+    field: str
+    values: tuple[JsonValue, ...]
+    min_confidence: float = Field(0.95, ge=0, le=1)
+
+
+class Expectation(Record):
+    """A Great Expectations expectation by the library's own name and arguments (`kwargs`).
+
+    A row-level one that a row breaks gives it the reason ``expectation:<name>``; one about the whole is reported at the
+    end of a run and, with `severity: fail`, turns its final state.
+    """
+
+    name: str
+    type: str
+    kwargs: dict[str, JsonValue] = {}
+    severity: Literal["warn", "fail"] = "warn"
+
+
+class Example(Record):
+    """A labelled text: of the type as a whole, and for enum fields of the values in `labels`."""
+
+    text: str
+    labels: dict[str, str] = {}
+
+
+class DocumentType(Record):
+    """A document type as its folder says it."""
+
+    name: str
+    title: str
+    description: str = ""
+    languages: tuple[str, ...] = ("en",)
+    fields: dict[str, DocumentField]
+    rubric: Rubric | None = None
+    classification: ClassificationRules = ClassificationRules()
+    route: tuple[RouteStep, ...] = (RouteStep(),)
+    review: ReviewRules = ReviewRules()
+    sensitive: bool = False
+    reject_when: tuple[RejectRule, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    prompts: dict[str, str] = {}
+    examples: tuple[Example, ...] = ()
+
+    @cached_property
+    def classify_digest(self) -> str:
+        """Digest of what classify reads."""
+        return self._digest("name", "classification", "examples")
+
+    @cached_property
+    def score_digest(self) -> str:
+        """Digest of what score reads."""
+        return self._digest("name", "languages", "fields", "rubric", "route", "prompts", "examples")
+
+    @cached_property
+    def validate_digest(self) -> str:
+        """Digest of what validate reads."""
+        return self._digest("name", "languages", "fields", "review", "sensitive", "reject_when", "expectations")
+
+    @cached_property
+    def version(self) -> str:
+        """Digest of the whole content; the key of `document_type_versions`."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def _digest(self, *parts: str) -> str:
+        return hashlib.sha256(self.model_dump_json(include=set(parts)).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""One thin module per provider. Wire formats stand here and nowhere else."""

@@ -1,0 +1,49 @@
+"""Settings: the only place that reads the environment. A process asks once, at its edge, and hands the record down."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Every setting, from ``WINNOW_<NAME>`` in the environment. Lists are separated by commas."""
+
+    model_config = SettingsConfigDict(env_prefix="WINNOW_", frozen=True, extra="ignore")
+
+    database_url: str | None = Field(None, description="SQLAlchemy address; by default SQLite under .winnow/")
+    document_types_dir: Path = Field(PROJECT_DIR / "data" / "document_types", description="folder of document types")
+
+    chunk_size: int = Field(100, ge=1, le=10_000, description="documents per task run")
+    processes: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="documents parsed at once")
+    max_attempts: int = Field(3, ge=1, description="attempts before a document that keeps failing is quarantined")
+    allowed_failure_share: float = Field(0.5, ge=0, le=1, description="share of failures above which a run is Failed")
+
+    ocr_languages: Annotated[tuple[str, ...], NoDecode] = Field(("eng",), description="tesseract language packs")
+    ocr_engine: Literal["auto", "tesserocr", "pytesseract"] = Field("auto", description="auto takes the faster one")
+    passwords: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="passwords to try on encrypted files")
+
+    memory_limit_mb: int = Field(1024, ge=64, description="memory of the process that reads one document")
+    document_timeout_s: float = Field(20.0, gt=0, description="wall time for parsing one document")
+    ocr_page_timeout_s: float = Field(10.0, gt=0, description="wall time added per page of OCR")
+    max_pages: int = Field(2_000, ge=1, description="pages of one document")
+    max_document_mb: int = Field(200, ge=1, description="size of one document")
+    max_output_mb: int = Field(64, ge=1, description="extracted text and boxes of one document")
+    max_image_megapixels: int = Field(120, ge=1, description="pixels of one image, checked before decoding")
+    max_open_files: int = Field(64, ge=16, description="open files of the process that reads one document")
+
+    @field_validator("ocr_languages", "passwords", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+@cache
+def load_settings() -> Settings:
+    """The settings of this process, read from the environment once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""The ways in: where, when and for whom flows run."""

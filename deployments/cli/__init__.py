@@ -1,0 +1,1 @@
+"""The winnow command, one module per group of subcommands."""

@@ -1,0 +1,1 @@
+"""Only @flow functions. Each reads as a sentence; logic lives in tasks/."""

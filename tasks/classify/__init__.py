@@ -1,0 +1,1 @@
+"""From pages to a document type with a confidence."""

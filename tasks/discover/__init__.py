@@ -1,0 +1,1 @@
+"""From a source to documents and chunks: list, hash, open containers, record."""

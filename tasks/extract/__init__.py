@@ -1,0 +1,1 @@
+"""From bytes to pages of text with word boxes, in isolated processes."""

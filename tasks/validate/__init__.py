@@ -1,0 +1,1 @@
+"""From readings to typed values, reasons and a verdict."""
