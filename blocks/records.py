@@ -101,7 +101,8 @@ class Document:
     """A document of a chunk, as a stage sees it.
 
     `part` names the place in the parent (``attachment:2``, ``row:17``) or is None for a file of its own; a part's
-    bytes are kept in the database, a file's at its source `uri`. `inputs` holds the upstream payloads that the stage
+    bytes are kept in the database, a file's at its source `uri`. `given_type` was declared by a person,
+    `document_type` is what the current classification says. `inputs` holds the upstream payloads that the stage
     asked for, `digests` the digest of every current upstream output.
     """
 
@@ -112,6 +113,7 @@ class Document:
     parent_id: str | None = None
     part: str | None = None
     given_type: str | None = None
+    document_type: str | None = None
     digests: Mapping[Stage, str] = field(default_factory=dict)
     inputs: Mapping[Stage, bytes] = field(default_factory=dict)
 
