@@ -88,7 +88,9 @@ class Crashed(DocumentError):
     kind = "crashed"
 
     def __init__(self, how: str) -> None:
-        super().__init__(f"the process that read it died ({how}); other documents are unaffected; open the file by hand")
+        super().__init__(
+            f"the process that read it died ({how}); other documents are unaffected; open the file by hand"
+        )
 
 
 class TooLarge(DocumentError):
@@ -106,7 +108,9 @@ class TooManyPages(DocumentError):
     kind = "too_many_pages"
 
     def __init__(self, pages: int, limit: int) -> None:
-        super().__init__(f"it has {pages:,} pages, more than the limit of {limit:,}; raise WINNOW_MAX_PAGES or split it")
+        super().__init__(
+            f"it has {pages:,} pages, more than the limit of {limit:,}; raise WINNOW_MAX_PAGES or split it"
+        )
 
 
 class UnsupportedMediaType(DocumentError):
@@ -134,7 +138,9 @@ class OcrUnavailable(DocumentError):
     retry = Retry.NEXT_RUN
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"pages without text were not read: {why}; install tesseract (see winnow doctor), then run again")
+        super().__init__(
+            f"pages without text were not read: {why}; install tesseract (see winnow doctor), then run again"
+        )
 
 
 class UnreadableSource(DocumentError):
@@ -153,7 +159,20 @@ class StageCrashed(DocumentError):
     kind = "internal"
 
     def __init__(self, cause: BaseException) -> None:
-        super().__init__(f"a defect in Winnow: {type(cause).__name__}: {cause}; please report it with this document's id")
+        super().__init__(
+            f"a defect in Winnow: {type(cause).__name__}: {cause}; please report it with this document's id"
+        )
+
+
+class Quarantined(DocumentError):
+    """The worker died time and again while it worked on this document."""
+
+    kind = "quarantined"
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(
+            f"the worker died {attempts} times on this document alone; look at it, then winnow run --rerun failed"
+        )
 
 
 class ChunkIncomplete(WinnowError):
@@ -208,7 +227,9 @@ class DatabaseNewer(RunError):
     kind = "database_newer"
 
     def __init__(self, url: str, revision: str) -> None:
-        super().__init__(f"the database {url} is at revision {revision}, which this Winnow does not know; update Winnow")
+        super().__init__(
+            f"the database {url} is at revision {revision}, which this Winnow does not know; update Winnow"
+        )
 
 
 class PrefectUnreachable(RunError):
@@ -217,5 +238,7 @@ class PrefectUnreachable(RunError):
     kind = "prefect_unreachable"
 
     def __init__(self, url: str, cause: str) -> None:
-        super().__init__(f"the Prefect server at {url} does not answer ({cause}); check PREFECT_API_URL, or unset it and "
-                         "Winnow starts one on this machine")
+        super().__init__(
+            f"the Prefect server at {url} does not answer ({cause}); check PREFECT_API_URL, or unset it and "
+            "Winnow starts one on this machine"
+        )

@@ -4,21 +4,18 @@ The database decides what is done. A stage says how a document is fingerprinted 
 `run_stage` does the rest in a handful of bulk statements per chunk.
 """
 
-import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from blocks import progress
 from blocks.database import stage_outputs
 from blocks.database.engine import Database
-from blocks.errors import ChunkIncomplete
+from blocks.errors import ChunkIncomplete, Quarantined
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 
 FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
-
-log = logging.getLogger(__name__)
 
 
 class StageWork(Protocol):
@@ -61,45 +58,60 @@ def run_stage(database: Database, context: RunContext, work: StageWork, document
 
     Documents whose upstream has no usable output wait; documents with an output under today's fingerprint are skipped;
     the others' attempts are counted before the work starts, and their outcomes written in groups as they come.
+    Documents that were being worked when a worker died, time and again, are worked one by one, and given up as
+    `quarantined` when that kills the worker too.
     Raises `ChunkIncomplete` after everything is stored while failures worth a retry now remain.
     """
     state = stage_outputs.load_chunk(database, work.stage, document_ids)
     fingerprints = {document.document_id: work.fingerprint(document) for document in state.ready}
     todo = state.to_do(fingerprints, context.rerun, context.run_id, context.max_attempts)
-    unchanged = len(state.ready) - len(todo)
     stage_outputs.make_current(database, work.stage, state, fingerprints, todo)
+    unchanged = len(state.ready) - len(todo.fresh) - len(todo.suspects) - len(todo.exhausted)
     progress.report(context.run_id, work.stage, unchanged + state.waiting)
-    if not todo:
-        return StageCounts(unchanged=unchanged, waiting=state.waiting)
 
-    stage_outputs.begin_attempts(database, work.stage, context.run_id, {d.document_id: fingerprints[d.document_id] for d in todo})
-    with_inputs = stage_outputs.load_inputs(database, todo, work.reads)
-    done = failed = again = 0
-    pending: list[Outcome] = []
-    pending_bytes, flushed_at = 0, time.monotonic()
+    writer = _OutcomeWriter(database, context.run_id, work.stage, fingerprints)
+    if todo.exhausted:
+        failure = Quarantined(context.max_attempts).failure(work.stage)
+        ids = [document.document_id for document in todo.exhausted]
+        stage_outputs.begin_attempts(database, work.stage, context.run_id, {i: fingerprints[i] for i in ids})
+        writer.take(Outcome(i, failure=failure) for i in ids)
+    groups = [(todo.fresh, False)] if todo.fresh else []
+    for documents, solo in groups + [([suspect], True) for suspect in todo.suspects]:
+        begun = {document.document_id: fingerprints[document.document_id] for document in documents}
+        stage_outputs.begin_attempts(database, work.stage, context.run_id, begun, solo=solo)
+        writer.take(work.work(stage_outputs.load_inputs(database, documents, work.reads)))
+    if writer.again:
+        raise ChunkIncomplete(work.stage, writer.again)
+    return StageCounts(done=writer.done, failed=writer.failed, unchanged=unchanged, waiting=state.waiting)
 
-    def flush() -> None:
-        nonlocal pending_bytes, flushed_at
-        stage_outputs.write_outcomes(database, work.stage, context.run_id, pending, fingerprints)
-        progress.report(context.run_id, work.stage, len(pending))
-        pending.clear()
+
+class _OutcomeWriter:
+    """Writes outcomes in groups as they come, so that a crash loses seconds of work, and counts them."""
+
+    def __init__(self, database: Database, run_id: str, stage: Stage, fingerprints: Mapping[str, str]) -> None:
+        self.done = self.failed = self.again = 0
+        self._database, self._run_id, self._stage, self._fingerprints = database, run_id, stage, fingerprints
+
+    def take(self, outcomes: Iterable[Outcome]) -> None:
+        """Write every outcome, even those that came before an exception or an interruption."""
+        pending: list[Outcome] = []
         pending_bytes, flushed_at = 0, time.monotonic()
+        try:
+            for outcome in outcomes:
+                pending.append(outcome)
+                pending_bytes += len(outcome.payload or b"")
+                if pending_bytes > FLUSH_EVERY_BYTES or time.monotonic() - flushed_at > FLUSH_EVERY_S:
+                    self._flush(pending)
+                    pending, pending_bytes, flushed_at = [], 0, time.monotonic()
+        finally:
+            self._flush(pending)
 
-    try:
-        for outcome in work.work(with_inputs):
-            pending.append(outcome)
-            pending_bytes += len(outcome.payload or b"")
-            if outcome.payload is not None:
-                done += 1
-            else:
-                failed += 1
-            if outcome.failure is not None and outcome.failure.retry is Retry.NOW:
-                again += 1
-            if pending_bytes > FLUSH_EVERY_BYTES or time.monotonic() - flushed_at > FLUSH_EVERY_S:
-                flush()
-    finally:
-        if pending:
-            flush()
-    if again:
-        raise ChunkIncomplete(work.stage, again)
-    return StageCounts(done=done, failed=failed, unchanged=unchanged, waiting=state.waiting)
+    def _flush(self, outcomes: list[Outcome]) -> None:
+        if not outcomes:
+            return
+        stage_outputs.write_outcomes(self._database, self._stage, self._run_id, outcomes, self._fingerprints)
+        progress.report(self._run_id, self._stage, len(outcomes))
+        for outcome in outcomes:
+            self.done += outcome.payload is not None
+            self.failed += outcome.payload is None
+            self.again += outcome.failure is not None and outcome.failure.retry is Retry.NOW
