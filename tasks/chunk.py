@@ -19,13 +19,22 @@ FLUSH_EVERY_BYTES = 8_000_000
 
 
 class StageWork(Protocol):
-    """A stage's own part. `reads` are the upstream stages whose payloads `work` needs."""
+    """A stage's own part."""
 
     @property
-    def stage(self) -> Stage: ...
+    def stage(self) -> Stage:
+        """Which stage this is."""
+        ...
 
     @property
-    def reads(self) -> tuple[Stage, ...]: ...
+    def reads(self) -> tuple[Stage, ...]:
+        """The upstream stages whose payloads `work` finds in `Document.inputs`."""
+        ...
+
+    @property
+    def configuration(self) -> str:
+        """Digest of all that fingerprints hold beside a document's own digests: of today's settings and types."""
+        ...
 
     def fingerprint(self, document: Document) -> str:
         """The fingerprint of this stage's output for a document, from its digests alone."""
