@@ -185,6 +185,15 @@ class ChunkIncomplete(WinnowError):
         super().__init__(f"{stage}: {remaining} documents of the chunk are to be tried again")
 
 
+class RunInterrupted(RunError):
+    """Somebody stopped the run. What was finished is stored; the same command goes on from there."""
+
+    kind = "interrupted"
+
+    def __init__(self) -> None:
+        super().__init__("the run was stopped; run the same command again and it goes on where it stopped")
+
+
 class SourceMissing(UsageError):
     """A source names nothing."""
 
@@ -210,6 +219,27 @@ class DocumentTypeUnknown(UsageError):
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"no document type is called {name!r}; there are: {', '.join(known) or 'none'}")
+
+
+class ExpectationInvalid(UsageError):
+    """An expectation of a document type that Great Expectations does not know, or whose arguments it refuses."""
+
+    kind = "expectation_invalid"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"the expectation {name} cannot be used: {why}; correct expectations.yaml")
+
+
+class DocumentTypeInvalid(UsageError):
+    """The folder of document types holds mistakes. `problems` has one text each: file, line and what to do."""
+
+    kind = "document_type_invalid"
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"the document types have {count}; correct them, then run winnow types check:{lines}")
 
 
 class DatabaseUnreachable(RunError):

@@ -240,6 +240,19 @@ class Validation(Record):
     due_minutes: int | None = None
 
 
+class WholeFinding(Record):
+    """What an expectation about the whole of a type's results found, once, at the end of a run.
+
+    `observed` says in words what was seen, or why the expectation could not be checked (`success` is then False).
+    """
+
+    document_type: str
+    name: str
+    success: bool
+    observed: str
+    severity: Literal["warn", "fail"] = "warn"
+
+
 class RunCounts(Record):
     """How a run's documents ended; `documents` is the sum of the others."""
 
@@ -249,3 +262,23 @@ class RunCounts(Record):
     rejected: int = 0
     failed: int = 0
     skipped: int = 0
+
+
+class Batch(Record):
+    """What a run takes from sources. A `document_type` declares every document's type; `rows_column` makes each row of
+    a csv or jsonl file a document of its own; `limit` bounds the files listed."""
+
+    sources: tuple[str, ...]
+    document_type: str | None = None
+    rows_column: str | None = None
+    limit: int | None = None
+    chunk_size: int | None = None
+
+
+class Backfill(Record):
+    """What a run takes from the documents that the database knows: those of a type, of a status, or both."""
+
+    document_type: str | None = None
+    status: Literal["accepted", "in_review", "rejected", "failed"] | None = None
+    limit: int | None = None
+    chunk_size: int | None = None

@@ -1,0 +1,170 @@
+"""A document type's expectations, looked up in Great Expectations: does the name exist, do the arguments fit, and is
+it about a row or about the whole.
+
+Great Expectations takes seconds to import, so that happens inside the functions; `warm_up` does it in the background.
+"""
+
+import difflib
+import logging
+import re
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from blocks.document_types import DocumentType, Expectation
+from blocks.errors import ExpectationInvalid
+
+if TYPE_CHECKING:
+    from great_expectations.expectations.expectation import Expectation as LibraryExpectation
+
+ROW_COLUMNS = ("document_id", "score")
+"""Columns that the rows of every type have beside its fields."""
+
+WHOLE_COLUMNS = (*ROW_COLUMNS, "uri", "status", "confidence", "reasons", "run_id", "created_at")
+"""Columns that the view of every type has beside its fields."""
+
+ABOUT_OTHER_ROWS = frozenset(
+    {
+        "ExpectColumnValuesToBeUnique",
+        "ExpectCompoundColumnsToBeUnique",
+        "ExpectColumnValuesToBeIncreasing",
+        "ExpectColumnValuesToBeDecreasing",
+        "ExpectColumnValueZScoresToBeLessThan",
+        "ExpectColumnValuesToNotBeOutliers",
+        "ExpectColumnValuesToBeOfType",
+        "ExpectColumnValuesToBeInTypeList",
+    }
+)
+"""Map expectations whose answer for one row depends on the others: in a chunk they would depend on how it was cut."""
+
+SET_BY_WINNOW = ("id", "batch_id", "windows", "catch_exceptions", "result_format", "rendered_content", "severity")
+
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
+
+
+def warm_up() -> threading.Thread:
+    """Import Great Expectations in a thread of its own, so that a run need not wait for it later."""
+    thread = threading.Thread(target=_library, name="import-great-expectations", daemon=True)
+    thread.start()
+    return thread
+
+
+def resolve(expectation: Expectation) -> "LibraryExpectation":
+    """The library's own object for an expectation.
+
+    Raises `ExpectationInvalid` where the library has no such expectation, or refuses its arguments.
+    """
+    known = _library()
+    name = _class_name(expectation.type)
+    if name not in known:
+        raise ExpectationInvalid(expectation.name, _unknown_name(expectation.type, tuple(known)))
+    for argument in SET_BY_WINNOW:
+        if argument in expectation.kwargs:
+            raise ExpectationInvalid(expectation.name, f"the argument {argument} is set by Winnow; leave it out")
+    from great_expectations.compatibility.pydantic import ValidationError
+
+    try:
+        found: LibraryExpectation = known[name](**expectation.kwargs)
+    except ValidationError as error:
+        complaints = cast("list[dict[str, Any]]", error.errors())
+        raise ExpectationInvalid(expectation.name, _complaints(complaints, known[name])) from error
+    except (TypeError, ValueError) as error:
+        raise ExpectationInvalid(expectation.name, str(error)) from error
+    _check_arguments(expectation)
+    return found
+
+
+def is_row_level(expectation: Expectation) -> bool:
+    """Whether the expectation judges each row by itself; otherwise it is about the whole.
+
+    Row-level are the library's map expectations, except those that compare rows with one another and those that
+    tolerate a share of exceptions (`mostly` below 1), which are statements about all rows.
+    Raises `ExpectationInvalid` like `resolve`.
+    """
+    from great_expectations.expectations import expectation as kinds
+
+    found = resolve(expectation)
+    by_row = (kinds.ColumnMapExpectation, kinds.ColumnPairMapExpectation, kinds.MulticolumnMapExpectation)
+    if not isinstance(found, by_row) or type(found).__name__ in ABOUT_OTHER_ROWS:
+        return False
+    return expectation.kwargs.get("mostly", 1) == 1
+
+
+def columns_of(expectation: Expectation) -> tuple[str, ...]:
+    """The columns that the arguments name, in their order."""
+    columns: list[str] = []
+    for argument in COLUMN_ARGUMENTS:
+        value = expectation.kwargs.get(argument)
+        columns.extend([value] if isinstance(value, str) else [c for c in value or () if isinstance(c, str)])  # type: ignore[union-attr]  # other JSON values were refused by the library
+    return tuple(columns)
+
+
+def check_expectation(expectation: Expectation, document_type: DocumentType) -> None:
+    """Raise `ExpectationInvalid` where the library refuses the expectation or it names a column that is not there."""
+    allowed = (*document_type.fields, *(ROW_COLUMNS if is_row_level(expectation) else WHOLE_COLUMNS))
+    for column in columns_of(expectation):
+        if column not in allowed:
+            hint = f"{_did_you_mean(column, allowed)}; there are: {', '.join(allowed)}"
+            raise ExpectationInvalid(expectation.name, f"{document_type.name} has no column {column!r}{hint}")
+
+
+@cache
+def _library() -> dict[str, Any]:
+    """The library's expectations by class name. What it would log becomes findings and errors, so it is kept quiet."""
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
+    import great_expectations.expectations as library
+
+    return {name: getattr(library, name) for name in dir(library) if name.startswith(("Expect", "UnexpectedRows"))}
+
+
+def _class_name(name: str) -> str:
+    """The library knows each expectation by two names: ExpectTableRowCountToEqual, expect_table_row_count_to_equal."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_")) if "_" in name else name
+
+
+def _unknown_name(name: str, known: tuple[str, ...]) -> str:
+    return f"Great Expectations has no {name!r}{_did_you_mean(_class_name(name), known)}"
+
+
+def _did_you_mean(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _complaints(errors: list[dict[str, Any]], found: Any) -> str:
+    """The library's complaints in one line, each argument once."""
+    by_argument: dict[str, str] = {}
+    for error in errors:
+        argument = str(error["loc"][0])
+        message = str(error["msg"])
+        if error["type"] == "value_error.extra":
+            arguments = tuple(name for name in found.__fields__ if name not in SET_BY_WINNOW)
+            message = f"is not an argument of {found.__name__}{_did_you_mean(argument, arguments)}"
+        elif error["type"] == "value_error.missing":
+            message = "is missing"
+        by_argument.setdefault(argument, message)
+    return "; ".join(
+        message if argument == "__root__" else f"{argument}: {message}" for argument, message in by_argument.items()
+    )
+
+
+def _check_arguments(expectation: Expectation) -> None:
+    """What the library would only notice in the middle of a run."""
+    arguments = expectation.kwargs
+    patterns = [arguments.get("regex"), *(arguments.get("regex_list") or ())]  # type: ignore[misc]  # the library has checked that it is a list
+    for pattern in patterns:
+        if isinstance(pattern, str):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ExpectationInvalid(
+                    expectation.name, f"{pattern!r} is not a regular expression: {error}"
+                ) from error
+    low, high = arguments.get("min_value"), arguments.get("max_value")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        raise ExpectationInvalid(expectation.name, f"min_value {low} is greater than max_value {high}")
+    if isinstance(low, str) and isinstance(high, str) and low > high:
+        raise ExpectationInvalid(expectation.name, f"min_value {low!r} is greater than max_value {high!r}")
+    for name, value in arguments.items():
+        if isinstance(value, dict) and "$PARAMETER" in value:
+            raise ExpectationInvalid(expectation.name, f"{name}: suite parameters are not used here; write the value")
