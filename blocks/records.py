@@ -118,6 +118,26 @@ class Document:
     inputs: Mapping[Stage, bytes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DiscoveredDocument:
+    """A document that discover found, with its place.
+
+    `content` holds the bytes of a part, which has no file of its own, and None for a file. `is_member` is False for a
+    parent whose parts are the documents (a table whose rows are). `failure` is set where the file cannot be
+    taken in; `document_id` is then no hash of its bytes if these cannot be read.
+    """
+
+    document_id: str
+    uri: str
+    media_type: str
+    size_bytes: int
+    parent_id: str | None = None
+    part: str | None = None
+    content: bytes | None = None
+    is_member: bool = True
+    failure: Failure | None = None
+
+
 class Words(Record):
     """The words of a page, column by column: a page has hundreds, a batch millions.
 
