@@ -14,6 +14,10 @@ from pydantic import Field, JsonValue
 from blocks.records import Record
 
 
+PROMPT_VARIABLES = ("document_type", "title", "description", "languages", "fields", "rubric", "examples", "pages", "text")
+"""What a prompt template may name: the type itself and its parts, the document's pages and their visible text."""
+
+
 class FieldType(StrEnum):
     """What a field's value is, and so how it is written in results: see `blocks/values.py`."""
 
@@ -37,7 +41,7 @@ class FieldHints(Record):
     `position`: where on the document the value tends to stand. `pick`: which of several equally good candidates wins.
     `near`: words that tend to stand close by. `not_near`: words whose neighbourhood speaks against a candidate.
     `pattern`: a regular expression that the value as a whole matches. `vocabulary`: terms to look for (list fields).
-    `kind`: what a text value names.
+    `kind`: what a text value names. `sum_of`: number fields whose sum this one's value is; agreement raises confidence.
     """
 
     position: Literal["top", "bottom"] | None = None
@@ -47,6 +51,7 @@ class FieldHints(Record):
     pattern: str | None = None
     vocabulary: tuple[str, ...] = ()
     kind: Literal["organisation", "person", "address", "identifier", "sentence"] | None = None
+    sum_of: tuple[str, ...] = ()
 
 
 class DocumentField(Record):
