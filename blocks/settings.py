@@ -1,7 +1,6 @@
 """Settings: the only place that reads the environment. A process asks once, at its edge, and hands the record down."""
 
 import os
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,12 +13,17 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """Every setting, from ``WINNOW_<NAME>`` in the environment. Lists are separated by commas."""
 
-    model_config = SettingsConfigDict(env_prefix="WINNOW_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="WINNOW_", frozen=True, extra="ignore", populate_by_name=True)
 
     database_url: str | None = Field(None, description="SQLAlchemy address; by default SQLite under .winnow/")
     document_types_dir: Path = Field(PROJECT_DIR / "data" / "document_types", description="folder of document types")
 
+    prefect_api_url: str | None = Field(
+        None, validation_alias="PREFECT_API_URL", description="Prefect API; without one a server is started here"
+    )
+
     chunk_size: int = Field(100, ge=1, le=10_000, description="documents per task run")
+    chunks_in_flight: int = Field(3, ge=1, le=64, description="chunks worked at once in one process")
     processes: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="documents parsed at once")
     max_attempts: int = Field(3, ge=1, description="attempts before a document that keeps failing is quarantined")
     allowed_failure_share: float = Field(0.5, ge=0, le=1, description="share of failures above which a run is Failed")
@@ -43,7 +47,20 @@ class Settings(BaseSettings):
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-@cache
+_current: Settings | None = None
+
+
 def load_settings() -> Settings:
-    """The settings of this process, read from the environment once."""
-    return Settings()
+    """The settings of this process: read from the environment at the first call, the same ever after."""
+    global _current  # noqa: PLW0603 - the one place that holds the process's settings
+    if _current is None:
+        _current = Settings()
+    return _current
+
+
+def configure(**overrides: object) -> Settings:
+    """Replace single settings for this process (a command's options); None leaves a setting as it is."""
+    global _current  # noqa: PLW0603 - as above
+    given = {name: value for name, value in overrides.items() if value is not None}
+    _current = Settings.model_validate(load_settings().model_dump() | given)
+    return _current

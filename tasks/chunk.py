@@ -4,6 +4,7 @@ The database decides what is done. A stage says how a document is fingerprinted 
 `run_stage` does the rest in a handful of bulk statements per chunk.
 """
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -11,11 +12,25 @@ from typing import Protocol
 from blocks import progress
 from blocks.database import stage_outputs
 from blocks.database.engine import Database
-from blocks.errors import ChunkIncomplete, Quarantined
+from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 
 FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
+
+
+_stopping = threading.Event()
+
+
+def stop_chunks() -> None:
+    """Let the chunks of this process end at their next document; what they have is written first."""
+    _stopping.set()
+
+
+def raise_if_stopping() -> None:
+    """Raise `RunInterrupted` after `stop_chunks`."""
+    if _stopping.is_set():
+        raise RunInterrupted
 
 
 class StageWork(Protocol):
@@ -54,12 +69,22 @@ class StageCounts(Record):
     waiting: int = 0
 
 
+class Chunk(Record):
+    """A slice of a run's documents. `number` counts from 1 up to `of`."""
+
+    number: int
+    of: int
+    document_ids: tuple[str, ...]
+
+
 class RunContext(Record):
     """What every chunk task of a run is told: ids and switches, never content."""
 
     run_id: str
+    name: str = ""
     rerun: Rerun = Rerun.STALE
     max_attempts: int = 3
+    pipeline_digest: str = ""
 
 
 def run_stage(database: Database, context: RunContext, work: StageWork, document_ids: Sequence[str]) -> StageCounts:
@@ -108,6 +133,7 @@ class _OutcomeWriter:
         try:
             for outcome in outcomes:
                 pending.append(outcome)
+                raise_if_stopping()
                 pending_bytes += len(outcome.payload or b"")
                 if pending_bytes > FLUSH_EVERY_BYTES or time.monotonic() - flushed_at > FLUSH_EVERY_S:
                     self._flush(pending)

@@ -1,0 +1,25 @@
+"""The Prefect task of the classify stage."""
+
+from functools import cache
+
+from prefect.client.schemas.objects import State
+
+from blocks.database.block import connect
+from blocks.document_type_files import load_document_types
+from blocks.settings import Settings, load_settings
+from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
+from tasks.classify.stage import ClassifyStage
+from tasks.task import chunk_state, stage_task
+
+
+@cache
+def classify_stage(settings: Settings) -> ClassifyStage:
+    """This process's classify stage."""
+    return ClassifyStage(load_document_types(settings.document_types_dir))
+
+
+@stage_task
+def classify(run: RunContext, chunk: Chunk) -> State[StageCounts]:
+    """Bring one chunk's document types up to date."""
+    settings = load_settings()
+    return chunk_state(run_stage(connect(settings), run, classify_stage(settings), chunk.document_ids))

@@ -1,0 +1,43 @@
+"""Sources to a recorded batch: what `discover` finds goes to the database in groups, so a million files stay flat."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from blocks import progress
+from blocks.database import documents
+from blocks.database.engine import Database
+from blocks.records import Batch, DiscoveredDocument, Stage
+from blocks.settings import Settings
+from tasks.chunk import RunContext, raise_if_stopping
+from tasks.discover.discover import discover
+
+RECORD_EVERY = 500
+
+
+def record_sources(database: Database, run: RunContext, batch: Batch, settings: Settings) -> int:
+    """Record every document of the batch's sources as a member of the run; returns how many there are.
+
+    Raises `SourceMissing` before anything is recorded, and `SourceEmpty` where the sources hold nothing.
+    """
+    found = 0
+    listed = discover(batch.sources, settings, rows_column=batch.rows_column, limit=batch.limit)
+    for group in _in_groups(listed, RECORD_EVERY):
+        raise_if_stopping()
+        recorded = documents.record_batch(
+            database,
+            run.run_id,
+            group,
+            given_type=batch.document_type,
+            rerun=run.rerun,
+            pipeline_digest=run.pipeline_digest,
+            chunk_size=batch.chunk_size or settings.chunk_size,
+        )
+        found += recorded.members
+        progress.report(run.run_id, Stage.DISCOVER, recorded.members)
+    return found
+
+
+def _in_groups(found: Iterable[DiscoveredDocument], size: int) -> Iterator[list[DiscoveredDocument]]:
+    iterator = iter(found)
+    while group := list(islice(iterator, size)):
+        yield group

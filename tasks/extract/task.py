@@ -1,0 +1,25 @@
+"""The Prefect task of the extract stage."""
+
+from functools import cache, partial
+
+from prefect.client.schemas.objects import State
+
+from blocks.database import documents
+from blocks.database.block import connect
+from blocks.settings import Settings, load_settings
+from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
+from tasks.extract.stage import ExtractStage
+from tasks.task import chunk_state, stage_task
+
+
+@cache
+def extract_stage(settings: Settings) -> ExtractStage:
+    """This process's extract stage, with its parsing and OCR processes."""
+    return ExtractStage(settings, fetch_part=partial(documents.part_content, connect(settings)))
+
+
+@stage_task
+def extract(run: RunContext, chunk: Chunk) -> State[StageCounts]:
+    """Bring one chunk's pages up to date."""
+    settings = load_settings()
+    return chunk_state(run_stage(connect(settings), run, extract_stage(settings), chunk.document_ids))

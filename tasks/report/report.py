@@ -1,0 +1,91 @@
+"""What a run has to say at its end, from the database's counts and nothing else."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Literal
+
+from blocks.database import runs
+from blocks.database.engine import Database
+from blocks.records import Record, RunCounts, WholeFinding
+from blocks.settings import Settings
+from tasks.chunk import RunContext
+
+
+class RunReport(Record):
+    """A run's counts, its cost, and what was found about its results as a whole.
+
+    `missing` is how many documents of the batch ended in no state: 0 unless something is wrong.
+    """
+
+    counts: RunCounts
+    missing: int
+    by_type: dict[str, dict[str, int]]
+    failure_kinds: dict[str, int]
+    findings: tuple[WholeFinding, ...]
+    model_calls: int
+    cost_usd: Decimal
+
+    def closing(
+        self, allowed_failure_share: float
+    ) -> tuple[Literal["Completed", "CompletedWithErrors", "Failed"], str]:
+        """The final state's name and message."""
+        counts = self.counts
+        parts = counts.model_dump(exclude={"documents"})
+        message = f"{counts.documents} documents: " + (
+            ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in parts.items() if number)
+            or "nothing to do"
+        )
+        broken = [finding.name for finding in self.findings if not finding.success and finding.severity == "fail"]
+        if self.missing:
+            return "Failed", f"{message}; {self.missing} ended in no state, so the counts do not add up"
+        if counts.documents and counts.failed / counts.documents > allowed_failure_share:
+            return "Failed", f"{message}; more than the allowed share of {allowed_failure_share:.0%} failed"
+        if broken:
+            return "Failed", f"{message}; broken expectations: {', '.join(broken)}"
+        return ("CompletedWithErrors" if counts.failed else "Completed"), message
+
+
+def build_report(database: Database, run: RunContext, findings: tuple[WholeFinding, ...]) -> RunReport:
+    """The report of a run, read from the database."""
+    tally = runs.run_counts(database, run.run_id)
+    costs = runs.run_costs(database, run.run_id)
+    return RunReport(
+        counts=tally.counts,
+        missing=tally.missing,
+        by_type=runs.counts_by_type(database, run.run_id),
+        failure_kinds=runs.failure_kinds(database, run.run_id),
+        findings=findings,
+        model_calls=costs.model_calls,
+        cost_usd=costs.cost_usd,
+    )
+
+
+def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
+    """The run's artifact: counts by type and status, failures by kind, findings, and where the review list is."""
+    _, message = report.closing(settings.allowed_failure_share)
+    sections = [f"# {run.name}", message, _types_table(report.by_type)]
+    if report.failure_kinds:
+        sections.append(_table(("failure", "documents"), report.failure_kinds.items()))
+    if report.findings:
+        rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
+        sections.append(_table(("type", "expectation", "finding", "observed"), rows))
+    sections += [
+        f"{report.model_calls} model calls, {report.cost_usd:.4f} USD.",
+        f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, "
+        "or the view `review_queue` of the database.",
+        f"Failures: `winnow failures --run {run.run_id}`.",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _types_table(by_type: Mapping[str, Mapping[str, int]]) -> str:
+    statuses = ("accepted", "in_review", "rejected", "failed", "skipped")
+    rows = [(name, *(counts.get(status, 0) for status in statuses)) for name, counts in sorted(by_type.items())]
+    return _table(("document type", *(status.replace("_", " ") for status in statuses)), rows) if rows else ""
+
+
+def _table(header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    for row in rows:
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |")
+    return "\n".join(lines)

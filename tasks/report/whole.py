@@ -1,0 +1,21 @@
+"""Expectations about a type's results as a whole, at the end of a run, for the types that the run touched."""
+
+from collections.abc import Mapping
+
+from blocks.database import runs
+from blocks.database.engine import Database
+from blocks.database.views import view_name
+from blocks.document_types import DocumentType
+from blocks.records import WholeFinding
+from tasks.chunk import RunContext
+from tasks.validate.whole import check_whole
+
+
+def whole_findings(database: Database, run: RunContext, types: Mapping[str, DocumentType]) -> tuple[WholeFinding, ...]:
+    """What Great Expectations says of each view that this run wrote to."""
+    touched = runs.types_written(database, run.run_id)
+    return tuple(
+        finding
+        for name in sorted(touched & types.keys())
+        for finding in check_whole(database.url, view_name(name), types[name])
+    )

@@ -1,0 +1,61 @@
+"""A run from its first row to its last: what is written down before any work, and what is true however it ends."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from blocks.database import runs, views
+from blocks.database.block import connect
+from blocks.document_type_files import load_document_types
+from blocks.document_types import DocumentType
+from blocks.errors import DocumentTypeUnknown, RunInterrupted
+from blocks.records import Backfill, Batch, Rerun
+from blocks.settings import Settings, load_settings
+from tasks.chunk import RunContext
+from tasks.pipeline import pipeline_digest
+
+
+@contextmanager
+def open_run(run_id: str, name: str, batch: Batch | Backfill, rerun: Rerun) -> Iterator[RunContext]:
+    """Write the run's row, with a snapshot of settings and type versions; on an error, write how it ended and raise.
+
+    `run_id` and `name` are those of the Prefect flow run around it.
+    Raises `DocumentTypeUnknown`, `DatabaseUnreachable` or `DatabaseNewer` before anything is written.
+    """
+    settings = load_settings()
+    types = load_document_types(settings.document_types_dir)
+    _known_type(types, batch.document_type)
+    database = connect(settings)
+    run = RunContext(
+        run_id=run_id,
+        name=name,
+        rerun=rerun,
+        max_attempts=settings.max_attempts,
+        pipeline_digest=pipeline_digest(settings),
+    )
+    views.create_views(database, types)
+    runs.start_run(
+        database,
+        run.run_id,
+        run.name,
+        settings=_snapshot(settings),
+        types=types,
+        source=batch.model_dump_json(exclude_none=True),
+    )
+    try:
+        yield run
+    except (KeyboardInterrupt, SystemExit, RunInterrupted):
+        runs.finish_run(database, run.run_id, "Cancelled", "stopped before the end")
+        raise
+    except Exception as error:
+        runs.finish_run(database, run.run_id, "Failed", str(error))
+        raise
+
+
+def _known_type(types: Mapping[str, DocumentType], name: str | None) -> None:
+    if name is not None and name not in types:
+        raise DocumentTypeUnknown(name, tuple(sorted(types)))
+
+
+def _snapshot(settings: Settings) -> dict[str, object]:
+    """The settings as the run's row keeps them: no address, no secret."""
+    return settings.model_dump(mode="json", exclude={"database_url", "passwords", "prefect_api_url"})

@@ -1,0 +1,63 @@
+"""What the Prefect tasks of all stages share: their options, their names in the UI, and the state they end in.
+
+The database is the cache: a chunk whose documents all have their output runs for milliseconds and ends as `Cached`.
+No result is persisted and no Prefect cache policy is used, see docs/decisions/prefect-cache.md.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from prefect import Task, runtime, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
+from prefect.tasks import exponential_backoff
+
+from blocks.errors import WinnowError
+from blocks.records import Retry
+from tasks.chunk import Chunk, RunContext, StageCounts
+
+StageTask = Task[[RunContext, Chunk], State[StageCounts]]
+
+
+def is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether Prefect tries a chunk again: only where an error of ours says `retry: now`."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, WinnowError) and error.retry is Retry.NOW
+
+
+def stage_task(function: Callable[[RunContext, Chunk], State[StageCounts]]) -> StageTask:
+    """A Prefect task for one stage, named after the function."""
+    return task(
+        function,
+        name=function.__name__,
+        task_run_name="{run.name} · " + function.__name__ + " {chunk.number}/{chunk.of}",
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=2,
+        retry_delay_seconds=exponential_backoff(backoff_factor=1),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_worth_a_retry,
+    )
+
+
+def chunk_state(counts: StageCounts) -> State[StageCounts]:
+    """The final state of a chunk task: `Cached` where nothing was left to do."""
+    parts = {name: number for name, number in counts.model_dump().items() if number}
+    message = ", ".join(f"{number} {name}" for name, number in parts.items()) or "no documents"
+    is_cached = counts.unchanged > 0 and counts.done == counts.failed == 0
+    return Completed(name="Cached" if is_cached else None, message=message, data=counts)
+
+
+def run_name() -> str:
+    """What the Prefect UI calls a run: the last part of its first source, or its filter, and the day."""
+    parameters = runtime.flow_run.parameters
+    today = datetime.now().astimezone().date().isoformat()
+    if sources := parameters.get("sources"):
+        first = PurePosixPath(str(sources[0]).rstrip("/")).name or str(sources[0])
+        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+        return f"{first}{more} {today}"
+    filters = [str(parameters[key]) for key in ("document_type", "status") if parameters.get(key)]
+    return " ".join(["backfill", *filters, today])

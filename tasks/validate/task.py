@@ -1,0 +1,25 @@
+"""The Prefect task of the validate stage."""
+
+from functools import cache
+
+from prefect.client.schemas.objects import State
+
+from blocks.database.block import connect
+from blocks.document_type_files import load_document_types
+from blocks.settings import Settings, load_settings
+from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
+from tasks.task import chunk_state, stage_task
+from tasks.validate.stage import ValidateStage
+
+
+@cache
+def validate_stage(settings: Settings) -> ValidateStage:
+    """This process's validate stage."""
+    return ValidateStage(load_document_types(settings.document_types_dir))
+
+
+@stage_task
+def validate(run: RunContext, chunk: Chunk) -> State[StageCounts]:
+    """Bring one chunk's verdicts up to date."""
+    settings = load_settings()
+    return chunk_state(run_stage(connect(settings), run, validate_stage(settings), chunk.document_ids))
