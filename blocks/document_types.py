@@ -13,8 +13,17 @@ from pydantic import Field, JsonValue
 
 from blocks.records import Record
 
-
-PROMPT_VARIABLES = ("document_type", "title", "description", "languages", "fields", "rubric", "examples", "pages", "text")
+PROMPT_VARIABLES = (
+    "document_type",
+    "title",
+    "description",
+    "languages",
+    "fields",
+    "rubric",
+    "examples",
+    "pages",
+    "text",
+)
 """What a prompt template may name: the type itself and its parts, the document's pages and their visible text."""
 
 

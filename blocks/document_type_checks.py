@@ -1,0 +1,188 @@
+"""What a document type must obey beyond its schema: each check looks at the plain values of type.yaml and says all.
+
+The checks take what the file says rather than a `DocumentType`, so that one wrong value hides no other.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from blocks.records import UNKNOWN_TYPE
+from blocks.yaml_lines import Mistake, Path
+
+NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+MAX_NAME_LENGTH = 48
+"""PostgreSQL cuts names at 63 bytes, and views are named after type and field."""
+
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?\Z")
+
+RESERVED_FIELDS = frozenset(
+    {"document_id", "uri", "uris", "document_type", "status", "confidence", "score", "reasons", "fields", "run_id"}
+)
+"""Columns that every results view has beside the fields."""
+
+
+def check_type(raw: Mapping[str, object], folder_name: str, prompts: Mapping[str, str]) -> Iterator[Mistake]:
+    """Every mistake in the values of a type.yaml whose shape the schema may or may not accept."""
+    yield from _check_name(raw, folder_name)
+    fields = _mapping(raw.get("fields"))
+    if "fields" in raw and isinstance(raw["fields"], dict) and not fields:
+        yield Mistake(("fields",), "a type needs at least one field")
+    yield from _check_fields(fields, ("fields",), in_table=False)
+    yield from _check_rubric(_mapping(raw.get("rubric")))
+    yield from _check_signals(_mapping(raw.get("classification")))
+    yield from _check_route(raw, prompts)
+    yield from _check_bands(_mapping(raw.get("review")))
+    yield from _check_reject_rules(raw, fields)
+    for index, language in enumerate(_strings(raw.get("languages"))):
+        if not LANGUAGE.match(language):
+            yield Mistake(("languages", index), f"{language!r} is no language code; write en, de or pt-BR")
+
+
+def normal_alias(alias: str) -> str:
+    """An alias as it is compared: case, blanks and a closing colon make no difference."""
+    return " ".join(alias.casefold().split()).rstrip(":").rstrip()
+
+
+def _check_name(raw: Mapping[str, object], folder_name: str) -> Iterator[Mistake]:
+    name = raw.get("name", folder_name)
+    if not isinstance(name, str):
+        return
+    if name != folder_name:
+        yield Mistake(("name",), f"the name {name!r} is not that of its folder, {folder_name!r}; rename one of them")
+    elif name == UNKNOWN_TYPE:
+        yield Mistake(("name",), f"{name!r} is what documents without a type are called; choose another name")
+    elif not NAME.match(name) or len(name) > MAX_NAME_LENGTH:
+        yield Mistake(("name",), f"{name!r} must be small letters, digits and _, at most {MAX_NAME_LENGTH} of them")
+
+
+def _check_fields(fields: Mapping[str, object], path: Path, *, in_table: bool) -> Iterator[Mistake]:
+    owners: dict[str, str] = {}
+    for name, raw in fields.items():
+        here = (*path, name)
+        if not isinstance(name, str) or not NAME.match(name) or len(name) > MAX_NAME_LENGTH:
+            yield Mistake(here, f"{name!r} must be small letters, digits and _, at most {MAX_NAME_LENGTH} of them")
+        elif name in RESERVED_FIELDS and not in_table:
+            yield Mistake(here, f"{name!r} is a column of every result; choose another name")
+        field = _mapping(raw)
+        yield from _check_aliases(name, field, here, owners)
+        yield from _check_kind(field, here, in_table=in_table)
+        pattern = _mapping(field.get("hints")).get("pattern")
+        yield from _check_pattern(pattern, (*here, "hints", "pattern"))
+
+
+def _check_aliases(name: str, field: Mapping[str, object], path: Path, owners: dict[str, str]) -> Iterator[Mistake]:
+    for index, alias in enumerate(_strings(field.get("aliases"))):
+        key, here = normal_alias(alias), (*path, "aliases", index)
+        if not key:
+            yield Mistake(here, "an alias is empty; remove it")
+        elif owners.get(key) == name:
+            yield Mistake(here, f"the alias {alias!r} stands twice (case and a colon make no difference); keep one")
+        elif key in owners:
+            yield Mistake(here, f"the alias {alias!r} belongs to {owners[key]!r} already; keep it with one field")
+        owners.setdefault(key, name)
+
+
+def _check_kind(field: Mapping[str, object], path: Path, *, in_table: bool) -> Iterator[Mistake]:
+    kind, enum, default = field.get("type"), _strings(field.get("enum")), field.get("default")
+    if kind == "enum" and not field.get("enum"):
+        yield Mistake(path, "an enum field needs its values; add enum: [first, second]")
+    if kind != "enum" and field.get("enum"):
+        yield Mistake((*path, "enum"), f"only enum fields have values, this one is {kind!r}; make it type: enum")
+    for index, value in enumerate(enum):
+        if value in enum[:index]:
+            yield Mistake((*path, "enum", index), f"the value {value!r} stands twice; keep one")
+    if kind == "enum" and isinstance(default, str) and enum and default not in enum:
+        yield Mistake((*path, "default"), f"{default!r} is not one of the values: {', '.join(enum)}")
+    if kind == "table" and in_table:
+        yield Mistake((*path, "type"), "a column cannot be a table itself; use text, number or another simple type")
+    elif kind == "table" and not field.get("columns"):
+        yield Mistake(path, "a table field needs its columns; add columns: {name: {type: text}}")
+    if kind != "table" and field.get("columns"):
+        yield Mistake((*path, "columns"), f"only table fields have columns, this one is {kind!r}; make it type: table")
+    if kind == "table" and not in_table:
+        yield from _check_fields(_mapping(field.get("columns")), (*path, "columns"), in_table=True)
+
+
+def _check_rubric(rubric: Mapping[str, object]) -> Iterator[Mistake]:
+    criteria = rubric.get("criteria")
+    if isinstance(criteria, list) and not criteria:
+        yield Mistake(("rubric", "criteria"), "a rubric needs at least one criterion; add one or remove the rubric")
+    names: set[object] = set()
+    for index, criterion in enumerate(_sequence(criteria)):
+        name = _mapping(criterion).get("name")
+        if isinstance(name, str) and name in names:
+            yield Mistake(("rubric", "criteria", index, "name"), f"the criterion {name!r} stands twice; rename one")
+        names.add(name if isinstance(name, str) else None)
+
+
+def _check_signals(classification: Mapping[str, object]) -> Iterator[Mistake]:
+    for index, raw in enumerate(_sequence(classification.get("signals"))):
+        path, signal = ("classification", "signals", index), _mapping(raw)
+        if isinstance(raw, dict) and bool(signal.get("phrase")) == bool(signal.get("pattern")):
+            yield Mistake(path, "a signal has either a phrase or a pattern; write one of them")
+        if signal.get("weight") == 0:
+            yield Mistake((*path, "weight"), "a weight of 0 says nothing; write more than 0 for the type, less against")
+        yield from _check_pattern(signal.get("pattern"), (*path, "pattern"))
+
+
+def _check_route(raw: Mapping[str, object], prompts: Mapping[str, str]) -> Iterator[Mistake]:
+    if raw.get("route") == []:
+        yield Mistake(("route",), "a route needs at least one step; remove it to ask the local model alone")
+    for index, step in enumerate(_sequence(raw.get("route"))):
+        variant = _mapping(step).get("prompt")
+        if isinstance(variant, str) and variant not in prompts:
+            there = ", ".join(sorted(prompts)) or "none"
+            yield Mistake(("route", index, "prompt"), f"there is no prompts/{variant}.md; there are: {there}")
+
+
+def _check_bands(review: Mapping[str, object]) -> Iterator[Mistake]:
+    if review.get("bands") == []:
+        yield Mistake(("review", "bands"), "review needs at least one band; remove the key for the usual one")
+    before: float | None = None
+    for index, band in enumerate(_sequence(review.get("bands"))):
+        below = _mapping(band).get("below")
+        if not isinstance(below, int | float) or isinstance(below, bool):
+            continue
+        if before is not None and below <= before:
+            path = ("review", "bands", index, "below")
+            yield Mistake(path, f"below: {below} comes after below: {before}; put the lowest band first")
+        before = below
+
+
+def _check_reject_rules(raw: Mapping[str, object], fields: Mapping[str, object]) -> Iterator[Mistake]:
+    for index, item in enumerate(_sequence(raw.get("reject_when"))):
+        rule, path = _mapping(item), ("reject_when", index)
+        name, values = rule.get("field"), _sequence(rule.get("values"))
+        if not isinstance(name, str):
+            continue
+        if name not in fields:
+            yield Mistake((*path, "field"), f"the type has no field {name!r}; it has: {', '.join(map(str, fields))}")
+            continue
+        if rule.get("values") == []:
+            yield Mistake((*path, "values"), "a rule needs at least one value that rejects")
+        enum = _strings(_mapping(fields[name]).get("enum"))
+        for position, value in enumerate(values):
+            if enum and value not in enum:
+                here = (*path, "values", position)
+                yield Mistake(here, f"{value!r} is not one of the values of {name!r}: {', '.join(enum)}")
+
+
+def _check_pattern(pattern: object, path: Path) -> Iterator[Mistake]:
+    if not isinstance(pattern, str):
+        return
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        yield Mistake(path, f"the regular expression {pattern!r} is wrong: {error}; put it in single quotes")
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _sequence(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _strings(value: object) -> list[str]:
+    return [item for item in _sequence(value) if isinstance(item, str)]

@@ -1,0 +1,132 @@
+"""Reads ``data/document_types/<name>/`` and names file, line and remedy of every mistake in it.
+
+A folder holds type.yaml, and where wanted expectations.yaml, prompts/<variant>.md and examples/*.jsonl or *.csv.
+Loading is fast and says no more than yes or no of a sound folder; lines are looked up only when something is wrong.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from blocks import document_type_parts as parts
+from blocks.document_type_checks import check_type
+from blocks.document_type_parts import TYPE_FILE, Problem
+from blocks.document_types import DocumentType
+from blocks.errors import DocumentTypeInvalid
+from blocks.schema_messages import schema_mistakes
+from blocks.yaml_lines import Mistake, YamlFile
+
+ELSEWHERE = {
+    "expectations": "expectations.yaml",
+    "prompts": "prompts/<variant>.md",
+    "examples": "examples/<name>.jsonl",
+}
+"""Parts of a document type that have files of their own."""
+
+_loaded: dict[Path, tuple[object, dict[str, DocumentType]]] = {}
+
+
+@dataclass
+class _Reading:
+    """One folder as far as it could be read."""
+
+    document_type: DocumentType | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+def load_document_types(folder: Path) -> dict[str, DocumentType]:
+    """Every document type of `folder` by name, in order of name; kept until a file in it changes.
+
+    Raises `DocumentTypeInvalid` with every mistake there is, or where the folder holds no type.
+    """
+    folder = folder.resolve()
+    signature = _signature(folder)
+    if folder in _loaded and _loaded[folder][0] == signature:
+        return dict(_loaded[folder][1])
+    problems: list[Problem] = []
+    types: dict[str, DocumentType] = {}
+    for type_folder in _type_folders(folder, problems):
+        reading = _read(type_folder)
+        problems.extend(reading.problems)
+        if reading.document_type is not None:
+            types[reading.document_type.name] = reading.document_type
+    if problems:
+        raise DocumentTypeInvalid(tuple(str(problem) for problem in problems))
+    _loaded[folder] = (signature, types)
+    return dict(types)
+
+
+def check(path: Path) -> list[Problem]:
+    """Every mistake in one type's folder, or in a folder of types; an empty list where all is well.
+
+    Looks at more than loading does: expectations are tried on Great Expectations' own classes, which are slow to
+    import.
+    """
+    problems: list[Problem] = []
+    folders = [path] if (path / TYPE_FILE).is_file() else list(_type_folders(path, problems))
+    for folder in folders:
+        reading = _read(folder)
+        problems.extend(reading.problems)
+        problems.extend(parts.check_expectations(folder))
+    return sorted(set(problems), key=lambda problem: (str(problem.file), problem.line, problem.message))
+
+
+def _type_folders(folder: Path, problems: list[Problem]) -> Iterator[Path]:
+    if not folder.is_dir():
+        problems.append(Problem(folder, 1, "there is no such folder; set WINNOW_DOCUMENT_TYPES_DIR to the right one"))
+        return
+    found = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and entry.name[0] not in "._"]
+    if not found:
+        problems.append(Problem(folder, 1, f"it holds no document type; add a folder with a {TYPE_FILE}"))
+    yield from found
+
+
+def _signature(folder: Path) -> object:
+    stats = ((path, path.stat()) for path in sorted(folder.rglob("*")))
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats)
+
+
+def _read(folder: Path) -> _Reading:
+    reading = _Reading()
+    problems = reading.problems
+    problems.extend(parts.strange_files(folder))
+    prompts = parts.read_prompts(folder, problems)
+    raw, yaml = _read_type_file(folder, problems)
+    if raw is None or yaml is None:
+        parts.read_expectations(folder, None, problems)
+        parts.read_examples(folder, None, problems)
+        return reading
+    mistakes = list(check_type(raw, folder.name, prompts))
+    mistakes.extend(Mistake((key,), f"{key} stand in {ELSEWHERE[key]}, not here") for key in ELSEWHERE if key in raw)
+    kept = {"name": folder.name} | {key: value for key, value in raw.items() if key not in ELSEWHERE}
+    document_type = None
+    try:
+        document_type = DocumentType.model_validate(kept)
+    except ValidationError as error:
+        mistakes.extend(schema_mistakes(error, DocumentType))
+    problems.extend(Problem(folder / TYPE_FILE, yaml.line(mistake.path), mistake.message) for mistake in mistakes)
+    fields = raw.get("fields")
+    known = fields if isinstance(fields, dict) else None
+    expectations = parts.read_expectations(folder, known, problems)
+    examples = parts.read_examples(folder, known, problems)
+    if document_type is not None and not problems:
+        update = {"expectations": expectations, "prompts": prompts, "examples": examples}
+        reading.document_type = document_type.model_copy(update=update)
+    return reading
+
+
+def _read_type_file(folder: Path, problems: list[Problem]) -> tuple[Mapping[str, object] | None, YamlFile | None]:
+    file = folder / TYPE_FILE
+    if not file.is_file():
+        problems.append(Problem(file, 1, "it is missing; write title, fields and what else the type needs"))
+        return None, None
+    yaml, value = parts.read_yaml(file, problems)
+    if yaml is None:
+        return None, None
+    if not isinstance(value, dict):
+        text = "it is empty" if value is None else f"it is a {type(value).__name__}"
+        problems.append(Problem(file, 1, f"{text}; write keys with values, at least title and fields"))
+        return None, None
+    return value, yaml

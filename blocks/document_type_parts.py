@@ -1,0 +1,272 @@
+"""The files of a document type beside type.yaml: expectations, prompts and examples, each with its own mistakes."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import TemplateError, TemplateSyntaxError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import TypeAdapter, ValidationError
+
+from blocks.document_types import PROMPT_VARIABLES, Example, Expectation
+from blocks.errors import ExpectationInvalid
+from blocks.expectations import COLUMN_ARGUMENTS, ROW_COLUMNS, WHOLE_COLUMNS, columns_of, is_row_level
+from blocks.schema_messages import did_you_mean, schema_mistakes
+from blocks.yaml_lines import Mistake, YamlFile
+
+TYPE_FILE = "type.yaml"
+EXPECTATIONS_FILE = "expectations.yaml"
+PROMPTS_FOLDER = "prompts"
+EXAMPLES_FOLDER = "examples"
+KNOWN_ENTRIES = [TYPE_FILE, EXPECTATIONS_FILE, PROMPTS_FOLDER, EXAMPLES_FOLDER, "README.md"]
+
+_EXAMPLES: TypeAdapter[tuple[Example, ...]] = TypeAdapter(tuple[Example, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A mistake in a document type's files. `line` counts from 1; as text it reads ``file:line: message``."""
+
+    file: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+def read_text(file: Path, problems: list[Problem]) -> str | None:
+    """The text of a UTF-8 file, or None and a problem."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        problems.append(Problem(file, 1, f"it cannot be read: {error.strerror}; check its permissions"))
+        return None
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        problems.append(Problem(file, line, f"byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"))
+        return None
+
+
+def read_yaml(file: Path, problems: list[Problem]) -> tuple[YamlFile | None, object]:
+    """A YAML file and its value, or None and problems."""
+    text = read_text(file, problems)
+    if text is None:
+        return None, None
+    yaml = YamlFile(text)
+    try:
+        return yaml, yaml.value()
+    except ValueError:
+        problems.extend(Problem(file, line, message) for line, message in yaml.mistakes())
+        return None, None
+
+
+def strange_files(folder: Path) -> Iterator[Problem]:
+    """Files that nothing reads, most often misspelt."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name not in KNOWN_ENTRIES and not entry.name.startswith("."):
+            yield Problem(entry, 1, f"nothing reads it; {did_you_mean(entry.name, KNOWN_ENTRIES)}")
+    for name, endings in ((PROMPTS_FOLDER, (".md",)), (EXAMPLES_FOLDER, (".jsonl", ".csv"))):
+        for entry in _entries(folder / name):
+            if entry.suffix not in endings:
+                yield Problem(entry, 1, f"nothing reads it; in {name}/ stand files that end in {' or '.join(endings)}")
+
+
+def read_prompts(folder: Path, problems: list[Problem]) -> dict[str, str]:
+    """The prompt templates by variant. A template is Jinja, sandboxed, and may name `PROMPT_VARIABLES`."""
+    prompts: dict[str, str] = {}
+    for file in _entries(folder / PROMPTS_FOLDER, ".md"):
+        text = read_text(file, problems)
+        if text is None:
+            continue
+        prompts[file.stem] = text
+        problems.extend(Problem(file, line, message) for line, message in _prompt_mistakes(text))
+    return prompts
+
+
+def _prompt_mistakes(text: str) -> Iterator[tuple[int, str]]:
+    if not text.strip():
+        yield 1, "the prompt is empty; write what a model is asked, or remove the file"
+    if "{" not in text:
+        return
+    try:
+        tree = ImmutableSandboxedEnvironment().parse(text)
+        unknown = meta.find_undeclared_variables(tree) - set(PROMPT_VARIABLES)
+    except TemplateSyntaxError as error:
+        yield error.lineno, f"the template does not parse: {error.message}; mind braces and endings"
+        return
+    except TemplateError as error:
+        yield 1, f"the template does not parse: {error.message}"
+        return
+    for name in sorted(unknown):
+        word = re.compile(rf"\b{re.escape(name)}\b")
+        line = next((n for n, line in enumerate(text.split("\n"), 1) if word.search(line)), 1)
+        yield line, f"the variable {name!r} is not known; {did_you_mean(name, list(PROMPT_VARIABLES))}"
+
+
+def read_expectations(
+    folder: Path, fields: Mapping[str, object] | None, problems: list[Problem]
+) -> tuple[Expectation, ...]:
+    """The expectations, named; `fields` are the type's fields where they are known."""
+    file = folder / EXPECTATIONS_FILE
+    yaml, items = read_yaml(file, problems) if file.exists() else (None, None)
+    if yaml is None:
+        return ()
+    if not isinstance(items, list):
+        problems.append(Problem(file, 1, "it must be a list; write - type: ExpectColumnValuesToNotBeNull and so on"))
+        return ()
+    expectations: dict[str, Expectation] = {}
+    for index, item in enumerate(items):
+        expectation, mistakes = _read_expectation(item)
+        if expectation is not None:
+            mistakes.extend(_column_mistakes(expectation, fields))
+            if expectation.name in expectations:
+                mistakes.append(Mistake((), f"the name {expectation.name!r} stands above; give this one another"))
+            expectations.setdefault(expectation.name, expectation)
+        problems.extend(Problem(file, yaml.line((index, *m.path)), m.message) for m in mistakes)
+    return tuple(expectations.values())
+
+
+def check_expectations(folder: Path) -> Iterator[Problem]:
+    """Mistakes that only Great Expectations' own classes can tell: unknown names, wrong arguments."""
+    file = folder / EXPECTATIONS_FILE
+    yaml, items = read_yaml(file, []) if file.exists() else (None, None)
+    if yaml is None or not isinstance(items, list):
+        return
+    for index, item in enumerate(items):
+        expectation, _ = _read_expectation(item)
+        if expectation is None:
+            continue
+        try:
+            by_row = is_row_level(expectation)
+        except ExpectationInvalid as error:
+            yield Problem(file, yaml.line((index,)), str(error))
+            continue
+        for name in columns_of(expectation):
+            if by_row and name in WHOLE_COLUMNS and name not in ROW_COLUMNS:
+                text = f"{name!r} is not known yet when rows are judged; only expectations about the whole may name it"
+                yield Problem(file, yaml.line((index, "kwargs")), text)
+
+
+def default_name(expectation_type: str, kwargs: object) -> str:
+    """The name of an expectation that has none: its columns and what is expected, as in ``total_not_be_null``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", expectation_type).lower().removeprefix("expect_")
+    for prefix in ("column_values_to_", "column_pair_values_", "column_", "compound_columns_", "multicolumn_"):
+        words = words.removeprefix(prefix)
+    arguments = kwargs if isinstance(kwargs, dict) else {}
+    columns = [name for key in COLUMN_ARGUMENTS for name in _names(arguments.get(key))]
+    return "_".join([*columns, words])
+
+
+def _read_expectation(item: object) -> tuple[Expectation | None, list[Mistake]]:
+    if not isinstance(item, dict):
+        return None, [Mistake((), "an expectation has keys; write - type: ... and kwargs: ...")]
+    named = dict(item)
+    if isinstance(item.get("type"), str):
+        named.setdefault("name", default_name(item["type"], item.get("kwargs")))
+    else:
+        named.setdefault("name", "")
+    try:
+        return Expectation.model_validate(named), []
+    except ValidationError as error:
+        return None, list(schema_mistakes(error, Expectation))
+
+
+def _column_mistakes(expectation: Expectation, fields: Mapping[str, object] | None) -> Iterator[Mistake]:
+    for name in columns_of(expectation):
+        if fields is not None and name not in fields and name not in WHOLE_COLUMNS:
+            text = f"the type has no field {name!r}; {did_you_mean(name, [str(field) for field in fields])}"
+            yield Mistake(("kwargs",), text)
+
+
+def _names(value: object) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [name for name in values if isinstance(name, str)]
+
+
+def read_examples(folder: Path, fields: Mapping[str, object] | None, problems: list[Problem]) -> tuple[Example, ...]:
+    """The examples of every file, in order of file names. `fields` are the type's fields where they are known.
+
+    A line of a .jsonl file is an `Example`; a row of a .csv file has its text in the column ``text``, and a label in
+    the column of each enum field that it has one for.
+    """
+    items: list[object] = []
+    places: list[tuple[Path, int]] = []
+    for file in _entries(folder / EXAMPLES_FOLDER, ".jsonl", ".csv"):
+        text = read_text(file, problems)
+        if text is None:
+            continue
+        if not text.strip():
+            problems.append(Problem(file, 1, "it holds no example; add one per line, or remove the file"))
+        rows = _csv_rows if file.suffix == ".csv" else _jsonl_rows
+        for line, item in rows(file, text, problems):
+            items.append(item)
+            places.append((file, line))
+    try:
+        examples = _EXAMPLES.validate_python(items)
+    except ValidationError as error:
+        mistakes = schema_mistakes(error, Example, depth=1)
+        problems.extend(Problem(*places[int(mistake.path[0])], mistake.message) for mistake in mistakes)
+        return ()
+    if fields is not None:
+        for example, place in zip(examples, places, strict=True):
+            problems.extend(Problem(*place, text) for text in _label_mistakes(example, fields))
+    return examples
+
+
+def _jsonl_rows(file: Path, text: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            problems.append(Problem(file, number, f"this line is not JSON: {error}; write one object per line"))
+
+
+def _csv_rows(file: Path, text: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
+    reader = csv.reader(io.StringIO(text), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if header and "text" not in header:
+            problems.append(Problem(file, 1, f"it has no column 'text'; its columns are {', '.join(header)}"))
+            return
+        start = reader.line_num + 1
+        for row in reader:
+            if len(row) == len(header):
+                cells = dict(zip(header, row, strict=True))
+                example = {"text": cells.pop("text"), "labels": {name: cell for name, cell in cells.items() if cell}}
+                yield start, example
+            elif row:
+                text = f"the row has {len(row)} cells, the header {len(header)}; put quotes around texts with commas"
+                problems.append(Problem(file, start, text))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        problems.append(Problem(file, reader.line_num, f"this is not csv: {error}; mind the quotes"))
+
+
+def _label_mistakes(example: Example, fields: Mapping[str, object]) -> Iterator[str]:
+    if not example.text.strip():
+        yield "the example has no text; write one or remove the line"
+    for name, label in example.labels.items():
+        field = fields.get(name)
+        values = field.get("enum") if isinstance(field, dict) else None
+        if field is None:
+            yield f"the type has no field {name!r} to label; {did_you_mean(name, [str(known) for known in fields])}"
+        elif not isinstance(values, list):
+            yield f"{name!r} is not an enum field; only those have labels"
+        elif label not in values:
+            yield f"{label!r} is not one of the values of {name!r}; {did_you_mean(label, [str(v) for v in values])}"
+
+
+def _entries(folder: Path, *endings: str) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith("."))
+    return [entry for entry in found if not endings or entry.suffix in endings]

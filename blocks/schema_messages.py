@@ -1,0 +1,78 @@
+"""What pydantic says of a value that does not fit a record, in the words of someone who edits a YAML file."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from blocks.yaml_lines import Mistake, Path
+
+WANTED = {
+    "string_type": "text; put it in quotes",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "tuple_type": "a list, such as [first, second]",
+    "dict_type": "keys with values, one per line and indented",
+    "model_type": "keys with values, one per line and indented",
+    "model_attributes_type": "keys with values, one per line and indented",
+}
+
+
+def schema_mistakes(error: ValidationError, model: type[BaseModel], depth: int = 0) -> Iterator[Mistake]:
+    """One mistake per finding of pydantic, the path as the file has it; `model` stands `depth` steps down the path."""
+    for detail in error.errors(include_url=False):
+        yield _mistake(detail, model, depth)
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """What to do about an unknown word: the nearest known one, or the list of them."""
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+
+
+def _mistake(detail: ErrorDetails, model: type[BaseModel], depth: int) -> Mistake:
+    path: Path = tuple(detail["loc"])
+    kind, value, name = detail["type"], detail["input"], str(path[-1]) if path else ""
+    if kind == "extra_forbidden":
+        owner = _record_at(model, path[depth:-1])
+        known = list(owner.model_fields) if owner else []
+        return Mistake(path, f"unknown key {name!r}; {did_you_mean(name, known)}")
+    if kind == "missing":
+        return Mistake(path[:-1], f"the key {name!r} is missing; add it")
+    if value is None:
+        return Mistake(path, f"{name!r} has no value; give it one or remove the key")
+    if kind in ("enum", "literal_error"):
+        allowed = str(detail.get("ctx", {}).get("expected", ""))
+        known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
+        return Mistake(path, f"{value!r} is not allowed for {name!r}; {did_you_mean(str(value), known)}")
+    if kind in WANTED:
+        return Mistake(path, f"{name!r} must be {WANTED[kind]}; it is {_shown(value)}")
+    text = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return Mistake(path, f"{name!r} must be {text}; it is {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"the {type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _record_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
+    """The record that stands at `path` in a value of `model`."""
+    kind: Any = model
+    for step in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = kind.model_fields.get(str(step))
+            kind = field.annotation if field else None
+        else:
+            kind = next((arg for arg in reversed(get_args(kind)) if arg is not Ellipsis), None)
+        if get_origin(kind) in (Union, UnionType):
+            kind = next((arg for arg in get_args(kind) if arg is not type(None)), None)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
