@@ -103,7 +103,8 @@ class Document:
     `part` names the place in the parent (``attachment:2``, ``row:17``) or is None for a file of its own; a part's
     bytes are kept in the database, a file's at its source `uri`. `given_type` was declared by a person,
     `document_type` is what the current classification says. `inputs` holds the upstream payloads that the stage
-    asked for, `digests` the digest of every current upstream output.
+    asked for, `digests` the digest of every current upstream output; `provisional` the kind of failure of each upstream
+    output that is provisional.
     """
 
     document_id: str
@@ -116,6 +117,7 @@ class Document:
     document_type: str | None = None
     digests: Mapping[Stage, str] = field(default_factory=dict)
     inputs: Mapping[Stage, bytes] = field(default_factory=dict)
+    provisional: Mapping[Stage, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
