@@ -1,0 +1,130 @@
+"""Texts as features: words, neighbours and letter groups, and the keywords of each label.
+
+Letter groups stay within a word, so every feature has a word that it came from: that is what lets a prediction be
+explained with literal words of the page. They also carry across spellings, endings and words that a PDF ran together.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+import itertools
+
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[£$€?!#@]")
+MIN_LETTERS, MAX_LETTERS = 2, 5
+LONG_KEYWORD = 7
+"""Keywords of this many letters or more are found even where a PDF lost the blanks around or inside them."""
+
+TOP_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Literal text at [start, end) of a text."""
+
+    start: int
+    end: int
+
+
+def words(text: str) -> list[tuple[str, Span]]:
+    """The words of a text, small, with their places."""
+    return [(match.group().lower().replace("’", "'"), Span(*match.span())) for match in WORD.finditer(text)]
+
+
+@lru_cache(maxsize=200_000)
+def word_features(word: str) -> tuple[str, ...]:
+    """The features of one word: itself, and its letter groups with its edges marked."""
+    padded = f" {word} "
+    groups = [
+        padded[start : start + size]
+        for size in range(MIN_LETTERS, MAX_LETTERS + 1)
+        for start in range(len(padded) - size + 1)
+    ]
+    return (f"w:{word}", *groups)
+
+
+def text_features(text: str) -> list[str]:
+    """All features of a text, with repetitions."""
+    names = [word for word, _ in words(text)]
+    features = [feature for name in names for feature in word_features(name)]
+    features.extend(f"{left} {right}" for left, right in itertools.pairwise(names))
+    return features
+
+
+def top_of(text: str) -> str:
+    """The first lines that say anything: where titles stand."""
+    lines = [line for line in text[:2_000].splitlines() if line.strip()]
+    return "\n".join(lines[:TOP_LINES])
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """The keywords of one label.
+
+    A blank in a keyword matches any run of blanks or none, `*` any run of letters or masking signs, none included.
+    Keywords stand at the edges of words; long ones without `*` anywhere, for PDFs that lose blanks.
+    """
+
+    terms: tuple[str, ...]
+
+    def spans(self, text: str) -> list[Span]:
+        """Where the keywords stand, in order of place; overlapping ones count once."""
+        found = [Span(*match.span()) for match in self._pattern.finditer(text)] if self._pattern else []
+        if self._long and self._first_long(text):
+            found.extend(Span(*match.span()) for match in self._long_pattern.finditer(text))
+        kept: list[Span] = []
+        for span in sorted(found, key=lambda span: (span.start, -span.end)):
+            if not kept or span.start >= kept[-1].end:
+                kept.append(span)
+        return kept
+
+    def _first_long(self, text: str) -> bool:
+        collapsed = _collapse(text)
+        return any(term in collapsed for term in self._long)
+
+    @cached_property
+    def _long(self) -> tuple[str, ...]:
+        return tuple(_collapse(term) for term in self.terms if _is_long(term))
+
+    @cached_property
+    def _long_pattern(self) -> re.Pattern[str]:
+        alternatives = (_spaced(term) for term in self.terms if _is_long(term))
+        return re.compile("|".join(alternatives), re.IGNORECASE)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str] | None:
+        alternatives = [_spaced(term) for term in self.terms if not _is_long(term)]
+        return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE) if alternatives else None
+
+
+def keyword_features(keywords: Mapping[str, Keywords], text: str, *, top: bool) -> list[float]:
+    """Per label: whether its keywords are there at all, and their share of all hits; last, whether there are none."""
+    parts = [text, top_of(text)] if top else [text]
+    values: list[float] = []
+    for part in parts:
+        counts = Counter({label: len(found.spans(part)) for label, found in keywords.items()})
+        total = counts.total()
+        for label in keywords:
+            values.extend((float(counts[label] > 0), counts[label] / total if total else 0.0))
+        values.append(float(total == 0))
+    return values
+
+
+def keyword_feature_count(labels: Sequence[str], *, top: bool) -> int:
+    """The length of what `keyword_features` gives."""
+    return (2 * len(labels) + 1) * (2 if top else 1)
+
+
+@lru_cache(maxsize=64)
+def _collapse(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
+
+
+def _is_long(term: str) -> bool:
+    return "*" not in term and len(_collapse(term)) >= LONG_KEYWORD
+
+
+def _spaced(term: str) -> str:
+    parts = (r"[\w*@#$!.%-]*?".join(re.escape(piece) for piece in part.split("*")) for part in term.split())
+    return r"[\s-]*".join(parts)
