@@ -1,0 +1,121 @@
+"""A worker's side of one zygote: it is started, asked for children, and started again when it has died."""
+
+import itertools
+import json
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections import deque
+from dataclasses import asdict, dataclass
+
+from blocks.isolation import wire
+
+START_TIMEOUT_S = 60.0
+
+
+class ZygoteBroken(RuntimeError):
+    """A zygote did not start, or died. The worker's own trouble, never a document's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A forked process that waits for its one request on `channel`; `status` tells how it ended."""
+
+    child_id: int
+    channel: socket.socket
+    status: socket.socket
+
+    def close(self) -> None:
+        """Let go of it. A child that still waits for its request ends at that."""
+        self.channel.close()
+        self.status.close()
+
+
+class Nursery:
+    """Children of one zygote, which has imported `module`. Thread-safe.
+
+    One child is kept waiting for the next document, forked while the one before is still read.
+    """
+
+    def __init__(self, module: str, limits: wire.Limits) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[Child] = deque()
+        self._ids = itertools.count(1)
+        self._commands, theirs = socket.socketpair()
+        with theirs:
+            order = {"fd": theirs.fileno(), "module": module, "limits": asdict(limits)}
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "blocks.isolation.zygote", json.dumps(order)],
+                pass_fds=[theirs.fileno()],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._finish = weakref.finalize(self, _end, self._process, self._commands, self._waiting)
+        self._wait_until_ready(module)
+
+    def _wait_until_ready(self, module: str) -> None:
+        self._commands.settimeout(START_TIMEOUT_S)
+        try:
+            answer = self._commands.recv(4_096)
+        except OSError as error:
+            answer = str(error).encode()
+        self._commands.settimeout(None)
+        if answer != wire.READY:
+            self.close()
+            raise ZygoteBroken(f"no process could be prepared for {module}: {answer[1:].decode(errors='replace')}")
+
+    @property
+    def pid(self) -> int:
+        """The zygote's process id."""
+        return self._process.pid
+
+    def take(self) -> Child:
+        """A child that waits for its request, and another one on its way. Raises `ZygoteBroken`."""
+        with self._lock:
+            child = self._waiting.popleft() if self._waiting else self._ask_for_child()
+            self._waiting.append(self._ask_for_child())
+            return child
+
+    def kill(self, child: Child) -> None:
+        """End a child at once. One that has ended already is left alone: its number may be another's by now."""
+        with self._lock:
+            try:
+                self._commands.sendall(wire.COMMAND.pack(wire.KILL, child.child_id))
+            except OSError as error:
+                raise ZygoteBroken(f"the zygote {self.pid} is gone: {error}") from error
+
+    def _ask_for_child(self) -> Child:
+        channel, their_channel = socket.socketpair()
+        status, their_status = socket.socketpair()
+        child = Child(next(self._ids), channel, status)
+        with their_channel, their_status:
+            try:
+                command = wire.COMMAND.pack(wire.FORK, child.child_id)
+                socket.send_fds(self._commands, [command], [their_channel.fileno(), their_status.fileno()])
+            except OSError as error:
+                child.close()
+                raise ZygoteBroken(f"the zygote {self.pid} is gone: {error}") from error
+        return child
+
+    def close(self) -> None:
+        """End the zygote and every child of it."""
+        self._finish()
+
+
+def _end(process: subprocess.Popen[bytes], commands: socket.socket, waiting: deque[Child]) -> None:
+    commands.close()
+    while waiting:
+        waiting.popleft().close()
+    process.kill()
+    process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """No secret of the worker's environment reaches a process that reads documents."""
+    path = ":".join(entry for entry in sys.path if entry)
+    return {"PYTHONPATH": path, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
