@@ -45,5 +45,5 @@ def exception_of(result: "ExpectationValidationResult") -> str | None:
     single = (reported,) if "raised_exception" in reported else tuple(reported.values())
     for one in single:
         if one["raised_exception"]:
-            return str(one["exception_message"]).strip()
+            return " ".join(str(one["exception_message"]).split())
     return None
