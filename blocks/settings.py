@@ -1,6 +1,7 @@
 """Settings: the only place that reads the environment. A process asks once, at its edge, and hands the record down."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,6 +46,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `extra`, for a process that it starts."""
+    return {**os.environ, **extra}
+
+
+def export(variables: Mapping[str, str]) -> None:
+    """Put variables into this process's environment, for a library that reads nothing else."""
+    os.environ.update(variables)
 
 
 _current: Settings | None = None

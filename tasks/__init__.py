@@ -1,1 +1,1 @@
-"""The stages, one folder each: task.py wraps plain modules that run without Prefect. What all stages share stands in chunk.py."""
+"""The stages, one folder each: task.py wraps plain modules that run without Prefect; chunk.py is what all share."""

@@ -4,6 +4,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
+from blocks import progress
 from blocks.database import documents
 from blocks.database.block import connect
 from blocks.settings import Settings, load_settings
@@ -42,6 +43,7 @@ def process_chunks(run: RunContext) -> None:
     settings = load_settings()
     database = connect(settings)
     of = documents.chunk_count(database, run.run_id)
+    progress.plan(run.run_id, documents.planned_count(database, run.run_id))
 
     def process_chunk(number: int) -> None:
         ids = documents.chunk_document_ids(database, run.run_id, number)

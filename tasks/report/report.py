@@ -71,8 +71,7 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
         sections.append(_table(("type", "expectation", "finding", "observed"), rows))
     sections += [
         f"{report.model_calls} model calls, {report.cost_usd:.4f} USD.",
-        f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, "
-        "or the view `review_queue` of the database.",
+        f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, or the view `review_queue`.",
         f"Failures: `winnow failures --run {run.run_id}`.",
     ]
     return "\n\n".join(section for section in sections if section)
@@ -85,7 +84,7 @@ def _types_table(by_type: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _table(header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
-    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-    for row in rows:
-        lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |")
-    return "\n".join(lines)
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(c).replace("|", "\\|").replace("\n", " ") for c in line) + " |" for line in lines
+    )

@@ -1,0 +1,32 @@
+# make run    sets up, then processes data/samples
+# make test   sets up, then runs the tests, a real PostgreSQL and tesseract included
+# make setup  prepares .venv with .venv/bin/winnow
+# make lint   ruff, mypy, import-linter
+# make lock   renews requirements.lock from pyproject.toml
+
+PYTHON ?= python3
+WINNOW := .venv/bin/winnow
+
+.PHONY: run test setup lint lock
+
+run: setup
+	@$(WINNOW) run data/samples
+
+test: setup
+	@.venv/bin/python -m pytest
+
+lint: setup
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+setup: .venv/ready
+	@deployments/setup/tesseract.sh
+
+.venv/ready: requirements.lock pyproject.toml
+	@PYTHON=$(PYTHON) deployments/setup/venv.sh
+
+lock: setup
+	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock

@@ -1,0 +1,32 @@
+"""`winnow db`: the database's revision."""
+
+import typer
+
+from blocks.database.engine import current_revision, default_url, head_revision, open_database
+from blocks.database.engine import upgrade as upgrade_database
+from blocks.database.views import create_views
+from blocks.document_type_files import load_document_types
+from blocks.settings import configure
+from deployments.cli.options import DatabaseOption, open_existing
+from deployments.cli.output import stdout
+
+app = typer.Typer(help="The database's tables and views.", no_args_is_help=True)
+
+
+@app.command()
+def upgrade(database: DatabaseOption = None) -> None:
+    """Bring the tables to the newest revision and make the views of every document type."""
+    settings = configure(database_url=database)
+    opened = open_database(settings.database_url or default_url())
+    upgrade_database(opened)
+    create_views(opened, load_document_types(settings.document_types_dir))
+    stdout.print(f"{opened.safe_url} is at revision {current_revision(opened)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def current(database: DatabaseOption = None) -> None:
+    """Print the database's revision."""
+    opened = open_existing(database)
+    revision = current_revision(opened)
+    newest = " (newest)" if revision == head_revision() else f" (newest is {head_revision()})"
+    stdout.print(f"{revision}{newest}", highlight=False)

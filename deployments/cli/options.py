@@ -1,0 +1,38 @@
+"""Options that several commands share, and the database they open with them."""
+
+from typing import Annotated
+
+import typer
+
+from blocks.database.engine import Database, default_url, open_database, upgrade
+from blocks.settings import configure
+from deployments.cli.output import OutputFormat
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="SQLAlchemy address; by default WINNOW_DATABASE_URL, else SQLite under .winnow/",
+    ),
+]
+FormatOption = Annotated[OutputFormat, typer.Option("--format", help="how rows are printed")]
+TypeOption = Annotated[str | None, typer.Option("--type", metavar="NAME", help="only documents of this type")]
+RunOption = Annotated[str | None, typer.Option("--run", metavar="ID", help="only what this run wrote")]
+
+
+def open_existing(url: str | None) -> Database:
+    """The database that a reading command asks, at the newest revision.
+
+    Raises `DatabaseUnreachable` where there is none yet.
+    """
+    settings = configure(database_url=url)
+    if settings.database_url is None and settings.prefect_api_url:
+        from blocks.database.block import database_url  # Prefect takes 2 s to import
+
+        address = database_url(settings)
+    else:
+        address = settings.database_url or default_url()
+    database = open_database(address, create=False)
+    upgrade(database)
+    return database

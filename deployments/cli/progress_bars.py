@@ -1,0 +1,100 @@
+"""A run's progress on standard error: bars on a terminal, a line now and then elsewhere."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from blocks import progress
+from blocks.records import Stage
+from deployments.cli.output import stderr
+
+LINE_EVERY_S = 5.0
+STAGES = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE, Stage.STORE)
+
+
+@contextmanager
+def show_progress(run_page: Callable[[str], str]) -> Iterator[None]:
+    """Draw the progress of this process's run until the block ends; `run_page` gives the Prefect UI's address of it."""
+    view = _Bars(run_page) if stderr.is_terminal else _Lines(run_page)
+    unsubscribe = progress.subscribe(view.take)
+    try:
+        with view:
+            yield
+    finally:
+        unsubscribe()
+
+
+class _View:
+    """Counts what it is told. Subclasses draw."""
+
+    def __init__(self, run_page: Callable[[str], str]) -> None:
+        self._run_page = run_page
+        self._lock = threading.Lock()
+        self._announced = False
+        self.found = 0
+        self.planned: int | None = None
+        self.passed = dict.fromkeys(STAGES, 0)
+
+    def take(self, event: progress.Planned | progress.Passed) -> None:
+        """Take one event, from any thread."""
+        with self._lock:
+            if not self._announced:
+                self._announced = True
+                stderr.print(f"Prefect UI: {self._run_page(event.run_id)}", highlight=False, soft_wrap=True)
+            if isinstance(event, progress.Planned):
+                self.planned = event.documents
+            elif event.stage is Stage.DISCOVER:
+                self.found += event.documents
+            else:
+                # A retried chunk reports its documents again: never show more than there are.
+                passed = self.passed[event.stage] + event.documents
+                self.passed[event.stage] = passed if self.planned is None else min(passed, self.planned)
+            self.draw()
+
+    def draw(self) -> None:
+        """Show the counts as they are."""
+        raise NotImplementedError
+
+
+class _Bars(_View):
+    def __enter__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=stderr
+        )
+        self._discover = self._progress.add_task("discover", total=None)
+        self._bars: dict[Stage, TaskID] = {}
+        self._progress.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def draw(self) -> None:
+        self._progress.update(self._discover, completed=self.found)
+        if self.planned is None:
+            return
+        if not self._bars:
+            self._progress.update(self._discover, total=self.found)
+            self._bars = {s: self._progress.add_task(s.value, total=self.planned) for s in STAGES}
+        for stage, bar in self._bars.items():
+            self._progress.update(bar, completed=self.passed[stage])
+
+
+class _Lines(_View):
+    def __enter__(self) -> None:
+        self._drawn_at = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def draw(self) -> None:
+        if time.monotonic() - self._drawn_at < LINE_EVERY_S:
+            return
+        self._drawn_at = time.monotonic()
+        if self.planned is None:
+            stderr.print(f"{self.found} documents found", highlight=False)
+        else:
+            counts = ", ".join(f"{stage} {number}/{self.planned}" for stage, number in self.passed.items())
+            stderr.print(counts, highlight=False)

@@ -1,0 +1,38 @@
+"""`winnow review`: the documents that wait for a person."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from blocks.database import review as review_queries
+from deployments.cli.options import DatabaseOption, FormatOption, open_existing
+from deployments.cli.output import OutputFormat, show_rows
+
+COLUMNS = ("review_id", "priority", "due_at", "uri", "document_type", "confidence", "reasons", "fields")
+
+app = typer.Typer(help="The documents that wait for a person.", no_args_is_help=True)
+
+
+class ReviewStatus(StrEnum):
+    """Where a review item stands."""
+
+    OPEN = "open"
+    DECIDED = "decided"
+    SUPERSEDED = "superseded"
+
+
+@app.callback()
+def _group() -> None:
+    """The documents that wait for a person."""
+
+
+@app.command("list")
+def list_items(
+    status: Annotated[ReviewStatus, typer.Option("--status", help="which items")] = ReviewStatus.OPEN,
+    output_format: FormatOption = OutputFormat.TABLE,
+    database: DatabaseOption = None,
+) -> None:
+    """List review items in the order in which a reviewer would work."""
+    rows = review_queries.list_review(open_existing(database), status=status)
+    show_rows(rows, COLUMNS, output_format, f"no {status} review items")

@@ -1,0 +1,181 @@
+"""`winnow run`: a source, or known documents, through the pipeline in this process."""
+
+import contextlib
+import json
+import shlex
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from blocks.database.engine import default_url, open_database, upgrade
+from blocks.document_type_files import load_document_types
+from blocks.errors import DocumentTypeUnknown, RunError, UsageError, WinnowError
+from blocks.records import Rerun
+from blocks.settings import Settings, configure
+from deployments.cli.options import DatabaseOption
+from deployments.cli.output import stderr, stdout
+from deployments.cli.progress_bars import show_progress
+from deployments.prefect_client import use_prefect
+from tasks.discover.listing import check_source
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.schemas.objects import State
+
+    from tasks.report.report import RunReport
+
+StatusFilter = Literal["accepted", "in_review", "rejected", "failed"]
+
+
+def run(
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE...", help="files, folders, globs, URLs")
+    ] = None,
+    from_database: Annotated[bool, typer.Option("--from-database", help="take known documents instead")] = False,
+    document_type: Annotated[
+        str | None,
+        typer.Option("--type", metavar="NAME", help="declare every document's type; a filter with --from-database"),
+    ] = None,
+    status: Annotated[
+        StatusFilter | None,
+        typer.Option("--status", metavar="S", help="with --from-database: only documents of this status"),
+    ] = None,
+    database: DatabaseOption = None,
+    rerun: Annotated[
+        Rerun,
+        typer.Option(
+            help="stale: what has no output under today's types and settings; never: only documents without a result; "
+            "failed: stale, and failures again; all: everything"
+        ),
+    ] = Rerun.STALE,
+    limit: Annotated[int | None, typer.Option(min=1, help="take so many files at most")] = None,
+    chunk_size: Annotated[int | None, typer.Option(min=1, max=10_000, help="documents per Prefect task run")] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="text column of csv and jsonl files; each row is then a document"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object with the counts, and nothing else")
+    ] = False,
+) -> None:
+    """Process documents: extract, classify, score, validate, store. The same command goes on where it stopped."""
+    _check_usage(sources or [], from_database, status, rows)
+    settings = configure(database_url=database)
+    types = load_document_types(settings.document_types_dir)
+    if document_type is not None and document_type not in types:
+        raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
+    for source in sources or []:
+        check_source(source)
+    _pin_database(settings)
+
+    parameters: dict[str, object] = {
+        "document_type": document_type,
+        "rerun": rerun,
+        "limit": limit,
+        "chunk_size": chunk_size,
+    }
+    parameters |= {"status": status} if from_database else {"sources": tuple(sources or []), "rows_column": rows}
+    started = time.monotonic()
+    with contextlib.redirect_stdout(sys.stderr):  # whatever a library prints is not our output
+        server = use_prefect()
+        with show_progress(server.run_page):
+            state = _flow(from_database)(**parameters, return_state=True)
+    report = _report_of(state)
+    summary = _summary(state, report, time.monotonic() - started)
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _show_summary(summary, state, database)
+    if not state.is_completed():
+        raise typer.Exit(1)
+
+
+def _check_usage(sources: list[str], from_database: bool, status: str | None, rows: str | None) -> None:
+    if from_database and sources:
+        raise UsageError("give sources or --from-database, not both")
+    if not from_database and not sources:
+        raise UsageError("give a source to process, such as: winnow run data/samples; or --from-database")
+    if status and not from_database:
+        raise UsageError("--status filters known documents: use it with --from-database")
+    if rows and from_database:
+        raise UsageError("--rows is for sources; known rows are documents already")
+
+
+def _pin_database(settings: Settings) -> None:
+    """Open the database before anything slow, so that a wrong address is told at once."""
+    if settings.database_url is None and settings.prefect_api_url is None:
+        settings = configure(database_url=default_url())
+    if settings.database_url:
+        upgrade(open_database(settings.database_url))
+
+
+def _flow(from_database: bool) -> "Flow[..., State[RunReport]]":
+    """The flow to run; its import brings Prefect, which must have its address by then."""
+    if from_database:
+        from flows.backfill import backfill
+
+        return backfill
+    from flows.process_documents import process_documents
+
+    return process_documents
+
+
+def _report_of(state: "State[RunReport]") -> "RunReport":
+    """The report that the flow returned. Raises the error that ended the flow before it could."""
+    from tasks.report.report import RunReport
+
+    data: object = state.result(raise_on_failure=False)
+    if isinstance(data, RunReport):
+        return data
+    if isinstance(data, WinnowError):
+        raise data
+    raise RunError(state.message or f"the run ended as {state.name}")
+
+
+def _summary(state: "State[RunReport]", report: "RunReport", duration_s: float) -> dict[str, object]:
+    return {
+        "run_id": str(state.state_details.flow_run_id),
+        **report.counts.model_dump(),
+        "model_calls": report.model_calls,
+        "cost_usd": str(report.cost_usd),
+        "duration_s": round(duration_s, 1),
+    }
+
+
+def _show_summary(summary: dict[str, object], state: "State[RunReport]", database: str | None) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(justify="right", style="bold")
+    table.add_column()
+    meanings = {
+        "accepted": "accepted: sure enough to use",
+        "in_review": "in review: a person must look",
+        "rejected": "rejected by the type's own rules",
+        "failed": "failed: could not be read",
+        "skipped": "skipped: nothing had changed",
+        "documents": "documents in all",
+    }
+    for key, meaning in meanings.items():
+        if summary[key] or key in ("accepted", "in_review", "failed", "documents"):
+            table.add_row(str(summary[key]), meaning)
+    table.add_row(f"${summary['cost_usd']}", f"for {summary['model_calls']} model calls")
+    table.add_row(f"{summary['duration_s']} s", "")
+    stdout.print(table)
+    if not state.is_completed():
+        stderr.print(f"the run failed: {state.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    stdout.print("\nNext:", highlight=False)
+    with_database = f" --database {shlex.quote(database)}" if database else ""
+    for line in ("review list", f"results --run {summary['run_id']}", f"failures --run {summary['run_id']}"):
+        stdout.print(f"  {_command()} {line}{with_database}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _command() -> str:
+    """How the user called this command."""
+    called = Path(sys.argv[0])
+    if shutil.which(called.name) == str(called):
+        return called.name
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)

@@ -1,0 +1,77 @@
+"""`winnow types`: the document types, and what is wrong with them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from blocks.document_type_files import check as check_types
+from blocks.document_type_files import load_document_types
+from blocks.errors import DocumentTypeUnknown
+from blocks.settings import load_settings
+from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
+
+app = typer.Typer(help="The document types: what they read, and what is wrong with them.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_types() -> None:
+    """List the document types with their fields."""
+    types = load_document_types(load_settings().document_types_dir)
+    rows = [
+        {"name": t.name, "title": t.title, "languages": list(t.languages), "fields": list(t.fields)}
+        for t in types.values()
+    ]
+    show_rows(rows, ("name", "title", "languages", "fields"), OutputFormat.TABLE, "no document types")
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="a document type")]) -> None:
+    """Show one document type: fields, review bands, route, version."""
+    types = load_document_types(load_settings().document_types_dir)
+    if name not in types:
+        raise DocumentTypeUnknown(name, tuple(sorted(types)))
+    document_type = types[name]
+    stdout.print(
+        f"[bold]{escape(document_type.title)}[/] ({name}, version {document_type.version[:12]})", highlight=False
+    )
+    stdout.print(escape(document_type.description.strip()), highlight=False)
+    rows = [
+        {
+            "field": field_name,
+            "type": field.type.value,
+            "required": "yes" if field.required else "",
+            "aliases": list(field.aliases[:6]) or list(field.enum[:6]) or list(field.columns),
+        }
+        for field_name, field in document_type.fields.items()
+    ]
+    show_rows(rows, ("field", "type", "required", "aliases"), OutputFormat.TABLE, "no fields")
+    if document_type.rubric:
+        criteria = [
+            {"criterion": c.name, "weight": c.weight, "asks": c.description} for c in document_type.rubric.criteria
+        ]
+        show_rows(criteria, ("criterion", "weight", "asks"), OutputFormat.TABLE, "")
+    review = document_type.review
+    stdout.print(
+        f"accepted at confidence {review.accept_at:g}" + (" (sensitive: 0.95)" if document_type.sensitive else "")
+    )
+    for band in review.bands:
+        stdout.print(
+            f"  under {band.below:g}: priority {band.priority}, due in {band.due_minutes} minutes", highlight=False
+        )
+    stdout.print("route: " + " → ".join(step.model for step in document_type.route), highlight=False)
+
+
+@app.command()
+def check(
+    path: Annotated[Path | None, typer.Argument(help="a type's folder or a folder of types; by default all")] = None,
+) -> None:
+    """Name every mistake in document types, with file and line. Exit code 1 where there is one."""
+    folder = path or load_settings().document_types_dir
+    problems = check_types(folder)
+    for problem in problems:
+        stderr.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+    stdout.print(f"{folder}: no mistakes", highlight=False, soft_wrap=True)

@@ -1,0 +1,63 @@
+"""Which Prefect API a run of the command uses, settled before Prefect is imported: it reads its settings at import.
+
+In this order: PREFECT_API_URL, the address in the user's active Prefect profile, the local server of
+`deployments.prefect_server`.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from blocks.errors import PrefectUnreachable
+from blocks.settings import configure, export, load_settings
+from deployments import prefect_server
+from deployments.cli.output import stderr
+
+# A newcomer sees the command's own lines; Prefect's go to its UI.
+QUIET = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_CLI_PROMPT": "false",
+}
+
+
+@dataclass(frozen=True)
+class PrefectApi:
+    """The API that runs report to."""
+
+    url: str
+
+    def run_page(self, run_id: str) -> str:
+        """Where a browser shows the run."""
+        return f"{self.url.removesuffix('/').removesuffix('/api')}/runs/flow-run/{run_id}"
+
+
+def use_prefect() -> PrefectApi:
+    """Point this process at a Prefect API that answers, starting the local server where none is configured.
+
+    Raises `PrefectUnreachable`.
+    """
+    export(QUIET)
+    url = load_settings().prefect_api_url or _profile_url()
+    if url is not None:
+        if not prefect_server.answers(url):
+            raise PrefectUnreachable(url, "no answer within 3 s")
+        return PrefectApi(url)
+    running = prefect_server.running()
+    if running is None:
+        stderr.print("starting a local Prefect server (once; winnow server stop ends it) …", highlight=False)
+    server = prefect_server.ensure()
+    export({"PREFECT_API_URL": server.url, "PREFECT_HOME": str(prefect_server.home())})
+    configure(prefect_api_url=server.url)
+    return PrefectApi(server.url)
+
+
+def _profile_url() -> str | None:
+    """The API address in the user's active Prefect profile, read without importing Prefect."""
+    try:
+        profiles = tomllib.loads((Path.home() / ".prefect" / "profiles.toml").read_text())
+        url = profiles["profiles"][profiles["active"]].get("PREFECT_API_URL")
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return None
+    return str(url) if url else None

@@ -1,0 +1,181 @@
+"""One local Prefect server per user, in a process of its own that outlives the runs.
+
+An in-process server takes seconds to boot at every run and prints stack traces when it goes down with the process.
+This one is started where no Prefect API is configured, listens on loopback, and is kept for the next runs.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+from platformdirs import user_state_path
+
+from blocks.errors import PrefectUnreachable
+from blocks.settings import child_environment
+
+USUAL_PORT = 4200
+START_WITHIN_S = 90.0
+STOP_WITHIN_S = 10.0
+
+# The recorder of task runs was reported as the server's throughput ceiling; its batches default to one.
+SERVER_PROFILE = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    "PREFECT_CLI_COLORS": "false",
+}
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A server that Winnow started. `url` is the API's address."""
+
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The API's address."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def ui_url(self) -> str:
+        """Where a browser finds the Prefect UI."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the process lives and the API answers."""
+        return _is_our_server(self.pid) and answers(self.url)
+
+
+def home() -> Path:
+    """Where the local server keeps its database, log and pid; the Prefect home of runs that use it."""
+    return user_state_path("winnow") / "prefect"
+
+
+def log_file() -> Path:
+    """Where the local server writes what it has to say."""
+    return home() / "server.log"
+
+
+def running() -> LocalServer | None:
+    """The local server as it was last started, or None where its process is gone."""
+    try:
+        server = LocalServer(**json.loads(_state_file().read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return server if _is_our_server(server.pid) else None
+
+
+def answers(url: str, timeout_s: float = 3.0) -> bool:
+    """Whether a Prefect API answers at the address."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=timeout_s) as reply:
+            return bool(reply.status == 200)
+    except (OSError, ValueError):
+        return False
+
+
+def ensure() -> LocalServer:
+    """The local server, started where it does not run; two callers at once get the same one.
+
+    Raises `PrefectUnreachable` where it does not come up.
+    """
+    home().mkdir(parents=True, exist_ok=True)
+    with _lock():
+        server = running()
+        if server and server.is_healthy:
+            return server
+        if server:
+            stop()
+        return _start()
+
+
+def stop() -> bool:
+    """Stop the local server; False where none ran."""
+    server = running()
+    if server is None:
+        return False
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, how)
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while _is_our_server(server.pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    _state_file().unlink(missing_ok=True)
+    return True
+
+
+def _start() -> LocalServer:
+    port = _free_port()
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with log_file().open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=child_environment(SERVER_PROFILE | {"PREFECT_HOME": str(home())}),
+            cwd=home(),
+            start_new_session=True,
+        )
+    server = LocalServer(process.pid, port)
+    _state_file().write_text(json.dumps(asdict(server)))
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise PrefectUnreachable(server.url, f"it ended with code {process.returncode}, see {log_file()}")
+        if answers(server.url, timeout_s=1.0):
+            return server
+        time.sleep(0.2)
+    stop()
+    raise PrefectUnreachable(server.url, f"not up within {START_WITHIN_S:g} s, see {log_file()}")
+
+
+def _is_our_server(pid: int) -> bool:
+    """Whether the process lives and is a Prefect server: a pid may have been given to another since."""
+    try:
+        process = psutil.Process(pid)
+        is_alive = process.status() != psutil.STATUS_ZOMBIE
+        return is_alive and "prefect server start" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _free_port() -> int:
+    for port in (USUAL_PORT, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise PrefectUnreachable("http://127.0.0.1", "no port is free")
+
+
+def _state_file() -> Path:
+    return home() / "server.json"
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    with (home() / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
