@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from blocks.errors import Crashed, Encrypted, OutOfMemory, TimedOut, TooLarge, WinnowError
 from blocks.isolation.isolation import Isolation
@@ -31,7 +31,7 @@ def isolation() -> Iterator[Isolation]:
 
 
 def call(
-    isolation: Isolation, function: str, content: bytes = b"", timeout_s: float = 10.0, **arguments: object
+    isolation: Isolation, function: str, content: bytes = b"", timeout_s: float = 10.0, **arguments: JsonValue
 ) -> bytes:
     return isolation.run(f"{PARSERS}:{function}", content, arguments, timeout_s)
 
