@@ -1,0 +1,58 @@
+"""What validate needs of an extraction: the visible text of each page, and the facts that speak against it.
+
+An extraction is mostly word boxes. They are read only where OCR gave words a confidence of their own.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from blocks.records import Extraction, Page
+from tasks.validate.verdict import PageFacts
+
+
+class _PageWithoutWords(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    number: int
+    method: Literal["text_layer", "ocr", "parsed"]
+    text: str
+    ocr_confidence: float | None = None
+    hidden_text: str = ""
+
+
+class _ExtractionWithoutWords(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    pages: tuple[_PageWithoutWords, ...]
+
+
+def read_pages(payload: bytes) -> tuple[Page, ...]:
+    """The pages of an extraction's payload, with their words where OCR read them and without them elsewhere.
+
+    Raises pydantic's ValidationError where the payload is no extraction.
+    """
+    lean = _ExtractionWithoutWords.model_validate_json(payload).pages
+    if any(page.method == "ocr" for page in lean):
+        return Extraction.model_validate_json(payload).pages
+    return tuple(
+        Page.model_construct(number=p.number, method=p.method, text=p.text, hidden_text=p.hidden_text) for p in lean
+    )
+
+
+def page_facts(pages: Sequence[Page], provisional: tuple[str, ...] = ()) -> PageFacts:
+    """What the pages say against trusting a reading of them.
+
+    The OCR confidence is the mean over the pages that OCR read, weighted by their text's length: a document is as
+    legible as its characters are; 0 where OCR found none.
+    """
+    read = [(len(page.text), page.ocr_confidence) for page in pages if page.method == "ocr"]
+    known = [(length, confidence) for length, confidence in read if confidence is not None]
+    characters = sum(length for length, _ in known)
+    ocr_confidence = sum(length * c for length, c in known) / characters if characters else 0.0
+    return PageFacts(
+        has_hidden_text=any(page.hidden_text.strip() for page in pages),
+        ocr_confidence=ocr_confidence if known else None,
+        provisional=provisional,
+    )

@@ -1,0 +1,140 @@
+"""The validate stage: from readings to a verdict, for the documents of one chunk.
+
+Documents are judged one by one, but for the row-level expectations, which run once per document type and chunk. What a
+document's row breaks depends on that row alone, so a verdict never depends on how a batch was cut into chunks.
+"""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from blocks.document_types import DocumentType
+from blocks.errors import StageCrashed, WinnowError
+from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
+from tasks.validate.library import LOCK
+from tasks.validate.pages import page_facts, read_pages
+from tasks.validate.readings import find_fields
+from tasks.validate.rows import Row, RowExpectations
+from tasks.validate.verdict import FieldFinding, PageFacts, decide, decide_unknown
+
+STAGE_VERSION = "1"
+"""Raised whenever the same inputs may get another verdict."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A document with all that decides its verdict, but for its row's expectations."""
+
+    document: Document
+    document_type: DocumentType | None
+    fields: Mapping[str, FieldFinding]
+    classification: Classification
+    facts: PageFacts
+    score: float | None
+
+
+class ValidateStage:
+    """Judges documents by the rules of their types. One instance serves the threads of a process."""
+
+    stage = Stage.VALIDATE
+    reads = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE)
+
+    def __init__(self, types: Mapping[str, DocumentType]) -> None:
+        self._types = dict(types)
+        self._expectations: dict[str, RowExpectations] = {}
+        parts = (STAGE_VERSION, *(f"{name}={types[name].validate_digest}" for name in sorted(types)))
+        self.configuration = _sha256(parts)
+
+    def fingerprint(self, document: Document) -> str:
+        """Of the stage's version, the document's type as it stands, and the upstream outputs, provisional or not."""
+        document_type = self._types.get(document.document_type or UNKNOWN_TYPE)
+        upstream = (f"{stage}={document.digests.get(stage, '')}" for stage in self.reads)
+        provisional = (f"{stage}~{kind}" for stage, kind in sorted(document.provisional.items()))
+        rules = document_type.validate_digest if document_type is not None else UNKNOWN_TYPE
+        return _sha256((STAGE_VERSION, rules, *upstream, *provisional))
+
+    def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
+        """One outcome per document; those whose type expects nothing of its rows come first."""
+        by_type: dict[str, list[_Judged]] = defaultdict(list)
+        for document in documents:
+            started = perf_counter()
+            outcome: Outcome | None = None
+            try:
+                judged = self._judge(document)
+                if judged.document_type is None or not judged.document_type.expectations:
+                    outcome = _outcome(judged, (), perf_counter() - started)
+                else:
+                    by_type[judged.document_type.name].append(judged)
+            except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
+                outcome = _failed(document, error)
+            if outcome is not None:
+                yield outcome
+        for name, group in by_type.items():
+            yield from self._judge_rows(self._types[name], group)
+
+    def _judge(self, document: Document) -> _Judged:
+        classification = Classification.model_validate_json(document.inputs[Stage.CLASSIFY])
+        scoring = Scoring.model_validate_json(document.inputs[Stage.SCORE])
+        document_type = self._types.get(classification.document_type)
+        pages = read_pages(document.inputs[Stage.EXTRACT])
+        facts = page_facts(pages, tuple(dict.fromkeys(document.provisional.values())))
+        fields: Mapping[str, FieldFinding] = {}
+        if document_type is not None and scoring.document_type == document_type.name:
+            fields = find_fields(document_type, scoring.fields, pages)
+        return _Judged(document, document_type, fields, classification, facts, scoring.score)
+
+    def _judge_rows(self, document_type: DocumentType, group: Sequence[_Judged]) -> list[Outcome]:
+        """The outcomes of documents whose rows must meet expectations; where that fails as a group, one by one."""
+        rows = [
+            Row(one.document.document_id, {name: finding.value for name, finding in one.fields.items()}, one.score)
+            for one in group
+        ]
+        started = perf_counter()
+        try:
+            broken = self._expectations_of(document_type).broken_by(rows)
+            each_s = (perf_counter() - started) / len(group)
+            return [_outcome(one, names, each_s) for one, names in zip(group, broken, strict=True)]
+        except Exception as error:  # noqa: BLE001 - narrowed down to the document that causes it
+            if len(group) == 1:
+                return [_failed(group[0].document, error)]
+            return [outcome for one in group for outcome in self._judge_rows(document_type, [one])]
+
+    def _expectations_of(self, document_type: DocumentType) -> RowExpectations:
+        with LOCK:
+            if document_type.name not in self._expectations:
+                self._expectations[document_type.name] = RowExpectations(document_type)
+            return self._expectations[document_type.name]
+
+
+def _outcome(judged: _Judged, broken_expectations: Sequence[str], duration_s: float) -> Outcome:
+    verdict = _verdict(judged, broken_expectations)
+    return Outcome(
+        document_id=judged.document.document_id,
+        payload=verdict.model_dump_json().encode(),
+        duration_ms=round(duration_s * 1000),
+    )
+
+
+def _verdict(judged: _Judged, broken_expectations: Sequence[str]) -> Validation:
+    if judged.document_type is None:
+        return decide_unknown(judged.facts)
+    return decide(
+        judged.document_type, judged.fields, judged.classification, judged.facts, broken_expectations, judged.score
+    )
+
+
+def _failed(document: Document, error: Exception) -> Outcome:
+    """The document's failure. A defect's stack goes to the log of those who look for it, never to users."""
+    typed = error if isinstance(error, WinnowError) else StageCrashed(error)
+    if typed is not error:
+        log.debug("validating %s", document.document_id, exc_info=error)
+    return Outcome(document.document_id, failure=typed.failure(Stage.VALIDATE))
+
+
+def _sha256(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
