@@ -39,7 +39,7 @@ def use_prefect() -> PrefectApi:
     Raises `PrefectUnreachable`.
     """
     export(QUIET)
-    url = load_settings().prefect_api_url or _profile_url()
+    url = load_settings().prefect_api_url or profile_url()
     if url is not None:
         if not prefect_server.answers(url):
             raise PrefectUnreachable(url, "no answer within 3 s")
@@ -53,7 +53,7 @@ def use_prefect() -> PrefectApi:
     return PrefectApi(server.url)
 
 
-def _profile_url() -> str | None:
+def profile_url() -> str | None:
     """The API address in the user's active Prefect profile, read without importing Prefect."""
     try:
         profiles = tomllib.loads((Path.home() / ".prefect" / "profiles.toml").read_text())
