@@ -1,0 +1,284 @@
+"""Documents, where they were seen, and the members of a run, cut into chunks that are numbered from 1."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from blocks.database.engine import Database, in_groups, now
+from blocks.database.failures import FailedDocument, record_failures, resolve_unread
+from blocks.database.sources import record_sources
+from blocks.database.tables import documents, failures, results, run_documents
+from blocks.records import DiscoveredDocument, Rerun, Stage
+
+SKIPPED, FAILED = "skipped", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one call added to a run: new members, and of these the ones that have their outcome already."""
+
+    members: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    given_type: str | None
+    settled_under: str | None
+    settled_as: str | None
+
+
+def record_batch(
+    database: Database,
+    run_id: str,
+    batch: Sequence[DiscoveredDocument],
+    *,
+    given_type: str | None,
+    rerun: Rerun,
+    pipeline_digest: str,
+    chunk_size: int,
+) -> Recorded:
+    """Record what discover found, and make it part of the run; doing so twice changes nothing.
+
+    `given_type` replaces the documents' own when it is not None. A document that is settled under `pipeline_digest`
+    has its outcome at once where `rerun` does not say otherwise; the others fill chunks of `chunk_size`, going on
+    where the run's last batch ended.
+    """
+    found = {document.document_id: document for document in batch}
+    ids = sorted(found)
+    seen_at = now()
+    with database.write() as connection:
+        known = _known(connection, ids)
+        _insert_documents(database, connection, [d for d in found.values() if d.document_id not in known], seen_at)
+        record_sources(database, connection, batch, seen_at)
+        if given_type is not None:
+            changed = [id_ for id_ in ids if id_ not in known or known[id_].given_type != given_type]
+            known |= {id_: _Known(given_type, None, None) for id_ in changed}
+            for group in in_groups(changed):
+                connection.execute(_GIVE_TYPE, {"b_ids": group, "b_type": given_type})
+        failed = {d.document_id: FailedDocument(d.document_id, d.failure) for d in found.values() if d.failure}
+        record_failures(database, connection, run_id, list(failed.values()), seen_at)
+        resolve_unread(connection, [d.uri for d in batch if d.failure is None], list(failed), seen_at)
+
+        already = _members(connection, run_id, ids)
+        members = [d.document_id for d in found.values() if d.is_member and d.document_id not in already]
+        with_result = _with_result(connection, members) if rerun is Rerun.NEVER else frozenset()
+        outcomes = {
+            id_: FAILED if id_ in failed else _known_outcome(known.get(id_), id_ in with_result, rerun, pipeline_digest)
+            for id_ in members
+        }
+        _insert_members(connection, run_id, outcomes, chunk_size)
+    counts = list(outcomes.values())
+    return Recorded(len(members), skipped=counts.count(SKIPPED), failed=counts.count(FAILED))
+
+
+def record_known(  # noqa: PLR0913 - all but two are given by name
+    database: Database,
+    run_id: str,
+    *,
+    document_type: str | None,
+    status: Literal["accepted", "in_review", "rejected", "failed"] | None,
+    limit: int | None,
+    rerun: Rerun,
+    pipeline_digest: str,
+    chunk_size: int,
+) -> int:
+    """Make known documents members of the run, filtered, without reading one of them; returns how many there are.
+
+    A file that discover could not read stays `failed`: only its source can be asked again.
+    """
+    document = documents.c
+    has_result = exists().where(results.c.document_id == document.document_id, results.c.is_current)
+    is_unread = _has_failure(failures.c.stage == Stage.DISCOVER.value)
+    wanted: list[ColumnElement[bool]] = [document.is_container.is_(False)]
+    if document_type is not None:
+        wanted.append(document.document_type == document_type)
+    if status == FAILED:
+        wanted.append(_has_failure())
+    elif status is not None:
+        wanted.append(has_result.where(results.c.status == status))
+    settled = document.settled_under == pipeline_digest
+    is_settled_failure = and_(settled, document.settled_as == FAILED)
+    skips: dict[Rerun, ColumnElement[bool]] = {
+        Rerun.STALE: and_(settled, document.settled_as != FAILED),
+        Rerun.FAILED: and_(settled, document.settled_as != FAILED),
+        Rerun.NEVER: has_result,
+    }
+    outcome = case((is_unread, FAILED), else_=None)
+    if rerun is not Rerun.ALL:
+        stays_failed = is_unread if rerun is Rerun.FAILED else or_(is_unread, is_settled_failure)
+        outcome = case((skips[rerun], SKIPPED), (stays_failed, FAILED), else_=None)
+    selected = (
+        select(document.document_id, outcome.label("outcome"))
+        .where(*wanted)
+        .order_by(document.document_id)
+        .limit(limit)
+    ).subquery()
+    is_queued = selected.c.outcome.is_(None)
+    position = func.row_number().over(partition_by=is_queued, order_by=selected.c.document_id)
+    chunk = case((is_queued, (position - 1) // chunk_size + 1), else_=None)
+    with database.write() as connection:
+        if not _count(connection, run_id):
+            members = select(literal(run_id), selected.c.document_id, chunk, selected.c.outcome)
+            connection.execute(
+                insert(run_documents).from_select(["run_id", "document_id", "chunk", "outcome"], members)
+            )
+        return _count(connection, run_id)
+
+
+def chunk_count(database: Database, run_id: str) -> int:
+    """How many chunks the run has; they are numbered from 1 to this."""
+    with database.read() as connection:
+        return connection.execute(_LAST_CHUNK, {"run_id": run_id}).scalar_one() or 0
+
+
+def chunk_document_ids(database: Database, run_id: str, chunk: int) -> tuple[str, ...]:
+    """The ids of one chunk, sorted."""
+    member = run_documents.c
+    query = (
+        select(member.document_id).where(member.run_id == run_id, member.chunk == chunk).order_by(member.document_id)
+    )
+    with database.read() as connection:
+        return tuple(connection.execute(query).scalars())
+
+
+def part_content(database: Database, document_id: str) -> bytes:
+    """The bytes of a part. Raises KeyError for a document that has none in the database."""
+    query = select(documents.c.content).where(documents.c.document_id == document_id)
+    with database.read() as connection:
+        content = connection.execute(query).scalar_one_or_none()
+    if content is None:
+        raise KeyError(document_id)
+    return zlib.decompress(content)
+
+
+def _known(connection: Connection, ids: Sequence[str]) -> dict[str, _Known]:
+    known = {}
+    for group in in_groups(ids):
+        for id_, *row in connection.execute(_KNOWN, {"ids": group}):
+            known[id_] = _Known(*row)
+    return known
+
+
+def _insert_documents(
+    database: Database, connection: Connection, new: Sequence[DiscoveredDocument], seen_at: datetime
+) -> None:
+    if not new:
+        return
+    rows = [
+        {
+            "document_id": document.document_id,
+            "media_type": document.media_type,
+            "size_bytes": document.size_bytes,
+            "parent_id": document.parent_id,
+            "part": document.part,
+            "is_container": not document.is_member,
+            "content": None if document.content is None else zlib.compress(document.content, 1),
+            "first_seen_at": seen_at,
+        }
+        for document in new
+    ]
+    connection.execute(database.insert(documents).on_conflict_do_nothing(), rows)
+
+
+def _members(connection: Connection, run_id: str, ids: Sequence[str]) -> set[str]:
+    members: set[str] = set()
+    for group in in_groups(ids):
+        members.update(connection.execute(_MEMBERS, {"ids": group, "run_id": run_id}).scalars())
+    return members
+
+
+def _with_result(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
+    found: set[str] = set()
+    for group in in_groups(ids):
+        found.update(connection.execute(_WITH_RESULT, {"ids": group}).scalars())
+    return frozenset(found)
+
+
+def _known_outcome(known: _Known | None, has_result: bool, rerun: Rerun, pipeline_digest: str) -> str | None:
+    if rerun is Rerun.NEVER and has_result:
+        return SKIPPED
+    if known is None or known.settled_under != pipeline_digest or rerun is Rerun.ALL:
+        return None
+    if known.settled_as == FAILED:
+        return None if rerun is Rerun.FAILED else FAILED
+    return None if rerun is Rerun.NEVER else SKIPPED
+
+
+def _insert_members(connection: Connection, run_id: str, outcomes: Mapping[str, str | None], chunk_size: int) -> None:
+    if not outcomes:
+        return
+    chunk = connection.execute(_LAST_CHUNK, {"run_id": run_id}).scalar_one() or 1
+    filled = connection.execute(_FILLED, {"run_id": run_id, "chunk": chunk}).scalar_one()
+    rows = []
+    for id_, outcome in outcomes.items():
+        if outcome is None:
+            if filled >= chunk_size:
+                chunk, filled = chunk + 1, 0
+            filled += 1
+        rows.append(
+            {
+                "run_id": run_id,
+                "document_id": id_,
+                "chunk": chunk if outcome is None else None,
+                "outcome": outcome,
+            }
+        )
+    connection.execute(insert(run_documents), rows)
+
+
+def _count(connection: Connection, run_id: str) -> int:
+    return connection.execute(
+        select(func.count()).select_from(run_documents).where(run_documents.c.run_id == run_id)
+    ).scalar_one()
+
+
+def _has_failure(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    failure = failures.c
+    return exists().where(failure.document_id == documents.c.document_id, failure.resolved_at.is_(None), *conditions)
+
+
+_ids: BindParameter[Any] = bindparam("ids", expanding=True)
+
+_KNOWN = select(
+    documents.c.document_id, documents.c.given_type, documents.c.settled_under, documents.c.settled_as
+).where(documents.c.document_id.in_(_ids))
+
+_GIVE_TYPE = (
+    update(documents)
+    .where(documents.c.document_id.in_(bindparam("b_ids", expanding=True)))
+    .values(given_type=bindparam("b_type"), settled_under=None, settled_as=None)
+)
+
+_MEMBERS = select(run_documents.c.document_id).where(
+    run_documents.c.run_id == bindparam("run_id"), run_documents.c.document_id.in_(_ids)
+)
+
+_WITH_RESULT = select(results.c.document_id).where(results.c.document_id.in_(_ids), results.c.is_current)
+
+_LAST_CHUNK = select(func.max(run_documents.c.chunk)).where(run_documents.c.run_id == bindparam("run_id"))
+
+_FILLED = (
+    select(func.count())
+    .select_from(run_documents)
+    .where(run_documents.c.run_id == bindparam("run_id"), run_documents.c.chunk == bindparam("chunk"))
+)

@@ -1,0 +1,222 @@
+"""One pooled engine per process and address, and transactions that behave alike on SQLite and PostgreSQL.
+
+On SQLite a writer begins with ``BEGIN IMMEDIATE``: a transaction that reads first and writes later cannot then fail
+half-way because another one wrote in between. Writers of one process queue at a lock, which is fair and needs no
+polling; those of other processes wait for SQLite's busy timeout.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+
+from blocks.database.schema import current_revision, head_revision, upgrade
+from blocks.database.tables import database_identity, storable
+from blocks.errors import DatabaseUnreachable
+
+__all__ = [
+    "Database",
+    "current_revision",
+    "database_id",
+    "default_url",
+    "head_revision",
+    "in_groups",
+    "now",
+    "open_database",
+    "upgrade",
+]
+
+IDS_PER_STATEMENT = 500
+BUSY_TIMEOUT_S = 60.0
+
+_Item = TypeVar("_Item")
+
+_open: dict[tuple[int, str], "Database"] = {}
+_opening = threading.Lock()
+
+
+def default_url(folder: Path | None = None) -> str:
+    """The address of the SQLite database that a working folder (by default the current one) has by default."""
+    return f"sqlite:///{(folder or Path.cwd()) / '.winnow' / 'winnow.db'}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Database:
+    """An open database. `safe_url` is its address without the password, for messages; `url` the whole of it."""
+
+    engine: Engine
+    url: str
+    safe_url: str
+    is_sqlite: bool
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads, on one consistent state of the database."""
+        with self._typed(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; rolled back when the block raises. Not to be nested."""
+        if not self.is_sqlite:
+            with self._typed(), self.engine.begin() as connection:
+                yield connection
+            return
+        with self._typed(), self._writing, self.engine.connect() as connection:
+            connection.execution_options(winnow_writes=True)  # on this checkout of the connection only
+            with connection.begin():
+                yield connection
+
+    def insert(self, table: Table) -> Any:
+        """An INSERT that knows ON CONFLICT; the two dialects' classes share no typed ancestor with those methods."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    @contextmanager
+    def _typed(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError) as error:
+            raise DatabaseUnreachable(self.safe_url, _cause(error)) from error
+
+
+def open_database(url: str, create: bool = True) -> Database:
+    """The database at `url`, opened once per process.
+
+    With `create`, a database that is not there is made and one of an older revision is brought up to date. Without,
+    nothing is changed, and a database that is not there is `DatabaseUnreachable`, as is one that is down, damaged or
+    may not be written. Raises `DatabaseNewer` for a revision that this Winnow does not know.
+    """
+    address = _address(url)
+    key = (os.getpid(), address.render_as_string(hide_password=False))
+    with _opening:
+        database = _open.get(key)
+        if database is None:
+            database = _connect(address, create)
+        revision = current_revision(database)
+        if create and revision != head_revision():
+            upgrade(database)
+        elif revision is None:
+            raise DatabaseUnreachable(database.safe_url, "there is no Winnow database yet; `winnow run` makes one")
+        _open[key] = database
+    return database
+
+
+def database_id(database: Database) -> str:
+    """The id that a database was given when it was made; the same for every address that leads to it."""
+    with database.read() as connection:
+        return str(connection.execute(select(database_identity.c.database_id)).scalar_one())
+
+
+def in_groups(items: Sequence[_Item], size: int = IDS_PER_STATEMENT) -> Iterator[Sequence[_Item]]:
+    """`items` in slices of at most `size`, as many as one statement may name."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseUnreachable(url.rpartition("@")[2], "this is not an SQLAlchemy address") from error
+    if address.drivername in {"postgres", "postgresql"}:
+        address = address.set(drivername="postgresql+psycopg")
+    if address.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise DatabaseUnreachable(
+            address.render_as_string(), "only sqlite:///<path> and postgresql+psycopg://… are supported"
+        )
+    if address.get_backend_name() == "sqlite" and address.database in {None, "", ":memory:"}:
+        raise DatabaseUnreachable(address.render_as_string(), "a database in memory cannot be shared; give a path")
+    return address
+
+
+def _connect(address: URL, create: bool) -> Database:
+    is_sqlite = address.get_backend_name() == "sqlite"
+    safe_url = address.render_as_string(hide_password=True)
+    if is_sqlite:
+        _prepare_folder(Path(str(address.database)), safe_url, create)
+    connect_args: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S} if is_sqlite else {"connect_timeout": 10}
+    try:
+        engine = create_engine(
+            address,
+            connect_args=connect_args,
+            json_serializer=_to_json,
+            pool_size=10,
+            max_overflow=30,
+            pool_pre_ping=not is_sqlite,
+        )
+        if is_sqlite:
+            event.listen(engine, "connect", _configure_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        with engine.connect():
+            pass
+    except (DBAPIError, NoSuchModuleError) as error:
+        raise DatabaseUnreachable(safe_url, _cause(error)) from error
+    return Database(engine, address.render_as_string(hide_password=False), safe_url, is_sqlite)
+
+
+def _prepare_folder(path: Path, safe_url: str, create: bool) -> None:
+    if path.exists():
+        if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+            raise DatabaseUnreachable(safe_url, "the file or its folder may not be written")
+        return
+    if not create:
+        raise DatabaseUnreachable(safe_url, "there is no database yet; `winnow run` makes one")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnreachable(safe_url, f"its folder cannot be made ({error.strerror})") from error
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    cursor = connection.cursor()
+    # Asking first: switching to WAL needs the file alone, even when it is in WAL already.
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("winnow_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _cause(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return " ".join(str(cause).split())
+
+
+def _to_json(value: object) -> str:
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # PostgreSQL keeps an escaped NUL in a JSON column and then fails every query that looks into it.
+    if "\\u0000" in written or not written.isascii():
+        written = json.dumps(_storable_json(value), ensure_ascii=False, separators=(",", ":"))
+    return written
+
+
+def _storable_json(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(str(key)): _storable_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable_json(item) for item in value]
+    return value

@@ -1,0 +1,123 @@
+"""What failed: one row per document and stage, open until the document passes that stage."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, case, select, update
+
+from blocks.database.engine import Database, in_groups
+from blocks.database.sources import uris_of
+from blocks.database.tables import failures, run_documents, sources
+from blocks.records import Failure, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDocument:
+    """A document's failure, and the attempts that it took."""
+
+    document_id: str
+    failure: Failure
+    attempts: int = 1
+
+
+def list_failures(database: Database, *, run_id: str | None = None) -> list[dict[str, Any]]:
+    """Open failures, the latest first: document_id, uri, uris, stage, kind, message, attempts, retry.
+
+    With `run_id`, those of the run's documents.
+    """
+    failure = failures.c
+    query = select(
+        failure.document_id, failure.stage, failure.kind, failure.message, failure.attempts, failure.retry
+    ).where(failure.resolved_at.is_(None))
+    if run_id is not None:
+        members = select(run_documents.c.document_id).where(run_documents.c.run_id == run_id)
+        query = query.where(failure.document_id.in_(members))
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(failure.last_at.desc(), failure.document_id)).mappings().all()
+        uris = uris_of(connection, [row["document_id"] for row in rows])
+    return [
+        {"document_id": row["document_id"], "uri": seen[0], "uris": seen}
+        | {name: row[name] for name in ("stage", "kind", "message", "attempts", "retry")}
+        for row in rows
+        for seen in [uris[row["document_id"]]]
+    ]
+
+
+def record_failures(
+    database: Database, connection: Connection, run_id: str, failed: Sequence[FailedDocument], at: datetime
+) -> None:
+    """Write failures, replacing what was known of the same document and stage.
+
+    Those of discover, which counts no attempts, count one for each run that met them.
+    """
+    if not failed:
+        return
+    upsert = database.insert(failures)
+    new = upsert.excluded
+    is_new_run = and_(new.stage == Stage.DISCOVER.value, failures.c.run_id != new.run_id)
+    is_same_run = and_(new.stage == Stage.DISCOVER.value, failures.c.run_id == new.run_id)
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[failures.c.document_id, failures.c.stage],
+        set_={
+            **{name: new[name] for name in ("kind", "message", "retry", "run_id", "last_at", "resolved_at")},
+            "attempts": case(
+                (is_new_run, failures.c.attempts + 1), (is_same_run, failures.c.attempts), else_=new.attempts
+            ),
+        },
+    )
+    rows = [
+        {
+            "document_id": one.document_id,
+            "stage": one.failure.stage.value,
+            "kind": one.failure.kind,
+            "message": one.failure.message,
+            "attempts": one.attempts,
+            "retry": one.failure.retry.value,
+            "run_id": run_id,
+            "first_at": at,
+            "last_at": at,
+            "resolved_at": None,
+        }
+        for one in failed
+    ]
+    connection.execute(upsert, rows)
+
+
+def resolve_unread(connection: Connection, uris: Sequence[str], failed: Sequence[str], at: datetime) -> None:
+    """Close discover's failures at places that could be read this time; `failed` holds those that could not."""
+    for group in in_groups(uris):
+        connection.execute(_RESOLVE_UNREAD, {"b_uris": group, "b_failed": failed, "b_at": at})
+
+
+def resolve_failures(connection: Connection, still_failing: Mapping[str, str | None], at: datetime) -> None:
+    """Close open failures of these documents, all but the one of the stage that still fails, if any does."""
+    for stage in sorted({stage or "" for stage in still_failing.values()}):
+        ids = sorted(id_ for id_, failing in still_failing.items() if (failing or "") == stage)
+        for group in in_groups(ids):
+            connection.execute(_RESOLVE, {"b_ids": group, "b_stage": stage, "b_at": at})
+
+
+_RESOLVE = (
+    update(failures)
+    .where(
+        failures.c.document_id.in_(bindparam("b_ids", expanding=True)),
+        failures.c.stage != bindparam("b_stage"),
+        failures.c.resolved_at.is_(None),
+    )
+    .values(resolved_at=bindparam("b_at"))
+)
+
+_RESOLVE_UNREAD = (
+    update(failures)
+    .where(
+        failures.c.stage == Stage.DISCOVER.value,
+        failures.c.resolved_at.is_(None),
+        failures.c.document_id.in_(
+            select(sources.c.document_id).where(sources.c.uri.in_(bindparam("b_uris", expanding=True)))
+        ),
+        failures.c.document_id.not_in(bindparam("b_failed", expanding=True)),
+    )
+    .values(resolved_at=bindparam("b_at"))
+)

@@ -1,0 +1,13 @@
+"""Runs migrations on the connection, and within the transaction, that `blocks.database.schema.upgrade` hands over."""
+
+from alembic import context
+
+from blocks.database.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,53 @@
+"""Where documents were seen. The same bytes at two places are one document with two sources."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, bindparam, select
+
+from blocks.database.engine import Database, in_groups
+from blocks.database.tables import documents, sources
+from blocks.records import DiscoveredDocument
+
+latest_uri = (
+    select(sources.c.uri)
+    .where(sources.c.document_id == documents.c.document_id)
+    .order_by(sources.c.seen_at.desc(), sources.c.uri)
+    .limit(1)
+    .correlate(documents)
+    .scalar_subquery()
+)
+"""Where a row of `documents` was seen last."""
+
+
+def record_sources(
+    database: Database, connection: Connection, batch: Sequence[DiscoveredDocument], seen_at: datetime
+) -> None:
+    """Write where the documents were seen."""
+    if not batch:
+        return
+    upsert = database.insert(sources)
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[sources.c.document_id, sources.c.uri], set_={"seen_at": upsert.excluded.seen_at}
+    )
+    places = sorted({(document.document_id, document.uri) for document in batch})
+    connection.execute(upsert, [{"document_id": id_, "uri": uri, "seen_at": seen_at} for id_, uri in places])
+
+
+def uris_of(connection: Connection, document_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Every place of each document, the latest first; an empty text alone where none is known."""
+    uris: dict[str, list[str]] = {}
+    for ids in in_groups(document_ids):
+        for id_, uri in connection.execute(_URIS, {"ids": ids}):
+            uris.setdefault(id_, []).append(uri)
+    return {id_: uris.get(id_) or [""] for id_ in document_ids}
+
+
+_ids: BindParameter[Any] = bindparam("ids", expanding=True)
+
+_URIS = (
+    select(sources.c.document_id, sources.c.uri)
+    .where(sources.c.document_id.in_(_ids))
+    .order_by(sources.c.document_id, sources.c.seen_at.desc(), sources.c.uri)
+)

@@ -1,0 +1,372 @@
+"""What is done: one row per document, stage and fingerprint. Everything here works on a chunk in a few statements.
+
+The row that was begun, or chosen by `make_current`, last is the document's current one in that stage, and only current
+rows count for the stages after it. A row is written by the run that began it and by no other.
+"""
+
+import json
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, and_, bindparam, case, func, or_, select, update
+
+from blocks.database.engine import Database, in_groups, now
+from blocks.database.sources import latest_uri
+from blocks.database.tables import documents, stage_outputs
+from blocks.records import Document, Outcome, Rerun, Retry, Stage
+
+PIPELINE = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE)
+
+STARTED, DONE, PROVISIONAL, FAILED = "started", "done", "provisional", "failed"
+USABLE = (DONE, PROVISIONAL)
+
+QUARANTINED = "quarantined"
+"""The failure kind of a document whose attempts are used up without one of them having ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """A row of `stage_outputs` without its payload."""
+
+    fingerprint: str
+    state: str
+    is_current: bool
+    run_id: str
+    retry: str | None
+    attempts: int
+    solo_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What a stage has to work: together, one at a time (they may have killed a worker), and no more at all."""
+
+    fresh: tuple[Document, ...] = ()
+    suspects: tuple[Document, ...] = ()
+    exhausted: tuple[Document, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.fresh) + len(self.suspects) + len(self.exhausted)
+
+    def __iter__(self) -> Iterator[Document]:
+        yield from self.fresh
+        yield from self.suspects
+        yield from self.exhausted
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkState:
+    """A chunk before a stage: `ready` documents have every upstream output, `waiting` counts the others."""
+
+    ready: tuple[Document, ...]
+    waiting: int
+    rows: Mapping[str, Mapping[str, OutputRow]]
+    """The stage's own rows, by document id and fingerprint."""
+
+    def to_do(self, fingerprints: Mapping[str, str], rerun: Rerun, run_id: str, max_attempts: int) -> Todo:
+        """The documents to work, given today's fingerprints and what the run was asked to redo."""
+        fresh: list[Document] = []
+        suspects: list[Document] = []
+        exhausted: list[Document] = []
+        for document in self.ready:
+            row = self.rows.get(document.document_id, {}).get(fingerprints[document.document_id])
+            if row is None:
+                fresh.append(document)
+                continue
+            replayed = rerun in {Rerun.FAILED, Rerun.ALL} and row.run_id != run_id
+            if row.state in {FAILED, STARTED} and replayed:
+                fresh.append(document)
+            elif row.state == STARTED and row.attempts >= max_attempts:
+                (suspects if row.solo_attempts < max_attempts else exhausted).append(document)
+            elif _is_due(row, rerun, run_id, max_attempts):
+                fresh.append(document)
+        return Todo(tuple(fresh), tuple(suspects), tuple(exhausted))
+
+
+def _is_due(row: OutputRow, rerun: Rerun, run_id: str, max_attempts: int) -> bool:
+    is_later_run = row.run_id != run_id
+    if row.state == DONE:
+        return rerun is Rerun.ALL and is_later_run
+    if row.state == PROVISIONAL:
+        return is_later_run
+    if row.state == STARTED or row.retry == Retry.NOW:
+        return row.attempts < max_attempts
+    return row.retry == Retry.NEXT_RUN and is_later_run
+
+
+def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) -> ChunkState:
+    """The chunk's documents with the digests of their current upstream outputs, and the stage's own rows."""
+    upstream = PIPELINE[: PIPELINE.index(stage)]
+    digests: dict[str, dict[Stage, str]] = {}
+    provisional: dict[str, dict[Stage, str]] = {}
+    rows: dict[str, dict[str, OutputRow]] = {}
+    found: list[Any] = []
+    with database.read() as connection:
+        for ids in in_groups(document_ids):
+            found += connection.execute(_DOCUMENTS, {"ids": ids}).all()
+            names = {"ids": ids, "stage": stage.value, "upstream": [name.value for name in upstream]}
+            for id_, name, digest, failure_kind, *row in connection.execute(_ROWS, names):
+                if name == stage:
+                    rows.setdefault(id_, {})[row[0]] = OutputRow(*row)
+                    continue
+                if row[1] in USABLE:
+                    digests.setdefault(id_, {})[Stage(name)] = digest
+                if row[1] == PROVISIONAL:
+                    provisional.setdefault(id_, {})[Stage(name)] = failure_kind
+    ready = tuple(
+        Document(**row._mapping, digests=digests.get(id_, {}), provisional=provisional.get(id_, {}))
+        for row in found
+        if len(digests.get(id_ := row.document_id, ())) == len(upstream)
+    )
+    return ChunkState(ready, len(document_ids) - len(ready), rows)
+
+
+def make_current(
+    database: Database, stage: Stage, state: ChunkState, fingerprints: Mapping[str, str], todo: Todo
+) -> None:
+    """Where a document has a row under today's fingerprint that is not to be worked, make it the current one."""
+    working = {document.document_id for document in todo}
+    flipped = {
+        document.document_id: row.fingerprint
+        for document in state.ready
+        if document.document_id not in working
+        and (row := state.rows.get(document.document_id, {}).get(fingerprints[document.document_id])) is not None
+        and not row.is_current
+    }
+    if not flipped:
+        return
+    with database.write() as connection:
+        _lock_documents(database, connection, flipped)
+        _clear_current(connection, stage, flipped)
+        connection.execute(_SET_CURRENT, [_row_key(stage, id_, flipped[id_]) for id_ in sorted(flipped)])
+        if stage is Stage.CLASSIFY:
+            _set_types(connection, _current_types(connection, flipped))
+
+
+def begin_attempts(
+    database: Database, stage: Stage, run_id: str, fingerprints: Mapping[str, str], *, solo: bool = False
+) -> None:
+    """Count an attempt at each document {document_id: fingerprint} before it is worked; `solo` when worked alone.
+
+    Counts begin at 1 for a new row and for one that an earlier run ended in whatever way. They go on for a row whose
+    worker died, in whatever run: a document that kills its worker must not be tried for ever.
+    """
+    if not fingerprints:
+        return
+    started = {"stage": stage.value, "state": STARTED, "is_current": True, "run_id": run_id, "updated_at": now()}
+    counts = {"attempts": 1, "solo_attempts": int(solo)}
+    ids = sorted(fingerprints)
+    insert = database.insert(stage_outputs)
+    new = insert.excluded
+    counts_anew = and_(_row.state != STARTED, _row.run_id != new.run_id)
+    upsert = insert.on_conflict_do_update(
+        index_elements=[_row.document_id, _row.stage, _row.fingerprint],
+        set_={
+            **{name: new[name] for name in ("state", "is_current", "run_id", "updated_at")},
+            **{name: case((counts_anew, new[name]), else_=_row[name] + new[name]) for name in counts},
+        },
+    )
+    with database.write() as connection:
+        _lock_documents(database, connection, ids)
+        _clear_current(connection, stage, ids)
+        connection.execute(
+            upsert, [{"document_id": id_, "fingerprint": fingerprints[id_]} | started | counts for id_ in ids]
+        )
+
+
+def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[Stage]) -> list[Document]:
+    """The documents with the current payloads of the stages in `reads`."""
+    if not reads:
+        return list(chunk)
+    payloads: dict[str, dict[Stage, bytes]] = {}
+    with database.read() as connection:
+        for ids in in_groups([document.document_id for document in chunk]):
+            for id_, name, payload in connection.execute(_PAYLOADS, {"ids": ids, "stages": [s.value for s in reads]}):
+                payloads.setdefault(id_, {})[Stage(name)] = zlib.decompress(payload)
+    return [replace(document, inputs=payloads.get(document.document_id, {})) for document in chunk]
+
+
+def write_outcomes(
+    database: Database, stage: Stage, run_id: str, outcomes: Sequence[Outcome], fingerprints: Mapping[str, str]
+) -> None:
+    """Write what became of the attempts that `run_id` began; classify's answer also becomes the document's type.
+
+    An outcome is dropped when another run has begun the row since, or when the row has a payload from this run already:
+    it comes from a worker that was given up. A quarantined document's row may be another run's.
+    """
+    by_id = {outcome.document_id: outcome for outcome in outcomes}
+    if not by_id:
+        return
+    written_at = now()
+    values = {id_: _written(outcome, run_id) for id_, outcome in by_id.items()}
+    with database.write() as connection:
+        _lock_documents(database, connection, by_id)
+        accepted = []
+        for ids in in_groups(sorted(by_id)):
+            for id_, fingerprint, state, row_run in connection.execute(_OWN_ROWS, {"ids": ids, "stage": stage.value}):
+                if fingerprint == fingerprints[id_] and _may_write(by_id[id_], state, row_run == run_id):
+                    accepted.append(values[id_] | {"updated_at": written_at} | _row_key(stage, id_, fingerprint))
+        if not accepted:
+            return
+        connection.execute(_WRITE, accepted)
+        if stage is Stage.CLASSIFY:
+            payloads = ((row["b_document_id"], by_id[row["b_document_id"]].payload) for row in accepted)
+            _set_types(connection, {id_: _type_of(payload) for id_, payload in payloads if payload is not None})
+
+
+def _may_write(outcome: Outcome, state: str, is_own_run: bool) -> bool:
+    if outcome.failure is not None and outcome.failure.kind == QUARANTINED:
+        return state == STARTED
+    return is_own_run and (state == STARTED or (state == FAILED and outcome.payload is not None))
+
+
+def _written(outcome: Outcome, run_id: str) -> dict[str, Any]:
+    failure = outcome.failure
+    unfinished = FAILED if outcome.payload is None else PROVISIONAL
+    return {
+        "state": DONE if failure is None else unfinished,
+        "digest": outcome.digest,
+        "payload": None if outcome.payload is None else zlib.compress(outcome.payload, 1),
+        "failure_kind": failure and failure.kind,
+        "failure_message": failure and failure.message,
+        "retry": failure and failure.retry.value,
+        "duration_ms": outcome.duration_ms,
+        "run_id": run_id,
+    }
+
+
+def _row_key(stage: Stage, document_id: str, fingerprint: str) -> dict[str, str]:
+    return {"b_document_id": document_id, "b_stage": stage.value, "b_fingerprint": fingerprint}
+
+
+def _lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
+    """Let two runs that take up the same documents do so one after the other; SQLite has one writer anyway."""
+    if not database.is_sqlite:
+        for ids in in_groups(sorted(document_ids)):
+            connection.execute(_LOCK, {"ids": ids})
+
+
+def _clear_current(connection: Connection, stage: Stage, document_ids: Collection[str]) -> None:
+    for ids in in_groups(sorted(document_ids)):
+        connection.execute(_CLEAR_CURRENT, {"b_ids": ids, "b_stage": stage.value})
+
+
+def _type_of(payload: bytes) -> str:
+    return str(json.loads(payload)["document_type"])
+
+
+def _current_types(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
+    types = {}
+    for ids in in_groups(sorted(document_ids)):
+        for id_, _, payload in connection.execute(_PAYLOADS, {"ids": ids, "stages": [Stage.CLASSIFY.value]}):
+            types[id_] = _type_of(zlib.decompress(payload))
+    return types
+
+
+def _set_types(connection: Connection, types: Mapping[str, str]) -> None:
+    for name in sorted(set(types.values())):
+        for ids in in_groups(sorted(id_ for id_, type_ in types.items() if type_ == name)):
+            connection.execute(_SET_TYPE, {"b_ids": ids, "b_type": name})
+
+
+_row = stage_outputs.c
+_ids: BindParameter[Any] = bindparam("ids", expanding=True)
+
+_DOCUMENTS = select(
+    documents.c.document_id,
+    func.coalesce(latest_uri, "").label("uri"),
+    documents.c.media_type,
+    documents.c.size_bytes,
+    documents.c.parent_id,
+    documents.c.part,
+    documents.c.given_type,
+    documents.c.document_type,
+).where(documents.c.document_id.in_(_ids))
+
+_ROWS = select(
+    _row.document_id,
+    _row.stage,
+    _row.digest,
+    _row.failure_kind,
+    _row.fingerprint,
+    _row.state,
+    _row.is_current,
+    _row.run_id,
+    _row.retry,
+    _row.attempts,
+    _row.solo_attempts,
+).where(
+    _row.document_id.in_(_ids),
+    or_(
+        _row.stage == bindparam("stage"),
+        and_(_row.is_current, _row.stage.in_(bindparam("upstream", expanding=True))),
+    ),
+)
+
+_OWN_ROWS = select(_row.document_id, _row.fingerprint, _row.state, _row.run_id).where(
+    _row.document_id.in_(_ids), _row.stage == bindparam("stage")
+)
+
+_PAYLOADS = select(_row.document_id, _row.stage, _row.payload).where(
+    _row.document_id.in_(_ids),
+    _row.stage.in_(bindparam("stages", expanding=True)),
+    _row.is_current,
+    _row.payload.is_not(None),
+)
+
+_is_key = and_(
+    _row.document_id == bindparam("b_document_id"),
+    _row.stage == bindparam("b_stage"),
+    _row.fingerprint == bindparam("b_fingerprint"),
+)
+
+_WRITE = (
+    update(stage_outputs)
+    .where(_is_key)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "state",
+                "digest",
+                "payload",
+                "failure_kind",
+                "failure_message",
+                "retry",
+                "duration_ms",
+                "run_id",
+                "updated_at",
+            )
+        }
+    )
+)
+
+_SET_CURRENT = update(stage_outputs).where(_is_key).values(is_current=True)
+
+_CLEAR_CURRENT = (
+    update(stage_outputs)
+    .where(
+        _row.document_id.in_(bindparam("b_ids", expanding=True)),
+        _row.stage == bindparam("b_stage"),
+        _row.is_current,
+    )
+    .values(is_current=False)
+)
+
+_SET_TYPE = (
+    update(documents)
+    .where(
+        documents.c.document_id.in_(bindparam("b_ids", expanding=True)),
+        documents.c.document_type.is_distinct_from(bindparam("b_type")),
+    )
+    .values(document_type=bindparam("b_type"))
+)
+
+_LOCK = (
+    select(documents.c.document_id)
+    .where(documents.c.document_id.in_(_ids))
+    .order_by(documents.c.document_id)
+    .with_for_update()
+)
