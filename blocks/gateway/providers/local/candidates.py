@@ -1,0 +1,251 @@
+"""What in a cell could be a value of a field, judged by the field's type alone: amounts, dates, identifiers, addresses.
+
+`weight` is in units of log odds, 0 for a text that looks just like the type: see `ranking.py`, which adds what stands
+around it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from blocks.dates import find_dates
+from blocks.document_types import DocumentField, FieldType
+from blocks.gateway.providers.local.lines import Cell
+from blocks.values import (
+    CURRENCY_SIGNS,
+    EMAIL,
+    IBAN,
+    InvalidValue,
+    currency_codes,
+    money_text,
+    number_text,
+    parse_currency,
+    parse_email,
+    parse_iban,
+    parse_money,
+    parse_number,
+    parse_phone,
+    squeeze,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible value: [start, end) in the cell's text, the normalised value, and how well it fits the type."""
+
+    cell: Cell
+    start: int
+    end: int
+    value: str
+    weight: float = 0.0
+
+    @property
+    def quote(self) -> str:
+        """The literal text."""
+        return self.cell.text[self.start : self.end]
+
+
+_AMOUNT = re.compile(
+    r"(?<![\w.,:/])"
+    r"(?P<number>\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?:[.,]\d{1,5})?|\d{1,3}(?: \d{3})+,\d{2}|\d+(?:[.,]\d{1,5})?|[.,]\d\d)"
+    r"(?![\d:/]|[.,]\d)"
+)
+_SIGNS = sorted(CURRENCY_SIGNS, key=len, reverse=True)
+_CURRENCY = r"(?:" + "|".join(re.escape(sign) for sign in _SIGNS if not sign.isalpha()) + r"|[A-Za-zŁłČč]{2,7}\.?)"
+_CURRENCY_BEFORE = re.compile(rf"(?<![^\W\d_])({_CURRENCY})\s{{0,2}}$")
+_CURRENCY_AFTER = re.compile(rf"\s{{0,2}}({_CURRENCY})(?![^\W\d_])")
+_GLUED_CURRENCY = re.compile(r"(?<![^\W\d_])(RM|Rs\.?|Rp|EUR|USD|GBP|CHF|MYR|SGD|INR|PLN|[A-Z]{3})(?=[\d])", re.IGNORECASE)
+_TIME = re.compile(r"\b\d{1,2}[:.]\d\d(?:[:.]\d\d)?\s?(?:am|pm|uhr)\b|\b\d{1,2}:\d\d(?::\d\d)?\b", re.IGNORECASE)
+_SIGNED = re.compile(r"(?:^|[\s(:€$£])[-\u2212\u2013]\s?$")
+_PHONE = re.compile(r"(?<![\w.,/])\+?\(?\d[\d\s()./\u2011-]{5,20}\d(?![\w/])")
+_TOKEN = re.compile(r"\S+")
+_CURRENCY_WORD = re.compile(r"US\$|[€$£¥₹]|(?<![^\W\d_])(?:[A-Z]{3}|RM|Rs|Rp|zł|Kč|Euros?|EUROS?|euros?)(?![^\W\d_])")
+_NUMBER_WORDS = frozenset("nr no nº n° number num numero numéro nummer # : - id".split())
+
+
+def candidates(field: DocumentField, cell: Cell, languages: tuple[str, ...]) -> list[Candidate]:
+    """The possible values of a typed field in a cell, left to right. Text fields have none by type: see `after_label`."""
+    finder = _FINDERS.get(field.type)
+    found = list(finder(cell, languages)) if finder else []
+    if field.hints.pattern is None:
+        return found
+    pattern = re.compile(field.hints.pattern)
+    if finder:
+        return [one for one in found if pattern.fullmatch(one.quote) or pattern.fullmatch(one.value)]
+    return [Candidate(cell, m.start(), m.end(), squeeze(m[0]), 0.5) for m in pattern.finditer(cell.text) if m[0].strip()]
+
+
+def _blocked(text: str, languages: tuple[str, ...]) -> list[tuple[int, int]]:
+    spans = [(one.start, one.end) for one in find_dates(text, languages)]
+    spans += [match.span() for match in _TIME.finditer(text)]
+    return spans + [match.span() for match in IBAN.finditer(text)]
+
+
+def _amounts(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
+    text = _GLUED_CURRENCY.sub(lambda m: " " * len(m[0]), cell.text)
+    glued = {match.end(): match.start() for match in _GLUED_CURRENCY.finditer(cell.text)}
+    if not any(c.isdigit() for c in text):
+        return
+    blocked = _blocked(cell.text, languages)
+    for match in _AMOUNT.finditer(text):
+        start, end = match.span("number")
+        if any(start < b and end > a for a, b in blocked):
+            continue
+        found = _one_amount(cell, start, end, glued.get(start), languages)
+        if found:
+            yield found
+
+
+def _one_amount(cell: Cell, start: int, end: int, glued: int | None, languages: tuple[str, ...]) -> Candidate | None:
+    text, number = cell.text, cell.text[start:end]
+    rest = text[end:]
+    after = _CURRENCY_AFTER.match(rest)
+    if after and not _is_currency(after[1]):
+        after = None
+    if re.match(r"\s?%", rest) or (re.match(r"[^\W_]", rest) and not after and not re.match(r"[A-Z]{1,2}(?!\w)", rest)):
+        return None
+    before = _CURRENCY_BEFORE.search(text[:start])
+    has_currency = bool(glued is not None or after or (before and _is_currency(before[1])))
+    first = glued if glued is not None else before.start(1) if before and _is_currency(before[1]) else start
+    sign = _SIGNED.search(text[:start]) or _SIGNED.search(text[:first])
+    trailing = re.match(r"\s?[-\u2212](?!\s?\d|\w)", rest)
+    try:
+        value = parse_number(number, languages)
+    except InvalidValue:
+        return None
+    digits = re.search(r"[.,](\d+)$", number)
+    decimals = len(digits[1]) if digits else 0
+    if decimals == 0 and (len(number) > 7 or re.match(r"\s?[-/]\s?\d", rest) or re.search(r"[-/]$", text[:start])):
+        return None
+    weight = 0.0 if decimals == 2 else -0.6 if decimals else -2.5
+    weight += 0.3 if has_currency else 0.0
+    weight += 1.9 if has_currency and not decimals else 0.0
+    weight += -0.7 if value == 0 else 0.0
+    if sign or (trailing and decimals == 2):
+        value = -value
+    begin = text.rfind(sign[0].strip(" (:€$£"), 0, start) if sign else start
+    return Candidate(cell, min(begin, start), end, money_text(value), weight)
+
+
+def _is_currency(word: str) -> bool:
+    token = word.strip(". ").upper()
+    return token in CURRENCY_SIGNS or (len(token) == 3 and token in currency_codes() and word[:3].isupper())
+
+
+def _numbers(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
+    blocked = _blocked(cell.text, languages)
+    for match in _AMOUNT.finditer(cell.text):
+        if not any(match.start() < b and match.end() > a for a, b in blocked):
+            try:
+                yield Candidate(cell, *match.span(), number_text(parse_number(match[0], languages)))
+            except InvalidValue:
+                continue
+
+
+def _integers(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
+    return (one for one in _numbers(cell, languages) if "." not in one.value)
+
+
+def _dates(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
+    for one in find_dates(cell.text, languages):
+        yield Candidate(cell, one.start, one.end, one.value.isoformat(), 0.0 if one.is_sure else -0.1)
+
+
+def _ibans(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
+    for match in IBAN.finditer(cell.text):
+        tokens = list(_TOKEN.finditer(match[0]))
+        for last in range(len(tokens), 0, -1):
+            end = tokens[last - 1].end()
+            compact = re.sub(r"\W", "", match[0][:end])
+            if len(compact) < 15:
+                break
+            try:
+                yield Candidate(cell, match.start(), match.start() + end, parse_iban(compact), 3.0)
+                break
+            except InvalidValue:
+                continue
+        else:
+            continue
+
+
+def _emails(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
+    for match in EMAIL.finditer(cell.text):
+        yield Candidate(cell, *match.span(), parse_email(match[0]), 2.5)
+
+
+def _phones(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
+    dates = [(one.start, one.end) for one in find_dates(cell.text, languages)]
+    for match in _PHONE.finditer(cell.text):
+        digits = sum(c.isdigit() for c in match[0])
+        if not 7 <= digits <= 15 or any(match.start() < b and match.end() > a for a, b in dates):
+            continue
+        if match[0].isdigit() and digits < 10:
+            continue
+        try:
+            yield Candidate(cell, *match.span(), parse_phone(match[0], languages), 2.0 if match[0][0] in "+(" else 1.2)
+        except InvalidValue:
+            continue
+
+
+def _currencies(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
+    for match in _CURRENCY_WORD.finditer(cell.text):
+        try:
+            code = parse_currency(match[0])
+        except InvalidValue:
+            continue
+        is_beside_amount = re.match(r"\s?[-\d]", cell.text[match.end() :]) or re.search(r"\d\s?$", cell.text[: match.start()])
+        if match[0].isalpha() and len(match[0]) == 3 and match[0].upper() not in _COMMON_CODES and not is_beside_amount:
+            continue
+        yield Candidate(cell, *match.span(), code, 2.0 if is_beside_amount or not match[0].isalpha() else 1.0)
+
+
+_COMMON_CODES = frozenset("EUR USD GBP CHF MYR SGD INR PLN CZK SEK NOK DKK HUF JPY CNY AUD CAD HKD THB IDR BRL ZAR TRY AED NZD".split())
+
+_FINDERS: dict[FieldType, Callable[[Cell, tuple[str, ...]], Iterator[Candidate]]] = {
+    FieldType.MONEY: _amounts,
+    FieldType.NUMBER: _numbers,
+    FieldType.INTEGER: _integers,
+    FieldType.DATE: _dates,
+    FieldType.IBAN: _ibans,
+    FieldType.EMAIL: _emails,
+    FieldType.PHONE: _phones,
+    FieldType.CURRENCY: _currencies,
+}
+
+
+def identifier(cell: Cell, start: int, end: int, languages: tuple[str, ...]) -> Candidate | None:
+    """The first identifier in [start, end) of a cell: a token with a digit, with a short prefix in capitals before it.
+
+    Words such as "no." may stand before it; each other word costs, and after four there is none.
+    """
+    dates = [(one.start, one.end) for one in find_dates(cell.text, languages)]
+    skipped, prefix = 0.0, None
+    for match in _TOKEN.finditer(cell.text, start, end):
+        token = match[0].strip(",;:()[]*'\"")
+        if any(match.start() < b and match.end() > a for a, b in dates):
+            return None
+        if match[0].startswith("(") and match[0].rstrip(":;,").endswith(")"):
+            continue
+        if not any(c.isdigit() for c in token):
+            if token.isupper() and len(token) <= 4 and token.casefold() not in _NUMBER_WORDS:
+                prefix = match
+            skipped += 0.0 if token.casefold().rstrip(".") in _NUMBER_WORDS or not token else 0.5
+            if skipped > 2.0:
+                return None
+            continue
+        first = match.start() + match[0].find(token)
+        last = first + len(token.rstrip("."))
+        if prefix and skipped <= 0.5:
+            first, skipped = prefix.start(), 0.0
+        value = squeeze(cell.text[first:last])
+        is_amount = re.fullmatch(r"\d+[.,]\d\d", value) is not None
+        return Candidate(cell, first, last, value, -skipped - (1.5 if is_amount else 0.0) - (1.0 if len(value) < 3 else 0.0))
+    return None
+
+
+def money_or_none(text: str, languages: tuple[str, ...]) -> str | None:
+    """The amount that a text as a whole writes, or None."""
+    try:
+        return money_text(parse_money(text, languages))
+    except InvalidValue:
+        return None

@@ -1,0 +1,255 @@
+"""Reads the fields of one document: gathers places for each field, ranks them, and says what it is sure of.
+
+Nothing here knows a document type. Labels come from aliases, shapes from field types, the rest from hints.
+"""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.gateway.providers.local import names
+from blocks.gateway.providers.local.candidates import Candidate, candidates, identifier
+from blocks.gateway.providers.local.lexicon import Label, Lexicon, plain
+from blocks.gateway.providers.local.lines import Cell, Row, read_rows
+from blocks.gateway.providers.local.ranking import (
+    AGAINST,
+    NEAR,
+    UNLABELLED,
+    Place,
+    Ranked,
+    Surroundings,
+    label_weight,
+    rank,
+    targets,
+)
+from blocks.records import Page
+from blocks.values import fold, squeeze
+
+NAME_KINDS = {"organisation", "person"}
+UNLABELLED_BY_TYPE = {
+    FieldType.IBAN: 0.0,
+    FieldType.EMAIL: 0.0,
+    FieldType.PHONE: 0.0,
+    FieldType.DATE: 0.3,
+    FieldType.MONEY: -2.6,
+    FieldType.NUMBER: -4.0,
+    FieldType.INTEGER: -4.0,
+    FieldType.CURRENCY: -0.5,
+}
+"""Log odds of a value without a label: an IBAN says what it is by itself, a number says nothing."""
+_NAME_KEY = re.compile(r"^(?:name|firma|company(?: name)?|nom|raison sociale|société)\s*:\s*(?=\S)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A document as the local model sees it: rows, and the labels found in each."""
+
+    rows: tuple[Row, ...]
+    labels: dict[int, list[Label]]
+    languages: tuple[str, ...]
+    surroundings: Surroundings
+
+    def labels_of(self, name: str) -> list[Label]:
+        """The labels of a field, best alias first, in reading order among equals."""
+        found = [(m.rank, label) for row in self.labels.values() for label in row if (m := label.meaning(name)) and not m.is_against]
+        return [label for _, label in sorted(found, key=lambda one: one[0])]
+
+
+def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page, ...]) -> Sheet:
+    """Lay the pages out and find every label."""
+    rows = read_rows(pages)
+    labels: dict[int, list[Label]] = defaultdict(list)
+    seen: set[str] = set()
+    for row in rows:
+        for cell in row.cells:
+            found = lexicon.find(cell)
+            labels[row.index].extend(found)
+            seen.update(m.field for label in found for m in label.meanings if not m.is_against)
+    missing = [n for n, f in document_type.fields.items() if f.aliases and f.required and n not in seen]
+    if missing:
+        for row in rows:
+            for cell in row.cells:
+                if len(cell.text) < 60 and not any(one.cell is cell for one in labels[row.index]):
+                    labels[row.index].extend(lexicon.find_bent(cell, missing))
+    return Sheet(rows, dict(labels), document_type.languages, Surroundings(rows))
+
+
+class FieldRanker:
+    """Ranks the values of every field of one document."""
+
+    def __init__(self, document_type: DocumentType, sheet: Sheet) -> None:
+        self._type = document_type
+        self._sheet = sheet
+        self._found: dict[tuple[str, str | None], dict[int, list[Candidate]]] = {}
+
+    def ranked(self, name: str) -> list[Ranked]:
+        """The values that a field may have, best first."""
+        field = self._type.fields[name]
+        if field.type is FieldType.TEXT and field.hints.kind in NAME_KINDS:
+            return rank(self._name_places(name, field), field)
+        if field.type is FieldType.TEXT:
+            return rank(self._text_places(name, field), field)
+        return rank(self._typed_places(name, field), field)
+
+    def _labels(self, name: str) -> Iterator[tuple[Label, float]]:
+        for labels in self._sheet.labels.values():
+            for label in labels:
+                weight = label_weight(label, name)
+                if weight > -math.inf:
+                    yield label, weight
+
+    def _in_row(self, field: DocumentField, row: int) -> list[Candidate]:
+        by_row = self._found.setdefault((field.type, field.hints.pattern), {})
+        if row not in by_row:
+            cells = self._sheet.rows[row].cells
+            by_row[row] = [one for cell in cells for one in candidates(field, cell, self._sheet.languages)]
+        return by_row[row]
+
+    def _typed_places(self, name: str, field: DocumentField) -> list[Place]:
+        best: dict[tuple[int, int], Place] = {}
+
+        def offer(candidate: Candidate, weight: float, *, is_labelled: bool) -> None:
+            key = (candidate.cell.row, candidate.cell.start + candidate.start)
+            total = weight + candidate.weight + self._sheet.surroundings.hint_weight(field, candidate.cell.row)
+            if key not in best or best[key].weight < total:
+                best[key] = Place(candidate, total, is_labelled)
+
+        base = UNLABELLED_BY_TYPE.get(field.type, UNLABELLED) + (0.0 if field.aliases else 1.0)
+        base += 1.0 if field.hints.pattern else 0.0
+        for row in self._sheet.rows:
+            for candidate in self._in_row(field, row.index):
+                offer(candidate, base, is_labelled=False)
+        for label, weight in self._labels(name):
+            for candidate, offset in self._pointed_at(label, field):
+                offer(candidate, weight + offset, is_labelled=True)
+        return list(best.values())
+
+    def _pointed_at(self, label: Label, field: DocumentField) -> Iterator[tuple[Candidate, float]]:
+        """The candidates that a label points at. The first on the way counts most, what follows it less."""
+        passed = 0
+        for target in targets(label, self._sheet.rows, self._sheet.labels):
+            inside = [
+                one
+                for one in self._in_row(field, target.cell.row)
+                if one.cell.start == target.cell.start and target.start <= one.start < target.end
+            ]
+            if field.type is FieldType.MONEY and len(inside) > 1 and target.cell is label.cell:
+                inside = inside[::-1]
+            for one in inside:
+                yield one, target.weight - 1.0 * min(passed, 4)
+                passed += 1 if one.weight > -1.0 else 0
+
+    def _text_places(self, name: str, field: DocumentField) -> list[Place]:
+        places: list[Place] = []
+        for label, weight in self._labels(name):
+            for target in targets(label, self._sheet.rows, self._sheet.labels):
+                found = self._after(field, target.cell, target.start, target.end)
+                if found is None:
+                    continue
+                row = found.cell.row
+                total = weight + target.weight + found.weight + self._sheet.surroundings.hint_weight(field, row)
+                places.append(Place(found, total, True))
+                break
+        if field.hints.pattern:
+            for row in self._sheet.rows:
+                for one in self._in_row(field, row.index):
+                    total = 0.8 + one.weight + self._sheet.surroundings.hint_weight(field, row.index)
+                    places.append(Place(one, total))
+        return places
+
+    def _after(self, field: DocumentField, cell: Cell, start: int, end: int) -> Candidate | None:
+        if field.hints.kind == "identifier":
+            return identifier(cell, start, end, self._sheet.languages)
+        raw = cell.text[start:end]
+        text = raw.strip(" \t:;=#|-\u2013.")
+        if not any(c.isalnum() for c in text) or (cell.row, cell.start) in self._label_cells and start == 0:
+            return None
+        first = cell.text.find(text, start)
+        if field.hints.pattern:
+            match = re.search(field.hints.pattern, text)
+            return Candidate(cell, first + match.start(), first + match.end(), squeeze(match[0]), 0.5) if match else None
+        return Candidate(cell, first, first + len(text), squeeze(text))
+
+    @cached_property
+    def _label_cells(self) -> frozenset[tuple[int, int]]:
+        """Cells that are nothing but a label."""
+        found = set()
+        for labels in self._sheet.labels.values():
+            for label in labels:
+                rest = label.cell.text[: label.start] + label.cell.text[label.end :]
+                if not any(c.isalnum() for c in rest) and not all(m.is_against for m in label.meanings):
+                    found.add((label.cell.row, label.cell.start))
+        return frozenset(found)
+
+    @cached_property
+    def _names(self) -> list[names.Name]:
+        return names.find_names(self._sheet.rows, self._label_cells)
+
+    @cached_property
+    def _name_counts(self) -> dict[str, int]:
+        whole = "\n".join(fold(row.text) for row in self._sheet.rows)
+        return {fold(name.value): whole.count(fold(name.value)) for name in self._names}
+
+    def _name_places(self, name: str, field: DocumentField) -> list[Place]:
+        places: list[Place] = []
+        for label, weight in self._labels(name):
+            for found, offset in self._labelled_names(label):
+                places.append(Place(found, weight + offset, True))
+        for one in self._names:
+            weight = -1.0 + self._name_weight(one, field)
+            places.append(Place(Candidate(one.cell, one.start, one.end, one.value), weight))
+        if field.hints.position != "top":
+            return places
+        return places
+
+    def _labelled_names(self, label: Label) -> Iterator[tuple[Candidate, float]]:
+        tail = label.cell.text[label.end :].strip(" :#-\u2013/")
+        if tail and names.looks_like_name(tail):
+            value = names.clean_name(tail)
+            start = label.cell.text.find(value, label.end)
+            if start >= 0:
+                yield Candidate(label.cell, start, start + len(value), value), 3.2
+                return
+        if sum(c.isalnum() for c in tail) > 12:
+            return
+        row = self._sheet.rows[label.cell.row]
+        right = [c for c in row.cells if c.start != label.cell.start and c.box and label.cell.box and c.box[0] > label.cell.box[0]]
+        for cell in right[:1]:
+            if names.looks_like_name(cell.text) and not self._sheet.labels.get(cell.row, [])[1:]:
+                value = names.clean_name(cell.text)
+                start = max(cell.text.find(value), 0)
+                yield Candidate(cell, start, start + len(value), value), 1.5
+        weight = 3.0
+        for cell in names.cells_below(label.cell, self._sheet.rows, 7):
+            key = _NAME_KEY.match(cell.text)
+            text = cell.text[key.end() :] if key else cell.text
+            if names.looks_like_name(text) and (cell.row, cell.start) not in self._label_cells:
+                value = names.clean_name(text)
+                start = max(cell.text.find(value), 0)
+                yield Candidate(cell, start, start + len(value), value), weight
+                return
+            if (cell.row, cell.start) in self._label_cells:
+                return
+            weight -= 0.25
+
+    def _name_weight(self, one: names.Name, field: DocumentField) -> float:
+        hints = field.hints
+        lines = [plain(line) for line in (one.cell.text, *one.lines)]
+        near = sum(1 for phrase in hints.near if any(plain(phrase) in line for line in lines))
+        against = sum(1 for phrase in hints.not_near if any(plain(phrase) in line for line in lines))
+        weight = NEAR * min(near, 3) - AGAINST * 0.6 * min(against, 3)
+        weight += 1.0 if one.has_address else 0.0
+        if hints.kind == "organisation":
+            weight += 1.5 if one.has_legal_form else 0.0
+        elif one.has_legal_form:
+            weight -= 1.0
+        if hints.position == "top":
+            share = one.cell.row / max(len(self._sheet.rows), 1)
+            weight += 1.5 * (1.0 - 2.0 * share) + (1.2 - 0.6 * one.place if one.place < 3 else 0.0)
+            weight += 1.5 if one.is_sender_line else 0.0
+            weight += 0.4 * min(self._name_counts.get(fold(one.value), 1) - 1, 3)
+        return weight

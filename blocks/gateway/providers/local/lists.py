@@ -1,0 +1,62 @@
+"""List fields: the terms of a vocabulary that the pages hold, or the items after a label."""
+
+import re
+from functools import lru_cache
+
+from blocks.document_types import DocumentField
+from blocks.evidence import quoted
+from blocks.gateway.providers.local.lexicon import Label
+from blocks.gateway.providers.local.lines import Row
+from blocks.records import Evidence, FieldReading, Page
+from blocks.values import fold, squeeze
+
+VOCABULARY_CONFIDENCE = 0.85
+LABELLED_CONFIDENCE = 0.6
+MAX_ITEMS = 60
+_PARTS = re.compile(r"\s*[,;|•·●▪/\t]\s*|\s{2,}")
+
+
+@lru_cache(maxsize=64)
+def _vocabulary_pattern(vocabulary: tuple[str, ...]) -> re.Pattern[str]:
+    terms = sorted(vocabulary, key=len, reverse=True)
+    body = "|".join(r"\s+".join(re.escape(word) for word in term.split()) for term in terms)
+    return re.compile(rf"(?<![\w+#.])(?:{body})(?![\w+#])", re.IGNORECASE)
+
+
+def read_list(field: DocumentField, rows: tuple[Row, ...], labels: list[Label], pages: tuple[Page, ...]) -> FieldReading | None:
+    """The items of a list field in the order in which the pages name them, each once, or None where there are none."""
+    if field.hints.vocabulary:
+        return _by_vocabulary(field, pages)
+    return _by_label(rows, labels, pages)
+
+
+def _by_vocabulary(field: DocumentField, pages: tuple[Page, ...]) -> FieldReading | None:
+    spelled = {fold(term): term for term in field.hints.vocabulary}
+    found: dict[str, Evidence] = {}
+    for page in pages:
+        for match in _vocabulary_pattern(field.hints.vocabulary).finditer(page.text):
+            term = spelled.get(fold(match[0]))
+            if term is not None and term not in found and len(found) < MAX_ITEMS:
+                found[term] = quoted(page, match.start(), match.end())
+    if not found:
+        return None
+    return FieldReading(value=list(found), confidence=VOCABULARY_CONFIDENCE, evidence=tuple(found.values()))
+
+
+def _by_label(rows: tuple[Row, ...], labels: list[Label], pages: tuple[Page, ...]) -> FieldReading | None:
+    by_number = {page.number: page for page in pages}
+    for label in labels:
+        cell, start = label.cell, label.end
+        if not any(c.isalnum() for c in cell.text[start:]):
+            below = rows[cell.row + 1 : cell.row + 2]
+            if not below or below[0].page != cell.page:
+                continue
+            cell, start = below[0].cells[0], 0
+        text = cell.text[start:].strip(" :-\u2013")
+        items = [squeeze(item).strip(".") for item in _PARTS.split(text)]
+        kept = list(dict.fromkeys(item for item in items if any(c.isalnum() for c in item)))
+        if kept:
+            at = cell.start + cell.text.find(text, start)
+            evidence = quoted(by_number[cell.page], at, at + len(text))
+            return FieldReading(value=list(kept[:MAX_ITEMS]), confidence=LABELLED_CONFIDENCE, evidence=(evidence,))
+    return None

@@ -1,0 +1,93 @@
+"""The local model: answers the Model protocol out of a type's own description."""
+
+from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.evidence import quoted
+from blocks.gateway.model import ModelReply, ModelRequest, Usage
+from blocks.gateway.providers.local.agreement import agree
+from blocks.gateway.providers.local.calibration import calibrated
+from blocks.gateway.providers.local.fields import FieldRanker, open_sheet
+from blocks.gateway.providers.local.lexicon import Lexicon
+from blocks.gateway.providers.local.lists import read_list
+from blocks.gateway.providers.local.ranking import Ranked, confidence
+from blocks.gateway.providers.local.tables import read_table
+from blocks.records import CriterionReading, FieldReading, Page
+
+MIN_CONFIDENCE = 0.1
+"""Readings less sure than this are left out: in review they would only be noise."""
+DEFAULT_CONFIDENCE = 0.3
+KEPT_LEXICONS = 64
+
+
+class LocalModel:
+    """Deterministic, offline, free. `version` stands for the code of this package."""
+
+    name = "local"
+    version = "1"
+
+    def __init__(self) -> None:
+        self._lexicons: dict[str, Lexicon] = {}
+
+    def answer(self, request: ModelRequest) -> ModelReply:
+        """Read every field that the pages show, and grade the criteria."""
+        return ModelReply(
+            fields=self._read(request.document_type, request.pages),
+            criteria=_grade(request.document_type, request.pages),
+            usage=Usage(input_characters=sum(len(page.text) for page in request.pages)),
+        )
+
+    def _lexicon(self, document_type: DocumentType) -> Lexicon:
+        key = document_type.score_digest
+        if key not in self._lexicons:
+            if len(self._lexicons) >= KEPT_LEXICONS:
+                self._lexicons.clear()
+            self._lexicons[key] = Lexicon(document_type)
+        return self._lexicons[key]
+
+    def _read(self, document_type: DocumentType, pages: tuple[Page, ...]) -> dict[str, FieldReading]:
+        sheet = open_sheet(document_type, self._lexicon(document_type), pages)
+        ranker = FieldRanker(document_type, sheet)
+        special = {FieldType.ENUM, FieldType.LIST, FieldType.TABLE}
+        ranked = {name: ranker.ranked(name) for name, field in document_type.fields.items() if field.type not in special}
+        agree(document_type, ranked)
+        readings: dict[str, FieldReading] = {}
+        for name, field in document_type.fields.items():
+            reading: FieldReading | None
+            if field.type is FieldType.TABLE:
+                reading = read_table(field, sheet.rows, pages, document_type.languages)
+            elif field.type is FieldType.LIST:
+                reading = read_list(field, sheet.rows, sheet.labels_of(name), pages)
+            elif field.type is FieldType.ENUM:
+                reading = _read_enum(name, field, document_type, pages)
+            else:
+                reading = _scalar(ranked[name], pages)
+            if reading is None and field.default is not None:
+                reading = FieldReading(value=field.default, confidence=DEFAULT_CONFIDENCE)
+            if reading is not None:
+                readings[name] = reading
+        return readings
+
+
+def _scalar(ranked: list[Ranked], pages: tuple[Page, ...]) -> FieldReading | None:
+    if not ranked:
+        return None
+    sure = calibrated(confidence(ranked))
+    if sure < MIN_CONFIDENCE:
+        return None
+    best = ranked[0].best
+    page = next(page for page in pages if page.number == best.cell.page)
+    evidence = quoted(page, best.cell.start + best.start, best.cell.start + best.end)
+    return FieldReading(value=best.value, confidence=sure, evidence=(evidence,))
+
+
+def _read_enum(name: str, field: DocumentField, document_type: DocumentType, pages: tuple[Page, ...]) -> FieldReading | None:
+    from blocks.gateway.providers.local.enums import read_enum
+
+    return read_enum(name, field, document_type, pages)
+
+
+def _grade(document_type: DocumentType, pages: tuple[Page, ...]) -> tuple[CriterionReading, ...]:
+    if document_type.rubric is None:
+        return ()
+    from blocks.gateway.providers.local.rubric import grade
+
+    return grade(document_type.rubric, pages)

@@ -1,0 +1,206 @@
+"""Which candidate is the value of a field: labels, layout and hints, added up as log odds.
+
+Every place where a value may stand gets a weight; a value that stands in several places gets the logarithm of the
+summed odds; the confidence is a value's share of all odds, those of "not on the document" (weight 0) included. So a
+strong rival lowers confidence, agreement of places raises it, and nothing is sure for lack of an alternative.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from blocks.document_types import DocumentField
+from blocks.gateway.providers.local.candidates import Candidate
+from blocks.gateway.providers.local.lexicon import Label, plain
+from blocks.gateway.providers.local.lines import Cell, Row, overlap
+
+SAME_CELL, RIGHT, BELOW, NEXT_LINE = 3.2, 3.0, 2.4, 2.8
+"""Log odds that a fitting value belongs to a label, by where it stands from it."""
+PER_CELL, PER_LINE, CROSSED_LABEL = 0.5, 0.6, 1.5
+LOWEST_ALIAS = 1.6
+"""What the last alias of a field costs against the first: aliases stand in the order of how much they say."""
+UNLABELLED = -1.6
+NEAR, AGAINST = 0.8, 1.6
+MAX_LINES_BELOW = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A candidate at a place, with all that speaks for and against it added up."""
+
+    candidate: Candidate
+    weight: float
+    is_labelled: bool = False
+
+
+@dataclass(slots=True)
+class Ranked:
+    """A distinct value with its places, best first, and its log odds."""
+
+    value: str
+    places: list[Place] = field(default_factory=list)
+    weight: float = 0.0
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate at the strongest place."""
+        return self.places[0].candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a label points: a part of a cell, and the log odds that the value stands there."""
+
+    cell: Cell
+    start: int
+    end: int
+    weight: float
+
+
+def targets(label: Label, rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> Iterator[Target]:
+    """Where the value of a label may stand: after it in its cell, in the cells to its right, below it."""
+    row = rows[label.cell.row]
+    tail_end = _next_label_start(label, labels)
+    tail = label.cell.text[label.end : tail_end]
+    has_tail = any(c.isalnum() for c in tail)
+    if has_tail:
+        yield Target(label.cell, label.end, tail_end, SAME_CELL)
+    ends_cell = tail_end == len(label.cell.text)
+    right_weight = RIGHT - (1.0 if has_tail and any(c.isdigit() for c in tail) else 0.0)
+    if ends_cell:
+        for cell in row.cells:
+            if cell.start == label.cell.start or not _is_right_of(cell, label.cell):
+                continue
+            if _first_labels(cell, labels):
+                right_weight -= CROSSED_LABEL
+            yield Target(cell, 0, len(cell.text), right_weight)
+            right_weight -= PER_CELL
+    yield from _below(label, rows, labels)
+
+
+def _is_right_of(cell: Cell, label: Cell) -> bool:
+    if cell.box is None or label.box is None:
+        return cell.start > label.start
+    return cell.box[0] >= label.box[2] - 1
+
+
+def _next_label_start(label: Label, labels: dict[int, list[Label]]) -> int:
+    for other in labels.get(label.cell.row, ()):
+        if other.cell.start == label.cell.start and other.start >= label.end and _is_other_field(other, label):
+            return other.start
+    return len(label.cell.text)
+
+
+def _is_other_field(other: Label, label: Label) -> bool:
+    fields = {m.field for m in label.meanings}
+    return any(not m.is_against for m in other.meanings) and not fields & {m.field for m in other.meanings}
+
+
+def _first_labels(cell: Cell, labels: dict[int, list[Label]]) -> bool:
+    return any(one.cell.start == cell.start and one.start <= 2 for one in labels.get(cell.row, ()))
+
+
+def _below(label: Label, rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> Iterator[Target]:
+    weight = NEXT_LINE if label.cell.box is None else BELOW
+    last = label.cell
+    for row in rows[label.cell.row + 1 : label.cell.row + 1 + MAX_LINES_BELOW]:
+        if row.page != label.cell.page:
+            return
+        cells = row.cells if label.cell.box is None else [c for c in row.cells if _is_under(c, label.cell, last)]
+        if not cells:
+            weight -= 0.2
+            continue
+        for cell in cells:
+            yield Target(cell, 0, len(cell.text), weight)
+        has_letters = sum(c.isalnum() for c in row.text) > 3
+        weight -= PER_LINE if has_letters else 0.15
+        if any(labels_of.start <= 3 for labels_of in labels.get(row.index, ())):
+            weight -= CROSSED_LABEL
+        last = cells[0]
+
+
+def _is_under(cell: Cell, label: Cell, last: Cell) -> bool:
+    if cell.box is None or label.box is None or last.box is None:
+        return True
+    height = max(label.box[3] - label.box[1], 1.0)
+    return overlap(cell.box, label.box) > 0.25 and cell.box[1] - last.box[3] < 4 * height
+
+
+def label_weight(label: Label, field_name: str) -> float:
+    """What a label itself says: less for a late alias, a bent spelling, or words beside it in its cell."""
+    meaning = label.meaning(field_name)
+    if meaning is None or meaning.is_against:
+        return -math.inf
+    weight = -LOWEST_ALIAS * meaning.rank - 8.0 * (1.0 - label.likeness)
+    before = label.cell.text[: label.start]
+    words_before = len([w for w in before.split() if any(c.isalpha() for c in w)])
+    weight -= 0.6 * min(words_before, 3)
+    return weight + (0.3 if label.cell.text[label.end :].lstrip()[:1] == ":" else 0.0)
+
+
+class Surroundings:
+    """Rows in plain form, and what stands near a place."""
+
+    def __init__(self, rows: tuple[Row, ...]) -> None:
+        self._plain = [plain(row.text) for row in rows]
+        self._count = max(len(rows), 1)
+
+    def hint_weight(self, field_: DocumentField, row: int) -> float:
+        """What a field's hints say of a place in this row."""
+        hints = field_.hints
+        here = self._plain[row]
+        around = here + " " + " ".join(self._plain[max(0, row - 1) : row]) + " " + " ".join(self._plain[row + 1 : row + 2])
+        weight = min(2, sum(1 for phrase in hints.near if plain(phrase) in around)) * NEAR
+        weight -= min(2, sum(1 for phrase in hints.not_near if plain(phrase) in here)) * AGAINST
+        if hints.position:
+            share = row / self._count
+            weight += 1.2 * (0.5 - share) * (1 if hints.position == "top" else -1)
+        return weight
+
+
+def rank(places: Iterable[Place], field_: DocumentField) -> list[Ranked]:
+    """Distinct values by their summed odds, best first; the hint `pick` decides between about equal ones."""
+    by_value: dict[str, Ranked] = {}
+    for place in places:
+        by_value.setdefault(place.candidate.value, Ranked(place.candidate.value)).places.append(place)
+    ranked = list(by_value.values())
+    for one in ranked:
+        one.places.sort(key=lambda place: (-place.weight, place.candidate.cell.row, place.candidate.start))
+        strongest = one.places[0].weight
+        spread = sum(math.exp(min(place.weight, strongest)) for place in _per_row(one.places))
+        one.weight = min(math.log(spread), strongest + 1.0)
+    _apply_pick(ranked, field_.hints.pick)
+    ranked.sort(key=lambda one: (-one.weight, one.best.cell.row, one.best.start))
+    return ranked
+
+
+def _per_row(places: list[Place]) -> list[Place]:
+    best: dict[int, Place] = {}
+    for place in places:
+        best.setdefault(place.candidate.cell.row, place)
+    return list(best.values())
+
+
+def _apply_pick(ranked: list[Ranked], pick: str | None) -> None:
+    if not pick or not ranked:
+        return
+    top = max(one.weight for one in ranked)
+    rivals = [one for one in ranked if one.weight > top - 1.5]
+    if pick in {"first", "last"}:
+        chosen = sorted(rivals, key=lambda one: (one.best.cell.row, one.best.start))[0 if pick == "first" else -1]
+    else:
+        chosen = sorted(rivals, key=lambda one: _number(one.value))[0 if pick == "smallest" else -1]
+    chosen.weight += 0.8
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return float(len(value))
+
+
+def confidence(ranked: list[Ranked], at: int = 0) -> float:
+    """The share of all odds that the value at `at` has, the odds of none of them being right (1) included."""
+    total = 1.0 + sum(math.exp(min(one.weight, 30.0)) for one in ranked)
+    return math.exp(min(ranked[at].weight, 30.0)) / total

@@ -1,0 +1,285 @@
+"""Raw text to typed values and back: what money, a date or an IBAN looks like in documents of several languages.
+
+Score uses it to recognise candidates, validate to type what a model read, evidence to see whether a quote yields a
+value. Typed values are what results hold: money and numbers as decimal strings, dates as ISO, integers as integers.
+"""
+
+import re
+import unicodedata
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+from pydantic import JsonValue
+
+from blocks.dates import parse_date
+from blocks.document_types import DocumentField, FieldType
+
+MINUS_SIGNS = "-\u2212\u2013\u2012"
+SPACES = " \u00a0\u202f\u2009"
+CURRENCY_SIGNS = {
+    "€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₺": "TRY", "₩": "KRW", "฿": "THB",
+    "₫": "VND", "₱": "PHP", "₴": "UAH", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "HK$": "HKD", "R$": "BRL",
+    "RM": "MYR", "RS": "INR", "RP": "IDR", "ZŁ": "PLN", "KČ": "CZK", "FT": "HUF", "SFR": "CHF", "FR": "CHF",
+    "EURO": "EUR", "EUROS": "EUR", "DOLLAR": "USD", "DOLLARS": "USD", "POUND": "GBP", "POUNDS": "GBP",
+    "RINGGIT": "MYR", "FRANKEN": "CHF", "RUPEES": "INR",
+}  # fmt: skip
+NUMBER = re.compile(rf"\d{{1,3}}(?:[.,'’{SPACES}]\d{{3}})+(?:[.,]\d{{1,5}})?(?!\d)|\d+(?:[.,]\d{{1,5}})?(?!\d)|[.,]\d\d(?!\d)")
+EMAIL = re.compile(r"[\w.+%-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
+COUNTRY_OF_LANGUAGE = {"de": "DE", "fr": "FR", "en": "GB", "nl": "NL", "it": "IT", "es": "ES", "pl": "PL", "ms": "MY"}
+
+
+class InvalidValue(ValueError):
+    """A text that is no value of the wanted type. The message names both."""
+
+    def __init__(self, raw: object, wanted: str) -> None:
+        super().__init__(f"{str(raw)[:80]!r} is no {wanted}")
+
+
+def squeeze(text: str) -> str:
+    """Text with each run of white space as one blank and no blanks at its ends."""
+    return " ".join(text.split())
+
+
+@lru_cache(maxsize=65536)
+def fold(text: str) -> str:
+    """Text as it is compared: compatibility forms resolved, no accents, no case, no white space, no typographic marks."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
+    kept = "".join(c for c in decomposed if not unicodedata.combining(c) and not c.isspace())
+    return kept.translate({0x2019: "'", 0x2018: "'", 0x2010: "-", 0x2011: "-", 0x2013: "-", 0x2212: "-", 0xAD: None})
+
+
+def parse_number(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
+    """The number that `text` as a whole writes, signs and currency aside.
+
+    Of two kinds of separators the last is the decimal one; one that repeats groups thousands; a single one before
+    exactly three digits is read as `languages` write numbers (Unicode CLDR by babel), and as grouping where they differ.
+    Raises `InvalidValue`.
+    """
+    body = "".join(c for c in text if c not in SPACES and c not in "'’\t").strip()
+    negative = bool(re.match(rf"^\(.*\)$|^[{MINUS_SIGNS}]|.*[{MINUS_SIGNS}]$", body))
+    body = body.strip("()" + MINUS_SIGNS + "+")
+    if not re.fullmatch(r"\d*(?:[.,]\d+)*", body) or not any(c.isdigit() for c in body):
+        raise InvalidValue(text, "number")
+    separators = [c for c in body if c in ".,"]
+    decimal = _decimal_separator(body, separators, languages)
+    plain = "".join("." if c == decimal and i == body.rfind(decimal) else c for i, c in enumerate(body) if c.isdigit() or c == decimal)
+    try:
+        value = Decimal(plain)
+    except InvalidOperation as error:
+        raise InvalidValue(text, "number") from error
+    return -value if negative else value
+
+
+def _decimal_separator(body: str, separators: list[str], languages: tuple[str, ...]) -> str | None:
+    if not separators:
+        return None
+    last = separators[-1]
+    if len(set(separators)) == 2:
+        return last if separators.count(last) == 1 else None
+    if len(separators) > 1:
+        return None
+    whole, digits = body.split(last)
+    if len(digits) != 3 or whole in {"", "0"} or len(whole) > 3:
+        return last
+    return last if last in _decimal_symbols(languages) and last not in _group_symbols(languages) else None
+
+
+@lru_cache(maxsize=64)
+def _decimal_symbols(languages: tuple[str, ...]) -> frozenset[str]:
+    from babel.numbers import get_decimal_symbol
+
+    return frozenset(get_decimal_symbol(language.replace("-", "_")) for language in languages)
+
+
+@lru_cache(maxsize=64)
+def _group_symbols(languages: tuple[str, ...]) -> frozenset[str]:
+    from babel.numbers import get_group_symbol
+
+    return frozenset(get_group_symbol(language.replace("-", "_")) for language in languages)
+
+
+@lru_cache(maxsize=1)
+def currency_codes() -> frozenset[str]:
+    """The ISO 4217 codes, as babel lists them."""
+    from babel.numbers import list_currencies
+
+    return frozenset(list_currencies())
+
+
+def parse_currency(text: str) -> str:
+    """The ISO 4217 code of a code, a sign or a name in use (``€``, ``RM``, ``euros``). Raises `InvalidValue`."""
+    token = squeeze(text).strip(".:;,()[] ").upper()
+    code = CURRENCY_SIGNS.get(token, token)
+    if len(code) == 3 and code in currency_codes():
+        return code
+    raise InvalidValue(text, "currency")
+
+
+def parse_money(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
+    """The amount that `text` as a whole writes, currency before or after it. Raises `InvalidValue`."""
+    body = squeeze(text)
+    for sign in ("US$", "HK$", "S$", "A$", "C$", "R$"):
+        body = body.replace(sign, "")
+    body = "".join(c for c in body if unicodedata.category(c) != "Sc")
+    words = re.findall(r"[^\W\d_]+\.?", body)
+    for word in words:
+        upper = word.rstrip(".").upper()
+        if upper not in CURRENCY_SIGNS and upper not in currency_codes():
+            raise InvalidValue(text, "amount of money")
+        body = body.replace(word, "", 1)
+    try:
+        return parse_number(body.strip(" :="), languages)
+    except InvalidValue as error:
+        raise InvalidValue(text, "amount of money") from error
+
+
+def money_text(value: Decimal) -> str:
+    """An amount as results hold it: a decimal string of two decimals, more only where they are not zero."""
+    plain = f"{value:f}"
+    whole, _, digits = plain.partition(".")
+    digits = digits.rstrip("0").ljust(2, "0")
+    return f"{whole or '0'}.{digits}" if whole not in {"", "-"} else f"{whole}0.{digits}"
+
+
+def number_text(value: Decimal) -> str:
+    """A number as results hold it: a decimal string without idle zeros."""
+    plain = f"{value:f}"
+    return (plain.rstrip("0").rstrip(".") or "0") if "." in plain else plain
+
+
+def parse_iban(text: str) -> str:
+    """The IBAN without blanks, its checksum verified. Raises `InvalidValue`."""
+    from schwifty import IBAN as CheckedIBAN
+    from schwifty.exceptions import SchwiftyException
+
+    compact = re.sub(r"[^A-Za-z0-9]", "", text).upper()
+    compact = compact.removeprefix("IBAN")
+    try:
+        return str(CheckedIBAN(compact))
+    except SchwiftyException as error:
+        raise InvalidValue(text, "IBAN") from error
+
+
+def parse_phone(text: str, languages: tuple[str, ...] = ("en",)) -> str:
+    """A telephone number in E.164. National forms are tried with the countries of `languages`, then as North American.
+
+    Raises `InvalidValue`.
+    """
+    import phonenumbers
+
+    regions = [_region(language) for language in languages]
+    for region in [None, *regions, "US"]:
+        try:
+            number = phonenumbers.parse(text, region)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_possible_number(number):
+            return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    raise InvalidValue(text, "telephone number")
+
+
+def _region(language: str) -> str:
+    _, _, territory = language.replace("_", "-").partition("-")
+    return territory.upper() or COUNTRY_OF_LANGUAGE.get(language, language.upper())
+
+
+def typed_value(field: DocumentField, raw: JsonValue, languages: tuple[str, ...] = ("en",)) -> JsonValue:
+    """What results hold for a reading of `field`: None for None or a blank text, else the typed value.
+
+    A list field takes a list or a text with commas; a table field takes a list of objects, each typed column by
+    column, where a cell that is no value of its column is None. Raises `InvalidValue`.
+    """
+    if raw is None or (isinstance(raw, str) and not raw.strip()):
+        return None
+    if field.type is FieldType.LIST:
+        return _typed_list(raw)
+    if field.type is FieldType.TABLE:
+        return _typed_table(field, raw, languages)
+    if isinstance(raw, (list, dict, bool)):
+        raise InvalidValue(raw, str(field.type))
+    return _typed_scalar(field, str(raw), languages)
+
+
+def _typed_scalar(field: DocumentField, text: str, languages: tuple[str, ...]) -> JsonValue:  # noqa: PLR0911 one return per type
+    match field.type:
+        case FieldType.MONEY:
+            return money_text(parse_money(text, languages))
+        case FieldType.NUMBER:
+            return number_text(parse_number(text, languages))
+        case FieldType.INTEGER:
+            return parse_integer(text, languages)
+        case FieldType.DATE:
+            return iso_date(text, languages)
+        case FieldType.CURRENCY:
+            return parse_currency(text)
+        case FieldType.IBAN:
+            return parse_iban(text)
+        case FieldType.PHONE:
+            return parse_phone(text, languages)
+        case FieldType.EMAIL:
+            return parse_email(text)
+        case FieldType.ENUM:
+            return parse_enum(text, field.enum)
+        case _:
+            return squeeze(text)
+
+
+def parse_integer(text: str, languages: tuple[str, ...] = ("en",)) -> int:
+    """A whole number. Raises `InvalidValue`, for fractions too."""
+    value = parse_number(squeeze(text), languages)
+    if value != value.to_integral_value():
+        raise InvalidValue(text, "whole number")
+    return int(value)
+
+
+def iso_date(text: str, languages: tuple[str, ...] = ("en",)) -> str:
+    """The date that `text` as a whole writes, as YYYY-MM-DD. Raises `InvalidValue`."""
+    parsed: date | None = parse_date(text, languages)
+    if parsed is None:
+        raise InvalidValue(text, "date")
+    return parsed.isoformat()
+
+
+def parse_email(text: str) -> str:
+    """An e-mail address, its domain in lower case. Raises `InvalidValue`."""
+    address = text.strip().removeprefix("mailto:").strip("<>() ,;")
+    if not EMAIL.fullmatch(address):
+        raise InvalidValue(text, "e-mail address")
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{domain.lower()}"
+
+
+def parse_enum(text: str, values: tuple[str, ...]) -> str:
+    """The one of `values` that `text` is, whatever its case, accents or dashes. Raises `InvalidValue`."""
+    wanted = re.sub(r"[\W_]", "", fold(text))
+    for value in values:
+        if re.sub(r"[\W_]", "", fold(value)) == wanted:
+            return value
+    raise InvalidValue(text, f"one of {', '.join(values[:8])}")
+
+
+def _typed_list(raw: JsonValue) -> JsonValue:
+    items = raw if isinstance(raw, list) else str(raw).split(",")
+    seen: dict[str, str] = {}
+    for item in items:
+        if item is not None and (text := squeeze(str(item))):
+            seen.setdefault(fold(text), text)
+    return list(seen.values())
+
+
+def _typed_table(field: DocumentField, raw: JsonValue, languages: tuple[str, ...]) -> JsonValue:
+    if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
+        raise InvalidValue(raw, "list of rows")
+    rows: list[JsonValue] = []
+    for row in raw:
+        assert isinstance(row, dict)
+        typed: dict[str, JsonValue] = {}
+        for name, column in field.columns.items():
+            try:
+                typed[name] = typed_value(column, row.get(name), languages)
+            except InvalidValue:
+                typed[name] = None
+        rows.append(typed)
+    return rows
