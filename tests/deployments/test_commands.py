@@ -1,0 +1,118 @@
+"""The `winnow` command as a user types it: help, wrong usage, and the shapes that other things build on."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WINNOW = Path(sys.executable).parent / "winnow"
+
+COMMANDS = (
+    "run", "extract", "results", "review list", "failures", "types list", "types show", "types check",
+    "server status", "server stop", "doctor", "db upgrade", "db current",
+)  # fmt: skip
+
+
+def winnow(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(WINNOW), *arguments],
+        cwd=cwd,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(cwd), "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
+    done = winnow(*command.split(), "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert len(done.stdout.split("Usage:")[1].strip().splitlines()) > 3
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run"], "give a source"),
+        (["run", "nowhere"], "nowhere does not exist"),
+        (["run", ".", "--from-database"], "not both"),
+        (["run", ".", "--status", "failed"], "--from-database"),
+        (["run", ".", "--type", "lettre"], "no document type is called 'lettre'"),
+        (["run", ".", "--limit", "0"], "limit"),
+        (["run", ".", "--rerun", "sometimes"], "sometimes"),
+        (["types", "show", "lettre"], "no document type is called 'lettre'"),
+        (["results", "--format", "xml"], "xml"),
+        (["extract", "nowhere"], "nowhere does not exist"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_wrong_usage_is_told_and_ends_with_2(arguments: list[str], says: str, tmp_path: Path) -> None:
+    done = winnow(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_reading_commands_without_a_database_say_what_makes_one(tmp_path: Path) -> None:
+    for command in (["results"], ["failures"], ["review", "list"], ["db", "current"]):
+        done = winnow(*command, cwd=tmp_path)
+        assert done.returncode == 1
+        assert "winnow run" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / ".winnow").exists()
+
+
+def test_an_unreachable_database_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    url = "postgresql+psycopg://someone:hunter2@127.0.0.1:9/none"
+    done = winnow("run", "a.txt", "--database", url, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+    assert "Prefect" not in done.stderr
+
+
+def test_an_unreachable_prefect_api_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    done = winnow("run", "a.txt", cwd=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9/api does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_types_list_and_show(tmp_path: Path) -> None:
+    listed = winnow("types", "list", cwd=tmp_path)
+    assert listed.returncode == 0
+    for name in ("receipt", "invoice", "resume", "support_ticket", "moderation_item"):
+        assert name in listed.stdout
+    shown = winnow("types", "show", "receipt", cwd=tmp_path)
+    for field in ("company", "date", "total", "currency", "address"):
+        assert field in shown.stdout
+
+
+def test_types_check_names_file_and_line(tmp_path: Path) -> None:
+    folder = tmp_path / "types" / "letter"
+    folder.mkdir(parents=True)
+    (folder / "type.yaml").write_text("name: letter\ntitle: Letter\nfields:\n  sender: {tipe: text}\n")
+    done = winnow("types", "check", "types", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "type.yaml:4" in done.stderr
+    assert "tipe" in done.stderr
+
+
+def test_server_status_without_a_server(tmp_path: Path) -> None:
+    done = winnow("server", "status", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode == 0
+    assert "no local Prefect server" in done.stdout
+
+
+def test_doctor_names_what_is_there(tmp_path: Path) -> None:
+    done = winnow("doctor", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    for what in ("winnow", "OCR", "database", "Prefect API", "document types"):
+        assert what in done.stdout

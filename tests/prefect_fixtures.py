@@ -1,0 +1,26 @@
+"""A real Prefect server in a process of its own, one per test session, with a home of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments import prefect_server
+from deployments.prefect_server import LocalServer
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The per-user state folder that commands under test see; whatever server they start in it is stopped."""
+    state = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(state))
+        yield state
+        prefect_server.stop()
+
+
+@pytest.fixture(scope="session")
+def local_server(prefect_home: Path) -> LocalServer:
+    """The server that `winnow run` starts and keeps."""
+    assert prefect_home.exists()
+    return prefect_server.ensure()
