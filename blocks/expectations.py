@@ -37,6 +37,16 @@ ABOUT_OTHER_ROWS = frozenset(
 )
 """Map expectations whose answer for one row depends on the others: in a chunk they would depend on how it was cut."""
 
+IN_DATABASES_ONLY = frozenset(
+    {
+        "ExpectColumnValuesToMatchLikePattern",
+        "ExpectColumnValuesToMatchLikePatternList",
+        "ExpectColumnValuesToNotMatchLikePattern",
+        "ExpectColumnValuesToNotMatchLikePatternList",
+    }
+)
+"""Map expectations that the library computes in databases and not in frames."""
+
 SET_BY_WINNOW = ("id", "batch_id", "windows", "catch_exceptions", "result_format", "rendered_content", "severity")
 
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
@@ -61,6 +71,9 @@ def resolve(expectation: Expectation) -> "LibraryExpectation":
     for argument in SET_BY_WINNOW:
         if argument in expectation.kwargs:
             raise ExpectationInvalid(expectation.name, f"the argument {argument} is set by Winnow; leave it out")
+    query = expectation.kwargs.get("unexpected_rows_query")
+    if isinstance(query, str) and "{batch}" not in query:
+        raise ExpectationInvalid(expectation.name, "unexpected_rows_query must select from {batch}, the type's results")
     from great_expectations.compatibility.pydantic import ValidationError
 
     try:
@@ -77,15 +90,15 @@ def resolve(expectation: Expectation) -> "LibraryExpectation":
 def is_row_level(expectation: Expectation) -> bool:
     """Whether the expectation judges each row by itself; otherwise it is about the whole.
 
-    Row-level are the library's map expectations, except those that compare rows with one another and those that
-    tolerate a share of exceptions (`mostly` below 1), which are statements about all rows.
+    Row-level are the library's map expectations, except those that compare rows with one another, those that only
+    databases compute, and those that tolerate a share of exceptions (`mostly` below 1): statements about all rows.
     Raises `ExpectationInvalid` like `resolve`.
     """
     from great_expectations.expectations import expectation as kinds
 
     found = resolve(expectation)
     by_row = (kinds.ColumnMapExpectation, kinds.ColumnPairMapExpectation, kinds.MulticolumnMapExpectation)
-    if not isinstance(found, by_row) or type(found).__name__ in ABOUT_OTHER_ROWS:
+    if not isinstance(found, by_row) or type(found).__name__ in ABOUT_OTHER_ROWS | IN_DATABASES_ONLY:
         return False
     return expectation.kwargs.get("mostly", 1) == 1
 

@@ -8,8 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from blocks.records import Extraction, Page
+from blocks.records import Extraction, Page, Words
 from tasks.validate.verdict import PageFacts
+
+NO_WORDS = Words()
 
 
 class _PageWithoutWords(BaseModel):
@@ -37,7 +39,8 @@ def read_pages(payload: bytes) -> tuple[Page, ...]:
     if any(page.method == "ocr" for page in lean):
         return Extraction.model_validate_json(payload).pages
     return tuple(
-        Page.model_construct(number=p.number, method=p.method, text=p.text, hidden_text=p.hidden_text) for p in lean
+        Page.model_construct(number=p.number, method=p.method, text=p.text, hidden_text=p.hidden_text, words=NO_WORDS)
+        for p in lean
     )
 
 

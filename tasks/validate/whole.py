@@ -1,0 +1,140 @@
+"""Expectations about a type's results as a whole: uniqueness, shares, aggregates; once, at the end of a run.
+
+Great Expectations' SQL engine computes them in the database, over the type's view, so a million rows cost no memory
+here. Its connection can only read. Whatever goes wrong is a finding that says so: a run is not lost over a statement
+about it.
+"""
+
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from blocks.document_types import DocumentType, Expectation
+from blocks.errors import ExpectationInvalid
+from blocks.expectations import check_expectation, is_row_level, resolve
+from blocks.records import WholeFinding
+from tasks.validate.library import LOCK, NAME_KEY, context, exception_of, name_of
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationValidationResult
+
+RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
+
+log = logging.getLogger(__name__)
+_source_numbers = itertools.count(1)
+
+
+def check_whole(connection_url: str, view_name: str, document_type: DocumentType) -> tuple[WholeFinding, ...]:
+    """A finding for each of the type's expectations about the whole, in their order, over the view `view_name`.
+
+    `connection_url` is a SQLAlchemy address of SQLite or PostgreSQL, password included. An expectation of either kind
+    that cannot be used, and one that cannot be computed, is a finding without success whose `observed` says why.
+    """
+    if not document_type.expectations:
+        return ()
+    findings: dict[str, WholeFinding] = {}
+    usable: list[Expectation] = []
+    for expectation in document_type.expectations:
+        try:
+            check_expectation(expectation, document_type)
+            if not is_row_level(expectation):
+                usable.append(expectation)
+        except ExpectationInvalid as error:
+            findings[expectation.name] = _finding(document_type, expectation, False, str(error))
+    for finding in _compute(connection_url, view_name, document_type, usable):
+        findings[finding.name] = finding
+    return tuple(findings[e.name] for e in document_type.expectations if e.name in findings)
+
+
+def _compute(
+    connection_url: str, view_name: str, document_type: DocumentType, expectations: Sequence[Expectation]
+) -> Iterator[WholeFinding]:
+    if not expectations:
+        return
+    by_name = {expectation.name: expectation for expectation in expectations}
+    try:
+        results = _run(connection_url, view_name, expectations)
+    except Exception as error:
+        why = _readable(f"{type(error).__name__}: {error}", connection_url)
+        log.debug("expectations over %s", view_name, exc_info=error)
+        yield from (_finding(document_type, e, False, f"could not be checked: {why}") for e in expectations)
+        return
+    for result in results:
+        failure = exception_of(result)
+        if failure is not None:
+            observed = _readable(f"could not be checked: {failure}", connection_url)
+            yield _finding(document_type, by_name[name_of(result)], False, observed)
+        else:
+            yield _finding(document_type, by_name[name_of(result)], bool(result.success), _observed(result))
+
+
+def _run(
+    connection_url: str, view_name: str, expectations: Sequence[Expectation]
+) -> "list[ExpectationValidationResult]":
+    import great_expectations
+
+    named = [one.model_copy(update={"kwargs": {**one.kwargs, "meta": {NAME_KEY: one.name}}}) for one in expectations]
+    suite = great_expectations.ExpectationSuite(name="whole", expectations=[resolve(one) for one in named])
+    with LOCK:
+        sources = context().data_sources
+        name = f"results-{next(_source_numbers)}"
+        # The library's own class for PostgreSQL refuses addresses of a socket, which have no host.
+        add: Any = sources.add_sqlite if connection_url.startswith("sqlite") else sources.add_sql
+        source = add(name, connection_string=_read_only(connection_url))
+        try:
+            definition = source.add_table_asset("view", table_name=view_name).add_batch_definition_whole_table("all")
+            return list(definition.get_batch().validate(suite, result_format=RESULT_FORMAT).results)
+        finally:
+            source.get_engine().dispose()
+            sources.delete(name)
+
+
+def _read_only(connection_url: str) -> str:
+    """The same database by an address that cannot write.
+
+    See https://sqlite.org/uri.html and PostgreSQL's default_transaction_read_only. The library takes $NAME in an
+    address for a variable of its own, so a dollar is percent-encoded.
+    """
+    if connection_url.startswith("sqlite"):
+        path = connection_url.split("///", 1)[1].split("?", 1)[0]
+        return f"sqlite:///file:{quote(path)}?mode=ro&uri=true"
+    parts = urlsplit(connection_url.replace("$", "%24"))
+    query = parse_qsl(parts.query)
+    options = " ".join([*(value for key, value in query if key == "options"), "-c default_transaction_read_only=on"])
+    others = [(key, value) for key, value in query if key != "options"]
+    return urlunsplit(parts._replace(query=urlencode([*others, ("options", options)], quote_via=quote)))
+
+
+def _observed(result: "ExpectationValidationResult") -> str:
+    """What was seen, in words, without any value of a document: findings are shown where documents are not."""
+    seen = result.result
+    if "element_count" in seen:
+        share = seen.get("unexpected_percent_total", seen.get("unexpected_percent")) or 0.0
+        return f"{seen['unexpected_count']} of {seen['element_count']} rows break it ({share:.1f} %)"
+    value = seen.get("observed_value")
+    if value is None:
+        return "holds" if result.success else "there are no values"
+    return f"observed {len(value)} values" if isinstance(value, list | dict) else f"observed {value}"
+
+
+def _finding(document_type: DocumentType, expectation: Expectation, success: bool, observed: str) -> WholeFinding:
+    return WholeFinding(
+        document_type=document_type.name,
+        name=expectation.name,
+        success=success,
+        observed=" ".join(observed.split()),
+        severity=expectation.severity,
+    )
+
+
+def _readable(message: str, connection_url: str) -> str:
+    """The library's message without the password and without what only its developers look up."""
+    message = message.split("(Background on this error", 1)[0].strip()
+    if "No provider found" in message:
+        return "could not be checked: Great Expectations has no way to compute it in a database"
+    password = urlsplit(connection_url).password
+    for secret in (password, unquote(password)) if password else ():
+        message = message.replace(secret, "***")
+    return message
