@@ -1,0 +1,109 @@
+"""What a child that read a document hands back: the extraction as JSON, and what is still to be done for it.
+
+The child makes the JSON of `blocks.records.Extraction`; the worker checks it against that record and keeps the bytes.
+In front of it stands one line with the notes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pydantic_core import from_json, to_json
+
+from tasks.extract.reading_order import Laid
+
+
+@dataclass(slots=True)
+class PageReading:
+    """One page as a child read it.
+
+    `needs_ocr`: there is something to see and no usable text. `layer` is invisible text over an image: what a scanner
+    recognised, or a trap; only OCR of the image can tell, and `layer_text` then becomes the page's text or hidden.
+    """
+
+    number: int
+    text: str = ""
+    method: str = "parsed"
+    width: float = 0.0
+    height: float = 0.0
+    laid: Laid | None = None
+    hidden_text: str = ""
+    rotation_degrees: int = 0
+    needs_ocr: bool = False
+    is_layer: bool = False
+    is_blank: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """The page as `blocks.records.Page` has it."""
+        page: dict[str, object] = {"number": self.number, "method": self.method, "text": self.text}
+        if self.width:
+            page |= {"width": self.width, "height": self.height}
+        if self.laid is not None and self.laid.spans:
+            page["words"] = {"spans": self.laid.spans, "boxes": self.laid.boxes}
+        if self.hidden_text:
+            page["hidden_text"] = self.hidden_text
+        if self.rotation_degrees:
+            page["rotation_degrees"] = self.rotation_degrees
+        return page
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What the worker still has to do: pages to read by OCR, those of them whose text is an unconfirmed layer, and
+    whether there are form fields to list."""
+
+    ocr_pages: tuple[int, ...] = ()
+    layer_pages: tuple[int, ...] = ()
+    has_form: bool = False
+
+
+@dataclass(slots=True)
+class Reading:
+    """A document as a child read it."""
+
+    media_type: str
+    engine: str
+    pages: list[PageReading]
+    attributes: dict[str, str] = field(default_factory=dict)
+    has_form: bool = False
+
+    def pack(self, language: str = "") -> bytes:
+        """The notes, a line feed, and the JSON of an `Extraction`."""
+        notes = {
+            "ocr_pages": [page.number for page in self.pages if page.needs_ocr],
+            "layer_pages": [page.number for page in self.pages if page.is_layer],
+            "has_form": self.has_form,
+        }
+        extraction = {
+            "media_type": self.media_type,
+            "pages": [page.as_json() for page in self.pages],
+            "engine": self.engine,
+            "language": language,
+            "attributes": self.attributes,
+        }
+        return to_json(notes) + b"\n" + to_json(extraction)
+
+
+def unpack(packed: bytes) -> tuple[Notes, bytes]:
+    """The notes, and the JSON of an `Extraction` as it came."""
+    line, _, extraction = packed.partition(b"\n")
+    notes = from_json(line)
+    return Notes(tuple(notes["ocr_pages"]), tuple(notes["layer_pages"]), bool(notes["has_form"])), extraction
+
+
+def clean(text: str) -> str:
+    """Text without what no database or prompt takes: lone surrogates, NUL and other control characters."""
+    if text.isprintable():
+        return text
+    return text.translate(_NO_CONTROLS).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_NO_CONTROLS = dict.fromkeys(code for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\f\x85") | {
+    0x0D: "\n",
+    0xFFFE: "-",
+    0xFFFF: None,
+}
+
+
+def text_pages(texts: Iterable[str]) -> list[PageReading]:
+    """Pages of formats that are text by nature."""
+    return [PageReading(number, text) for number, text in enumerate(texts, 1)]
