@@ -1,11 +1,11 @@
-"""From a model's readings to findings: typed values, grounded or not, with a confidence that is no one's mere claim."""
+"""From a model's readings to findings: typed values, grounded or not, with a confidence not the model's alone."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-from blocks.document_types import DocumentField, DocumentType
+from blocks import confidence, evidence
+from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.records import FieldReading, Page
-from blocks.values import InvalidValue, fold, typed_value
+from blocks.values import InvalidValue, typed_value
 from tasks.validate.verdict import FieldFinding
 
 NOTHING = FieldFinding()
@@ -14,7 +14,11 @@ NOTHING = FieldFinding()
 def find_fields(
     document_type: DocumentType, readings: Mapping[str, FieldReading], pages: Sequence[Page]
 ) -> dict[str, FieldFinding]:
-    """A finding for every field of the type; readings of other names are left out."""
+    """A finding for every field of the type; readings of other names are left out.
+
+    A field's default, taken where the document is silent, is no claim about the document: it is not `ungrounded`, but
+    it has no more confidence than a value without evidence may have.
+    """
     return {
         name: _find(field, readings[name], document_type.languages, pages) if name in readings else NOTHING
         for name, field in document_type.fields.items()
@@ -30,14 +34,9 @@ def _find(
         return FieldFinding(evidence=reading.evidence, problem="invalid")
     if value is None or value == []:
         return NOTHING
-    texts = {page.number: fold(page.text) for page in pages}
-    grounded = any(fold(e.quote) in texts.get(e.page, "") for e in reading.evidence)
-    confidence = probability(reading.confidence)
-    if not grounded:
-        return FieldFinding(value, 0.0, reading.evidence, "ungrounded")
-    return FieldFinding(value, confidence, reading.evidence)
-
-
-def probability(claimed: float) -> float:
-    """A claimed confidence as a probability; one that is no number counts as none."""
-    return 0.0 if math.isnan(claimed) else min(max(claimed, 0.0), 1.0)
+    quoted = reading.model_copy(update={"value": value}) if field.type is FieldType.LIST else reading
+    grounding = evidence.check(field, quoted, pages, languages)
+    sure = confidence.combine(reading.confidence, grounding.ocr_confidence, is_grounded=grounding.is_grounded)
+    is_default = not reading.evidence and field.default is not None and reading.value == field.default
+    has_ground = grounding.is_grounded or is_default
+    return FieldFinding(value, sure, reading.evidence, None if has_ground else "ungrounded")
