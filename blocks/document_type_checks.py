@@ -6,7 +6,9 @@ The checks take what the file says rather than a `DocumentType`, so that one wro
 import re
 from collections.abc import Iterator, Mapping
 
+from blocks.document_types import FieldType
 from blocks.records import UNKNOWN_TYPE
+from blocks.schema_messages import did_you_mean
 from blocks.yaml_lines import Mistake, Path
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -14,6 +16,9 @@ MAX_NAME_LENGTH = 48
 """PostgreSQL cuts names at 63 bytes, and views are named after type and field."""
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?\Z")
+
+OTHER_KINDS = frozenset(FieldType) - {FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER}
+"""Kinds of fields that cannot be added up."""
 
 RESERVED_FIELDS = frozenset(
     {"document_id", "uri", "uris", "document_type", "status", "confidence", "score", "reasons", "fields", "run_id"}
@@ -28,6 +33,7 @@ def check_type(raw: Mapping[str, object], folder_name: str, prompts: Mapping[str
     if "fields" in raw and isinstance(raw["fields"], dict) and not fields:
         yield Mistake(("fields",), "a type needs at least one field")
     yield from _check_fields(fields, ("fields",), in_table=False)
+    yield from _check_hints(fields)
     yield from _check_rubric(_mapping(raw.get("rubric")))
     yield from _check_signals(_mapping(raw.get("classification")))
     yield from _check_route(raw, prompts)
@@ -103,6 +109,26 @@ def _check_kind(field: Mapping[str, object], path: Path, *, in_table: bool) -> I
         yield from _check_fields(_mapping(field.get("columns")), (*path, "columns"), in_table=True)
 
 
+def _check_hints(fields: Mapping[str, object]) -> Iterator[Mistake]:
+    for name, raw in fields.items():
+        field = _mapping(raw)
+        hints, enum = _mapping(field.get("hints")), _strings(field.get("enum"))
+        if hints.get("keywords") and field.get("type") not in ("enum", "list"):
+            yield Mistake(("fields", name, "hints", "keywords"), "only enum and list fields have keywords; use near")
+        for value in _mapping(hints.get("keywords")):
+            if enum and value not in enum:
+                text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(str(value), enum)}"
+                yield Mistake(("fields", name, "hints", "keywords", value), text)
+        for index, part in enumerate(_strings(hints.get("sum_of"))):
+            path, other = ("fields", name, "hints", "sum_of", index), _mapping(fields.get(part))
+            if part == name:
+                yield Mistake(path, f"{name!r} cannot be a part of its own sum; name other fields")
+            elif part not in fields:
+                yield Mistake(path, f"the type has no field {part!r}; {did_you_mean(part, [str(f) for f in fields])}")
+            elif other.get("type") in OTHER_KINDS:
+                yield Mistake(path, f"{part!r} is no number but {other.get('type')!r}; a sum is made of numbers")
+
+
 def _check_rubric(rubric: Mapping[str, object]) -> Iterator[Mistake]:
     criteria = rubric.get("criteria")
     if isinstance(criteria, list) and not criteria:
@@ -156,15 +182,16 @@ def _check_reject_rules(raw: Mapping[str, object], fields: Mapping[str, object])
         if not isinstance(name, str):
             continue
         if name not in fields:
-            yield Mistake((*path, "field"), f"the type has no field {name!r}; it has: {', '.join(map(str, fields))}")
+            text = f"the type has no field {name!r}; {did_you_mean(name, [str(field) for field in fields])}"
+            yield Mistake((*path, "field"), text)
             continue
         if rule.get("values") == []:
             yield Mistake((*path, "values"), "a rule needs at least one value that rejects")
         enum = _strings(_mapping(fields[name]).get("enum"))
         for position, value in enumerate(values):
             if enum and value not in enum:
-                here = (*path, "values", position)
-                yield Mistake(here, f"{value!r} is not one of the values of {name!r}: {', '.join(enum)}")
+                text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(str(value), enum)}"
+                yield Mistake((*path, "values", position), text)
 
 
 def _check_pattern(pattern: object, path: Path) -> Iterator[Mistake]:

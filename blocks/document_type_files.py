@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from blocks import document_type_parts as parts
 from blocks.document_type_checks import check_type
+from blocks.document_type_examples import read_examples
 from blocks.document_type_parts import TYPE_FILE, Problem
 from blocks.document_types import DocumentType
 from blocks.errors import DocumentTypeInvalid
@@ -96,7 +97,7 @@ def _read(folder: Path) -> _Reading:
     raw, yaml = _read_type_file(folder, problems)
     if raw is None or yaml is None:
         parts.read_expectations(folder, None, problems)
-        parts.read_examples(folder, None, problems)
+        read_examples(folder, None, problems)
         return reading
     mistakes = list(check_type(raw, folder.name, prompts))
     mistakes.extend(Mistake((key,), f"{key} stand in {ELSEWHERE[key]}, not here") for key in ELSEWHERE if key in raw)
@@ -110,7 +111,7 @@ def _read(folder: Path) -> _Reading:
     fields = raw.get("fields")
     known = fields if isinstance(fields, dict) else None
     expectations = parts.read_expectations(folder, known, problems)
-    examples = parts.read_examples(folder, known, problems)
+    examples = read_examples(folder, known, problems)
     if document_type is not None and not problems:
         update = {"expectations": expectations, "prompts": prompts, "examples": examples}
         reading.document_type = document_type.model_copy(update=update)

@@ -1,8 +1,5 @@
-"""The files of a document type beside type.yaml: expectations, prompts and examples, each with its own mistakes."""
+"""Prompts and expectations of a document type, and the reading of its files, each with its own mistakes."""
 
-import csv
-import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,9 +7,9 @@ from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from blocks.document_types import PROMPT_VARIABLES, Example, Expectation
+from blocks.document_types import PROMPT_VARIABLES, Expectation
 from blocks.errors import ExpectationInvalid
 from blocks.expectations import COLUMN_ARGUMENTS, ROW_COLUMNS, WHOLE_COLUMNS, columns_of, is_row_level
 from blocks.schema_messages import did_you_mean, schema_mistakes
@@ -22,9 +19,9 @@ TYPE_FILE = "type.yaml"
 EXPECTATIONS_FILE = "expectations.yaml"
 PROMPTS_FOLDER = "prompts"
 EXAMPLES_FOLDER = "examples"
-KNOWN_ENTRIES = [TYPE_FILE, EXPECTATIONS_FILE, PROMPTS_FOLDER, EXAMPLES_FOLDER, "README.md"]
-
-_EXAMPLES: TypeAdapter[tuple[Example, ...]] = TypeAdapter(tuple[Example, ...])
+KNOWN_ENTRIES = [TYPE_FILE, EXPECTATIONS_FILE, PROMPTS_FOLDER, EXAMPLES_FOLDER]
+FOR_READERS = re.compile(r"(README|NOTICE|LICENSE)(\.(md|txt))?\Z")
+"""Files that may stand anywhere in the folder and are not read: where examples are from, and under which licence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +67,10 @@ def read_yaml(file: Path, problems: list[Problem]) -> tuple[YamlFile | None, obj
 def strange_files(folder: Path) -> Iterator[Problem]:
     """Files that nothing reads, most often misspelt."""
     for entry in sorted(folder.iterdir()):
-        if entry.name not in KNOWN_ENTRIES and not entry.name.startswith("."):
+        if entry.name not in KNOWN_ENTRIES and not entry.name.startswith(".") and not FOR_READERS.match(entry.name):
             yield Problem(entry, 1, f"nothing reads it; {did_you_mean(entry.name, KNOWN_ENTRIES)}")
     for name, endings in ((PROMPTS_FOLDER, (".md",)), (EXAMPLES_FOLDER, (".jsonl", ".csv"))):
-        for entry in _entries(folder / name):
+        for entry in entries(folder / name):
             if entry.suffix not in endings:
                 yield Problem(entry, 1, f"nothing reads it; in {name}/ stand files that end in {' or '.join(endings)}")
 
@@ -81,7 +78,7 @@ def strange_files(folder: Path) -> Iterator[Problem]:
 def read_prompts(folder: Path, problems: list[Problem]) -> dict[str, str]:
     """The prompt templates by variant. A template is Jinja, sandboxed, and may name `PROMPT_VARIABLES`."""
     prompts: dict[str, str] = {}
-    for file in _entries(folder / PROMPTS_FOLDER, ".md"):
+    for file in entries(folder / PROMPTS_FOLDER, ".md"):
         text = read_text(file, problems)
         if text is None:
             continue
@@ -190,83 +187,9 @@ def _names(value: object) -> list[str]:
     return [name for name in values if isinstance(name, str)]
 
 
-def read_examples(folder: Path, fields: Mapping[str, object] | None, problems: list[Problem]) -> tuple[Example, ...]:
-    """The examples of every file, in order of file names. `fields` are the type's fields where they are known.
-
-    A line of a .jsonl file is an `Example`; a row of a .csv file has its text in the column ``text``, and a label in
-    the column of each enum field that it has one for.
-    """
-    items: list[object] = []
-    places: list[tuple[Path, int]] = []
-    for file in _entries(folder / EXAMPLES_FOLDER, ".jsonl", ".csv"):
-        text = read_text(file, problems)
-        if text is None:
-            continue
-        if not text.strip():
-            problems.append(Problem(file, 1, "it holds no example; add one per line, or remove the file"))
-        rows = _csv_rows if file.suffix == ".csv" else _jsonl_rows
-        for line, item in rows(file, text, problems):
-            items.append(item)
-            places.append((file, line))
-    try:
-        examples = _EXAMPLES.validate_python(items)
-    except ValidationError as error:
-        mistakes = schema_mistakes(error, Example, depth=1)
-        problems.extend(Problem(*places[int(mistake.path[0])], mistake.message) for mistake in mistakes)
-        return ()
-    if fields is not None:
-        for example, place in zip(examples, places, strict=True):
-            problems.extend(Problem(*place, text) for text in _label_mistakes(example, fields))
-    return examples
-
-
-def _jsonl_rows(file: Path, text: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line)
-        except ValueError as error:
-            problems.append(Problem(file, number, f"this line is not JSON: {error}; write one object per line"))
-
-
-def _csv_rows(file: Path, text: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
-    reader = csv.reader(io.StringIO(text), strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if header and "text" not in header:
-            problems.append(Problem(file, 1, f"it has no column 'text'; its columns are {', '.join(header)}"))
-            return
-        start = reader.line_num + 1
-        for row in reader:
-            if len(row) == len(header):
-                cells = dict(zip(header, row, strict=True))
-                example = {"text": cells.pop("text"), "labels": {name: cell for name, cell in cells.items() if cell}}
-                yield start, example
-            elif row:
-                text = f"the row has {len(row)} cells, the header {len(header)}; put quotes around texts with commas"
-                problems.append(Problem(file, start, text))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        problems.append(Problem(file, reader.line_num, f"this is not csv: {error}; mind the quotes"))
-
-
-def _label_mistakes(example: Example, fields: Mapping[str, object]) -> Iterator[str]:
-    if not example.text.strip():
-        yield "the example has no text; write one or remove the line"
-    for name, label in example.labels.items():
-        field = fields.get(name)
-        values = field.get("enum") if isinstance(field, dict) else None
-        if field is None:
-            yield f"the type has no field {name!r} to label; {did_you_mean(name, [str(known) for known in fields])}"
-        elif not isinstance(values, list):
-            yield f"{name!r} is not an enum field; only those have labels"
-        elif label not in values:
-            yield f"{label!r} is not one of the values of {name!r}; {did_you_mean(label, [str(v) for v in values])}"
-
-
-def _entries(folder: Path, *endings: str) -> list[Path]:
+def entries(folder: Path, *endings: str) -> list[Path]:
+    """The files of a folder that are meant to be read, in order of name; none where there is no folder."""
     if not folder.is_dir():
         return []
-    found = (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith("."))
+    found = (e for e in sorted(folder.iterdir()) if not e.name.startswith(".") and not FOR_READERS.match(e.name))
     return [entry for entry in found if not endings or entry.suffix in endings]

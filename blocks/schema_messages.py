@@ -28,7 +28,13 @@ WANTED = {
 
 def schema_mistakes(error: ValidationError, model: type[BaseModel], depth: int = 0) -> Iterator[Mistake]:
     """One mistake per finding of pydantic, the path as the file has it; `model` stands `depth` steps down the path."""
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    unknown = {tuple(detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}
+    for detail in details:
+        *place, key = detail["loc"] or ("",)
+        siblings = [str(path[-1]) for path in unknown if path[:-1] == tuple(place)]
+        if detail["type"] == "missing" and get_close_matches(str(key), siblings, n=1):
+            continue  # it is there, misspelt, and said already
         yield _mistake(detail, model, depth)
 
 
@@ -41,6 +47,7 @@ def did_you_mean(word: str, known: list[str]) -> str:
 def _mistake(detail: ErrorDetails, model: type[BaseModel], depth: int) -> Mistake:
     path: Path = tuple(detail["loc"])
     kind, value, name = detail["type"], detail["input"], str(path[-1]) if path else ""
+    subject = f"item {path[-1] + 1} of {path[-2]!r}" if path and isinstance(path[-1], int) else repr(name)
     if kind == "extra_forbidden":
         owner = _record_at(model, path[depth:-1])
         known = list(owner.model_fields) if owner else []
@@ -48,15 +55,15 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], depth: int) -> Mistak
     if kind == "missing":
         return Mistake(path[:-1], f"the key {name!r} is missing; add it")
     if value is None:
-        return Mistake(path, f"{name!r} has no value; give it one or remove the key")
+        return Mistake(path, f"{subject} has no value; give it one or remove the key")
     if kind in ("enum", "literal_error"):
         allowed = str(detail.get("ctx", {}).get("expected", ""))
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
-        return Mistake(path, f"{value!r} is not allowed for {name!r}; {did_you_mean(str(value), known)}")
+        return Mistake(path, f"{value!r} is not allowed for {subject}; {did_you_mean(str(value), known)}")
     if kind in WANTED:
-        return Mistake(path, f"{name!r} must be {WANTED[kind]}; it is {_shown(value)}")
+        return Mistake(path, f"{subject} must be {WANTED[kind]}; it is {_shown(value)}")
     text = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return Mistake(path, f"{name!r} must be {text}; it is {_shown(value)}")
+    return Mistake(path, f"{subject} must be {text}; it is {_shown(value)}")
 
 
 def _shown(value: object) -> str:

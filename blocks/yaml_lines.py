@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 Path = tuple[str | int, ...]
 """The way to a value: keys of mappings and indices of lists, from the top of the file."""
@@ -64,8 +64,10 @@ class YamlFile:
             yield (mark.line + 1 if mark else 1), f"this is not YAML: {error.problem}{where}; mind colons and quotes"
         except YAMLError as error:
             yield 1, f"this is not YAML: {str(error).splitlines()[0]}"
-        except (ValueError, RecursionError) as error:
-            yield 1, f"a value cannot be read: {error}; put it in quotes"
+        except RecursionError:
+            yield 1, "it is nested too deeply; write it flatter"
+        except ValueError:
+            yield from _unreadable_values(_compose(self.text))
 
     @cached_property
     def _root(self) -> Node | None:
@@ -91,20 +93,35 @@ def _child(node: Node | None, step: str | int) -> tuple[Node, int] | None:
     return None
 
 
-def _duplicates(node: Node | None) -> Iterator[tuple[int, str]]:
-    pending, seen = [node], set()
+def _nodes(root: Node | None) -> Iterator[Node]:
+    pending, seen = [root], set()
     while pending:
-        current = pending.pop()
-        if current is None or id(current) in seen:
+        node = pending.pop()
+        if node is None or id(node) in seen:
             continue
-        seen.add(id(current))
-        if isinstance(current, MappingNode):
-            lines: dict[object, int] = {}
-            for key, value in current.value:
-                name, line = str(key.value), key.start_mark.line + 1
-                if name in lines and name != "<<":
-                    yield line, f"the key {name!r} stands twice, first on line {lines[name]}; keep one"
-                lines.setdefault(name, line)
-                pending.append(value)
-        elif isinstance(current, SequenceNode):
-            pending.extend(current.value)
+        seen.add(id(node))
+        yield node
+        if isinstance(node, MappingNode):
+            pending.extend(value for _, value in node.value)
+        elif isinstance(node, SequenceNode):
+            pending.extend(node.value)
+
+
+def _duplicates(root: Node | None) -> Iterator[tuple[int, str]]:
+    for node in _nodes(root):
+        lines: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, MappingNode) else ():
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines and name != "<<":
+                yield line, f"the key {name!r} stands twice, first on line {lines[name]}; keep one"
+            lines.setdefault(name, line)
+
+
+def _unreadable_values(root: Node | None) -> Iterator[tuple[int, str]]:
+    """Scalars that look like a date or a number and are none, such as 2026-13-45."""
+    for node in _nodes(root):
+        if isinstance(node, ScalarNode) and not node.tag.endswith(":str"):
+            try:
+                YAML(typ="safe").load(node.value)
+            except ValueError as error:
+                yield node.start_mark.line + 1, f"{node.value!r} cannot be read: {error}; put it in quotes"

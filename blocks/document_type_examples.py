@@ -1,0 +1,93 @@
+"""The labelled examples of a document type, and the mistakes in them."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from blocks.document_type_parts import EXAMPLES_FOLDER, Problem, entries, read_text
+from blocks.document_types import Example
+from blocks.schema_messages import did_you_mean, schema_mistakes
+
+_EXAMPLES: TypeAdapter[tuple[Example, ...]] = TypeAdapter(tuple[Example, ...])
+
+
+def read_examples(folder: Path, fields: Mapping[str, object] | None, problems: list[Problem]) -> tuple[Example, ...]:
+    """The examples of every file, in order of file names. `fields` are the type's fields where they are known.
+
+    A line of a .jsonl file is an `Example`; a row of a .csv file has its text in the column ``text``, and a label in
+    the column of each enum field that it has one for.
+    """
+    items: list[object] = []
+    places: list[tuple[Path, int]] = []
+    for file in entries(folder / EXAMPLES_FOLDER, ".jsonl", ".csv"):
+        text = read_text(file, problems)
+        if text is None:
+            continue
+        if not text.strip():
+            problems.append(Problem(file, 1, "it holds no example; add one per line, or remove the file"))
+        rows = _csv_rows if file.suffix == ".csv" else _jsonl_rows
+        for line, item in rows(file, text, problems):
+            items.append(item)
+            places.append((file, line))
+    try:
+        examples = _EXAMPLES.validate_python(items)
+    except ValidationError as error:
+        mistakes = schema_mistakes(error, Example, depth=1)
+        problems.extend(Problem(*places[int(mistake.path[0])], mistake.message) for mistake in mistakes)
+        return ()
+    if fields is not None:
+        for example, place in zip(examples, places, strict=True):
+            problems.extend(Problem(*place, text) for text in _label_mistakes(example, fields))
+    return examples
+
+
+def _jsonl_rows(file: Path, text: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            problems.append(Problem(file, number, f"this line is not JSON: {error}; write one object per line"))
+
+
+def _csv_rows(file: Path, text: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:
+    reader = csv.reader(io.StringIO(text), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if header and "text" not in header:
+            problems.append(Problem(file, 1, f"it has no column 'text'; its columns are {', '.join(header)}"))
+            return
+        start = reader.line_num + 1
+        for row in reader:
+            if len(row) == len(header):
+                cells = dict(zip(header, row, strict=True))
+                example = {"text": cells.pop("text"), "labels": {name: cell for name, cell in cells.items() if cell}}
+                yield start, example
+            elif row:
+                text = f"the row has {len(row)} cells, the header {len(header)}; put quotes around texts with commas"
+                problems.append(Problem(file, start, text))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        problems.append(Problem(file, reader.line_num, f"this is not csv: {error}; mind the quotes"))
+
+
+def _label_mistakes(example: Example, fields: Mapping[str, object]) -> Iterator[str]:
+    if not example.text.strip():
+        yield "the example has no text; write one or remove the line"
+    for name, label in example.labels.items():
+        field = fields.get(name)
+        values = field.get("enum") if isinstance(field, dict) else None
+        kind = field.get("type") if isinstance(field, dict) else None
+        if name not in fields:
+            yield f"the type has no field {name!r} to label; {did_you_mean(name, [str(known) for known in fields])}"
+        elif kind == "enum" and not values:
+            continue  # the enum without values is the mistake
+        elif not isinstance(values, list):
+            yield f"{name!r} is not an enum field; only those have labels"
+        elif label not in values:
+            yield f"{label!r} is not one of the values of {name!r}; {did_you_mean(label, [str(v) for v in values])}"
