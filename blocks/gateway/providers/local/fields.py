@@ -13,6 +13,7 @@ from functools import cached_property
 from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.gateway.providers.local import names
 from blocks.gateway.providers.local.candidates import Candidate, candidates, identifier
+from blocks.gateway.providers.local.columns import SAME_LENGTH, opposite_rows
 from blocks.gateway.providers.local.lexicon import Label, Lexicon, plain
 from blocks.gateway.providers.local.lines import Cell, Row, read_rows
 from blocks.gateway.providers.local.ranking import (
@@ -30,6 +31,7 @@ from blocks.records import Page
 from blocks.values import fold, squeeze
 
 NAME_KINDS = {"organisation", "person"}
+NUMERIC = {FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER}
 UNLABELLED_BY_TYPE = {
     FieldType.IBAN: 0.0,
     FieldType.EMAIL: 0.0,
@@ -124,9 +126,19 @@ class FieldRanker:
             for candidate in self._in_row(field, row.index):
                 offer(candidate, base, is_labelled=False)
         for label, weight in self._labels(name):
+            opposite = self._opposite.get(label.cell.row) if field.type in NUMERIC else None
+            if opposite is not None:
+                for candidate in self._in_row(field, opposite[0])[:1]:
+                    offer(candidate, weight + opposite[1], is_labelled=True)
+                if opposite[1] == SAME_LENGTH:
+                    continue
             for candidate, offset in self._pointed_at(label, field):
                 offer(candidate, weight + offset, is_labelled=True)
         return list(best.values())
+
+    @cached_property
+    def _opposite(self) -> dict[int, tuple[int, float]]:
+        return opposite_rows(self._sheet.rows, self._sheet.labels)
 
     def _pointed_at(self, label: Label, field: DocumentField) -> Iterator[tuple[Candidate, float]]:
         """The candidates that a label points at. The first on the way counts most, what follows it less."""
@@ -187,7 +199,8 @@ class FieldRanker:
 
     @cached_property
     def _names(self) -> list[names.Name]:
-        return names.find_names(self._sheet.rows, self._label_cells)
+        keys = {(c.row, c.start) for row in self._sheet.rows for c in row.cells if self._is_key(c)}
+        return names.find_names(self._sheet.rows, self._label_cells | keys)
 
     @cached_property
     def _name_counts(self) -> dict[str, int]:
@@ -202,8 +215,6 @@ class FieldRanker:
         for one in self._names:
             weight = -1.0 + self._name_weight(one, field)
             places.append(Place(Candidate(one.cell, one.start, one.end, one.value), weight))
-        if field.hints.position != "top":
-            return places
         return places
 
     def _labelled_names(self, label: Label) -> Iterator[tuple[Candidate, float]]:
@@ -227,14 +238,25 @@ class FieldRanker:
         for cell in names.cells_below(label.cell, self._sheet.rows, 7):
             key = _NAME_KEY.match(cell.text)
             text = cell.text[key.end() :] if key else cell.text
+            if self._is_key(cell) and not key:
+                weight -= 0.1
+                continue
             if names.looks_like_name(text) and (cell.row, cell.start) not in self._label_cells:
                 value = names.clean_name(text)
                 start = max(cell.text.find(value), 0)
                 yield Candidate(cell, start, start + len(value), value), weight
                 return
-            if (cell.row, cell.start) in self._label_cells:
+            if (cell.row, cell.start) in self._label_cells and not self._is_key(cell):
                 return
             weight -= 0.25
+
+    def _is_key(self, cell: Cell) -> bool:
+        """Whether a cell is the key of a "key : value" row."""
+        if cell.text.endswith(":"):
+            return True
+        cells = self._sheet.rows[cell.row].cells
+        at = next(i for i, other in enumerate(cells) if other.start == cell.start)
+        return at + 1 < len(cells) and cells[at + 1].text.startswith(":")
 
     def _name_weight(self, one: names.Name, field: DocumentField) -> float:
         hints = field.hints

@@ -49,6 +49,7 @@ _NOT_A_NAME = re.compile(
     r"version|slip|qty|amount|description|stamp|member)\b",
     re.IGNORECASE,
 )
+_HOUSE_NUMBER = re.compile(r"\s\d{1,4}\s?[a-z]?(?:\s?[-/]\s?\d{1,4})?$")
 _KEYED = re.compile(r"^[^\W\d_][\w .()/'-]{1,30}\s?:(?!//)")
 _SALUTATION = re.compile(r"^(?:herrn?|frau|firma|fa\.|mr\.?|mrs\.?|ms\.?|monsieur|madame|m\.|mme|attn:?|z\.\s?hd\.?|an)\s*$", re.IGNORECASE)
 _SENDER_PARTS = re.compile(r"\s+[●•·|∙▪*]\s*|\s*[●•·|∙▪]\s+|\s+[-–—]\s+")
@@ -94,6 +95,8 @@ def looks_like_name(text: str) -> bool:
     letters = sum(c.isalpha() for c in name)
     if letters < 3 or len(name) > 70 or letters < 0.5 * len(name.replace(" ", "")):
         return False
+    if not any(word[:1].isupper() for word in name.split()):
+        return False
     if _NOT_A_NAME.search(name) and not _STRONG_LEGAL.search(name):
         return False
     if _KEYED.match(name) or _SALUTATION.match(name):
@@ -121,6 +124,8 @@ def find_names(rows: tuple[Row, ...], skip: frozenset[tuple[int, int]] = frozens
             if not looks_like_name(cell.text):
                 continue
             name = _named(cell, rows, place)
+            if _HOUSE_NUMBER.search(name.value) and name.lines and POSTCODE_LINE.search(name.lines[0]):
+                continue
             if name.has_legal_form or name.has_address or place < 6:
                 names.append(name)
             place += 1

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from blocks.document_types import DocumentField
+from blocks.document_types import DocumentField, FieldHints
 from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lexicon import Label, plain
 from blocks.gateway.providers.local.lines import Cell, Row, overlap
@@ -22,6 +22,10 @@ LOWEST_ALIAS = 1.6
 UNLABELLED = -1.6
 NEAR, AGAINST = 0.8, 1.6
 MAX_LINES_BELOW = 5
+SECTION_ROWS = 8
+SECTION_WORDS = ("summary", "analysis", "breakdown", "aufschlusselung", "ubersicht", "recapitulatif")
+"""A phrase of `not_near` that ends so names a section, and speaks against the rows below it too."""
+REPEATED, MOST_REPEATS = 0.4, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +142,45 @@ def label_weight(label: Label, field_name: str) -> float:
     return weight + (0.3 if label.cell.text[label.end :].lstrip()[:1] == ":" else 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class _PlainHints:
+    near: tuple[str, ...]
+    against: tuple[str, ...]
+    sections: frozenset[int]
+
+
 class Surroundings:
     """Rows in plain form, and what stands near a place."""
 
     def __init__(self, rows: tuple[Row, ...]) -> None:
         self._plain = [plain(row.text) for row in rows]
         self._count = max(len(rows), 1)
+        self._hints: dict[tuple[tuple[str, ...], tuple[str, ...]], _PlainHints] = {}
+
+    def _plain_hints(self, hints: FieldHints) -> "_PlainHints":
+        key = (hints.near, hints.not_near)
+        if key not in self._hints:
+            near = tuple(plain(phrase) for phrase in hints.near)
+            against = tuple(plain(phrase) for phrase in hints.not_near)
+            headings = tuple(phrase for phrase in against if phrase.endswith(SECTION_WORDS))
+            inside: set[int] = set()
+            for row, text in enumerate(self._plain):
+                if headings and any(phrase in text for phrase in headings):
+                    inside.update(range(row + 1, row + 1 + SECTION_ROWS))
+            self._hints[key] = _PlainHints(near, against, frozenset(inside))
+        return self._hints[key]
 
     def hint_weight(self, field_: DocumentField, row: int) -> float:
         """What a field's hints say of a place in this row."""
         hints = field_.hints
+        known = self._plain_hints(hints)
         here = self._plain[row]
-        around = here + " " + " ".join(self._plain[max(0, row - 1) : row]) + " " + " ".join(self._plain[row + 1 : row + 2])
-        weight = min(2, sum(1 for phrase in hints.near if plain(phrase) in around)) * NEAR
-        weight -= min(2, sum(1 for phrase in hints.not_near if plain(phrase) in here)) * AGAINST
+        weight = 0.0
+        if known.near:
+            around = " ".join(self._plain[max(0, row - 1) : row + 2])
+            weight += min(2, sum(phrase in around for phrase in known.near)) * NEAR
+        weight -= min(2, sum(phrase in here for phrase in known.against)) * AGAINST
+        weight -= AGAINST if row in known.sections else 0.0
         if hints.position:
             share = row / self._count
             weight += 1.2 * (0.5 - share) * (1 if hints.position == "top" else -1)
@@ -168,7 +197,7 @@ def rank(places: Iterable[Place], field_: DocumentField) -> list[Ranked]:
         one.places.sort(key=lambda place: (-place.weight, place.candidate.cell.row, place.candidate.start))
         strongest = one.places[0].weight
         spread = sum(math.exp(min(place.weight, strongest)) for place in _per_row(one.places))
-        one.weight = min(math.log(spread), strongest + 1.0)
+        one.weight = min(math.log(spread), strongest + 1.0) + REPEATED * min(len(_per_row(one.places)) - 1, MOST_REPEATS)
     _apply_pick(ranked, field_.hints.pick)
     ranked.sort(key=lambda one: (-one.weight, one.best.cell.row, one.best.start))
     return ranked

@@ -1,0 +1,55 @@
+"""Labels read as one run of lines and their values as another, as text without boxes has them.
+
+OCR that reads a receipt column by column yields "TOTAL / CASH / CHANGE" and then "48.10 / 50.20 / 2.10": the third
+value belongs to the third label.
+"""
+
+import re
+
+from blocks.gateway.providers.local.lexicon import Label
+from blocks.gateway.providers.local.lines import Row
+
+SAME_LENGTH, LONGER = 3.4, 1.6
+"""Log odds of the value opposite a label: where both runs are equally long, and where more values follow."""
+MAX_RUN = 8
+_VALUE = re.compile(r"\W*(?:[A-Z]{0,3}\s?)?[-(]?\d[\d.,' ]*[.,]\d{1,4}\)?-?(?:\s?[A-Z€$]{1,3})?\W*|\W*[.,]\d\d\W*")
+
+
+def opposite_rows(rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> dict[int, tuple[int, float]]:
+    """For the index of a label's row, the index of the row of its value and the log odds that it is that one.
+
+    Only runs of two labels or more: for a single one, "below" says the same.
+    """
+    found: dict[int, tuple[int, float]] = {}
+    at = 0
+    while at < len(rows):
+        run = _label_run(rows, labels, at)
+        if run < 2:
+            at += max(run, 1)
+            continue
+        values = 0
+        while at + run + values < len(rows) and values <= run and _is_value(rows[at + run + values]):
+            values += 1
+        if values >= run:
+            weight = SAME_LENGTH if values == run else LONGER
+            found.update({at + i: (at + run + i, weight) for i in range(run)})
+        at += run
+    return found
+
+
+def _label_run(rows: tuple[Row, ...], labels: dict[int, list[Label]], start: int) -> int:
+    length = 0
+    while start + length < len(rows) and length < MAX_RUN:
+        row = rows[start + length]
+        if row.top is not None or len(row.cells) > 1 or _is_value(row):
+            break
+        is_label = bool(labels.get(row.index))
+        is_word = length > 0 and len(row.text.split()) <= 4 and not any(c.isdigit() for c in row.text)
+        if not is_label and not is_word:
+            break
+        length += 1
+    return length
+
+
+def _is_value(row: Row) -> bool:
+    return row.top is None and _VALUE.fullmatch(row.text) is not None
