@@ -1,6 +1,7 @@
 """The five stages in order, over every chunk of a run."""
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
@@ -14,6 +15,7 @@ from tasks.extract.task import extract, extract_stage
 from tasks.score.task import score, score_configuration
 from tasks.store.store import STORE_VERSION
 from tasks.store.task import store
+from tasks.task import StageTask
 from tasks.validate.task import validate, validate_stage
 
 STAGES = (extract, classify, score, validate, store)
@@ -34,7 +36,7 @@ def pipeline_digest(settings: Settings) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def process_chunks(run: RunContext) -> None:
+def process_chunks(run: RunContext, stages: Sequence[StageTask] = STAGES) -> None:
     """Take every chunk of the run through the stages, a few chunks at once.
 
     A stage that fails for good ends neither its chunk nor the run: the next stage goes on with what is ready, and the
@@ -48,7 +50,7 @@ def process_chunks(run: RunContext) -> None:
     def process_chunk(number: int) -> None:
         ids = documents.chunk_document_ids(database, run.run_id, number)
         chunk = Chunk(number=number, of=of, document_ids=ids)
-        for stage in STAGES:
+        for stage in stages:
             raise_if_stopping()
             stage(run, chunk, return_state=True)
 

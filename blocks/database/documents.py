@@ -151,6 +151,13 @@ def chunk_count(database: Database, run_id: str) -> int:
         return connection.execute(_LAST_CHUNK, {"run_id": run_id}).scalar_one() or 0
 
 
+def planned_count(database: Database, run_id: str) -> int:
+    """How many of the run's documents stand in chunks."""
+    query = select(func.count()).where(run_documents.c.run_id == run_id, run_documents.c.chunk.is_not(None))
+    with database.read() as connection:
+        return connection.execute(query).scalar_one()
+
+
 def chunk_document_ids(database: Database, run_id: str, chunk: int) -> tuple[str, ...]:
     """The ids of one chunk, sorted."""
     member = run_documents.c
@@ -169,6 +176,14 @@ def part_content(database: Database, document_id: str) -> bytes:
     if content is None:
         raise KeyError(document_id)
     return zlib.decompress(content)
+
+
+def settle(connection: Connection, pipeline_digest: str, settled: Mapping[str, str | None]) -> None:
+    """Write which documents have nothing left to compute under this pipeline: {document_id: status, or None: not so}."""
+    for status in sorted(set(settled.values()), key=str):
+        under = None if status is None else pipeline_digest
+        for ids in in_groups(sorted(id_ for id_, its in settled.items() if its == status)):
+            connection.execute(_SETTLE, {"b_ids": ids, "b_under": under, "b_as": status})
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> dict[str, _Known]:
@@ -267,6 +282,18 @@ _GIVE_TYPE = (
     update(documents)
     .where(documents.c.document_id.in_(bindparam("b_ids", expanding=True)))
     .values(given_type=bindparam("b_type"), settled_under=None, settled_as=None)
+)
+
+_SETTLE = (
+    update(documents)
+    .where(
+        documents.c.document_id.in_(bindparam("b_ids", expanding=True)),
+        or_(
+            documents.c.settled_under.is_distinct_from(bindparam("b_under")),
+            documents.c.settled_as.is_distinct_from(bindparam("b_as")),
+        ),
+    )
+    .values(settled_under=bindparam("b_under"), settled_as=bindparam("b_as"))
 )
 
 _MEMBERS = select(run_documents.c.document_id).where(
