@@ -62,7 +62,6 @@ def _check_name(raw: Mapping[str, object], folder_name: str) -> Iterator[Mistake
 
 
 def _check_fields(fields: Mapping[str, object], path: Path, *, in_table: bool) -> Iterator[Mistake]:
-    owners: dict[str, str] = {}
     for name, raw in fields.items():
         here = (*path, name)
         if not isinstance(name, str) or not NAME.match(name) or len(name) > MAX_NAME_LENGTH:
@@ -70,22 +69,22 @@ def _check_fields(fields: Mapping[str, object], path: Path, *, in_table: bool) -
         elif name in RESERVED_FIELDS and not in_table:
             yield Mistake(here, f"{name!r} is a column of every result; choose another name")
         field = _mapping(raw)
-        yield from _check_aliases(name, field, here, owners)
+        yield from _check_aliases(field, here)
         yield from _check_kind(field, here, in_table=in_table)
         pattern = _mapping(field.get("hints")).get("pattern")
         yield from _check_pattern(pattern, (*here, "hints", "pattern"))
 
 
-def _check_aliases(name: str, field: Mapping[str, object], path: Path, owners: dict[str, str]) -> Iterator[Mistake]:
+def _check_aliases(field: Mapping[str, object], path: Path) -> Iterator[Mistake]:
+    """Two fields may share a label (a number and its date, a total and what is due); one field has each label once."""
+    seen: set[str] = set()
     for index, alias in enumerate(_strings(field.get("aliases"))):
         key, here = normal_alias(alias), (*path, "aliases", index)
         if not key:
             yield Mistake(here, "an alias is empty; remove it")
-        elif owners.get(key) == name:
+        elif key in seen:
             yield Mistake(here, f"the alias {alias!r} stands twice (case and a colon make no difference); keep one")
-        elif key in owners:
-            yield Mistake(here, f"the alias {alias!r} belongs to {owners[key]!r} already; keep it with one field")
-        owners.setdefault(key, name)
+        seen.add(key)
 
 
 def _check_kind(field: Mapping[str, object], path: Path, *, in_table: bool) -> Iterator[Mistake]:

@@ -120,7 +120,7 @@ def _duplicates(root: Node | None) -> Iterator[tuple[int, str]]:
 def _unreadable_values(root: Node | None) -> Iterator[tuple[int, str]]:
     """Scalars that look like a date or a number and are none, such as 2026-13-45."""
     for node in _nodes(root):
-        if isinstance(node, ScalarNode) and not node.tag.endswith(":str"):
+        if isinstance(node, ScalarNode) and not str(node.tag).endswith(":str"):
             try:
                 YAML(typ="safe").load(node.value)
             except ValueError as error:
