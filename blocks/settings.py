@@ -31,6 +31,7 @@ class Settings(BaseSettings):
 
     ocr_languages: Annotated[tuple[str, ...], NoDecode] = Field(("eng",), description="tesseract language packs")
     ocr_engine: Literal["auto", "tesserocr", "pytesseract"] = Field("auto", description="auto takes the faster one")
+    tessdata_dir: Path | None = Field(None, description="folder of .traineddata files; by default the system's")
     passwords: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="passwords to try on encrypted files")
 
     memory_limit_mb: int = Field(1024, ge=64, description="memory of the process that reads one document")

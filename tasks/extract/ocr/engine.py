@@ -1,0 +1,102 @@
+"""What Winnow asks of an OCR engine, and where engines find their language data.
+
+Both engines answer with Tesseract's own TSV, so one reader serves both and their answers can be compared.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from PIL.Image import Image
+
+TESSDATA_PATTERNS = (
+    "usr/share/tesseract-ocr/*/tessdata",
+    "usr/share/tessdata",
+    "usr/share/tesseract/tessdata",
+    "usr/local/share/tessdata",
+    "opt/homebrew/share/tessdata",
+    "opt/local/share/tessdata",
+)
+ORIENTATION_PACK = "osd"
+
+
+@dataclass(frozen=True, slots=True)
+class RawWord:
+    """A word in pixels of the image it was read from; `line` tells apart the engine's lines, `confidence` is [0, 1]."""
+
+    text: str
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    line: tuple[int, int, int]
+    confidence: float
+
+
+class EngineGaveUp(RuntimeError):
+    """The engine refused a page and said so; it can read others."""
+
+
+class Engine(Protocol):
+    """Something that reads a page of gray pixels. Not thread-safe: an OCR process has one of its own."""
+
+    @property
+    def name(self) -> str:
+        """Engine, version and languages, such as ``tesserocr 5.5.4 eng``."""
+        ...
+
+    def words(self, image: Image, dpi: int) -> list[RawWord]:
+        """The words of an upright page in the engine's reading order. Raises `EngineGaveUp`, MemoryError."""
+        ...
+
+    def clockwise_turn(self, image: Image, dpi: int) -> int | None:
+        """By how many degrees to turn the page clockwise to put it upright; None where the engine cannot tell."""
+        ...
+
+
+@dataclass(frozen=True)
+class LanguagePacks:
+    """The languages to read with, those asked for and absent, and the folder of the packs (None: the engine's own)."""
+
+    present: tuple[str, ...]
+    missing: tuple[str, ...]
+    folder: Path | None
+    has_orientation: bool
+
+    @property
+    def joined(self) -> str:
+        """The languages as Tesseract takes them: ``eng+deu``."""
+        return "+".join(self.present)
+
+
+def find_language_packs(wanted: Sequence[str], given: Path | None = None, root: Path = Path("/")) -> LanguagePacks:
+    """The first folder that holds most of the wanted packs: the given one alone, else the usual ones under `root`."""
+    usual = [folder for pattern in TESSDATA_PATTERNS for folder in sorted(root.glob(pattern), reverse=True)]
+    best = LanguagePacks((), tuple(wanted), given, has_orientation=False)
+    for folder in [given] if given is not None else usual:
+        names = {pack.stem for pack in folder.glob("*.traineddata")}
+        present = tuple(language for language in wanted if language in names)
+        if len(present) > len(best.present):
+            missing = tuple(language for language in wanted if language not in names)
+            best = LanguagePacks(present, missing, folder, ORIENTATION_PACK in names)
+    return best
+
+
+def parse_tsv(tsv: str) -> list[RawWord]:
+    """The words of Tesseract's TSV. Its columns: level, page, block, paragraph, line, word, left, top, width, height,
+    confidence in percent, text (manual page tesseract(1), "TSV"); level 5 is a word.
+    """
+    words = []
+    for row in tsv.splitlines():
+        cells = row.split("\t", 11)
+        if len(cells) != 12 or cells[0] != "5" or not (text := cells[11].strip()):
+            continue
+        left, top, width, height = (int(cell) for cell in cells[6:10])
+        confidence = float(cells[10]) / 100
+        if not math.isfinite(confidence):
+            confidence = 0.0
+        line = (int(cells[2]), int(cells[3]), int(cells[4]))
+        words.append(RawWord(text, left, top, left + width, top + height, line, min(1.0, max(0.0, confidence))))
+    return words

@@ -1,0 +1,98 @@
+"""Words to the text of a page: one line per baseline, wide gaps kept as two spaces, spans into that text.
+
+The engine's own lines are cut at columns; a label and its value, or the cells of a table's row, would end up far
+apart. So lines of one height are joined again, which is also how the text layer of a PDF is laid out.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from blocks.records import Box, Words
+from tasks.extract.ocr.engine import RawWord
+
+_WIDE_GAP_IN_LINE_HEIGHTS = 1.0
+_SAME_ROW_OVERLAP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """A page's text and its words, and their confidence weighted by length."""
+
+    text: str
+    words: Words
+    confidence: float
+
+
+@dataclass(slots=True)
+class _Row:
+    top: float
+    bottom: float
+    words: list[RawWord] = field(default_factory=list)
+
+    @property
+    def height(self) -> float:
+        return max(1.0, self.bottom - self.top)
+
+
+def lay_out(words: Sequence[RawWord], points_per_pixel: float) -> LaidOut:
+    """The page that these words make. Boxes come out in points, rounded to a hundredth."""
+    pieces: list[str] = []
+    spans: list[tuple[int, int]] = []
+    boxes: list[Box] = []
+    confidences: list[float] = []
+    length = 0
+    for row in _rows(words):
+        end_of_previous: int | None = None
+        for word in sorted(row.words, key=lambda w: w.x0):
+            if end_of_previous is not None:
+                wide = word.x0 - end_of_previous > row.height * _WIDE_GAP_IN_LINE_HEIGHTS
+                pieces.append("  " if wide else " ")
+            elif pieces:
+                pieces.append("\n")
+            length += len(pieces[-1]) if spans else 0
+            spans.append((length, length + len(word.text)))
+            pieces.append(word.text)
+            length += len(word.text)
+            left, top, right, bottom = (
+                round(edge * points_per_pixel, 2) for edge in (word.x0, word.y0, word.x1, word.y1)
+            )
+            boxes.append((left, top, right, bottom))
+            confidences.append(round(word.confidence, 3))
+            end_of_previous = word.x1
+    laid = Words(spans=tuple(spans), boxes=tuple(boxes), confidences=tuple(confidences))
+    return LaidOut("".join(pieces), laid, weighted_confidence(words))
+
+
+def weighted_confidence(words: Sequence[RawWord]) -> float:
+    """The mean confidence of the words, weighted by their length; 0 without words."""
+    length = sum(len(word.text) for word in words)
+    return round(sum(word.confidence * len(word.text) for word in words) / length, 4) if length else 0.0
+
+
+def _rows(words: Sequence[RawWord]) -> list[_Row]:
+    """The engine's lines, those at one height side by side joined, from top to bottom."""
+    lines: defaultdict[tuple[int, int, int], list[RawWord]] = defaultdict(list)
+    for word in words:
+        lines[word.line].append(word)
+    rows: list[_Row] = []
+    for line in sorted((_as_row(line) for line in lines.values()), key=lambda row: row.top + row.bottom):
+        home = next((row for row in reversed(rows[-6:]) if _beside(row, line)), None)
+        if home is None:
+            rows.append(line)
+        else:
+            home.words.extend(line.words)
+    return rows
+
+
+def _as_row(line: list[RawWord]) -> _Row:
+    # The median keeps one tall bracket or a speck from deciding where the line stands.
+    return _Row(median(word.y0 for word in line), median(word.y1 for word in line), line)
+
+
+def _beside(row: _Row, line: _Row) -> bool:
+    overlap = min(row.bottom, line.bottom) - max(row.top, line.top)
+    if overlap < _SAME_ROW_OVERLAP * max(row.height, line.height):
+        return False
+    return not any(a.x0 < b.x1 and b.x0 < a.x1 for a in row.words for b in line.words)

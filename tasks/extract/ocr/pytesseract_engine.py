@@ -1,0 +1,60 @@
+"""Tesseract as a command, by pytesseract: slower, but it needs nothing but the system's package."""
+
+import re
+
+from PIL.Image import Image
+
+from tasks.extract.ocr.engine import EngineGaveUp, LanguagePacks, RawWord, parse_tsv
+from tasks.extract.ocr.tesserocr_engine import SURE_ORIENTATION
+
+
+class PytesseractEngine:
+    """The engine of a worker that starts the tesseract command once per page."""
+
+    def __init__(self, packs: LanguagePacks, command: str) -> None:
+        import pytesseract
+
+        pytesseract.pytesseract.tesseract_cmd = command
+        self._pytesseract = pytesseract
+        self._packs = packs
+        self._folder = f"--tessdata-dir '{packs.folder}' " if packs.folder else ""
+        # Asked for once: pytesseract keeps the answer.
+        self._name = f"pytesseract {pytesseract.get_tesseract_version(cached=True)} {packs.joined}"
+
+    @property
+    def name(self) -> str:
+        """Engine, version of Tesseract, languages."""
+        return self._name
+
+    def words(self, image: Image, dpi: int) -> list[RawWord]:
+        """See `Engine`."""
+        config = f"{self._folder}--psm 3 --dpi {dpi}"
+        try:
+            tsv = self._pytesseract.image_to_data(_uncompressed(image), lang=self._packs.joined, config=config)
+        except self._pytesseract.TesseractError as error:
+            if error.status < 0:
+                raise MemoryError(f"tesseract died of signal {-error.status}") from error
+            raise EngineGaveUp(f"tesseract gave up on a page: {error.message}") from error
+        return parse_tsv(tsv)
+
+    def clockwise_turn(self, image: Image, dpi: int) -> int | None:
+        """See `Engine`."""
+        if not self._packs.has_orientation:
+            return None
+        config = f"{self._folder}--dpi {dpi}"
+        try:
+            report = self._pytesseract.image_to_osd(_uncompressed(image), config=config)
+        except self._pytesseract.TesseractError:
+            return None  # too few characters: the command's way to say that it cannot tell
+        turn = re.search(r"^Rotate: (\d+)$", report, re.MULTILINE)
+        sure = re.search(r"^Orientation confidence: ([\d.]+)$", report, re.MULTILINE)
+        if turn is None or sure is None or float(sure[1]) < SURE_ORIENTATION:
+            return None
+        return int(turn[1])
+
+
+def _uncompressed(image: Image) -> Image:
+    """A view that pytesseract hands over as BMP: its default, PNG, costs a third of a second per page."""
+    view = image.copy()
+    view.format = "BMP"
+    return view
