@@ -83,7 +83,8 @@ def _check_aliases(field: Mapping[str, object], path: Path) -> Iterator[Mistake]
         if not key:
             yield Mistake(here, "an alias is empty; remove it")
         elif key in seen:
-            yield Mistake(here, f"the alias {alias!r} stands twice (case and a colon make no difference); keep one")
+            text = f"the alias {alias!r} stands twice (case and a colon make no difference); keep one"
+            yield Mistake(here, f"{text}, and put an alias with # in quotes, which else begins a comment")
         seen.add(key)
 
 
