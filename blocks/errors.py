@@ -175,6 +175,16 @@ class Quarantined(DocumentError):
         )
 
 
+class Unfinished(DocumentError):
+    """A stage ended without saying anything of the document: its worker died, or was stopped."""
+
+    kind = "unfinished"
+    retry = Retry.NEXT_RUN
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(f"{stage} was stopped before it had an outcome for this document; run again to take it up")
+
+
 class ChunkIncomplete(WinnowError):
     """Some documents of a chunk are worth another attempt now; the finished ones are stored and will be skipped."""
 

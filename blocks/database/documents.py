@@ -179,7 +179,7 @@ def part_content(database: Database, document_id: str) -> bytes:
 
 
 def settle(connection: Connection, pipeline_digest: str, settled: Mapping[str, str | None]) -> None:
-    """Write which documents have nothing left to compute under this pipeline: {document_id: status, or None: not so}."""
+    """Write which documents have nothing left to compute under this pipeline: {document_id: status, else None}."""
     for status in sorted(set(settled.values()), key=str):
         under = None if status is None else pipeline_digest
         for ids in in_groups(sorted(id_ for id_, its in settled.items() if its == status)):

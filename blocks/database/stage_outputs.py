@@ -6,94 +6,29 @@ rows count for the stages after it. A row is written by the run that began it an
 
 import json
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, and_, bindparam, case, func, or_, select, update
 
+from blocks.database.chunk_state import (
+    DONE,
+    FAILED,
+    PIPELINE,
+    PROVISIONAL,
+    QUARANTINED,
+    STARTED,
+    USABLE,
+    ChainLink,
+    ChunkState,
+    OutputRow,
+    Todo,
+)
 from blocks.database.engine import Database, in_groups, now
 from blocks.database.sources import latest_uri
 from blocks.database.tables import documents, stage_outputs
-from blocks.records import Document, Outcome, Rerun, Retry, Stage
-
-PIPELINE = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE)
-
-STARTED, DONE, PROVISIONAL, FAILED = "started", "done", "provisional", "failed"
-USABLE = (DONE, PROVISIONAL)
-
-QUARANTINED = "quarantined"
-"""The failure kind of a document whose attempts are used up without one of them having ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutputRow:
-    """A row of `stage_outputs` without its payload."""
-
-    fingerprint: str
-    state: str
-    is_current: bool
-    run_id: str
-    retry: str | None
-    attempts: int
-    solo_attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Todo:
-    """What a stage has to work: together, one at a time (they may have killed a worker), and no more at all."""
-
-    fresh: tuple[Document, ...] = ()
-    suspects: tuple[Document, ...] = ()
-    exhausted: tuple[Document, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.fresh) + len(self.suspects) + len(self.exhausted)
-
-    def __iter__(self) -> Iterator[Document]:
-        yield from self.fresh
-        yield from self.suspects
-        yield from self.exhausted
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkState:
-    """A chunk before a stage: `ready` documents have every upstream output, `waiting` counts the others."""
-
-    ready: tuple[Document, ...]
-    waiting: int
-    rows: Mapping[str, Mapping[str, OutputRow]]
-    """The stage's own rows, by document id and fingerprint."""
-
-    def to_do(self, fingerprints: Mapping[str, str], rerun: Rerun, run_id: str, max_attempts: int) -> Todo:
-        """The documents to work, given today's fingerprints and what the run was asked to redo."""
-        fresh: list[Document] = []
-        suspects: list[Document] = []
-        exhausted: list[Document] = []
-        for document in self.ready:
-            row = self.rows.get(document.document_id, {}).get(fingerprints[document.document_id])
-            if row is None:
-                fresh.append(document)
-                continue
-            replayed = rerun in {Rerun.FAILED, Rerun.ALL} and row.run_id != run_id
-            if row.state in {FAILED, STARTED} and replayed:
-                fresh.append(document)
-            elif row.state == STARTED and row.attempts >= max_attempts:
-                (suspects if row.solo_attempts < max_attempts else exhausted).append(document)
-            elif _is_due(row, rerun, run_id, max_attempts):
-                fresh.append(document)
-        return Todo(tuple(fresh), tuple(suspects), tuple(exhausted))
-
-
-def _is_due(row: OutputRow, rerun: Rerun, run_id: str, max_attempts: int) -> bool:
-    is_later_run = row.run_id != run_id
-    if row.state == DONE:
-        return rerun is Rerun.ALL and is_later_run
-    if row.state == PROVISIONAL:
-        return is_later_run
-    if row.state == STARTED or row.retry == Retry.NOW:
-        return row.attempts < max_attempts
-    return row.retry == Retry.NEXT_RUN and is_later_run
+from blocks.records import Document, Outcome, Stage
 
 
 def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) -> ChunkState:
@@ -138,11 +73,12 @@ def make_current(
     if not flipped:
         return
     with database.write() as connection:
-        _lock_documents(database, connection, flipped)
+        lock_documents(database, connection, flipped)
         _clear_current(connection, stage, flipped)
         connection.execute(_SET_CURRENT, [_row_key(stage, id_, flipped[id_]) for id_ in sorted(flipped)])
         if stage is Stage.CLASSIFY:
-            _set_types(connection, _current_types(connection, flipped))
+            payloads = load_payloads(connection, stage, sorted(flipped))
+            _set_types(connection, {id_: _type_of(payload) for id_, payload in payloads.items()})
 
 
 def begin_attempts(
@@ -169,7 +105,7 @@ def begin_attempts(
         },
     )
     with database.write() as connection:
-        _lock_documents(database, connection, ids)
+        lock_documents(database, connection, ids)
         _clear_current(connection, stage, ids)
         connection.execute(
             upsert, [{"document_id": id_, "fingerprint": fingerprints[id_]} | started | counts for id_ in ids]
@@ -202,7 +138,7 @@ def write_outcomes(
     written_at = now()
     values = {id_: _written(outcome, run_id) for id_, outcome in by_id.items()}
     with database.write() as connection:
-        _lock_documents(database, connection, by_id)
+        lock_documents(database, connection, by_id)
         accepted = []
         for ids in in_groups(sorted(by_id)):
             for id_, fingerprint, state, row_run in connection.execute(_OWN_ROWS, {"ids": ids, "stage": stage.value}):
@@ -214,6 +150,31 @@ def write_outcomes(
         if stage is Stage.CLASSIFY:
             payloads = ((row["b_document_id"], by_id[row["b_document_id"]].payload) for row in accepted)
             _set_types(connection, {id_: _type_of(payload) for id_, payload in payloads if payload is not None})
+
+
+def load_chains(connection: Connection, document_ids: Sequence[str]) -> dict[str, dict[Stage, ChainLink]]:
+    """The current row of every stage of these documents."""
+    chains: dict[str, dict[Stage, ChainLink]] = {}
+    for ids in in_groups(document_ids):
+        for id_, name, *row in connection.execute(_CHAINS, {"ids": ids}):
+            chains.setdefault(id_, {})[Stage(name)] = ChainLink(*row)
+    return chains
+
+
+def load_payloads(connection: Connection, stage: Stage, document_ids: Sequence[str]) -> dict[str, bytes]:
+    """The current payloads of one stage."""
+    payloads = {}
+    for ids in in_groups(document_ids):
+        for id_, _, payload in connection.execute(_PAYLOADS, {"ids": ids, "stages": [stage.value]}):
+            payloads[id_] = zlib.decompress(payload)
+    return payloads
+
+
+def lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
+    """Let two runs that take up the same documents do so one after the other; SQLite has one writer anyway."""
+    if not database.is_sqlite:
+        for ids in in_groups(sorted(document_ids)):
+            connection.execute(_LOCK, {"ids": ids})
 
 
 def _may_write(outcome: Outcome, state: str, is_own_run: bool) -> bool:
@@ -241,13 +202,6 @@ def _row_key(stage: Stage, document_id: str, fingerprint: str) -> dict[str, str]
     return {"b_document_id": document_id, "b_stage": stage.value, "b_fingerprint": fingerprint}
 
 
-def _lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
-    """Let two runs that take up the same documents do so one after the other; SQLite has one writer anyway."""
-    if not database.is_sqlite:
-        for ids in in_groups(sorted(document_ids)):
-            connection.execute(_LOCK, {"ids": ids})
-
-
 def _clear_current(connection: Connection, stage: Stage, document_ids: Collection[str]) -> None:
     for ids in in_groups(sorted(document_ids)):
         connection.execute(_CLEAR_CURRENT, {"b_ids": ids, "b_stage": stage.value})
@@ -255,14 +209,6 @@ def _clear_current(connection: Connection, stage: Stage, document_ids: Collectio
 
 def _type_of(payload: bytes) -> str:
     return str(json.loads(payload)["document_type"])
-
-
-def _current_types(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
-    types = {}
-    for ids in in_groups(sorted(document_ids)):
-        for id_, _, payload in connection.execute(_PAYLOADS, {"ids": ids, "stages": [Stage.CLASSIFY.value]}):
-            types[id_] = _type_of(zlib.decompress(payload))
-    return types
 
 
 def _set_types(connection: Connection, types: Mapping[str, str]) -> None:
@@ -315,6 +261,18 @@ _PAYLOADS = select(_row.document_id, _row.stage, _row.payload).where(
     _row.is_current,
     _row.payload.is_not(None),
 )
+
+_CHAINS = select(
+    _row.document_id,
+    _row.stage,
+    _row.fingerprint,
+    _row.state,
+    _row.failure_kind,
+    _row.failure_message,
+    _row.retry,
+    _row.attempts,
+    _row.run_id,
+).where(_row.document_id.in_(_ids), _row.is_current)
 
 _is_key = and_(
     _row.document_id == bindparam("b_document_id"),

@@ -212,6 +212,7 @@ results = Table(
     Column("decided_by", Text),
     Column("run_id", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "run_id"),
     Index(
         "ix_results_current",
         "document_type",

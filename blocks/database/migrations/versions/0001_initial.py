@@ -144,6 +144,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("is_current"),
         postgresql_where=sa.text("is_current"),
     )
+    op.create_index(op.f("ix_results_run_id"), "results", ["run_id"], unique=False)
     op.create_table(
         "review",
         sa.Column(

@@ -1,0 +1,97 @@
+"""A chunk before a stage: which of its documents are ready, and which of these there is something to do for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from blocks.records import Document, Rerun, Retry, Stage
+
+PIPELINE = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE)
+
+STARTED, DONE, PROVISIONAL, FAILED = "started", "done", "provisional", "failed"
+USABLE = (DONE, PROVISIONAL)
+
+QUARANTINED = "quarantined"
+"""The failure kind of a document whose attempts are used up without one of them having ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """A row of `stage_outputs` without its payload."""
+
+    fingerprint: str
+    state: str
+    is_current: bool
+    run_id: str
+    retry: str | None
+    attempts: int
+    solo_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """A document's current row in one stage, as storing needs it."""
+
+    fingerprint: str
+    state: str
+    failure_kind: str | None
+    failure_message: str | None
+    retry: str | None
+    attempts: int
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What a stage has to work: together, one at a time (they may have killed a worker), and no more at all."""
+
+    fresh: tuple[Document, ...] = ()
+    suspects: tuple[Document, ...] = ()
+    exhausted: tuple[Document, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.fresh) + len(self.suspects) + len(self.exhausted)
+
+    def __iter__(self) -> Iterator[Document]:
+        yield from self.fresh
+        yield from self.suspects
+        yield from self.exhausted
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkState:
+    """A chunk before a stage: `ready` documents have every upstream output, `waiting` counts the others."""
+
+    ready: tuple[Document, ...]
+    waiting: int
+    rows: Mapping[str, Mapping[str, OutputRow]]
+    """The stage's own rows, by document id and fingerprint."""
+
+    def to_do(self, fingerprints: Mapping[str, str], rerun: Rerun, run_id: str, max_attempts: int) -> Todo:
+        """The documents to work, given today's fingerprints and what the run was asked to redo."""
+        fresh: list[Document] = []
+        suspects: list[Document] = []
+        exhausted: list[Document] = []
+        for document in self.ready:
+            row = self.rows.get(document.document_id, {}).get(fingerprints[document.document_id])
+            if row is None:
+                fresh.append(document)
+                continue
+            replayed = rerun in {Rerun.FAILED, Rerun.ALL} and row.run_id != run_id
+            if row.state in {FAILED, STARTED} and replayed:
+                fresh.append(document)
+            elif row.state == STARTED and row.attempts >= max_attempts:
+                (suspects if row.solo_attempts < max_attempts else exhausted).append(document)
+            elif _is_due(row, rerun, run_id, max_attempts):
+                fresh.append(document)
+        return Todo(tuple(fresh), tuple(suspects), tuple(exhausted))
+
+
+def _is_due(row: OutputRow, rerun: Rerun, run_id: str, max_attempts: int) -> bool:
+    is_later_run = row.run_id != run_id
+    if row.state == DONE:
+        return rerun is Rerun.ALL and is_later_run
+    if row.state == PROVISIONAL:
+        return is_later_run
+    if row.state == STARTED or row.retry == Retry.NOW:
+        return row.attempts < max_attempts
+    return row.retry == Retry.NEXT_RUN and is_later_run

@@ -1,0 +1,141 @@
+"""Results: appended per fingerprint, one of them current. What a person has decided, no run replaces."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, and_, bindparam, select, update
+
+from blocks.database.engine import Database, in_groups
+from blocks.database.sources import uris_of
+from blocks.database.tables import results, run_documents
+from blocks.records import Status, Validation
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentResult:
+    """The current result of a document, as far as storing needs it."""
+
+    fingerprint: str
+    status: str
+    provisional: bool
+    decided_by: str | None
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewResult:
+    """A verdict to be kept. It becomes the current one unless `is_current` is False."""
+
+    document_id: str
+    fingerprint: str
+    validation: Validation
+    provisional: bool
+    is_current: bool = True
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether a person must look at the document."""
+        return self.is_current and self.validation.status is Status.IN_REVIEW
+
+
+def list_results(
+    database: Database,
+    *,
+    document_type: str | None = None,
+    status: str | None = None,
+    run_id: str | None = None,
+) -> list[dict[str, Any]]:
+    """Current results by place, one per document, ready for JSON.
+
+    Keys: document_id, uri, uris, document_type, status, confidence, score, reasons, fields. With `run_id`, those of
+    the run's documents, whether that run computed them or found them unchanged.
+    """
+    result = results.c
+    names = ("document_type", "status", "confidence", "score", "reasons", "fields")
+    query = select(result.document_id, *(result[name] for name in names)).where(result.is_current)
+    if document_type is not None:
+        query = query.where(result.document_type == document_type)
+    if status is not None:
+        query = query.where(result.status == str(status))
+    if run_id is not None:
+        members = select(run_documents.c.document_id).where(run_documents.c.run_id == run_id)
+        query = query.where(result.document_id.in_(members))
+    with database.read() as connection:
+        rows = connection.execute(query).mappings().all()
+        uris = uris_of(connection, [row["document_id"] for row in rows])
+    listed = [
+        {"document_id": row["document_id"], "uri": seen[0], "uris": seen} | {name: row[name] for name in names}
+        for row in rows
+        for seen in [uris[row["document_id"]]]
+    ]
+    return sorted(listed, key=lambda row: (row["uri"], row["document_id"]))
+
+
+def current_results(connection: Connection, document_ids: Sequence[str]) -> dict[str, CurrentResult]:
+    """The current results of these documents."""
+    found = {}
+    for ids in in_groups(document_ids):
+        for id_, *row in connection.execute(_CURRENT, {"ids": ids}):
+            found[id_] = CurrentResult(*row)
+    return found
+
+
+def write_results(
+    database: Database, connection: Connection, run_id: str, new: Collection[NewResult], at: datetime
+) -> None:
+    """Append results; one under a fingerprint that is there already replaces it, unless a person decided that one."""
+    if not new:
+        return
+    for ids in in_groups(sorted(one.document_id for one in new if one.is_current)):
+        connection.execute(_CLEAR_CURRENT, {"b_ids": ids})
+    rows = []
+    for one in new:
+        verdict = one.validation.model_dump(mode="json", exclude={"priority", "due_minutes"})
+        rows.append(
+            verdict
+            | {
+                "document_id": one.document_id,
+                "fingerprint": one.fingerprint,
+                "is_current": one.is_current,
+                "provisional": one.provisional,
+                "decided_by": None,
+                "run_id": run_id,
+                "created_at": at,
+            }
+        )
+    upsert = database.insert(results)
+    replaced = {name: upsert.excluded[name] for name in rows[0] if name not in {"document_id", "fingerprint"}}
+    connection.execute(
+        upsert.on_conflict_do_update(
+            index_elements=[results.c.document_id, results.c.fingerprint],
+            set_=replaced,
+            where=results.c.decided_by.is_(None),
+        ),
+        rows,
+    )
+
+
+_ids: BindParameter[Any] = bindparam("ids", expanding=True)
+
+_CURRENT = select(
+    results.c.document_id,
+    results.c.fingerprint,
+    results.c.status,
+    results.c.provisional,
+    results.c.decided_by,
+    results.c.run_id,
+).where(results.c.document_id.in_(_ids), results.c.is_current)
+
+_CLEAR_CURRENT = (
+    update(results)
+    .where(
+        and_(
+            results.c.document_id.in_(bindparam("b_ids", expanding=True)),
+            results.c.is_current,
+            results.c.decided_by.is_(None),
+        )
+    )
+    .values(is_current=False)
+)

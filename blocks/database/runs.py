@@ -1,0 +1,168 @@
+"""Runs: what was asked of each, how its documents ended, and what it cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from blocks.database.engine import Database, in_groups, now
+from blocks.database.tables import (
+    document_type_versions,
+    documents,
+    failures,
+    model_calls,
+    results,
+    run_documents,
+    runs,
+)
+from blocks.document_types import DocumentType
+from blocks.records import UNKNOWN_TYPE, RunCounts
+
+
+@dataclass(frozen=True, slots=True)
+class RunTally:
+    """How a run's documents ended; `missing` is how many of them have no outcome."""
+
+    counts: RunCounts
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunCosts:
+    """What a run's model calls came to."""
+
+    model_calls: int
+    cost_usd: Decimal
+
+
+def start_run(
+    database: Database,
+    run_id: str,
+    name: str,
+    *,
+    settings: Mapping[str, Any],
+    types: Mapping[str, DocumentType],
+    source: str,
+) -> None:
+    """Write the run's row, and keep the content of every type version that it may use.
+
+    A run that is resumed keeps the time of its first start.
+    """
+    started_at = now()
+    versions = [
+        {
+            "version": document_type.version,
+            "name": document_type.name,
+            "content": document_type.model_dump(mode="json"),
+            "first_used_at": started_at,
+        }
+        for document_type in types.values()
+    ]
+    row = {
+        "run_id": run_id,
+        "name": name,
+        "source": source,
+        "settings": dict(settings),
+        "document_types": {document_type.name: document_type.version for document_type in types.values()},
+        "started_at": started_at,
+        "finished_at": None,
+        "state": None,
+        "message": None,
+    }
+    upsert = database.insert(runs)
+    anew = {name: upsert.excluded[name] for name in row if name not in {"run_id", "started_at"}}
+    with database.write() as connection:
+        if versions:
+            connection.execute(database.insert(document_type_versions).on_conflict_do_nothing(), versions)
+        connection.execute(upsert.on_conflict_do_update(index_elements=[runs.c.run_id], set_=anew), [row])
+
+
+def finish_run(database: Database, run_id: str, state: str, message: str) -> None:
+    """Write how the run ended."""
+    ended = update(runs).where(runs.c.run_id == run_id).values(state=state, message=message, finished_at=now())
+    with database.write() as connection:
+        connection.execute(ended)
+
+
+def run_counts(database: Database, run_id: str) -> RunTally:
+    """The run's documents by outcome, and how many have none."""
+    query = (
+        select(run_documents.c.outcome, func.count())
+        .where(run_documents.c.run_id == run_id)
+        .group_by(run_documents.c.outcome)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    missing = sum(number for outcome, number in rows if outcome is None)
+    ended = {outcome: number for outcome, number in rows if outcome is not None}
+    return RunTally(RunCounts.model_validate(ended | {"documents": sum(ended.values())}), missing)
+
+
+def run_costs(database: Database, run_id: str) -> RunCosts:
+    """The number of the run's model calls, and their cost to the last digit."""
+    # Summed here: SQLite, which keeps decimals as text, would sum them as binary floats.
+    query = (
+        select(model_calls.c.cost_usd, func.count())
+        .where(model_calls.c.run_id == run_id)
+        .group_by(model_calls.c.cost_usd)
+    )
+    with database.read() as connection:
+        costs = [(cost, number) for cost, number in connection.execute(query)]
+    return RunCosts(sum(number for _, number in costs), sum((cost * number for cost, number in costs), Decimal(0)))
+
+
+def counts_by_type(database: Database, run_id: str) -> dict[str, dict[str, int]]:
+    """The run's documents by type and outcome: {type: {outcome: number}}; documents without a type are `unknown`."""
+    name = func.coalesce(documents.c.document_type, UNKNOWN_TYPE)
+    query = (
+        select(name, run_documents.c.outcome, func.count())
+        .join(documents, documents.c.document_id == run_documents.c.document_id)
+        .where(run_documents.c.run_id == run_id, run_documents.c.outcome.is_not(None))
+        .group_by(name, run_documents.c.outcome)
+        .order_by(name, run_documents.c.outcome)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    with database.read() as connection:
+        for type_name, outcome, number in connection.execute(query):
+            counts.setdefault(type_name, {})[outcome] = number
+    return counts
+
+
+def failure_kinds(database: Database, run_id: str) -> dict[str, int]:
+    """How many of the run's documents failed with each kind, the most frequent first."""
+    number = func.count(failures.c.document_id.distinct())
+    query = (
+        select(failures.c.kind, number)
+        .join(run_documents, run_documents.c.document_id == failures.c.document_id)
+        .where(run_documents.c.run_id == run_id, run_documents.c.outcome == "failed", failures.c.resolved_at.is_(None))
+        .group_by(failures.c.kind)
+        .order_by(number.desc(), failures.c.kind)
+    )
+    with database.read() as connection:
+        return dict(connection.execute(query).tuples().all())
+
+
+def types_written(database: Database, run_id: str) -> set[str]:
+    """The document types of the results that the run wrote."""
+    query = select(results.c.document_type).where(results.c.run_id == run_id).distinct()
+    with database.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def set_outcomes(connection: Connection, run_id: str, outcomes: Mapping[str, str]) -> None:
+    """Write how members of the run ended: {document_id: outcome}."""
+    for outcome in sorted(set(outcomes.values())):
+        for ids in in_groups(sorted(id_ for id_, its in outcomes.items() if its == outcome)):
+            connection.execute(_SET_OUTCOME, {"b_run_id": run_id, "b_ids": ids, "b_outcome": outcome})
+
+
+_SET_OUTCOME = (
+    update(run_documents)
+    .where(
+        run_documents.c.run_id == bindparam("b_run_id"),
+        run_documents.c.document_id.in_(bindparam("b_ids", expanding=True)),
+    )
+    .values(outcome=bindparam("b_outcome"))
+)

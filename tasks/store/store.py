@@ -1,0 +1,122 @@
+"""What becomes of a chunk's documents: a result, a review item, a failure; decided here, written in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from blocks import progress
+from blocks.database import documents, failures, results, review, runs, stage_outputs
+from blocks.database.chunk_state import FAILED, PIPELINE, PROVISIONAL, USABLE, ChainLink
+from blocks.database.engine import Database, now
+from blocks.database.failures import FailedDocument
+from blocks.database.results import CurrentResult, NewResult
+from blocks.database.review import ReviewNeed
+from blocks.errors import Unfinished
+from blocks.records import Failure, Retry, Stage, Status, Validation
+from tasks.chunk import StageCounts
+
+STORE_VERSION = "1"
+
+Chain = Mapping[Stage, ChainLink]
+"""The current output of each stage that has one, of one document."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is to be written of one document. `settled_as` is None while a later run has something to do for it."""
+
+    outcome: str
+    settled_as: str | None
+    failure: FailedDocument | None = None
+    result: NewResult | None = None
+
+
+def store_chunk(database: Database, run_id: str, document_ids: Sequence[str], pipeline_digest: str) -> StageCounts:
+    """Write the chunk's results, review items, failures and outcomes in one transaction.
+
+    Storing twice changes nothing. A document whose current result a person decided keeps it, and its review item;
+    what the run says instead is appended beside it. `unchanged` counts documents of which nothing was new.
+    """
+    stored_at = now()
+    with database.write() as connection:
+        stage_outputs.lock_documents(database, connection, document_ids)
+        chains = stage_outputs.load_chains(connection, document_ids)
+        current = results.current_results(connection, document_ids)
+        news = [id_ for id_ in document_ids if _has_news(chains.get(id_, {}), current.get(id_), run_id)]
+        payloads = stage_outputs.load_payloads(connection, Stage.VALIDATE, news)
+        verdicts = {
+            id_: _verdict(id_, chains.get(id_, {}), current.get(id_), payloads.get(id_), run_id) for id_ in document_ids
+        }
+
+        new = [verdict.result for verdict in verdicts.values() if verdict.result is not None]
+        results.write_results(database, connection, run_id, new, stored_at)
+        needs = [ReviewNeed(r.document_id, r.fingerprint, r.validation) for r in new if r.needs_review]
+        decided = [r.document_id for r in new if r.is_current and not r.needs_review]
+        review.sync_review(connection, run_id, needs, decided, stored_at)
+        failed = [verdict.failure for verdict in verdicts.values() if verdict.failure is not None]
+        failures.record_failures(database, connection, run_id, failed, stored_at)
+        failing = {one.document_id: one.failure.stage.value for one in failed}
+        failures.resolve_failures(connection, {id_: failing.get(id_) for id_ in document_ids}, stored_at)
+        documents.settle(connection, pipeline_digest, {id_: v.settled_as for id_, v in verdicts.items()})
+        runs.set_outcomes(connection, run_id, {id_: v.outcome for id_, v in verdicts.items()})
+    progress.report(run_id, Stage.STORE, len(verdicts))
+    unchanged = sum(verdict.outcome == documents.SKIPPED for verdict in verdicts.values())
+    return StageCounts(done=len(verdicts) - unchanged - len(failed), failed=len(failed), unchanged=unchanged)
+
+
+def _has_news(chain: Chain, current: CurrentResult | None, run_id: str) -> bool:
+    """Whether the validate output is not what the current result was made from."""
+    link = chain.get(Stage.VALIDATE)
+    if link is None or link.state not in USABLE or current is None:
+        return link is not None
+    if current.decided_by is not None:
+        return link.fingerprint != current.fingerprint and link.run_id == run_id
+    is_made_from_it = link.fingerprint == current.fingerprint and current.provisional == _is_provisional(chain)
+    is_rewritten = link.run_id == run_id and current.run_id != run_id
+    return is_rewritten or not is_made_from_it
+
+
+def _verdict(
+    document_id: str, chain: Chain, current: CurrentResult | None, payload: bytes | None, run_id: str
+) -> _Verdict:
+    failure = _failure(chain)
+    if failure is not None:
+        failed = FailedDocument(document_id, failure, chain[failure.stage].attempts if failure.stage in chain else 0)
+        return _Verdict(documents.FAILED, documents.FAILED if failure.retry is Retry.NEVER else None, failed)
+    link, is_provisional = chain[Stage.VALIDATE], _is_provisional(chain)
+    if payload is None:
+        if current is None:
+            raise ValueError(f"document {document_id} has a usable validate output without a payload")
+        is_unchanged = current.run_id != run_id if current.decided_by is None else link.run_id != run_id
+        outcome = documents.SKIPPED if is_unchanged else current.status
+        return _Verdict(outcome, None if is_provisional else current.status)
+    validation = _with_provisional_reasons(Validation.model_validate_json(payload), chain)
+    keeps_decision = current is not None and current.decided_by is not None
+    result = NewResult(document_id, link.fingerprint, validation, is_provisional, is_current=not keeps_decision)
+    outcome = current.status if current is not None and keeps_decision else validation.status.value
+    return _Verdict(outcome, None if is_provisional else outcome, result=result)
+
+
+def _failure(chain: Chain) -> Failure | None:
+    """The failure of the first stage that has nothing to show, or None where the last one has."""
+    for stage in PIPELINE:
+        link = chain.get(stage)
+        if link is None or link.state not in USABLE:
+            if link is None or link.state != FAILED:
+                return Unfinished(stage).failure(stage)
+            kind, message, retry = str(link.failure_kind), str(link.failure_message), Retry(str(link.retry))
+            return Failure(stage=stage, kind=kind, message=message, retry=retry)
+    return None
+
+
+def _is_provisional(chain: Chain) -> bool:
+    return any(link.state == PROVISIONAL for link in chain.values())
+
+
+def _with_provisional_reasons(validation: Validation, chain: Chain) -> Validation:
+    """A provisional output sends its document to a person, with the reason why it is provisional."""
+    kinds = [str(link.failure_kind) for link in chain.values() if link.state == PROVISIONAL]
+    missing = tuple(kind for kind in dict.fromkeys(kinds) if kind not in validation.reasons)
+    if not kinds:
+        return validation
+    status = Status.IN_REVIEW if validation.status is Status.ACCEPTED else validation.status
+    return validation.model_copy(update={"reasons": (*validation.reasons, *missing), "status": status})
