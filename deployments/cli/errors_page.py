@@ -1,0 +1,112 @@
+"""docs/errors.md, written out of the exceptions themselves: ``python -m deployments.cli.errors_page > docs/errors.md``.
+
+What an error says is read from its constructor's source, so the page shows every message with the names of what is
+filled in, and cannot say anything else than the program does.
+"""
+
+import ast
+import inspect
+import sys
+import textwrap
+
+from blocks import errors
+from blocks.errors import DocumentError, RunError, UsageError, WinnowError
+from blocks.records import Retry
+
+SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
+    (
+        DocumentError,
+        "Failures of one document",
+        "Each costs its document and nothing else. They are listed by `winnow failures`, by stage and kind.",
+    ),
+    (UsageError, "Wrong usage", "The command or the configuration asks for something that cannot be. Exit code 2."),
+    (RunError, "Failures of a run", "The run as a whole cannot go on. Exit code 1."),
+    (WinnowError, "Inside a run", "Raised between the parts of a run; a user sees their effect."),
+)
+RETRY = {
+    Retry.NOW: "now: the chunk is tried again with a delay",
+    Retry.NEXT_RUN: "the next run takes it up again",
+    Retry.NEVER: "never by itself; `--rerun failed` asks for it",
+}
+RETRY_OF_A_COMMAND = "when the command is given again"
+INTRODUCTION = """\
+# Errors
+
+Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
+semicolon, what to do; in the tables, names in braces stand for what is filled in.
+
+This page is generated from `blocks/errors.py` by `python -m deployments.cli.errors_page > docs/errors.md`.
+"""
+
+
+def errors_page() -> str:
+    """The page, in Markdown: a table per group of errors, a row per error with a kind of its own."""
+    left = [error for error in _subclasses(WinnowError) if "kind" in vars(error)]
+    parts = [INTRODUCTION]
+    for group, title, introduction in SECTIONS:
+        rows = sorted((error for error in left if issubclass(error, group)), key=lambda error: error.kind)
+        left = [error for error in left if error not in rows]
+        if rows:
+            header = "| kind | what it means | what it says | another attempt |\n|---|---|---|---|"
+            table = "\n".join([header, *(_row(error, group) for error in rows)])
+            parts.append(f"## {title}\n\n{introduction}\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def message_template(error: type[WinnowError]) -> str | None:
+    """The message of an error with the names of its data in braces; None where the raiser writes it."""
+    if "__init__" not in vars(error):
+        return None
+    tree = ast.parse(textwrap.dedent(inspect.getsource(error)))
+    for node in ast.walk(tree):
+        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "__init__"
+        if is_call and isinstance(node, ast.Call) and node.args:
+            return _template(node.args[0])
+    return None
+
+
+def _subclasses(error: type[WinnowError]) -> list[type[WinnowError]]:
+    """The error and all its subclasses that `blocks/errors.py` defines."""
+    found = [error] if error is not WinnowError else []
+    for one in error.__subclasses__():
+        if one.__module__ == errors.__name__:
+            found.extend(_subclasses(one))
+    return found
+
+
+def _row(error: type[WinnowError], group: type[WinnowError]) -> str:
+    retry = RETRY[error.retry] if group in (DocumentError, WinnowError) else RETRY_OF_A_COMMAND
+    cells = (
+        f"`{error.kind}`",
+        inspect.getdoc(error) or "",
+        message_template(error) or "what the case calls for",
+        retry,
+    )
+    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _template(node: ast.expr) -> str:
+    """A string expression as a reader would write it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(_template(value) for value in values)
+        case ast.FormattedValue(value=value):
+            return f"{{{_name(value)}}}"
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _template(left) + _template(right)
+        case ast.IfExp(body=body, orelse=orelse):
+            return f"{_template(body)} (or: {_template(orelse)})"
+        case _:
+            return f"{{{_name(node)}}}"
+
+
+def _name(node: ast.expr) -> str:
+    """The first name that an expression reads."""
+    names = (part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id not in {"type", "str", "len"})
+    return next(names, "…")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(errors_page())

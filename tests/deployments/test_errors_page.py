@@ -1,0 +1,38 @@
+"""The documented error list says what the exceptions say."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from blocks import errors
+from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
+from deployments.cli.errors_page import errors_page, message_template
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
+
+
+def test_the_committed_page_is_what_the_exceptions_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == errors_page(), "python -m deployments.cli.errors_page > docs/errors.md"
+
+
+def test_every_kind_has_exactly_one_row() -> None:
+    kinds = [one.kind for one in vars(errors).values() if _has_own_kind(one)]
+    rows = re.findall(r"^\| `(\w+)`", errors_page(), flags=re.MULTILINE)
+    assert Counter(rows) == Counter(kinds)
+    assert max(Counter(kinds).values()) == 1
+
+
+def test_a_row_shows_the_message_that_the_error_writes() -> None:
+    raised = str(SourceMissing("/no/such/place"))
+    template = message_template(SourceMissing)
+    assert template is not None
+    assert template.replace("{source}", "/no/such/place") == raised
+
+
+def test_every_document_error_says_what_to_do() -> None:
+    for one in (Encrypted, TooLarge):
+        assert ";" in (message_template(one) or "")
+
+
+def _has_own_kind(one: object) -> bool:
+    return isinstance(one, type) and issubclass(one, WinnowError) and one is not WinnowError and "kind" in vars(one)
