@@ -1,0 +1,41 @@
+"""docs/settings.md, written out of the settings: ``python -m deployments.cli.settings_page > docs/settings.md``."""
+
+import sys
+from pathlib import Path
+
+from blocks.settings import PROJECT_DIR, Settings
+
+INTRODUCTION = """\
+# Settings
+
+Read from the environment once, when a process starts. Lists are separated by commas. Secrets are never shown, and never
+parameters of a flow.
+
+This page is generated from `blocks/settings.py` by `python -m deployments.cli.settings_page > docs/settings.md`.
+
+| variable | default | meaning |
+|---|---|---|
+"""
+COMPUTED = {"processes": "number of cores"}
+
+
+def settings_page() -> str:
+    """The page, in Markdown: a row per setting."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = field.validation_alias if isinstance(field.validation_alias, str) else f"WINNOW_{name.upper()}"
+        default = COMPUTED.get(name) or _shown(field.default)
+        rows.append(f"| `{variable}` | {default} | {field.description} |")
+    return INTRODUCTION + "\n".join(rows) + "\n"
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, Path):
+        default = default.relative_to(PROJECT_DIR)
+    if isinstance(default, tuple):
+        default = ",".join(str(item) for item in default)
+    return f"`{default}`" if default not in (None, "") else ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_page())
