@@ -12,7 +12,7 @@ from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, raise_if_stopping, stop_chunks
 from tasks.classify.task import classify, classify_stage
 from tasks.extract.task import extract, extract_stage
-from tasks.score.task import score, score_configuration
+from tasks.score.task import score, score_stage
 from tasks.store.store import STORE_VERSION
 from tasks.store.task import store
 from tasks.task import StageTask
@@ -21,7 +21,7 @@ from tasks.validate.task import validate, validate_stage
 STAGES = (extract, classify, score, validate, store)
 
 
-def pipeline_digest(settings: Settings) -> str:
+def pipeline_digest(settings: Settings, run_id: str) -> str:
     """Digest of all that fingerprints hold beside a document's own digests.
 
     A document that was settled under it has nothing to compute, and is skipped at discovery.
@@ -29,7 +29,7 @@ def pipeline_digest(settings: Settings) -> str:
     parts = (
         extract_stage(settings).configuration,
         classify_stage(settings).configuration,
-        score_configuration(settings),
+        score_stage(settings, run_id).configuration,
         validate_stage(settings).configuration,
         STORE_VERSION,
     )

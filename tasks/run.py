@@ -30,7 +30,7 @@ def open_run(run_id: str, name: str, batch: Batch | Backfill, rerun: Rerun) -> I
         name=name,
         rerun=rerun,
         max_attempts=settings.max_attempts,
-        pipeline_digest=pipeline_digest(settings),
+        pipeline_digest=pipeline_digest(settings, run_id),
     )
     views.create_views(database, types)
     runs.start_run(
