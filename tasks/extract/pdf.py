@@ -1,6 +1,7 @@
 """PDF by pdfium: text with word boxes, what is hidden, and pages drawn for OCR. Runs in a child, one document each."""
 
 import ctypes
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +16,7 @@ from blocks.media_types import PDF
 from tasks.extract.pdf_visibility import draw, image_boxes, sort_by_visibility
 from tasks.extract.pdf_words import IndexedWord, PageFrame, frame_of, text_of, words_of
 from tasks.extract.reading import PageReading, Reading, clean
-from tasks.extract.reading_order import lay_out
+from tasks.extract.reading_order import PlacedWord, lay_out
 
 ENGINE = f"pdfium {PDFIUM_INFO.build}"
 
@@ -158,27 +159,58 @@ def _read_text(page: Any, text_page: Any, frame: PageFrame, number: int) -> Page
         reading.is_layer = reading.needs_ocr = True
         shown = shown + sorted_words.layer
     reading.is_blank = not words and not reading.needs_ocr
-    _lay_out(reading, shown, frame)
+    _lay_out(reading, text_page, shown, frame)
     return reading
 
 
-def _lay_out(reading: PageReading, words: list[IndexedWord], frame: PageFrame) -> None:
+def _lay_out(reading: PageReading, text_page: Any, words: list[IndexedWord], frame: PageFrame) -> None:
     """Put the page's text in reading order. Turned text comes last; a page of turned text is turned upright."""
-    upright = [word.placed for word in words if not word.is_vertical]
-    turned = [word.placed for word in words if word.is_vertical]
-    if len(turned) > len(upright):
-        # Turned text reads from bottom to top as a rule; its box then turns clockwise to stand upright.
-        every = upright + turned
-        laid = lay_out([(frame.height - y1, x0, frame.height - y0, x1, text) for x0, y0, x1, y1, text in every])
-        reading.width, reading.height, reading.rotation_degrees = reading.height, reading.width, 90
+    turned = {word.first: word for word in words if word.is_tall}
+    if not turned:
+        laid = lay_out([word.placed for word in words])
     else:
-        laid = lay_out(upright)
-        for x0, y0, x1, y1, text in turned:
-            start = len(laid.text) + (1 if laid.text else 0)
-            laid.text += ("\n" if laid.text else "") + text
-            laid.spans.append((start, start + len(text)))
-            laid.boxes.append((x0, y0, x1, y1))
+        # A word of one or two letters has no shape to tell by; pdfium knows how its letters are turned.
+        turned |= {
+            word.first: word
+            for word in words
+            if len(word.placed[4]) <= 2 and _quarter_turns(text_page, word.first, frame) % 2 == 1
+        }
+        turns = _quarter_turns(text_page, next(iter(turned)), frame) or 1
+        if len(turned) > len(words) / 2:
+            laid = lay_out([_turn(word.placed, turns, frame.width, frame.height) for word in words])
+            reading.width, reading.height, reading.rotation_degrees = reading.height, reading.width, 90 * turns
+        else:
+            laid = lay_out([word.placed for word in words if word.first not in turned])
+            aside = lay_out([_turn(word.placed, turns, frame.width, frame.height) for word in turned.values()])
+            back = (4 - turns) % 4
+            boxes = [_turn((*box, ""), back, frame.height, frame.width)[:4] for box in aside.boxes]
+            laid.append(aside.text, aside.spans, boxes)
     reading.laid, reading.text = laid, laid.text
+
+
+def _quarter_turns(text_page: Any, index: int, frame: PageFrame) -> int:
+    """Clockwise quarter turns that put a character upright on the page as it is shown."""
+    angle = pdfium.FPDFText_GetCharAngle(text_page, index)
+    if angle < 0:
+        return 0
+    # pdfium measures against the direction in which the PDF's own axes turn.
+    return int(round((2 * math.pi - angle) / (math.pi / 2)) - frame.quarter_turns) % 4
+
+
+def _turn(word: PlacedWord, turns: int, width: float, height: float) -> PlacedWord:
+    """A word's place after the page of that size has been turned clockwise."""
+    x0, y0, x1, y1, text = word
+    match turns % 4:
+        case 1:
+            turned = (height - y1, x0, height - y0, x1)
+        case 2:
+            turned = (width - x1, height - y1, width - x0, height - y0)
+        case 3:
+            turned = (y0, width - x1, y1, width - x0)
+        case _:
+            turned = (x0, y0, x1, y1)
+    left, upper, right, lower = (round(side, 1) for side in turned)
+    return left, upper, right, lower, text
 
 
 def _is_scan(page: Any, frame: PageFrame, characters: int) -> bool:
@@ -203,7 +235,7 @@ def _is_garbage(text_page: Any, words: list[IndexedWord]) -> bool:
         pdfium.FPDFText_HasUnicodeMapError(text_page, word.first) == 1 or not _is_character(word.placed[4][0])
         for word in sample
     )
-    return unmapped > GARBAGE_SHARE * len(sample)
+    return bool(unmapped > GARBAGE_SHARE * len(sample))
 
 
 def _is_character(letter: str) -> bool:

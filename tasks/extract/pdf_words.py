@@ -7,9 +7,10 @@ the glyph's advance, so that nothing between them can stand out.
 
 import ctypes
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import pypdfium2.raw as pdfium
@@ -27,8 +28,9 @@ SPACE_GAP = 0.125
 """Gaps as shares of the height. Within words they stay under 0.12 in the invoices and CVs that were measured; spaces
 that pdfium misses begin at 0.13."""
 NARROW_SPACE_GAP = 0.07
-NARROW_SPACE_CONTRAST = 0.16
-"""Where letters overlap as a rule (gaps about -0.1), a smaller gap is a space already."""
+SPACE_CONTRAST = 0.15
+"""A space is a fifth of the height or more, also where letters overhang and the gap itself is next to nothing."""
+ENOUGH_GAPS = 8
 
 Box = tuple[float, float, float, float]
 BoxOf = Callable[[int], Box]
@@ -75,7 +77,12 @@ class IndexedWord:
 
     placed: PlacedWord
     first: int
-    is_vertical: bool
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether its box is that of turned text: higher than wide, with more than two letters."""
+        x0, y0, x1, y1, text = self.placed
+        return len(text) > 2 and (y1 - y0) > 1.8 * (x1 - x0)
 
 
 def frame_of(page: Any) -> PageFrame:
@@ -123,8 +130,7 @@ def words_of(text_page: Any, text: str, frame: PageFrame) -> list[IndexedWord]:
 def _placed(raw: str, first: int, box: Box) -> IndexedWord:
     text = raw[:-1] + "-" if raw[-1] in "\x02\ufffe" else raw
     x0, y0, x1, y1 = box
-    is_vertical = len(text) > 2 and (y1 - y0) > 1.8 * (x1 - x0)
-    return IndexedWord((round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1), text), first, is_vertical)
+    return IndexedWord((round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1), text), first)
 
 
 def _misses_spaces(spans: Spans, box_of: BoxOf, place: Place) -> bool:
@@ -139,37 +145,50 @@ def _misses_spaces(spans: Spans, box_of: BoxOf, place: Place) -> bool:
 
 def _cut_words(text: str, spans: Spans, box_of: BoxOf, place: Place) -> Iterator[IndexedWord]:
     """The words of `spans`, cut where the page shows a space or goes on to the next line."""
-    for first, end in spans:
-        boxes = [place(*box_of(index)) for index in range(first, end)]
-        starts = [0, *_breaks(boxes), len(boxes)]
-        for start, stop in pairwise(starts):
+    runs = [(first, text[first:end], [place(*box_of(index)) for index in range(first, end)]) for first, end in spans]
+    usual = _usual_gaps(runs)
+    for first, letters, boxes in runs:
+        for start, stop in pairwise((0, *_breaks(boxes, letters, usual), len(boxes))):
             part = boxes[start:stop]
-            box = (
-                min(box[0] for box in part),
-                min(box[1] for box in part),
-                max(box[2] for box in part),
-                max(box[3] for box in part),
-            )
-            yield _placed(text[first + start : first + stop], first + start, box)
+            left, upper = min(box[0] for box in part), min(box[1] for box in part)
+            right, lower = max(box[2] for box in part), max(box[3] for box in part)
+            yield _placed(letters[start:stop], first + start, (left, upper, right, lower))
 
 
-def _breaks(boxes: Sequence[Box]) -> list[int]:
+def _usual_gaps(runs: Sequence[tuple[int, str, Sequence[Box]]]) -> dict[str, float]:
+    """How far the next letter usually is from each letter, as a share of the height: letters overhang differently."""
+    gaps: dict[str, list[float]] = {}
+    for _, letters, boxes in runs:
+        size = boxes[0][3] - boxes[0][1]
+        if size > 0:
+            for letter, (before, after) in zip(letters, pairwise(boxes), strict=False):
+                gaps.setdefault(letter, []).append((after[0] - before[2]) / size)
+    return {letter: sorted(found)[len(found) // 4] for letter, found in gaps.items() if len(found) >= ENOUGH_GAPS}
+
+
+def _breaks(boxes: Sequence[Box], letters: str = "", usual: Mapping[str, float] = MappingProxyType({})) -> list[int]:
     """Where a run of characters is more than one word: a jump to another line, or a gap that stands out from the run's
-    other gaps (wide ones all along are a spaced-out heading)."""
+    other gaps (wide ones all along are a spaced-out heading) or from what is usual after that letter."""
     size = boxes[0][3] - boxes[0][1]
-    if size <= 0 or len(boxes) < 2:
+    if size <= 0 or len(boxes) < 2 or _is_turned(boxes):
         return []
-    if boxes[-1][2] - boxes[0][0] < boxes[-1][3] - boxes[0][1] - 2 * size:
-        return []  # turned text
     gaps = [(after[0] - before[2]) / size for before, after in pairwise(boxes)]
-    usual = sorted(gaps)[len(gaps) // 3] if len(gaps) > 2 else 0.0
+    own = sorted(gaps)[len(gaps) // 3] if len(gaps) > 2 else 0.0
+    is_spaced_out = own > NARROW_SPACE_GAP
     return [
         index
         for index, gap in enumerate(gaps, 1)
-        if (gap > SPACE_GAP and gap - usual > SPACE_GAP)
-        or (gap > NARROW_SPACE_GAP and gap - usual > NARROW_SPACE_CONTRAST)
+        if (gap > SPACE_GAP and gap - own > SPACE_GAP)
+        or (not is_spaced_out and index <= len(letters) and gap - usual.get(letters[index - 1], gap) > SPACE_CONTRAST)
         or abs(boxes[index][3] - boxes[index - 1][3]) > 0.5 * size
     ]
+
+
+def _is_turned(boxes: Sequence[Box]) -> bool:
+    """Whether the letters stand above each other."""
+    across = max(boxes[0][2], boxes[-1][2]) - min(boxes[0][0], boxes[-1][0])
+    along = max(boxes[0][3], boxes[-1][3]) - min(boxes[0][1], boxes[-1][1])
+    return len(boxes) > 2 and along > 1.8 * across
 
 
 def _loose_boxes(text_page: Any) -> Callable[[int], Box]:

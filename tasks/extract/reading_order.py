@@ -28,6 +28,17 @@ class Laid:
     spans: list[tuple[int, int]] = field(default_factory=list)
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
 
+    def append(
+        self, text: str, spans: Sequence[tuple[int, int]], boxes: Sequence[tuple[float, float, float, float]]
+    ) -> None:
+        """Add lines below, with the spans of their words within `text`."""
+        if self.text:
+            self.text += "\n"
+        start = len(self.text)
+        self.text += text
+        self.spans += [(start + first, start + end) for first, end in spans]
+        self.boxes += boxes
+
 
 @dataclass(slots=True)
 class _Line:
