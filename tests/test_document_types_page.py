@@ -1,0 +1,89 @@
+"""docs/document_types.md says what the schema says, and its example works."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from blocks import document_types as schema
+from blocks.document_type_checks import RESERVED_FIELDS
+from blocks.document_type_files import ELSEWHERE, check, load_document_types
+
+PAGE = (Path(__file__).parent.parent / "docs" / "document_types.md").read_text(encoding="utf-8")
+
+RECORDS: dict[str, type[BaseModel]] = {
+    "The type": schema.DocumentType,
+    "A field": schema.DocumentField,
+    "Hints": schema.FieldHints,
+    "Rubric": schema.Rubric,
+    "A criterion": schema.Criterion,
+    "Classification": schema.ClassificationRules,
+    "A signal": schema.Signal,
+    "Route": schema.RouteStep,
+    "Review": schema.ReviewRules,
+    "A review band": schema.ReviewBand,
+    "reject_when": schema.RejectRule,
+    "expectations.yaml": schema.Expectation,
+    "Examples": schema.Example,
+}
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The rows of the table under a heading, without its head."""
+    found = re.search(rf"^##+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    assert found is not None, heading
+    lines = [line for line in found[1].splitlines() if line.startswith("|")][2:]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("heading", RECORDS)
+def test_every_key_of_the_schema_stands_in_its_table(heading: str) -> None:
+    keys = [key for key in RECORDS[heading].model_fields if heading != "The type" or key not in ELSEWHERE]
+    assert [row[0] for row in rows(heading)] == keys
+
+
+@pytest.mark.parametrize("heading", RECORDS)
+def test_kinds_and_defaults_are_those_of_the_schema(heading: str) -> None:
+    for key, kind, default, meaning in rows(heading):
+        field = RECORDS[heading].model_fields[key]
+        assert meaning, key
+        if key != "name":
+            assert (default == "needed") == field.is_required(), key
+        if isinstance(field.default, bool):
+            assert default == str(field.default).lower(), key
+        elif isinstance(field.default, str | float | int) and field.default != "":
+            assert default == str(field.default), key
+        for choice in choices(field):
+            assert f"{choice}" in kind, key
+
+
+def choices(field: FieldInfo) -> list[str]:
+    return re.findall(r"'(\w+)'", str(field.annotation)) if "Literal" in str(field.annotation) else []
+
+
+def test_every_type_of_field_is_explained() -> None:
+    assert [row[0] for row in rows("Types of fields")] == [kind.value for kind in schema.FieldType]
+
+
+def test_every_prompt_variable_is_explained() -> None:
+    assert [row[0] for row in rows("Prompts")] == list(schema.PROMPT_VARIABLES)
+
+
+def test_reserved_names_are_listed() -> None:
+    section = PAGE.split("### A field\n")[1].split("\n| key")[0]
+    assert set(re.findall(r"`(\w+)`", section)) == RESERVED_FIELDS
+
+
+def test_the_example_of_the_page_loads_and_passes_the_check(tmp_path: Path) -> None:
+    blocks = re.findall(r"^`([\w/.]+)`\n\n```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 3
+    for name, content in blocks:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+    assert check(tmp_path) == []
+    loaded = load_document_types(tmp_path)["delivery_slip"]
+    assert set(loaded.fields) == {"slip_number", "delivered_on", "parcels", "condition"}
+    assert [example.labels["condition"] for example in loaded.examples] == ["intact", "damaged"]
