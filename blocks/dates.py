@@ -12,7 +12,10 @@ from functools import lru_cache
 EARLIEST, LATEST = 1900, 2100
 
 _ISO = re.compile(r"(?<!\d)((?:19|20)\d\d)\s?([-/.])\s?(\d{1,2})\s?\2\s?(\d{1,2})(?!\d)")
-_NUMERIC = re.compile(r"(?<![\d.,/])(\d{1,2})\s?([-/.,])\s?(\d{1,2})\s?[-/.,]\s?((?:19|20)\d\d|\d\d)(?![\d]|[.,/]\d)")
+_NUMERIC = re.compile(
+    r"(?:(?<![\w.,/-])|(?<=[^\W\d_])(?=\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d))"
+    r"(\d{1,2})\s?([-/.])\s?(\d{1,2})\s?\2\s?((?:19|20)\d\d|\d\d)(?!\d|[.,/]\d)"
+)
 _NUMERIC_SPACED = re.compile(r"(?<![\d.,/])(\d{2}) (\d{2}) ((?:19|20)\d\d)(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 _DAY_NAME_YEAR = re.compile(
@@ -96,9 +99,8 @@ def _scan(text: str, languages: tuple[str, ...], compact: bool) -> Iterator[Foun
             yield FoundDate(value, match.start(), match.end())
     for pattern in (_NUMERIC, _NUMERIC_SPACED):
         for match in pattern.finditer(text):
-            first, year = int(match[1]), match[match.re.groups]
-            second = int(match[match.re.groups - 1])
-            value, is_sure = _day_first(first, second, year)
+            last = match.re.groups
+            value, is_sure = _day_first(int(match[1]), int(match[last - 1]), match[last])
             if value:
                 yield FoundDate(value, match.start(), match.end(), is_sure)
     for match in _DAY_NAME_YEAR.finditer(text):

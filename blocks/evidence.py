@@ -16,6 +16,7 @@ from rapidfuzz import fuzz
 from blocks.dates import find_dates
 from blocks.document_types import DocumentField, FieldType
 from blocks.records import Box, Evidence, FieldReading, Page
+from blocks.text_features import Keywords
 from blocks.values import EMAIL, InvalidValue, fold, parse_money, parse_number, parse_phone, typed_value
 
 FUZZY_QUOTE_AT = 90.0
@@ -222,12 +223,18 @@ def _all_yield(field: DocumentField, reading: FieldReading, languages: tuple[str
             isinstance(row, dict) and _row_yields(field, row, quote, languages) for row, quote in zip(rows, quotes, strict=True)
         )
     if field.type is FieldType.LIST:
-        return isinstance(value, list) and all(_yields_text(together, item) for item in value)
+        return isinstance(value, list) and all(_item_yields(field, item, together) for item in value)
     try:
         typed = typed_value(field, value, languages)
     except InvalidValue:
         typed = value
     return any(yields(field, quote, typed, languages) for quote in quotes) or yields(field, together, typed, languages)
+
+
+def _item_yields(field: DocumentField, item: JsonValue, quotes: str) -> bool:
+    """Whether an entry of a list is borne by the quotes: by its own words, or by one of its keywords."""
+    keywords = field.hints.keywords.get(str(item), ())
+    return _yields_text(quotes, item) or bool(keywords and Keywords(keywords).spans(quotes))
 
 
 def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, languages: tuple[str, ...]) -> bool:

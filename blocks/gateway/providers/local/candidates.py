@@ -45,6 +45,11 @@ class Candidate:
         return self.cell.text[self.start : self.end]
 
 
+MISTYPED_IBAN = -2.0
+"""Log odds of what looks like an IBAN and has a wrong checksum: worth showing beside its label, not elsewhere."""
+USUAL_YEARS = range(1990, 2040)
+"""Years that a document of today speaks of; two digits elsewhere are mostly not a year."""
+
 _AMOUNT = re.compile(
     r"(?<![\w.,:/])"
     r"(?P<number>\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?:[.,]\d{1,5})?|\d{1,3}(?: \d{3})+,\d{2}|\d+(?:[.,]\d{1,5})?|[.,]\d\d)"
@@ -100,13 +105,13 @@ def _one_amount(cell: Cell, start: int, end: int, glued: int | None, languages: 
     text, number = cell.text, cell.text[start:end]
     rest = text[end:]
     after = _CURRENCY_AFTER.match(rest)
-    if after and not _is_currency(after[1]):
+    if after and not is_currency_word(after[1]):
         after = None
     if re.match(r"\s?%", rest) or (re.match(r"[^\W_]", rest) and not after and not re.match(r"[A-Z]{1,2}(?!\w)", rest)):
         return None
     before = _CURRENCY_BEFORE.search(text[:start])
-    has_currency = bool(glued is not None or after or (before and _is_currency(before[1])))
-    first = glued if glued is not None else before.start(1) if before and _is_currency(before[1]) else start
+    has_currency = bool(glued is not None or after or (before and is_currency_word(before[1])))
+    first = glued if glued is not None else before.start(1) if before and is_currency_word(before[1]) else start
     sign = _SIGNED.search(text[:start]) or _SIGNED.search(text[:first])
     trailing = re.match(r"\s?[-\u2212](?!\s?\d|\w)", rest)
     try:
@@ -127,7 +132,8 @@ def _one_amount(cell: Cell, start: int, end: int, glued: int | None, languages: 
     return Candidate(cell, min(begin, start), end, money_text(value), weight)
 
 
-def _is_currency(word: str) -> bool:
+def is_currency_word(word: str) -> bool:
+    """Whether a word or sign in a text stands for a currency; codes only in capitals."""
     token = word.strip(". ").upper()
     return token in CURRENCY_SIGNS or (len(token) == 3 and token in currency_codes() and word[:3].isupper())
 
@@ -148,7 +154,8 @@ def _integers(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
 
 def _dates(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
     for one in find_dates(cell.text, languages):
-        yield Candidate(cell, one.start, one.end, one.value.isoformat(), 0.0 if one.is_sure else -0.1)
+        weight = (0.0 if one.is_sure else -0.1) - (0.0 if one.value.year in USUAL_YEARS else 1.5)
+        yield Candidate(cell, one.start, one.end, one.value.isoformat(), weight)
 
 
 def _ibans(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
@@ -163,9 +170,8 @@ def _ibans(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
                 yield Candidate(cell, match.start(), match.start() + end, parse_iban(compact), 3.0)
                 break
             except InvalidValue:
-                continue
-        else:
-            continue
+                if last == 1:
+                    yield Candidate(cell, match.start(), match.start() + end, compact, MISTYPED_IBAN)
 
 
 def _emails(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:

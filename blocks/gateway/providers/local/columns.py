@@ -11,8 +11,9 @@ from blocks.gateway.providers.local.lines import Row
 
 SAME_LENGTH, LONGER = 3.4, 1.6
 """Log odds of the value opposite a label: where both runs are equally long, and where more values follow."""
-MAX_RUN = 8
-_VALUE = re.compile(r"\W*(?:[A-Z]{0,3}\s?)?[-(]?\d[\d.,' ]*[.,]\d{1,4}\)?-?(?:\s?[A-Z€$]{1,3})?\W*|\W*[.,]\d\d\W*")
+MAX_RUN = 14
+_DIGITS = re.compile(r"\d(?![\d.,]*\s?%)")
+_VALUE = re.compile(r"\d{1,3}|\W*(?:[A-Z]{0,3}\s?)?[-(]?\d[\d.,' ]*[.,]\d{1,4}\)?-?(?:\s?[A-Z€$]{1,3})?\W*|\W*[.,]\d\d\W*")
 
 
 def opposite_rows(rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> dict[int, tuple[int, float]]:
@@ -30,25 +31,35 @@ def opposite_rows(rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> dict
         values = 0
         while at + run + values < len(rows) and values <= run and _is_value(rows[at + run + values]):
             values += 1
-        if values >= run:
-            weight = SAME_LENGTH if values == run else LONGER
-            found.update({at + i: (at + run + i, weight) for i in range(run)})
+        skipped = _leading_words(labels, at, run, run - values) if values < run else 0
+        if values >= run - skipped > 1:
+            weight = SAME_LENGTH if values == run - skipped else LONGER
+            found.update({at + skipped + i: (at + run + i, weight) for i in range(run - skipped)})
         at += run
     return found
 
 
+def _leading_words(labels: dict[int, list[Label]], start: int, run: int, wanted: int) -> int:
+    """How many rows at the head of a run are no labels, up to `wanted`."""
+    count = 0
+    while count < min(wanted, run) and not labels.get(start + count):
+        count += 1
+    return count
+
+
 def _label_run(rows: tuple[Row, ...], labels: dict[int, list[Label]], start: int) -> int:
-    length = 0
+    length, known = 0, 0
     while start + length < len(rows) and length < MAX_RUN:
         row = rows[start + length]
         if row.top is not None or len(row.cells) > 1 or _is_value(row):
             break
         is_label = bool(labels.get(row.index))
-        is_word = length > 0 and len(row.text.split()) <= 4 and not any(c.isdigit() for c in row.text)
+        is_word = len(row.text.split()) <= 4 and not _DIGITS.search(row.text)
         if not is_label and not is_word:
             break
+        known += is_label
         length += 1
-    return length
+    return length if known else 0
 
 
 def _is_value(row: Row) -> bool:

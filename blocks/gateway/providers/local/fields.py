@@ -100,7 +100,7 @@ class FieldRanker:
     def _labels(self, name: str) -> Iterator[tuple[Label, float]]:
         for labels in self._sheet.labels.values():
             for label in labels:
-                weight = label_weight(label, name)
+                weight = label_weight(label, name, self._sheet.labels)
                 if weight > -math.inf:
                     yield label, weight
 
@@ -167,9 +167,9 @@ class FieldRanker:
                 places.append(Place(found, total, True))
                 break
         if field.hints.pattern:
-            for row in self._sheet.rows:
-                for one in self._in_row(field, row.index):
-                    total = 0.8 + one.weight + self._sheet.surroundings.hint_weight(field, row.index)
+            for line in self._sheet.rows:
+                for one in self._in_row(field, line.index):
+                    total = 0.8 + one.weight + self._sheet.surroundings.hint_weight(field, line.index)
                     places.append(Place(one, total))
         return places
 
@@ -239,16 +239,38 @@ class FieldRanker:
             key = _NAME_KEY.match(cell.text)
             text = cell.text[key.end() :] if key else cell.text
             if self._is_key(cell) and not key:
+                value_cell = self._keyed_name(cell)
+                if value_cell is not None:
+                    yield self._joined_name(value_cell, value_cell.text), weight
+                    return
                 weight -= 0.1
                 continue
             if names.looks_like_name(text) and (cell.row, cell.start) not in self._label_cells:
-                value = names.clean_name(text)
-                start = max(cell.text.find(value), 0)
-                yield Candidate(cell, start, start + len(value), value), weight
+                yield self._joined_name(cell, text), weight
                 return
             if (cell.row, cell.start) in self._label_cells and not self._is_key(cell):
                 return
             weight -= 0.25
+
+    def _keyed_name(self, key: Cell) -> Cell | None:
+        """The cell to the right of a key such as "Name:", when it could be a name."""
+        cells = self._sheet.rows[key.row].cells
+        at = next(i for i, other in enumerate(cells) if other.start == key.start)
+        if not _NAME_KEY.match(f"{key.text.rstrip(': ')}: x") or at + 1 >= len(cells):
+            return None
+        return cells[at + 1] if names.looks_like_name(cells[at + 1].text.lstrip(": ")) else None
+
+    def _joined_name(self, cell: Cell, text: str) -> Candidate:
+        """The name in a cell, and its second line where that one ends in the legal form which the first lacks."""
+        value = names.clean_name(text)
+        start = max(cell.text.find(value), 0)
+        below = names.cells_below(cell, self._sheet.rows, 1)
+        if below and not names.LEGAL_FORM.search(value) and names.ends_in_legal_form(below[0].text):
+            page_gap = below[0].start - cell.start
+            if start + len(value) <= page_gap:
+                joined = f"{value} {names.clean_name(below[0].text)}"
+                return Candidate(cell, start, page_gap + len(below[0].text), joined)
+        return Candidate(cell, start, start + len(value), value)
 
     def _is_key(self, cell: Cell) -> bool:
         """Whether a cell is the key of a "key : value" row."""
@@ -266,7 +288,7 @@ class FieldRanker:
         weight = NEAR * min(near, 3) - AGAINST * 0.6 * min(against, 3)
         weight += 1.0 if one.has_address else 0.0
         if hints.kind == "organisation":
-            weight += 1.5 if one.has_legal_form else 0.0
+            weight += 2.0 if one.has_legal_form else 0.8 if one.has_trade_word else 0.0
         elif one.has_legal_form:
             weight -= 1.0
         if hints.position == "top":

@@ -72,11 +72,12 @@ class Lexicon:
                 phrase += words[end][0]
                 if phrase in self._meanings:
                     best, last = phrase, end
-            if last >= 0:
+            is_aside = bool(found) and _is_bracketed(cell.text, words[at][1])
+            if last >= 0 and not (is_aside and not self._meanings[best][0].is_against):
                 found.append(Label(cell, words[at][1], words[last][2], best, self._meanings[best]))
                 at = last + 1
             else:
-                at += 1
+                at += 1 if last < 0 else last + 1 - at
         return found
 
     def find_bent(self, cell: Cell, fields: Iterable[str]) -> list[Label]:
@@ -94,6 +95,11 @@ class Lexicon:
                     phrase, score, _ = match
                     return [Label(cell, words[at][1], words[at + size - 1][2], phrase, self._meanings[phrase], score / 100)]
         return []
+
+
+def _is_bracketed(text: str, at: int) -> bool:
+    """Whether [at] stands within brackets: "gross (incl. VAT)" is no label of the tax."""
+    return text.rfind("(", 0, at) > text.rfind(")", 0, at)
 
 
 def plain(text: str) -> str:

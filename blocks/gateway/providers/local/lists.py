@@ -1,4 +1,4 @@
-"""List fields: the terms of a vocabulary that the pages hold, or the items after a label."""
+"""List fields: entries whose keywords the pages hold, terms of a vocabulary, or the items after a label."""
 
 import re
 from functools import lru_cache
@@ -8,6 +8,7 @@ from blocks.evidence import quoted
 from blocks.gateway.providers.local.lexicon import Label
 from blocks.gateway.providers.local.lines import Row
 from blocks.records import Evidence, FieldReading, Page
+from blocks.text_features import Keywords
 from blocks.values import fold, squeeze
 
 VOCABULARY_CONFIDENCE = 0.85
@@ -25,6 +26,8 @@ def _vocabulary_pattern(vocabulary: tuple[str, ...]) -> re.Pattern[str]:
 
 def read_list(field: DocumentField, rows: tuple[Row, ...], labels: list[Label], pages: tuple[Page, ...]) -> FieldReading | None:
     """The items of a list field in the order in which the pages name them, each once, or None where there are none."""
+    if field.hints.keywords:
+        return _by_keywords(field, pages)
     if field.hints.vocabulary:
         return _by_vocabulary(field, pages)
     return _by_label(rows, labels, pages)
@@ -38,6 +41,22 @@ def _by_vocabulary(field: DocumentField, pages: tuple[Page, ...]) -> FieldReadin
             term = spelled.get(fold(match[0]))
             if term is not None and term not in found and len(found) < MAX_ITEMS:
                 found[term] = quoted(page, match.start(), match.end())
+    if not found:
+        return None
+    return FieldReading(value=list(found), confidence=VOCABULARY_CONFIDENCE, evidence=tuple(found.values()))
+
+
+@lru_cache(maxsize=256)
+def _keywords(terms: tuple[str, ...]) -> Keywords:
+    return Keywords(terms)
+
+
+def _by_keywords(field: DocumentField, pages: tuple[Page, ...]) -> FieldReading | None:
+    found: dict[str, Evidence] = {}
+    for page in pages:
+        for item, terms in field.hints.keywords.items():
+            if item not in found and (spans := _keywords(terms).spans(page.text)):
+                found[item] = quoted(page, spans[0].start, spans[0].end)
     if not found:
         return None
     return FieldReading(value=list(found), confidence=VOCABULARY_CONFIDENCE, evidence=tuple(found.values()))

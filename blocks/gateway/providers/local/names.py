@@ -21,10 +21,10 @@ _LEGAL = (
 LEGAL_FORM = re.compile(rf"(?<![\w.])(?:{_LEGAL})(?![\w])", re.IGNORECASE)
 _STRONG_LEGAL = re.compile(
     r"(?<![\w.])(?:gmbh|ag|kg|ohg|gbr|ug|mbh|sarl|sas|sa|eurl|b\.?v\.?|n\.?v\.?|ltd\.?|limited|plc|llc|inc\.?|corp\.?|sdn\.?\s?b[hn]d\.?|"
-    r"s/b|bhd\.?|oy|ab|a\.g\.|s\.a\.(?:r\.l\.|s\.)?|s\.p\.a\.|s\.r\.l\.|e\.\s?k\.|e\.\s?v\.)(?!\w)",
+    r"s/b|bhd\.?|oy|ab|a\.\s?g\.?|s\.a\.(?:r\.l\.|s\.)?|s\.p\.a\.|s\.r\.l\.|e\.\s?k\.?|e\.\s?v\.?)(?!\w)",
     re.IGNORECASE,
 )
-_LEGAL_ONLY = re.compile(rf"[\W_]*(?:{_LEGAL})[\W_]*(?:\([\w-]*\d[\w-]*\))?[\W_]*", re.IGNORECASE)
+_LEGAL_ONLY = re.compile(rf"(?:[\W_]*(?:(?<!\w)(?:{_LEGAL})(?!\w)|\([^()]{{1,20}}\)|(?<!\w)\d{{5,}}-\w))+[\W_]*", re.IGNORECASE)
 _REGISTRATION = re.compile(
     r"[\s,;:]*(?:[(\[](?=[^)\]]*\d)[\w\s./:-]*[)\]]?|(?:co\.?|company|reg\.?|roc|gst|business)\s*(?:reg|no|id|regn)\b.*|\b\d{5,}\s?-\s?[A-Z])\W*$",
     re.IGNORECASE,
@@ -46,7 +46,7 @@ _CONTACT = re.compile(
 _NOT_A_NAME = re.compile(
     r"\b(?:invoice|receipt|rechnung|facture|quittung|beleg|kassenbon|bon|bill|cash|copy|page|seite|welcome|thank|date|datum|tel|time|"
     r"total|table|order|cashier|customer|kopie|original|duplicate|reprint|gutschrift|avoir|number|stylesheet|curriculum|vitae|resume|"
-    r"version|slip|qty|amount|description|stamp|member)\b",
+    r"version|slip|nr|nummer|qty|amount|description|stamp|member)\b",
     re.IGNORECASE,
 )
 _HOUSE_NUMBER = re.compile(r"\s\d{1,4}\s?[a-z]?(?:\s?[-/]\s?\d{1,4})?$")
@@ -65,10 +65,16 @@ class Name:
     value: str
     lines: tuple[str, ...]
     has_legal_form: bool
+    has_trade_word: bool
     has_address: bool
     is_sender_line: bool = False
     place: int = 0
     second: Cell | None = None
+
+
+def has_legal_form(text: str) -> bool:
+    """Whether a name holds a legal form, such as GmbH."""
+    return _STRONG_LEGAL.search(text) is not None
 
 
 def is_address(text: str) -> bool:
@@ -81,11 +87,20 @@ def is_contact(text: str) -> bool:
     return bool(_CONTACT.search(text))
 
 
+def ends_in_legal_form(text: str) -> bool:
+    """Whether a line is a name that ends in a legal form."""
+    name = clean_name(text)
+    return looks_like_name(name) and any(match.end() >= len(name) - 1 for match in _STRONG_LEGAL.finditer(name))
+
+
 def clean_name(text: str) -> str:
     """A name without the registration number, brackets and dashes around it."""
     name = squeeze(text)
     for _ in range(2):
         name = _REGISTRATION.sub("", name)
+    legal = list(_STRONG_LEGAL.finditer(name))
+    if legal and any(c.isdigit() for c in name[legal[-1].end() :]):
+        name = name[: legal[-1].end()]
     return name.strip(" ,;:*-–|#=_~<>\"'")
 
 
@@ -126,7 +141,7 @@ def find_names(rows: tuple[Row, ...], skip: frozenset[tuple[int, int]] = frozens
             name = _named(cell, rows, place)
             if _HOUSE_NUMBER.search(name.value) and name.lines and POSTCODE_LINE.search(name.lines[0]):
                 continue
-            if name.has_legal_form or name.has_address or place < 6:
+            if name.has_legal_form or name.has_trade_word or name.has_address or place < 6:
                 names.append(name)
             place += 1
     return names
@@ -140,7 +155,7 @@ def _sender_line(cell: Cell) -> Name | None:
     start = cell.text.find(value)
     if start < 0:
         return None
-    return Name(cell, start, start + len(value), value, (cell.text,), bool(LEGAL_FORM.search(value)), True, True)
+    return Name(cell, start, start + len(value), value, (cell.text,), has_legal_form(value), False, True, True)
 
 
 def _named(cell: Cell, rows: tuple[Row, ...], place: int) -> Name:
@@ -155,8 +170,9 @@ def _named(cell: Cell, rows: tuple[Row, ...], place: int) -> Name:
     start = max(cell.text.find(value), 0)
     if second is None and value in cell.text:
         end = start + len(value)
+    is_trade = bool(LEGAL_FORM.search(value))
     has_address = any(is_address(line) for line in lines[:4])
-    return Name(cell, start, end, value, lines, bool(LEGAL_FORM.search(value)), has_address, False, place, second)
+    return Name(cell, start, end, value, lines, has_legal_form(value), is_trade, has_address, False, place, second)
 
 
 def cells_below(cell: Cell, rows: tuple[Row, ...], limit: int) -> list[Cell]:

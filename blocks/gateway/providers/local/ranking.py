@@ -6,11 +6,12 @@ strong rival lowers confidence, agreement of places raises it, and nothing is su
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from blocks.document_types import DocumentField, FieldHints
-from blocks.gateway.providers.local.candidates import Candidate
+from blocks.gateway.providers.local.candidates import Candidate, is_currency_word
 from blocks.gateway.providers.local.lexicon import Label, plain
 from blocks.gateway.providers.local.lines import Cell, Row, overlap
 
@@ -21,11 +22,15 @@ LOWEST_ALIAS = 1.6
 """What the last alias of a field costs against the first: aliases stand in the order of how much they say."""
 UNLABELLED = -1.6
 NEAR, AGAINST = 0.8, 1.6
+QUALIFYING = 1.2
 MAX_LINES_BELOW = 5
-SECTION_ROWS = 8
+SECTION_ROWS = 12
 SECTION_WORDS = ("summary", "analysis", "breakdown", "aufschlusselung", "ubersicht", "recapitulatif")
 """A phrase of `not_near` that ends so names a section, and speaks against the rows below it too."""
 REPEATED, MOST_REPEATS = 0.4, 2
+
+
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +135,11 @@ def _is_under(cell: Cell, label: Cell, last: Cell) -> bool:
     return overlap(cell.box, label.box) > 0.25 and cell.box[1] - last.box[3] < 4 * height
 
 
-def label_weight(label: Label, field_name: str) -> float:
-    """What a label itself says: less for a late alias, a bent spelling, or words beside it in its cell."""
+def label_weight(label: Label, field_name: str, labels: dict[int, list[Label]]) -> float:
+    """What a label itself says: less for a late alias, a bent spelling, or words before it in its cell.
+
+    A label right behind another one of a different field qualifies that one ("net amount VAT 19 %"), and says little.
+    """
     meaning = label.meaning(field_name)
     if meaning is None or meaning.is_against:
         return -math.inf
@@ -139,7 +147,17 @@ def label_weight(label: Label, field_name: str) -> float:
     before = label.cell.text[: label.start]
     words_before = len([w for w in before.split() if any(c.isalpha() for c in w)])
     weight -= 0.6 * min(words_before, 3)
+    if any(_qualifies(label, other) for other in labels.get(label.cell.row, ())):
+        weight -= QUALIFYING
+    behind = re.split(r"[:\d]", label.cell.text[label.end :], maxsplit=1)[0]
+    weight -= 0.35 * min(sum(1 for word in _WORD.findall(behind) if not is_currency_word(word)), 3)
     return weight + (0.3 if label.cell.text[label.end :].lstrip()[:1] == ":" else 0.0)
+
+
+def _qualifies(label: Label, other: Label) -> bool:
+    if other.cell.start != label.cell.start or other.end > label.start or not _is_other_field(other, label):
+        return False
+    return not any(c.isdigit() for c in label.cell.text[other.end : label.start])
 
 
 @dataclass(frozen=True, slots=True)
