@@ -80,8 +80,7 @@ def _run(
     with LOCK:
         sources = context().data_sources
         name = f"results-{next(_source_numbers)}"
-        # The library's own class for PostgreSQL refuses addresses of a socket, which have no host.
-        add: Any = sources.add_sqlite if connection_url.startswith("sqlite") else sources.add_sql
+        add: Any = sources.add_sqlite if connection_url.startswith("sqlite") else sources.add_postgres
         source = add(name, connection_string=_read_only(connection_url))
         try:
             definition = source.add_table_asset("view", table_name=view_name).add_batch_definition_whole_table("all")
@@ -95,7 +94,8 @@ def _read_only(connection_url: str) -> str:
     """The same database by an address that cannot write.
 
     See https://sqlite.org/uri.html and PostgreSQL's default_transaction_read_only. The library takes $NAME in an
-    address for a variable of its own, so a dollar is percent-encoded.
+    address for a variable of its own, so a dollar is percent-encoded; and it insists on a host, so the address of a
+    socket, which stands in the query and wins there, gets one.
     """
     if connection_url.startswith("sqlite"):
         path = connection_url.split("///", 1)[1].split("?", 1)[0]
@@ -104,7 +104,8 @@ def _read_only(connection_url: str) -> str:
     query = parse_qsl(parts.query)
     options = " ".join([*(value for key, value in query if key == "options"), "-c default_transaction_read_only=on"])
     others = [(key, value) for key, value in query if key != "options"]
-    return urlunsplit(parts._replace(query=urlencode([*others, ("options", options)], quote_via=quote)))
+    netloc = parts.netloc if parts.hostname else f"{parts.netloc}localhost"
+    return urlunsplit(parts._replace(netloc=netloc, query=urlencode([*others, ("options", options)], quote_via=quote)))
 
 
 def _observed(result: "ExpectationValidationResult") -> str:

@@ -1,0 +1,203 @@
+"""The verdict explains itself, and less certainty never makes it kinder."""
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks.document_types import DocumentField, DocumentType, FieldType, RejectRule, ReviewBand, ReviewRules
+from blocks.records import Classification, Status, Validation
+from tasks.validate.verdict import FieldFinding, PageFacts, decide, decide_unknown
+
+REVIEW = ReviewRules(
+    accept_at=0.8,
+    min_ocr_confidence=0.6,
+    bands=(ReviewBand(below=1.0, priority=4, due_minutes=1440), ReviewBand(below=0.5, priority=1, due_minutes=60)),
+)
+POST = DocumentType(
+    name="post",
+    title="Post",
+    fields={
+        "label": DocumentField(type=FieldType.ENUM, enum=("bad", "good"), required=True),
+        "author": DocumentField(type=FieldType.TEXT, required=True),
+        "note": DocumentField(type=FieldType.TEXT),
+    },
+    review=REVIEW,
+    reject_when=(RejectRule(field="label", values=("BAD",), min_confidence=0.9),),
+)
+SURE = Classification(document_type="post", confidence=0.99, method="classifier")
+CLEAN = PageFacts()
+GOOD = {"label": FieldFinding("good", 0.95), "author": FieldFinding("Ann", 0.9), "note": FieldFinding("hi", 0.3)}
+BAD = {**GOOD, "label": FieldFinding("bad", 0.95)}
+
+confidences = st.floats(0, 1)
+findings = st.builds(
+    FieldFinding,
+    value=st.sampled_from([None, "good", "bad", "x"]),
+    confidence=confidences,
+    problem=st.sampled_from([None, None, None, "ungrounded", "invalid"]),
+)
+fields = st.fixed_dictionaries(dict.fromkeys(POST.fields, findings))
+facts = st.builds(
+    PageFacts,
+    has_hidden_text=st.booleans(),
+    ocr_confidence=st.none() | confidences,
+    provisional=st.sampled_from([(), ("ocr_unavailable",)]),
+)
+types = st.builds(
+    lambda sensitive, required: POST.model_copy(
+        update={
+            "sensitive": sensitive,
+            "fields": {n: f.model_copy(update={"required": n in required}) for n, f in POST.fields.items()},
+        }
+    ),
+    st.booleans(),
+    st.sets(st.sampled_from(sorted(POST.fields))),
+)
+classifications = st.builds(
+    lambda confidence: Classification(document_type="post", confidence=confidence, method="classifier"), confidences
+)
+
+
+def verdict(found: dict[str, FieldFinding], **changed: object) -> Validation:
+    document_type = POST.model_copy(update=changed)
+    return decide(document_type, found, SURE, CLEAN)
+
+
+def test_a_document_without_a_doubt_is_accepted_at_its_weakest_required_field() -> None:
+    decided = verdict(GOOD)
+    assert (decided.status, decided.reasons, decided.confidence) == (Status.ACCEPTED, (), 0.9)
+    assert decided.fields == {"label": "good", "author": "Ann", "note": "hi"}
+    assert decided.due_minutes is None
+
+
+def test_each_doubt_has_its_reason() -> None:
+    found = {"label": FieldFinding("good", 0.5), "note": FieldFinding("x", 0.1, problem="ungrounded")}
+    unsure = Classification(document_type="post", confidence=0.7, method="signals")
+    decided = decide(POST, found, unsure, PageFacts(True, 0.3, ("ocr_unavailable",)), ["author_known"])
+    assert decided.status is Status.IN_REVIEW
+    assert set(decided.reasons) == {
+        "hidden_text",
+        "ocr_unavailable",
+        "low_ocr_confidence",
+        "low_type_confidence",
+        "ungrounded:note",
+        "low_confidence:label",
+        "missing:author",
+        "expectation:author_known",
+    }
+
+
+def test_an_invalid_value_is_not_called_missing_too() -> None:
+    decided = verdict({**GOOD, "author": FieldFinding(problem="invalid")})
+    assert decided.reasons == ("invalid:author",)
+
+
+def test_the_narrowest_band_sets_urgency() -> None:
+    assert verdict({**GOOD, "author": FieldFinding("Ann", 0.4)}).priority == 1
+    assert verdict({**GOOD, "author": FieldFinding("Ann", 0.4)}).due_minutes == 60
+    assert verdict({**GOOD, "author": FieldFinding("Ann", 0.7)}).due_minutes == 1440
+
+
+def test_a_sensitive_type_asks_for_more() -> None:
+    assert verdict(GOOD, sensitive=True).reasons == ("sensitive",)
+    certain = {name: dataclasses.replace(finding, confidence=0.97) for name, finding in GOOD.items()}
+    assert verdict(certain, sensitive=True).status is Status.ACCEPTED
+
+
+def test_a_sure_value_of_the_rule_rejects_whatever_its_case() -> None:
+    decided = verdict(BAD)
+    assert (decided.status, decided.reasons) == (Status.REJECTED, ("rejected:label",))
+
+
+def test_a_gap_elsewhere_does_not_keep_a_document_from_being_rejected() -> None:
+    assert verdict({"label": BAD["label"]}).status is Status.REJECTED
+
+
+def test_nothing_is_rejected_by_rule_on_hidden_text_or_an_ungrounded_value() -> None:
+    assert decide(POST, BAD, SURE, PageFacts(has_hidden_text=True)).status is Status.IN_REVIEW
+    ungrounded = {**BAD, "label": FieldFinding("bad", 0.95, problem="ungrounded")}
+    assert verdict(ungrounded).status is Status.IN_REVIEW
+
+
+def test_a_value_to_reject_that_is_not_sure_enough_is_neither_rejected_nor_accepted() -> None:
+    decided = verdict({**BAD, "label": FieldFinding("bad", 0.85)})
+    assert (decided.status, decided.reasons) == (Status.IN_REVIEW, ("low_confidence:label",))
+
+
+def test_a_rule_over_a_list_matches_any_item() -> None:
+    tags = DocumentType(
+        name="post",
+        title="Post",
+        fields={"tags": DocumentField(type=FieldType.LIST)},
+        reject_when=(RejectRule(field="tags", values=("spam",)),),
+    )
+    found = {"tags": FieldFinding(["ham", "spam"], 0.99)}
+    assert decide(tags, found, SURE, CLEAN).status is Status.REJECTED
+
+
+def test_an_empty_row_of_a_type_that_requires_nothing_is_not_accepted() -> None:
+    lax = POST.model_copy(update={"fields": {"note": POST.fields["note"]}, "reject_when": ()})
+    assert decide(lax, {}, SURE, CLEAN).reasons == ("missing:note",)
+
+
+def test_an_unknown_document_goes_to_review_with_what_its_pages_show() -> None:
+    decided = decide_unknown(PageFacts(has_hidden_text=True, ocr_confidence=0.2))
+    assert decided.status is Status.IN_REVIEW
+    assert decided.reasons == ("unknown_type", "hidden_text", "low_ocr_confidence")
+    assert decided.due_minutes is not None
+
+
+@given(types, fields, classifications, facts, st.sampled_from([(), ("e",)]))
+def test_accepted_means_no_reason_and_enough_confidence(
+    document_type: DocumentType,
+    found: dict[str, FieldFinding],
+    classification: Classification,
+    page_facts: PageFacts,
+    broken: tuple[str, ...],
+) -> None:
+    decided = decide(document_type, found, classification, page_facts, broken)
+    assert (decided.status is Status.ACCEPTED) == (decided.reasons == ())
+    if decided.status is Status.ACCEPTED:
+        assert decided.confidence >= (0.95 if document_type.sensitive else 0.8)
+        assert not page_facts.has_hidden_text
+        assert all(found[name].value is not None for name, field in document_type.fields.items() if field.required)
+    if decided.status is Status.REJECTED:
+        assert not page_facts.has_hidden_text
+        assert all(finding.problem is None for finding in found.values())
+    if decided.status is Status.IN_REVIEW:
+        assert decided.due_minutes is not None
+
+
+@given(types, fields, classifications, facts, st.sampled_from(sorted(POST.fields)), confidences)
+def test_less_confidence_never_turns_review_into_accepted(
+    document_type: DocumentType,
+    found: dict[str, FieldFinding],
+    classification: Classification,
+    page_facts: PageFacts,
+    name: str,
+    factor: float,
+) -> None:
+    before = decide(document_type, found, classification, page_facts)
+    weaker = {**found, name: dataclasses.replace(found[name], confidence=found[name].confidence * factor)}
+    after = decide(document_type, weaker, classification, page_facts)
+    assert after.confidence <= before.confidence
+    if before.status is not Status.ACCEPTED:
+        assert after.status is not Status.ACCEPTED
+    if before.status is Status.IN_REVIEW:
+        assert after.status is Status.IN_REVIEW
+
+
+@given(types, fields, classifications, facts, confidences)
+def test_a_less_certain_type_never_turns_review_into_accepted(
+    document_type: DocumentType,
+    found: dict[str, FieldFinding],
+    classification: Classification,
+    page_facts: PageFacts,
+    factor: float,
+) -> None:
+    before = decide(document_type, found, classification, page_facts)
+    weaker = classification.model_copy(update={"confidence": classification.confidence * factor})
+    after = decide(document_type, found, weaker, page_facts)
+    if before.status is not Status.ACCEPTED:
+        assert after.status is not Status.ACCEPTED
