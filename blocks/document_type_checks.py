@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from blocks.document_types import FieldType
+from blocks.expectations import WHOLE_COLUMNS
 from blocks.records import UNKNOWN_TYPE
 from blocks.schema_messages import did_you_mean
 from blocks.yaml_lines import Mistake, Path
@@ -20,10 +21,8 @@ LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?\Z")
 OTHER_KINDS = frozenset(FieldType) - {FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER}
 """Kinds of fields that cannot be added up."""
 
-RESERVED_FIELDS = frozenset(
-    {"document_id", "uri", "uris", "document_type", "status", "confidence", "score", "reasons", "fields", "run_id"}
-)
-"""Columns that every results view has beside the fields."""
+RESERVED_FIELDS = frozenset(WHOLE_COLUMNS) | {"uris", "document_type", "fields"}
+"""What every result has beside the fields."""
 
 
 def check_type(raw: Mapping[str, object], folder_name: str, prompts: Mapping[str, str]) -> Iterator[Mistake]:
@@ -33,7 +32,6 @@ def check_type(raw: Mapping[str, object], folder_name: str, prompts: Mapping[str
     if "fields" in raw and isinstance(raw["fields"], dict) and not fields:
         yield Mistake(("fields",), "a type needs at least one field")
     yield from _check_fields(fields, ("fields",), in_table=False)
-    yield from _check_hints(fields)
     yield from _check_rubric(_mapping(raw.get("rubric")))
     yield from _check_signals(_mapping(raw.get("classification")))
     yield from _check_route(raw, prompts)
@@ -73,6 +71,7 @@ def _check_fields(fields: Mapping[str, object], path: Path, *, in_table: bool) -
         yield from _check_kind(field, here, in_table=in_table)
         pattern = _mapping(field.get("hints")).get("pattern")
         yield from _check_pattern(pattern, (*here, "hints", "pattern"))
+    yield from _check_hints(fields, path)
 
 
 def _check_aliases(field: Mapping[str, object], path: Path) -> Iterator[Mistake]:
@@ -109,18 +108,18 @@ def _check_kind(field: Mapping[str, object], path: Path, *, in_table: bool) -> I
         yield from _check_fields(_mapping(field.get("columns")), (*path, "columns"), in_table=True)
 
 
-def _check_hints(fields: Mapping[str, object]) -> Iterator[Mistake]:
+def _check_hints(fields: Mapping[str, object], top: Path) -> Iterator[Mistake]:
     for name, raw in fields.items():
         field = _mapping(raw)
         hints, enum = _mapping(field.get("hints")), _strings(field.get("enum"))
         if hints.get("keywords") and field.get("type") not in ("enum", "list"):
-            yield Mistake(("fields", name, "hints", "keywords"), "only enum and list fields have keywords; use near")
+            yield Mistake((*top, name, "hints", "keywords"), "only enum and list fields have keywords; use near")
         for value in _mapping(hints.get("keywords")):
             if enum and value not in enum:
                 text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(str(value), enum)}"
-                yield Mistake(("fields", name, "hints", "keywords", value), text)
+                yield Mistake((*top, name, "hints", "keywords", str(value)), text)
         for index, part in enumerate(_strings(hints.get("sum_of"))):
-            path, other = ("fields", name, "hints", "sum_of", index), _mapping(fields.get(part))
+            path, other = (*top, name, "hints", "sum_of", index), _mapping(fields.get(part))
             if part == name:
                 yield Mistake(path, f"{name!r} cannot be a part of its own sum; name other fields")
             elif part not in fields:

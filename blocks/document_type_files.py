@@ -60,17 +60,20 @@ def load_document_types(folder: Path) -> dict[str, DocumentType]:
 
 
 def check(path: Path) -> list[Problem]:
-    """Every mistake in one type's folder, or in a folder of types; an empty list where all is well.
+    """Every mistake in one type's folder (or that of a file in it), or in a folder of types; empty where all is well.
 
     Looks at more than loading does: expectations are tried on Great Expectations' own classes, which are slow to
-    import.
+    import, and prompts are rendered.
     """
     problems: list[Problem] = []
+    path = path.parent if path.is_file() else path
     folders = [path] if (path / TYPE_FILE).is_file() else list(_type_folders(path, problems))
     for folder in folders:
         reading = _read(folder)
         problems.extend(reading.problems)
         problems.extend(parts.check_expectations(folder))
+        if reading.document_type is not None:
+            problems.extend(parts.check_prompts(folder, reading.document_type))
     return sorted(set(problems), key=lambda problem: (str(problem.file), problem.line, problem.message))
 
 
@@ -85,23 +88,31 @@ def _type_folders(folder: Path, problems: list[Problem]) -> Iterator[Path]:
 
 
 def _signature(folder: Path) -> object:
-    stats = ((path, path.stat()) for path in sorted(folder.rglob("*")))
+    stats = ((path, path.lstat()) for path in sorted(folder.rglob("*")))
     return tuple((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats)
 
 
 def _read(folder: Path) -> _Reading:
     reading = _Reading()
-    problems = reading.problems
+    try:
+        _read_parts(folder, reading)
+    except OSError as error:
+        reading.problems.append(Problem(folder, 1, f"it cannot be read: {error.strerror}; check its permissions"))
+    return reading
+
+
+def _read_parts(folder: Path, reading: _Reading) -> None:
+    problems, name = reading.problems, folder.absolute().name
     problems.extend(parts.strange_files(folder))
     prompts = parts.read_prompts(folder, problems)
     raw, yaml = _read_type_file(folder, problems)
     if raw is None or yaml is None:
         parts.read_expectations(folder, None, problems)
         read_examples(folder, None, problems)
-        return reading
-    mistakes = list(check_type(raw, folder.name, prompts))
+        return
+    mistakes = list(check_type(raw, name, prompts))
     mistakes.extend(Mistake((key,), f"{key} stand in {ELSEWHERE[key]}, not here") for key in ELSEWHERE if key in raw)
-    kept = {"name": folder.name} | {key: value for key, value in raw.items() if key not in ELSEWHERE}
+    kept = {"name": name} | {key: value for key, value in raw.items() if key not in ELSEWHERE}
     document_type = None
     try:
         document_type = DocumentType.model_validate(kept)
@@ -115,7 +126,6 @@ def _read(folder: Path) -> _Reading:
     if document_type is not None and not problems:
         update = {"expectations": expectations, "prompts": prompts, "examples": examples}
         reading.document_type = document_type.model_copy(update=update)
-    return reading
 
 
 def _read_type_file(folder: Path, problems: list[Problem]) -> tuple[Mapping[str, object] | None, YamlFile | None]:

@@ -1,17 +1,19 @@
 """Prompts and expectations of a document type, and the reading of its files, each with its own mistakes."""
 
 import re
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import TemplateError, TemplateSyntaxError, meta
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from blocks.document_types import PROMPT_VARIABLES, Expectation
+from blocks.document_types import PROMPT_VARIABLES, DocumentType, Expectation, prompt_variables
 from blocks.errors import ExpectationInvalid
 from blocks.expectations import COLUMN_ARGUMENTS, ROW_COLUMNS, WHOLE_COLUMNS, columns_of, is_row_level
+from blocks.records import Page
 from blocks.schema_messages import did_you_mean, schema_mistakes
 from blocks.yaml_lines import Mistake, YamlFile
 
@@ -20,8 +22,8 @@ EXPECTATIONS_FILE = "expectations.yaml"
 PROMPTS_FOLDER = "prompts"
 EXAMPLES_FOLDER = "examples"
 KNOWN_ENTRIES = [TYPE_FILE, EXPECTATIONS_FILE, PROMPTS_FOLDER, EXAMPLES_FOLDER]
-FOR_READERS = re.compile(r"(README|NOTICE|LICENSE)(\.(md|txt))?\Z")
-"""Files that may stand anywhere in the folder and are not read: where examples are from, and under which licence."""
+NOT_READ = re.compile(r"(README|NOTICE|LICENSE)(\.(md|txt))?\Z|\.|.*~\Z")
+"""Files that may stand anywhere in the folder: where examples are from, under which licence; what editors leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,11 @@ def read_yaml(file: Path, problems: list[Problem]) -> tuple[YamlFile | None, obj
 def strange_files(folder: Path) -> Iterator[Problem]:
     """Files that nothing reads, most often misspelt."""
     for entry in sorted(folder.iterdir()):
-        if entry.name not in KNOWN_ENTRIES and not entry.name.startswith(".") and not FOR_READERS.match(entry.name):
+        if entry.name not in KNOWN_ENTRIES and not NOT_READ.match(entry.name):
             yield Problem(entry, 1, f"nothing reads it; {did_you_mean(entry.name, KNOWN_ENTRIES)}")
+    for name in (PROMPTS_FOLDER, EXAMPLES_FOLDER):
+        if (folder / name).is_file():
+            yield Problem(folder / name, 1, "it is a file; make it a folder and put the file into it")
     for name, endings in ((PROMPTS_FOLDER, (".md",)), (EXAMPLES_FOLDER, (".jsonl", ".csv"))):
         for entry in entries(folder / name):
             if entry.suffix not in endings:
@@ -85,6 +90,20 @@ def read_prompts(folder: Path, problems: list[Problem]) -> dict[str, str]:
         prompts[file.stem] = text
         problems.extend(Problem(file, line, message) for line, message in _prompt_mistakes(text))
     return prompts
+
+
+def check_prompts(folder: Path, document_type: DocumentType) -> Iterator[Problem]:
+    """Mistakes that show only when a template is rendered, such as an attribute that a field does not have."""
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    page = Page(number=1, method="parsed", text="A page of text.")
+    for variant, template in document_type.prompts.items():
+        try:
+            environment.from_string(template).render(prompt_variables(document_type, (page,)))
+        except Exception as error:  # noqa: BLE001 - a template may raise whatever its expressions raise
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == "<template>"]
+            line = (frames[-1].lineno or 1) if frames else 1
+            file = folder / PROMPTS_FOLDER / f"{variant}.md"
+            yield Problem(file, line, f"the template fails when it is rendered: {error}; see the variables it may name")
 
 
 def _prompt_mistakes(text: str) -> Iterator[tuple[int, str]]:
@@ -191,5 +210,5 @@ def entries(folder: Path, *endings: str) -> list[Path]:
     """The files of a folder that are meant to be read, in order of name; none where there is no folder."""
     if not folder.is_dir():
         return []
-    found = (e for e in sorted(folder.iterdir()) if not e.name.startswith(".") and not FOR_READERS.match(e.name))
+    found = (entry for entry in sorted(folder.iterdir()) if not NOT_READ.match(entry.name))
     return [entry for entry in found if not endings or entry.suffix in endings]

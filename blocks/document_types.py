@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from blocks.records import Record
+from blocks.records import Page, Record
 
 PROMPT_VARIABLES = (
     "document_type",
@@ -210,3 +210,10 @@ class DocumentType(Record):
 
     def _digest(self, *parts: str) -> str:
         return hashlib.sha256(self.model_dump_json(include=set(parts)).encode()).hexdigest()
+
+
+def prompt_variables(document_type: DocumentType, pages: tuple[Page, ...]) -> dict[str, object]:
+    """What a prompt template of the type may name, for one document: the values of `PROMPT_VARIABLES`."""
+    values = {name: getattr(document_type, name) for name in PROMPT_VARIABLES if name in DocumentType.model_fields}
+    text = "\n\f\n".join(page.text for page in pages)
+    return {"document_type": document_type, **values, "pages": pages, "text": text}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blocks.document_type_files import check, load_document_types
-from blocks.document_types import FieldType
+from blocks.document_types import PROMPT_VARIABLES, FieldType, prompt_variables
 from blocks.errors import DocumentTypeInvalid
 
 SOUND = Path(__file__).parent.parent / "resources" / "document_types" / "delivery_note"
@@ -305,6 +305,30 @@ def test_a_type_without_fields_is_refused(tmp_path: Path) -> None:
     (tmp_path / "memo").mkdir()
     (tmp_path / "memo" / "type.yaml").write_text("title: Memo\nfields: {}\n")
     assert found(tmp_path / "memo") == ["type.yaml:2: a type needs at least one field"]
+
+
+def test_a_prompt_is_rendered_to_see_that_it_works(folder: Path) -> None:
+    write("prompts/short.md", b"a\n{% for field in fields.values() %}\n{{ field.descripton }}{% endfor %}")(folder)
+    (problem,) = found(folder)
+    assert problem.startswith("prompts/short.md:3: the template fails when it is rendered: ")
+    assert "has no attribute 'descripton'" in problem
+
+
+def test_prompt_variables_are_those_that_are_documented(folder: Path) -> None:
+    loaded = load_document_types(folder.parent)["delivery_note"]
+    assert tuple(prompt_variables(loaded, ())) == PROMPT_VARIABLES
+
+
+def test_what_editors_leave_behind_does_no_harm(folder: Path) -> None:
+    (folder / ".#type.yaml").symlink_to("nowhere")
+    (folder / "type.yaml~").write_text("old")
+    assert found(folder) == []
+    assert load_document_types(folder.parent)
+
+
+def test_a_file_of_the_type_or_the_working_folder_can_be_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert check(Path()) == check(folder / "type.yaml") == []
 
 
 def test_two_fields_may_share_a_label(folder: Path) -> None:
