@@ -21,6 +21,15 @@ TESSDATA_PATTERNS = (
 )
 ORIENTATION_PACK = "osd"
 
+SPARSE_TEXT = 11
+"""Page segmentation mode: text in no particular order. The others guess at columns first, and lose lines doing so."""
+
+SAUVOLA = 2
+"""Tesseract's `thresholding_method` of J. Sauvola and M. Pietikainen, "Adaptive document image binarization" (2000)."""
+
+ANY_INK, STRONG_INK = 0.24, 0.34
+"""Sauvola's k: how much darker than its surroundings ink must be. 0.34, Tesseract's default, loses gray print."""
+
 
 @dataclass(frozen=True, slots=True)
 class RawWord:
@@ -47,8 +56,11 @@ class Engine(Protocol):
         """Engine, version and languages, such as ``tesserocr 5.5.4 eng``."""
         ...
 
-    def words(self, image: Image, dpi: int) -> list[RawWord]:
-        """The words of an upright page in the engine's reading order. Raises `EngineGaveUp`, MemoryError."""
+    def words(self, image: Image, dpi: int, ink: float = ANY_INK) -> list[RawWord]:
+        """The words of an upright page, in no particular order; `ink` is Sauvola's k.
+
+        Raises `EngineGaveUp`, MemoryError.
+        """
         ...
 
     def clockwise_turn(self, image: Image, dpi: int) -> int | None:

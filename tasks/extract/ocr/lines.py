@@ -12,7 +12,8 @@ from statistics import median
 from blocks.records import Box, Words
 from tasks.extract.ocr.engine import RawWord
 
-_WIDE_GAP_IN_LINE_HEIGHTS = 1.0
+_WIDE_GAP_IN_LINE_HEIGHTS = 1.2
+_WIDE_GAP_IN_CHARACTERS = 2.0
 _SAME_ROW_OVERLAP = 0.5
 
 
@@ -35,6 +36,10 @@ class _Row:
     def height(self) -> float:
         return max(1.0, self.bottom - self.top)
 
+    @property
+    def character_width(self) -> float:
+        return sum(word.x1 - word.x0 for word in self.words) / sum(len(word.text) for word in self.words)
+
 
 def lay_out(words: Sequence[RawWord], points_per_pixel: float) -> LaidOut:
     """The page that these words make. Boxes come out in points, rounded to a hundredth."""
@@ -45,10 +50,10 @@ def lay_out(words: Sequence[RawWord], points_per_pixel: float) -> LaidOut:
     length = 0
     for row in _rows(words):
         end_of_previous: int | None = None
+        wide_gap = max(row.height * _WIDE_GAP_IN_LINE_HEIGHTS, row.character_width * _WIDE_GAP_IN_CHARACTERS)
         for word in sorted(row.words, key=lambda w: w.x0):
             if end_of_previous is not None:
-                wide = word.x0 - end_of_previous > row.height * _WIDE_GAP_IN_LINE_HEIGHTS
-                pieces.append("  " if wide else " ")
+                pieces.append("  " if word.x0 - end_of_previous > wide_gap else " ")
             elif pieces:
                 pieces.append("\n")
             length += len(pieces[-1]) if spans else 0

@@ -12,6 +12,7 @@ from PIL.Image import Image, Resampling
 from tasks.extract.ocr.engine import Engine, RawWord
 from tasks.extract.ocr.image import GrayImage, OcrPage
 from tasks.extract.ocr.lines import lay_out, weighted_confidence
+from tasks.extract.ocr.second_look import look_again
 from tasks.extract.ocr.upright import measure_slant, straighten, turn
 
 TARGET_DPI = 300
@@ -39,6 +40,7 @@ def read_page(engine: Engine, image: GrayImage) -> OcrPage:
             other = engine.words(turned, dpi_read)
             if slant.stands or legibility(other) > legibility(words):
                 page, words, rotation = turned, other, (rotation + more) % 360
+    words = look_again(engine, page, dpi_read, words)
     points_per_pixel = 72 / (dpi * scale)
     laid = lay_out(words, points_per_pixel)
     return OcrPage(

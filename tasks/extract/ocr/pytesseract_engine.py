@@ -4,7 +4,7 @@ import re
 
 from PIL.Image import Image
 
-from tasks.extract.ocr.engine import EngineGaveUp, LanguagePacks, RawWord, parse_tsv
+from tasks.extract.ocr.engine import ANY_INK, SAUVOLA, SPARSE_TEXT, EngineGaveUp, LanguagePacks, RawWord, parse_tsv
 from tasks.extract.ocr.tesserocr_engine import SURE_ORIENTATION
 
 
@@ -26,9 +26,10 @@ class PytesseractEngine:
         """Engine, version of Tesseract, languages."""
         return self._name
 
-    def words(self, image: Image, dpi: int) -> list[RawWord]:
+    def words(self, image: Image, dpi: int, ink: float = ANY_INK) -> list[RawWord]:
         """See `Engine`."""
-        config = f"{self._folder}--psm 3 --dpi {dpi}"
+        threshold = f"-c thresholding_method={SAUVOLA} -c thresholding_kfactor={ink}"
+        config = f"{self._folder}--psm {SPARSE_TEXT} --dpi {dpi} {threshold}"
         try:
             tsv = self._pytesseract.image_to_data(_uncompressed(image), lang=self._packs.joined, config=config)
         except self._pytesseract.TesseractError as error:

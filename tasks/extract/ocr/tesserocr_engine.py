@@ -2,7 +2,7 @@
 
 from PIL.Image import Image
 
-from tasks.extract.ocr.engine import EngineGaveUp, LanguagePacks, RawWord, parse_tsv
+from tasks.extract.ocr.engine import ANY_INK, SAUVOLA, SPARSE_TEXT, EngineGaveUp, LanguagePacks, RawWord, parse_tsv
 
 # Below this Tesseract's own tools call an orientation unsure (its `min_orientation_margin` is 7 on another scale).
 SURE_ORIENTATION = 2.0
@@ -16,7 +16,8 @@ class TesserocrEngine:
 
         self._tesserocr = tesserocr
         self._folder = f"{packs.folder}/"
-        self._api = tesserocr.PyTessBaseAPI(path=self._folder, lang=packs.joined, psm=tesserocr.PSM.AUTO)
+        self._api = tesserocr.PyTessBaseAPI(path=self._folder, lang=packs.joined, psm=SPARSE_TEXT)
+        self._api.SetVariable("thresholding_method", str(SAUVOLA))
         self._orientation_api = (
             tesserocr.PyTessBaseAPI(path=self._folder, lang="osd", psm=tesserocr.PSM.OSD_ONLY)
             if packs.has_orientation
@@ -29,8 +30,9 @@ class TesserocrEngine:
         """Engine, version of Tesseract, languages."""
         return self._name
 
-    def words(self, image: Image, dpi: int) -> list[RawWord]:
+    def words(self, image: Image, dpi: int, ink: float = ANY_INK) -> list[RawWord]:
         """See `Engine`."""
+        self._api.SetVariable("thresholding_kfactor", str(ink))
         self._show(self._api, image, dpi)
         try:
             if not self._api.Recognize():

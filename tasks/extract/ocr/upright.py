@@ -17,6 +17,7 @@ MAX_SKEW_DEGREES = 10.0
 _SMALL_SIDE = 1_000  # enough for lines of 6 pt on a letter page to stay apart
 _COARSE_STEP, _FINE_STEP = 0.5, 0.1
 _MIN_INK_PIXELS = 200
+_INK_TO_PAPER = 0.8
 _CLEARLY_SHARPER = 1.05
 _CLEARLY_STANDING = 1.3
 
@@ -68,14 +69,17 @@ def paper_level(image: Image) -> int:
     return max(range(128, 256), key=histogram.__getitem__)
 
 
+def ink_mask(image: Image) -> NDArray[np.bool_]:
+    """True where a gray page is clearly darker than its surroundings: paper is rarely even."""
+    surroundings = image.resize((16, 16), Resampling.BOX).resize(image.size, Resampling.BILINEAR)
+    return np.asarray(image, dtype=np.float32) < np.asarray(surroundings, dtype=np.float32) * _INK_TO_PAPER
+
+
 def _ink(image: Image) -> tuple[Floats, Floats, int, int]:
     """Rows and columns of ink pixels on a copy of at most 1,000 pixels a side, with that copy's height and width."""
     scale = max(1.0, max(image.size) / _SMALL_SIDE)
     small = image.resize((max(1, round(image.width / scale)), max(1, round(image.height / scale))), Resampling.BOX)
-    pixels = np.asarray(small, dtype=np.float32)
-    # Paper is rarely even: ink is what is clearly darker than its surroundings.
-    surroundings = np.asarray(small.resize((16, 16), Resampling.BOX).resize(small.size, Resampling.BILINEAR))
-    rows, columns = np.nonzero(pixels < surroundings * 0.8)
+    rows, columns = np.nonzero(ink_mask(small))
     return rows.astype(np.float32), columns.astype(np.float32), small.height, small.width
 
 
