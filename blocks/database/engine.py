@@ -26,6 +26,7 @@ from blocks.errors import DatabaseUnreachable
 
 __all__ = [
     "Database",
+    "close_database",
     "current_revision",
     "database_id",
     "default_url",
@@ -110,6 +111,14 @@ def open_database(url: str, create: bool = True) -> Database:
             raise DatabaseUnreachable(database.safe_url, "there is no Winnow database yet; `winnow run` makes one")
         _open[key] = database
     return database
+
+
+def close_database(database: Database) -> None:
+    """Close every connection of the pool and forget it; the next `open_database` opens the address anew."""
+    with _opening:
+        for key in [key for key, opened in _open.items() if opened is database]:
+            del _open[key]
+    database.engine.dispose()
 
 
 def database_id(database: Database) -> str:

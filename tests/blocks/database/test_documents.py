@@ -1,0 +1,135 @@
+import dataclasses
+
+import pytest
+from sqlalchemy import select
+
+from blocks.database import documents
+from blocks.database.documents import Recorded, record_batch, record_known
+from blocks.database.engine import Database
+from blocks.database.failures import list_failures
+from blocks.database.tables import run_documents
+from blocks.records import DiscoveredDocument, Rerun, Retry, Stage
+from tests.doubles.scripted_stages import failing, found, id_of
+
+
+def record(
+    database: Database,
+    run_id: str,
+    *batch: DiscoveredDocument,
+    rerun: Rerun = Rerun.STALE,
+    given_type: str | None = None,
+    digest: str = "pipeline",
+) -> Recorded:
+    return record_batch(
+        database, run_id, batch, given_type=given_type, rerun=rerun, pipeline_digest=digest, chunk_size=2
+    )
+
+
+def settle(database: Database, **statuses: str) -> None:
+    with database.write() as connection:
+        documents.settle(connection, "pipeline", {id_of(name): status for name, status in statuses.items()})
+
+
+def outcomes(database: Database, run_id: str) -> dict[str, str | None]:
+    query = select(run_documents.c.document_id, run_documents.c.outcome).where(run_documents.c.run_id == run_id)
+    with database.read() as connection:
+        return dict(connection.execute(query).all())
+
+
+def test_chunks_fill_up_over_batches_and_a_document_is_a_member_once(database: Database) -> None:
+    assert record(database, "run", found("a"), found("b"), found("c"), found("a")).members == 3
+    assert record(database, "run", found("c"), found("d"), found("e")).members == 2
+    assert documents.chunk_count(database, "run") == 3
+    chunks = [documents.chunk_document_ids(database, "run", number) for number in (1, 2, 3)]
+    assert [len(chunk) for chunk in chunks] == [2, 2, 1]
+    assert {id_ for chunk in chunks for id_ in chunk} == {id_of(name) for name in "abcde"}
+    assert documents.chunk_count(database, "another run") == 0
+
+
+@pytest.mark.parametrize(
+    ("rerun", "expected"),
+    [
+        (Rerun.STALE, {"good": "skipped", "bad": "failed", "new": None}),
+        (Rerun.FAILED, {"good": "skipped", "bad": None, "new": None}),
+        (Rerun.ALL, {"good": None, "bad": None, "new": None}),
+        (Rerun.NEVER, {"good": None, "bad": "failed", "new": None}),  # settled, but the result is gone
+    ],
+)
+def test_settled_documents_have_their_outcome_at_once(
+    database: Database, rerun: Rerun, expected: dict[str, str | None]
+) -> None:
+    record(database, "first", found("good"), found("bad"))
+    settle(database, good="accepted", bad="failed")
+    record(database, "second", found("good"), found("bad"), found("new"), rerun=rerun)
+    assert outcomes(database, "second") == {id_of(name): outcome for name, outcome in expected.items()}
+    known = record_known(
+        database,
+        "third",
+        document_type=None,
+        status=None,
+        limit=None,
+        rerun=rerun,
+        pipeline_digest="pipeline",
+        chunk_size=2,
+    )
+    assert known == 3
+    assert outcomes(database, "third") == outcomes(database, "second")
+    assert documents.chunk_count(database, "third") == documents.chunk_count(database, "second")
+
+
+def test_another_pipeline_settles_nothing(database: Database) -> None:
+    record(database, "first", found("good"))
+    settle(database, good="accepted")
+    assert record(database, "second", found("good"), digest="another") == Recorded(members=1)
+
+
+def test_a_declared_type_unsettles_only_where_it_is_another(database: Database) -> None:
+    record(database, "first", found("a"), given_type="receipt")
+    settle(database, a="accepted")
+    assert record(database, "second", found("a"), given_type="receipt").skipped == 1
+    assert record(database, "third", found("a")).skipped == 1, "a type once declared stays"
+    assert record(database, "fourth", found("a"), given_type="invoice").skipped == 0
+
+
+def test_a_container_is_known_but_no_member(database: Database) -> None:
+    row = DiscoveredDocument(id_of("row"), "/in/table#row:1", "text/plain", 3, id_of("table"), "row:1", b"one")
+    assert record(database, "run", found("table", is_member=False), row).members == 1
+    assert documents.chunk_document_ids(database, "run", 1) == (id_of("row"),)
+    assert documents.part_content(database, id_of("row")) == b"one"
+    with pytest.raises(KeyError):
+        documents.part_content(database, id_of("table"))
+    known = record_known(
+        database,
+        "again",
+        document_type=None,
+        status=None,
+        limit=None,
+        rerun=Rerun.STALE,
+        pipeline_digest="pipeline",
+        chunk_size=2,
+    )
+    assert known == 1
+
+
+def test_an_unreadable_file_fails_until_it_can_be_read(database: Database) -> None:
+    unreadable = failing(Stage.DISCOVER, Retry.NEXT_RUN, "unreadable_source")
+    locked = dataclasses.replace(found("locked", failure=unreadable), uri="/in/letter")
+    for run_id in ("first", "second"):
+        assert record(database, run_id, locked) == Recorded(members=1, failed=1)
+    (failure,) = list_failures(database)
+    assert (failure["uri"], failure["kind"], failure["attempts"]) == ("/in/letter", "unreadable_source", 2)
+    assert outcomes(database, "second") == {id_of("locked"): "failed"}
+    record(database, "third", dataclasses.replace(found("letter"), uri="/in/letter"))
+    assert list_failures(database) == []
+
+
+def test_the_same_bytes_at_two_places_are_one_document(database: Database) -> None:
+    record(database, "run", found("a"), dataclasses.replace(found("a"), uri="/elsewhere/copy"))
+    assert outcomes(database, "run") == {id_of("a"): None}
+
+
+def test_text_that_no_database_takes_is_kept_readable(database: Database) -> None:
+    odd = dataclasses.replace(found("odd"), uri="/in/caf\udce9 \x00")
+    odd = dataclasses.replace(odd, failure=failing(Stage.DISCOVER, Retry.NEVER, "empty"))
+    record(database, "run", odd)
+    assert list_failures(database)[0]["uri"] == "/in/caf\\udce9 \\x00"

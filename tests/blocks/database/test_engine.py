@@ -1,0 +1,211 @@
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, text, update
+
+from blocks.database.engine import (
+    Database,
+    close_database,
+    current_revision,
+    database_id,
+    default_url,
+    head_revision,
+    now,
+    open_database,
+)
+from blocks.database.tables import database_identity, documents
+from blocks.errors import DatabaseNewer, DatabaseUnreachable
+
+
+def test_a_new_database_is_made_at_the_newest_revision_and_keeps_its_id(empty_url: str) -> None:
+    first = open_database(empty_url)
+    known_as = database_id(first)
+    assert current_revision(first) == head_revision()
+    close_database(first)
+    again = open_database(empty_url, create=False)
+    assert database_id(again) == known_as
+    close_database(again)
+
+
+def test_a_process_opens_an_address_once(sqlite_database: Database) -> None:
+    assert open_database(sqlite_database.url) is sqlite_database
+
+
+def test_reading_commands_do_not_make_a_database(empty_url: str) -> None:
+    with pytest.raises(DatabaseUnreachable, match="winnow run"):
+        open_database(empty_url, create=False)
+
+
+def test_the_default_database_lies_in_the_working_folder(tmp_path: Path) -> None:
+    assert default_url(tmp_path) == f"sqlite:///{tmp_path}/.winnow/winnow.db"
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("postgresql+psycopg://ada:secret@127.0.0.1:9/winnow", "refused"),
+        ("postgres://ada:secret@127.0.0.1:9/winnow", "refused"),
+        ("mysql://ada:secret@127.0.0.1/winnow", "only sqlite"),
+        ("ada:secret@nowhere", "not an SQLAlchemy address"),
+        ("sqlite://", "in memory"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_a_clear_error_without_the_password(url: str, cause: str) -> None:
+    with pytest.raises(DatabaseUnreachable, match=cause) as raised:
+        open_database(url)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "letter.db"
+    path.write_text("Dear Madam, " * 500)
+    with pytest.raises(DatabaseUnreachable, match="not a database"):
+        open_database(f"sqlite:///{path}")
+    assert path.read_text() == "Dear Madam, " * 500
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatabaseUnreachable, match="folder cannot be made"):
+        open_database(f"sqlite:///{tmp_path / 'file' / 'winnow.db'}")
+
+
+def test_a_read_only_folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> None:
+    """Root may write anywhere, so a child process asks as nobody."""
+    folder = tmp_path / "readonly"
+    folder.mkdir()
+    (folder / "winnow.db").write_bytes(sqlite_template.read_bytes())
+    (folder / "winnow.db").chmod(0o444)
+    folder.chmod(0o555)
+    for parent in folder.parents:
+        if parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            parent.chmod(0o755)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if os.getuid() == 0:
+                os.setuid(65534)
+            for name in ("winnow.db", "new.db"):
+                try:
+                    open_database(f"sqlite:///{folder / name}")
+                except DatabaseUnreachable:
+                    continue
+                os._exit(1)
+            os._exit(0)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_a_database_of_a_newer_winnow_is_refused(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseNewer, match="9999"):
+        open_database(database.url)
+
+
+def test_a_database_that_goes_away_is_a_typed_error(postgres_database: Database) -> None:
+    with pytest.raises(DatabaseUnreachable), postgres_database.write() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert database_id(postgres_database)  # and the pool recovers
+
+
+def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write() as connection:
+        connection.execute(insert(database_identity), {"database_id": "second"})
+        raise ZeroDivisionError
+    assert database_id(database) != "second"
+
+
+def test_times_come_back_aware_and_in_utc(database: Database) -> None:
+    at = now()
+    with database.write() as connection:
+        connection.execute(insert(documents), _document("a", at))
+    with database.read() as connection:
+        assert connection.execute(select(documents.c.first_seen_at)).scalar_one() == at
+
+
+def _document(id_: str, at: object) -> dict[str, object]:
+    return {"document_id": id_, "media_type": "text/plain", "size_bytes": 0, "first_seen_at": at}
+
+
+def test_eight_writers_on_sqlite_never_find_it_locked(sqlite_database: Database) -> None:
+    """Each reads, then writes what follows from it: what fails with deferred transactions."""
+    with sqlite_database.write() as connection:
+        connection.execute(insert(documents), _document("counter", now()))
+    ends_at = time.monotonic() + 2
+    done, errors = [0] * 8, []
+
+    def count_up(number: int) -> None:
+        while time.monotonic() < ends_at:
+            try:
+                with sqlite_database.write() as connection:
+                    count = connection.execute(select(documents.c.size_bytes)).scalar_one()
+                    connection.execute(update(documents).values(size_bytes=count + 1))
+                done[number] += 1
+            except DatabaseUnreachable as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=count_up, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert min(done) > 0
+    with sqlite_database.read() as connection:
+        assert connection.execute(select(documents.c.size_bytes)).scalar_one() == sum(done)
+
+
+_COUNT_UP = """
+import sys
+from sqlalchemy import select, update
+from blocks.database.engine import open_database
+from blocks.database.tables import documents
+database = open_database(sys.argv[1])
+for _ in range(200):
+    with database.write() as connection:
+        count = connection.execute(select(documents.c.size_bytes)).scalar_one()
+        connection.execute(update(documents).values(size_bytes=count + 1))
+"""
+
+
+def test_writers_of_several_processes_wait_for_one_another(sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
+        connection.execute(insert(documents), _document("counter", now()))
+    children = [subprocess.Popen([sys.executable, "-c", _COUNT_UP, sqlite_database.url]) for _ in range(3)]
+    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
+    with sqlite_database.read() as connection:
+        assert connection.execute(select(documents.c.size_bytes)).scalar_one() == 600
+
+
+_OPEN = """
+import sys
+from blocks.database.engine import database_id, open_database
+print(database_id(open_database(sys.argv[1])))
+"""
+
+
+def test_processes_that_start_together_make_one_database(empty_url: str) -> None:
+    children = [
+        subprocess.Popen([sys.executable, "-c", _OPEN, empty_url], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    ids = {child.communicate(timeout=60)[0].strip() for child in children}
+    assert [child.returncode for child in children] == [0, 0, 0]
+    assert len(ids) == 1
+
+
+def test_sqlite_runs_in_wal_with_foreign_keys(sqlite_database: Database) -> None:
+    with sqlite_database.read() as connection:
+        pragmas = [
+            connection.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")
+        ]
+    assert pragmas == ["wal", 1, 1, 60_000]
+    assert sqlite3.sqlite_version_info >= (3, 35)  # the upserts and window functions that the queries use

@@ -1,0 +1,26 @@
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from blocks.database.engine import Database
+from blocks.database.schema import MIGRATIONS_DIR, head_revision, known_revisions, upgrade
+from blocks.database.tables import metadata
+
+
+def test_migrations_make_the_tables_that_the_code_reads(database: Database) -> None:
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_revisions_are_those_that_the_file_names_say() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS_DIR))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_heads() == [head_revision()]
+    assert {script.revision for script in scripts.walk_revisions()} == set(known_revisions())
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    assert upgrade(database) == upgrade(database) == head_revision()

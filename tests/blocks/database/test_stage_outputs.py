@@ -1,0 +1,190 @@
+from collections.abc import Mapping
+
+import pytest
+
+from blocks.database import stage_outputs
+from blocks.database.chunk_state import Todo
+from blocks.database.documents import record_batch
+from blocks.database.engine import Database
+from blocks.errors import Quarantined
+from blocks.records import Classification, Failure, Outcome, Rerun, Retry, Stage
+from tests.doubles.scripted_stages import USUAL, failing, found, id_of
+
+PAYLOAD = USUAL[Stage.EXTRACT].model_dump_json().encode()
+
+
+def record(database: Database, *names: str, run_id: str = "run-1") -> list[str]:
+    record_batch(
+        database,
+        run_id,
+        [found(name) for name in names],
+        given_type=None,
+        rerun=Rerun.ALL,
+        pipeline_digest="p",
+        chunk_size=100,
+    )
+    return [id_of(name) for name in names]
+
+
+def begin(database: Database, run_id: str, fingerprint: str = "f", *, name: str = "a", solo: bool = False) -> None:
+    stage_outputs.begin_attempts(database, Stage.EXTRACT, run_id, {id_of(name): fingerprint}, solo=solo)
+
+
+def write(database: Database, run_id: str, *, payload: bytes | None = PAYLOAD, failure: Failure | None = None) -> None:
+    outcome = Outcome(id_of("a"), payload, failure)
+    stage_outputs.write_outcomes(database, Stage.EXTRACT, run_id, [outcome], {id_of("a"): "f"})
+
+
+def to_do(database: Database, run_id: str, rerun: Rerun = Rerun.STALE, fingerprint: str = "f") -> str:
+    """What is to be done for document a: fresh, suspect, exhausted or nothing."""
+    state = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_of("a")])
+    todo = state.to_do({id_of("a"): fingerprint}, rerun, run_id, max_attempts=3)
+    kinds = {"fresh": todo.fresh, "suspect": todo.suspects, "exhausted": todo.exhausted}
+    return next((kind for kind, documents in kinds.items() if documents), "nothing")
+
+
+RERUNS = (Rerun.STALE, Rerun.NEVER, Rerun.FAILED, Rerun.ALL)
+
+
+@pytest.mark.parametrize(
+    ("payload", "failure", "same_run", "later_runs"),
+    [
+        (PAYLOAD, None, "nothing", {Rerun.ALL: "fresh"}),
+        (PAYLOAD, failing(Stage.EXTRACT, Retry.NEXT_RUN), "nothing", dict.fromkeys(RERUNS, "fresh")),
+        (None, failing(Stage.EXTRACT, Retry.NEXT_RUN), "nothing", dict.fromkeys(RERUNS, "fresh")),
+        (None, failing(Stage.EXTRACT, Retry.NEVER), "nothing", {Rerun.FAILED: "fresh", Rerun.ALL: "fresh"}),
+        (None, failing(Stage.EXTRACT, Retry.NOW), "fresh", dict.fromkeys(RERUNS, "fresh")),
+    ],
+    ids=["done", "provisional", "failed till next run", "failed for good", "failed for now"],
+)
+def test_what_is_taken_up_again(
+    database: Database,
+    payload: bytes | None,
+    failure: Failure | None,
+    same_run: str,
+    later_runs: Mapping[Rerun, str],
+) -> None:
+    record(database, "a")
+    assert to_do(database, "run-1") == "fresh"
+    begin(database, "run-1")
+    write(database, "run-1", payload=payload, failure=failure)
+    for rerun in RERUNS:
+        assert to_do(database, "run-1", rerun) == same_run
+        assert to_do(database, "run-2", rerun) == later_runs.get(rerun, "nothing")
+        assert to_do(database, "run-2", rerun, fingerprint="other") == "fresh"
+
+
+def test_a_failure_worth_a_retry_now_is_tried_so_often_and_again_when_asked_for(database: Database) -> None:
+    record(database, "a")
+    for _ in range(3):
+        assert to_do(database, "run-1") == "fresh"
+        begin(database, "run-1")
+        write(database, "run-1", payload=None, failure=failing(Stage.EXTRACT, Retry.NOW))
+    assert to_do(database, "run-1") == to_do(database, "run-2") == "nothing"
+    assert to_do(database, "run-2", Rerun.FAILED) == "fresh"
+    begin(database, "run-2")
+    write(database, "run-2", payload=None, failure=failing(Stage.EXTRACT, Retry.NOW))
+    assert to_do(database, "run-2") == "fresh", "attempts begin anew"
+
+
+def test_a_document_that_kills_its_workers_is_worked_alone_and_then_given_up(database: Database) -> None:
+    """No outcome is ever written: the worker is gone. Runs change in between, as a person starts them again."""
+    record(database, "a")
+    for run_id in ("run-1", "run-1", "run-2"):
+        assert to_do(database, run_id) == "fresh"
+        begin(database, run_id)
+    for run_id in ("run-2", "run-3", "run-4"):
+        assert to_do(database, run_id) == "suspect"
+        begin(database, run_id, solo=True)
+    assert to_do(database, "run-5") == "exhausted"
+    write(database, "run-5", payload=None, failure=Quarantined(3).failure(Stage.EXTRACT))
+    assert to_do(database, "run-6") == "nothing"
+    assert to_do(database, "run-6", Rerun.FAILED) == "fresh"
+    begin(database, "run-6")
+    assert to_do(database, "run-6") == "fresh", "attempts begin anew"
+
+
+def digests(database: Database, name: str = "a") -> dict[Stage, str]:
+    state = stage_outputs.load_chunk(database, Stage.VALIDATE, [id_of(name)])
+    return dict(state.ready[0].digests) if state.ready else {}
+
+
+def test_a_document_waits_until_every_upstream_stage_has_a_usable_output(database: Database) -> None:
+    ids = record(database, "a", "b")
+    for stage in (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE):
+        state = stage_outputs.load_chunk(database, Stage.VALIDATE, ids)
+        assert (len(state.ready), state.waiting) == (0, 2)
+        stage_outputs.begin_attempts(database, stage, "run-1", dict.fromkeys(ids, "f"))
+        payload = USUAL[stage].model_dump_json().encode()
+        failure = failing(stage, Retry.NEXT_RUN, "ocr_unavailable") if stage is Stage.EXTRACT else None
+        outcomes = [Outcome(ids[0], payload, failure)]
+        outcomes.append(
+            Outcome(ids[1], payload) if stage is not Stage.SCORE else Outcome(ids[1], None, failing(stage, Retry.NEVER))
+        )
+        stage_outputs.write_outcomes(database, stage, "run-1", outcomes, dict.fromkeys(ids, "f"))
+    state = stage_outputs.load_chunk(database, Stage.VALIDATE, ids)
+    (ready,) = state.ready
+    assert (ready.document_id, ready.uri, state.waiting) == (id_of("a"), "/in/a", 1)
+    assert ready.document_type == "receipt"
+    assert ready.provisional == {Stage.EXTRACT: "ocr_unavailable"}
+    assert ready.digests[Stage.EXTRACT] == Outcome(ids[0], PAYLOAD).digest
+    (with_inputs,) = stage_outputs.load_inputs(database, [ready], (Stage.EXTRACT,))
+    assert with_inputs.inputs == {Stage.EXTRACT: PAYLOAD}
+
+
+def test_going_back_to_an_earlier_configuration_computes_nothing(database: Database) -> None:
+    (id_,) = record(database, "a")
+
+    def classified(fingerprint: str, document_type: str | None) -> None:
+        state = stage_outputs.load_chunk(database, Stage.CLASSIFY, [id_])
+        if document_type is None:
+            todo = state.to_do({id_: fingerprint}, Rerun.STALE, "run-2", 3)
+            assert not len(todo)
+            stage_outputs.make_current(database, Stage.CLASSIFY, state, {id_: fingerprint}, todo)
+            return
+        payload = Classification(document_type=document_type, confidence=1.0, method="given").model_dump_json().encode()
+        stage_outputs.begin_attempts(database, Stage.CLASSIFY, "run-1", {id_: fingerprint})
+        stage_outputs.write_outcomes(database, Stage.CLASSIFY, "run-1", [Outcome(id_, payload)], {id_: fingerprint})
+
+    begin(database, "run-1")
+    write(database, "run-1")
+    classified("as-receipt", "receipt")
+    classified("as-invoice", "invoice")
+    assert stage_outputs.load_chunk(database, Stage.SCORE, [id_]).ready[0].document_type == "invoice"
+    classified("as-receipt", None)
+    ready = stage_outputs.load_chunk(database, Stage.SCORE, [id_]).ready[0]
+    assert ready.document_type == "receipt"
+    assert b'"receipt"' in stage_outputs.load_inputs(database, [ready], (Stage.CLASSIFY,))[0].inputs[Stage.CLASSIFY]
+
+
+def test_what_is_being_computed_anew_does_not_count_as_done(database: Database) -> None:
+    """A worker that dies over a new configuration must not leave later stages with the old output."""
+    (id_,) = record(database, "a")
+    begin(database, "run-1", "old")
+    stage_outputs.write_outcomes(database, Stage.EXTRACT, "run-1", [Outcome(id_, PAYLOAD)], {id_: "old"})
+    assert stage_outputs.load_chunk(database, Stage.CLASSIFY, [id_]).waiting == 0
+    begin(database, "run-2", "new")
+    assert stage_outputs.load_chunk(database, Stage.CLASSIFY, [id_]).waiting == 1
+
+
+def test_a_worker_that_was_given_up_cannot_overwrite_a_later_run(database: Database) -> None:
+    record(database, "a")
+    begin(database, "run-1")
+    begin(database, "run-2")
+    write(database, "run-1", payload=None, failure=failing(Stage.EXTRACT, Retry.NEVER))
+    assert to_do(database, "run-2") == "fresh", "run 2's attempt is still open"
+    write(database, "run-2")
+    write(database, "run-2", payload=None, failure=failing(Stage.EXTRACT, Retry.NEVER))
+    assert to_do(database, "run-3") == "nothing", "what is done stays done"
+
+
+def test_ten_thousand_documents_are_one_chunk(sqlite_database: Database) -> None:
+    names = [f"document {number}" for number in range(10_000)]
+    ids = record(sqlite_database, *names)
+    fingerprints = dict.fromkeys(ids, "f")
+    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, "run-1", fingerprints)
+    outcomes = [Outcome(id_, PAYLOAD) for id_ in ids]
+    stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, "run-1", outcomes, fingerprints)
+    state = stage_outputs.load_chunk(sqlite_database, Stage.CLASSIFY, ids)
+    assert len(state.ready) == 10_000
+    assert len(Todo(fresh=state.ready)) == 10_000

