@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+from benchmarks.left_out import sample_names
+
 PROJECT = Path(__file__).parent.parent
 SAMPLES = PROJECT / "data" / "samples"
 RESOURCES = PROJECT / "tests" / "resources"
@@ -71,3 +73,9 @@ def test_the_mail_carries_an_invoice_and_a_receipt() -> None:
 def test_every_test_document_has_its_row(folder: str) -> None:
     listed = {row[0] for row in table(RESOURCES / "README.md") if row[0].startswith(f"{folder}/")}
     assert listed == {f"{folder}/{path.name}" for path in (RESOURCES / folder).iterdir()}
+
+
+def test_figures_can_leave_out_what_the_samples_are_made_from() -> None:
+    names = sample_names()
+    assert {"v1_Intarsys_ZUGFeRD_1p0_COMFORT_Einfach", "X00016469612", "D00003", "AzureInterior"} <= names
+    assert not any("/" in name or name in ("Winnow", "labels") for name in names)
