@@ -51,6 +51,7 @@ class FieldHints(Record):
     `near`: words that tend to stand close by. `not_near`: words whose neighbourhood speaks against a candidate.
     `pattern`: a regular expression that the value as a whole matches. `vocabulary`: terms to look for (list fields).
     `kind`: what a text value names. `sum_of`: number fields whose sum this one's value is; agreement raises confidence.
+    `settled_below`: an amount that is paid on the spot: what was handed over and the change stand below it.
     `keywords`: for each value of an enum field the words that speak for it; for each entry that a list field may have,
     the words whose presence puts it on the list. In a keyword a blank matches any blanks or none, and `*` any letters
     or masking signs or none.
@@ -64,6 +65,7 @@ class FieldHints(Record):
     vocabulary: tuple[str, ...] = ()
     kind: Literal["organisation", "person", "address", "identifier", "sentence"] | None = None
     sum_of: tuple[str, ...] = ()
+    settled_below: bool = False
     keywords: dict[str, tuple[str, ...]] = {}
 
 

@@ -7,7 +7,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from blocks.document_types import DocumentField, DocumentType, FieldType
@@ -25,6 +25,7 @@ from blocks.gateway.providers.local.ranking import (
     Surroundings,
     label_weight,
     rank,
+    settled,
     targets,
 )
 from blocks.records import Page
@@ -32,6 +33,7 @@ from blocks.values import fold, squeeze
 
 NAME_KINDS = {"organisation", "person"}
 NUMERIC = {FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER}
+FAR_DOWN = 99
 UNLABELLED_BY_TYPE = {
     FieldType.IBAN: 0.0,
     FieldType.EMAIL: 0.0,
@@ -113,10 +115,14 @@ class FieldRanker:
 
     def _typed_places(self, name: str, field: DocumentField) -> list[Place]:
         best: dict[tuple[int, int], Place] = {}
+        paid: dict[tuple[int, int], float] = {}
+        if field.hints.settled_below:
+            everything = [one for row in self._sheet.rows for one in self._in_row(field, row.index)]
+            paid = settled([one for one in everything if one.weight > -2.0])
 
         def offer(candidate: Candidate, weight: float, *, is_labelled: bool) -> None:
             key = (candidate.cell.row, candidate.cell.start + candidate.start)
-            total = weight + candidate.weight + self._sheet.surroundings.hint_weight(field, candidate.cell.row)
+            total = weight + candidate.weight + paid.get(key, 0.0) + self._sheet.surroundings.hint_weight(field, candidate.cell.row)
             if key not in best or best[key].weight < total:
                 best[key] = Place(candidate, total, is_labelled)
 
@@ -211,11 +217,12 @@ class FieldRanker:
         places: list[Place] = []
         for label, weight in self._labels(name):
             for found, offset in self._labelled_names(label):
-                places.append(Place(found, weight + offset, True))
+                around = self._name_weight(names.named(found.cell, self._sheet.rows, FAR_DOWN), field)
+                places.append(Place(found, weight + offset + min(max(0.6 * around, -1.0), 1.8), True))
         for one in self._names:
             weight = -1.0 + self._name_weight(one, field)
             places.append(Place(Candidate(one.cell, one.start, one.end, one.value), weight))
-        return places
+        return _merge_parts(places)
 
     def _labelled_names(self, label: Label) -> Iterator[tuple[Candidate, float]]:
         tail = label.cell.text[label.end :].strip(" :#-\u2013/")
@@ -297,3 +304,15 @@ class FieldRanker:
             weight += 1.5 if one.is_sender_line else 0.0
             weight += 0.4 * min(self._name_counts.get(fold(one.value), 1) - 1, 3)
         return weight
+
+
+def _merge_parts(places: list[Place]) -> list[Place]:
+    """Let a name that is a line of a longer, labelled one speak for that one."""
+    whole = sorted({place.candidate.value for place in places if place.is_labelled}, key=len, reverse=True)
+    merged: list[Place] = []
+    for place in places:
+        longer = next((one for one in whole if len(one) > len(place.candidate.value) and place.candidate.value in one), None)
+        is_line = longer is not None and longer.endswith(place.candidate.value)
+        candidate = replace(place.candidate, value=longer) if longer is not None and is_line else place.candidate
+        merged.append(replace(place, candidate=candidate))
+    return merged

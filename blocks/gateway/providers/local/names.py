@@ -110,7 +110,7 @@ def looks_like_name(text: str) -> bool:
     letters = sum(c.isalpha() for c in name)
     if letters < 3 or len(name) > 70 or letters < 0.5 * len(name.replace(" ", "")):
         return False
-    if not any(word[:1].isupper() for word in name.split()):
+    if name.startswith(("(c)", "©")) or not any(word[:1].isupper() for word in name.split()):
         return False
     if _NOT_A_NAME.search(name) and not _STRONG_LEGAL.search(name):
         return False
@@ -138,7 +138,7 @@ def find_names(rows: tuple[Row, ...], skip: frozenset[tuple[int, int]] = frozens
                 continue
             if not looks_like_name(cell.text):
                 continue
-            name = _named(cell, rows, place)
+            name = named(cell, rows, place)
             if _HOUSE_NUMBER.search(name.value) and name.lines and POSTCODE_LINE.search(name.lines[0]):
                 continue
             if name.has_legal_form or name.has_trade_word or name.has_address or place < 6:
@@ -158,15 +158,28 @@ def _sender_line(cell: Cell) -> Name | None:
     return Name(cell, start, start + len(value), value, (cell.text,), has_legal_form(value), False, True, True)
 
 
-def _named(cell: Cell, rows: tuple[Row, ...], place: int) -> Name:
+def _goes_on(name: str, following: str) -> bool:
+    """Whether a name's second line follows: a legal form by itself or first, or the rest of an open bracket."""
+    if name.count("(") > name.count(")"):
+        return ")" in following and looks_like_name(following)
+    starts = LEGAL_FORM.match(following.strip())
+    is_form = _LEGAL_ONLY.fullmatch(following) is not None or (starts is not None and looks_like_name(following))
+    return is_form or (name.endswith(("&", "-", "+")) and looks_like_name(following))
+
+
+def named(cell: Cell, rows: tuple[Row, ...], place: int) -> Name:
+    """The name that a cell begins, with what stands around it. `place` counts the names above it."""
     below = cells_below(cell, rows, BLOCK_LINES)
     lines = tuple(one.text for one in below)
     value, end, second = clean_name(cell.text), len(cell.text), None
     is_legal = bool(_STRONG_LEGAL.search(value))
     if below and not is_legal:
-        following = below[0].text
-        if _LEGAL_ONLY.fullmatch(following) or (value.endswith(("&", "-", "+")) and looks_like_name(following)):
-            value, second, lines = f"{value} {clean_name(following)}", below[0], lines[1:]
+        for following in below[:2]:
+            if not _goes_on(value, following.text):
+                break
+            value, second, lines = f"{value} {clean_name(following.text)}", following, lines[1:]
+            if _STRONG_LEGAL.search(value):
+                break
     start = max(cell.text.find(value), 0)
     if second is None and value in cell.text:
         end = start + len(value)

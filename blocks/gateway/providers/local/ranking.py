@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from blocks.document_types import DocumentField, FieldHints
 from blocks.gateway.providers.local.candidates import Candidate, is_currency_word
@@ -24,12 +25,16 @@ UNLABELLED = -1.6
 NEAR, AGAINST = 0.8, 1.6
 QUALIFYING = 1.2
 MAX_LINES_BELOW = 5
-SECTION_ROWS = 12
+SECTION_ROWS, IN_SECTION = 12, 2.4
 SECTION_WORDS = ("summary", "analysis", "breakdown", "aufschlusselung", "ubersicht", "recapitulatif")
 """A phrase of `not_near` that ends so names a section, and speaks against the rows below it too."""
-REPEATED, MOST_REPEATS = 0.4, 2
+REPEATED, MOST_REPEATS, REPEAT_COUNTS_AT = 0.4, 2, -3.3
+"""Log odds of each further place of a value, up to two, where nothing speaks against that place."""
+SETTLED, SETTLED_EXACTLY = 1.6, 0.8
+"""Log odds of an amount that, taken from what was handed over, leaves the change below; less where that is zero."""
 
 
+_VALUE_BEGINS = re.compile(r":|\d[\d.,]*+(?!\s?%)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -149,7 +154,7 @@ def label_weight(label: Label, field_name: str, labels: dict[int, list[Label]]) 
     weight -= 0.6 * min(words_before, 3)
     if any(_qualifies(label, other) for other in labels.get(label.cell.row, ())):
         weight -= QUALIFYING
-    behind = re.split(r"[:\d]", label.cell.text[label.end :], maxsplit=1)[0]
+    behind = _VALUE_BEGINS.split(label.cell.text[label.end :], maxsplit=1)[0]
     weight -= 0.35 * min(sum(1 for word in _WORD.findall(behind) if not is_currency_word(word)), 3)
     return weight + (0.3 if label.cell.text[label.end :].lstrip()[:1] == ":" else 0.0)
 
@@ -198,7 +203,7 @@ class Surroundings:
             around = " ".join(self._plain[max(0, row - 1) : row + 2])
             weight += min(2, sum(phrase in around for phrase in known.near)) * NEAR
         weight -= min(2, sum(phrase in here for phrase in known.against)) * AGAINST
-        weight -= AGAINST if row in known.sections else 0.0
+        weight -= IN_SECTION if row in known.sections else 0.0
         if hints.position:
             share = row / self._count
             weight += 1.2 * (0.5 - share) * (1 if hints.position == "top" else -1)
@@ -215,7 +220,8 @@ def rank(places: Iterable[Place], field_: DocumentField) -> list[Ranked]:
         one.places.sort(key=lambda place: (-place.weight, place.candidate.cell.row, place.candidate.start))
         strongest = one.places[0].weight
         spread = sum(math.exp(min(place.weight, strongest)) for place in _per_row(one.places))
-        one.weight = min(math.log(spread), strongest + 1.0) + REPEATED * min(len(_per_row(one.places)) - 1, MOST_REPEATS)
+        repeats = sum(1 for place in _per_row(one.places) if place.weight > REPEAT_COUNTS_AT) - 1
+        one.weight = min(math.log(spread), strongest + 1.0) + REPEATED * max(0, min(repeats, MOST_REPEATS))
     _apply_pick(ranked, field_.hints.pick)
     ranked.sort(key=lambda one: (-one.weight, one.best.cell.row, one.best.start))
     return ranked
@@ -251,3 +257,22 @@ def confidence(ranked: list[Ranked], at: int = 0) -> float:
     """The share of all odds that the value at `at` has, the odds of none of them being right (1) included."""
     total = 1.0 + sum(math.exp(min(one.weight, 30.0)) for one in ranked)
     return math.exp(min(ranked[at].weight, 30.0)) / total
+
+
+def settled(amounts: list[Candidate]) -> dict[tuple[int, int], float]:
+    """For amounts in reading order, by row and place in the page: the log odds that one was paid and change given.
+
+    Right after such an amount stand what was handed over and, right after that, the difference.
+    """
+    found: dict[tuple[int, int], float] = {}
+    values = [Decimal(one.value) for one in amounts]
+    for at, value in enumerate(values):
+        if value <= 0:
+            continue
+        for paid in range(at + 1, min(at + 4, len(values))):
+            for change in range(paid + 1, min(paid + 3, len(values))):
+                if values[change] >= 0 and values[paid] - values[change] == value:
+                    weight = SETTLED if values[change] else SETTLED_EXACTLY
+                    key = (amounts[at].cell.row, amounts[at].cell.start + amounts[at].start)
+                    found[key] = max(weight, found.get(key, 0.0))
+    return found
