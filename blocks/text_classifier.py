@@ -8,6 +8,7 @@ own. Regularised logistic regression is the usual strong baseline for few short 
 scikit-learn trains and takes seconds to import; a trained classifier is plain arrays, kept in the process and on disk.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blocks.text_features import Keywords, Span, keyword_features, text_features, word_features, words
-import itertools
 
 Floats = NDArray[np.float64]
 

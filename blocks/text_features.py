@@ -4,14 +4,14 @@ Letter groups stay within a word, so every feature has a word that it came from:
 explained with literal words of the page. They also carry across spellings, endings and words that a PDF ran together.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-import itertools
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[£$€?!#@]")
+WORD = re.compile(r"[^\W_]+(?:['’*][^\W_]+)*|[£$€?!#@]")
 MIN_LETTERS, MAX_LETTERS = 2, 5
 LONG_KEYWORD = 7
 """Keywords of this many letters or more are found even where a PDF lost the blanks around or inside them."""
@@ -62,26 +62,30 @@ def top_of(text: str) -> str:
 class Keywords:
     """The keywords of one label.
 
-    A blank in a keyword matches any run of blanks or none, `*` any run of letters or masking signs, none included.
-    Keywords stand at the edges of words; long ones without `*` anywhere, for PDFs that lose blanks.
+    A blank in a keyword matches any blanks or none, `*` any letters or none; in the text a `*` may mask any letter of
+    the keyword but its first. Keywords stand at the edges of words; long ones without `*` anywhere, for PDFs that lose
+    blanks.
     """
 
     terms: tuple[str, ...]
 
+    def count(self, text: str) -> int:
+        """How often the keywords stand in the text; fast, so long keywords that overlap count each."""
+        near = sum(1 for _ in self._pattern.finditer(text)) if self._pattern else 0
+        if not self._long:
+            return near
+        collapsed = _collapse(text)
+        return near + sum(collapsed.count(term) for term in self._long)
+
     def spans(self, text: str) -> list[Span]:
-        """Where the keywords stand, in order of place; overlapping ones count once."""
-        found = [Span(*match.span()) for match in self._pattern.finditer(text)] if self._pattern else []
-        if self._long and self._first_long(text):
-            found.extend(Span(*match.span()) for match in self._long_pattern.finditer(text))
+        """Where the keywords stand, in order of place; of overlapping ones the first and longest."""
+        patterns = [self._pattern, self._long_pattern if self._long else None]
+        found = [Span(*match.span()) for pattern in patterns if pattern for match in pattern.finditer(text)]
         kept: list[Span] = []
         for span in sorted(found, key=lambda span: (span.start, -span.end)):
             if not kept or span.start >= kept[-1].end:
                 kept.append(span)
         return kept
-
-    def _first_long(self, text: str) -> bool:
-        collapsed = _collapse(text)
-        return any(term in collapsed for term in self._long)
 
     @cached_property
     def _long(self) -> tuple[str, ...]:
@@ -103,7 +107,7 @@ def keyword_features(keywords: Mapping[str, Keywords], text: str, *, top: bool) 
     parts = [text, top_of(text)] if top else [text]
     values: list[float] = []
     for part in parts:
-        counts = Counter({label: len(found.spans(part)) for label, found in keywords.items()})
+        counts = Counter({label: found.count(part) for label, found in keywords.items()})
         total = counts.total()
         for label in keywords:
             values.extend((float(counts[label] > 0), counts[label] / total if total else 0.0))
@@ -126,5 +130,10 @@ def _is_long(term: str) -> bool:
 
 
 def _spaced(term: str) -> str:
-    parts = (r"[\w*@#$!.%-]*?".join(re.escape(piece) for piece in part.split("*")) for part in term.split())
+    parts = (r"[\w*'-]*".join(_masked(piece) for piece in part.split("*")) for part in term.split())
     return r"[\s-]*".join(parts)
+
+
+def _masked(piece: str) -> str:
+    first, rest = re.escape(piece[:1]), piece[1:]
+    return first + "".join(f"[{re.escape(letter)}*]" if letter.isalpha() else re.escape(letter) for letter in rest)

@@ -1,0 +1,113 @@
+"""Which type a text is of: signals first, then a classifier trained on the types' examples and on ordinary texts.
+
+Signals count as log odds. The classifier adds the log odds of a type against texts of no type, without the share that
+either had among the examples, which says nothing of the documents to come. The sums compete with one constant for "no
+type", so that a text of which nothing is known is of no type, whatever types there are.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from blocks.document_types import DocumentType
+from blocks.records import UNKNOWN_TYPE, Classification
+from blocks.text_classifier import Lesson, TextClassifier
+from blocks.text_features import words
+from blocks.text_training import train
+from tasks.classify.signals import READ_CHARACTERS, CompiledSignal, compile_signals, signal_evidence
+
+ORDINARY_TEXTS = Path(__file__).with_name("ordinary_texts.txt")
+"""Texts of no type, one a line, written for Winnow: what a classifier must not take for any type."""
+
+NO_TYPE = 2.5
+"""Log odds that signals and examples must outweigh together."""
+
+DECISIVE = 4.0
+"""A type whose signals lead by so much is taken without asking the classifier."""
+
+MAX_FOR, MAX_AGAINST = 4.0, 1.5
+"""Bounds of what the classifier may add or take. Few examples rule out little: another shop's receipt looks new."""
+
+MIN_WORDS = 2
+_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class TypeJudge:
+    """Tells the given types apart. Safe to share between threads."""
+
+    types: Mapping[str, DocumentType]
+
+    def judge(self, texts: Sequence[str]) -> list[Classification]:
+        """One classification per text; the classifier is asked once, for all texts that signals leave open."""
+        texts = [text[:READ_CHARACTERS] for text in texts]
+        by_signals = [
+            {name: signal_evidence(signals, text) for name, signals in self._signals.items()} for text in texts
+        ]
+        verdicts: list[Classification | None] = [
+            self._decide(evidence, "signals") if _is_decided(evidence) else None for evidence in by_signals
+        ]
+        open_ones = [position for position, verdict in enumerate(verdicts) if verdict is None]
+        added = self._by_examples([texts[position] for position in open_ones])
+        for position, more in zip(open_ones, added, strict=True):
+            evidence = {name: weight + more.get(name, 0.0) for name, weight in by_signals[position].items()}
+            verdicts[position] = self._decide(evidence, "classifier" if more else "signals")
+        return [verdict for verdict in verdicts if verdict is not None]
+
+    def _decide(self, evidence: Mapping[str, float], method: str) -> Classification:
+        shares = {name: math.exp(min(weight, 50.0)) for name, weight in {**evidence, UNKNOWN_TYPE: NO_TYPE}.items()}
+        total = sum(shares.values())
+        scores = {name: round(share / total, 4) for name, share in shares.items()}
+        best = max(evidence, key=lambda name: (evidence[name], name), default=UNKNOWN_TYPE)
+        confidence = scores[best]
+        if best == UNKNOWN_TYPE or confidence < self.types[best].classification.threshold:
+            best, confidence = UNKNOWN_TYPE, confidence if best == UNKNOWN_TYPE else round(1 - confidence, 4)
+        return Classification.model_validate(
+            {"document_type": best, "confidence": confidence, "method": method, "scores": scores}
+        )
+
+    def _by_examples(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """The classifier's log odds per type that has examples, for each text; empty where it has nothing to say."""
+        asked = [position for position, text in enumerate(texts) if len(words(text[:200])) >= MIN_WORDS]
+        added: list[dict[str, float]] = [{} for _ in texts]
+        if not self._lesson_counts or not asked:
+            return added
+        ordinary = self._lesson_counts[UNKNOWN_TYPE]
+        predictions = self._classifier.predict([texts[position] for position in asked])
+        for position, prediction in zip(asked, predictions, strict=True):
+            none = math.log(prediction.scores[UNKNOWN_TYPE] + _FLOOR)
+            for name, count in self._lesson_counts.items():
+                if name != UNKNOWN_TYPE:
+                    odds = math.log(prediction.scores[name] + _FLOOR) - none - math.log(count / ordinary)
+                    added[position][name] = min(MAX_FOR, max(-MAX_AGAINST, odds))
+        return added
+
+    @cached_property
+    def _signals(self) -> dict[str, tuple[CompiledSignal, ...]]:
+        return {name: compile_signals(document_type) for name, document_type in sorted(self.types.items())}
+
+    @cached_property
+    def _lesson_counts(self) -> Counter[str]:
+        """Examples by type, ordinary texts among them; empty where no type has any."""
+        counts = Counter({name: len(one.examples) for name, one in sorted(self.types.items()) if one.examples})
+        if counts:
+            counts[UNKNOWN_TYPE] = len(ordinary_texts())
+        return counts
+
+    @cached_property
+    def _classifier(self) -> TextClassifier:
+        lessons = [Lesson(example.text, name) for name, one in sorted(self.types.items()) for example in one.examples]
+        return train([*lessons, *(Lesson(text, UNKNOWN_TYPE) for text in ordinary_texts())])
+
+
+def ordinary_texts() -> list[str]:
+    """The texts of no type."""
+    return [line for line in ORDINARY_TEXTS.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _is_decided(evidence: Mapping[str, float]) -> bool:
+    leader, second = sorted([*evidence.values(), NO_TYPE, NO_TYPE], reverse=True)[:2]
+    return leader - second >= DECISIVE

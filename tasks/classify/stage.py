@@ -1,0 +1,93 @@
+"""The classify stage: from a document's text to its type."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from time import perf_counter
+
+from pydantic_core import from_json
+
+from blocks.document_types import DocumentType
+from blocks.errors import DocumentTypeUnknown, StageCrashed, WinnowError
+from blocks.records import Classification, Document, Outcome, Stage
+from tasks.classify.judge import ORDINARY_TEXTS, TypeJudge
+from tasks.classify.signals import READ_CHARACTERS
+
+STAGE_VERSION = "1"
+"""Raised whenever the same text may get another type."""
+
+log = logging.getLogger(__name__)
+
+
+class ClassifyStage:
+    """Gives every document its type. One instance serves the threads of a process."""
+
+    stage = Stage.CLASSIFY
+    reads = (Stage.EXTRACT,)
+
+    def __init__(self, types: Mapping[str, DocumentType]) -> None:
+        self._types = dict(types)
+        self._judge = TypeJudge(self._types)
+        ordinary = hashlib.sha256(ORDINARY_TEXTS.read_bytes()).hexdigest()
+        digests = (f"{name}={types[name].classify_digest}" for name in sorted(types))
+        self.configuration = _sha256(STAGE_VERSION, ordinary, *digests)
+
+    def fingerprint(self, document: Document) -> str:
+        """Of the type that a person gave, else of every type's signals and examples and of the document's text."""
+        if document.given_type is not None:
+            return _sha256(STAGE_VERSION, "given", document.given_type)
+        return _sha256(self.configuration, document.digests.get(Stage.EXTRACT, ""))
+
+    def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
+        """One outcome per document: given types first, then all others in one go, one by one where that fails."""
+        open_ones: list[Document] = []
+        for document in documents:
+            if document.given_type is None:
+                open_ones.append(document)
+            elif document.given_type in self._types:
+                given = Classification(document_type=document.given_type, confidence=1.0, method="given")
+                yield _outcome(document, given, 0.0)
+            else:
+                yield _failed(document, DocumentTypeUnknown(document.given_type, tuple(sorted(self._types))))
+        yield from self._classify(open_ones)
+
+    def _classify(self, documents: Sequence[Document]) -> list[Outcome]:
+        if not documents:
+            return []
+        started = perf_counter()
+        try:
+            verdicts = self._judge.judge([_text(document) for document in documents])
+        except Exception as error:  # noqa: BLE001 - narrowed down to the document that causes it
+            if len(documents) == 1:
+                return [_failed(documents[0], error)]
+            return [outcome for document in documents for outcome in self._classify([document])]
+        each_s = (perf_counter() - started) / len(documents)
+        return [_outcome(one, verdict, each_s) for one, verdict in zip(documents, verdicts, strict=True)]
+
+
+def _text(document: Document) -> str:
+    """The beginning of the document's visible text. Word boxes, the bulk of an extraction, are left alone."""
+    parts: list[str] = []
+    length = 0
+    for page in from_json(document.inputs[Stage.EXTRACT])["pages"]:
+        parts.append(page["text"])
+        length += len(parts[-1])
+        if length > READ_CHARACTERS:
+            break
+    return "\n\f\n".join(parts)
+
+
+def _outcome(document: Document, classification: Classification, duration_s: float) -> Outcome:
+    payload = classification.model_dump_json().encode()
+    return Outcome(document.document_id, payload=payload, duration_ms=round(duration_s * 1000))
+
+
+def _failed(document: Document, error: Exception) -> Outcome:
+    if not isinstance(error, WinnowError):
+        log.debug("classify failed on document %s", document.document_id, exc_info=error)
+        error = StageCrashed(error)
+    return Outcome(document.document_id, failure=error.failure(Stage.CLASSIFY))
+
+
+def _sha256(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
