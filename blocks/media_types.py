@@ -23,6 +23,7 @@ HTML = "text/html"
 EML = "message/rfc822"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 EMPTY = "application/x-empty"
+ENCRYPTED_OFFICE = "application/x-encrypted-office"
 BINARY = "application/octet-stream"
 
 IMAGES = frozenset({PNG, JPEG, TIFF, GIF, WEBP, BMP})
@@ -60,7 +61,7 @@ _OLE_STREAMS: tuple[tuple[str, str], ...] = (
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
     ("Workbook", "application/vnd.ms-excel"),
     ("Book", "application/vnd.ms-excel"),
-    ("EncryptedPackage", "application/x-encrypted-office"),
+    ("EncryptedPackage", ENCRYPTED_OFFICE),
 )
 
 _MAIL_HEADERS = frozenset(

@@ -1,0 +1,153 @@
+"""From one document's bytes to an `Extraction`, without a database and without Prefect.
+
+Parsing runs in a child under limits, with a second engine where the first cannot open a PDF; pages without usable text
+go to OCR. What goes wrong is a `DocumentError`, or a failure beside a provisional result.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import JsonValue, ValidationError
+from pydantic_core import from_json
+
+from blocks import media_types
+from blocks.errors import Corrupt, Crashed, DocumentError, Empty, Encrypted, OcrUnavailable, UnsupportedMediaType
+from blocks.isolation.isolation import Isolation, shared_isolation
+from blocks.records import Extraction, Failure, Stage
+from blocks.settings import Settings
+from tasks.extract import formats
+from tasks.extract.ocr.pool import shared_pool
+from tasks.extract.ocr_pages import OcrReader, read_pages, with_ocr
+from tasks.extract.reading import Notes, unpack
+
+MAX_RENDERED_PIXELS = 30_000_000
+"""A4 at 300 dpi has 8.7 million; larger pages are drawn coarser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A document's extraction, the same as JSON, and the failure that makes it provisional, if any."""
+
+    extraction: Extraction
+    payload: bytes
+    failure: Failure | None = None
+
+
+class Extractor:
+    """Reads documents, any number at a time from any thread; the processes behind it are the limit."""
+
+    def __init__(self, settings: Settings, isolation: Isolation, ocr: OcrReader) -> None:
+        self._settings = settings
+        self._isolation = isolation
+        self._ocr = ocr
+        self._pages = ThreadPoolExecutor(settings.processes + 1, thread_name_prefix="ocr-page")
+
+    def extract(self, content: bytes, media_type: str) -> Extracted:
+        """What the document says. Raises a `DocumentError` where there is nothing to show."""
+        reader = formats.READERS.get(media_type)
+        if reader is None:
+            self._refuse(media_type)
+        arguments: dict[str, JsonValue] = {
+            "media_type": media_type,
+            "passwords": [password.get_secret_value() for password in self._settings.passwords],
+            "max_pages": self._settings.max_pages,
+            "max_megapixels": self._settings.max_image_megapixels,
+        }
+        notes, payload = self._parse(reader or "", content, media_type, arguments)
+        try:
+            extraction = Extraction.model_validate_json(payload)
+        except ValidationError as error:
+            raise Crashed(f"it gave no extraction: {error.error_count()} mistakes in its output") from error
+        if not notes.ocr_pages and not notes.has_form:
+            return Extracted(extraction, payload)
+        if notes.has_form:
+            extraction = self._with_form(extraction, content, arguments)
+        failure = None
+        if notes.ocr_pages:
+            extraction, failure = self._with_ocr(extraction, notes, content, arguments)
+        return Extracted(extraction, extraction.model_dump_json().encode(), failure)
+
+    def _refuse(self, media_type: str) -> None:
+        if media_type == media_types.EMPTY:
+            raise Empty("it has no bytes")
+        if media_type == media_types.ENCRYPTED_OFFICE:
+            raise Encrypted(0)
+        raise UnsupportedMediaType(media_type)
+
+    def _parse(
+        self, reader: str, content: bytes, media_type: str, arguments: Mapping[str, JsonValue]
+    ) -> tuple[Notes, bytes]:
+        timeout_s = self._settings.document_timeout_s
+        try:
+            return unpack(self._isolation.run(reader, content, arguments, timeout_s))
+        except (Corrupt, Crashed) as error:
+            if media_type != media_types.PDF:
+                raise
+            cause = "pdfium cannot" if isinstance(error, Corrupt) else "pdfium crashed"
+            try:
+                again = {**arguments, "cause": cause}
+                return unpack(self._isolation.run(formats.PDF_FALLBACK, content, again, timeout_s))
+            except Crashed:
+                raise error from None
+
+    def _with_form(self, extraction: Extraction, content: bytes, arguments: Mapping[str, JsonValue]) -> Extraction:
+        try:
+            packed = self._isolation.run(formats.PDF_FORM, content, arguments, self._settings.document_timeout_s)
+        except DocumentError as error:
+            # The pages are read; that the form is not is said where its values would stand.
+            values = {"form_unread": error.kind}
+        else:
+            values = {f"form.{name}": value for name, value in from_json(packed).items()}
+        return extraction.model_copy(update={"attributes": extraction.attributes | values})
+
+    def _with_ocr(
+        self, extraction: Extraction, notes: Notes, content: bytes, arguments: Mapping[str, JsonValue]
+    ) -> tuple[Extraction, Failure | None]:
+        unavailable = self._ocr.available
+        if unavailable is not None:
+            return extraction, OcrUnavailable(unavailable).failure(Stage.EXTRACT)
+        page_timeout_s = self._settings.ocr_page_timeout_s
+        renderer = formats.RENDERERS[extraction.media_type]
+
+        def render(number: int) -> tuple[bytes, float]:
+            wanted = {**arguments, "page": number, "max_pixels": MAX_RENDERED_PIXELS}
+            return self._isolation.run_timed(renderer, content, wanted, page_timeout_s)
+
+        read = read_pages(notes.ocr_pages, render, self._ocr, page_timeout_s, self._pages)
+        pages = tuple(
+            with_ocr(page, read[page.number], is_layer=page.number in notes.layer_pages)
+            if page.number in read
+            else page
+            for page in extraction.pages
+        )
+        if all(page is None for page in read.values()) and not any(page.text or page.hidden_text for page in pages):
+            raise Empty("there is nothing on any page")
+        used = {"pages": pages, "engine": f"{extraction.engine}, {self._ocr.engine}"}
+        return extraction.model_copy(update=used | {"language": "+".join(self._settings.ocr_languages)}), None
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pages.shutdown(cancel_futures=True)
+
+
+@cache
+def shared_extractor(settings: Settings) -> Extractor:
+    """This process's extractor for these settings, with its parsing and OCR processes."""
+    return Extractor(settings, shared_isolation(settings), shared_pool(settings))
+
+
+def extract_bytes(content: bytes, uri: str, settings: Settings) -> tuple[Extraction | None, Failure | None]:
+    """A document's extraction and failure, one of them or both (a provisional extraction)."""
+    try:
+        extracted = shared_extractor(settings).extract(content, media_types.media_type_of(content, uri))
+    except DocumentError as error:
+        return None, error.failure(Stage.EXTRACT)
+    return extracted.extraction, extracted.failure
+
+
+def document_id_of(content: bytes) -> str:
+    """The id of a document that is a file of its own: the SHA-256 of its bytes."""
+    return hashlib.sha256(content).hexdigest()

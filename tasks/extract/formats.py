@@ -1,0 +1,21 @@
+"""Which function of which module reads a media type, in a child. The one place that knows."""
+
+from blocks import media_types
+
+PDF_FALLBACK = "tasks.extract.pdf_fallback:read"
+PDF_FORM = "tasks.extract.pdf_fallback:form_values"
+
+READERS: dict[str, str] = {
+    media_types.PDF: "tasks.extract.pdf:read",
+    media_types.TEXT: "tasks.extract.plain_text:read",
+    media_types.MARKDOWN: "tasks.extract.plain_text:read",
+    media_types.CSV: "tasks.extract.plain_text:read",
+    media_types.JSONL: "tasks.extract.plain_text:read",
+    media_types.HTML: "tasks.extract.html:read",
+    media_types.EML: "tasks.extract.mail:read",
+    media_types.DOCX: "tasks.extract.word_document:read",
+} | dict.fromkeys(sorted(media_types.IMAGES), "tasks.extract.image:read")
+
+RENDERERS: dict[str, str] = {media_types.PDF: "tasks.extract.pdf:render"} | dict.fromkeys(
+    sorted(media_types.IMAGES), "tasks.extract.image:render"
+)

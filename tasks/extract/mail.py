@@ -1,0 +1,103 @@
+"""Mails: headers and body as one page; what is attached is a document of its own, made by discover. Runs in a child."""
+
+import email
+import email.policy
+import platform
+from email.errors import MessageError
+from email.header import decode_header
+from email.message import Message
+from typing import Any
+
+from blocks.errors import Corrupt, Empty
+from blocks.mail_parts import attachments_of, inline_texts
+from blocks.media_types import EML
+from tasks.extract import html, plain_text
+from tasks.extract.reading import Reading, clean, text_pages
+
+ENGINE = f"python email {platform.python_version()}"
+SHOWN_HEADERS = ("From", "To", "Cc", "Subject", "Date")
+KEPT_HEADERS = (*SHOWN_HEADERS, "Reply-To", "Message-ID")
+MIN_PLAIN_CHARACTERS = 20
+MALFORMED = (MessageError, ValueError, LookupError, TypeError, AttributeError, IndexError)
+
+
+def warm_up() -> None:
+    """Load codecs and parsers before children are forked."""
+    html.warm_up()
+    parse(b"From: a@b.c\nSubject: =?utf-8?q?x?=\n\nx")
+
+
+def parse(content: bytes) -> Message:
+    """The message, however broken; the parser never gives up, only header access may."""
+    return email.message_from_bytes(content, policy=email.policy.compat32)
+
+
+def read(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """A `Reading` of one page, packed. Raises `Corrupt` and `Empty`."""
+    try:
+        message = parse(_from_first_header(content))
+        headers = {name: value for name in KEPT_HEADERS if (value := header_text(message, name))}
+        body, hidden = _body(message)
+        names = [part.name for part in attachments_of(message)]
+    except MALFORMED as error:
+        raise Corrupt(EML, str(error) or type(error).__name__) from error
+    if not headers and not body.strip():
+        raise Empty("it has neither headers nor a body")
+    top = "\n".join(f"{name}: {headers[name]}" for name in SHOWN_HEADERS if name in headers)
+    pages = text_pages([f"{top}\n\n{body}".strip("\n")])
+    pages[0].hidden_text = hidden
+    attributes = {name.lower().replace("-", "_"): value for name, value in headers.items()}
+    if names:
+        attributes["attachments"] = ", ".join(names)
+    return Reading(EML, ENGINE, pages, attributes).pack()
+
+
+def _from_first_header(content: bytes) -> bytes:
+    return content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+
+
+def header_text(message: Message, name: str) -> str:
+    """A header decoded (RFC 2047), on one line; what cannot be decoded stays as it is."""
+    raw = message.get(name)
+    if raw is None:
+        return ""
+    raw = str(raw)
+    try:
+        pieces = [
+            piece if isinstance(piece, str) else _decoded(piece, charset) for piece, charset in decode_header(raw)
+        ]
+    except (MessageError, ValueError):
+        pieces = [raw]
+    return " ".join(clean("".join(pieces)).split())
+
+
+def _body(message: Message) -> tuple[str, str]:
+    """What a mail program shows: the plain text, or the HTML where there is no plain text worth the name."""
+    plain: list[str] = []
+    markup: list[str] = []
+    for part in inline_texts(message):
+        (markup if part.get_content_type() == "text/html" else plain).append(_part_text(part))
+    text = "\n\n".join(filter(None, (clean(piece).strip("\n") for piece in plain)))
+    if not markup:
+        return text, ""
+    shown, hidden, _ = html.text_of_html("\n".join(markup))
+    if len(text.strip()) < MIN_PLAIN_CHARACTERS < len(shown):
+        return shown, hidden
+    return (text, "") if text.strip() else (shown, hidden)
+
+
+def _part_text(part: Message) -> str:
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return ""
+    return _decoded(payload, part.get_content_charset())
+
+
+def _decoded(payload: bytes, charset: str | None) -> str:
+    """By the declared charset where it fits, else by the bytes."""
+    if charset and charset.lower() not in ("us-ascii", "ascii", "unknown-8bit"):
+        try:
+            return payload.decode(charset)
+        except (LookupError, UnicodeDecodeError):
+            return plain_text.decode(payload)
+    return plain_text.decode(payload)

@@ -1,0 +1,134 @@
+"""Pages that need OCR: each is drawn in a child, read by the OCR processes, and put in its place."""
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from pydantic_core import from_json
+from rapidfuzz import fuzz, process
+
+from blocks.records import Page
+from tasks.extract.ocr.image import GrayImage, OcrPage
+
+BLANK_CONTRAST = 24
+"""A page whose darkest and lightest pixels are closer than this, of 255, has nothing on it."""
+CONFIRMED_LAYER = 0.5
+"""Share of a text layer's words that OCR must see too. Damaged scans agree on most words, planted text on none."""
+PLANTED_LINE = 0.25
+PLANTED_WORDS = 4
+SIMILAR = 75
+WORD = re.compile(r"\w{2,}")
+
+
+class OcrReader(Protocol):
+    """What reads a bitmap: the pool of OCR processes, or a double of it in a test."""
+
+    @property
+    def available(self) -> str | None:
+        """None, or why no page can be read."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """Name, version and languages."""
+        ...
+
+    def read_page(self, image: GrayImage, timeout_s: float) -> OcrPage:
+        """The page's text and words."""
+        ...
+
+
+Render = Callable[[int], tuple[bytes, float]]
+"""Draws a page, counted from 1; gives the packed bitmap and the seconds that it took."""
+
+
+def read_pages(
+    numbers: Sequence[int], render: Render, ocr: OcrReader, page_timeout_s: float, threads: ThreadPoolExecutor
+) -> dict[int, OcrPage | None]:
+    """The pages by number, None for one with nothing on it. Drawing and reading share `page_timeout_s` a page.
+
+    Raises the first failure of a page, as that of the document.
+    """
+
+    def read(number: int) -> OcrPage | None:
+        packed, took_s = render(number)
+        image = unpack_image(packed)
+        if max(image.pixels) - min(image.pixels) < BLANK_CONTRAST:
+            return None
+        return ocr.read_page(image, max(1.0, page_timeout_s - took_s))
+
+    if len(numbers) == 1:
+        return {numbers[0]: read(numbers[0])}
+    futures = {number: threads.submit(read, number) for number in numbers}
+    try:
+        return {number: future.result() for number, future in futures.items()}
+    finally:
+        for future in futures.values():
+            future.cancel()
+
+
+def unpack_image(packed: bytes) -> GrayImage:
+    """The bitmap that a child packed: a line of JSON and the pixels."""
+    line, _, pixels = packed.partition(b"\n")
+    head = from_json(line)
+    return GrayImage(width=head["width"], height=head["height"], dpi=head["dpi"], pixels=pixels)
+
+
+def with_ocr(page: Page, read: OcrPage | None, *, is_layer: bool) -> Page:
+    """The page as OCR read it; a text layer stays where OCR confirms it, and is hidden text where it does not."""
+    if read is None or (not read.text.strip() and page.text and not is_layer):
+        if not is_layer:
+            return page
+        return page.model_copy(update=_hidden(page, page.text))
+    if is_layer:
+        planted = planted_lines(page.text, read.text)
+        if planted is not None and not planted:
+            return page
+        hidden = page.text if planted is None else "\n".join(planted)
+        return _from_ocr(page, read).model_copy(update={"hidden_text": _joined(page.hidden_text, hidden)})
+    return _from_ocr(page, read)
+
+
+def planted_lines(layer: str, seen: str) -> list[str] | None:
+    """The lines of a text layer that OCR of the page does not bear out; None where it bears out too little of all."""
+    known = set(WORD.findall(seen.casefold()))
+    lines = [(line, WORD.findall(line.casefold())) for line in layer.splitlines()]
+    matched = {word: _is_seen(word, known) for _, words in lines for word in words}
+    every = [matched[word] for _, words in lines for word in words]
+    if not every or sum(every) < CONFIRMED_LAYER * len(every):
+        return None
+    return [
+        line
+        for line, words in lines
+        if len(words) >= PLANTED_WORDS and sum(matched[word] for word in words) < PLANTED_LINE * len(words)
+    ]
+
+
+def _is_seen(word: str, known: set[str]) -> bool:
+    return word in known or process.extractOne(word, known, scorer=fuzz.ratio, score_cutoff=SIMILAR) is not None
+
+
+def _from_ocr(page: Page, read: OcrPage) -> Page:
+    return Page(
+        number=page.number,
+        method="ocr",
+        text=read.text,
+        width=read.width_pt,
+        height=read.height_pt,
+        words=read.words,
+        ocr_confidence=read.confidence,
+        hidden_text=page.hidden_text,
+        rotation_degrees=read.rotation_degrees,
+        skew_degrees=read.skew_degrees,
+    )
+
+
+def _hidden(page: Page, text: str) -> dict[str, object]:
+    from blocks.records import Words
+
+    return {"text": "", "words": Words(), "hidden_text": _joined(page.hidden_text, text)}
+
+
+def _joined(*texts: str) -> str:
+    return "\n".join(filter(None, texts))

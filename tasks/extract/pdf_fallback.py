@@ -1,0 +1,77 @@
+"""PDF by pypdf: where pdfium cannot open a file, and for the values of form fields. Runs in a child."""
+
+import logging
+from io import BytesIO
+from typing import Any
+
+import pypdf
+from pydantic_core import to_json
+from pypdf.errors import PyPdfError
+
+from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
+from blocks.media_types import PDF
+from tasks.extract.reading import PageReading, Reading, clean
+
+ENGINE = f"pypdf {pypdf.__version__}"
+MAX_FORM_FIELDS = 500
+MAX_VALUE_CHARACTERS = 4_000
+
+# What a malformed file makes pypdf raise, beside its own errors.
+MALFORMED = (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
+
+
+def warm_up() -> None:
+    """pypdf logs every oddity of a file; the extraction says what matters."""
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+
+
+def read(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """A `Reading` without word boxes, packed. Arguments: passwords, max_pages, cause (what pdfium said).
+
+    Raises `Encrypted`, `Corrupt`, `Empty` and `TooManyPages`.
+    """
+    try:
+        reader = _opened(content, arguments["passwords"])
+        count = len(reader.pages)
+    except MALFORMED as error:
+        raise Corrupt(PDF, f"{arguments['cause']}, pypdf says {error or type(error).__name__}") from error
+    if count < 1:
+        raise Empty("it has no pages")
+    if count > arguments["max_pages"]:
+        raise TooManyPages(count, arguments["max_pages"])
+    pages = [_read_page(reader, number) for number in range(1, count + 1)]
+    if not any(page.text for page in pages):
+        raise Corrupt(PDF, f"{arguments['cause']}, and pypdf finds no text in it")
+    return Reading(PDF, ENGINE, pages).pack()
+
+
+def form_values(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """The form's fields with a value, as JSON by name. Arguments: passwords. A form that cannot be read has none."""
+    try:
+        fields = _opened(content, arguments["passwords"]).get_fields() or {}
+    except MALFORMED:
+        return b"{}"
+    values: dict[str, str] = {}
+    for name, found in list(fields.items())[:MAX_FORM_FIELDS]:
+        value = found.get("/V")
+        if value not in (None, ""):
+            values[clean(str(name))] = clean(str(value))[:MAX_VALUE_CHARACTERS]
+    return to_json(values)
+
+
+def _opened(content: bytes, passwords: list[str]) -> pypdf.PdfReader:
+    reader = pypdf.PdfReader(BytesIO(content), strict=False)
+    if reader.is_encrypted and not any(reader.decrypt(password) for password in ("", *passwords)):
+        raise Encrypted(len(passwords))
+    return reader
+
+
+def _read_page(reader: pypdf.PdfReader, number: int) -> PageReading:
+    """A page's text; a page that pypdf cannot read is empty, the others count."""
+    try:
+        page = reader.pages[number - 1]
+        box = page.cropbox
+        width, height = round(float(box.width), 2), round(float(box.height), 2)
+        return PageReading(number, clean(page.extract_text()).strip(), "text_layer", width, height)
+    except MALFORMED:
+        return PageReading(number, method="text_layer")

@@ -1,0 +1,124 @@
+"""The extract stage: a chunk's documents read side by side, one outcome each."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cached_property
+from importlib.metadata import version
+
+from blocks import media_types
+from blocks.errors import DocumentError, RunError, SourceChanged, StageCrashed
+from blocks.records import Document, Outcome, Stage
+from blocks.settings import Settings
+from blocks.sources import read_source
+from tasks.extract.extract import Extractor, document_id_of, shared_extractor
+
+EXTRACT_VERSION = 1
+"""Raised with every change that makes some document's extraction another one."""
+
+ENGINES: dict[str, tuple[str, ...]] = {
+    media_types.PDF: ("pypdfium2", "pypdf"),
+    media_types.HTML: ("inscriptis",),
+    media_types.EML: ("inscriptis",),
+    media_types.DOCX: ("python-docx",),
+} | dict.fromkeys(media_types.IMAGES, ("pillow",))
+"""The packages whose version decides what is read."""
+
+log = logging.getLogger(__name__)
+
+FetchPart = Callable[[Document], bytes]
+"""Gives the bytes of a document that is a part of another."""
+
+
+class ExtractStage:
+    """`tasks.chunk.StageWork` of extract. Thread-safe, and best kept for the life of the process."""
+
+    stage = Stage.EXTRACT
+    reads: tuple[Stage, ...] = ()
+
+    def __init__(self, settings: Settings, fetch_part: FetchPart, extractor: Extractor | None = None) -> None:
+        self._settings = settings
+        self._fetch_part = fetch_part
+        self._given_extractor = extractor
+        self._by_media_type: dict[str, str] = {}
+
+    @cached_property
+    def _extractor(self) -> Extractor:
+        return self._given_extractor or shared_extractor(self._settings)
+
+    @cached_property
+    def configuration(self) -> str:
+        """Digest of what decides every document's extraction beside its bytes. Limits and switches do not count."""
+        passwords = "\n".join(password.get_secret_value() for password in self._settings.passwords)
+        decisive = {
+            "version": EXTRACT_VERSION,
+            "languages": self._settings.ocr_languages,
+            "ocr_engine": self._settings.ocr_engine,
+            # Slow on purpose: a fingerprint must not help to guess a password.
+            "passwords": hashlib.scrypt(passwords.encode(), salt=b"winnow extract", n=2**14, r=8, p=1).hex()
+            if passwords
+            else "",
+            "engines": {package: version(package) for packages in ENGINES.values() for package in packages},
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def fingerprint(self, document: Document) -> str:
+        """SHA-256 over the document's bytes (its id), its media type and what decides how that is read."""
+        decisive = self._decisive(document.media_type)
+        return hashlib.sha256(f"{document.document_id}\n{decisive}".encode()).hexdigest()
+
+    def _decisive(self, media_type: str) -> str:
+        """What decides the reading of a media type: passwords and OCR do not matter to a text."""
+        if media_type not in self._by_media_type:
+            if media_type == media_types.PDF or media_type in media_types.IMAGES:
+                configured = self.configuration
+            else:
+                engines = {package: version(package) for package in ENGINES.get(media_type, ())}
+                configured = json.dumps({"version": EXTRACT_VERSION, "engines": engines}, sort_keys=True)
+            self._by_media_type[media_type] = f"{media_type}\n{configured}"
+        return self._by_media_type[media_type]
+
+    def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
+        """One outcome per document, as soon as each is known."""
+        # One thread more than processes: while two children read, a third document is fetched or checked.
+        with ThreadPoolExecutor(min(self._settings.processes + 1, max(1, len(documents)))) as threads:
+            futures = [threads.submit(self._outcome, document) for document in documents]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def _outcome(self, document: Document) -> Outcome:
+        started = time.monotonic()
+
+        def took_ms() -> int:
+            return round((time.monotonic() - started) * 1_000)
+
+        try:
+            extracted = self._extractor.extract(self._content(document), document.media_type)
+        except RunError:
+            raise
+        except DocumentError as error:
+            return Outcome(document.document_id, failure=error.failure(Stage.EXTRACT), duration_ms=took_ms())
+        except Exception as error:
+            # One document's defect must not cost the chunk; it is that document's failure.
+            log.debug("extract failed on %s", document.document_id, exc_info=True)
+            failure = StageCrashed(error).failure(Stage.EXTRACT)
+            return Outcome(document.document_id, failure=failure, duration_ms=took_ms())
+        return Outcome(document.document_id, extracted.payload, extracted.failure, took_ms())
+
+    def _content(self, document: Document) -> bytes:
+        if document.parent_id is not None:
+            return self._fetch_part(document)
+        try:
+            content = read_source(document.uri, self._settings.max_document_mb)
+        except FileNotFoundError:
+            raise SourceChanged(document.uri, "is gone") from None
+        if document_id_of(content) != document.document_id:
+            raise SourceChanged(document.uri, "has changed")
+        return content

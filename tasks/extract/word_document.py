@@ -1,0 +1,160 @@
+"""docx: paragraphs and tables in order, headers and footers, and what Word hides. Runs in a child, one document each.
+
+The package is opened by python-docx; the text is walked here, because python-docx leaves out inserted text, text boxes
+and content controls.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from io import BytesIO
+from typing import Any
+from zipfile import BadZipFile
+
+import docx
+from docx.opc.exceptions import OpcError
+from docx.oxml.ns import qn
+from lxml import etree
+
+from blocks.errors import Corrupt, Empty
+from blocks.media_types import DOCX
+from tasks.extract.reading import Reading, clean, text_pages
+
+ENGINE = f"python-docx {version('python-docx')}"
+MALFORMED = (
+    OpcError,
+    BadZipFile,
+    KeyError,
+    ValueError,
+    AttributeError,
+    etree.LxmlError,
+    OSError,
+    IndexError,
+    TypeError,
+)
+TINY_HALF_POINTS = 4
+PROPERTIES = ("title", "author", "subject", "keywords")
+
+_PARAGRAPH, _TABLE, _ROW, _CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
+_TEXT, _TAB, _BREAK, _RETURN, _HYPHEN = qn("w:t"), qn("w:tab"), qn("w:br"), qn("w:cr"), qn("w:noBreakHyphen")
+_RUN, _DELETED, _RENDERED_BREAK = qn("w:r"), qn("w:del"), qn("w:lastRenderedPageBreak")
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_MOVED_FROM = qn("w:moveFrom")
+_VALUE, _KIND = qn("w:val"), qn("w:type")
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The text so far, its hidden part, and how pages are told apart."""
+
+    by_rendered_breaks: bool
+    hidden: list[str] = field(default_factory=list)
+
+
+def warm_up() -> None:
+    """Load the template that python-docx reads at its first document."""
+    docx.Document()
+
+
+def read(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """A `Reading`, packed; pages as Word last broke them. Raises `Corrupt` and `Empty`."""
+    try:
+        document = docx.Document(BytesIO(content))
+        body = document.element.body
+        walk = _Walk(next(body.iter(_RENDERED_BREAK), None) is not None)
+        text = "\n".join(_blocks(body, walk))
+        header, footer = _margins(document, walk)
+        properties = document.core_properties
+        attributes = {name: clean(str(getattr(properties, name) or "")) for name in PROPERTIES}
+    except MALFORMED as error:
+        raise Corrupt(DOCX, f"python-docx says {error or type(error).__name__}") from error
+    pages = [page.strip("\n") for page in clean(text).split("\f")]
+    pages = [page for page in pages if page.strip()] or [""]
+    pages[0] = "\n".join(filter(None, (header, pages[0])))
+    pages[-1] = "\n".join(filter(None, (pages[-1], footer)))
+    hidden = clean("\n".join(filter(str.strip, walk.hidden)))
+    if not any(pages) and not hidden:
+        raise Empty("it has no text")
+    readings = text_pages(pages)
+    readings[0].hidden_text = hidden
+    return Reading(DOCX, ENGINE, readings, {name: value for name, value in attributes.items() if value}).pack()
+
+
+def _margins(document: Any, walk: _Walk) -> tuple[str, str]:
+    """Headers and footers of all sections, each text once."""
+    headers: list[str] = []
+    footers: list[str] = []
+    for section in document.sections:
+        for part, found in ((section.header, headers), (section.footer, footers)):
+            if not part.is_linked_to_previous:
+                found.append("\n".join(_blocks(part._element, walk)).strip())
+    return "\n".join(dict.fromkeys(filter(None, headers))), "\n".join(dict.fromkeys(filter(None, footers)))
+
+
+def _blocks(container: Any, walk: _Walk) -> Iterator[str]:
+    """Lines of paragraphs and table rows in order, through content controls and the like."""
+    for child in container:
+        if child.tag == _PARAGRAPH:
+            yield _paragraph(child, walk)
+        elif child.tag == _TABLE:
+            for row in child.iter(_ROW):
+                if next(row.iterancestors(_TABLE)) is child:
+                    yield _row(row, walk)
+        elif child.tag not in (_DELETED, _MOVED_FROM, _FALLBACK) and isinstance(child.tag, str):
+            yield from _blocks(child, walk)
+
+
+def _row(row: Any, walk: _Walk) -> str:
+    """A table's row on one line, cells two spaces apart."""
+    cells = (cell for cell in row.iter(_CELL) if next(cell.iterancestors(_ROW)) is row)
+    texts = (" ".join(" ".join(_blocks(cell, walk)).split()) for cell in cells)
+    return "  ".join(text for text in texts if text)
+
+
+def _paragraph(paragraph: Any, walk: _Walk) -> str:
+    pieces: list[str] = []
+    boxes: list[str] = []
+    _walk_inline(paragraph, walk, pieces, boxes)
+    return "\n".join(filter(None, ("".join(pieces), *boxes)))
+
+
+def _walk_inline(element: Any, walk: _Walk, pieces: list[str], boxes: list[str]) -> None:
+    for child in element:
+        tag = child.tag
+        if tag in (_DELETED, _MOVED_FROM, _FALLBACK):
+            continue
+        if tag == _RUN and _is_hidden(child):
+            walk.hidden.append("".join(text.text or "" for text in child.iter(_TEXT)))
+        elif tag == _PARAGRAPH:
+            boxes.append(_paragraph(child, walk))  # of a text box that is anchored here
+        elif tag == _TEXT:
+            pieces.append(child.text or "")
+        elif tag == _TAB and element.tag == _RUN:
+            pieces.append("  ")
+        elif tag == _RENDERED_BREAK:
+            pieces.append("\f")
+        elif tag in (_BREAK, _RETURN):
+            is_page = child.get(_KIND) == "page"
+            pieces.append("\f" if is_page and not walk.by_rendered_breaks else "\n")
+        elif tag == _HYPHEN:
+            pieces.append("-")
+        elif isinstance(tag, str):
+            _walk_inline(child, walk, pieces, boxes)
+
+
+def _is_hidden(run: Any) -> bool:
+    """Vanished text, white text where nothing is shaded, and text of two points or less."""
+    properties = run.find(qn("w:rPr"))
+    if properties is None:
+        return False
+    vanish = properties.find(qn("w:vanish"))
+    if vanish is not None and vanish.get(_VALUE, "true") not in ("0", "false", "off"):
+        return True
+    size = properties.find(qn("w:sz"))
+    if size is not None and size.get(_VALUE, "").isdigit() and int(size.get(_VALUE)) <= TINY_HALF_POINTS:
+        return True
+    colour = properties.find(qn("w:color"))
+    if colour is None or colour.get(_VALUE, "").upper() != "FFFFFF":
+        return False
+    around = [run, *run.iterancestors(_PARAGRAPH, _CELL, _TABLE)]
+    return not any(next(part.iter(qn("w:shd"), qn("w:highlight")), None) is not None for part in around)
