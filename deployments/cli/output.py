@@ -51,7 +51,7 @@ def _write_csv(rows: Rows, columns: Sequence[str]) -> None:
 
 
 def _plain(value: object) -> str:
-    """A value in one line, without the control characters that a terminal would obey."""
+    """A value in one line."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -62,6 +62,11 @@ def _plain(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False, default=str)
     else:
         text = str(value)
+    return without_controls(text)
+
+
+def without_controls(text: str) -> str:
+    """Text in one line, without the control characters that a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 

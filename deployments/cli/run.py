@@ -17,11 +17,11 @@ from blocks.document_type_files import load_document_types
 from blocks.errors import DocumentTypeUnknown, RunError, UsageError, WinnowError
 from blocks.records import Rerun
 from blocks.settings import Settings, configure
+from deployments.cli.extract import check_sources
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stderr, stdout
 from deployments.cli.progress_bars import show_progress
 from deployments.prefect_client import use_prefect
-from tasks.discover.listing import check_source
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -69,8 +69,8 @@ def run(
     types = load_document_types(settings.document_types_dir)
     if document_type is not None and document_type not in types:
         raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
-    for source in sources or []:
-        check_source(source)
+    if sources:
+        check_sources(sources)
     _pin_database(settings)
 
     parameters: dict[str, object] = {

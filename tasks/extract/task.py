@@ -1,6 +1,6 @@
 """The Prefect task of the extract stage."""
 
-from functools import cache, partial
+from functools import cache
 
 from prefect.client.schemas.objects import State
 
@@ -15,7 +15,8 @@ from tasks.task import chunk_state, stage_task
 @cache
 def extract_stage(settings: Settings) -> ExtractStage:
     """This process's extract stage, with its parsing and OCR processes."""
-    return ExtractStage(settings, fetch_part=partial(documents.part_content, connect(settings)))
+    database = connect(settings)
+    return ExtractStage(settings, fetch_part=lambda part: documents.part_content(database, part.document_id))
 
 
 @stage_task
