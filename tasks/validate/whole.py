@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from blocks.document_types import DocumentType, Expectation
 from blocks.errors import ExpectationInvalid
-from blocks.expectations import check_expectation, is_row_level, resolve
+from blocks.expectations import COLUMN_ARGUMENTS, WHOLE_COLUMNS, check_expectation, is_row_level, resolve
 from blocks.records import WholeFinding
 from tasks.validate.library import LOCK, NAME_KEY, context, exception_of, name_of
 
@@ -40,7 +40,7 @@ def check_whole(connection_url: str, view_name: str, document_type: DocumentType
         try:
             check_expectation(expectation, document_type)
             if not is_row_level(expectation):
-                usable.append(expectation)
+                usable.append(_in_view(expectation, document_type))
         except ExpectationInvalid as error:
             findings[expectation.name] = _finding(document_type, expectation, False, str(error))
     for finding in _compute(connection_url, view_name, document_type, usable):
@@ -88,6 +88,19 @@ def _run(
         finally:
             source.get_engine().dispose()
             sources.delete(name)
+
+
+def _in_view(expectation: Expectation, document_type: DocumentType) -> Expectation:
+    """The expectation by the view's columns: there, a field with the name of a column of every type has a prefix."""
+    renamed = {name: f"field_{name}" for name in document_type.fields if name.lower() in WHOLE_COLUMNS}
+    kwargs = dict(expectation.kwargs)
+    for argument in COLUMN_ARGUMENTS:
+        value = kwargs.get(argument)
+        if isinstance(value, str):
+            kwargs[argument] = renamed.get(value, value)
+        elif isinstance(value, list):
+            kwargs[argument] = [renamed.get(name, name) if isinstance(name, str) else name for name in value]
+    return expectation.model_copy(update={"kwargs": kwargs})
 
 
 def _read_only(connection_url: str) -> str:

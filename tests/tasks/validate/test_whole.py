@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from blocks.database.engine import Database
+from blocks.database.views import create_views, view_name
 from blocks.document_types import DocumentField, DocumentType, Expectation, FieldType
+from blocks.expectations import WHOLE_COLUMNS
 from blocks.records import WholeFinding
 from tasks.validate.whole import check_whole
 
@@ -132,6 +135,22 @@ def test_a_database_that_is_down_is_a_finding_without_its_password() -> None:
     assert len(found) == 1
     assert "could not be checked" in found[0].observed
     assert not any(secret in found[0].observed for secret in ("s%40cr$et", "s@cr$et", "s%40cr%24et"))
+
+
+def test_the_view_of_a_type_has_every_column_that_may_be_named(database: Database) -> None:
+    document_type = DocumentType(
+        name="post",
+        title="Post",
+        fields={name: DocumentField(type=FieldType.LIST) for name in ("Reasons", "prénom", "tags")},
+        expectations=tuple(
+            expectation(f"{column}_{place}", "ExpectColumnValuesToNotBeNull", column=column, mostly=0.5)
+            for place, column in enumerate((*WHOLE_COLUMNS, "Reasons", "prénom", "tags"))
+        ),
+    )
+    create_views(database, {"post": document_type})
+    found = check_whole(database.url, view_name("post"), document_type)
+    assert len(found) == len(document_type.expectations)
+    assert {finding.observed for finding in found} == {"0 of 0 rows break it (0.0 %)"}
 
 
 def test_a_type_that_expects_nothing_needs_no_database() -> None:
