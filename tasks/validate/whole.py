@@ -126,7 +126,7 @@ def _observed(result: "ExpectationValidationResult") -> str:
     seen = result.result
     if "element_count" in seen:
         share = seen.get("unexpected_percent_total", seen.get("unexpected_percent")) or 0.0
-        return f"{seen['unexpected_count']} of {seen['element_count']} rows break it ({share:.1f} %)"
+        return f"{seen['unexpected_count'] or 0} of {seen['element_count']} rows break it ({share:.1f} %)"
     value = seen.get("observed_value")
     if value is None:
         return "holds" if result.success else "there are no values"
