@@ -8,10 +8,12 @@ from blocks.document_types import DocumentType, FieldType
 from blocks.gateway.providers.local.ranking import Ranked
 from blocks.values import fold
 
-RIVALS = 7
-"""How many values of each field a sum may choose from."""
+RIVALS = 10
+"""How many values of each field a sum may choose from; the last part follows from the others."""
 FITS, FITS_WITH_ZERO = 2.2, 0.5
 """Log odds that an exact sum lends to each of its amounts; less where a part is zero, for any equal pair does that."""
+NO_ZERO, PER_PLACE, FLOOR = 2.0, 0.5, -2.0
+"""What speaks for a sum against another: that no part is zero, that its amounts stand in places of their own."""
 NAME_KINDS = {"organisation", "person"}
 
 
@@ -26,28 +28,29 @@ def agree(document_type: DocumentType, ranked: Mapping[str, list[Ranked]]) -> No
 
 
 def _add_up(total: str, parts: list[str], ranked: Mapping[str, list[Ranked]]) -> None:
-    fields = [total, *parts]
-    choices = [ranked[name][:RIVALS] for name in fields]
-    if not all(choices):
-        return
     best: tuple[float, tuple[Ranked, ...]] | None = None
-    for combination in product(*choices):
+    last = {Decimal(one.value): one for one in reversed(ranked[parts[-1]])}
+    for combination in product(ranked[total][:RIVALS], *(ranked[part][:RIVALS] for part in parts[:-1])):
         amounts = [Decimal(one.value) for one in combination]
-        if amounts[0] != sum(amounts[1:], Decimal(0)) or not amounts[0]:
+        rest = amounts[0] - sum(amounts[1:], Decimal(0))
+        if rest not in last or not amounts[0]:
             continue
-        places = {(one.best.cell.row, one.best.cell.start, one.best.start) for one in combination}
-        weight = sum(one.weight for one in combination) + 0.5 * len(places)
-        if 0 not in amounts:
-            weight += 2.0
+        fitting = (*combination, last[rest])
+        weight = sum(max(one.weight, FLOOR) for one in fitting) + PER_PLACE * len({_place(one) for one in fitting})
+        if rest and 0 not in amounts:
+            weight += NO_ZERO
         if best is None or weight > best[0]:
-            best = (weight, combination)
+            best = (weight, fitting)
     if best is None:
         return
     bonus = FITS_WITH_ZERO if any(not Decimal(one.value) for one in best[1]) else FITS
-    for one in best[1]:
-        one.weight += bonus
-    for name in fields:
-        ranked[name].sort(key=lambda one: -one.weight)
+    for name, one in zip((total, *parts), best[1], strict=True):
+        one.weight = max(one.weight, FLOOR) + bonus
+        ranked[name].sort(key=lambda other: -other.weight)
+
+
+def _place(ranked: Ranked) -> tuple[int, int]:
+    return ranked.best.cell.page, ranked.best.cell.start + ranked.best.start
 
 
 def _tell_apart(document_type: DocumentType, ranked: Mapping[str, list[Ranked]]) -> None:

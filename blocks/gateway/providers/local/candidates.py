@@ -63,8 +63,10 @@ _GLUED_CURRENCY = re.compile(r"(?<![^\W\d_])(RM|Rs\.?|Rp|EUR|USD|GBP|CHF|MYR|SGD
 _TIME = re.compile(r"\b\d{1,2}[:.]\d\d(?:[:.]\d\d)?\s?(?:am|pm|uhr)\b|\b\d{1,2}:\d\d(?::\d\d)?\b", re.IGNORECASE)
 _SIGNED = re.compile(r"(?:^|[\s(:€$£])[-\u2212\u2013]\s?$")
 _PHONE = re.compile(r"(?<![\w.,/])\+?\(?\d[\d\s()./\u2011-]{5,20}\d(?![\w/])")
+_RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$", re.IGNORECASE)
+"""What stands before an amount that a rate is taken of: "19 % of 100.00" is about another amount."""
 _TOKEN = re.compile(r"\S+")
-_CURRENCY_WORD = re.compile(r"US\$|[€$£¥₹]|(?<![^\W\d_])(?:[A-Z]{3}|RM|Rs|Rp|zł|Kč|Euros?|EUROS?|euros?)(?![^\W\d_])")
+_CURRENCY_WORD = re.compile(r"US\$|[€$£¥₹]|(?<!\w)(?:[A-Z]{3}|RM|Rs|Rp|zł|Kč|Euros?|EUROS?|euros?)(?![^\W\d_])")
 _NUMBER_WORDS = frozenset("nr no nº n° number num numero numéro nummer # : - id".split())
 
 
@@ -126,6 +128,7 @@ def _one_amount(cell: Cell, start: int, end: int, glued: int | None, languages: 
     weight += 0.3 if has_currency else 0.0
     weight += 1.9 if has_currency and not decimals else 0.0
     weight += -0.7 if value == 0 else 0.0
+    weight -= 2.0 if _RATE_OF.search(text[:first]) else 0.0
     if sign or (trailing and decimals == 2):
         value = -value
     begin = text.rfind(sign[0].strip(" (:€$£"), 0, start) if sign else start

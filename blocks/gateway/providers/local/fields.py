@@ -18,11 +18,14 @@ from blocks.gateway.providers.local.lexicon import Label, Lexicon, plain
 from blocks.gateway.providers.local.lines import Cell, Row, read_rows
 from blocks.gateway.providers.local.ranking import (
     AGAINST,
+    CROSSED_LABEL,
     NEAR,
+    RIGHT,
     UNLABELLED,
     Place,
     Ranked,
     Surroundings,
+    Target,
     label_weight,
     rank,
     settled,
@@ -149,17 +152,35 @@ class FieldRanker:
     def _pointed_at(self, label: Label, field: DocumentField) -> Iterator[tuple[Candidate, float]]:
         """The candidates that a label points at. The first on the way counts most, what follows it less."""
         passed = 0
-        for target in targets(label, self._sheet.rows, self._sheet.labels):
-            inside = [
-                one
-                for one in self._in_row(field, target.cell.row)
-                if one.cell.start == target.cell.start and target.start <= one.start < target.end
-            ]
-            if field.type is FieldType.MONEY and len(inside) > 1 and target.cell is label.cell:
-                inside = inside[::-1]
-            for one in inside:
-                yield one, target.weight - 1.0 * min(passed, 4)
+        for group in self._target_groups(label, field):
+            inside = [(one, target.weight) for target in group for one in self._inside(field, target)]
+            if field.type is FieldType.MONEY and field.hints.pick == "last":
+                weights = [weight for _, weight in inside]
+                inside = [(one, weight) for (one, _), weight in zip(inside[::-1], weights, strict=True)]
+            for one, weight in inside:
+                yield one, weight - 1.0 * min(passed, 4)
                 passed += 1 if one.weight > -1.0 else 0
+
+    def _inside(self, field: DocumentField, target: Target) -> list[Candidate]:
+        return [
+            one
+            for one in self._in_row(field, target.cell.row)
+            if one.cell.start == target.cell.start and target.start <= one.start < target.end
+        ]
+
+    def _target_groups(self, label: Label, field: DocumentField) -> Iterator[list[Target]]:
+        """The targets of a label; those of its own row, up to the next label in it, together."""
+        row: list[Target] = []
+        for target in targets(label, self._sheet.rows, self._sheet.labels):
+            if target.cell.row == label.cell.row and target.weight > RIGHT - CROSSED_LABEL:
+                row.append(target)
+                continue
+            if row:
+                yield row
+                row = []
+            yield [target]
+        if row:
+            yield row
 
     def _text_places(self, name: str, field: DocumentField) -> list[Place]:
         places: list[Place] = []

@@ -7,6 +7,7 @@ dashes over the window for the recipient's address.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from blocks.gateway.providers.local.lines import Cell, Row, overlap
 from blocks.values import fold, squeeze
@@ -46,7 +47,7 @@ _CONTACT = re.compile(
 _NOT_A_NAME = re.compile(
     r"\b(?:invoice|receipt|rechnung|facture|quittung|beleg|kassenbon|bon|bill|cash|copy|page|seite|welcome|thank|date|datum|tel|time|"
     r"total|table|order|cashier|customer|kopie|original|duplicate|reprint|gutschrift|avoir|number|stylesheet|curriculum|vitae|resume|"
-    r"version|slip|nr|nummer|qty|amount|description|stamp|member)\b",
+    r"version|slip|nr|nummer|details|address|adresse|contact|kontakt|qty|amount|description|stamp|member)\b",
     re.IGNORECASE,
 )
 _HOUSE_NUMBER = re.compile(r"\s\d{1,4}\s?[a-z]?(?:\s?[-/]\s?\d{1,4})?$")
@@ -87,6 +88,14 @@ def is_contact(text: str) -> bool:
     return bool(_CONTACT.search(text))
 
 
+@lru_cache(maxsize=1)
+def _countries() -> frozenset[str]:
+    from babel import Locale
+
+    languages = ("en", "de", "fr", "nl", "it", "es")
+    return frozenset(fold(name) for one in languages for name in Locale(one).territories.values() if len(name) > 2)
+
+
 def ends_in_legal_form(text: str) -> bool:
     """Whether a line is a name that ends in a legal form."""
     name = clean_name(text)
@@ -114,7 +123,7 @@ def looks_like_name(text: str) -> bool:
         return False
     if _NOT_A_NAME.search(name) and not _STRONG_LEGAL.search(name):
         return False
-    if _KEYED.match(name) or _SALUTATION.match(name):
+    if fold(name) in _countries() or _KEYED.match(name) or _SALUTATION.match(name):
         return False
     if _CONTACT.search(name) and not _STRONG_LEGAL.search(name):
         return False
