@@ -30,8 +30,7 @@ def is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) ->
 
 def stage_task(function: Callable[[RunContext, Chunk], State[StageCounts]]) -> StageTask:
     """A Prefect task for one stage, named after the function."""
-    return task(
-        function,
+    make = task(
         name=function.__name__,
         task_run_name="{run.name} · " + function.__name__ + " {chunk.number}/{chunk.of}",
         cache_policy=NO_CACHE,
@@ -41,6 +40,7 @@ def stage_task(function: Callable[[RunContext, Chunk], State[StageCounts]]) -> S
         retry_jitter_factor=0.5,
         retry_condition_fn=is_worth_a_retry,
     )
+    return make(function)
 
 
 def chunk_state(counts: StageCounts) -> State[StageCounts]:

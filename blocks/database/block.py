@@ -1,7 +1,7 @@
 """The Prefect block `winnow-database`, and how a process finds its database."""
 
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound
@@ -51,7 +51,7 @@ def connect(settings: Settings) -> Database:
 
 def _url_of_block() -> str | None:
     try:
-        block = WinnowDatabase.load(BLOCK_NAME, _sync=True)
+        block = cast(WinnowDatabase, WinnowDatabase.load(BLOCK_NAME))
     except (ObjectNotFound, ValueError):  # Block.load turns "not found" into a ValueError
         return None
     return block.url.get_secret_value()
