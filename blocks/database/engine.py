@@ -88,6 +88,8 @@ class Database:
         try:
             yield
         except (OperationalError, InterfaceError) as error:
+            if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
+                raise  # SQLite's word for a wrong statement, which says nothing of the database
             raise DatabaseUnreachable(self.safe_url, _cause(error)) from error
 
 

@@ -1,4 +1,5 @@
-"""SQL views for people: one per document type with a typed column per field, one per list or table field, the queue.
+"""SQL views for people: one per document type with a typed column per field, one per list or table field, the review
+queue, and the confidence of every field.
 
 A value that does not have its field's form (a result of an older version of the type may hold one) is null, so that no
 query over the view fails. On SQLite, which has no decimal type, money is a binary float in the views; the exact text
@@ -15,6 +16,7 @@ from blocks.database.tables import views
 from blocks.document_types import DocumentField, DocumentType, FieldType
 
 QUEUE = "review_queue"
+CONFIDENCES = "field_confidences"
 
 _MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names off, https://www.postgresql.org/docs/current/limits.html
 
@@ -43,7 +45,7 @@ def view_name(document_type: str) -> str:
 
 def create_views(database: Database, types: Mapping[str, DocumentType]) -> None:
     """Make the views of these types and the review queue; a view is made anew only when its fields have changed."""
-    wanted = {QUEUE: _QUEUE}
+    wanted = {QUEUE: _QUEUE, CONFIDENCES: _confidences_view(database.is_sqlite)}
     for type_ in types.values():
         wanted[view_name(type_.name)] = _type_view(database.is_sqlite, type_)
     for type_ in types.values():
@@ -89,13 +91,24 @@ def _type_view(is_sqlite: bool, type_: DocumentType) -> str:
     )
 
 
+def _confidences_view(is_sqlite: bool) -> str:
+    """A row per field of every current result."""
+    if is_sqlite:
+        source, confidence = "json_each(r.confidences) item", "CAST(item.value AS REAL)"
+    else:
+        source, confidence = "json_each_text(r.confidences) item", "CAST(item.value AS double precision)"
+    columns = f"r.document_id, r.document_type, r.status, item.key AS field, {confidence} AS confidence"
+    return f"SELECT {columns}\nFROM results r, {source}\nWHERE r.is_current"
+
+
 def _items_view(is_sqlite: bool, type_name: str, field_name: str, field: DocumentField) -> str:
     """A row per item of a list or table field; `position` counts from 1."""
     own = ["r.document_id", f"{_URI} AS uri", "r.status"]
     if is_sqlite:
         source = f"json_each(r.fields, {_path(field_name)}) item"
         is_list = f" AND json_type(r.fields, {_path(field_name)}) = 'array'"
-        position, item, plain = "item.key + 1", "item.value", "item.value"
+        position, plain = "item.key + 1", "item.value"
+        item = "CASE WHEN item.type = 'object' THEN item.value END"
     else:
         value = f"r.fields -> {_literal(field_name)}"
         array = f"CASE WHEN json_typeof({value}) = 'array' THEN {value} ELSE '[]'::json END"

@@ -117,10 +117,14 @@ def test_a_database_that_goes_away_is_a_typed_error(postgres_database: Database)
 
 
 def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.write() as connection:
-        connection.execute(insert(database_identity), {"database_id": "second"})
-        raise ZeroDivisionError
-    assert database_id(database) != "second"
+    def write_and_raise() -> None:
+        with database.write() as connection:
+            connection.execute(update(database_identity).values(database_id="another"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_raise()
+    assert database_id(database) != "another"
 
 
 def test_times_come_back_aware_and_in_utc(database: Database) -> None:

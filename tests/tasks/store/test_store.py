@@ -259,7 +259,7 @@ def test_a_run_that_died_between_validate_and_store_is_completed_by_the_next(dat
 
 
 def test_going_back_to_an_earlier_pipeline_makes_its_result_current_again(database: Database) -> None:
-    first = {Stage.VALIDATE: {"a": verdict(Status.ACCEPTED, total="1.00")}}
+    first: Script = {Stage.VALIDATE: {"a": verdict(Status.ACCEPTED, total="1.00")}}
     process(database, "first", "a", first, version="1")
     process(database, "second", "a", {Stage.VALIDATE: {"a": verdict(Status.ACCEPTED, total="2.00")}}, version="2")
     process(database, "third", "a", version="1")

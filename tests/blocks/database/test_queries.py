@@ -1,0 +1,109 @@
+import re
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from blocks.database import documents, runs
+from blocks.database.documents import record_batch
+from blocks.database.engine import Database
+from blocks.database.ledger import DatabaseLedger
+from blocks.database.views import create_views
+from blocks.document_type_files import load_document_types
+from blocks.gateway.ledger import ModelCall
+from blocks.records import Classification, Rerun, Retry, Stage, Status, Validation
+from blocks.settings import PROJECT_DIR
+from tasks.chunk import RunContext, run_stage
+from tasks.store.store import store_chunk
+from tests.doubles.scripted_stages import Answer, ScriptedStage, failing, found, id_of
+
+PAGE = Path(__file__).parents[3] / "docs" / "queries.md"
+
+
+def invoice(status: Status, total: str, due: str, confidence: float, priority: int) -> Validation:
+    return Validation(
+        document_type="invoice",
+        status=status,
+        confidence=confidence,
+        fields={"grand_total": total, "due_date": due},
+        confidences={"grand_total": confidence, "due_date": 0.95},
+        priority=priority,
+        due_minutes=60,
+    )
+
+
+def prepare(database: Database) -> None:
+    types = load_document_types(PROJECT_DIR / "data" / "document_types")
+    create_views(database, types)
+    runs.start_run(database, "run", "invoices", settings={"chunk_size": 100}, types=types, source="/in")
+    names = "abcf"
+    record_batch(
+        database,
+        "run",
+        [found(name) for name in names],
+        given_type=None,
+        rerun=Rerun.STALE,
+        pipeline_digest="p",
+        chunk_size=100,
+    )
+    ids = documents.chunk_document_ids(database, "run", 1)
+    script: dict[Stage, dict[str, Answer]] = {
+        Stage.EXTRACT: {"f": failing(Stage.EXTRACT, Retry.NEVER, "encrypted")},
+        Stage.CLASSIFY: dict.fromkeys(names, Classification(document_type="invoice", confidence=1, method="given")),
+        Stage.VALIDATE: {
+            "a": invoice(Status.IN_REVIEW, "1500.00", "2026-11-18", 0.5, 3),
+            "b": invoice(Status.IN_REVIEW, "900.00", "2026-11-18", 0.4, 1),
+            "c": invoice(Status.ACCEPTED, "2500.00", "2026-12-18", 0.9, 3),
+        },
+    }
+    for stage in (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE):
+        run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
+    store_chunk(database, "run", ids, "p")
+    call = ModelCall(document_id=id_of("a"), model="local", model_version="1", cost_usd=Decimal("0.0000001"))
+    DatabaseLedger(database).write("run", [call] * 3)
+    DatabaseLedger(database).write("run", [])
+
+
+def answers(database: Database) -> list[list[dict[str, Any]]]:
+    queries = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    with database.read() as connection:
+        return [[dict(row) for row in connection.execute(text(query)).mappings()] for query in queries]
+
+
+def test_the_five_queries_answer_what_they_promise(database: Database) -> None:
+    prepare(database)
+    queue, due, spend, failing_ones, unsure = answers(database)
+    assert [row["uri"] for row in queue] == ["/in/b", "/in/a"]
+    assert [(str(row["due_date"]), row["grand_total"]) for row in due] == [("2026-11-18", 1500)]
+    assert due[0]["due_date"] == ("2026-11-18" if database.is_sqlite else date(2026, 11, 18))
+    (spent,) = spend
+    assert (spent["name"], spent["model"], spent["calls"]) == ("invoices", "local", 3)
+    assert abs(Decimal(str(spent["cost_usd"])) - Decimal("0.0000003")) < Decimal("1e-12")
+    assert [(row["uri"], row["kind"], row["attempts"]) for row in failing_ones] == [("/in/f", "encrypted", 1)]
+    assert [(row["field"], row["unsure"], row["documents"]) for row in unsure] == [
+        ("grand_total", 2, 3),
+        ("due_date", 0, 3),
+    ]
+
+
+def test_costs_are_exact(database: Database) -> None:
+    prepare(database)
+    costs = runs.run_costs(database, "run")
+    assert (costs.model_calls, costs.cost_usd) == (3, Decimal("0.0000003"))
+    assert runs.run_costs(database, "another").cost_usd == 0
+
+
+def test_a_run_keeps_what_it_was_asked_and_how_it_ended(database: Database) -> None:
+    prepare(database)
+    runs.finish_run(database, "run", "Completed", "3 documents")
+    with database.read() as connection:
+        row = connection.execute(text("SELECT * FROM runs")).mappings().one()
+        contents = connection.execute(text("SELECT COUNT(*) FROM document_type_versions")).scalar_one()
+    assert (row["name"], row["state"], row["message"]) == ("invoices", "Completed", "3 documents")
+    assert contents == len(load_document_types(PROJECT_DIR / "data" / "document_types"))
+    prepare(database)
+    with database.read() as connection:
+        again = connection.execute(text("SELECT * FROM runs")).mappings().one()
+    assert (again["state"], again["started_at"]) == (None, row["started_at"]), "a resumed run is the same run"

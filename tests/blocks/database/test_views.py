@@ -1,0 +1,132 @@
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+from sqlalchemy import insert, text
+
+from blocks.database.documents import record_batch
+from blocks.database.engine import Database, now
+from blocks.database.tables import results
+from blocks.database.views import create_views, view_name
+from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.records import Rerun
+from tests.doubles.scripted_stages import found, id_of
+
+FIELDS = {
+    "number": DocumentField(type=FieldType.TEXT),
+    "issued": DocumentField(type=FieldType.DATE),
+    "total": DocumentField(type=FieldType.MONEY),
+    "pages": DocumentField(type=FieldType.INTEGER),
+    "status": DocumentField(type=FieldType.ENUM, enum=("paid", "open")),
+    "tags": DocumentField(type=FieldType.LIST),
+    "lines": DocumentField(
+        type=FieldType.TABLE,
+        columns={"name": DocumentField(type=FieldType.TEXT), "amount": DocumentField(type=FieldType.MONEY)},
+    ),
+}
+VALUES: dict[str, JsonValue] = {
+    "number": "R-17",
+    "issued": "2026-11-20",
+    "total": "1234.50",
+    "pages": 3,
+    "status": "paid",
+    "tags": ["a", "b"],
+    "lines": [{"name": "Tea", "amount": "4.00"}, {"name": "100 % cotton", "amount": None}],
+}
+
+
+def type_of(name: str = "bill", **fields: DocumentField) -> dict[str, DocumentType]:
+    return {name: DocumentType(name=name, title=name, fields=fields or FIELDS)}
+
+
+def add_result(database: Database, name: str, fields: dict[str, JsonValue], document_type: str = "bill") -> None:
+    record_batch(database, "run", [found(name)], given_type=None, rerun=Rerun.ALL, pipeline_digest="p", chunk_size=100)
+    row = {
+        "document_id": id_of(name),
+        "fingerprint": "f",
+        "is_current": True,
+        "document_type": document_type,
+        "status": "accepted",
+        "confidence": 0.5,
+        "reasons": [],
+        "fields": fields,
+        "confidences": dict.fromkeys(fields, 0.5),
+        "evidence": {},
+        "provisional": False,
+        "run_id": "run",
+        "created_at": now(),
+    }
+    with database.write() as connection:
+        connection.execute(insert(results), row)
+
+
+def query(database: Database, statement: str) -> list[dict[str, Any]]:
+    with database.read() as connection:
+        return [dict(row) for row in connection.execute(text(statement)).mappings()]
+
+
+def test_a_column_per_field_with_its_own_type(database: Database) -> None:
+    create_views(database, type_of())
+    add_result(database, "a", VALUES)
+    (row,) = query(database, "SELECT * FROM results_bill WHERE total > 1000 AND issued < '2026-11-21' AND pages = 3")
+    assert list(row)[:8] == ["document_id", "uri", "status", "confidence", "score", "reasons", "run_id", "created_at"]
+    assert (row["uri"], row["status"], row["field_status"], row["number"]) == ("/in/a", "accepted", "paid", "R-17")
+    if database.is_sqlite:
+        assert (row["issued"], row["total"]) == ("2026-11-20", 1234.5)
+    else:
+        assert (row["issued"], row["total"]) == (date(2026, 11, 20), Decimal("1234.50"))
+    assert isinstance(row["pages"], int)
+
+
+def test_lists_and_tables_have_a_row_per_item(database: Database) -> None:
+    create_views(database, type_of())
+    add_result(database, "a", VALUES)
+    add_result(database, "b", dict.fromkeys(VALUES))
+    tags = query(database, "SELECT position, value FROM results_bill_tags ORDER BY position")
+    assert tags == [{"position": 1, "value": "a"}, {"position": 2, "value": "b"}]
+    lines = query(database, "SELECT position, name, amount, uri FROM results_bill_lines ORDER BY position")
+    assert [(line["name"], line["amount"]) for line in lines] == [("Tea", 4), ("100 % cotton", None)]
+    assert query(database, "SELECT COUNT(*) AS n, COUNT(total) AS totals FROM results_bill") == [{"n": 2, "totals": 1}]
+
+
+def test_values_of_an_older_version_of_the_type_break_no_query(database: Database) -> None:
+    create_views(database, type_of())
+    values: list[JsonValue] = ["", "nine", "1.2.3", "2026-02-31", "0000-01-01", "2026-13-01", 7, 1.5, True, ["x"]]
+    for number, odd in enumerate(values):
+        add_result(database, str(number), dict.fromkeys(VALUES, odd))
+    rows = query(database, "SELECT issued, total, pages FROM results_bill")
+    assert len(rows) == 10
+    assert query(database, "SELECT SUM(total) AS t, SUM(pages) AS p, MAX(issued) AS i FROM results_bill") != []
+    assert query(database, "SELECT amount FROM results_bill_lines") is not None
+    if not database.is_sqlite:
+        assert {row["issued"] for row in rows} == {None}
+
+
+def test_a_view_is_made_anew_only_when_its_fields_change(database: Database) -> None:
+    create_views(database, type_of())
+    made = query(database, "SELECT name, digest FROM views ORDER BY name")
+    create_views(database, type_of())
+    assert query(database, "SELECT name, digest FROM views ORDER BY name") == made
+    create_views(database, type_of(total=FIELDS["total"], iban=DocumentField(type=FieldType.IBAN)))
+    add_result(database, "a", {"total": "1.00", "iban": "DE02"})
+    assert query(database, "SELECT iban FROM results_bill") == [{"iban": "DE02"}]
+    assert len({row["digest"] for row in made} - {row["digest"] for row in query(database, "SELECT * FROM views")}) == 1
+
+
+@pytest.mark.parametrize("name", ["order", "a b", 'quo"te', "o'clock", "100%", "x" * 80, "straße"])
+def test_any_name_is_quoted(database: Database, name: str) -> None:
+    create_views(database, type_of(name, **{name: DocumentField(type=FieldType.TEXT)}))
+    add_result(database, "a", {name: "v"}, document_type=name)
+    quoted = view_name(name).replace('"', '""').replace(":", "\\:")
+    (row,) = query(database, f'SELECT * FROM "{quoted}"')
+    if '"' not in name or not database.is_sqlite:
+        assert list(row.values())[-1] == "v"
+
+
+def test_a_list_field_never_takes_the_view_of_another_type(database: Database) -> None:
+    both = type_of() | type_of("bill_lines", total=FIELDS["total"])
+    create_views(database, both)
+    add_result(database, "a", {"total": "5.00"}, document_type="bill_lines")
+    assert [row["total"] for row in query(database, "SELECT total FROM results_bill_lines")] == [5]
