@@ -35,7 +35,8 @@ TYPICAL: Mapping[FieldType, JsonValue] = {
     FieldType.LIST: ["a"],
     FieldType.TABLE: [{"a": "a"}],
 }
-RESULT_FORMAT = {"result_format": "COMPLETE"}
+WHETHER = {"result_format": "BOOLEAN_ONLY"}
+WHICH_ROWS = {"result_format": "COMPLETE"}
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,9 @@ class RowExpectations:
         broken: list[list[str]] = [list(self.unusable) for _ in rows]
         if rows and self._usable:
             table = frame(self._type, rows)
-            for name, positions in self._evaluate(table, tuple(self._usable)).items():
+            # To say whether all rows pass costs the library half of saying which do not.
+            whether = _run(table, tuple(self._usable.values()), WHETHER)
+            for name, positions in self._evaluate(table, [name_of(one) for one in whether if not one.success]).items():
                 for position in positions:
                     broken[position].append(name)
         order = {expectation.name: place for place, expectation in enumerate(self._type.expectations)}
@@ -84,7 +87,7 @@ class RowExpectations:
         if not self._usable:
             return
         typical = Row("0" * 64, {name: TYPICAL.get(field.type, "a") for name, field in self._type.fields.items()}, 0.0)
-        for result in _run(frame(self._type, [typical]), tuple(self._usable.values())):
+        for result in _run(frame(self._type, [typical]), tuple(self._usable.values()), WHETHER):
             failure = exception_of(result)
             if failure is not None:
                 del self._usable[name_of(result)]
@@ -101,7 +104,7 @@ class RowExpectations:
         alone: they break it, and their neighbours are judged.
         """
         found: dict[str, list[int]] = {}
-        for result in _run(table, [self._usable[name] for name in names]):
+        for result in _run(table, [self._usable[name] for name in names], WHICH_ROWS) if names else ():
             name = name_of(result)
             failure = exception_of(result)
             if failure is None:
@@ -169,13 +172,15 @@ def _for_frames(expectation: Expectation, document_type: DocumentType) -> Expect
     return expectation.model_copy(update={"kwargs": kwargs})
 
 
-def _run(table: "pandas.DataFrame", expectations: Sequence[Expectation]) -> "list[ExpectationValidationResult]":
+def _run(
+    table: "pandas.DataFrame", expectations: Sequence[Expectation], result_format: Mapping[str, str]
+) -> "list[ExpectationValidationResult]":
     import great_expectations
 
     suite = great_expectations.ExpectationSuite(name="rows", expectations=[resolve(one) for one in expectations])
     with LOCK:
         batch = _frames().get_batch({"dataframe": table})
-        return list(batch.validate(suite, result_format=RESULT_FORMAT).results)
+        return list(batch.validate(suite, result_format=dict(result_format)).results)
 
 
 @cache
