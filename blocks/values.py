@@ -87,10 +87,15 @@ def _decimal_separator(body: str, separators: list[str], languages: tuple[str, .
 
 
 @lru_cache(maxsize=64)
-def _decimal_symbols(languages: tuple[str, ...]) -> frozenset[str]:
+def decimal_symbol(language: str) -> str:
+    """The sign before a number's decimals, by Unicode CLDR."""
     from babel.numbers import get_decimal_symbol
 
-    return frozenset(get_decimal_symbol(language.replace("-", "_")) for language in languages)
+    return str(get_decimal_symbol(language.replace("-", "_")))
+
+
+def _decimal_symbols(languages: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(decimal_symbol(language) for language in languages)
 
 
 @lru_cache(maxsize=64)

@@ -10,8 +10,10 @@ from blocks.values import fold
 
 RIVALS = 10
 """How many values of each field a sum may choose from; the last part follows from the others."""
-FITS, FITS_WITH_ZERO = 2.2, 0.5
-"""Log odds that an exact sum lends to each of its amounts; less where a part is zero, for any equal pair does that."""
+FITS, FITS_WITH_READ_ZERO, FITS_WITH_ZERO = 2.2, 1.5, 0.5
+"""Log odds that an exact sum lends to each of its amounts; less where a part is zero, for any equal pair does that,
+least where that zero has no label of its own.
+"""
 NO_ZERO, PER_PLACE, FLOOR = 2.0, 0.5, -2.0
 """What speaks for a sum against another: that no part is zero, that its amounts stand in places of their own."""
 NAME_KINDS = {"organisation", "person"}
@@ -43,7 +45,9 @@ def _add_up(total: str, parts: list[str], ranked: Mapping[str, list[Ranked]]) ->
             best = (weight, fitting)
     if best is None:
         return
-    bonus = FITS_WITH_ZERO if any(not Decimal(one.value) for one in best[1]) else FITS
+    is_read = all(one.places[0].is_labelled for one in best[1]) and len({_place(one) for one in best[1]}) == len(best[1])
+    has_zero = any(not Decimal(one.value) for one in best[1])
+    bonus = FITS if not has_zero else FITS_WITH_READ_ZERO if is_read else FITS_WITH_ZERO
     for name, one in zip((total, *parts), best[1], strict=True):
         one.weight = max(one.weight, FLOOR) + bonus
         ranked[name].sort(key=lambda other: -other.weight)

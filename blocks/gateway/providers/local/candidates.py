@@ -5,24 +5,25 @@ around it.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from blocks.dates import find_dates
 from blocks.document_types import DocumentField, FieldType
 from blocks.gateway.providers.local.lines import Cell
+from blocks.records import Page
 from blocks.values import (
     CURRENCY_SIGNS,
     EMAIL,
     IBAN,
     InvalidValue,
     currency_codes,
+    decimal_symbol,
     money_text,
     number_text,
     parse_currency,
     parse_email,
     parse_iban,
-    parse_money,
     parse_number,
     parse_phone,
     squeeze,
@@ -65,6 +66,7 @@ _SIGNED = re.compile(r"(?:^|[\s(:€$£])[-\u2212\u2013]\s?$")
 _PHONE = re.compile(r"(?<![\w.,/])\+?\(?\d[\d\s()./\u2011-]{5,20}\d(?![\w/])")
 _RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$", re.IGNORECASE)
 """What stands before an amount that a rate is taken of: "19 % of 100.00" is about another amount."""
+_TWO_DECIMALS = {one: re.compile(rf"\d{re.escape(one)}\d\d(?![\d.,])") for one in ",."}
 _TOKEN = re.compile(r"\S+")
 _CURRENCY_WORD = re.compile(r"US\$|[€$£¥₹]|(?<!\w)(?:[A-Z]{3}|RM|Rs|Rp|zł|Kč|Euros?|EUROS?|euros?)(?![^\W\d_])")
 _NUMBER_WORDS = frozenset("nr no nº n° number num numero numéro nummer # : - id".split())
@@ -252,9 +254,14 @@ def identifier(cell: Cell, start: int, end: int, languages: tuple[str, ...]) -> 
     return None
 
 
-def money_or_none(text: str, languages: tuple[str, ...]) -> str | None:
-    """The amount that a text as a whole writes, or None."""
-    try:
-        return money_text(parse_money(text, languages))
-    except InvalidValue:
-        return None
+def number_languages(pages: Sequence[Page], languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `languages` that write numbers as most of the document's amounts of two decimals are written.
+
+    It decides what "5,000" is: a document with "27,50" on it means five.
+    """
+    commas = sum(len(_TWO_DECIMALS[","].findall(page.text)) for page in pages)
+    points = sum(len(_TWO_DECIMALS["."].findall(page.text)) for page in pages)
+    if commas == points:
+        return languages
+    symbol = "," if commas > points else "."
+    return tuple(one for one in languages if decimal_symbol(one) == symbol) or languages

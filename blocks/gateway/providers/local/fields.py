@@ -12,7 +12,7 @@ from functools import cached_property
 
 from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.gateway.providers.local import names
-from blocks.gateway.providers.local.candidates import Candidate, candidates, identifier
+from blocks.gateway.providers.local.candidates import Candidate, candidates, identifier, number_languages
 from blocks.gateway.providers.local.columns import SAME_LENGTH, opposite_rows
 from blocks.gateway.providers.local.lexicon import Label, Lexicon, plain
 from blocks.gateway.providers.local.lines import Cell, Row, read_rows
@@ -59,6 +59,19 @@ class Sheet:
     labels: dict[int, list[Label]]
     languages: tuple[str, ...]
     surroundings: Surroundings
+    money_fields: frozenset[str]
+    number_languages: tuple[str, ...]
+
+    def table_ends(self) -> frozenset[int]:
+        """The rows that begin with the label of an amount of the whole document: tables end above them."""
+        return frozenset(
+            label.cell.row
+            for row in self.labels.values()
+            for label in row
+            if label.start <= 2
+            and label.cell is self.rows[label.cell.row].cells[0]
+            and any(m.field in self.money_fields and not m.is_against for m in label.meanings)
+        )
 
     def labels_of(self, name: str) -> list[Label]:
         """The labels of a field, best alias first, in reading order among equals."""
@@ -76,13 +89,14 @@ def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page,
             found = lexicon.find(cell)
             labels[row.index].extend(found)
             seen.update(m.field for label in found for m in label.meanings if not m.is_against)
+    money = frozenset(name for name, field in document_type.fields.items() if field.type is FieldType.MONEY)
     missing = [n for n, f in document_type.fields.items() if f.aliases and f.required and n not in seen]
     if missing:
         for row in rows:
             for cell in row.cells:
                 if len(cell.text) < 60 and not any(one.cell is cell for one in labels[row.index]):
                     labels[row.index].extend(lexicon.find_bent(cell, missing))
-    return Sheet(rows, dict(labels), document_type.languages, Surroundings(rows))
+    return Sheet(rows, dict(labels), document_type.languages, Surroundings(rows), money, number_languages(pages, document_type.languages))
 
 
 class FieldRanker:
@@ -113,7 +127,8 @@ class FieldRanker:
         by_row = self._found.setdefault((field.type, field.hints.pattern), {})
         if row not in by_row:
             cells = self._sheet.rows[row].cells
-            by_row[row] = [one for cell in cells for one in candidates(field, cell, self._sheet.languages)]
+            languages = self._sheet.number_languages if field.type in NUMERIC else self._sheet.languages
+            by_row[row] = [one for cell in cells for one in candidates(field, cell, languages)]
         return by_row[row]
 
     def _typed_places(self, name: str, field: DocumentField) -> list[Place]:

@@ -9,7 +9,7 @@ from blocks.gateway.providers.local.fields import FieldRanker, open_sheet
 from blocks.gateway.providers.local.lexicon import Lexicon
 from blocks.gateway.providers.local.lists import read_list
 from blocks.gateway.providers.local.ranking import Ranked, confidence
-from blocks.gateway.providers.local.tables import read_table
+from blocks.gateway.providers.local.tables import TableReader
 from blocks.records import CriterionReading, FieldReading, Page
 
 MIN_CONFIDENCE = 0.1
@@ -26,6 +26,7 @@ class LocalModel:
 
     def __init__(self) -> None:
         self._lexicons: dict[str, Lexicon] = {}
+        self._tables: dict[tuple[str, str], TableReader] = {}
 
     def answer(self, request: ModelRequest) -> ModelReply:
         """Read every field that the pages show, and grade the criteria."""
@@ -43,6 +44,14 @@ class LocalModel:
             self._lexicons[key] = Lexicon(document_type)
         return self._lexicons[key]
 
+    def _table(self, document_type: DocumentType, name: str) -> TableReader:
+        key = (document_type.score_digest, name)
+        if key not in self._tables:
+            if len(self._tables) >= KEPT_LEXICONS:
+                self._tables.clear()
+            self._tables[key] = TableReader(document_type.fields[name])
+        return self._tables[key]
+
     def _read(self, document_type: DocumentType, pages: tuple[Page, ...]) -> dict[str, FieldReading]:
         sheet = open_sheet(document_type, self._lexicon(document_type), pages)
         ranker = FieldRanker(document_type, sheet)
@@ -53,7 +62,7 @@ class LocalModel:
         for name, field in document_type.fields.items():
             reading: FieldReading | None
             if field.type is FieldType.TABLE:
-                reading = read_table(field, sheet.rows, pages, document_type.languages)
+                reading = self._table(document_type, name).read(sheet.rows, sheet.table_ends(), pages, sheet.number_languages)
             elif field.type is FieldType.LIST:
                 reading = read_list(field, sheet.rows, sheet.labels_of(name), pages)
             elif field.type is FieldType.ENUM:
