@@ -69,8 +69,8 @@ class TimedOut(DocumentError):
 
     kind = "timed_out"
 
-    def __init__(self, limit_s: float) -> None:
-        super().__init__(f"reading took longer than {limit_s:g} s and was stopped; raise WINNOW_DOCUMENT_TIMEOUT_S")
+    def __init__(self, limit_s: float, setting: str = "WINNOW_DOCUMENT_TIMEOUT_S") -> None:
+        super().__init__(f"reading took longer than {limit_s:g} s and was stopped; raise {setting}")
 
 
 class OutOfMemory(DocumentError):
@@ -111,6 +111,24 @@ class TooManyPages(DocumentError):
         super().__init__(
             f"it has {pages:,} pages, more than the limit of {limit:,}; raise WINNOW_MAX_PAGES or split it"
         )
+
+
+class RowsColumnMissing(DocumentError):
+    """A table whose rows are to be documents has no such column."""
+
+    kind = "rows_column_missing"
+
+    def __init__(self, column: str, columns: tuple[str, ...]) -> None:
+        super().__init__(f"the table has no column {column!r}; it has: {', '.join(columns) or 'none'}; name one of them")
+
+
+class TooManyParts(DocumentError):
+    """A mail holds more attachments, or mails within mails, than can be opened."""
+
+    kind = "too_many_parts"
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"it holds {what} beyond the limit of {limit:,}; save the attachments and run on them")
 
 
 class UnsupportedMediaType(DocumentError):

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email import generator
 from email.message import Message
 from email.utils import collapse_rfc2231_value
+from io import BytesIO
 
 SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 BODY_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "message/delivery-status", "text/rfc822-headers"})
@@ -24,9 +26,15 @@ class Attachment:
             nested = self.part.get_payload()
             inner = nested[0] if isinstance(nested, list) and nested else nested
             if isinstance(inner, Message):
-                return inner.as_bytes()
+                return _as_bytes(inner)
         payload = self.part.get_payload(decode=True)
         return payload if isinstance(payload, bytes) else b""
+
+
+def _as_bytes(message: Message) -> bytes:
+    written = BytesIO()
+    generator.BytesGenerator(written, mangle_from_=False, maxheaderlen=0).flatten(message)
+    return written.getvalue()
 
 
 def attachments_of(message: Message) -> list[Attachment]:
@@ -56,6 +64,8 @@ def _is_attached(part: Message) -> bool:
         return True
     if part.get_content_type() == "message/rfc822":
         return True
+    if part.get_content_maintype() == "multipart":
+        return False  # it says that it has parts, and has none: a broken mail's text
     return part.get_content_type() not in BODY_TYPES or bool(part.get_filename())
 
 

@@ -10,9 +10,9 @@ from inscriptis.css_profiles import RELAXED_CSS_PROFILE
 from inscriptis.model.config import ParserConfig
 from lxml import etree
 
+from blocks.characters import decode, load_codecs
 from blocks.errors import Corrupt, Empty
 from blocks.media_types import HTML
-from tasks.extract import plain_text
 from tasks.extract.reading import Reading, clean, text_pages
 
 ENGINE = f"inscriptis {version('inscriptis')}"
@@ -35,7 +35,7 @@ _SIMPLE_SELECTOR = re.compile(r"([.#])([\w-]+)")
 
 def warm_up() -> None:
     """Load what inscriptis and lxml load at their first document."""
-    plain_text.warm_up()
+    load_codecs()
     text_of_html("<html><body><table><tr><td>1</td></tr></table></body></html>")
 
 
@@ -56,7 +56,7 @@ def _decode(content: bytes, charset: str | None) -> str:
             return content.decode(charset)
         except (LookupError, UnicodeDecodeError):
             pass  # the declaration is wrong; the bytes decide
-    return plain_text.decode(content)
+    return decode(content)
 
 
 def text_of_html(markup: str) -> tuple[str, str, str]:

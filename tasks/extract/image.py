@@ -26,7 +26,7 @@ MALFORMED = (OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError
 
 
 def warm_up() -> None:
-    """Load every decoder: a child may not be able to read our files."""
+    """Load every decoder and encoder: a child may not be able to read our files."""
     Image.init()
     Image.MAX_IMAGE_PIXELS = None  # our own limit is checked by `_check_size`, with an error of our own
 

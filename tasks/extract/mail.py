@@ -8,10 +8,11 @@ from email.header import decode_header
 from email.message import Message
 from typing import Any
 
+from blocks.characters import decode
 from blocks.errors import Corrupt, Empty
 from blocks.mail_parts import attachments_of, inline_texts
 from blocks.media_types import EML
-from tasks.extract import html, plain_text
+from tasks.extract import html
 from tasks.extract.reading import Reading, clean, text_pages
 
 ENGINE = f"python email {platform.python_version()}"
@@ -99,5 +100,5 @@ def _decoded(payload: bytes, charset: str | None) -> str:
         try:
             return payload.decode(charset)
         except (LookupError, UnicodeDecodeError):
-            return plain_text.decode(payload)
-    return plain_text.decode(payload)
+            return decode(payload)
+    return decode(payload)

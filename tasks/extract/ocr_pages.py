@@ -8,7 +8,8 @@ from typing import Protocol
 from pydantic_core import from_json
 from rapidfuzz import fuzz, process
 
-from blocks.records import Page
+from blocks.errors import TimedOut
+from blocks.records import Page, Words
 from tasks.extract.ocr.image import GrayImage, OcrPage
 
 BLANK_CONTRAST = 24
@@ -56,7 +57,10 @@ def read_pages(
         image = unpack_image(packed)
         if max(image.pixels) - min(image.pixels) < BLANK_CONTRAST:
             return None
-        return ocr.read_page(image, max(1.0, page_timeout_s - took_s))
+        try:
+            return ocr.read_page(image, max(1.0, page_timeout_s - took_s))
+        except TimedOut:
+            raise TimedOut(page_timeout_s, "WINNOW_OCR_PAGE_TIMEOUT_S") from None
 
     if len(numbers) == 1:
         return {numbers[0]: read(numbers[0])}
@@ -125,8 +129,6 @@ def _from_ocr(page: Page, read: OcrPage) -> Page:
 
 
 def _hidden(page: Page, text: str) -> dict[str, object]:
-    from blocks.records import Words
-
     return {"text": "", "words": Words(), "hidden_text": _joined(page.hidden_text, text)}
 
 

@@ -32,9 +32,24 @@ MAX_METADATA_CHARACTERS = 2_000
 MAX_ATTACHMENTS_NAMED = 100
 
 
+FIRST_DOCUMENT = b"""%PDF-1.4
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 72 72]>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>endobj
+5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
+4 0 obj<</Length 41>>stream
+1 g BT /F 12 Tf 9 9 Td (warming up) Tj ET
+endstream endobj
+trailer<</Root 1 0 R/Info<</Title(first)>>>>
+"""
+
+
 def warm_up() -> None:
-    """Let pdfium load what it loads once, before children are forked."""
+    """Let pdfium, the fonts and the codecs load what they load once: a child may not be able to read our files."""
     pdfium.FPDF_InitLibrary()
+    arguments = {"passwords": [], "max_pages": 1, "page": 1, "max_pixels": 1_000}
+    read(FIRST_DOCUMENT, arguments)
+    render(FIRST_DOCUMENT, arguments)
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:

@@ -21,8 +21,15 @@ MALFORMED = (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexE
 
 
 def warm_up() -> None:
-    """pypdf logs every oddity of a file; the extraction says what matters."""
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    """Load what pypdf loads late: a child may not be able to read our files."""
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs every oddity of a file
+    writer = pypdf.PdfWriter()
+    writer.add_blank_page(72, 72)
+    writer.encrypt("first", algorithm="AES-256")
+    written = BytesIO()
+    writer.write(written)
+    _read_page(_opened(written.getvalue(), ["first"]), 1)
+    form_values(written.getvalue(), {"passwords": ["first"]})
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:

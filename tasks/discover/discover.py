@@ -1,0 +1,175 @@
+"""From sources to documents: every file hashed, its kind found by content, and containers opened.
+
+Sources are streamed: a million files take no more memory than a few, and come out in the order of the listing.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain, islice
+
+from pydantic import JsonValue
+from pydantic_core import from_json
+
+from blocks.errors import DocumentError, SourceEmpty, TooLarge, TooManyParts, UnreadableSource
+from blocks.isolation.isolation import Isolation, shared_isolation
+from blocks.media_types import BINARY, EML, TABLES, TEXT, media_type_of
+from blocks.records import DiscoveredDocument, Stage
+from blocks.settings import Settings
+from blocks.sources import digest_source, read_source
+from tasks.discover.listing import check_source, list_source
+
+ATTACHMENTS = "tasks.discover.containers:attachments"
+ROWS = "tasks.discover.containers:rows"
+MAX_PARTS = 1_000
+MAX_DEPTH = 5
+"""Mails within mails: a forward of a forward is common, a deeper nest is a trap."""
+ROWS_AT_ONCE_BYTES = 8_000_000
+
+
+def discover(
+    sources: Sequence[str],
+    settings: Settings,
+    *,
+    rows_column: str | None = None,
+    limit: int | None = None,
+    isolation: Isolation | None = None,
+) -> Iterator[DiscoveredDocument]:
+    """Every document of the sources; a parent comes before its parts. `limit` counts files.
+
+    With `rows_column`, each row of a csv or jsonl file is a document of that column's text. A file that cannot be taken
+    in is a document with a failure. Raises `SourceMissing` before the first document, and `SourceEmpty`.
+    """
+    for source in sources:
+        check_source(source)
+    finder = _Finder(settings, isolation or shared_isolation(settings), rows_column)
+    uris = islice(chain.from_iterable(list_source(source) for source in sources), limit)
+    is_empty = True
+    for documents in _side_by_side(finder, uris, settings.processes + 1):
+        is_empty = False
+        yield from documents
+    if is_empty:
+        raise SourceEmpty(tuple(sources))
+
+
+def _side_by_side(finder: "_Finder", uris: Iterator[str], ahead: int) -> Iterator[Iterable[DiscoveredDocument]]:
+    """The documents of each file in the files' order, with a few files read ahead."""
+    with ThreadPoolExecutor(ahead, thread_name_prefix="discover") as threads:
+        running: deque[Future[Iterable[DiscoveredDocument]]] = deque()
+        try:
+            for uri in uris:
+                running.append(threads.submit(finder.documents_of, uri))
+                if len(running) > ahead:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+class _Finder:
+    def __init__(self, settings: Settings, isolation: Isolation, rows_column: str | None) -> None:
+        self._settings = settings
+        self._isolation = isolation
+        self._rows_column = rows_column
+
+    def documents_of(self, uri: str) -> Iterable[DiscoveredDocument]:
+        """The file as a document, and its parts after it."""
+        try:
+            content = read_source(uri, self._settings.max_document_mb)
+        except TooLarge:
+            return [self._too_large(uri)]
+        except (UnreadableSource, FileNotFoundError) as error:
+            unreadable = error if isinstance(error, UnreadableSource) else UnreadableSource(uri, "it is gone")
+            return [_unread(uri, unreadable)]
+        document = DiscoveredDocument(
+            document_id=hashlib.sha256(content).hexdigest(),
+            uri=uri,
+            media_type=media_type_of(content, uri),
+            size_bytes=len(content),
+        )
+        if document.media_type in TABLES and self._rows_column is not None:
+            return self._rows(document, content, self._rows_column)
+        if document.media_type == EML:
+            return self._mail(document, content, depth=1)
+        return [document]
+
+    def _too_large(self, uri: str) -> DiscoveredDocument:
+        limit = self._settings.max_document_mb * 1024 * 1024
+        try:
+            document_id, size = digest_source(uri)
+        except UnreadableSource as error:
+            return _unread(uri, error)
+        failure = TooLarge("the file in bytes", size, limit, "WINNOW_MAX_DOCUMENT_MB").failure(Stage.DISCOVER)
+        return DiscoveredDocument(document_id, uri, BINARY, size, failure=failure)
+
+    def _mail(self, mail: DiscoveredDocument, content: bytes, depth: int) -> list[DiscoveredDocument]:
+        """A mail and all that is attached to it, mails in it opened likewise."""
+        try:
+            found = self._parts(ATTACHMENTS, content, {"max_parts": MAX_PARTS})[0]
+            if found and depth > MAX_DEPTH:
+                raise TooManyParts("mails within mails", MAX_DEPTH)
+        except DocumentError as error:
+            return [_failed(mail, error)]
+        documents = [mail]
+        for number, (name, part) in enumerate(found, 1):
+            attachment = _part(
+                mail, f"attachment:{number}", f"attachment={number}:{name}", part, media_type_of(part, name)
+            )
+            documents += self._mail(attachment, part, depth + 1) if attachment.media_type == EML else [attachment]
+        return documents
+
+    def _rows(self, table: DiscoveredDocument, content: bytes, column: str) -> Iterator[DiscoveredDocument]:
+        """A table, which is no document itself, and its rows; a table that breaks off is a failed document as well."""
+        yield replace(table, is_member=False)
+        start: int | None = 1
+        while start is not None:
+            wanted: dict[str, JsonValue] = {
+                "media_type": table.media_type,
+                "column": column,
+                "start": start,
+                "max_bytes": ROWS_AT_ONCE_BYTES,
+            }
+            try:
+                rows, start = self._parts(ROWS, content, wanted)
+            except DocumentError as error:
+                yield _failed(table, error)
+                return
+            for number, text in rows:
+                yield _part(table, f"row:{number}", f"row={number}", text, TEXT)
+
+    def _parts(
+        self, function: str, content: bytes, wanted: dict[str, JsonValue]
+    ) -> tuple[list[tuple[str, bytes]], int | None]:
+        packed = self._isolation.run(function, content, wanted, self._settings.document_timeout_s)
+        line, _, contents = packed.partition(b"\n")
+        head = from_json(line)
+        parts, position = [], 0
+        for name, size in head["parts"]:
+            parts.append((name, contents[position : position + size]))
+            position += size
+        return parts, head["go_on_at"]
+
+
+def _part(parent: DiscoveredDocument, part: str, fragment: str, content: bytes, media_type: str) -> DiscoveredDocument:
+    return DiscoveredDocument(
+        document_id=hashlib.sha256(f"{parent.document_id}/{part}".encode()).hexdigest(),
+        uri=f"{parent.uri}#{fragment}",
+        media_type=media_type,
+        size_bytes=len(content),
+        parent_id=parent.document_id,
+        part=part,
+        content=content,
+    )
+
+
+def _unread(uri: str, error: UnreadableSource) -> DiscoveredDocument:
+    document_id = hashlib.sha256(f"unreadable:{uri}".encode()).hexdigest()
+    return DiscoveredDocument(document_id, uri, BINARY, 0, failure=error.failure(Stage.DISCOVER))
+
+
+def _failed(document: DiscoveredDocument, error: DocumentError) -> DiscoveredDocument:
+    return replace(document, failure=error.failure(Stage.DISCOVER))
