@@ -7,8 +7,9 @@ around it.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from blocks.dates import find_dates
+from blocks.dates import FoundDate, find_dates
 from blocks.document_types import DocumentField, FieldType
 from blocks.gateway.providers.local.lines import Cell
 from blocks.records import Page
@@ -84,10 +85,16 @@ def candidates(field: DocumentField, cell: Cell, languages: tuple[str, ...]) -> 
     return [Candidate(cell, m.start(), m.end(), squeeze(m[0]), 0.5) for m in pattern.finditer(cell.text) if m[0].strip()]
 
 
-def _blocked(text: str, languages: tuple[str, ...]) -> list[tuple[int, int]]:
-    spans = [(one.start, one.end) for one in find_dates(text, languages)]
+@lru_cache(maxsize=4096)
+def _dates_in(text: str, languages: tuple[str, ...]) -> tuple[FoundDate, ...]:
+    return tuple(find_dates(text, languages)) if any(c.isdigit() for c in text) else ()
+
+
+@lru_cache(maxsize=4096)
+def _blocked(text: str, languages: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    spans = [(one.start, one.end) for one in _dates_in(text, languages)]
     spans += [match.span() for match in _TIME.finditer(text)]
-    return spans + [match.span() for match in IBAN.finditer(text)]
+    return (*spans, *(match.span() for match in IBAN.finditer(text)))
 
 
 def _amounts(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
@@ -158,7 +165,7 @@ def _integers(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
 
 
 def _dates(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
-    for one in find_dates(cell.text, languages):
+    for one in _dates_in(cell.text, languages):
         weight = (0.0 if one.is_sure else -0.1) - (0.0 if one.value.year in USUAL_YEARS else 1.5)
         yield Candidate(cell, one.start, one.end, one.value.isoformat(), weight)
 
@@ -185,7 +192,7 @@ def _emails(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
 
 
 def _phones(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
-    dates = [(one.start, one.end) for one in find_dates(cell.text, languages)]
+    dates = [(one.start, one.end) for one in _dates_in(cell.text, languages)]
     for match in _PHONE.finditer(cell.text):
         digits = sum(c.isdigit() for c in match[0])
         if not 7 <= digits <= 15 or any(match.start() < b and match.end() > a for a, b in dates):
@@ -229,7 +236,7 @@ def identifier(cell: Cell, start: int, end: int, languages: tuple[str, ...]) -> 
 
     Words such as "no." may stand before it; each other word costs, and after four there is none.
     """
-    dates = [(one.start, one.end) for one in find_dates(cell.text, languages)]
+    dates = [(one.start, one.end) for one in _dates_in(cell.text, languages)]
     skipped, prefix = 0.0, None
     for match in _TOKEN.finditer(cell.text, start, end):
         token = match[0].strip(",;:()[]*'\"")

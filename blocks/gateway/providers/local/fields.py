@@ -91,11 +91,11 @@ def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page,
             seen.update(m.field for label in found for m in label.meanings if not m.is_against)
     money = frozenset(name for name, field in document_type.fields.items() if field.type is FieldType.MONEY)
     missing = [n for n, f in document_type.fields.items() if f.aliases and f.required and n not in seen]
-    if missing:
+    if missing and (phrases := lexicon.phrases_of(missing)):
         for row in rows:
             for cell in row.cells:
                 if len(cell.text) < 60 and not any(one.cell is cell for one in labels[row.index]):
-                    labels[row.index].extend(lexicon.find_bent(cell, missing))
+                    labels[row.index].extend(lexicon.find_bent(cell, phrases))
     return Sheet(rows, dict(labels), document_type.languages, Surroundings(rows), money, number_languages(pages, document_type.languages))
 
 

@@ -5,9 +5,10 @@ All fields' aliases compete, and so do the phrases that a field's `not_near` nam
 ("Br uttosumme") and scans lose dots.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz import fuzz, process
 
@@ -15,6 +16,8 @@ from blocks.document_types import DocumentType
 from blocks.gateway.providers.local.lines import Cell
 from blocks.values import fold
 
+_MARKS = re.compile(r"[^\w#]|_")
+_WORD = re.compile(r"[^\W\d_]+[°º]?|[°º]|\d+|[#№]+")
 LONGEST_LABEL_WORDS = 7
 FUZZY_AT = 82.0
 """The least similarity (rapidfuzz ratio, of 100) at which a window of text is taken for a bent label."""
@@ -80,10 +83,13 @@ class Lexicon:
                 at += 1 if last < 0 else last + 1 - at
         return found
 
-    def find_bent(self, cell: Cell, fields: Iterable[str]) -> list[Label]:
-        """Labels of `fields` that a scan may have bent: similar, not equal, to a window of the cell's words."""
+    def phrases_of(self, fields: list[str]) -> list[str]:
+        """The phrases that label one of `fields`, long enough to be told apart when bent."""
         wanted = set(fields)
-        phrases = [p for p in self._fuzzy if any(m.field in wanted and not m.is_against for m in self._meanings[p])]
+        return [p for p in self._fuzzy if any(m.field in wanted and not m.is_against for m in self._meanings[p])]
+
+    def find_bent(self, cell: Cell, phrases: list[str]) -> list[Label]:
+        """The label that a scan may have bent: one of `phrases`, similar but not equal to a window of the words."""
         words = _words(cell.text)
         for size in range(min(4, len(words)), 0, -1):
             for at in range(len(words) - size + 1):
@@ -102,33 +108,12 @@ def _is_bracketed(text: str, at: int) -> bool:
     return text.rfind("(", 0, at) > text.rfind(")", 0, at)
 
 
+@lru_cache(maxsize=16384)
 def plain(text: str) -> str:
     """Text as labels are compared: folded, letters, digits and # only."""
-    return "".join(c for c in fold(text.replace("°", "o").replace("№", "no")) if c.isalnum() or c == "#")
+    return _MARKS.sub("", fold(text.replace("°", "o").replace("№", "no")))
 
 
 def _words(text: str) -> list[tuple[str, int, int]]:
     """Words of a text (plain form, start, end). A change between letters and digits parts words: "n°562" is two."""
-    words: list[tuple[str, int, int]] = []
-    at = 0
-    while at < len(text):
-        kind = _kind(text[at])
-        if kind == 0:
-            at += 1
-            continue
-        end = at + 1
-        while end < len(text) and (_kind(text[end]) == kind):
-            end += 1
-        form = plain(text[at:end])
-        if form:
-            words.append((form, at, end))
-        at = end
-    return words
-
-
-def _kind(char: str) -> int:
-    if char.isdigit():
-        return 1
-    if char.isalpha() or char in "°º":
-        return 2
-    return 3 if char in "#№" else 0
+    return [(form, match.start(), match.end()) for match in _WORD.finditer(text) if (form := plain(match[0]))]

@@ -4,7 +4,6 @@ A grade is a measure of mention, not of merit: it sorts a pile for a reader, who
 """
 
 import re
-from collections import Counter
 from functools import lru_cache
 
 from blocks.document_types import Criterion, Rubric
@@ -31,16 +30,18 @@ def grade(rubric: Rubric, pages: tuple[Page, ...]) -> tuple[CriterionReading, ..
 
 
 def _grade(criterion: Criterion, overlap: float | None, pages: tuple[Page, ...]) -> CriterionReading:
-    found: Counter[str] = Counter()
+    found: set[str] = set()
     evidence: list[Evidence] = []
     for page in pages:
         for keyword in criterion.keywords:
-            spans = _compiled(keyword).spans(page.text)
-            if spans and not found[keyword] and len(evidence) < QUOTES:
+            if keyword in found or not _compiled(keyword).count(page.text):
+                continue
+            found.add(keyword)
+            spans = _compiled(keyword).spans(page.text) if len(evidence) < QUOTES else []
+            if spans:
                 line = _line_around(page.text, spans[0])
                 evidence.append(quoted(page, line.start, line.end))
-            found[keyword] += len(spans)
-    named = sum(count > 0 for count in found.values())
+    named = len(found)
     mentioned = min(1.0, named / min(ENOUGH_KEYWORDS, max(len(criterion.keywords), 1)))
     value = mentioned if overlap is None else KEYWORD_SHARE * mentioned + (1 - KEYWORD_SHARE) * overlap
     confidence = min(CONFIDENCE_MOST, CONFIDENCE_NOTHING + CONFIDENCE_PER_KEYWORD * named)
