@@ -9,7 +9,6 @@ scikit-learn trains and takes seconds to import; a trained classifier is plain a
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +16,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from blocks.text_features import Keywords, Span, keyword_features, text_features, word_features, words
+from blocks.text_features import Keywords, Span, keyword_features, word_features, words
 
 Floats = NDArray[np.float64]
 
 READ_CHARACTERS = 6_000
 """How much of a text is read: what a document is about stands at its beginning."""
+
+KEPT_WORDS = 50_000
 
 KEYWORD_SCALE = 0.5
 """Weight of the keyword features beside the text's own, which have length 1."""
@@ -74,12 +75,10 @@ class TextClassifier:
     def logits(self, text: str) -> Floats:
         """The raw score of every label."""
         text = text[:READ_CHARACTERS]
-        counts = Counter(text_features(text))
-        known = [(self._index[name], count) for name, count in counts.items() if name in self._index]
+        ids, counts = np.unique(self._ids(text), return_counts=True)
         total = self.intercept.copy()
-        if known:
-            ids = np.array([index for index, _ in known])
-            values = (1.0 + np.log([count for _, count in known])) * self.idf[ids]
+        if ids.size:
+            values = (1.0 + np.log(counts)) * self.idf[ids]
             total += (values / np.linalg.norm(values)) @ self.weights[ids]
         if self._compiled:
             hits = np.array(keyword_features(self._compiled, text, top=self.top)) * KEYWORD_SCALE
@@ -90,32 +89,49 @@ class TextClassifier:
         """How much each word of `text` speaks for `label` rather than the others; the unit is arbitrary."""
         column = self.labels.index(label)
         found = words(text[:READ_CHARACTERS])
-        spoken = [self._word_weight(word, column) for word, _ in found]
+        spoken = [float(self._centred[self._word_ids(word), column].sum()) for word, _ in found]
         for position, ((left, _), (right, _)) in enumerate(itertools.pairwise(found)):
-            half = self._feature_weight(f"{left} {right}", column) / 2
-            spoken[position] += half
-            spoken[position + 1] += half
+            index = self._index.get(f"{left} {right}")
+            if index is not None:
+                half = float(self._centred[index, column]) / 2
+                spoken[position] += half
+                spoken[position + 1] += half
         hits = self._compiled[label].spans(text) if label in self._compiled else []
         strongest = max((abs(weight) for weight in spoken), default=0.0)
         return [
-            (span, weight + strongest * any(hit.start < span.end and span.start < hit.end for hit in hits))
+            (span, weight + 2 * strongest * any(hit.start < span.end and span.start < hit.end for hit in hits))
             for (_, span), weight in zip(found, spoken, strict=True)
         ]
 
-    def _word_weight(self, word: str, column: int) -> float:
-        return sum(self._feature_weight(feature, column) for feature in word_features(word))
+    def _ids(self, text: str) -> NDArray[np.int64]:
+        names = [word for word, _ in words(text)]
+        pairs = (self._index.get(f"{left} {right}") for left, right in itertools.pairwise(names))
+        of_pairs = np.array([index for index in pairs if index is not None], dtype=np.int64)
+        return np.concatenate([*(self._word_ids(name) for name in names), of_pairs])
 
-    def _feature_weight(self, feature: str, column: int) -> float:
-        index = self._index.get(feature)
-        return 0.0 if index is None else float(self.idf[index] * (self.weights[index, column] - self._mean[index]))
+    def _word_ids(self, word: str) -> NDArray[np.int64]:
+        ids = self._kept_ids.get(word)
+        if ids is None:
+            known = (self._index.get(feature) for feature in word_features(word))
+            ids = np.array([index for index in known if index is not None], dtype=np.int64)
+            if len(self._kept_ids) < KEPT_WORDS:
+                self._kept_ids[word] = ids
+        return ids
+
+    @cached_property
+    def _kept_ids(self) -> dict[str, NDArray[np.int64]]:
+        return {}
 
     @cached_property
     def _index(self) -> dict[str, int]:
         return {feature: index for index, feature in enumerate(self.features)}
 
     @cached_property
-    def _mean(self) -> Floats:
-        return np.asarray(self.weights.mean(axis=1))
+    def _centred(self) -> NDArray[np.float32]:
+        """What each text feature adds for a label, over what it adds for the average one."""
+        of_text = self.weights[: len(self.features)]
+        centred = (of_text - of_text.mean(axis=1, keepdims=True)) * self.idf[:, None]
+        return np.asarray(centred, dtype=np.float32)
 
     @cached_property
     def _compiled(self) -> dict[str, Keywords]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 WORD = re.compile(r"[^\W_]+(?:['’*][^\W_]+)*|[£$€?!#@]")
+NOT_LETTERS = re.compile(r"[\W_]+")
 MIN_LETTERS, MAX_LETTERS = 2, 5
-LONG_KEYWORD = 7
-"""Keywords of this many letters or more are found even where a PDF lost the blanks around or inside them."""
+LONG_WORD, LONG_PHRASE = 7, 10
+"""Keywords of so many letters are found even where a PDF lost the blanks around or inside them."""
 
 TOP_LINES = 3
 
@@ -71,7 +72,12 @@ class Keywords:
 
     def count(self, text: str) -> int:
         """How often the keywords stand in the text; fast, so long keywords that overlap count each."""
-        near = sum(1 for _ in self._pattern.finditer(text)) if self._pattern else 0
+        if "*" in text:
+            near = sum(1 for _ in self._pattern.finditer(text)) if self._pattern else 0
+        else:
+            seen = _word_counts(text)
+            near = sum(seen[term] for term in self._short_words)
+            near += sum(1 for _ in self._phrases.finditer(text)) if self._phrases else 0
         if not self._long:
             return near
         collapsed = _collapse(text)
@@ -97,9 +103,17 @@ class Keywords:
         return re.compile("|".join(alternatives), re.IGNORECASE)
 
     @cached_property
+    def _short_words(self) -> tuple[str, ...]:
+        """Single words, which are looked up rather than searched for."""
+        return tuple({term.lower() for term in self.terms if not _is_long(term) and _is_word(term)})
+
+    @cached_property
+    def _phrases(self) -> re.Pattern[str] | None:
+        return _compile([term for term in self.terms if not _is_long(term) and not _is_word(term)])
+
+    @cached_property
     def _pattern(self) -> re.Pattern[str] | None:
-        alternatives = [_spaced(term) for term in self.terms if not _is_long(term)]
-        return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE) if alternatives else None
+        return _compile([term for term in self.terms if not _is_long(term)])
 
 
 def keyword_features(keywords: Mapping[str, Keywords], text: str, *, top: bool) -> list[float]:
@@ -122,11 +136,25 @@ def keyword_feature_count(labels: Sequence[str], *, top: bool) -> int:
 
 @lru_cache(maxsize=64)
 def _collapse(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalnum())
+    return NOT_LETTERS.sub("", text.lower())
+
+
+@lru_cache(maxsize=64)
+def _word_counts(text: str) -> Counter[str]:
+    return Counter(word for word, _ in words(text))
+
+
+def _compile(terms: Sequence[str]) -> re.Pattern[str] | None:
+    alternatives = "|".join(map(_spaced, terms))
+    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE) if terms else None
+
+
+def _is_word(term: str) -> bool:
+    return "*" not in term and WORD.fullmatch(term) is not None
 
 
 def _is_long(term: str) -> bool:
-    return "*" not in term and len(_collapse(term)) >= LONG_KEYWORD
+    return "*" not in term and len(_collapse(term)) >= (LONG_PHRASE if " " in term else LONG_WORD)
 
 
 def _spaced(term: str) -> str:

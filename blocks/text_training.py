@@ -42,7 +42,7 @@ INVERSE_PENALTY = 20.0
 FOLDS = 3
 
 HINTS_ONLY_TEMPERATURE = 1.7
-"""The temperature where no label has examples to hold out: measured on occupations of résumés known by keywords alone."""
+"""The temperature where no label has examples to hold out: measured on occupations of résumés."""
 
 KEPT = 32
 
