@@ -178,13 +178,13 @@ def test_a_worker_that_was_given_up_cannot_overwrite_a_later_run(database: Datab
     assert to_do(database, "run-3") == "nothing", "what is done stays done"
 
 
-def test_ten_thousand_documents_are_one_chunk(sqlite_database: Database) -> None:
-    names = [f"document {number}" for number in range(10_000)]
+def test_a_chunk_may_be_larger_than_one_statement(sqlite_database: Database) -> None:
+    names = [f"document {number}" for number in range(2_000)]
     ids = record(sqlite_database, *names)
     fingerprints = dict.fromkeys(ids, "f")
     stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, "run-1", fingerprints)
     outcomes = [Outcome(id_, PAYLOAD) for id_ in ids]
     stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, "run-1", outcomes, fingerprints)
     state = stage_outputs.load_chunk(sqlite_database, Stage.CLASSIFY, ids)
-    assert len(state.ready) == 10_000
-    assert len(Todo(fresh=state.ready)) == 10_000
+    assert len(state.ready) == 2_000
+    assert len(Todo(fresh=state.ready)) == 2_000
