@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from pydantic import JsonValue
 from ruamel.yaml import YAML
 
 from blocks.document_types import DocumentField, DocumentType, Expectation, FieldType
@@ -38,7 +39,12 @@ def test_the_example_does_what_its_comments_say() -> None:
         check_expectation(expectation, BILL)
     rows = [one.name for one in BILL.expectations if is_row_level(one)]
     assert rows == ["total_in_bounds", "due_after_issue", "two_lines_or_more"]
-    early = {"total": "0.00", "issue_date": "2024-02-01", "due_date": "2024-01-31", "lines": [{"name": "a"}]}
+    early: dict[str, JsonValue] = {
+        "total": "0.00",
+        "issue_date": "2024-02-01",
+        "due_date": "2024-01-31",
+        "lines": [{"name": "a"}],
+    }
     assert RowExpectations(BILL).broken_by([Row("a", early), Row("b", {})]) == [tuple(rows), ()]
 
 
