@@ -1,5 +1,6 @@
 """Expectations about the whole, computed in real databases by a connection that can only read."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ BILL = bill(
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database with a view of ten bills, two of which share a number."""
     if request.param == "sqlite":
         folder = tmp_path / "a folder, größer"
@@ -69,8 +70,11 @@ def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
             rows,
         )
         connection.execute(sa.text(f"CREATE VIEW {VIEW} AS SELECT * FROM bills"))
+    yield url
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"DROP VIEW {VIEW}"))
+        connection.execute(sa.text("DROP TABLE bills"))
     engine.dispose()
-    return url
 
 
 def by_name(findings: tuple[WholeFinding, ...]) -> dict[str, tuple[bool, str]]:
