@@ -1,3 +1,3 @@
 """Fixtures of all tests, by subject."""
 
-pytest_plugins = ["tests.database_fixtures", "tests.prefect_fixtures"]
+pytest_plugins = ["tests.database_fixtures", "tests.prefect_fixtures", "tests.winnow_command"]

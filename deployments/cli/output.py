@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,10 @@ stderr = Console(stderr=True)
 
 Rows = Sequence[Mapping[str, object]]
 
+_READ_WHOLE = ("reasons", "message", "aliases", "asks", "fields_read")
+_MOST_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
+_WIDE = 60
+_CUT = ("uri", "fields")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -36,10 +41,43 @@ def show_rows(rows: Rows, columns: Sequence[str], output_format: OutputFormat, e
         case OutputFormat.TABLE if not rows:
             stderr.print(empty, highlight=False)
         case OutputFormat.TABLE:
-            table = Table(*(column.replace("_", " ") for column in columns), header_style="bold", box=None)
-            for row in rows:
-                table.add_row(*(Text(_plain(row.get(column))) for column in columns))
-            stdout.print(table)
+            stdout.print(_as_table(rows, columns))
+
+
+def _as_table(rows: Rows, columns: Sequence[str]) -> Table:
+    """A line per row where the terminal is wide enough: places are cut at their start, fields at their end."""
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    cells = [[_cell(column, row.get(column)) for column in columns] for row in rows]
+    taken = sum(
+        min(max(len(column), *(len(line[index]) for line in cells)), _MOST_CHARACTERS.get(column, _WIDE)) + 2
+        for index, column in enumerate(columns)
+        if column != "fields"
+    )
+    for index, column in enumerate(columns):
+        most = max(20, stdout.width - taken) if column == "fields" else _MOST_CHARACTERS.get(column)
+        table.add_column(column.replace("_", " "), max_width=most, no_wrap=column not in _READ_WHOLE)
+        if column in _CUT and most:
+            for line in cells:
+                line[index] = _cut(line[index], most, keep_end=column == "uri")
+    for line in cells:
+        table.add_row(*(Text(cell) for cell in line))
+    return table
+
+
+def _cut(text: str, most: int, keep_end: bool) -> str:
+    if len(text) <= most:
+        return text
+    return f"…{text[1 - most :]}" if keep_end else f"{text[: most - 1]}…"
+
+
+def _cell(column: str, value: object) -> str:
+    if column == "uri" and isinstance(value, str):
+        return without_controls(value.removeprefix(f"{Path.cwd()}/"))
+    if column == "fields" and isinstance(value, dict):
+        return ", ".join(f"{name}: {_plain(found)}" for name, found in value.items() if found is not None)
+    if column.endswith("_at") and isinstance(value, str):
+        return value[:16].replace("T", " ")
+    return _plain(value)
 
 
 def _write_csv(rows: Rows, columns: Sequence[str]) -> None:

@@ -20,10 +20,10 @@ def list_types() -> None:
     """List the document types with their fields."""
     types = load_document_types(load_settings().document_types_dir)
     rows = [
-        {"name": t.name, "title": t.title, "languages": list(t.languages), "fields": list(t.fields)}
+        {"name": t.name, "title": t.title, "languages": list(t.languages), "fields_read": list(t.fields)}
         for t in types.values()
     ]
-    show_rows(rows, ("name", "title", "languages", "fields"), OutputFormat.TABLE, "no document types")
+    show_rows(rows, ("name", "title", "languages", "fields_read"), OutputFormat.TABLE, "no document types")
 
 
 @app.command()
