@@ -6,7 +6,7 @@ from blocks import confidence, evidence
 from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.records import FieldReading, Page
 from blocks.values import InvalidValue, typed_value
-from tasks.validate.verdict import FieldFinding
+from tasks.validate.verdict import FieldFinding, Problem
 
 NOTHING = FieldFinding()
 
@@ -38,5 +38,5 @@ def _find(
     grounding = evidence.check(field, quoted, pages, languages)
     sure = confidence.combine(reading.confidence, grounding.ocr_confidence, is_grounded=grounding.is_grounded)
     is_default = not reading.evidence and field.default is not None and reading.value == field.default
-    has_ground = grounding.is_grounded or is_default
-    return FieldFinding(value, sure, reading.evidence, None if has_ground else "ungrounded")
+    problem: Problem | None = None if grounding.is_grounded or is_default else "ungrounded"
+    return FieldFinding(value, sure, reading.evidence, problem, is_default)

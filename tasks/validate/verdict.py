@@ -16,18 +16,25 @@ from blocks.values import InvalidValue, typed_value
 SENSITIVE_ACCEPT_AT = 0.95
 """The confidence that a document of a sensitive type needs to be accepted without a person."""
 
+LIKELY_AT = 0.5
+"""An optional value that is more likely wrong than right is not stored without a person's word."""
+
+Problem = Literal["invalid", "ungrounded"]
+
 
 @dataclass(frozen=True, slots=True)
 class FieldFinding:
     """A field's typed value, the probability that it is right, where it stands, and what speaks against it.
 
     `value` is None where nothing was read or where the reading is no value of the field's type (`invalid`).
+    `is_default`: the document is silent, and the type says what to take then.
     """
 
     value: JsonValue = None
     confidence: float = 0.0
     evidence: tuple[Evidence, ...] = ()
-    problem: Literal["invalid", "ungrounded"] | None = None
+    problem: Problem | None = None
+    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,9 @@ def decide(
     """The verdict on a document of a known type.
 
     Reasons, each of which sends the document to review:
-    `missing`, `low_confidence` of a required field (of every field that was read, where the type requires none; for
-    confidence under the type's `accept_at`); `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
+    `missing`, `low_confidence` (under the type's `accept_at`) of a required field, or of every field that was read
+    where the type requires none; `low_confidence` of an optional field that is more likely wrong than right, defaults
+    aside; `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
     `low_ocr_confidence`; `low_type_confidence` where the type itself is less sure than `accept_at`; `sensitive` where a
     sensitive type's document is less sure than 0.95; the kind of an upstream failure that the next run may cure.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless the document
@@ -146,12 +154,17 @@ def _field_problems(found: Mapping[str, FieldFinding]) -> Iterator[str]:
 
 
 def _gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> Iterator[str]:
-    for name in deciding_fields(document_type, found):
-        finding = found[name]
-        if finding.value is None and finding.problem is None:
-            yield f"missing:{name}"
-        elif finding.confidence < document_type.review.accept_at and finding.problem is None:
-            yield f"low_confidence:{name}"
+    accept_at = document_type.review.accept_at
+    deciding = deciding_fields(document_type, found)
+    for name, finding in found.items():
+        if finding.problem is not None:
+            continue
+        if finding.value is None:
+            if name in deciding:
+                yield f"missing:{name}"
+        elif finding.confidence < (accept_at if name in deciding else min(LIKELY_AT, accept_at)):
+            if name in deciding or not finding.is_default:
+                yield f"low_confidence:{name}"
 
 
 def _matches(rule: RejectRule, document_type: DocumentType, found: Mapping[str, FieldFinding]) -> bool:

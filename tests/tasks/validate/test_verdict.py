@@ -27,7 +27,7 @@ POST = DocumentType(
 )
 SURE = Classification(document_type="post", confidence=0.99, method="classifier")
 CLEAN = PageFacts()
-GOOD = {"label": FieldFinding("good", 0.95), "author": FieldFinding("Ann", 0.9), "note": FieldFinding("hi", 0.3)}
+GOOD = {"label": FieldFinding("good", 0.95), "author": FieldFinding("Ann", 0.9), "note": FieldFinding("hi", 0.6)}
 BAD = {**GOOD, "label": FieldFinding("bad", 0.95)}
 
 confidences = st.floats(0, 1)
@@ -36,6 +36,7 @@ findings = st.builds(
     value=st.sampled_from([None, "good", "bad", "x"]),
     confidence=confidences,
     problem=st.sampled_from([None, None, None, "ungrounded", "invalid"]),
+    is_default=st.booleans(),
 )
 fields = st.fixed_dictionaries(dict.fromkeys(POST.fields, findings))
 facts = st.builds(
@@ -91,6 +92,12 @@ def test_each_doubt_has_its_reason() -> None:
 def test_an_invalid_value_is_not_called_missing_too() -> None:
     decided = verdict({**GOOD, "author": FieldFinding(problem="invalid")})
     assert decided.reasons == ("invalid:author",)
+
+
+def test_an_optional_value_counts_when_it_is_more_likely_wrong_than_right_unless_it_is_a_default() -> None:
+    assert verdict({**GOOD, "note": FieldFinding("hi", 0.4)}).reasons == ("low_confidence:note",)
+    assert verdict({**GOOD, "note": FieldFinding("hi", 0.2, is_default=True)}).status is Status.ACCEPTED
+    assert verdict({**GOOD, "author": FieldFinding("Ann", 0.2, is_default=True)}).reasons == ("low_confidence:author",)
 
 
 def test_the_narrowest_band_sets_urgency() -> None:
