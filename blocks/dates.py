@@ -1,5 +1,6 @@
-"""Dates as documents write them: in digits, with month names of any language that Unicode CLDR knows, with or without a year
-of four digits. Day first unless the figures rule it out.
+"""Dates as documents write them: in digits or with month names of any language that Unicode CLDR knows.
+
+Day first unless the figures rule it out; two figures are a year of 1970 to 2069.
 """
 
 import re
@@ -19,10 +20,13 @@ _NUMERIC = re.compile(
 _NUMERIC_SPACED = re.compile(r"(?<![\d.,/])(\d{2}) (\d{2}) ((?:19|20)\d\d)(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 _DAY_NAME_YEAR = re.compile(
-    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|ère|º|\.)?[\s./,-]{0,3}(?:of |de )?([^\W\d_]{3,12})\.?[\s./,'’-]{0,3}(?:de )?((?:19|20)\d\d|\d\d)(?!\d)",
+    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|ère|º|\.)?[\s./,-]{0,3}(?:of |de )?"
+    r"([^\W\d_]{3,12})\.?[\s./,'’-]{0,3}(?:de )?((?:19|20)\d\d|\d\d)(?!\d)",
     re.IGNORECASE,
 )
-_NAME_DAY_YEAR = re.compile(r"([^\W\d_]{3,12})\.?\s{0,2}(\d{1,2})(?:st|nd|rd|th)?\s?[,.]?\s{0,2}((?:19|20)\d\d)(?!\d)", re.IGNORECASE)
+_NAME_DAY_YEAR = re.compile(
+    r"([^\W\d_]{3,12})\.?\s{0,2}(\d{1,2})(?:st|nd|rd|th)?\s?[,.]?\s{0,2}((?:19|20)\d\d)(?!\d)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,10 @@ def locate(text: str, quote: str) -> Span | None:
     at = folded.find(wanted)
     if at >= 0:
         return Span(offsets[at], offsets[at + len(wanted) - 1] + 1)
+    return _locate_bent(wanted, folded, offsets)
+
+
+def _locate_bent(wanted: str, folded: str, offsets: tuple[int, ...]) -> Span | None:
     if len(wanted) < SHORTEST_FUZZY_QUOTE:
         return None
     found = fuzz.partial_ratio_alignment(wanted, folded, score_cutoff=FUZZY_QUOTE_AT)
@@ -89,7 +93,7 @@ def _digits(text: str) -> str:
 
 
 def words_under(page: Page, start: int, end: int) -> range:
-    """The indices of the page's words that [start, end) of its text touches. Words stand in the order of their spans."""
+    """The indices of the page's words that [start, end) of its text touches; words are in the order of their spans."""
     spans = page.words.spans
     first = bisect_right(spans, start, key=lambda span: span[1])
     last = bisect_left(spans, end, key=lambda span: span[0])
@@ -120,13 +124,16 @@ def quoted(page: Page, start: int, end: int) -> Evidence:
     return Evidence(page=page.number, quote=page.text[start:end], box=box_of(page, start, end))
 
 
-def yields(field: DocumentField, quote: str, value: JsonValue, languages: tuple[str, ...] = ("en",)) -> bool:
-    """Whether `quote` says `value`: the same amount, date or text. An enum's value is a judgement: any quote may bear it."""
-    if value is None:
-        return False
+def yields(  # noqa: PLR0911 - one return per kind of value
+    field: DocumentField, quote: str, value: JsonValue, languages: tuple[str, ...] = ("en",)
+) -> bool:
+    """Whether `quote` says `value`: the same amount, date or text.
+
+    An enum's value is a judgement, which any quote may bear.
+    """
+    if value is None or field.type is FieldType.ENUM:
+        return value is not None
     match field.type:
-        case FieldType.ENUM:
-            return True
         case FieldType.MONEY | FieldType.NUMBER | FieldType.INTEGER:
             return _yields_number(quote, str(value), languages)
         case FieldType.DATE:
@@ -185,7 +192,11 @@ def _yields_text(quote: str, value: JsonValue) -> bool:
         return False
     if wanted in there:
         return True
-    return len(wanted) >= SHORTEST_FUZZY_QUOTE and _digits(wanted) == _digits(there) and fuzz.partial_ratio(wanted, there) >= FUZZY_TEXT_AT
+    return (
+        len(wanted) >= SHORTEST_FUZZY_QUOTE
+        and _digits(wanted) == _digits(there)
+        and fuzz.partial_ratio(wanted, there) >= FUZZY_TEXT_AT
+    )
 
 
 def _letters(text: str) -> str:
@@ -220,7 +231,8 @@ def _all_yield(field: DocumentField, reading: FieldReading, languages: tuple[str
     if field.type is FieldType.TABLE:
         rows = value if isinstance(value, list) else []
         return len(rows) == len(quotes) and all(
-            isinstance(row, dict) and _row_yields(field, row, quote, languages) for row, quote in zip(rows, quotes, strict=True)
+            isinstance(row, dict) and _row_yields(field, row, quote, languages)
+            for row, quote in zip(rows, quotes, strict=True)
         )
     if field.type is FieldType.LIST:
         return isinstance(value, list) and all(_item_yields(field, item, together) for item in value)

@@ -24,7 +24,9 @@ CURRENCY_SIGNS = {
     "EURO": "EUR", "EUROS": "EUR", "DOLLAR": "USD", "DOLLARS": "USD", "POUND": "GBP", "POUNDS": "GBP",
     "RINGGIT": "MYR", "FRANKEN": "CHF", "RUPEES": "INR",
 }  # fmt: skip
-NUMBER = re.compile(rf"\d{{1,3}}(?:[.,'’{SPACES}]\d{{3}})+(?:[.,]\d{{1,5}})?(?!\d)|\d+(?:[.,]\d{{1,5}})?(?!\d)|[.,]\d\d(?!\d)")
+NUMBER = re.compile(
+    rf"\d{{1,3}}(?:[.,'’{SPACES}]\d{{3}})+(?:[.,]\d{{1,5}})?(?!\d)|\d+(?:[.,]\d{{1,5}})?(?!\d)|[.,]\d\d(?!\d)"
+)
 EMAIL = re.compile(r"[\w.+%-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
 COUNTRY_OF_LANGUAGE = {"de": "DE", "fr": "FR", "en": "GB", "nl": "NL", "it": "IT", "es": "ES", "pl": "PL", "ms": "MY"}
@@ -44,7 +46,7 @@ def squeeze(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def fold(text: str) -> str:
-    """Text as it is compared: compatibility forms resolved, no accents, no case, no white space, no typographic marks."""
+    """Text as it is compared: compatibility forms resolved, no accents, case, white space or typographic marks."""
     decomposed = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
     kept = "".join(c for c in decomposed if not unicodedata.combining(c) and not c.isspace())
     return kept.translate({0x2019: "'", 0x2018: "'", 0x2010: "-", 0x2011: "-", 0x2013: "-", 0x2212: "-", 0xAD: None})
@@ -54,7 +56,7 @@ def parse_number(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
     """The number that `text` as a whole writes, signs and currency aside.
 
     Of two kinds of separators the last is the decimal one; one that repeats groups thousands; a single one before
-    exactly three digits is read as `languages` write numbers (Unicode CLDR by babel), and as grouping where they differ.
+    exactly three digits is read as `languages` write numbers (Unicode CLDR, by babel), as grouping where they differ.
     Raises `InvalidValue`.
     """
     body = "".join(c for c in text if c not in SPACES and c not in "'’\t").strip()
@@ -64,7 +66,11 @@ def parse_number(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
         raise InvalidValue(text, "number")
     separators = [c for c in body if c in ".,"]
     decimal = _decimal_separator(body, separators, languages)
-    plain = "".join("." if c == decimal and i == body.rfind(decimal) else c for i, c in enumerate(body) if c.isdigit() or c == decimal)
+    plain = "".join(
+        "." if c == decimal and i == body.rfind(decimal) else c
+        for i, c in enumerate(body)
+        if c.isdigit() or c == decimal
+    )
     try:
         value = Decimal(plain)
     except InvalidOperation as error:
@@ -156,13 +162,13 @@ def number_text(value: Decimal) -> str:
 
 def parse_iban(text: str) -> str:
     """The IBAN without blanks, its checksum verified. Raises `InvalidValue`."""
-    from schwifty import IBAN as CheckedIBAN
+    import schwifty
     from schwifty.exceptions import SchwiftyException
 
     compact = re.sub(r"[^A-Za-z0-9]", "", text).upper()
     compact = compact.removeprefix("IBAN")
     try:
-        return str(CheckedIBAN(compact))
+        return str(schwifty.IBAN(compact))
     except SchwiftyException as error:
         raise InvalidValue(text, "IBAN") from error
 

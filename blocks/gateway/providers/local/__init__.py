@@ -1,1 +1,1 @@
-"""The built-in model: deterministic, no network, no cost. It reads any type's fields out of the type's own description."""
+"""The built-in model: deterministic, offline, free. It reads any type's fields out of the type's own description."""

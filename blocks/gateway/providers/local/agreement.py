@@ -45,7 +45,9 @@ def _add_up(total: str, parts: list[str], ranked: Mapping[str, list[Ranked]]) ->
             best = (weight, fitting)
     if best is None:
         return
-    is_read = all(one.places[0].is_labelled for one in best[1]) and len({_place(one) for one in best[1]}) == len(best[1])
+    is_read = all(one.places[0].is_labelled for one in best[1]) and len({_place(one) for one in best[1]}) == len(
+        best[1]
+    )
     has_zero = any(not Decimal(one.value) for one in best[1])
     bonus = FITS if not has_zero else FITS_WITH_READ_ZERO if is_read else FITS_WITH_ZERO
     for name, one in zip((total, *parts), best[1], strict=True):

@@ -33,13 +33,17 @@ from blocks.values import (
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A possible value: [start, end) in the cell's text, the normalised value, and how well it fits the type."""
+    """A possible value: [start, end) in the cell's text, the normalised value, and how well it fits the type.
+
+    `more` are the cells that a value of several lines goes on in.
+    """
 
     cell: Cell
     start: int
     end: int
     value: str
     weight: float = 0.0
+    more: tuple[Cell, ...] = ()
 
     @property
     def quote(self) -> str:
@@ -54,14 +58,17 @@ USUAL_YEARS = range(1990, 2040)
 
 _AMOUNT = re.compile(
     r"(?<![\w.,:/])"
-    r"(?P<number>\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?:[.,]\d{1,5})?|\d{1,3}(?: \d{3})+,\d{2}|\d+(?:[.,]\d{1,5})?|[.,]\d\d)"
+    r"(?P<number>\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+(?:[.,]\d{1,5})?|\d{1,3}(?: \d{3})+,\d{2}"
+    r"|\d+(?:[.,]\d{1,5})?|[.,]\d\d)"
     r"(?![\d:/]|[.,]\d)"
 )
 _SIGNS = sorted(CURRENCY_SIGNS, key=len, reverse=True)
 _CURRENCY = r"(?:" + "|".join(re.escape(sign) for sign in _SIGNS if not sign.isalpha()) + r"|[A-Za-zŁłČč]{2,7}\.?)"
 _CURRENCY_BEFORE = re.compile(rf"(?<![^\W\d_])({_CURRENCY})\s{{0,2}}$")
 _CURRENCY_AFTER = re.compile(rf"\s{{0,2}}({_CURRENCY})(?![^\W\d_])")
-_GLUED_CURRENCY = re.compile(r"(?<![^\W\d_])(RM|Rs\.?|Rp|EUR|USD|GBP|CHF|MYR|SGD|INR|PLN|[A-Z]{3})(?=[\d])", re.IGNORECASE)
+_GLUED_CURRENCY = re.compile(
+    r"(?<![^\W\d_])(RM|Rs\.?|Rp|EUR|USD|GBP|CHF|MYR|SGD|INR|PLN|[A-Z]{3})(?=[\d])", re.IGNORECASE
+)
 _TIME = re.compile(r"\b\d{1,2}[:.]\d\d(?:[:.]\d\d)?\s?(?:am|pm|uhr)\b|\b\d{1,2}:\d\d(?::\d\d)?\b", re.IGNORECASE)
 _SIGNED = re.compile(r"(?:^|[\s(:€$£])[-\u2212\u2013]\s?$")
 _PHONE = re.compile(r"(?<![\w.,/])\+?\(?\d[\d\s()./\u2011-]{5,20}\d(?![\w/])")
@@ -70,11 +77,11 @@ _RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$
 _TWO_DECIMALS = {one: re.compile(rf"\d{re.escape(one)}\d\d(?![\d.,])") for one in ",."}
 _TOKEN = re.compile(r"\S+")
 _CURRENCY_WORD = re.compile(r"US\$|[€$£¥₹]|(?<!\w)(?:[A-Z]{3}|RM|Rs|Rp|zł|Kč|Euros?|EUROS?|euros?)(?![^\W\d_])")
-_NUMBER_WORDS = frozenset("nr no nº n° number num numero numéro nummer # : - id".split())
+_NUMBER_WORDS = frozenset(["nr", "no", "nº", "n°", "number", "num", "numero", "numéro", "nummer", "#", ":", "-", "id"])
 
 
 def candidates(field: DocumentField, cell: Cell, languages: tuple[str, ...]) -> list[Candidate]:
-    """The possible values of a typed field in a cell, left to right. Text fields have none by type: see `after_label`."""
+    """The possible values of a typed field in a cell, left to right. Text has none by its type."""
     finder = _FINDERS.get(field.type)
     found = list(finder(cell, languages)) if finder else []
     if field.hints.pattern is None:
@@ -82,7 +89,9 @@ def candidates(field: DocumentField, cell: Cell, languages: tuple[str, ...]) -> 
     pattern = re.compile(field.hints.pattern)
     if finder:
         return [one for one in found if pattern.fullmatch(one.quote) or pattern.fullmatch(one.value)]
-    return [Candidate(cell, m.start(), m.end(), squeeze(m[0]), 0.5) for m in pattern.finditer(cell.text) if m[0].strip()]
+    return [
+        Candidate(cell, m.start(), m.end(), squeeze(m[0]), 0.5) for m in pattern.finditer(cell.text) if m[0].strip()
+    ]
 
 
 @lru_cache(maxsize=4096)
@@ -211,13 +220,18 @@ def _currencies(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
             code = parse_currency(match[0])
         except InvalidValue:
             continue
-        is_beside_amount = re.match(r"\s?[-\d]", cell.text[match.end() :]) or re.search(r"\d\s?$", cell.text[: match.start()])
+        is_beside_amount = re.match(r"\s?[-\d]", cell.text[match.end() :]) or re.search(
+            r"\d\s?$", cell.text[: match.start()]
+        )
         if match[0].isalpha() and len(match[0]) == 3 and match[0].upper() not in _COMMON_CODES and not is_beside_amount:
             continue
         yield Candidate(cell, *match.span(), code, 2.0 if is_beside_amount or not match[0].isalpha() else 1.0)
 
 
-_COMMON_CODES = frozenset("EUR USD GBP CHF MYR SGD INR PLN CZK SEK NOK DKK HUF JPY CNY AUD CAD HKD THB IDR BRL ZAR TRY AED NZD".split())
+_COMMON_CODES = frozenset(
+    "EUR USD GBP CHF MYR SGD INR PLN CZK SEK NOK DKK HUF JPY CNY AUD CAD HKD THB IDR BRL ZAR TRY AED NZD".split()  # noqa: SIM905 - a list of codes reads best so
+)
+"""Codes that stand for a currency by themselves; others are also words, and need an amount beside them."""
 
 _FINDERS: dict[FieldType, Callable[[Cell, tuple[str, ...]], Iterator[Candidate]]] = {
     FieldType.MONEY: _amounts,
@@ -257,7 +271,9 @@ def identifier(cell: Cell, start: int, end: int, languages: tuple[str, ...]) -> 
             first, skipped = prefix.start(), 0.0
         value = squeeze(cell.text[first:last])
         is_amount = re.fullmatch(r"\d+[.,]\d\d", value) is not None
-        return Candidate(cell, first, last, value, -skipped - (1.5 if is_amount else 0.0) - (1.0 if len(value) < 3 else 0.0))
+        return Candidate(
+            cell, first, last, value, -skipped - (1.5 if is_amount else 0.0) - (1.0 if len(value) < 3 else 0.0)
+        )
     return None
 
 

@@ -13,7 +13,9 @@ SAME_LENGTH, LONGER = 3.4, 1.6
 """Log odds of the value opposite a label: where both runs are equally long, and where more values follow."""
 MAX_RUN = 14
 _DIGITS = re.compile(r"\d(?![\d.,]*\s?%)")
-_VALUE = re.compile(r"\d{1,3}|\W*(?:[A-Z]{0,3}\s?)?[-(]?\d[\d.,' ]*[.,]\d{1,4}\)?-?(?:\s?[A-Z€$]{1,3})?\W*|\W*[.,]\d\d\W*")
+_VALUE = re.compile(
+    r"\d{1,3}|\W*(?:[A-Z]{0,3}\s?)?[-(]?\d[\d.,' ]*[.,]\d{1,4}\)?-?(?:\s?[A-Z€$]{1,3})?\W*|\W*[.,]\d\d\W*"
+)
 
 
 def opposite_rows(rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> dict[int, tuple[int, float]]:

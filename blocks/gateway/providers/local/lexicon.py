@@ -99,7 +99,9 @@ class Lexicon:
                 match = process.extractOne(window, phrases, scorer=fuzz.ratio, score_cutoff=FUZZY_AT)
                 if match:
                     phrase, score, _ = match
-                    return [Label(cell, words[at][1], words[at + size - 1][2], phrase, self._meanings[phrase], score / 100)]
+                    return [
+                        Label(cell, words[at][1], words[at + size - 1][2], phrase, self._meanings[phrase], score / 100)
+                    ]
         return []
 
 

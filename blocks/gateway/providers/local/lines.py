@@ -116,7 +116,9 @@ def _cells(page: Page, words: list[int], row: int) -> list[Cell]:
             start, end = spans[run[0]][0], spans[run[-1]][1]
             text = page.text[start:end].rstrip()
             if text:
-                cells.append(Cell(page.number, text, start, start + len(text), row, surrounding([boxes[i] for i in run])))
+                cells.append(
+                    Cell(page.number, text, start, start + len(text), row, surrounding([boxes[i] for i in run]))
+                )
         run.clear()
 
     for index in words:

@@ -24,7 +24,9 @@ def _vocabulary_pattern(vocabulary: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w+#.])(?:{body})(?![\w+#])", re.IGNORECASE)
 
 
-def read_list(field: DocumentField, rows: tuple[Row, ...], labels: list[Label], pages: tuple[Page, ...]) -> FieldReading | None:
+def read_list(
+    field: DocumentField, rows: tuple[Row, ...], labels: list[Label], pages: tuple[Page, ...]
+) -> FieldReading | None:
     """The items of a list field in the order in which the pages name them, each once, or None where there are none."""
     if field.hints.keywords:
         return _by_keywords(field, pages)

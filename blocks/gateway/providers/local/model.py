@@ -5,10 +5,11 @@ from blocks.evidence import quoted
 from blocks.gateway.model import ModelReply, ModelRequest, Usage
 from blocks.gateway.providers.local.agreement import agree
 from blocks.gateway.providers.local.calibration import calibrated
-from blocks.gateway.providers.local.fields import FieldRanker, open_sheet
+from blocks.gateway.providers.local.fields import FieldRanker
 from blocks.gateway.providers.local.lexicon import Lexicon
 from blocks.gateway.providers.local.lists import read_list
 from blocks.gateway.providers.local.ranking import Ranked, confidence
+from blocks.gateway.providers.local.sheet import open_sheet
 from blocks.gateway.providers.local.tables import TableReader
 from blocks.records import CriterionReading, FieldReading, Page
 
@@ -56,13 +57,17 @@ class LocalModel:
         sheet = open_sheet(document_type, self._lexicon(document_type), pages)
         ranker = FieldRanker(document_type, sheet)
         special = {FieldType.ENUM, FieldType.LIST, FieldType.TABLE}
-        ranked = {name: ranker.ranked(name) for name, field in document_type.fields.items() if field.type not in special}
+        ranked = {
+            name: ranker.ranked(name) for name, field in document_type.fields.items() if field.type not in special
+        }
         agree(document_type, ranked)
         readings: dict[str, FieldReading] = {}
         for name, field in document_type.fields.items():
             reading: FieldReading | None
             if field.type is FieldType.TABLE:
-                reading = self._table(document_type, name).read(sheet.rows, sheet.table_ends(), pages, sheet.number_languages)
+                reading = self._table(document_type, name).read(
+                    sheet.rows, sheet.table_ends(), pages, sheet.number_languages
+                )
             elif field.type is FieldType.LIST:
                 reading = read_list(field, sheet.rows, sheet.labels_of(name), pages)
             elif field.type is FieldType.ENUM:
@@ -84,11 +89,14 @@ def _scalar(ranked: list[Ranked], pages: tuple[Page, ...]) -> FieldReading | Non
         return None
     best = ranked[0].best
     page = next(page for page in pages if page.number == best.cell.page)
-    evidence = quoted(page, best.cell.start + best.start, best.cell.start + best.end)
-    return FieldReading(value=best.value, confidence=sure, evidence=(evidence,))
+    first = quoted(page, best.cell.start + best.start, best.cell.start + best.end)
+    more = (quoted(page, cell.start, cell.end) for cell in best.more)
+    return FieldReading(value=best.value, confidence=sure, evidence=(first, *more))
 
 
-def _read_enum(name: str, field: DocumentField, document_type: DocumentType, pages: tuple[Page, ...]) -> FieldReading | None:
+def _read_enum(
+    name: str, field: DocumentField, document_type: DocumentType, pages: tuple[Page, ...]
+) -> FieldReading | None:
     from blocks.gateway.providers.local.enums import read_enum
 
     return read_enum(name, field, document_type, pages)

@@ -25,13 +25,16 @@ _STRONG_LEGAL = re.compile(
     r"s/b|bhd\.?|oy|ab|a\.\s?g\.?|s\.a\.(?:r\.l\.|s\.)?|s\.p\.a\.|s\.r\.l\.|e\.\s?k\.?|e\.\s?v\.?)(?!\w)",
     re.IGNORECASE,
 )
-_LEGAL_ONLY = re.compile(rf"(?:[\W_]*(?:(?<!\w)(?:{_LEGAL})(?!\w)|\([^()]{{1,20}}\)|(?<!\w)\d{{5,}}-\w))+[\W_]*", re.IGNORECASE)
+_LEGAL_ONLY = re.compile(
+    rf"(?:[\W_]*(?:(?<!\w)(?:{_LEGAL})(?!\w)|\([^()]{{1,20}}\)|(?<!\w)\d{{5,}}-\w))+[\W_]*", re.IGNORECASE
+)
 _REGISTRATION = re.compile(
     r"[\s,;:]*(?:[(\[](?=[^)\]]*\d)[\w\s./:-]*[)\]]?|(?:co\.?|company|reg\.?|roc|gst|business)\s*(?:reg|no|id|regn)\b.*|\b\d{5,}\s?-\s?[A-Z])\W*$",
     re.IGNORECASE,
 )
 POSTCODE_LINE = re.compile(
-    r"(?:^|[\s,;●•·|-])(?:[A-Z]{1,2}[- ])?\d{4,6}\s+[A-ZÄÖÜÉÈ][^\W\d_]{2,}|\b[A-Z]{2}\s+\d{5}(?:-\d{4})?\b|\b\d{4}\s?[A-Z]{2}\s+[A-Z]|"
+    r"(?:^|[\s,;●•·|-])(?:[A-Z]{1,2}[- ])?\d{4,6}\s+[A-ZÄÖÜÉÈ][^\W\d_]{2,}|"
+    r"\b[A-Z]{2}\s+\d{5}(?:-\d{4})?\b|\b\d{4}\s?[A-Z]{2}\s+[A-Z]|"
     r"\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b"
 )
 _STREET = re.compile(
@@ -52,13 +55,15 @@ _NOT_A_NAME = re.compile(
 )
 _HOUSE_NUMBER = re.compile(r"\s\d{1,4}\s?[a-z]?(?:\s?[-/]\s?\d{1,4})?$")
 _KEYED = re.compile(r"^[^\W\d_][\w .()/'-]{1,30}\s?:(?!//)")
-_SALUTATION = re.compile(r"^(?:herrn?|frau|firma|fa\.|mr\.?|mrs\.?|ms\.?|monsieur|madame|m\.|mme|attn:?|z\.\s?hd\.?|an)\s*$", re.IGNORECASE)
+_SALUTATION = re.compile(
+    r"^(?:herrn?|frau|firma|fa\.|mr\.?|mrs\.?|ms\.?|monsieur|madame|m\.|mme|attn:?|z\.\s?hd\.?|an)\s*$", re.IGNORECASE
+)
 _SENDER_PARTS = re.compile(r"\s+[●•·|∙▪*]\s*|\s*[●•·|∙▪]\s+|\s+[-–—]\s+")
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A possible name: [start, end) of a cell (the first, where it runs over two), and what speaks for it."""
+    """A possible name: [start, end) of a cell, the cells that it goes on in, and what speaks for it."""
 
     cell: Cell
     start: int
@@ -70,7 +75,7 @@ class Name:
     has_address: bool
     is_sender_line: bool = False
     place: int = 0
-    second: Cell | None = None
+    more: tuple[Cell, ...] = ()
 
 
 def has_legal_form(text: str) -> bool:
@@ -86,6 +91,11 @@ def is_address(text: str) -> bool:
 def is_contact(text: str) -> bool:
     """Whether a line holds a telephone, web, tax or bank reference."""
     return bool(_CONTACT.search(text))
+
+
+def is_title(text: str) -> bool:
+    """Whether a line holds a word of a document's furniture: its title, a page number, the head of a table."""
+    return _NOT_A_NAME.search(text) is not None
 
 
 @lru_cache(maxsize=1)
@@ -180,21 +190,21 @@ def named(cell: Cell, rows: tuple[Row, ...], place: int) -> Name:
     """The name that a cell begins, with what stands around it. `place` counts the names above it."""
     below = cells_below(cell, rows, BLOCK_LINES)
     lines = tuple(one.text for one in below)
-    value, end, second = clean_name(cell.text), len(cell.text), None
+    value, more = clean_name(cell.text), list[Cell]()
+    start = max(cell.text.find(value), 0)
+    end = start + len(value)
     is_legal = bool(_STRONG_LEGAL.search(value))
     if below and not is_legal:
         for following in below[:2]:
             if not _goes_on(value, following.text):
                 break
-            value, second, lines = f"{value} {clean_name(following.text)}", following, lines[1:]
+            value, lines = f"{value} {clean_name(following.text)}", lines[1:]
+            more.append(following)
             if _STRONG_LEGAL.search(value):
                 break
-    start = max(cell.text.find(value), 0)
-    if second is None and value in cell.text:
-        end = start + len(value)
     is_trade = bool(LEGAL_FORM.search(value))
     has_address = any(is_address(line) for line in lines[:4])
-    return Name(cell, start, end, value, lines, has_legal_form(value), is_trade, has_address, False, place, second)
+    return Name(cell, start, end, value, lines, has_legal_form(value), is_trade, has_address, False, place, tuple(more))
 
 
 def cells_below(cell: Cell, rows: tuple[Row, ...], limit: int) -> list[Cell]:

@@ -153,7 +153,9 @@ class TableReader:
         for name, column in self._columns.items():
             if name == self._anchor or column.type is FieldType.TEXT:
                 continue
-            options = [one for cell in row.cells for one in self._typed(name, cell, languages) if not _same_place(one, anchor)]
+            options = [
+                one for cell in row.cells for one in self._typed(name, cell, languages) if not _same_place(one, anchor)
+            ]
             box = header.boxes.get(name)
             chosen = _under(box, options) if box else None
             factor = _factor(options, anchor)
@@ -185,7 +187,9 @@ class TableReader:
         worded = [cell for cell in row.cells if _letters(cell.text) >= 3]
         if box is None:
             return sorted(worded, key=lambda cell: -_letters(cell.text))
-        inside = [cell for cell in worded if cell.box and (overlap(box, cell.box) > 0.2 or abs(cell.box[0] - box[0]) < 12)]
+        inside = [
+            cell for cell in worded if cell.box and (overlap(box, cell.box) > 0.2 or abs(cell.box[0] - box[0]) < 12)
+        ]
         return sorted(inside, key=lambda cell: abs((cell.box or box)[0] - box[0]))
 
     def _name(self, item: Item, cell: Cell) -> None:
@@ -194,7 +198,10 @@ class TableReader:
             words = text.split()
             while words and not any(c.isalpha() for c in words[0]):
                 words.pop(0)
-            keep = next((i for i, word in enumerate(words) if i and word[:1].isdigit() and "," in word or "%" in word), len(words))
+            keep = next(
+                (i for i, word in enumerate(words) if (i and word[:1].isdigit() and "," in word) or "%" in word),
+                len(words),
+            )
             text = " ".join(words[:keep])
         if text:
             known = item.values.get(self._texts[0])
@@ -208,8 +215,16 @@ def _under(box: Box | None, options: list[Candidate]) -> Candidate | None:
         return None
     if box is None or options[0].cell.box is None:
         return options[-1]
-    near = [one for one in options if one.cell.box and (overlap(box, one.cell.box) > 0.0 or abs(one.cell.box[2] - box[2]) < 25)]
-    return min(near, key=lambda one: min(abs((one.cell.box or box)[2] - box[2]), abs((one.cell.box or box)[0] - box[0])), default=None)
+    near = [
+        one
+        for one in options
+        if one.cell.box and (overlap(box, one.cell.box) > 0.0 or abs(one.cell.box[2] - box[2]) < 25)
+    ]
+    return min(
+        near,
+        key=lambda one: min(abs((one.cell.box or box)[2] - box[2]), abs((one.cell.box or box)[0] - box[0])),
+        default=None,
+    )
 
 
 def _factor(options: list[Candidate], product: Candidate) -> Candidate | None:
@@ -217,7 +232,11 @@ def _factor(options: list[Candidate], product: Candidate) -> Candidate | None:
     total = abs(Decimal(product.value))
     for first in options:
         for other in options:
-            if first is not other and total and abs(Decimal(first.value) * Decimal(other.value) - total) <= Decimal("0.01"):
+            if (
+                first is not other
+                and total
+                and abs(Decimal(first.value) * Decimal(other.value) - total) <= Decimal("0.01")
+            ):
                 is_count = Decimal(first.value) == Decimal(first.value).to_integral_value()
                 return first if is_count or Decimal(other.value) != Decimal(other.value).to_integral_value() else other
     return None

@@ -1,0 +1,79 @@
+"""Postal addresses: the lines after a label, or those between a name at the top and its telephone or tax number."""
+
+from collections.abc import Iterator
+
+from blocks.document_types import DocumentField
+from blocks.gateway.providers.local import names
+from blocks.gateway.providers.local.candidates import Candidate
+from blocks.gateway.providers.local.lines import Cell
+from blocks.gateway.providers.local.ranking import Place
+from blocks.gateway.providers.local.sheet import Sheet
+
+MAX_LINES = 6
+LABELLED, UNLABELLED, WITH_POSTCODE = 2.5, -0.5, 1.2
+"""Log odds of a block of address lines, and what a postcode line in it adds."""
+
+
+def places(sheet: Sheet, name: str, field: DocumentField) -> list[Place]:
+    """The blocks of lines that could be the address; the value has its lines joined by commas."""
+    found: list[Place] = []
+    for label, weight in sheet.weighed_labels(name):
+        below = names.cells_below(label.cell, sheet.rows, MAX_LINES)
+        tail = label.cell.text[label.end :].strip(" :")
+        start = [_part(label.cell, tail)] if any(c.isalnum() for c in tail) else []
+        block = start + [_part(cell, cell.text) for cell in _block(sheet, below)]
+        if block:
+            found.append(Place(_joined(block), weight + LABELLED + _postcode(block), is_labelled=True))
+    found.extend(_unlabelled(sheet, field))
+    return found
+
+
+def _unlabelled(sheet: Sheet, field: DocumentField) -> Iterator[Place]:
+    for row in sheet.rows:
+        for cell in row.cells:
+            if not names.is_address(cell.text) or names.is_contact(cell.text) or _is_inside(sheet, cell):
+                continue
+            block = [
+                _part(one, one.text) for one in (cell, *_block(sheet, names.cells_below(cell, sheet.rows, MAX_LINES)))
+            ]
+            share = row.index / max(len(sheet.rows), 1)
+            top = 1.5 * (1.0 - 2.0 * share) if field.hints.position == "top" else 0.0
+            yield Place(_joined(block), UNLABELLED + top + _postcode(block) + 0.3 * min(len(block) - 1, 3))
+
+
+def _is_inside(sheet: Sheet, cell: Cell) -> bool:
+    """Whether the line above is of the same block."""
+    above = sheet.rows[cell.row - 1] if cell.row else None
+    if above is None or above.page != cell.page:
+        return False
+    under = [one for one in above.cells if any(other is cell for other in names.cells_below(one, sheet.rows, 1))]
+    return any(names.is_address(one.text) and not names.is_contact(one.text) for one in under)
+
+
+def _block(sheet: Sheet, below: list[Cell]) -> list[Cell]:
+    block: list[Cell] = []
+    for cell in below:
+        is_label = any(label.start <= 2 and label.cell is cell for label in sheet.labels.get(cell.row, ()))
+        if is_label or names.is_contact(cell.text) or names.is_title(cell.text) or cell.text.endswith(":"):
+            break
+        block.append(cell)
+    last = max((i for i, cell in enumerate(block) if names.is_address(cell.text)), default=-1)
+    town = block[last + 1 : last + 2]
+    is_town = bool(town) and last >= 0 and len(town[0].text.split()) <= 4 and not any(c.isdigit() for c in town[0].text)
+    return block[: last + 2] if is_town else block[: last + 1]
+
+
+def _part(cell: Cell, text: str) -> tuple[Cell, int, int]:
+    stripped = text.strip(" ,;")
+    start = max(cell.text.find(stripped), 0)
+    return cell, start, start + len(stripped)
+
+
+def _joined(block: list[tuple[Cell, int, int]]) -> Candidate:
+    value = ", ".join(cell.text[start:end] for cell, start, end in block)
+    cell, start, end = block[0]
+    return Candidate(cell, start, end, value, 0.0, tuple(cell for cell, _, _ in block[1:]))
+
+
+def _postcode(block: list[tuple[Cell, int, int]]) -> float:
+    return WITH_POSTCODE if any(names.POSTCODE_LINE.search(cell.text) for cell, _, _ in block) else 0.0

@@ -1,0 +1,101 @@
+"""A document as the local model sees it: rows of cells, with the labels of its type found in them."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from blocks.document_types import DocumentType, FieldType
+from blocks.gateway.providers.local.candidates import number_languages
+from blocks.gateway.providers.local.lexicon import Label, Lexicon
+from blocks.gateway.providers.local.lines import Cell, Row, read_rows
+from blocks.gateway.providers.local.ranking import Surroundings, label_weight
+from blocks.records import Page
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A document as the local model sees it: rows, and the labels found in each."""
+
+    rows: tuple[Row, ...]
+    labels: dict[int, list[Label]]
+    languages: tuple[str, ...]
+    surroundings: Surroundings
+    money_fields: frozenset[str]
+    number_languages: tuple[str, ...]
+
+    def table_ends(self) -> frozenset[int]:
+        """The rows that begin with the label of an amount of the whole document: tables end above them."""
+        return frozenset(
+            label.cell.row
+            for row in self.labels.values()
+            for label in row
+            if label.start <= 2
+            and label.cell is self.rows[label.cell.row].cells[0]
+            and any(m.field in self.money_fields and not m.is_against for m in label.meanings)
+        )
+
+    def labels_of(self, name: str) -> list[Label]:
+        """The labels of a field, best alias first, in reading order among equals."""
+        found = [
+            (m.rank, label)
+            for row in self.labels.values()
+            for label in row
+            if (m := label.meaning(name)) and not m.is_against
+        ]
+        return [label for _, label in sorted(found, key=lambda one: one[0])]
+
+    def weighed_labels(self, name: str) -> Iterator[tuple[Label, float]]:
+        """The labels of a field, each with the log odds that it says."""
+        for labels in self.labels.values():
+            for label in labels:
+                weight = label_weight(label, name, self.labels)
+                if weight > -math.inf:
+                    yield label, weight
+
+    @cached_property
+    def label_cells(self) -> frozenset[tuple[int, int]]:
+        """The cells, by row and start, that are nothing but a label."""
+        found = set()
+        for labels in self.labels.values():
+            for label in labels:
+                rest = label.cell.text[: label.start] + label.cell.text[label.end :]
+                if not any(c.isalnum() for c in rest) and not all(m.is_against for m in label.meanings):
+                    found.add((label.cell.row, label.cell.start))
+        return frozenset(found)
+
+    def is_key(self, cell: Cell) -> bool:
+        """Whether a cell is the key of a "key : value" row."""
+        if cell.text.endswith(":"):
+            return True
+        cells = self.rows[cell.row].cells
+        at = next(i for i, other in enumerate(cells) if other.start == cell.start)
+        return at + 1 < len(cells) and cells[at + 1].text.startswith(":")
+
+
+def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page, ...]) -> Sheet:
+    """Lay the pages out and find every label."""
+    rows = read_rows(pages)
+    labels: dict[int, list[Label]] = defaultdict(list)
+    seen: set[str] = set()
+    for row in rows:
+        for cell in row.cells:
+            found = lexicon.find(cell)
+            labels[row.index].extend(found)
+            seen.update(m.field for label in found for m in label.meanings if not m.is_against)
+    money = frozenset(name for name, field in document_type.fields.items() if field.type is FieldType.MONEY)
+    missing = [n for n, f in document_type.fields.items() if f.aliases and f.required and n not in seen]
+    if missing and (phrases := lexicon.phrases_of(missing)):
+        for row in rows:
+            for cell in row.cells:
+                if len(cell.text) < 60 and not any(one.cell is cell for one in labels[row.index]):
+                    labels[row.index].extend(lexicon.find_bent(cell, phrases))
+    return Sheet(
+        rows,
+        dict(labels),
+        document_type.languages,
+        Surroundings(rows),
+        money,
+        number_languages(pages, document_type.languages),
+    )
