@@ -159,12 +159,14 @@ def _gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> Ite
     for name, finding in found.items():
         if finding.problem is not None:
             continue
-        if finding.value is None:
-            if name in deciding:
-                yield f"missing:{name}"
-        elif finding.confidence < (accept_at if name in deciding else min(LIKELY_AT, accept_at)):
-            if name in deciding or not finding.is_default:
-                yield f"low_confidence:{name}"
+        if name in deciding:
+            needed = accept_at
+        else:
+            needed = 0.0 if finding.is_default else min(LIKELY_AT, accept_at)
+        if finding.value is not None and finding.confidence < needed:
+            yield f"low_confidence:{name}"
+        elif finding.value is None and name in deciding:
+            yield f"missing:{name}"
 
 
 def _matches(rule: RejectRule, document_type: DocumentType, found: Mapping[str, FieldFinding]) -> bool:
