@@ -51,7 +51,7 @@ def _jsonl_rows(file: Path, text: str, problems: list[Problem]) -> Iterator[tupl
             continue
         try:
             yield number, json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problems.append(Problem(file, number, f"this line is not JSON: {error}; write one object per line"))
 
 

@@ -1,5 +1,6 @@
 """What pydantic says of a value that does not fit a record, in the words of someone who edits a YAML file."""
 
+import reprlib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from types import UnionType
@@ -59,7 +60,7 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], depth: int) -> Mistak
     if kind in ("enum", "literal_error"):
         allowed = str(detail.get("ctx", {}).get("expected", ""))
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
-        return Mistake(path, f"{value!r} is not allowed for {subject}; {did_you_mean(str(value), known)}")
+        return Mistake(path, f"{reprlib.repr(value)} is not allowed for {subject}; {did_you_mean(str(value), known)}")
     if kind in WANTED:
         return Mistake(path, f"{subject} must be {WANTED[kind]}; it is {_shown(value)}")
     text = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
@@ -67,8 +68,7 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], depth: int) -> Mistak
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return f"the {type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+    return f"the {type(value).__name__} {reprlib.repr(value)}"
 
 
 def _record_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:

@@ -15,6 +15,10 @@ Path = tuple[str | int, ...]
 """The way to a value: keys of mappings and indices of lists, from the top of the file."""
 
 
+MAX_DEPTH = 30
+"""Deeper than any sound file, and far from where Python stops. A value that holds itself is deeper still."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """What is wrong with the value at `path`, and what to do."""
@@ -32,9 +36,12 @@ class YamlFile:
     def value(self) -> object:
         """What the file says, as plain Python values; None where it is empty. Raises ValueError where not YAML."""
         try:
-            return YAML(typ="safe").load(self.text)
+            value = YAML(typ="safe").load(self.text)
         except (YAMLError, RecursionError) as error:
             raise ValueError(str(error)) from error
+        if _is_deeper(value, MAX_DEPTH):
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+        return value
 
     def line(self, path: Path) -> int:
         """The line, from 1, of the value at `path`, or of the nearest one above it that the file has."""
@@ -56,8 +63,8 @@ class YamlFile:
         try:
             duplicates = list(_duplicates(_compose(self.text)))
             yield from duplicates
-            if not duplicates:
-                YAML(typ="safe").load(self.text)
+            if not duplicates and _is_deeper(YAML(typ="safe").load(self.text), MAX_DEPTH):
+                yield 1, f"it is nested more than {MAX_DEPTH} levels deep; write it flatter"
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f" ({error.context})" if error.context else ""
@@ -65,7 +72,7 @@ class YamlFile:
         except YAMLError as error:
             yield 1, f"this is not YAML: {str(error).splitlines()[0]}"
         except RecursionError:
-            yield 1, "it is nested too deeply; write it flatter"
+            yield 1, f"it is nested more than {MAX_DEPTH} levels deep; write it flatter"
         except ValueError:
             yield from _unreadable_values(_compose(self.text))
 
@@ -78,8 +85,23 @@ class YamlFile:
 
 
 def _compose(text: str) -> Node | None:
-    root: Node | None = YAML(typ="safe", pure=True).compose(text)
+    root: Node | None = YAML(typ="safe").compose(text)
     return root
+
+
+def _is_deeper(value: object, limit: int) -> bool:
+    level: list[object] = [value]
+    for _ in range(limit):
+        level = list({id(item): item for held in level for item in _items(held)}.values())
+        if not level:
+            return False
+    return True
+
+
+def _items(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def _child(node: Node | None, step: str | int) -> tuple[Node, int] | None:
