@@ -159,10 +159,8 @@ def _gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> Ite
     for name, finding in found.items():
         if finding.problem is not None:
             continue
-        if name in deciding:
-            needed = accept_at
-        else:
-            needed = 0.0 if finding.is_default else min(LIKELY_AT, accept_at)
+        optional = 0.0 if finding.is_default else min(LIKELY_AT, accept_at)
+        needed = accept_at if name in deciding else optional
         if finding.value is not None and finding.confidence < needed:
             yield f"low_confidence:{name}"
         elif finding.value is None and name in deciding:
