@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
 from pydantic_core import to_json
 from pypdfium2 import PDFIUM_INFO
 
 from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
 from blocks.media_types import PDF
 from tasks.extract.pdf_visibility import draw, image_boxes, sort_by_visibility
-from tasks.extract.pdf_words import IndexedWord, PageFrame, frame_of, text_of, words_of
+from tasks.extract.pdf_words import TURNED, PageFrame, PageWords, frame_of, words_of
 from tasks.extract.reading import PageReading, Reading, clean
-from tasks.extract.reading_order import PlacedWord, lay_out
+from tasks.extract.reading_order import Boxes, lay_out
 
 ENGINE = f"pdfium {PDFIUM_INFO.build}"
 
@@ -25,7 +27,7 @@ SCAN_SHARE = 0.5
 SCAN_CHARACTERS = 200
 """A page that is mostly image and has less text than this is a scan with a stamp, a footer or a page number."""
 GARBAGE_SHARE = 0.3
-SAMPLED_CHARACTERS = 64
+SAMPLED_WORDS = 64
 PASSIVE_ANNOTATIONS = (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP)
 METADATA = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 MAX_METADATA_CHARACTERS = 2_000
@@ -153,54 +155,59 @@ def read_page(document: Any, number: int) -> PageReading | None:
 
 
 def _read_text(page: Any, text_page: Any, frame: PageFrame, number: int) -> PageReading:
-    count = pdfium.FPDFText_CountChars(text_page)
-    text = text_of(text_page, count) if count > 0 else ""
-    words = words_of(text_page, text, frame) if text else []
-    sorted_words = sort_by_visibility(page, text_page, words, frame)
-    shown = sorted_words.visible
+    words = words_of(text_page, frame)
+    by_visibility = sort_by_visibility(page, text_page, words, frame)
+    shown = by_visibility.visible
     reading = PageReading(
         number,
         method="text_layer",
         width=round(frame.width, 2),
         height=round(frame.height, 2),
-        hidden_text=_lines_of(sorted_words.hidden),
+        hidden_text=lay_out(by_visibility.hidden.texts, by_visibility.hidden.boxes).text,
     )
-    characters = sum(len(word.placed[4]) for word in shown)
+    characters = sum(map(len, shown.texts))
     if characters < SCAN_CHARACTERS:
         reading.needs_ocr = _is_scan(page, frame, characters)
     elif _is_garbage(text_page, shown):
         reading.needs_ocr = True
-    if sorted_words.layer:
+    if len(by_visibility.layer):
         reading.is_layer = reading.needs_ocr = True
-        shown = shown + sorted_words.layer
-    reading.is_blank = not words and not reading.needs_ocr
+        shown = words.where(~np.isin(words.firsts, by_visibility.hidden.firsts))
+    reading.is_blank = not len(words) and not reading.needs_ocr
     _lay_out(reading, text_page, shown, frame)
     return reading
 
 
-def _lay_out(reading: PageReading, text_page: Any, words: list[IndexedWord], frame: PageFrame) -> None:
+def _lay_out(reading: PageReading, text_page: Any, words: PageWords, frame: PageFrame) -> None:
     """Put the page's text in reading order. Turned text comes last; a page of turned text is turned upright."""
-    turned = {word.first: word for word in words if word.is_tall}
-    if not turned:
-        laid = lay_out([word.placed for word in words])
+    is_turned = _turned(text_page, words, frame)
+    if not is_turned.any():
+        laid = lay_out(words.texts, words.boxes)
     else:
-        # A word of one or two letters has no shape to tell by; pdfium knows how its letters are turned.
-        turned |= {
-            word.first: word
-            for word in words
-            if len(word.placed[4]) <= 2 and _quarter_turns(text_page, word.first, frame) % 2 == 1
-        }
-        turns = _quarter_turns(text_page, next(iter(turned)), frame) or 1
-        if len(turned) > len(words) / 2:
-            laid = lay_out([_turn(word.placed, turns, frame.width, frame.height) for word in words])
-            reading.width, reading.height, reading.rotation_degrees = reading.height, reading.width, 90 * turns
+        turns = _quarter_turns(text_page, int(words.firsts[is_turned][0]), frame) or 1
+        if is_turned.sum() > len(words) / 2:
+            laid = lay_out(words.texts, _turn(words.boxes, turns, frame.width, frame.height))
+            if turns % 2:
+                reading.width, reading.height = reading.height, reading.width
+            reading.rotation_degrees = 90 * turns
         else:
-            laid = lay_out([word.placed for word in words if word.first not in turned])
-            aside = lay_out([_turn(word.placed, turns, frame.width, frame.height) for word in turned.values()])
-            back = (4 - turns) % 4
-            boxes = [_turn((*box, ""), back, frame.height, frame.width)[:4] for box in aside.boxes]
-            laid.append(aside.text, aside.spans, boxes)
+            upright, aside = words.where(~is_turned), words.where(is_turned)
+            laid = lay_out(upright.texts, upright.boxes)
+            beside = lay_out(aside.texts, _turn(aside.boxes, turns, frame.width, frame.height))
+            back = _turn(np.array(beside.boxes), (4 - turns) % 4, frame.height, frame.width)
+            laid.append(beside.text, beside.spans, back.tolist())
     reading.laid, reading.text = laid, laid.text
+
+
+def _turned(text_page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.bool_]:
+    """Which words are of turned text: those higher than wide, and short ones beside them that pdfium calls turned."""
+    sides = words.boxes[:, 2:] - words.boxes[:, :2]
+    lengths = np.fromiter(map(len, words.texts), np.int64, len(words))
+    is_turned: NDArray[np.bool_] = (lengths > 2) & (sides[:, 1] > TURNED * sides[:, 0])
+    if is_turned.any():
+        for index in np.flatnonzero(lengths <= 2).tolist():
+            is_turned[index] = _quarter_turns(text_page, int(words.firsts[index]), frame) % 2 == 1
+    return is_turned
 
 
 def _quarter_turns(text_page: Any, index: int, frame: PageFrame) -> int:
@@ -212,9 +219,9 @@ def _quarter_turns(text_page: Any, index: int, frame: PageFrame) -> int:
     return int(round((2 * math.pi - angle) / (math.pi / 2)) - frame.quarter_turns) % 4
 
 
-def _turn(word: PlacedWord, turns: int, width: float, height: float) -> PlacedWord:
-    """A word's place after the page of that size has been turned clockwise."""
-    x0, y0, x1, y1, text = word
+def _turn(boxes: Boxes, turns: int, width: float, height: float) -> Boxes:
+    """The boxes' places after the page of that size has been turned clockwise."""
+    x0, y0, x1, y1 = boxes.T
     match turns % 4:
         case 1:
             turned = (height - y1, x0, height - y0, x1)
@@ -224,8 +231,7 @@ def _turn(word: PlacedWord, turns: int, width: float, height: float) -> PlacedWo
             turned = (y0, width - x1, y1, width - x0)
         case _:
             turned = (x0, y0, x1, y1)
-    left, upper, right, lower = (round(side, 1) for side in turned)
-    return left, upper, right, lower, text
+    return np.round(np.column_stack(turned), 1)
 
 
 def _is_scan(page: Any, frame: PageFrame, characters: int) -> bool:
@@ -242,23 +248,19 @@ def _is_scan(page: Any, frame: PageFrame, characters: int) -> bool:
     return area > 0 and covered >= SCAN_SHARE * area
 
 
-def _is_garbage(text_page: Any, words: list[IndexedWord]) -> bool:
+def _is_garbage(text_page: Any, words: PageWords) -> bool:
     """Whether the glyphs of a sample of words have no known characters, as in fonts without a mapping."""
-    step = max(1, len(words) // SAMPLED_CHARACTERS)
-    sample = words[::step]
+    step = max(1, len(words) // SAMPLED_WORDS)
+    sample = list(zip(words.texts[::step], words.firsts[::step].tolist(), strict=True))
     unmapped = sum(
-        pdfium.FPDFText_HasUnicodeMapError(text_page, word.first) == 1 or not _is_character(word.placed[4][0])
-        for word in sample
+        pdfium.FPDFText_HasUnicodeMapError(text_page, first) == 1 or not _is_character(text[0])
+        for text, first in sample
     )
     return bool(unmapped > GARBAGE_SHARE * len(sample))
 
 
 def _is_character(letter: str) -> bool:
     return letter != "\ufffd" and not "\ue000" <= letter <= "\uf8ff"
-
-
-def _lines_of(words: list[IndexedWord]) -> str:
-    return lay_out([word.placed for word in words]).text if words else ""
 
 
 def _attributes(document: Any) -> dict[str, str]:

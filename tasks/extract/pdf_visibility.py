@@ -6,16 +6,19 @@ image of the page), others to plant instructions. What lies over an image is lef
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
+import numpy as np
 import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
 
-from tasks.extract.pdf_words import IndexedWord, PageFrame
+from tasks.extract.pdf_words import PageFrame, PageWords
+from tasks.extract.reading_order import Boxes
 
 INVISIBLE_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
-LIGHT = 190
+LIGHT_CHANNEL = 190
 """Paper is white as a rule: text is looked at again when its darkest channel is lighter than this, of 255."""
 FAINT_ALPHA = 40
 TINY_PT = 2.0
@@ -28,79 +31,74 @@ MAX_DEPTH = 4
 MAX_OBJECTS = 20_000
 
 
-class _Kind(Enum):
-    SEEN = 0
-    INVISIBLE = 1
-    LIGHT = 2
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sorted:
     """Words that a reader sees, words that none does, and invisible words over an image."""
 
-    visible: list[IndexedWord] = field(default_factory=list)
-    hidden: list[IndexedWord] = field(default_factory=list)
-    layer: list[IndexedWord] = field(default_factory=list)
+    visible: PageWords
+    hidden: PageWords
+    layer: PageWords
 
 
-def sort_by_visibility(page: Any, text_page: Any, words: Sequence[IndexedWord], frame: PageFrame) -> Sorted:
-    """Every word in one of the three lists, in the order given."""
-    result = Sorted()
-    kinds: dict[int, _Kind] = {}
-    light: list[IndexedWord] = []
-    invisible: list[IndexedWord] = []
-    width, height = frame.width, frame.height
-    text_object = _TEXT_OBJECT
-    for word in words:
-        x0, y0, x1, y1, _ = word.placed
-        if (
-            x1 <= 0
-            or y1 <= 0
-            or x0 >= width
-            or y0 >= height
-            or (max(y1 - y0, x1 - x0) > 0 and min_side(word) < TINY_PT)
-        ):
-            result.hidden.append(word)
-            continue
-        address = text_object(text_page, word.first) or 0
-        kind = kinds.get(address)
-        if kind is None:
-            kind = kinds[address] = _kind_of(address)
-        if kind is _Kind.SEEN:
-            result.visible.append(word)
-        else:
-            (light if kind is _Kind.LIGHT else invisible).append(word)
-    if invisible:
-        images = image_boxes(page, frame)
-        for word in invisible:
-            (result.layer if _lies_on(word, images) else result.hidden).append(word)
-    if light:
-        _probe(page, light, frame, result)
-    return result
+def sort_by_visibility(page: Any, text_page: Any, words: PageWords, frame: PageFrame) -> Sorted:
+    """Every word in one of the three, in the order given."""
+    x0, y0, x1, y1 = words.boxes.T
+    is_hidden = (x1 <= 0) | (y1 <= 0) | (x0 >= frame.width) | (y0 >= frame.height) | _is_tiny(words)
+    is_layer = np.zeros(len(words), np.bool_)
+    marks = _marks(text_page, words)
+    if marks is not None:
+        invisible = ~is_hidden & (marks == INVISIBLE)
+        if invisible.any():
+            is_layer = invisible & _lies_on(words.boxes, image_boxes(page, frame))
+        light = np.flatnonzero(~is_hidden & (marks == LIGHT))
+        is_hidden |= invisible & ~is_layer
+        if len(light):
+            is_hidden[light] = ~_stands_out(page, words.boxes[light], frame)
+    if not is_hidden.any() and not is_layer.any():
+        return Sorted(words, words.where(is_hidden), words.where(is_hidden))
+    return Sorted(words.where(~is_hidden & ~is_layer), words.where(is_hidden), words.where(is_layer))
 
 
-def min_side(word: IndexedWord) -> float:
-    """The height of the word's letters, whichever way it is turned."""
-    x0, y0, x1, y1, text = word.placed
-    if len(text) == 1:
-        return max(x1 - x0, y1 - y0)
-    return min(x1 - x0, y1 - y0)
+def _is_tiny(words: PageWords) -> NDArray[np.bool_]:
+    """Whether letters are too small to read, whichever way they are turned; a lone comma is judged by its font."""
+    sides = words.boxes[:, 2:] - words.boxes[:, :2]
+    lengths = np.fromiter(map(len, words.texts), np.int64, len(words))
+    size = np.where(lengths == 1, sides.max(axis=1), sides.min(axis=1))
+    is_tiny: NDArray[np.bool_] = (size < TINY_PT) & (sides.max(axis=1) > 0)
+    return is_tiny
 
 
-def _kind_of(address: int) -> _Kind:
+SEEN, INVISIBLE, LIGHT = 0, 1, 2
+
+
+def _marks(text_page: Any, words: PageWords) -> NDArray[np.int64] | None:
+    """For each word whether its text object is drawn at all, or in a light colour; None where all is plainly seen."""
+    address = ctypes.cast(text_page, ctypes.c_void_p).value
+    objects = list(map(_TEXT_OBJECT, repeat(address), words.firsts.tolist()))
+    marks = {found: _mark_of(found) for found in set(objects)}
+    if not any(marks.values()):
+        return None
+    return np.fromiter((marks[found] for found in objects), np.int64, len(objects))
+
+
+def _mark_of(address: int | None) -> int:
     if not address:
-        return _Kind.SEEN
-    handle = ctypes.cast(address, pdfium.FPDF_PAGEOBJECT)
-    mode = pdfium.FPDFTextObj_GetTextRenderMode(handle)
+        return SEEN
+    mode = _RENDER_MODE(address)
     if mode in INVISIBLE_MODES:
-        return _Kind.INVISIBLE
+        return INVISIBLE
     if mode == pdfium.FPDF_TEXTRENDERMODE_STROKE:
-        return _Kind.SEEN
-    channels = [ctypes.c_uint() for _ in range(4)]
-    if not pdfium.FPDFPageObj_GetFillColor(handle, *channels):
-        return _Kind.SEEN
-    red, green, blue, alpha = (channel.value for channel in channels)
-    return _Kind.LIGHT if min(red, green, blue) > LIGHT or alpha < FAINT_ALPHA else _Kind.SEEN
+        return SEEN
+    colour = (ctypes.c_uint * 4)()
+    first = ctypes.addressof(colour)
+    if not _FILL_COLOUR(address, first, first + 4, first + 8, first + 12):
+        return SEEN
+    red, green, blue, alpha = colour
+    return (
+        LIGHT
+        if (red > LIGHT_CHANNEL and green > LIGHT_CHANNEL and blue > LIGHT_CHANNEL) or alpha < FAINT_ALPHA
+        else SEEN
+    )
 
 
 def image_boxes(page: Any, frame: PageFrame) -> list[tuple[float, float, float, float]]:
@@ -123,25 +121,24 @@ def _holds_image(found: Any, depth: int) -> bool:
     return bool(kind == pdfium.FPDF_PAGEOBJ_IMAGE)
 
 
-def _lies_on(word: IndexedWord, boxes: Sequence[tuple[float, float, float, float]]) -> bool:
-    x, y = (word.placed[0] + word.placed[2]) / 2, (word.placed[1] + word.placed[3]) / 2
-    return any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)
+def _lies_on(boxes: Boxes, images: Sequence[tuple[float, float, float, float]]) -> NDArray[np.bool_]:
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    lies = np.zeros(len(boxes), np.bool_)
+    for x0, y0, x1, y1 in images:
+        lies |= (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
+    return lies
 
 
-def _probe(page: Any, words: Sequence[IndexedWord], frame: PageFrame, result: Sorted) -> None:
-    """Draw the page and see whether light words stand out, as white letters on a dark bar do."""
+def _stands_out(page: Any, boxes: Boxes, frame: PageFrame) -> NDArray[np.bool_]:
+    """Draw the page and see which light words stand out, as white letters on a dark bar do."""
     scale = min(PROBE_DPI / 72, (MAX_PROBE_PIXELS / max(1.0, frame.width * frame.height)) ** 0.5)
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    pixels = draw(page, width, height)
-    for word in words:
-        x0, y0, x1, y1 = (side * scale for side in word.placed[:4])
-        left, right = max(0, int(x0)), min(width, int(x1) + 1)
-        rows = [
-            pixels[row * width + left : row * width + right] for row in range(max(0, int(y0)), min(height, int(y1) + 1))
-        ]
-        seen = b"".join(rows)
-        is_seen = bool(seen) and max(seen) - min(seen) >= CONTRAST
-        (result.visible if is_seen else result.hidden).append(word)
+    pixels = np.frombuffer(draw(page, width, height), np.uint8).reshape(height, width)
+    seen = []
+    for x0, y0, x1, y1 in (boxes * scale).tolist():
+        patch = pixels[max(0, int(y0)) : int(y1) + 1, max(0, int(x0)) : int(x1) + 1]
+        seen.append(patch.size > 0 and int(patch.max()) - int(patch.min()) >= CONTRAST)
+    return np.array(seen, np.bool_)
 
 
 def draw(page: Any, width: int, height: int) -> bytes:
@@ -164,7 +161,11 @@ def draw(page: Any, width: int, height: int) -> bytes:
     return b"".join(drawn[row * stride : row * stride + width] for row in range(height))
 
 
-_TEXT_OBJECT = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)(
-    ctypes.cast(pdfium.FPDFText_GetTextObject, ctypes.c_void_p).value or 0
-)
-"""The object that a character is of, as a bare address: a pointer object for each word costs more than the call."""
+def _bare(function: Any, result: Any, *arguments: Any) -> Any:
+    """A pdfium function of bare addresses: making a pointer object for each word costs more than the call."""
+    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+_TEXT_OBJECT = _bare(pdfium.FPDFText_GetTextObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+_RENDER_MODE = _bare(pdfium.FPDFTextObj_GetTextRenderMode, ctypes.c_int, ctypes.c_void_p)
+_FILL_COLOUR = _bare(pdfium.FPDFPageObj_GetFillColor, ctypes.c_int, *[ctypes.c_void_p] * 5)

@@ -1,41 +1,35 @@
 """The words of a PDF page with their boxes, through pdfium's C functions.
 
-A page has thousands of characters, and each call from Python costs about half a microsecond. So text is fetched in one
-call, and a word's box comes from its first and last character: their loose boxes are as high as the font and as wide as
-the glyph's advance, so that nothing between them can stand out.
+A page has thousands of characters. Their text is fetched in one call, their boxes into one array, and all that follows
+is done on whole arrays. pdfium's loose boxes are used: as high as the font and as wide as the glyph's advance, so that
+words on a line share their height and gaps between letters mean something.
 """
 
 import ctypes
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
 from dataclasses import dataclass
-from itertools import pairwise
-from types import MappingProxyType
+from itertools import repeat
 from typing import Any
 
+import numpy as np
 import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
 
-from tasks.extract.reading_order import PlacedWord
-
-_WORD = re.compile(r"[^\s\x00-\x1f\x7f-\xa0\ufffe\uffff]+[\x02\ufffe]?")
-"""pdfium writes U+0002 or U+FFFE for a hyphen at the end of a line, without a space before the next line."""
+from tasks.extract.reading_order import Boxes
 
 MAX_CODE_POINT = 0x10FFFF
+LINE_END_HYPHENS = (0x02, 0xFFFE)
+"""What pdfium writes for a hyphen at the end of a line, without a space before the next line."""
 
-LONG_WORD = 8
-SAMPLED_WORDS = 40
 SPACE_GAP = 0.125
 """Gaps as shares of the height. Within words they stay under 0.12 in the invoices and CVs that were measured; spaces
 that pdfium misses begin at 0.13."""
-NARROW_SPACE_GAP = 0.07
+SPACED_OUT_GAP = 0.07
 SPACE_CONTRAST = 0.15
 """A space is a fifth of the height or more, also where letters overhang and the gap itself is next to nothing."""
 ENOUGH_GAPS = 8
-
-Box = tuple[float, float, float, float]
-BoxOf = Callable[[int], Box]
-Place = Callable[[float, float, float, float], Box]
-Spans = Sequence[tuple[int, int]]
+LINE_JUMP = 0.5
+TURNED = 1.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +52,8 @@ class PageFrame:
         """Height of the upright page in points."""
         return self.top - self.bottom if self.quarter_turns % 2 == 0 else self.right - self.left
 
-    def place(self, left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
-        """A box of the PDF in points from the top left of the upright page."""
+    def place(self, left: Any, bottom: Any, right: Any, top: Any) -> tuple[Any, Any, Any, Any]:
+        """Boxes of the PDF, single or as arrays of sides, in points from the top left of the upright page."""
         match self.quarter_turns:
             case 0:
                 return left - self.left, self.top - top, right - self.left, self.top - bottom
@@ -72,17 +66,21 @@ class PageFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedWord:
-    """A word, its place, and the index of its first character in pdfium's text page."""
+class PageWords:
+    """Words of a page: texts, boxes on the upright page, and the index of each one's first character in pdfium's text
+    page."""
 
-    placed: PlacedWord
-    first: int
+    texts: list[str]
+    boxes: Boxes
+    firsts: NDArray[np.int64]
 
-    @property
-    def is_tall(self) -> bool:
-        """Whether its box is that of turned text: higher than wide, with more than two letters."""
-        x0, y0, x1, y1, text = self.placed
-        return len(text) > 2 and (y1 - y0) > 1.8 * (x1 - x0)
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def where(self, wanted: NDArray[np.bool_]) -> "PageWords":
+        """The words that are wanted, in the same order."""
+        indices = np.flatnonzero(wanted)
+        return PageWords([self.texts[index] for index in indices.tolist()], self.boxes[indices], self.firsts[indices])
 
 
 def frame_of(page: Any) -> PageFrame:
@@ -92,8 +90,9 @@ def frame_of(page: Any) -> PageFrame:
     return PageFrame(box.left, box.bottom, box.right, box.top, max(0, pdfium.FPDFPage_GetRotation(page)) % 4)
 
 
-def text_of(text_page: Any, count: int) -> str:
-    """The characters of a text page, one for each of its `count` indices."""
+def text_of(text_page: Any) -> str:
+    """The characters of a text page, one for each of its indices."""
+    count = max(0, pdfium.FPDFText_CountChars(text_page))
     buffer = (ctypes.c_ushort * (count + 1))()
     written = pdfium.FPDFText_GetText(text_page, 0, count, buffer)
     text = bytes(buffer)[: 2 * max(0, written - 1)].decode("utf-16-le", "replace")
@@ -106,98 +105,107 @@ def text_of(text_page: Any, count: int) -> str:
     )
 
 
-def words_of(text_page: Any, text: str, frame: PageFrame) -> list[IndexedWord]:
-    """Every word of the page in pdfium's order."""
-    box_of = _loose_boxes(text_page)
-    place = frame.place
-    spans = [match.span() for match in _WORD.finditer(text)]
-    if _misses_spaces(spans, box_of, place):
-        return list(_cut_words(text, spans, box_of, place))
-    words: list[IndexedWord] = []
-    for first, end in spans:
-        left, bottom, right, top = box_of(first)
-        if end - first > 1:
-            left_2, bottom_2, right_2, top_2 = box_of(end - 1)
-            if abs(bottom_2 - bottom) > 0.5 * (top - bottom) and (left_2 >= right or right_2 <= left):
-                words += _cut_words(text, ((first, end),), box_of, place)
-                continue
-            left, bottom = min(left, left_2), min(bottom, bottom_2)
-            right, top = max(right, right_2), max(top, top_2)
-        words.append(_placed(text[first:end], first, place(left, bottom, right, top)))
-    return words
+def words_of(text_page: Any, frame: PageFrame) -> PageWords:
+    """Every word of the page in pdfium's order, those apart that pdfium runs together."""
+    text = text_of(text_page)
+    codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    is_hyphen = np.isin(codes, LINE_END_HYPHENS)
+    in_word = ~_is_space(codes) | is_hyphen
+    letters = np.flatnonzero(in_word)
+    if len(letters) == 0:
+        return PageWords([], np.empty((0, 4)), np.empty(0, np.int64))
+    boxes = np.column_stack(frame.place(*_loose_boxes(text_page, letters)))
+    # Between a letter and the next one: another word when something stands between them, or the page shows a gap.
+    is_apart = (np.diff(letters) > 1) | is_hyphen[letters[:-1]]
+    is_apart |= _shows_gap(codes[letters], boxes, is_apart)
+    starts = np.concatenate(([0], np.flatnonzero(is_apart) + 1))
+    ends = np.append(starts[1:], len(letters))
+    firsts = letters[starts]
+    texts = [text[first:end] for first, end in zip(firsts.tolist(), (letters[ends - 1] + 1).tolist(), strict=True)]
+    if is_hyphen.any():
+        texts = [word.replace("\x02", "-").replace("\ufffe", "-") for word in texts]
+    sides = (
+        np.minimum.reduceat(boxes[:, 0], starts),
+        np.minimum.reduceat(boxes[:, 1], starts),
+        np.maximum.reduceat(boxes[:, 2], starts),
+        np.maximum.reduceat(boxes[:, 3], starts),
+    )
+    return PageWords(texts, np.round(np.column_stack(sides), 1), firsts)
 
 
-def _placed(raw: str, first: int, box: Box) -> IndexedWord:
-    text = raw[:-1] + "-" if raw[-1] in "\x02\ufffe" else raw
-    x0, y0, x1, y1 = box
-    return IndexedWord((round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1), text), first)
+def _loose_boxes(text_page: Any, letters: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
+    """Left, bottom, right and top of each letter, in the PDF's coordinates; zeros where pdfium knows none."""
+    rects = np.zeros((len(letters), 4), np.float32)
+    address = rects.ctypes.data
+    places = range(address, address + rects.nbytes, 16)
+    page = ctypes.cast(text_page, ctypes.c_void_p).value
+    deque(map(_GET_LOOSE_BOX, repeat(page), letters.tolist(), places), maxlen=0)
+    left, top, right, bottom = rects.astype(np.float64).T
+    return left, bottom, right, top
 
 
-def _misses_spaces(spans: Spans, box_of: BoxOf, place: Place) -> bool:
-    """Whether pdfium saw no space where the page shows one, judged by a sample of long words.
+def _is_space(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """White space, controls and non-characters."""
+    is_space: NDArray[np.bool_] = (codes <= 0x20) | ((codes >= 0x7F) & (codes <= 0xA0)) | (codes == 0xFFFF)
+    if codes.max(initial=0) > 0x1000:
+        is_space |= np.isin(codes, _WIDE_SPACES)
+    return is_space
 
-    Some writers place words without space characters, so close that pdfium runs them together.
+
+def _shows_gap(codes: NDArray[np.uint32], boxes: Boxes, is_apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where a run of letters is more than one word, for each letter but the last.
+
+    Some writers place words without space characters, so close that pdfium runs them together. A gap tells words apart
+    when it stands out from the run's other gaps (wide ones all along are a spaced-out heading), or from what is usual
+    after that letter on this page: letters overhang differently. A jump to another line tells them apart in any case.
     """
-    long = [span for span in spans if span[1] - span[0] >= LONG_WORD]
-    sample = long[:: max(1, len(long) // SAMPLED_WORDS)]
-    return any(_breaks([place(*box_of(index)) for index in range(*span)]) for span in sample)
+    heights = boxes[:-1, 3] - boxes[:-1, 1]
+    within = np.flatnonzero(~is_apart & (heights > 0))
+    found = np.zeros(len(is_apart), np.bool_)
+    if len(within) == 0:
+        return found
+    size = heights[within]
+    gaps = (boxes[within + 1, 0] - boxes[within, 2]) / size
+    run_of = np.concatenate(([0], np.cumsum(is_apart)))[within]
+    own = _quantile_by_group(run_of, gaps, share=3, at_least=3, otherwise=np.zeros(len(gaps)))
+    usual = _quantile_by_group(codes[within], gaps, share=4, at_least=ENOUGH_GAPS, otherwise=gaps)
+    is_gap = (gaps > SPACE_GAP) & (gaps - own > SPACE_GAP)
+    is_gap |= (own <= SPACED_OUT_GAP) & (gaps - usual > SPACE_CONTRAST)
+    is_gap |= np.abs(boxes[within + 1, 3] - boxes[within, 3]) > LINE_JUMP * size
+    found[within] = is_gap & ~_is_turned(boxes, is_apart)[within]
+    return found
 
 
-def _cut_words(text: str, spans: Spans, box_of: BoxOf, place: Place) -> Iterator[IndexedWord]:
-    """The words of `spans`, cut where the page shows a space or goes on to the next line."""
-    runs = [(first, text[first:end], [place(*box_of(index)) for index in range(first, end)]) for first, end in spans]
-    usual = _usual_gaps(runs)
-    for first, letters, boxes in runs:
-        for start, stop in pairwise((0, *_breaks(boxes, letters, usual), len(boxes))):
-            part = boxes[start:stop]
-            left, upper = min(box[0] for box in part), min(box[1] for box in part)
-            right, lower = max(box[2] for box in part), max(box[3] for box in part)
-            yield _placed(letters[start:stop], first + start, (left, upper, right, lower))
+def _quantile_by_group(
+    groups: NDArray[Any], values: NDArray[np.float64], *, share: int, at_least: int, otherwise: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """For each value, the one that lies a `share`-th of the way up its group; `otherwise` in groups that are small."""
+    order = np.lexsort((values, groups))
+    ordered = groups[order]
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(ordered)) + 1))
+    counts = np.diff(np.append(starts, len(ordered)))
+    result = np.empty(len(values))
+    result[order] = np.repeat(values[order][starts + counts // share], counts)
+    is_small = np.empty(len(values), np.bool_)
+    is_small[order] = np.repeat(counts < at_least, counts)
+    return np.where(is_small, otherwise, result)
 
 
-def _usual_gaps(runs: Sequence[tuple[int, str, Sequence[Box]]]) -> dict[str, float]:
-    """How far the next letter usually is from each letter, as a share of the height: letters overhang differently."""
-    gaps: dict[str, list[float]] = {}
-    for _, letters, boxes in runs:
-        size = boxes[0][3] - boxes[0][1]
-        if size > 0:
-            for letter, (before, after) in zip(letters, pairwise(boxes), strict=False):
-                gaps.setdefault(letter, []).append((after[0] - before[2]) / size)
-    return {letter: sorted(found)[len(found) // 4] for letter, found in gaps.items() if len(found) >= ENOUGH_GAPS}
+def _is_turned(boxes: Boxes, is_apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a letter is of a run whose letters stand above each other."""
+    starts = np.concatenate(([0], np.flatnonzero(is_apart) + 1))
+    ends = np.append(starts[1:], len(boxes))
+    first, last = boxes[starts], boxes[ends - 1]
+    across = np.maximum(first[:, 2], last[:, 2]) - np.minimum(first[:, 0], last[:, 0])
+    along = np.maximum(first[:, 3], last[:, 3]) - np.minimum(first[:, 1], last[:, 1])
+    is_turned = (ends - starts > 2) & (along > TURNED * across)
+    return np.repeat(is_turned, ends - starts)[:-1]
 
 
-def _breaks(boxes: Sequence[Box], letters: str = "", usual: Mapping[str, float] = MappingProxyType({})) -> list[int]:
-    """Where a run of characters is more than one word: a jump to another line, or a gap that stands out from the run's
-    other gaps (wide ones all along are a spaced-out heading) or from what is usual after that letter."""
-    size = boxes[0][3] - boxes[0][1]
-    if size <= 0 or len(boxes) < 2 or _is_turned(boxes):
-        return []
-    gaps = [(after[0] - before[2]) / size for before, after in pairwise(boxes)]
-    own = sorted(gaps)[len(gaps) // 3] if len(gaps) > 2 else 0.0
-    is_spaced_out = own > NARROW_SPACE_GAP
-    return [
-        index
-        for index, gap in enumerate(gaps, 1)
-        if (gap > SPACE_GAP and gap - own > SPACE_GAP)
-        or (not is_spaced_out and index <= len(letters) and gap - usual.get(letters[index - 1], gap) > SPACE_CONTRAST)
-        or abs(boxes[index][3] - boxes[index - 1][3]) > 0.5 * size
-    ]
+_WIDE_SPACES = np.array([0x1680, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF], np.uint32)
 
-
-def _is_turned(boxes: Sequence[Box]) -> bool:
-    """Whether the letters stand above each other."""
-    across = max(boxes[0][2], boxes[-1][2]) - min(boxes[0][0], boxes[-1][0])
-    along = max(boxes[0][3], boxes[-1][3]) - min(boxes[0][1], boxes[-1][1])
-    return len(boxes) > 2 and along > 1.8 * across
-
-
-def _loose_boxes(text_page: Any) -> Callable[[int], Box]:
-    rect = pdfium.FS_RECTF()
-    pointer = ctypes.byref(rect)
-    get_box = pdfium.FPDFText_GetLooseCharBox
-
-    def box_of(index: int) -> Box:
-        get_box(text_page, index, pointer)
-        return rect.left, rect.bottom, rect.right, rect.top
-
-    return box_of
+# A prototype that takes bare addresses: making a pointer object for each of thousands of letters costs more than
+# pdfium's own work.
+_GET_LOOSE_BOX = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(
+    ctypes.cast(pdfium.FPDFText_GetLooseCharBox, ctypes.c_void_p).value or 0
+)

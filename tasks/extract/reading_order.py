@@ -6,8 +6,11 @@ A label and its value, or the cells of a table's row, stay on one line, two spac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-PlacedWord = tuple[float, float, float, float, str]
-"""x0, y0, x1, y1 in points from the page's top left, and the word."""
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.float64]
+"""One row per word: x0, y0, x1, y1 in points from the page's top left."""
 
 BASELINE_SHARE = 0.2
 """How much of a line's height lies below the baseline (descenders), in most fonts."""
@@ -25,64 +28,63 @@ class Laid:
     """A page's words in reading order: the text, and the span and box of each word."""
 
     text: str = ""
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    spans: list[list[int]] = field(default_factory=list)
+    boxes: list[list[float]] = field(default_factory=list)
 
-    def append(
-        self, text: str, spans: Sequence[tuple[int, int]], boxes: Sequence[tuple[float, float, float, float]]
-    ) -> None:
+    def append(self, text: str, spans: Sequence[Sequence[int]], boxes: Sequence[list[float]]) -> None:
         """Add lines below, with the spans of their words within `text`."""
         if self.text:
             self.text += "\n"
         start = len(self.text)
         self.text += text
-        self.spans += [(start + first, start + end) for first, end in spans]
+        self.spans += [[start + first, start + end] for first, end in spans]
         self.boxes += boxes
 
 
-@dataclass(slots=True)
-class _Line:
-    baseline: float
-    height: float
-    words: list[PlacedWord]
-
-
-def lay_out(words: Sequence[PlacedWord]) -> Laid:
+def lay_out(texts: Sequence[str], boxes: Boxes) -> Laid:
     """The words as lines of text."""
-    laid = Laid()
-    pieces: list[str] = []
-    position = 0
-    for line in _lines(words):
-        if pieces:
-            pieces.append("\n")
-            position += 1
-        line.words.sort()
-        end_of_last: float | None = None
-        for x0, y0, x1, y1, text in line.words:
-            if end_of_last is not None:
-                gap = x0 - end_of_last
-                space = "  " if gap > WIDE_GAP * line.height else " "
-                pieces.append(space)
-                position += len(space)
-            pieces.append(text)
-            laid.spans.append((position, position + len(text)))
-            laid.boxes.append((x0, y0, x1, y1))
-            position += len(text)
-            end_of_last = x1 if end_of_last is None else max(end_of_last, x1)
-    laid.text = "".join(pieces)
-    return laid
+    if not texts:
+        return Laid()
+    heights = boxes[:, 3] - boxes[:, 1]
+    line_of, line_heights = _lines(boxes[:, 3] - BASELINE_SHARE * heights, heights)
+    order = np.lexsort((boxes[:, 0], line_of))
+    boxes, line_of = boxes[order], line_of[order]
+    starts_line = np.diff(line_of) != 0
+    is_wide = boxes[1:, 0] - boxes[:-1, 2] > WIDE_GAP * line_heights[line_of[1:]]
+    # After each word but the last: 0 a space, 1 two spaces, 2 a new line.
+    after = np.where(starts_line, 2, is_wide)
+    words = [texts[index] for index in order.tolist()]
+    gaps = [_GAPS[kind] for kind in after.tolist()]
+    pieces = [""] * (2 * len(words) - 1)
+    pieces[::2], pieces[1::2] = words, gaps
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    starts = np.zeros(len(words), np.int64)
+    np.cumsum(lengths[:-1] + np.where(after == 1, 2, 1), out=starts[1:])
+    return Laid("".join(pieces), np.column_stack((starts, starts + lengths)).tolist(), boxes.tolist())
 
 
-def _lines(words: Sequence[PlacedWord]) -> list[_Line]:
-    """Words by baseline, from the top. A line's baseline is that of its first word, so that it cannot drift."""
-    placed = sorted((word[3] - BASELINE_SHARE * (word[3] - word[1]), word) for word in words)
-    lines: list[_Line] = []
-    for baseline, word in placed:
-        height = word[3] - word[1]
-        for line in reversed(lines[-3:]):
-            if abs(baseline - line.baseline) <= SAME_LINE * min(height, line.height):
-                line.words.append(word)
+_GAPS = (" ", "  ", "\n")
+
+
+def _lines(
+    baselines: NDArray[np.float64], heights: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Which line each word is on, counted from the top, and the height of each line.
+
+    A line's baseline and height are those of its first word, so that it cannot drift down the page.
+    """
+    order = np.argsort(baselines, kind="stable")
+    line_of = np.empty(len(baselines), np.int64)
+    found: list[tuple[float, float]] = []
+    numbers: list[int] = []
+    for baseline, height in zip(baselines[order].tolist(), heights[order].tolist(), strict=True):
+        for number in range(len(found) - 1, max(-1, len(found) - 4), -1):
+            line_baseline, line_height = found[number]
+            if baseline - line_baseline <= SAME_LINE * (height if height < line_height else line_height):
+                numbers.append(number)
                 break
         else:
-            lines.append(_Line(baseline, height, [word]))
-    return lines
+            numbers.append(len(found))
+            found.append((baseline, height))
+    line_of[order] = numbers
+    return line_of, np.array([height for _, height in found])
