@@ -17,6 +17,7 @@ MAX_SKEW_DEGREES = 10.0
 _SMALL_SIDE = 1_000  # enough for lines of 6 pt on a letter page to stay apart
 _COARSE_STEP, _FINE_STEP = 0.5, 0.1
 _MIN_INK_PIXELS = 200
+_BLANK_INK_PIXELS = 5
 _INK_TO_PAPER = 0.8
 _CLEARLY_SHARPER = 1.05
 _CLEARLY_STANDING = 1.3
@@ -27,23 +28,24 @@ Floats = NDArray[np.floating[Any]]
 @dataclass(frozen=True, slots=True)
 class Slant:
     """How a page lies: whether its lines stand (a quarter turn is needed), and their slant in degrees, clockwise
-    positive as one would turn the page to straighten it.
+    positive as one would turn the page to straighten it. A blank page has next to no ink.
     """
 
-    stands: bool
-    skew_degrees: float
+    stands: bool = False
+    skew_degrees: float = 0.0
+    is_blank: bool = False
 
 
 def measure_slant(image: Image) -> Slant:
     """The slant of a gray page, up to 10 degrees; none where the page has too little ink or no clear lines."""
     rows, columns, height, width = _ink(image)
     if len(rows) < _MIN_INK_PIXELS:
-        return Slant(stands=False, skew_degrees=0.0)
+        return Slant(is_blank=len(rows) < _BLANK_INK_PIXELS)
     lying, lying_sharpness = _best_angle(rows, columns, height, width)
     standing, standing_sharpness = _best_angle(columns, rows, width, height)
     if standing_sharpness > lying_sharpness * _CLEARLY_STANDING:
-        return Slant(stands=True, skew_degrees=-standing)
-    return Slant(stands=False, skew_degrees=lying)
+        return Slant(stands=True, skew_degrees=-standing or 0.0)
+    return Slant(skew_degrees=lying)
 
 
 def turn(image: Image, degrees: int) -> Image:
