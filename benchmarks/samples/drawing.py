@@ -1,6 +1,7 @@
 """Draws the documents that were written for Winnow, and the receipts of which only text and boxes exist."""
 
 import io
+import zipfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -92,8 +93,12 @@ def letter_docx(text: str) -> bytes:
 def _saved(document: Any) -> bytes:
     document.core_properties.created = document.core_properties.modified = datetime(2025, 2, 3)  # noqa: DTZ001 - Word's clock has no zone
     document.core_properties.author = "Winnow"
-    out = io.BytesIO()
-    document.save(out)
+    saved, out = io.BytesIO(), io.BytesIO()
+    document.save(saved)
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():  # the same bytes whenever it is drawn
+            entry = zipfile.ZipInfo(name, (2025, 2, 3, 0, 0, 0))
+            target.writestr(entry, source.read(name), zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 

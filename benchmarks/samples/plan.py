@@ -46,7 +46,7 @@ APACHE, MIT, CC_BY, OWN = "Apache-2.0", "MIT", "CC BY 4.0", "Apache-2.0 (own)"
 MUSTANG = "einvoices/pdf/v1_FAIL_Mustangproject_fail2.pdf"
 COMFORT = "einvoices/pdf/v1_Intarsys_ZUGFeRD_1p0_COMFORT_Einfach.pdf"
 TAXI = "einvoices/pdf/v2_intarsys_BASIC_zugferd_2p0_BASIC_Taxifahrt.pdf"
-RABATTE = "einvoices/pdf/v1_Intarsys_ZUGFeRD_1p0_COMFORT_Rabatte.pdf"
+BALLOONS = "einvoices/pdf/v1_Mustangproject_MustangGnuaccountingBeispielRE-20140522_501.pdf"
 FRENCH = "einvoices/pdf/v2_FAIL_FNFE-factur-x-examples_Facture_FR_EN16931.pdf"
 
 FLOUR_INVOICE: dict[str, Any] = {
@@ -127,7 +127,7 @@ def _scan_rotated(_: Source) -> bytes:
 
 
 def _scan_pdf(source: Source) -> bytes:
-    return damage.image_only_pdf([damage.pages_as_images(source.read(RABATTE), DPI)[0]], DPI)
+    return damage.image_only_pdf([damage.pages_as_images(source.read(BALLOONS), DPI)[0]], DPI)
 
 
 def _receipt_scan(key: str, source: Source) -> bytes:
@@ -190,7 +190,7 @@ def _invoices() -> list[Sample]:
         Sample(
             "invoice/scan_rotated.jpg", "Winnow", OWN, "page rendered at 150 dpi, turned by 90 degrees", _scan_rotated
         ),
-        Sample("invoice/scan_image_only.pdf", RABATTE, APACHE, "first page as an image in a PDF, no text", _scan_pdf),
+        Sample("invoice/scan_image_only.pdf", BALLOONS, APACHE, "first page as an image in a PDF, no text", _scan_pdf),
     ]
 
 
