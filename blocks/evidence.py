@@ -258,6 +258,14 @@ def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, 
             typed = typed_value(column, cell, languages)
         except InvalidValue:
             return False
-        if not yields(column, quote, typed, languages):
+        if not (yields(column, quote, typed, languages) or _holds_words(column, quote, typed)):
             return False
     return True
+
+
+def _holds_words(column: DocumentField, quote: str, value: JsonValue) -> bool:
+    """Whether a quote has every word of a text: the lines of a table's cell stand apart where others come between."""
+    if column.type is not FieldType.TEXT:
+        return False
+    there = {_letters(word) for word in quote.split()}
+    return all(_letters(word) in there for word in str(value).split())

@@ -31,7 +31,7 @@ def places(sheet: Sheet, name: str, field: DocumentField) -> list[Place]:
 def _unlabelled(sheet: Sheet, field: DocumentField) -> Iterator[Place]:
     for row in sheet.rows:
         for cell in row.cells:
-            if not names.is_address(cell.text) or names.is_contact(cell.text) or _is_inside(sheet, cell):
+            if not _begins(cell.text) or _is_inside(sheet, cell):
                 continue
             block = [
                 _part(one, one.text) for one in (cell, *_block(sheet, names.cells_below(cell, sheet.rows, MAX_LINES)))
@@ -47,7 +47,11 @@ def _is_inside(sheet: Sheet, cell: Cell) -> bool:
     if above is None or above.page != cell.page:
         return False
     under = [one for one in above.cells if any(other is cell for other in names.cells_below(one, sheet.rows, 1))]
-    return any(names.is_address(one.text) and not names.is_contact(one.text) for one in under)
+    return any(_begins(one.text) for one in under)
+
+
+def _begins(text: str) -> bool:
+    return names.is_address(text) and not names.is_contact(text) and not names.looks_like_name(text)
 
 
 def _block(sheet: Sheet, below: list[Cell]) -> list[Cell]:

@@ -51,7 +51,7 @@ class Candidate:
         return self.cell.text[self.start : self.end]
 
 
-MISTYPED_IBAN = -2.0
+MISTYPED_IBAN = -3.0
 """Log odds of what looks like an IBAN and has a wrong checksum: worth showing beside its label, not elsewhere."""
 USUAL_YEARS = range(1990, 2040)
 """Years that a document of today speaks of; two digits elsewhere are mostly not a year."""

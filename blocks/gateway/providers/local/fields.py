@@ -34,13 +34,18 @@ UNLABELLED_BY_TYPE = {
     FieldType.IBAN: 0.0,
     FieldType.EMAIL: 0.0,
     FieldType.PHONE: 0.0,
-    FieldType.DATE: 0.3,
+    FieldType.DATE: 0.9,
     FieldType.MONEY: -2.6,
     FieldType.NUMBER: -4.0,
     FieldType.INTEGER: -4.0,
     FieldType.CURRENCY: -0.5,
 }
 """Log odds of a value without a label: an IBAN says what it is by itself, a number says nothing."""
+
+
+TELLING = {FieldType.IBAN, FieldType.EMAIL, FieldType.PHONE, FieldType.CURRENCY}
+OPTIONAL = 1.8
+"""What an optional field with labels loses without one: a required one is on the document, labelled or not."""
 
 
 class FieldRanker:
@@ -91,6 +96,7 @@ class FieldRanker:
 
         base = UNLABELLED_BY_TYPE.get(field.type, UNLABELLED) + (0.0 if field.aliases else 1.0)
         base += 1.0 if field.hints.pattern else 0.0
+        base -= OPTIONAL if field.aliases and not field.required and field.type not in TELLING else 0.0
         for row in self._sheet.rows:
             for candidate in self._in_row(field, row.index):
                 offer(candidate, base, is_labelled=False)

@@ -15,6 +15,8 @@ from blocks.records import CriterionReading, FieldReading, Page
 
 MIN_CONFIDENCE = 0.1
 """Readings less sure than this are left out: in review they would only be noise."""
+MIN_UNLABELLED = 0.5
+"""The same for an optional field that has labels, none of which stands beside the value."""
 DEFAULT_CONFIDENCE = 0.3
 KEPT_LEXICONS = 64
 
@@ -73,7 +75,7 @@ class LocalModel:
             elif field.type is FieldType.ENUM:
                 reading = _read_enum(name, field, document_type, pages)
             else:
-                reading = _scalar(ranked[name], pages)
+                reading = _scalar(field, ranked[name], pages)
             if reading is None and field.default is not None:
                 reading = FieldReading(value=field.default, confidence=DEFAULT_CONFIDENCE)
             if reading is not None:
@@ -81,11 +83,12 @@ class LocalModel:
         return readings
 
 
-def _scalar(ranked: list[Ranked], pages: tuple[Page, ...]) -> FieldReading | None:
+def _scalar(field: DocumentField, ranked: list[Ranked], pages: tuple[Page, ...]) -> FieldReading | None:
     if not ranked:
         return None
     sure = calibrated(confidence(ranked))
-    if sure < MIN_CONFIDENCE:
+    needs_label = bool(field.aliases) and not field.required and not ranked[0].places[0].is_labelled
+    if sure < (MIN_UNLABELLED if needs_label else MIN_CONFIDENCE):
         return None
     best = ranked[0].best
     page = next(page for page in pages if page.number == best.cell.page)

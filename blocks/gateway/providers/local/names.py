@@ -33,13 +33,15 @@ _REGISTRATION = re.compile(
     re.IGNORECASE,
 )
 POSTCODE_LINE = re.compile(
-    r"(?:^|[\s,;●•·|-])(?:[A-Z]{1,2}[- ])?\d{4,6}\s+[A-ZÄÖÜÉÈ][^\W\d_]{2,}|"
+    r"(?:^|[\s,;●•·|-])(?:[A-Z]{1,2}[- ])?\d{4,6}\s+(?!(?:HRS?|AM|PM|UHR|KWH|STK|PCS?|KG|QTY|NO)\b)[A-ZÄÖÜÉÈ][^\W\d_]{2,}|"
     r"\b[A-Z]{2}\s+\d{5}(?:-\d{4})?\b|\b\d{4}\s?[A-Z]{2}\s+[A-Z]|"
     r"\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b"
 )
 _STREET = re.compile(
-    r"(?:str(?:\.|asse|aße)|weg|platz|allee|gasse|ring|damm|ufer)\b\.?\s*\d|\b(?:rue|avenue|boulevard|bd|chemin|route|place|allée|"
-    r"street|st\.?|road|rd\.?|ave|lane|drive|blvd|suite|floor|jalan|jln|lorong|taman|lot|block|blok|kawasan|persiaran|plaza|lebuh)\b",
+    r"(?:str(?:\.|asse|aße)|weg|platz|allee|gasse|ring|damm|ufer)\b\.?\s*\d|"
+    r"^(?:no|lot|unit|blk|suite)\.?\s?\d[\w\s,&/-]{0,12}$|"
+    r"\b(?:rue|avenue|boulevard|bd|chemin|route|place|allée|street|st\.?|road|rd\.?|ave|lane|drive|blvd|suite|floor|"
+    r"jalan|jln|lorong|taman|lot|block|blok|kawasan|persiaran|plaza|lebuh)\b",
     re.IGNORECASE,
 )
 _CONTACT = re.compile(
@@ -120,7 +122,7 @@ def clean_name(text: str) -> str:
     legal = list(_STRONG_LEGAL.finditer(name))
     if legal and any(c.isdigit() for c in name[legal[-1].end() :]):
         name = name[: legal[-1].end()]
-    return name.strip(" ,;:*-–|#=_~<>\"'")
+    return squeeze(name.strip(" ,;:*-–|#=_~<>\"'"))
 
 
 def looks_like_name(text: str) -> bool:
@@ -198,8 +200,10 @@ def named(cell: Cell, rows: tuple[Row, ...], place: int) -> Name:
         for following in below[:2]:
             if not _goes_on(value, following.text):
                 break
-            value, lines = f"{value} {clean_name(following.text)}", lines[1:]
-            more.append(following)
+            lines = lines[1:]
+            if rest := clean_name(following.text):
+                value = f"{value} {rest}"
+                more.append(following)
             if _STRONG_LEGAL.search(value):
                 break
     is_trade = bool(LEGAL_FORM.search(value))

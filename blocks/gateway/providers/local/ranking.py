@@ -239,6 +239,8 @@ def _apply_pick(ranked: list[Ranked], pick: str | None) -> None:
         return
     top = max(one.weight for one in ranked)
     rivals = [one for one in ranked if one.weight > top - 1.5]
+    if len(rivals) < 2:
+        return
     if pick in {"first", "last"}:
         chosen = sorted(rivals, key=lambda one: (one.best.cell.row, one.best.start))[0 if pick == "first" else -1]
     else:

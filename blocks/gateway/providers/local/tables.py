@@ -116,24 +116,26 @@ class TableReader:
     ) -> list[Item]:
         items: list[Item] = []
         pending: list[Cell] = []
-        since = 0
+        since, above = 0, header.first_row
         for row in rows[header.first_row :]:
             if row.page != header.page or row.index in ends:
                 break
             item = self._item(header, row, languages)
             if item is not None:
-                self._complete(item, header, rows[max(row.index - 1, header.first_row) : row.index][:since], languages)
+                self._complete(item, header, rows[max(row.index - 1, above) : row.index], languages)
                 if not any(name in item.values for name in self._texts) and pending:
                     self._name(item, pending[-1])
                 items.append(item)
-                pending, since = [], 0
+                pending, since, above = [], 0, row.index + 1
                 continue
             names = [cell for cell in self._name_cells(header, row) if not _is_keyed(cell.text)]
             if items and names and since < CONTINUATION_ROWS and len(row.cells) == len(names):
                 self._name(items[-1], names[0])
-            elif names:
+                since += 1
+                continue
+            if names:
                 pending.append(names[0])
-            since += 1
+            since = CONTINUATION_ROWS
         return self._whole(header, items)
 
     def _whole(self, header: Header, items: list[Item]) -> list[Item]:
