@@ -10,6 +10,9 @@ from pydantic.fields import FieldInfo
 from blocks import document_types as schema
 from blocks.document_type_checks import RESERVED_FIELDS
 from blocks.document_type_files import ELSEWHERE, check, load_document_types
+from blocks.gateway.model import ModelRequest
+from blocks.gateway.providers.local.model import LocalModel
+from blocks.records import Page
 
 PAGE = (Path(__file__).parent.parent / "docs" / "document_types.md").read_text(encoding="utf-8")
 
@@ -76,14 +79,44 @@ def test_reserved_names_are_listed() -> None:
     assert set(re.findall(r"`(\w+)`", section)) == RESERVED_FIELDS
 
 
-def test_the_example_of_the_page_loads_and_passes_the_check(tmp_path: Path) -> None:
+SLIP = """\
+Brightwater Logistics
+DELIVERY SLIP
+Slip number:   DS-20517
+Delivered on:  12.03.2025
+Parcels:       4
+Received in good order and complete.
+Signature: M. Okafor
+"""
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The folder of types that a reader of the page ends with."""
     blocks = re.findall(r"^`([\w/.]+)`\n\n```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     assert len(blocks) == 3
     for name, content in blocks:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, encoding="utf-8")
-    assert check(tmp_path) == []
-    loaded = load_document_types(tmp_path)["delivery_slip"]
+    return tmp_path
+
+
+def test_the_example_of_the_page_loads_and_passes_the_check(example: Path) -> None:
+    assert check(example) == []
+    loaded = load_document_types(example)["delivery_slip"]
     assert set(loaded.fields) == {"slip_number", "delivered_on", "parcels", "condition"}
-    assert [example.labels["condition"] for example in loaded.examples] == ["intact", "damaged"]
+    assert [one.labels["condition"] for one in loaded.examples] == ["intact", "damaged"]
+
+
+def test_the_example_of_the_page_reads_a_document_at_once(example: Path) -> None:
+    request = ModelRequest(
+        document_id="slip",
+        document_type=load_document_types(example)["delivery_slip"],
+        pages=(Page(number=1, method="parsed", text=SLIP),),
+    )
+    values = {name: reading.value for name, reading in LocalModel().answer(request).fields.items()}
+    assert values["slip_number"] == "DS-20517"
+    assert values["delivered_on"] == "2025-03-12"
+    assert str(values["parcels"]) == "4"
+    assert values["condition"] == "intact"
