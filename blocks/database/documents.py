@@ -4,10 +4,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import (
-    BindParameter,
     Connection,
     and_,
     bindparam,
@@ -22,8 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from blocks.database.engine import Database, in_groups, now
+from blocks.database.engine import Database, now
 from blocks.database.failures import FailedDocument, record_failures, resolve_unread
+from blocks.database.one_of import one_of
 from blocks.database.sources import record_sources
 from blocks.database.tables import documents, failures, results, run_documents
 from blocks.records import DiscoveredDocument, Rerun, Stage
@@ -73,11 +73,10 @@ def record_batch(
         if given_type is not None:
             changed = [id_ for id_ in ids if id_ not in known or known[id_].given_type != given_type]
             known |= {id_: _Known(given_type, None, None) for id_ in changed}
-            for group in in_groups(changed):
-                connection.execute(_GIVE_TYPE, {"b_ids": group, "b_type": given_type})
+            connection.execute(_GIVE_TYPE, {"b_ids": changed, "b_type": given_type})
         failed = {d.document_id: FailedDocument(d.document_id, d.failure) for d in found.values() if d.failure}
         record_failures(database, connection, run_id, list(failed.values()), seen_at)
-        resolve_unread(connection, [d.uri for d in batch if d.failure is None], list(failed), seen_at)
+        resolve_unread(connection, [d.uri for d in batch if d.failure is None], seen_at)
 
         already = _members(connection, run_id, ids)
         members = [d.document_id for d in found.values() if d.is_member and d.document_id not in already]
@@ -182,15 +181,14 @@ def settle(connection: Connection, pipeline_digest: str, settled: Mapping[str, s
     """Write which documents have nothing left to compute under this pipeline: {document_id: status, else None}."""
     for status in sorted(set(settled.values()), key=str):
         under = None if status is None else pipeline_digest
-        for ids in in_groups(sorted(id_ for id_, its in settled.items() if its == status)):
-            connection.execute(_SETTLE, {"b_ids": ids, "b_under": under, "b_as": status})
+        ids = [id_ for id_, its in settled.items() if its == status]
+        connection.execute(_SETTLE, {"b_ids": ids, "b_under": under, "b_as": status})
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> dict[str, _Known]:
     known = {}
-    for group in in_groups(ids):
-        for id_, *row in connection.execute(_KNOWN, {"ids": group}):
-            known[id_] = _Known(*row)
+    for id_, *row in connection.execute(_KNOWN, {"ids": ids}).all():
+        known[id_] = _Known(*row)
     return known
 
 
@@ -216,17 +214,11 @@ def _insert_documents(
 
 
 def _members(connection: Connection, run_id: str, ids: Sequence[str]) -> set[str]:
-    members: set[str] = set()
-    for group in in_groups(ids):
-        members.update(connection.execute(_MEMBERS, {"ids": group, "run_id": run_id}).scalars())
-    return members
+    return set(connection.execute(_MEMBERS, {"ids": ids, "run_id": run_id}).scalars())
 
 
 def _with_result(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
-    found: set[str] = set()
-    for group in in_groups(ids):
-        found.update(connection.execute(_WITH_RESULT, {"ids": group}).scalars())
-    return frozenset(found)
+    return frozenset(connection.execute(_WITH_RESULT, {"ids": ids}).scalars())
 
 
 def _known_outcome(known: _Known | None, has_result: bool, rerun: Rerun, pipeline_digest: str) -> str | None:
@@ -272,22 +264,20 @@ def _has_failure(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(failure.document_id == documents.c.document_id, failure.resolved_at.is_(None), *conditions)
 
 
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-
 _KNOWN = select(
     documents.c.document_id, documents.c.given_type, documents.c.settled_under, documents.c.settled_as
-).where(documents.c.document_id.in_(_ids))
+).where(one_of(documents.c.document_id, "ids"))
 
 _GIVE_TYPE = (
     update(documents)
-    .where(documents.c.document_id.in_(bindparam("b_ids", expanding=True)))
+    .where(one_of(documents.c.document_id, "b_ids"))
     .values(given_type=bindparam("b_type"), settled_under=None, settled_as=None)
 )
 
 _SETTLE = (
     update(documents)
     .where(
-        documents.c.document_id.in_(bindparam("b_ids", expanding=True)),
+        one_of(documents.c.document_id, "b_ids"),
         or_(
             documents.c.settled_under.is_distinct_from(bindparam("b_under")),
             documents.c.settled_as.is_distinct_from(bindparam("b_as")),
@@ -297,10 +287,10 @@ _SETTLE = (
 )
 
 _MEMBERS = select(run_documents.c.document_id).where(
-    run_documents.c.run_id == bindparam("run_id"), run_documents.c.document_id.in_(_ids)
+    run_documents.c.run_id == bindparam("run_id"), one_of(run_documents.c.document_id, "ids")
 )
 
-_WITH_RESULT = select(results.c.document_id).where(results.c.document_id.in_(_ids), results.c.is_current)
+_WITH_RESULT = select(results.c.document_id).where(one_of(results.c.document_id, "ids"), results.c.is_current)
 
 _LAST_CHUNK = select(func.max(run_documents.c.chunk)).where(run_documents.c.run_id == bindparam("run_id"))
 

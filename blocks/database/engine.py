@@ -8,12 +8,12 @@ polling; those of other processes wait for SQLite's busy timeout.
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,16 +31,12 @@ __all__ = [
     "database_id",
     "default_url",
     "head_revision",
-    "in_groups",
     "now",
     "open_database",
     "upgrade",
 ]
 
-IDS_PER_STATEMENT = 500
 BUSY_TIMEOUT_S = 60.0
-
-_Item = TypeVar("_Item")
 
 _open: dict[tuple[int, str], "Database"] = {}
 _opening = threading.Lock()
@@ -127,12 +123,6 @@ def database_id(database: Database) -> str:
     """The id that a database was given when it was made; the same for every address that leads to it."""
     with database.read() as connection:
         return str(connection.execute(select(database_identity.c.database_id)).scalar_one())
-
-
-def in_groups(items: Sequence[_Item], size: int = IDS_PER_STATEMENT) -> Iterator[Sequence[_Item]]:
-    """`items` in slices of at most `size`, as many as one statement may name."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def now() -> datetime:

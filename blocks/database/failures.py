@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, select, update
 
-from blocks.database.engine import Database, in_groups
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
 from blocks.database.sources import uris_of
-from blocks.database.tables import failures, run_documents, sources
+from blocks.database.tables import failures, run_documents, sources, storable
 from blocks.records import Failure, Stage
 
 
@@ -85,24 +86,22 @@ def record_failures(
     connection.execute(upsert, rows)
 
 
-def resolve_unread(connection: Connection, uris: Sequence[str], failed: Sequence[str], at: datetime) -> None:
-    """Close discover's failures at places that could be read this time; `failed` holds those that could not."""
-    for group in in_groups(uris):
-        connection.execute(_RESOLVE_UNREAD, {"b_uris": group, "b_failed": failed, "b_at": at})
+def resolve_unread(connection: Connection, uris: Sequence[str], at: datetime) -> None:
+    """Close discover's failures at places that could be read this time, but those that were recorded at `at`."""
+    connection.execute(_RESOLVE_UNREAD, {"b_uris": [storable(uri) for uri in uris], "b_at": at})
 
 
 def resolve_failures(connection: Connection, still_failing: Mapping[str, str | None], at: datetime) -> None:
     """Close open failures of these documents, all but the one of the stage that still fails, if any does."""
     for stage in sorted({stage or "" for stage in still_failing.values()}):
         ids = sorted(id_ for id_, failing in still_failing.items() if (failing or "") == stage)
-        for group in in_groups(ids):
-            connection.execute(_RESOLVE, {"b_ids": group, "b_stage": stage, "b_at": at})
+        connection.execute(_RESOLVE, {"b_ids": ids, "b_stage": stage, "b_at": at})
 
 
 _RESOLVE = (
     update(failures)
     .where(
-        failures.c.document_id.in_(bindparam("b_ids", expanding=True)),
+        one_of(failures.c.document_id, "b_ids"),
         failures.c.stage != bindparam("b_stage"),
         failures.c.resolved_at.is_(None),
     )
@@ -114,10 +113,8 @@ _RESOLVE_UNREAD = (
     .where(
         failures.c.stage == Stage.DISCOVER.value,
         failures.c.resolved_at.is_(None),
-        failures.c.document_id.in_(
-            select(sources.c.document_id).where(sources.c.uri.in_(bindparam("b_uris", expanding=True)))
-        ),
-        failures.c.document_id.not_in(bindparam("b_failed", expanding=True)),
+        failures.c.document_id.in_(select(sources.c.document_id).where(one_of(sources.c.uri, "b_uris"))),
+        failures.c.last_at != bindparam("b_at"),
     )
     .values(resolved_at=bindparam("b_at"))
 )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, and_, select, update
 
-from blocks.database.engine import Database, in_groups
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
 from blocks.database.sources import uris_of
 from blocks.database.tables import results, run_documents
 from blocks.records import Status, Validation
@@ -76,9 +77,8 @@ def list_results(
 def current_results(connection: Connection, document_ids: Sequence[str]) -> dict[str, CurrentResult]:
     """The current results of these documents."""
     found = {}
-    for ids in in_groups(document_ids):
-        for id_, *row in connection.execute(_CURRENT, {"ids": ids}):
-            found[id_] = CurrentResult(*row)
+    for id_, *row in connection.execute(_CURRENT, {"ids": document_ids}).all():
+        found[id_] = CurrentResult(*row)
     return found
 
 
@@ -88,8 +88,8 @@ def write_results(
     """Append results; one under a fingerprint that is there already replaces it, unless a person decided that one."""
     if not new:
         return
-    for ids in in_groups(sorted(one.document_id for one in new if one.is_current)):
-        connection.execute(_CLEAR_CURRENT, {"b_ids": ids})
+    ids = [one.document_id for one in new if one.is_current]
+    connection.execute(_CLEAR_CURRENT, {"b_ids": ids})
     rows = []
     for one in new:
         verdict = one.validation.model_dump(mode="json", exclude={"priority", "due_minutes"})
@@ -117,8 +117,6 @@ def write_results(
     )
 
 
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-
 _CURRENT = select(
     results.c.document_id,
     results.c.fingerprint,
@@ -126,13 +124,13 @@ _CURRENT = select(
     results.c.provisional,
     results.c.decided_by,
     results.c.run_id,
-).where(results.c.document_id.in_(_ids), results.c.is_current)
+).where(one_of(results.c.document_id, "ids"), results.c.is_current)
 
 _CLEAR_CURRENT = (
     update(results)
     .where(
         and_(
-            results.c.document_id.in_(bindparam("b_ids", expanding=True)),
+            one_of(results.c.document_id, "b_ids"),
             results.c.is_current,
             results.c.decided_by.is_(None),
         )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, insert, nulls_last, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, nulls_last, select, update
 
-from blocks.database.engine import Database, in_groups
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
 from blocks.database.sources import uris_of
 from blocks.database.tables import results, review, review_events
 from blocks.records import Validation
@@ -111,10 +112,9 @@ def _item(need: ReviewNeed, opened_at: datetime) -> dict[str, Any]:
 
 def _open_items(connection: Connection, document_ids: Sequence[str]) -> dict[str, _OpenItem]:
     found = {}
-    for ids in in_groups(document_ids):
-        for row in connection.execute(_OPEN, {"ids": ids}).mappings():
-            item = {name: row[name] for name in _ITEM}
-            found[row["document_id"]] = _OpenItem(row["review_id"], row["created_at"], item)
+    for row in connection.execute(_OPEN, {"ids": document_ids}).mappings():
+        item = {name: row[name] for name in _ITEM}
+        found[row["document_id"]] = _OpenItem(row["review_id"], row["created_at"], item)
     return found
 
 
@@ -126,11 +126,9 @@ def _log(connection: Connection, event: str, reasons: Mapping[int, list[str]], r
     connection.execute(insert(review_events), rows)
 
 
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-
 _OPEN = select(
     review.c.document_id, review.c.review_id, review.c.created_at, *(review.c[name] for name in _ITEM)
-).where(review.c.document_id.in_(_ids), review.c.status == OPEN)
+).where(one_of(review.c.document_id, "ids"), review.c.status == OPEN)
 
 _UPDATE = (
     update(review)

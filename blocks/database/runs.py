@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from blocks.database.engine import Database, in_groups, now
+from blocks.database.engine import Database, now
+from blocks.database.one_of import one_of
 from blocks.database.tables import (
     document_type_versions,
     documents,
@@ -154,15 +155,15 @@ def types_written(database: Database, run_id: str) -> set[str]:
 def set_outcomes(connection: Connection, run_id: str, outcomes: Mapping[str, str]) -> None:
     """Write how members of the run ended: {document_id: outcome}."""
     for outcome in sorted(set(outcomes.values())):
-        for ids in in_groups(sorted(id_ for id_, its in outcomes.items() if its == outcome)):
-            connection.execute(_SET_OUTCOME, {"b_run_id": run_id, "b_ids": ids, "b_outcome": outcome})
+        ids = [id_ for id_, its in outcomes.items() if its == outcome]
+        connection.execute(_SET_OUTCOME, {"b_run_id": run_id, "b_ids": ids, "b_outcome": outcome})
 
 
 _SET_OUTCOME = (
     update(run_documents)
     .where(
         run_documents.c.run_id == bindparam("b_run_id"),
-        run_documents.c.document_id.in_(bindparam("b_ids", expanding=True)),
+        one_of(run_documents.c.document_id, "b_ids"),
     )
     .values(outcome=bindparam("b_outcome"))
 )

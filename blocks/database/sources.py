@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import Connection, select
 
-from blocks.database.engine import Database, in_groups
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
 from blocks.database.tables import documents, sources
 from blocks.records import DiscoveredDocument
 
@@ -38,16 +38,13 @@ def record_sources(
 def uris_of(connection: Connection, document_ids: Sequence[str]) -> dict[str, list[str]]:
     """Every place of each document, the latest first; an empty text alone where none is known."""
     uris: dict[str, list[str]] = {}
-    for ids in in_groups(document_ids):
-        for id_, uri in connection.execute(_URIS, {"ids": ids}):
-            uris.setdefault(id_, []).append(uri)
+    for id_, uri in connection.execute(_URIS, {"ids": document_ids}).all():
+        uris.setdefault(id_, []).append(uri)
     return {id_: uris.get(id_) or [""] for id_ in document_ids}
 
 
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-
 _URIS = (
     select(sources.c.document_id, sources.c.uri)
-    .where(sources.c.document_id.in_(_ids))
+    .where(one_of(sources.c.document_id, "ids"))
     .order_by(sources.c.document_id, sources.c.seen_at.desc(), sources.c.uri)
 )

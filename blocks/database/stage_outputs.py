@@ -10,7 +10,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from blocks.database.chunk_state import (
     DONE,
@@ -25,7 +37,8 @@ from blocks.database.chunk_state import (
     OutputRow,
     Todo,
 )
-from blocks.database.engine import Database, in_groups, now
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
 from blocks.database.sources import latest_uri
 from blocks.database.tables import documents, stage_outputs
 from blocks.records import Document, Outcome, Stage
@@ -39,21 +52,32 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
     rows: dict[str, dict[str, OutputRow]] = {}
     found: list[Any] = []
     with database.read() as connection:
-        for ids in in_groups(document_ids):
-            found += connection.execute(_DOCUMENTS, {"ids": ids}).all()
-            names = {"ids": ids, "stage": stage.value, "upstream": [name.value for name in upstream]}
-            for id_, name, digest, failure_kind, *row in connection.execute(_ROWS, names):
-                if name == stage:
-                    rows.setdefault(id_, {})[row[0]] = OutputRow(*row)
-                    continue
-                if row[1] in USABLE:
-                    digests.setdefault(id_, {})[Stage(name)] = digest
-                if row[1] == PROVISIONAL:
-                    provisional.setdefault(id_, {})[Stage(name)] = failure_kind
+        found += connection.execute(_DOCUMENTS, {"ids": document_ids}).all()
+        names = {"ids": document_ids, "stage": stage.value, "upstream": [name.value for name in upstream]}
+        for id_, name, digest, failure_kind, *row in connection.execute(_ROWS, names).all():
+            if name == stage:
+                rows.setdefault(id_, {})[row[0]] = OutputRow(*row)
+                continue
+            if row[1] in USABLE:
+                digests.setdefault(id_, {})[_STAGES[name]] = digest
+            if row[1] == PROVISIONAL:
+                provisional.setdefault(id_, {})[_STAGES[name]] = failure_kind
     ready = tuple(
-        Document(**row._mapping, digests=digests.get(id_, {}), provisional=provisional.get(id_, {}))
-        for row in found
-        if len(digests.get(id_ := row.document_id, ())) == len(upstream)
+        Document(
+            id_,
+            uri,
+            media_type,
+            size,
+            parent_id,
+            part,
+            given,
+            type_,
+            digests.get(id_, {}),
+            {},
+            provisional.get(id_, {}),
+        )
+        for id_, uri, media_type, size, parent_id, part, given, type_ in found
+        if len(digests.get(id_, ())) == len(upstream)
     )
     return ChunkState(ready, len(document_ids) - len(ready), rows)
 
@@ -91,24 +115,30 @@ def begin_attempts(
     """
     if not fingerprints:
         return
-    started = {"stage": stage.value, "state": STARTED, "is_current": True, "run_id": run_id, "updated_at": now()}
-    counts = {"attempts": 1, "solo_attempts": int(solo)}
     ids = sorted(fingerprints)
     insert = database.insert(stage_outputs)
-    new = insert.excluded
-    counts_anew = and_(_row.state != STARTED, _row.run_id != new.run_id)
-    upsert = insert.on_conflict_do_update(
+    counts = {"attempts": 1, "solo_attempts": int(solo)}
+    anew = and_(_row.state != STARTED, _row.run_id != insert.excluded.run_id)
+    upsert = insert.values(_BEGUN | {name: literal_column(str(count)) for name, count in counts.items()})
+    upsert = upsert.on_conflict_do_update(
         index_elements=[_row.document_id, _row.stage, _row.fingerprint],
         set_={
-            **{name: new[name] for name in ("state", "is_current", "run_id", "updated_at")},
-            **{name: case((counts_anew, new[name]), else_=_row[name] + new[name]) for name in counts},
+            **{name: insert.excluded[name] for name in ("state", "is_current", "run_id", "updated_at")},
+            **{
+                name: case((anew, literal_column(str(count))), else_=_row[name] + literal_column(str(count)))
+                for name, count in counts.items()
+            },
         },
     )
     with database.write() as connection:
         lock_documents(database, connection, ids)
         _clear_current(connection, stage, ids)
         connection.execute(
-            upsert, [{"document_id": id_, "fingerprint": fingerprints[id_]} | started | counts for id_ in ids]
+            upsert,
+            [
+                {"document_id": id_, "stage": stage.value, "fingerprint": fingerprints[id_], "run_id": run_id}
+                for id_ in ids
+            ],
         )
 
 
@@ -118,9 +148,10 @@ def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[S
         return list(chunk)
     payloads: dict[str, dict[Stage, bytes]] = {}
     with database.read() as connection:
-        for ids in in_groups([document.document_id for document in chunk]):
-            for id_, name, payload in connection.execute(_PAYLOADS, {"ids": ids, "stages": [s.value for s in reads]}):
-                payloads.setdefault(id_, {})[Stage(name)] = zlib.decompress(payload)
+        ids = [document.document_id for document in chunk]
+        names = {"ids": ids, "stages": [stage.value for stage in reads]}
+        for id_, name, payload in connection.execute(_PAYLOADS, names).all():
+            payloads.setdefault(id_, {})[_STAGES[name]] = zlib.decompress(payload)
     return [replace(document, inputs=payloads.get(document.document_id, {})) for document in chunk]
 
 
@@ -135,46 +166,45 @@ def write_outcomes(
     by_id = {outcome.document_id: outcome for outcome in outcomes}
     if not by_id:
         return
-    written_at = now()
     values = {id_: _written(outcome, run_id) for id_, outcome in by_id.items()}
+    done: list[dict[str, Any]] = []
+    other: list[dict[str, Any]] = []
     with database.write() as connection:
         lock_documents(database, connection, by_id)
-        accepted = []
-        for ids in in_groups(sorted(by_id)):
-            for id_, fingerprint, state, row_run in connection.execute(_OWN_ROWS, {"ids": ids, "stage": stage.value}):
-                if fingerprint == fingerprints[id_] and _may_write(by_id[id_], state, row_run == run_id):
-                    accepted.append(values[id_] | {"updated_at": written_at} | _row_key(stage, id_, fingerprint))
-        if not accepted:
-            return
-        connection.execute(_WRITE, accepted)
+        names = {"ids": by_id, "stage": stage.value}
+        for id_, fingerprint, state, row_run in connection.execute(_OWN_ROWS, names).all():
+            if fingerprint == fingerprints[id_] and _may_write(by_id[id_], state, row_run == run_id):
+                group = done if by_id[id_].failure is None else other
+                group.append(values[id_] | _row_key(stage, id_, fingerprint))
+        if done:
+            connection.execute(_WRITE_DONE, done)
+        if other:
+            connection.execute(_WRITE, other)
         if stage is Stage.CLASSIFY:
-            payloads = ((row["b_document_id"], by_id[row["b_document_id"]].payload) for row in accepted)
+            payloads = ((row["b_document_id"], by_id[row["b_document_id"]].payload) for row in done + other)
             _set_types(connection, {id_: _type_of(payload) for id_, payload in payloads if payload is not None})
 
 
 def load_chains(connection: Connection, document_ids: Sequence[str]) -> dict[str, dict[Stage, ChainLink]]:
     """The current row of every stage of these documents."""
     chains: dict[str, dict[Stage, ChainLink]] = {}
-    for ids in in_groups(document_ids):
-        for id_, name, *row in connection.execute(_CHAINS, {"ids": ids}):
-            chains.setdefault(id_, {})[Stage(name)] = ChainLink(*row)
+    for id_, name, *row in connection.execute(_CHAINS, {"ids": document_ids}).all():
+        chains.setdefault(id_, {})[_STAGES[name]] = ChainLink(*row)
     return chains
 
 
 def load_payloads(connection: Connection, stage: Stage, document_ids: Sequence[str]) -> dict[str, bytes]:
     """The current payloads of one stage."""
     payloads = {}
-    for ids in in_groups(document_ids):
-        for id_, _, payload in connection.execute(_PAYLOADS, {"ids": ids, "stages": [stage.value]}):
-            payloads[id_] = zlib.decompress(payload)
+    for id_, _, payload in connection.execute(_PAYLOADS, {"ids": document_ids, "stages": [stage.value]}).all():
+        payloads[id_] = zlib.decompress(payload)
     return payloads
 
 
 def lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
     """Let two runs that take up the same documents do so one after the other; SQLite has one writer anyway."""
     if not database.is_sqlite:
-        for ids in in_groups(sorted(document_ids)):
-            connection.execute(_LOCK, {"ids": ids})
+        connection.execute(_LOCK, {"ids": document_ids})
 
 
 def _may_write(outcome: Outcome, state: str, is_own_run: bool) -> bool:
@@ -184,16 +214,19 @@ def _may_write(outcome: Outcome, state: str, is_own_run: bool) -> bool:
 
 
 def _written(outcome: Outcome, run_id: str) -> dict[str, Any]:
-    failure = outcome.failure
-    unfinished = FAILED if outcome.payload is None else PROVISIONAL
-    return {
-        "state": DONE if failure is None else unfinished,
+    output = {
         "digest": outcome.digest,
         "payload": None if outcome.payload is None else zlib.compress(outcome.payload, 1),
-        "failure_kind": failure and failure.kind,
-        "failure_message": failure and failure.message,
-        "retry": failure and failure.retry.value,
         "duration_ms": outcome.duration_ms,
+    }
+    failure = outcome.failure
+    if failure is None:
+        return output
+    return output | {
+        "state": FAILED if outcome.payload is None else PROVISIONAL,
+        "failure_kind": failure.kind,
+        "failure_message": failure.message,
+        "retry": failure.retry.value,
         "run_id": run_id,
     }
 
@@ -203,8 +236,7 @@ def _row_key(stage: Stage, document_id: str, fingerprint: str) -> dict[str, str]
 
 
 def _clear_current(connection: Connection, stage: Stage, document_ids: Collection[str]) -> None:
-    for ids in in_groups(sorted(document_ids)):
-        connection.execute(_CLEAR_CURRENT, {"b_ids": ids, "b_stage": stage.value})
+    connection.execute(_CLEAR_CURRENT, {"b_ids": document_ids, "b_stage": stage.value})
 
 
 def _type_of(payload: bytes) -> str:
@@ -213,13 +245,12 @@ def _type_of(payload: bytes) -> str:
 
 def _set_types(connection: Connection, types: Mapping[str, str]) -> None:
     for name in sorted(set(types.values())):
-        for ids in in_groups(sorted(id_ for id_, type_ in types.items() if type_ == name)):
-            connection.execute(_SET_TYPE, {"b_ids": ids, "b_type": name})
+        ids = [id_ for id_, type_ in types.items() if type_ == name]
+        connection.execute(_SET_TYPE, {"b_ids": ids, "b_type": name})
 
 
+_STAGES = {stage.value: stage for stage in Stage}
 _row = stage_outputs.c
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-
 _DOCUMENTS = select(
     documents.c.document_id,
     func.coalesce(latest_uri, "").label("uri"),
@@ -229,7 +260,7 @@ _DOCUMENTS = select(
     documents.c.part,
     documents.c.given_type,
     documents.c.document_type,
-).where(documents.c.document_id.in_(_ids))
+).where(one_of(documents.c.document_id, "ids"))
 
 _ROWS = select(
     _row.document_id,
@@ -244,20 +275,20 @@ _ROWS = select(
     _row.attempts,
     _row.solo_attempts,
 ).where(
-    _row.document_id.in_(_ids),
+    one_of(_row.document_id, "ids"),
     or_(
         _row.stage == bindparam("stage"),
-        and_(_row.is_current, _row.stage.in_(bindparam("upstream", expanding=True))),
+        and_(_row.is_current, one_of(_row.stage, "upstream")),
     ),
 )
 
 _OWN_ROWS = select(_row.document_id, _row.fingerprint, _row.state, _row.run_id).where(
-    _row.document_id.in_(_ids), _row.stage == bindparam("stage")
+    one_of(_row.document_id, "ids"), _row.stage == bindparam("stage")
 )
 
 _PAYLOADS = select(_row.document_id, _row.stage, _row.payload).where(
-    _row.document_id.in_(_ids),
-    _row.stage.in_(bindparam("stages", expanding=True)),
+    one_of(_row.document_id, "ids"),
+    one_of(_row.stage, "stages"),
     _row.is_current,
     _row.payload.is_not(None),
 )
@@ -272,7 +303,7 @@ _CHAINS = select(
     _row.retry,
     _row.attempts,
     _row.run_id,
-).where(_row.document_id.in_(_ids), _row.is_current)
+).where(one_of(_row.document_id, "ids"), _row.is_current)
 
 _is_key = and_(
     _row.document_id == bindparam("b_document_id"),
@@ -280,24 +311,34 @@ _is_key = and_(
     _row.fingerprint == bindparam("b_fingerprint"),
 )
 
+# What is the same in every row stands in the statement: each parameter of each row costs microseconds.
+_BEGUN: dict[str, Any] = {
+    **{name: bindparam(name) for name in ("document_id", "stage", "fingerprint", "run_id")},
+    "state": literal_column(f"'{STARTED}'"),
+    "is_current": true(),
+    "updated_at": func.current_timestamp(),
+}
+
+_OUTPUT: dict[str, Any] = {name: bindparam(name) for name in ("digest", "payload", "duration_ms")}
+_FAILURE = ("failure_kind", "failure_message", "retry")
+
+_WRITE_DONE = (
+    update(stage_outputs)
+    .where(_is_key)
+    .values(
+        _OUTPUT
+        | {name: null() for name in _FAILURE}
+        | {"state": literal_column(f"'{DONE}'"), "updated_at": func.current_timestamp()}
+    )
+)
+
 _WRITE = (
     update(stage_outputs)
     .where(_is_key)
     .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "state",
-                "digest",
-                "payload",
-                "failure_kind",
-                "failure_message",
-                "retry",
-                "duration_ms",
-                "run_id",
-                "updated_at",
-            )
-        }
+        _OUTPUT
+        | {name: bindparam(name) for name in (*_FAILURE, "state", "run_id")}
+        | {"updated_at": func.current_timestamp()}
     )
 )
 
@@ -306,7 +347,7 @@ _SET_CURRENT = update(stage_outputs).where(_is_key).values(is_current=True)
 _CLEAR_CURRENT = (
     update(stage_outputs)
     .where(
-        _row.document_id.in_(bindparam("b_ids", expanding=True)),
+        one_of(_row.document_id, "b_ids"),
         _row.stage == bindparam("b_stage"),
         _row.is_current,
     )
@@ -316,7 +357,7 @@ _CLEAR_CURRENT = (
 _SET_TYPE = (
     update(documents)
     .where(
-        documents.c.document_id.in_(bindparam("b_ids", expanding=True)),
+        one_of(documents.c.document_id, "b_ids"),
         documents.c.document_type.is_distinct_from(bindparam("b_type")),
     )
     .values(document_type=bindparam("b_type"))
@@ -324,7 +365,7 @@ _SET_TYPE = (
 
 _LOCK = (
     select(documents.c.document_id)
-    .where(documents.c.document_id.in_(_ids))
+    .where(one_of(documents.c.document_id, "ids"))
     .order_by(documents.c.document_id)
     .with_for_update()
 )
