@@ -1,0 +1,184 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from blocks.errors import Crashed, OcrUnavailable, OutOfMemory, TimedOut
+from blocks.settings import PROJECT_DIR, Settings
+from tasks.extract.ocr.pool import OcrPool
+from tests.tasks.extract.ocr.conftest import gray
+
+pytestmark = pytest.mark.tesseract
+
+WHILE_READING = """
+import sys, threading, time
+from PIL import Image
+from blocks.settings import Settings
+from tasks.extract.ocr.image import GrayImage
+from tasks.extract.ocr.pool import OcrPool
+page = Image.open(sys.argv[2]).convert("L").resize((2480, 3508))
+pool = OcrPool(Settings(ocr_engine=sys.argv[1], processes=1))
+image = GrayImage(page.width, page.height, 300, page.tobytes())
+threading.Thread(target=lambda: [pool.read_page(image, 60) for _ in range(50)], daemon=True).start()
+while not pool._idle and threading.active_count() > 1:
+    time.sleep(0.02)
+print("reading", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def note():
+    image = Image.new("L", (700, 120), 255)
+    ImageDraw.Draw(image).text((20, 30), "Amount due 12.50 EUR", fill=0, font_size=48)
+    return gray(image)
+
+
+@pytest.fixture(params=["tesserocr", "pytesseract"])
+def pool(request):
+    with OcrPool(Settings(ocr_engine=request.param, processes=2)) as pool:
+        yield pool
+
+
+def ocr_processes() -> dict[int, str]:
+    """Processes of OCR, by id: workers and what they started."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if "tasks.extract.ocr.worker" in command or b"winnow-ocr-" in environment:
+            found[int(folder.name)] = command
+    return found
+
+
+def gone(ids: set[int], within_s: float = 10.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if not ids & set(ocr_processes()):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_page_is_read_by_an_unprivileged_process_that_stays(pool, note):
+    assert "12.50" in pool.read_page(note, 20).text
+    (process,) = pool._idle
+    assert pool.read_page(note, 20).confidence > 0.8
+    assert [kept.pid for kept in pool._idle] == [process.pid]
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    assert "Max core file size        0" in limits
+    if os.geteuid() == 0:
+        assert Path(f"/proc/{process.pid}").stat().st_uid in {0, 65534}
+        assert "65534\t65534\t65534" in Path(f"/proc/{process.pid}/status").read_text()
+
+
+def test_threads_share_no_process_and_no_more_are_started_than_allowed(note):
+    with OcrPool(Settings(ocr_engine="tesserocr", processes=2)) as pool, ThreadPoolExecutor(6) as threads:
+        pages = list(threads.map(lambda _: pool.read_page(note, 20), range(8)))
+        assert len(pool._idle) <= 2
+    assert {page.text for page in pages} == {pages[0].text}
+
+
+def test_a_page_over_its_time_costs_itself_and_its_process_only(pool, note, page_image):
+    pool.read_page(note, 20)
+    (process,) = pool._idle
+    with pytest.raises(TimedOut, match=r"0\.05 s"):
+        pool.read_page(gray(page_image("invoice_bilevel.tif").resize((2_480, 3_508)), 300), 0.05)
+    assert gone({process.pid})
+    assert "12.50" in pool.read_page(note, 20).text
+
+
+def test_a_process_that_is_killed_is_replaced(pool, note):
+    pool.read_page(note, 20)
+    (process,) = pool._idle
+    os.kill(process.pid, signal.SIGKILL)
+    assert "12.50" in pool.read_page(note, 20).text
+
+
+def test_a_process_that_dies_on_a_page_is_that_pages_crash(pool, note, page_image):
+    pool.read_page(note, 20)
+    (process,) = pool._idle
+    large = gray(page_image("invoice_bilevel.tif").resize((2_480, 3_508)), 300)
+    threading.Timer(0.3, os.kill, (process.pid, signal.SIGSEGV)).start()
+    with pytest.raises(Crashed, match="SIGSEGV"):
+        pool.read_page(large, 20)
+    assert "12.50" in pool.read_page(note, 20).text
+
+
+def test_a_page_that_needs_too_much_memory_says_so(note):
+    with OcrPool(Settings(ocr_engine="tesserocr", memory_limit_mb=64, processes=1)) as pool:
+        with pytest.raises(OutOfMemory, match="64 MB"):
+            pool.read_page(gray(Image.new("L", (8_000, 9_000), 255), 300), 20)
+        assert "12.50" in pool.read_page(note, 20).text
+
+
+def test_closing_ends_every_process_and_removes_their_folders(pool, note):
+    pool.read_page(note, 20)
+    (process,) = pool._idle
+    folder = Path(process._folder)
+    pool.close()
+    assert gone({process.pid})
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("engine", ["tesserocr", "pytesseract"])
+def test_nothing_is_left_when_the_parent_is_killed_while_a_page_is_read(engine):
+    page = PROJECT_DIR / "tests" / "resources" / "ocr" / "invoice_bilevel.tif"
+    before = set(ocr_processes())
+    with subprocess.Popen(
+        [sys.executable, "-c", WHILE_READING, engine, str(page)], cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "reading\n"
+        started = set(ocr_processes()) - before
+        parent.kill()
+    assert started
+    assert gone(started)
+
+
+def test_the_worker_may_start_nothing_but_tesseract(note):
+    program = """
+import subprocess, sys
+from tasks.extract.ocr.confinement import confine
+confine(512, sys.argv[1] or None)
+for command in (["/bin/true"], ["/usr/bin/env"]):
+    try:
+        subprocess.run(command, check=True)
+        print("started")
+    except OSError as error:
+        print(type(error).__name__)
+"""
+    for allowed in ("", "/usr/bin/tesseract"):
+        run = subprocess.run(
+            [sys.executable, "-c", program, allowed], cwd=PROJECT_DIR, capture_output=True, text=True, check=False
+        )
+        assert run.stdout.split() in (["BlockingIOError"] * 2, ["PermissionError"] * 2), run.stderr
+
+
+def test_without_an_engine_the_pool_says_why_and_reads_nothing(note):
+    pool = OcrPool(Settings(ocr_languages=("xxx",)))
+    assert pool.available is not None
+    assert pool.engine == "none"
+    assert pool.languages_missing == ("xxx",)
+    with pytest.raises(OcrUnavailable, match="xxx"):
+        pool.read_page(note, 20)
+
+
+def test_broken_language_data_is_unavailable_not_a_crash(tmp_path, note):
+    (tmp_path / "eng.traineddata").write_bytes(b"not a model")
+    tmp_path.chmod(0o755)
+    with (
+        OcrPool(Settings(ocr_engine="tesserocr", tessdata_dir=tmp_path)) as pool,
+        pytest.raises(OcrUnavailable, match=r"does not start|did not start"),
+    ):
+        pool.read_page(note, 20)
