@@ -121,8 +121,13 @@ def _scan_skewed(source: Source) -> bytes:
     return damage.png(damage.skewed(damage.pages_as_images(source.read(FRENCH), DPI)[0], 2.0), DPI, shades=8)
 
 
+def _flour_invoice(number: str) -> bytes:
+    facts = (("Invoice number", number), *FLOUR_INVOICE["facts"][1:])
+    return drawing.invoice_pdf(FLOUR_INVOICE | {"number": number, "facts": facts})
+
+
 def _scan_rotated(_: Source) -> bytes:
-    image = damage.pages_as_images(drawing.invoice_pdf(FLOUR_INVOICE | {"number": "2025-0131"}), DPI)[0]
+    image = damage.pages_as_images(_flour_invoice("2025-0131"), DPI)[0]
     return damage.jpeg(damage.rotated(image, 1), DPI)
 
 
@@ -182,7 +187,13 @@ def _invoices() -> list[Sample]:
     return [
         *samples,
         Sample("invoice/flour_en.pdf", "Winnow", OWN, "English, pounds", lambda _: drawing.invoice_pdf(FLOUR_INVOICE)),
-        Sample("invoice/scan_150dpi.jpg", COMFORT, APACHE, "page rendered at 150 dpi", _scan_jpeg),
+        Sample(
+            "invoice/scan_150dpi.jpg",
+            COMFORT,
+            APACHE,
+            "page rendered at 150 dpi; its number is that of lieferant_de.pdf",
+            _scan_jpeg,
+        ),
         Sample("invoice/scan_two_pages.tiff", TAXI, APACHE, "both pages rendered bilevel at 200 dpi", _scan_tiff),
         Sample(
             "invoice/scan_skewed.png", FRENCH, APACHE, "page rendered at 150 dpi, skewed by 2 degrees", _scan_skewed
