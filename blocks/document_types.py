@@ -66,7 +66,7 @@ class FieldHints(Record):
     kind: Literal["organisation", "person", "address", "identifier", "sentence"] | None = None
     sum_of: tuple[str, ...] = ()
     settled_below: bool = False
-    keywords: dict[str, tuple[str, ...]] = {}
+    keywords: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class DocumentField(Record):
@@ -82,7 +82,7 @@ class DocumentField(Record):
     aliases: tuple[str, ...] = ()
     hints: FieldHints = FieldHints()
     enum: tuple[str, ...] = ()
-    columns: dict[str, "DocumentField"] = {}
+    columns: dict[str, "DocumentField"] = Field(default_factory=dict)
     default: str | None = None
 
 
@@ -161,7 +161,7 @@ class Expectation(Record):
 
     name: str
     type: str
-    kwargs: dict[str, JsonValue] = {}
+    kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     severity: Literal["warn", "fail"] = "warn"
 
 
@@ -169,7 +169,7 @@ class Example(Record):
     """A labelled text: of the type as a whole, and for enum fields of the values in `labels`."""
 
     text: str
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class DocumentType(Record):
@@ -187,7 +187,7 @@ class DocumentType(Record):
     sensitive: bool = False
     reject_when: tuple[RejectRule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
-    prompts: dict[str, str] = {}
+    prompts: dict[str, str] = Field(default_factory=dict)
     examples: tuple[Example, ...] = ()
 
     @cached_property

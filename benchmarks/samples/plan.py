@@ -149,9 +149,7 @@ def _receipt_scan(key: str, source: Source) -> bytes:
 
 
 def _mail_with_invoice(source: Source) -> bytes:
-    flour = drawing.invoice_pdf(
-        FLOUR_INVOICE | {"facts": (("Invoice number", "2025-0142"), *FLOUR_INVOICE["facts"][1:])}
-    )
+    flour = _flour_invoice("2025-0142")
     receipt = _receipt_scan(RECEIPT_SCANS[3], source)
     body = "Good morning,\n\nour invoice 2025-0142 is attached, with the receipt you asked for.\n\nMillbrook Flour\n"
     attachments = {"invoice-2025-0142.pdf": ("application/pdf", flour), "receipt.jpg": ("image/jpeg", receipt)}
