@@ -106,7 +106,7 @@ def folds(document_type: DocumentType, field: str, count: int) -> Iterator[tuple
     for fold in range(count):
         held_out = [one for one, number in zip(document_type.examples, numbers, strict=True) if number == fold]
         kept = tuple(one for one, number in zip(document_type.examples, numbers, strict=True) if number != fold)
-        yield held_out, DocumentType.model_validate(dict(document_type) | {"examples": kept})
+        yield held_out, DocumentType.model_validate(document_type.model_dump() | {"examples": kept})
 
 
 def answer(document_type: DocumentType, name: str, text: str, truth: str) -> Answer:

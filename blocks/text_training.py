@@ -195,7 +195,7 @@ def _load(digest: str, keywords: Mapping[str, tuple[str, ...]], top: bool) -> Te
             )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         log.debug("a kept classifier cannot be read and is trained again: %s", error)
         return None
 

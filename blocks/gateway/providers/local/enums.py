@@ -20,6 +20,7 @@ PRINTED_CONFIDENCE = 0.95
 
 EVIDENCE_CHARACTERS = 2_000
 QUOTE_WORDS = 12
+IDLE_SHARE = 0.1
 KEPT_CLASSIFIERS = 64
 
 _classifiers: dict[tuple[str, str], TextClassifier] = {}
@@ -82,12 +83,16 @@ def find_evidence(classifier: TextClassifier, value: str, pages: tuple[Page, ...
 
 
 def _strongest_run(weights: list[tuple[Span, float]]) -> tuple[float, Span] | None:
-    """The run of up to `QUOTE_WORDS` words with the greatest sum, where any word weighs more than nothing."""
+    """The run of up to `QUOTE_WORDS` words with the greatest sum, where any word weighs more than nothing.
+
+    Words that weigh next to nothing beside the strongest do not lengthen a run.
+    """
     best: tuple[float, Span] | None = None
+    idle = IDLE_SHARE * max((weight for _, weight in weights), default=0.0)
     for first, (span, _) in enumerate(weights):
         total = 0.0
         for last, weight in weights[first : first + QUOTE_WORDS]:
-            total += weight
+            total += weight - idle
             if total > 0 and (best is None or total > best[0]):
                 best = total, Span(span.start, last.end)
     return best

@@ -1,0 +1,229 @@
+"""The classify stage: types told apart, texts of no type, given types, fingerprints, and one document's trouble."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from blocks.document_type_files import load_document_types
+from blocks.document_types import ClassificationRules, DocumentField, DocumentType, Example, FieldType, Signal
+from blocks.records import Classification, Document, Extraction, Outcome, Page, Stage
+from blocks.settings import PROJECT_DIR
+from tasks.classify.judge import TypeJudge, ordinary_texts
+from tasks.classify.signals import compile_signals, signal_evidence
+from tasks.classify.stage import ClassifyStage
+
+RESUME = """SENIOR BOOKKEEPER
+Professional Summary
+Careful bookkeeper with 9 years of experience.
+Skills
+Excel, payroll
+Work History
+Bookkeeper 03/2012 to Current
+Education
+Associate of Arts, Business"""
+INVOICE = """Sonnenhof GmbH
+Rechnung
+Rechnungsnummer: 2020-17
+Rechnungsdatum: 03.02.2020
+1 Stück Lampe 40,00
+19 % Umsatzsteuer 7,60
+Rechnungsbetrag 47,60 EUR
+Zahlbar bis 17.02.2020, IBAN DE02120300000000202051"""
+RECEIPT = """CORNER SHOP SDN BHD
+CASH BILL
+CASHIER: 02
+BREAD 3.20
+TOTAL 3.20
+CASH 5.00
+CHANGE 1.80
+THANK YOU PLEASE COME AGAIN"""
+TICKET = "My card was swallowed by the ATM this morning, how do I get it back?"
+POST = "RT @someone: these new shoes are trash lol #fail http://t.co/abcdef"
+LETTER = """Dear Mr Green,
+thank you for your visit last week. We enjoyed showing you the old part of the mill and hope that the photographs
+turned out well. The committee meets again in October, and you would be most welcome.
+Yours sincerely"""
+NOTE_OF_NO_TYPE = "The river rises in the hills to the east and reaches the sea after two hundred kilometres."
+
+
+def plain_type(name: str, *signals: Signal, examples: tuple[Example, ...] = (), threshold: float = 0.5) -> DocumentType:
+    rules = ClassificationRules(signals=signals, threshold=threshold)
+    fields = {"title": DocumentField(type=FieldType.TEXT)}
+    return DocumentType(name=name, title=name, fields=fields, classification=rules, examples=examples)
+
+
+def document(name: str, text: str, given_type: str | None = None) -> Document:
+    page = Page(number=1, method="parsed", text=text)
+    extraction = Extraction(media_type="text/plain", pages=(page,), engine="test", language="eng")
+    payload = extraction.model_dump_json().encode()
+    digest = Outcome(name, payload=payload).digest or ""
+    return Document(
+        name,
+        f"file:///{name}",
+        "text/plain",
+        len(text),
+        given_type=given_type,
+        digests={Stage.EXTRACT: digest},
+        inputs={Stage.EXTRACT: payload},
+    )
+
+
+def verdict_of(outcome: Outcome) -> Classification:
+    assert outcome.payload is not None, outcome.failure
+    return Classification.model_validate_json(outcome.payload)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, DocumentType]:
+    return load_document_types(PROJECT_DIR / "data" / "document_types")
+
+
+@pytest.fixture(scope="module")
+def stage(shipped: dict[str, DocumentType]) -> ClassifyStage:
+    return ClassifyStage(shipped)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (RESUME, "resume"),
+        (INVOICE, "invoice"),
+        (RECEIPT, "receipt"),
+        (TICKET, "support_ticket"),
+        (POST, "moderation_item"),
+        (LETTER, "unknown"),
+        (NOTE_OF_NO_TYPE, "unknown"),
+        ("", "unknown"),
+        ("A", "unknown"),
+    ],
+)
+def test_the_shipped_types_are_told_apart(stage: ClassifyStage, text: str, expected: str) -> None:
+    (outcome,) = stage.work([document("one", text)])
+    verdict = verdict_of(outcome)
+    assert verdict.document_type == expected
+    assert 0.5 <= verdict.confidence <= 1
+    assert set(verdict.scores) == {"invoice", "moderation_item", "receipt", "resume", "support_ticket", "unknown"}
+
+
+def test_a_chunk_gets_the_verdicts_that_its_documents_get_alone(stage: ClassifyStage) -> None:
+    documents = [document(str(number), text) for number, text in enumerate([RESUME, TICKET, POST, LETTER, RECEIPT])]
+    together = {outcome.document_id: outcome.payload for outcome in stage.work(documents)}
+    alone = {one.document_id: next(iter(stage.work([one]))).payload for one in documents}
+    assert together == alone
+
+
+def test_signals_that_decide_spare_the_classifier(
+    shipped: dict[str, DocumentType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = TypeJudge(shipped)
+    monkeypatch.setattr("tasks.classify.judge.train", lambda *_: pytest.fail("the classifier was asked"))
+    (verdict,) = judge.judge([RESUME])
+    assert (verdict.document_type, verdict.method) == ("resume", "signals")
+
+
+def test_a_type_of_ones_own_with_nothing_but_signals_works(shipped: dict[str, DocumentType]) -> None:
+    slip = plain_type(
+        "delivery_note", Signal(phrase="delivery note", weight=2), Signal(phrase="goods received", weight=2)
+    )
+    text = "DELIVERY  NOTE no 12\nGoods received in full by ______"
+    (verdict,) = TypeJudge({**shipped, "delivery_note": slip}).judge([text])
+    assert verdict.document_type == "delivery_note"
+    (verdict,) = TypeJudge({"delivery_note": slip}).judge([text])
+    assert (verdict.document_type, verdict.method) == ("delivery_note", "signals")
+
+
+def test_a_type_of_ones_own_with_nothing_but_examples_works() -> None:
+    examples = tuple(
+        Example(text=f"Minutes of the {body}. Present: {who}. The {body} resolved to {what}. Meeting closed at nine.")
+        for body, who, what in (
+            ("parish council", "Ann, Bob", "mend the bridge"),
+            ("works council", "Cleo, Dan", "buy new chairs"),
+            ("sports club", "Eve, Fay", "plant a hedge"),
+        )
+    )
+    judge = TypeJudge({"minutes": plain_type("minutes", examples=examples)})
+    minutes, other = judge.judge(
+        ["Minutes of the choir. Present: Gus, Hal. The choir resolved to hire a hall. Meeting closed at eight.", LETTER]
+    )
+    assert (minutes.document_type, minutes.method) == ("minutes", "classifier")
+    assert other.document_type == "unknown"
+
+
+def test_under_the_threshold_of_a_type_there_is_no_type() -> None:
+    signal = Signal(phrase="memo", weight=3.5)
+    (bold,) = TypeJudge({"memo": plain_type("memo", signal, threshold=0.5)}).judge(["A memo"])
+    (careful,) = TypeJudge({"memo": plain_type("memo", signal, threshold=0.9)}).judge(["A memo"])
+    assert (bold.document_type, careful.document_type) == ("memo", "unknown")
+    assert bold.confidence + careful.confidence == pytest.approx(1.0)
+
+
+def test_without_any_type_everything_is_unknown() -> None:
+    (verdict,) = TypeJudge({}).judge(["Invoice number 12"])
+    assert (verdict.document_type, verdict.confidence) == ("unknown", 1.0)
+
+
+def test_a_phrase_counts_once_and_at_the_edges_of_words() -> None:
+    signals = compile_signals(
+        plain_type("x", Signal(phrase="sub total", weight=2), Signal(pattern=r"\d{4}", weight=-1))
+    )
+    assert signal_evidence(signals, "Sub\nTotal ... SUB TOTAL") == 2
+    assert signal_evidence(signals, "subtotal of 2020") == -1
+
+
+def test_a_given_type_is_taken_without_looking(stage: ClassifyStage) -> None:
+    (outcome,) = stage.work([document("one", RECEIPT, given_type="resume")])
+    assert verdict_of(outcome) == Classification(document_type="resume", confidence=1.0, method="given")
+
+
+def test_a_given_type_that_is_no_longer_there_is_a_failure_that_names_those_that_are(stage: ClassifyStage) -> None:
+    (outcome,) = stage.work([document("one", RECEIPT, given_type="recipe")])
+    assert outcome.failure is not None
+    assert outcome.failure.kind == "document_type_unknown"
+    assert "receipt" in outcome.failure.message
+
+
+def test_one_broken_extraction_costs_that_document_alone(stage: ClassifyStage) -> None:
+    broken = dataclasses.replace(document("broken", "x"), inputs={Stage.EXTRACT: b'{"pages": [{}]}'})
+    outcomes = {
+        outcome.document_id: outcome for outcome in stage.work([document("a", RESUME), broken, document("b", TICKET)])
+    }
+    assert outcomes["broken"].failure is not None
+    assert outcomes["broken"].failure.kind == "internal"
+    assert verdict_of(outcomes["a"]).document_type == "resume"
+    assert verdict_of(outcomes["b"]).document_type == "support_ticket"
+
+
+def test_fingerprints_change_with_what_classify_reads_and_nothing_else(shipped: dict[str, DocumentType]) -> None:
+    before = ClassifyStage(shipped)
+    resume = shipped["resume"]
+    reworded = DocumentType.model_validate(resume.model_dump() | {"prompts": {"default": "Another prompt"}})
+    taught = DocumentType.model_validate(
+        resume.model_dump() | {"examples": (*resume.examples, Example(text="CV of A. Person"))}
+    )
+    one, given = document("one", RECEIPT), document("one", RECEIPT, given_type="resume")
+    same, other = ClassifyStage({**shipped, "resume": reworded}), ClassifyStage({**shipped, "resume": taught})
+    assert before.fingerprint(one) == same.fingerprint(one)
+    assert before.fingerprint(one) != other.fingerprint(one)
+    assert before.fingerprint(given) == other.fingerprint(given)
+    assert before.fingerprint(one) != before.fingerprint(document("one", INVOICE))
+    assert before.configuration == same.configuration != other.configuration
+
+
+def test_the_payload_is_the_same_bytes_every_time(stage: ClassifyStage, shipped: dict[str, DocumentType]) -> None:
+    first = next(iter(stage.work([document("one", TICKET)]))).payload
+    second = next(iter(ClassifyStage(shipped).work([document("one", TICKET)]))).payload
+    assert first == second
+
+
+def test_no_ordinary_text_stands_twice() -> None:
+    assert len(set(ordinary_texts())) == len(ordinary_texts()) > 80
+
+
+def test_examples_are_of_the_licences_that_their_readme_names() -> None:
+    folder = PROJECT_DIR / "data" / "document_types" / "support_ticket"
+    assert "CC BY 4.0" in (folder / "README.md").read_text() or "Attribution 4.0" in (folder / "README.md").read_text()
+    posts = Path(PROJECT_DIR / "data" / "document_types" / "moderation_item" / "examples" / "posts.jsonl")
+    texts = [json.loads(line)["text"] for line in posts.read_text(encoding="utf-8").splitlines()]
+    assert len(set(texts)) == len(texts) > 150
