@@ -1,7 +1,6 @@
 """PDF by pdfium: text with word boxes, what is hidden, and pages drawn for OCR. Runs in a child, one document each."""
 
 import ctypes
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +15,7 @@ from pypdfium2 import PDFIUM_INFO
 from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
 from blocks.media_types import PDF
 from tasks.extract.pdf_visibility import draw, image_boxes, sort_by_visibility
-from tasks.extract.pdf_words import TURNED, PageFrame, PageWords, frame_of, words_of
+from tasks.extract.pdf_words import TURNED, PageFrame, PageWords, frame_of, quarter_turns_of, words_of
 from tasks.extract.reading import PageReading, Reading, clean
 from tasks.extract.reading_order import Boxes, lay_out
 
@@ -184,7 +183,7 @@ def _lay_out(reading: PageReading, text_page: Any, words: PageWords, frame: Page
     if not is_turned.any():
         laid = lay_out(words.texts, words.boxes)
     else:
-        turns = _quarter_turns(text_page, int(words.firsts[is_turned][0]), frame) or 1
+        turns = quarter_turns_of(text_page, int(words.firsts[is_turned][0]), frame) or 1
         if is_turned.sum() > len(words) / 2:
             laid = lay_out(words.texts, _turn(words.boxes, turns, frame.width, frame.height))
             if turns % 2:
@@ -206,17 +205,8 @@ def _turned(text_page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.bo
     is_turned: NDArray[np.bool_] = (lengths > 2) & (sides[:, 1] > TURNED * sides[:, 0])
     if is_turned.any():
         for index in np.flatnonzero(lengths <= 2).tolist():
-            is_turned[index] = _quarter_turns(text_page, int(words.firsts[index]), frame) % 2 == 1
+            is_turned[index] = quarter_turns_of(text_page, int(words.firsts[index]), frame) % 2 == 1
     return is_turned
-
-
-def _quarter_turns(text_page: Any, index: int, frame: PageFrame) -> int:
-    """Clockwise quarter turns that put a character upright on the page as it is shown."""
-    angle = pdfium.FPDFText_GetCharAngle(text_page, index)
-    if angle < 0:
-        return 0
-    # pdfium measures against the direction in which the PDF's own axes turn.
-    return int(round((2 * math.pi - angle) / (math.pi / 2)) - frame.quarter_turns) % 4
 
 
 def _turn(boxes: Boxes, turns: int, width: float, height: float) -> Boxes:

@@ -6,8 +6,11 @@ words on a line share their height and gaps between letters mean something.
 """
 
 import ctypes
+import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -87,7 +90,7 @@ def frame_of(page: Any) -> PageFrame:
     """The frame of a loaded page: its crop box within its media box, and its rotation."""
     box = pdfium.FS_RECTF()
     pdfium.FPDF_GetPageBoundingBox(page, ctypes.byref(box))
-    return PageFrame(box.left, box.bottom, box.right, box.top, max(0, pdfium.FPDFPage_GetRotation(page)) % 4)
+    return PageFrame(box.left, box.bottom, box.right, box.top, pdfium.FPDFPage_GetRotation(page) % 4)
 
 
 def text_of(text_page: Any) -> str:
@@ -117,7 +120,8 @@ def words_of(text_page: Any, frame: PageFrame) -> PageWords:
     boxes = np.column_stack(frame.place(*_loose_boxes(text_page, letters)))
     # Between a letter and the next one: another word when something stands between them, or the page shows a gap.
     is_apart = (np.diff(letters) > 1) | is_hyphen[letters[:-1]]
-    is_apart |= _shows_gap(codes[letters], boxes, is_apart)
+    turns = partial(quarter_turns_of, text_page, frame=frame)
+    is_apart |= _shows_gap(letters, codes[letters], boxes, is_apart, turns)
     starts = np.concatenate(([0], np.flatnonzero(is_apart) + 1))
     ends = np.append(starts[1:], len(letters))
     firsts = letters[starts]
@@ -152,7 +156,22 @@ def _is_space(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
     return is_space
 
 
-def _shows_gap(codes: NDArray[np.uint32], boxes: Boxes, is_apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def quarter_turns_of(text_page: Any, index: int, frame: PageFrame) -> int:
+    """Clockwise quarter turns that put a character upright on the page as it is shown."""
+    angle = pdfium.FPDFText_GetCharAngle(text_page, index)
+    if angle < 0:
+        return 0
+    # pdfium measures against the direction in which the PDF's own axes turn.
+    return int(round((2 * math.pi - angle) / (math.pi / 2)) - frame.quarter_turns) % 4
+
+
+def _shows_gap(
+    letters: NDArray[np.int64],
+    codes: NDArray[np.uint32],
+    boxes: Boxes,
+    is_apart: NDArray[np.bool_],
+    quarter_turns: Callable[[int], int],
+) -> NDArray[np.bool_]:
     """Where a run of letters is more than one word, for each letter but the last.
 
     Some writers place words without space characters, so close that pdfium runs them together. A gap tells words apart
@@ -172,7 +191,14 @@ def _shows_gap(codes: NDArray[np.uint32], boxes: Boxes, is_apart: NDArray[np.boo
     is_gap = (gaps > SPACE_GAP) & (gaps - own > SPACE_GAP)
     is_gap |= (own <= SPACED_OUT_GAP) & (gaps - usual > SPACE_CONTRAST)
     is_gap |= np.abs(boxes[within + 1, 3] - boxes[within, 3]) > LINE_JUMP * size
-    found[within] = is_gap & ~_is_turned(boxes, is_apart)[within]
+    here, there = boxes[within], boxes[within + 1]
+    overlap = np.minimum(here[:, 2], there[:, 2]) - np.maximum(here[:, 0], there[:, 0])
+    is_above = overlap > 0.5 * np.minimum(here[:, 2] - here[:, 0], there[:, 2] - there[:, 0])
+    is_turned = _is_turned(boxes, is_apart)[within]
+    found[within] = is_gap & ~is_above & ~is_turned
+    # One letter above the other: of turned text, or a column of single digits.
+    for position in within[is_gap & is_above & ~is_turned].tolist():
+        found[position] = quarter_turns(int(letters[position])) % 2 == 0
     return found
 
 

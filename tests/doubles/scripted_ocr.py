@@ -1,0 +1,29 @@
+"""An OCR engine that says what it was told to say, or fails as it was told to fail."""
+
+from collections.abc import Sequence
+
+from blocks.records import Words
+from tasks.extract.ocr.image import GrayImage, OcrPage
+
+
+class ScriptedOcr:
+    """Each page of OCR takes the next text; `unavailable` is why there is no engine at all."""
+
+    engine = "scripted 1.0 eng"
+
+    def __init__(
+        self, texts: Sequence[str] = (), unavailable: str | None = None, error: Exception | None = None
+    ) -> None:
+        self._texts = list(texts)
+        self._error = error
+        self.available = unavailable
+        self.images: list[GrayImage] = []
+
+    def read_page(self, image: GrayImage, timeout_s: float) -> OcrPage:
+        self.images.append(image)
+        if self._error is not None:
+            raise self._error
+        text = self._texts.pop(0)
+        first = text.split()[0] if text.split() else ""
+        words = Words(spans=((0, len(first)),), boxes=((1.0, 1.0, 9.0, 9.0),), confidences=(0.9,)) if first else Words()
+        return OcrPage(text=text, words=words, confidence=0.9, width_pt=600.0, height_pt=800.0)
