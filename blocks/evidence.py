@@ -24,6 +24,8 @@ FUZZY_QUOTE_AT = 90.0
 SHORTEST_FUZZY_QUOTE = 8
 FUZZY_TEXT_AT = 90.0
 
+_LOST_LETTERS = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1), (0, 3), (3, 0))
+"""By how many letters, before and after, the page may be longer than the quote where letters were lost."""
 _NUMBERS = re.compile(r"[(\-\u2212\u2013]?\s?\d[\d.,'’\u00a0\u202f ]*(?:\s?[-\u2212)](?!\w))?")
 
 
@@ -83,9 +85,12 @@ def _locate_bent(wanted: str, folded: str, offsets: tuple[int, ...]) -> Span | N
     found = fuzz.partial_ratio_alignment(wanted, folded, score_cutoff=FUZZY_QUOTE_AT)
     if found is None or found.dest_end <= found.dest_start:
         return None
-    if _digits(folded[found.dest_start : found.dest_end]) != _digits(wanted):
-        return None
-    return Span(offsets[found.dest_start], offsets[found.dest_end - 1] + 1, found.score / 100)
+    digits = _digits(wanted)
+    for before, after in _LOST_LETTERS:
+        start, end = max(found.dest_start - before, 0), min(found.dest_end + after, len(folded))
+        if _digits(folded[start:end]) == digits:
+            return Span(offsets[start], offsets[end - 1] + 1, found.score / 100)
+    return None
 
 
 def _digits(text: str) -> str:

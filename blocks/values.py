@@ -27,6 +27,8 @@ CURRENCY_SIGNS = {
 NUMBER = re.compile(
     rf"\d{{1,3}}(?:[.,'’{SPACES}]\d{{3}})+(?:[.,]\d{{1,5}})?(?!\d)|\d+(?:[.,]\d{{1,5}})?(?!\d)|[.,]\d\d(?!\d)"
 )
+_GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{2,3}(?:\1\d{2,3})*)?")
+"""Whole numbers in groups of three, or of two as in India, parted by one sign."""
 EMAIL = re.compile(r"[\w.+%-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
 COUNTRY_OF_LANGUAGE = {"de": "DE", "fr": "FR", "en": "GB", "nl": "NL", "it": "IT", "es": "ES", "pl": "PL", "ms": "MY"}
@@ -66,11 +68,10 @@ def parse_number(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
         raise InvalidValue(text, "number")
     separators = [c for c in body if c in ".,"]
     decimal = _decimal_separator(body, separators, languages)
-    plain = "".join(
-        "." if c == decimal and i == body.rfind(decimal) else c
-        for i, c in enumerate(body)
-        if c.isdigit() or c == decimal
-    )
+    whole, _, digits = body.rpartition(decimal) if decimal else (body, "", "")
+    if any(c in ".," for c in whole) and not _GROUPED.fullmatch(whole):
+        raise InvalidValue(text, "number")
+    plain = "".join(c for c in whole if c.isdigit()) + (f".{digits}" if digits else "")
     try:
         value = Decimal(plain)
     except InvalidOperation as error:

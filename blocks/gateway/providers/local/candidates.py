@@ -75,6 +75,8 @@ _PHONE = re.compile(r"(?<![\w.,/])\+?\(?\d[\d\s()./\u2011-]{5,20}\d(?![\w/])")
 _RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$", re.IGNORECASE)
 """What stands before an amount that a rate is taken of: "19 % of 100.00" is about another amount."""
 _TWO_DECIMALS = {one: re.compile(rf"\d{re.escape(one)}\d\d(?![\d.,])") for one in ",."}
+_PRINTED_IBAN = re.compile(r"[A-Z]{2}\d\d(?:[ \u00a0]?[A-Z0-9]{4})*(?:[ \u00a0]?[A-Z0-9]{1,3}(?![A-Z0-9]))?")
+"""An IBAN as it is printed: groups of four, the last one shorter."""
 _TOKEN = re.compile(r"\S+")
 _CURRENCY_WORD = re.compile(r"US\$|[€$£¥₹]|(?<!\w)(?:[A-Z]{3}|RM|Rs|Rp|zł|Kč|Euros?|EUROS?|euros?)(?![^\W\d_])")
 _NUMBER_WORDS = frozenset(["nr", "no", "nº", "n°", "number", "num", "numero", "numéro", "nummer", "#", ":", "-", "id"])
@@ -181,18 +183,19 @@ def _dates(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
 
 def _ibans(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
     for match in IBAN.finditer(cell.text):
-        tokens = list(_TOKEN.finditer(match[0]))
-        for last in range(len(tokens), 0, -1):
-            end = tokens[last - 1].end()
-            compact = re.sub(r"\W", "", match[0][:end])
-            if len(compact) < 15:
-                break
-            try:
-                yield Candidate(cell, match.start(), match.start() + end, parse_iban(compact), 3.0)
-                break
-            except InvalidValue:
-                if last == 1:
-                    yield Candidate(cell, match.start(), match.start() + end, compact, MISTYPED_IBAN)
+        ends = [token.end() for token in _TOKEN.finditer(match[0])]
+        valid = next((end for end in reversed(ends) if _is_iban(match[0][:end])), None)
+        printed = _PRINTED_IBAN.match(match[0])
+        end = valid or (printed.end() if printed else len(match[0]))
+        value = re.sub(r"\W", "", match[0][:end])
+        yield Candidate(cell, match.start(), match.start() + end, value, 3.0 if valid else MISTYPED_IBAN)
+
+
+def _is_iban(text: str) -> bool:
+    try:
+        return bool(parse_iban(text))
+    except InvalidValue:
+        return False
 
 
 def _emails(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
@@ -253,7 +256,7 @@ def identifier(cell: Cell, start: int, end: int, languages: tuple[str, ...]) -> 
     dates = [(one.start, one.end) for one in _dates_in(cell.text, languages)]
     skipped, prefix = 0.0, None
     for match in _TOKEN.finditer(cell.text, start, end):
-        token = match[0].strip(",;:()[]*'\"")
+        token = match[0].strip(",;:()[]*'\"").lstrip(".")
         if any(match.start() < b and match.end() > a for a, b in dates):
             return None
         if match[0].startswith("(") and match[0].rstrip(":;,").endswith(")"):

@@ -33,7 +33,8 @@ _REGISTRATION = re.compile(
     re.IGNORECASE,
 )
 POSTCODE_LINE = re.compile(
-    r"(?:^|[\s,;●•·|-])(?:[A-Z]{1,2}[- ])?\d{4,6}\s+(?!(?:HRS?|AM|PM|UHR|KWH|STK|PCS?|KG|QTY|NO)\b)[A-ZÄÖÜÉÈ][^\W\d_]{2,}|"
+    r"(?:^|[\s,;●•·|-])(?:[A-Z]{1,2}[- ])?\d{4,6}\s+"
+    r"(?!(?:HRS?|AM|PM|UHR|KWH|STK|PCS?|KG|QTY|NO)\b)[A-ZÄÖÜÉÈ][^\W\d_]{2,}|"
     r"\b[A-Z]{2}\s+\d{5}(?:-\d{4})?\b|\b\d{4}\s?[A-Z]{2}\s+[A-Z]|"
     r"\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b"
 )

@@ -5,6 +5,7 @@ and the number that makes it with a price is the number column. A row needs an a
 the table has no money, to count as a row.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,6 +22,7 @@ from blocks.values import squeeze
 
 HEADER_ROWS = 4
 CONTINUATION_ROWS = 2
+_FIGURE = re.compile(r"[€$£]?[-(]?\d[\d.,]*[)%€$£]*")
 MAX_QUOTE_CHARACTERS = 900
 ROW_ALIGNED, ROW_BY_ORDER, BORNE_OUT = 0.75, 0.5, 0.15
 """Confidence of rows by how they were read, and what number x price = amount in most rows adds."""
@@ -200,10 +202,7 @@ class TableReader:
             words = text.split()
             while words and not any(c.isalpha() for c in words[0]):
                 words.pop(0)
-            keep = next(
-                (i for i, word in enumerate(words) if (i and word[:1].isdigit() and "," in word) or "%" in word),
-                len(words),
-            )
+            keep = next((i for i, word in enumerate(words) if i and _FIGURE.fullmatch(word)), len(words))
             text = " ".join(words[:keep])
         if text:
             known = item.values.get(self._texts[0])
