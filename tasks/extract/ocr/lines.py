@@ -7,6 +7,7 @@ apart. So lines of one height are joined again, which is also how the text layer
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from statistics import median
 
 from blocks.records import Box, Words
@@ -15,6 +16,9 @@ from tasks.extract.ocr.engine import RawWord
 _WIDE_GAP_IN_LINE_HEIGHTS = 1.2
 _WIDE_GAP_IN_CHARACTERS = 2.0
 _SAME_ROW_OVERLAP = 0.5
+
+BULLET = "•"
+_READ_FOR_BULLETS = frozenset("•·¢©®«»°*§")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,18 @@ def lay_out(words: Sequence[RawWord], points_per_pixel: float) -> LaidOut:
     for row in _rows(words):
         end_of_previous: int | None = None
         wide_gap = max(row.height * _WIDE_GAP_IN_LINE_HEIGHTS, row.character_width * _WIDE_GAP_IN_CHARACTERS)
-        for word in sorted(row.words, key=lambda w: w.x0):
+        in_order = sorted(row.words, key=lambda w: w.x0)
+        for word, following in zip_longest(in_order, in_order[1:]):
+            starts_item = end_of_previous is None or word.x0 - end_of_previous > wide_gap
             if end_of_previous is not None:
-                pieces.append("  " if word.x0 - end_of_previous > wide_gap else " ")
+                pieces.append("  " if starts_item else " ")
             elif pieces:
                 pieces.append("\n")
+            text = BULLET if starts_item and _is_bullet(word, following) else word.text
             length += len(pieces[-1]) if spans else 0
-            spans.append((length, length + len(word.text)))
-            pieces.append(word.text)
-            length += len(word.text)
+            spans.append((length, length + len(text)))
+            pieces.append(text)
+            length += len(text)
             left, top, right, bottom = (
                 round(edge * points_per_pixel, 2) for edge in (word.x0, word.y0, word.x1, word.y1)
             )
@@ -74,6 +81,11 @@ def weighted_confidence(words: Sequence[RawWord]) -> float:
     """The mean confidence of the words, weighted by their length; 0 without words."""
     length = sum(len(word.text) for word in words)
     return round(sum(word.confidence * len(word.text) for word in words) / length, 4) if length else 0.0
+
+
+def _is_bullet(word: RawWord, following: RawWord | None) -> bool:
+    """Whether a word at the start of an item is a sign that Tesseract is known to read a list's bullet as."""
+    return word.text in _READ_FOR_BULLETS and following is not None and following.text[0].isalpha()
 
 
 def _rows(words: Sequence[RawWord]) -> list[_Row]:

@@ -42,6 +42,13 @@ def test_a_page_without_words_is_empty_and_has_no_confidence():
     assert (laid.text, laid.words.spans, laid.confidence) == ("", (), 0.0)
 
 
+def test_signs_read_for_bullets_become_bullets_and_a_copyright_or_price_stays():
+    items = [word("¢", 0, 0, 1), word("Skills", 20, 0, 1), word("©", 400, 0, 2), word("Tools", 420, 0, 2)]
+    assert lay_out(items, 1.0).text == "• Skills  • Tools"
+    assert lay_out([word("©", 0, 0, 1), word("2019", 20, 0, 1)], 1.0).text == "© 2019"
+    assert lay_out([word("Acme", 0, 0, 1), word("®", 45, 0, 1), word("tools", 60, 0, 1)], 1.0).text == "Acme ® tools"
+
+
 def test_tsv_keeps_words_only_and_bounds_confidence():
     tsv = "\n".join(
         [

@@ -25,10 +25,10 @@ from tasks.extract.ocr.image import GrayImage
 from tasks.extract.ocr.pool import OcrPool
 page = Image.open(sys.argv[2]).convert("L").resize((2480, 3508))
 pool = OcrPool(Settings(ocr_engine=sys.argv[1], processes=1))
+pool.read_page(GrayImage(200, 200, 100, bytes([255]) * 40_000), 60)
 image = GrayImage(page.width, page.height, 300, page.tobytes())
-threading.Thread(target=lambda: [pool.read_page(image, 60) for _ in range(50)], daemon=True).start()
-while not pool._idle and threading.active_count() > 1:
-    time.sleep(0.02)
+threading.Thread(target=pool.read_page, args=(image, 60), daemon=True).start()
+time.sleep(0.4)
 print("reading", flush=True)
 time.sleep(60)
 """
@@ -102,6 +102,8 @@ def test_a_process_that_is_killed_is_replaced(pool, note):
     pool.read_page(note, 20)
     (process,) = pool._idle
     os.kill(process.pid, signal.SIGKILL)
+    while process.is_usable:
+        time.sleep(0.01)
     assert "12.50" in pool.read_page(note, 20).text
 
 
