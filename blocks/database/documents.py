@@ -1,7 +1,7 @@
 """Documents, where they were seen, and the members of a run, cut into chunks that are numbered from 1."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -73,6 +73,7 @@ def record_batch(
         if given_type is not None:
             changed = [id_ for id_ in ids if id_ not in known or known[id_].given_type != given_type]
             known |= {id_: _Known(given_type, None, None) for id_ in changed}
+            lock_documents(database, connection, changed)
             connection.execute(_GIVE_TYPE, {"b_ids": changed, "b_type": given_type})
         failed = {d.document_id: FailedDocument(d.document_id, d.failure) for d in found.values() if d.failure}
         record_failures(database, connection, run_id, list(failed.values()), seen_at)
@@ -177,6 +178,12 @@ def part_content(database: Database, document_id: str) -> bytes:
     return zlib.decompress(content)
 
 
+def lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
+    """Let two runs that take up the same documents do so one after the other; SQLite has one writer anyway."""
+    if not database.is_sqlite:
+        connection.execute(_LOCK, {"ids": document_ids})
+
+
 def settle(connection: Connection, pipeline_digest: str, settled: Mapping[str, str | None]) -> None:
     """Write which documents have nothing left to compute under this pipeline: {document_id: status, else None}."""
     for status in sorted(set(settled.values()), key=str):
@@ -208,7 +215,7 @@ def _insert_documents(
             "content": None if document.content is None else zlib.compress(document.content, 1),
             "first_seen_at": seen_at,
         }
-        for document in new
+        for document in sorted(new, key=lambda document: document.document_id)
     ]
     connection.execute(database.insert(documents).on_conflict_do_nothing(), rows)
 
@@ -272,6 +279,15 @@ _GIVE_TYPE = (
     update(documents)
     .where(one_of(documents.c.document_id, "b_ids"))
     .values(given_type=bindparam("b_type"), settled_under=None, settled_as=None)
+)
+
+# In one order, so that no two transactions wait for each other; and not so strictly as to hold up those that only
+# refer to the documents.
+_LOCK = (
+    select(documents.c.document_id)
+    .where(one_of(documents.c.document_id, "ids"))
+    .order_by(documents.c.document_id)
+    .with_for_update(key_share=True)
 )
 
 _SETTLE = (

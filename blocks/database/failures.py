@@ -81,7 +81,7 @@ def record_failures(
             "last_at": at,
             "resolved_at": None,
         }
-        for one in failed
+        for one in sorted(failed, key=lambda one: one.document_id)
     ]
     connection.execute(upsert, rows)
 

@@ -5,16 +5,20 @@ rows count for the stages after it. A row is written by the run that began it an
 """
 
 import json
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Connection,
+    Integer,
+    Text,
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     null,
@@ -23,6 +27,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from blocks.database.chunk_state import (
     DONE,
@@ -37,8 +42,10 @@ from blocks.database.chunk_state import (
     OutputRow,
     Todo,
 )
+from blocks.database.documents import lock_documents
 from blocks.database.engine import Database
 from blocks.database.one_of import one_of
+from blocks.database.payloads import pack, unpack
 from blocks.database.sources import latest_uri
 from blocks.database.tables import documents, stage_outputs
 from blocks.records import Document, Outcome, Stage
@@ -115,31 +122,11 @@ def begin_attempts(
     """
     if not fingerprints:
         return
-    ids = sorted(fingerprints)
-    insert = database.insert(stage_outputs)
-    counts = {"attempts": 1, "solo_attempts": int(solo)}
-    anew = and_(_row.state != STARTED, _row.run_id != insert.excluded.run_id)
-    upsert = insert.values(_BEGUN | {name: literal_column(str(count)) for name, count in counts.items()})
-    upsert = upsert.on_conflict_do_update(
-        index_elements=[_row.document_id, _row.stage, _row.fingerprint],
-        set_={
-            **{name: insert.excluded[name] for name in ("state", "is_current", "run_id", "updated_at")},
-            **{
-                name: case((anew, literal_column(str(count))), else_=_row[name] + literal_column(str(count)))
-                for name, count in counts.items()
-            },
-        },
-    )
+    begun = {"fingerprints": json.dumps(dict(fingerprints)), "stage": stage.value, "run_id": run_id, "solo": int(solo)}
     with database.write() as connection:
-        lock_documents(database, connection, ids)
-        _clear_current(connection, stage, ids)
-        connection.execute(
-            upsert,
-            [
-                {"document_id": id_, "stage": stage.value, "fingerprint": fingerprints[id_], "run_id": run_id}
-                for id_ in ids
-            ],
-        )
+        lock_documents(database, connection, fingerprints)
+        _clear_current(connection, stage, fingerprints)
+        connection.execute(_begin_statement(database.is_sqlite), begun)
 
 
 def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[Stage]) -> list[Document]:
@@ -151,7 +138,7 @@ def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[S
         ids = [document.document_id for document in chunk]
         names = {"ids": ids, "stages": [stage.value for stage in reads]}
         for id_, name, payload in connection.execute(_PAYLOADS, names).all():
-            payloads.setdefault(id_, {})[_STAGES[name]] = zlib.decompress(payload)
+            payloads.setdefault(id_, {})[_STAGES[name]] = unpack(payload)
     return [replace(document, inputs=payloads.get(document.document_id, {})) for document in chunk]
 
 
@@ -197,14 +184,39 @@ def load_payloads(connection: Connection, stage: Stage, document_ids: Sequence[s
     """The current payloads of one stage."""
     payloads = {}
     for id_, _, payload in connection.execute(_PAYLOADS, {"ids": document_ids, "stages": [stage.value]}).all():
-        payloads[id_] = zlib.decompress(payload)
+        payloads[id_] = unpack(payload)
     return payloads
 
 
-def lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
-    """Let two runs that take up the same documents do so one after the other; SQLite has one writer anyway."""
-    if not database.is_sqlite:
-        connection.execute(_LOCK, {"ids": document_ids})
+@cache
+def _begin_statement(is_sqlite: bool) -> Any:
+    """One statement for a whole chunk, which reads {document_id: fingerprint} from a JSON parameter."""
+    given = bindparam("fingerprints", type_=Text)
+    entries = func.json_each(given) if is_sqlite else func.json_each_text(cast(given, JSON))
+    entry = entries.table_valued("key", "value").alias("entry")
+    begun: dict[str, Any] = {
+        "document_id": entry.c.key,
+        "stage": bindparam("stage", type_=Text),
+        "fingerprint": entry.c.value,
+        "state": literal_column(f"'{STARTED}'"),
+        "is_current": true(),
+        "attempts": literal_column("1"),
+        "solo_attempts": bindparam("solo", type_=Integer),
+        "run_id": bindparam("run_id", type_=Text),
+        "updated_at": func.current_timestamp(),
+    }
+    # SQLite needs the WHERE to tell the conflict clause from a join's ON.
+    insert = (sqlite.insert if is_sqlite else postgresql.insert)(stage_outputs)
+    insert = insert.from_select(list(begun), select(*begun.values()).where(literal_column("1") == literal_column("1")))
+    new = insert.excluded
+    anew = and_(_row.state != STARTED, _row.run_id != new.run_id)
+    return insert.on_conflict_do_update(
+        index_elements=[_row.document_id, _row.stage, _row.fingerprint],
+        set_={
+            **{name: new[name] for name in ("state", "is_current", "run_id", "updated_at")},
+            **{name: case((anew, new[name]), else_=_row[name] + new[name]) for name in ("attempts", "solo_attempts")},
+        },
+    )
 
 
 def _may_write(outcome: Outcome, state: str, is_own_run: bool) -> bool:
@@ -216,7 +228,7 @@ def _may_write(outcome: Outcome, state: str, is_own_run: bool) -> bool:
 def _written(outcome: Outcome, run_id: str) -> dict[str, Any]:
     output = {
         "digest": outcome.digest,
-        "payload": None if outcome.payload is None else zlib.compress(outcome.payload, 1),
+        "payload": None if outcome.payload is None else pack(outcome.payload),
         "duration_ms": outcome.duration_ms,
     }
     failure = outcome.failure
@@ -312,13 +324,6 @@ _is_key = and_(
 )
 
 # What is the same in every row stands in the statement: each parameter of each row costs microseconds.
-_BEGUN: dict[str, Any] = {
-    **{name: bindparam(name) for name in ("document_id", "stage", "fingerprint", "run_id")},
-    "state": literal_column(f"'{STARTED}'"),
-    "is_current": true(),
-    "updated_at": func.current_timestamp(),
-}
-
 _OUTPUT: dict[str, Any] = {name: bindparam(name) for name in ("digest", "payload", "duration_ms")}
 _FAILURE = ("failure_kind", "failure_message", "retry")
 
@@ -361,11 +366,4 @@ _SET_TYPE = (
         documents.c.document_type.is_distinct_from(bindparam("b_type")),
     )
     .values(document_type=bindparam("b_type"))
-)
-
-_LOCK = (
-    select(documents.c.document_id)
-    .where(one_of(documents.c.document_id, "ids"))
-    .order_by(documents.c.document_id)
-    .with_for_update()
 )

@@ -1,6 +1,7 @@
 """The tables. Migrations make them; a test holds the two to one another.
 
-Ids and digests are SHA-256 in hexadecimal. Times are UTC. Payloads and the content of parts are zlib-compressed.
+Ids and digests are SHA-256 in hexadecimal. Times are UTC. Payloads are JSON, compressed by zlib unless they are short;
+the content of parts is always compressed.
 Money is kept exactly: numeric on PostgreSQL, decimal text on SQLite, which has no decimal type.
 """
 

@@ -38,7 +38,7 @@ def store_chunk(database: Database, run_id: str, document_ids: Sequence[str], pi
     """
     stored_at = now()
     with database.write() as connection:
-        stage_outputs.lock_documents(database, connection, document_ids)
+        documents.lock_documents(database, connection, document_ids)
         chains = stage_outputs.load_chains(connection, document_ids)
         current = results.current_results(connection, document_ids)
         news = [id_ for id_ in document_ids if _has_news(chains.get(id_, {}), current.get(id_), run_id)]

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from blocks.database.engine import Database
 from blocks.database.failures import list_failures
 from blocks.database.results import list_results
 from blocks.database.review import list_review
-from blocks.database.tables import metadata, results, review, review_events, run_documents
+from blocks.database.tables import metadata, results, review, review_events, run_documents, stage_outputs
 from blocks.errors import ChunkIncomplete
 from blocks.records import Evidence, Rerun, Retry, RunCounts, Stage, Status, Validation
 from tasks.chunk import RunContext, StageCounts, run_stage
@@ -273,3 +274,25 @@ def test_text_that_json_columns_do_not_take(database: Database) -> None:
     process(database, "run", "a", {Stage.VALIDATE: {"a": verdict(Status.IN_REVIEW, total="9\x0000 €")}})
     (result,) = list_results(database)
     assert result["fields"] == {"total": "9\\x0000 €"}
+
+
+def test_runs_over_the_same_documents_at_once_do_not_disturb_one_another(database: Database) -> None:
+    names = "abcdefghijklmnop"
+    script: Script = {
+        Stage.VALIDATE: dict.fromkeys("aceg", IN_REVIEW),
+        Stage.SCORE: {"b": failing(Stage.SCORE, Retry.NEVER)},
+    }
+
+    def run(number: int) -> StageCounts:
+        order = names if number % 2 else names[::-1]
+        return process(database, f"run {number}", order, script, rerun=Rerun.ALL, version=str(number % 3))
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(run, range(8)))
+    assert all(counts.done + counts.failed + counts.unchanged == len(names) for counts in done)
+    assert len(list_results(database)) == len(names) - 1
+    assert len(list_review(database)) == 4
+    with database.read() as connection:
+        currents = select(stage_outputs.c.document_id, stage_outputs.c.stage).where(stage_outputs.c.is_current)
+        found_currents = connection.execute(currents).all()
+    assert len(found_currents) == len(set(found_currents))
