@@ -22,13 +22,14 @@ REDUCED_COPY = 1
 NEW_SUBFILE_TYPE = 254
 """TIFF 6.0, section 8: bit 0 marks a reduced copy of another page, a thumbnail."""
 PLAUSIBLE_DPI = range(50, 1_201)
+Image.MAX_IMAGE_PIXELS = None  # our own limit is checked by `_check_size`, with an error of our own
+
 MALFORMED = (OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError, IndexError, EOFError)
 
 
 def warm_up() -> None:
     """Load every decoder and encoder: a child may not be able to read our files."""
     Image.init()
-    Image.MAX_IMAGE_PIXELS = None  # our own limit is checked by `_check_size`, with an error of our own
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:

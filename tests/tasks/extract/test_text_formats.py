@@ -1,0 +1,175 @@
+"""Formats that are text by nature: what a reader sees, in order, and what is hidden from one."""
+
+import io
+from collections.abc import Callable
+
+import docx
+import pytest
+from docx.enum.text import WD_BREAK
+from docx.oxml import OxmlElement
+from docx.shared import Pt, RGBColor
+
+from blocks.errors import Corrupt, Empty
+from blocks.records import Extraction
+from tasks.extract import html, mail, plain_text, word_document
+from tasks.extract.reading import unpack
+
+
+def opened(packed: bytes) -> Extraction:
+    return Extraction.model_validate_json(unpack(packed)[1])
+
+
+def read_docx(build: Callable[..., object]) -> Extraction:
+    document = docx.Document()
+    build(document)
+    written = io.BytesIO()
+    document.save(written)
+    return opened(word_document.read(written.getvalue(), {}))
+
+
+def read_html(markup: str) -> Extraction:
+    return opened(html.read(markup.encode(), {}))
+
+
+def read_mail(text: str | bytes) -> Extraction:
+    return opened(mail.read(text.encode() if isinstance(text, str) else text, {}))
+
+
+def test_text_keeps_its_lines_and_form_feeds_part_pages() -> None:
+    extraction = opened(plain_text.read(b"one\r\ntwo\x00\n\fthree\n", {"media_type": "text/plain"}))
+    assert [page.text for page in extraction.pages] == ["one\ntwo\n", "three\n"]
+    with pytest.raises(Empty):
+        plain_text.read(b" \n\t\n", {"media_type": "text/plain"})
+
+
+def test_docx_has_paragraphs_and_tables_in_order_between_header_and_footer() -> None:
+    def build(document) -> None:  # type: ignore[no-untyped-def]
+        document.sections[0].header.paragraphs[0].text = "ACME"
+        document.sections[0].footer.paragraphs[0].text = "Page 1"
+        document.add_paragraph("Before")
+        table = document.add_table(2, 2)
+        for cell, text in zip(table._cells, ("Item", "Price", "Pen", "3.00"), strict=True):
+            cell.text = text
+        document.add_paragraph("After")
+
+    assert read_docx(build).pages[0].text == "ACME\nBefore\nItem  Price\nPen  3.00\nAfter\nPage 1"
+
+
+def test_docx_pages_and_hidden_text() -> None:
+    def build(document) -> None:  # type: ignore[no-untyped-def]
+        paragraph = document.add_paragraph("Seen ")
+        paragraph.add_run("vanished").font.hidden = True
+        paragraph.add_run("white").font.color.rgb = RGBColor(255, 255, 255)
+        paragraph.add_run("tiny").font.size = Pt(1)
+        paragraph.add_run().add_break(WD_BREAK.PAGE)
+        paragraph.add_run("Second page")
+
+    extraction = read_docx(build)
+    assert [page.text for page in extraction.pages] == ["Seen ", "Second page"]
+    assert extraction.hidden_text == "vanished\nwhite\ntiny"
+
+
+def test_docx_has_what_was_inserted_and_not_what_was_deleted() -> None:
+    def build(document) -> None:  # type: ignore[no-untyped-def]
+        paragraph = document.add_paragraph("Price: ")
+        for tag, text in (("w:del", "10"), ("w:ins", "12")):
+            change = OxmlElement(tag)
+            change.append(paragraph.add_run(text)._r)
+            paragraph._p.append(change)
+
+    assert read_docx(build).pages[0].text == "Price: 12"
+
+
+def test_a_file_that_only_looks_like_docx_is_corrupt() -> None:
+    with pytest.raises(Corrupt):
+        word_document.read(b"PK\x03\x04 nothing", {})
+
+
+def test_html_keeps_rows_and_leaves_out_what_is_not_shown() -> None:
+    extraction = read_html(
+        "<html><head><title>Offer</title><style>.x{display:none} @media print {.y{display:none}}</style></head><body>"
+        "<script>var a = 1</script><!-- a comment --><p>Hello</p>"
+        "<table><tr><td>Pen</td><td>3.00</td></tr><tr><td>Lamp</td><td>40.00</td></tr></table>"
+        "<p style='display: none'>one</p><p class='x'>two</p><p class='y'>shown</p><p hidden>three</p>"
+        "<span style='color:#ffffff'>four</span><span style='font-size:0'>five</span> tail"
+        "<div style='background:#000'><b style='color:#fff'>white on black</b></div></body></html>"
+    )
+    page = extraction.pages[0]
+    assert page.hidden_text == "one\ntwo\nthree\nfour\nfive"
+    for gone in ("var a", "comment", "Offer", "one", "two"):
+        assert gone not in page.text
+    for seen in ("Hello", "shown", "tail", "white on black"):
+        assert seen in page.text
+    assert [line.split() for line in page.text.splitlines() if "Pen" in line or "Lamp" in line] == [
+        ["Pen", "3.00"],
+        ["Lamp", "40.00"],
+    ]
+    assert extraction.attributes == {"title": "Offer"}
+
+
+def test_html_is_decoded_as_it_declares_or_as_it_is() -> None:
+    declared = "<meta charset='iso-8859-1'><p>Größe</p>".encode("latin-1")
+    assert opened(html.read(declared, {})).pages[0].text == "Größe"
+    wrong = "<meta charset='utf-8'><p>Größe der Straße in Köln</p>".encode("cp1252")
+    assert "Größe" in opened(html.read(wrong, {})).pages[0].text
+
+
+MULTIPART = """From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>
+To: b@example.org
+Subject: Your order
+Date: Mon, 2 Mar 2020 10:00:00 +0100
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="x"
+
+--x
+Content-Type: multipart/alternative; boundary="y"
+
+--y
+Content-Type: text/plain; charset=utf-8
+
+The plain text of this mail, long enough.
+--y
+Content-Type: text/html; charset=utf-8
+
+<p>The HTML of this mail</p>
+--y--
+--x
+Content-Type: text/plain; name="notes.txt"
+Content-Disposition: attachment; filename="notes.txt"
+
+Attached words
+--x--
+"""
+
+
+def test_a_mail_shows_headers_and_its_plain_text_without_attachments() -> None:
+    extraction = read_mail(MULTIPART)
+    assert extraction.pages[0].text == (
+        "From: Jürgen <j@example.org>\nTo: b@example.org\nSubject: Your order\n"
+        "Date: Mon, 2 Mar 2020 10:00:00 +0100\n\nThe plain text of this mail, long enough."
+    )
+    assert extraction.attributes["subject"] == "Your order"
+    assert extraction.attributes["attachments"] == "notes.txt"
+
+
+def test_a_mail_of_html_alone_is_read_and_its_hidden_text_reported() -> None:
+    extraction = read_mail(
+        "Subject: x\nFrom: a@b.c\nContent-Type: text/html\n\n<div style='display:none'>pre</div><p>Body of it</p>"
+    )
+    assert extraction.pages[0].text.endswith("Body of it")
+    assert extraction.hidden_text == "pre"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"Subject: x\nFrom: a\nContent-Type: multipart/mixed; boundary=nowhere\n\nstill here",
+        b"Subject: =?utf-8?b?broken?=\nFrom: a\nContent-Type: text/plain; charset=nonsense\n\nstill here",
+        b"Subject: x\nFrom: a\nContent-Transfer-Encoding: base64\n\nstill here!!!",
+        b"\n\nSubject: x\r\nFrom: a\r\n\r\nstill here",
+    ],
+)
+def test_a_broken_mail_is_read_as_far_as_it_goes(broken: bytes) -> None:
+    extraction = read_mail(broken)
+    assert "From: a" in extraction.pages[0].text
+    assert extraction.pages[0].text.count("\n") >= 1
