@@ -4,20 +4,22 @@ A folder holds type.yaml, and where wanted expectations.yaml, prompts/<variant>.
 Loading is fast and says no more than yes or no of a sound folder; lines are looked up only when something is wrong.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from blocks import document_type_parts as parts
 from blocks.document_type_checks import check_type
 from blocks.document_type_examples import read_examples
 from blocks.document_type_parts import TYPE_FILE, Problem
-from blocks.document_types import DocumentType
+from blocks.document_types import DocumentField, DocumentType
 from blocks.errors import DocumentTypeInvalid
 from blocks.schema_messages import schema_mistakes
 from blocks.yaml_lines import Mistake, YamlFile
+from blocks.yaml_lines import Path as YamlPath
 
 ELSEWHERE = {
     "expectations": "expectations.yaml",
@@ -34,7 +36,7 @@ class _Reading:
     """One folder as far as it could be read."""
 
     document_type: DocumentType | None = None
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
 
 
 def load_document_types(folder: Path) -> dict[str, DocumentType]:
@@ -63,18 +65,40 @@ def check(path: Path) -> list[Problem]:
     """Every mistake in one type's folder (or that of a file in it), or in a folder of types; empty where all is well.
 
     Looks at more than loading does: expectations are tried on Great Expectations' own classes, which are slow to
-    import, and prompts are rendered.
+    import, prompts are rendered, and defaults and rejecting values read as those of their fields.
     """
     problems: list[Problem] = []
-    path = path.parent if path.is_file() else path
-    folders = [path] if (path / TYPE_FILE).is_file() else list(_type_folders(path, problems))
+    inside = next((place for place in (path, *path.absolute().parents[:2]) if (place / TYPE_FILE).is_file()), None)
+    folders = list(_type_folders(path, problems)) if inside is None else [inside]
     for folder in folders:
         reading = _read(folder)
         problems.extend(reading.problems)
         problems.extend(parts.check_expectations(folder))
         if reading.document_type is not None:
             problems.extend(parts.check_prompts(folder, reading.document_type))
+            problems.extend(_check_values(folder, reading.document_type))
     return sorted(set(problems), key=lambda problem: (str(problem.file), problem.line, problem.message))
+
+
+def _check_values(folder: Path, document_type: DocumentType) -> Iterator[Problem]:
+    """Defaults, and values that reject, which their fields cannot have."""
+    from blocks.values import InvalidValue, typed_value
+
+    fields = document_type.fields
+    values: list[tuple[YamlPath, DocumentField, JsonValue]] = [
+        (("fields", name, "default"), field, field.default) for name, field in fields.items()
+    ]
+    for index, rule in enumerate(document_type.reject_when):
+        here = ("reject_when", index, "values")
+        kind = fields[rule.field]
+        values.extend(((*here, position), kind, value) for position, value in enumerate(rule.values))
+    for path, kind, value in values:
+        try:
+            typed_value(kind, value, document_type.languages)
+        except InvalidValue as error:
+            yaml, _ = parts.read_yaml(folder / TYPE_FILE, [])
+            line = yaml.line(path) if yaml else 1
+            yield Problem(folder / TYPE_FILE, line, f"{error}; write a value that the field can have")
 
 
 def _type_folders(folder: Path, problems: list[Problem]) -> Iterator[Path]:

@@ -328,7 +328,19 @@ def test_what_editors_leave_behind_does_no_harm(folder: Path) -> None:
 
 def test_a_file_of_the_type_or_the_working_folder_can_be_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    assert check(Path()) == check(folder / "type.yaml") == []
+    (folder / "prompts" / "default.md").write_text("{{ oops }}")
+    for path in (Path(), folder / "type.yaml", folder / "prompts", folder / "prompts" / "default.md"):
+        assert [problem.file.name for problem in check(path)] == ["default.md"]
+
+
+def test_a_default_must_be_a_value_of_its_field(folder: Path) -> None:
+    replace("type.yaml", "weight: {type: number}", "weight: {type: number, default: heavy}")(folder)
+    assert found(folder) == ["type.yaml:17: 'heavy' is no number; write a value that the field can have"]
+
+
+def test_a_rule_rejects_by_values_that_its_field_can_have(folder: Path) -> None:
+    replace("type.yaml", "{field: condition, values: [damaged]}", "{field: weight, values: [0, none]}")(folder)
+    assert found(folder) == ["type.yaml:41: 'none' is no number; write a value that the field can have"]
 
 
 def test_two_fields_may_share_a_label(folder: Path) -> None:
