@@ -17,15 +17,21 @@ from tasks.task import run_name
 
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)
 def backfill(
-    document_type: Annotated[str | None, Field(description="only documents of this type")] = None,
-    status: Annotated[
-        Literal["accepted", "in_review", "rejected", "failed"] | None, Field(description="only these")
-    ] = None,
-    rerun: Annotated[Rerun, Field(description="which documents are computed")] = Rerun.STALE,
-    limit: Annotated[int | None, Field(ge=1, description="take so many documents at most")] = None,
-    chunk_size: Annotated[int | None, Field(ge=1, le=10_000, description="documents per task run")] = None,
+    document_type: str | None = None,
+    status: Literal["accepted", "in_review", "rejected", "failed"] | None = None,
+    rerun: Rerun = Rerun.STALE,
+    limit: Annotated[int, Field(ge=1)] | None = None,
+    chunk_size: Annotated[int, Field(ge=1, le=10_000)] | None = None,
 ) -> State[RunReport]:
-    """Compute known documents again, from the stage on that is stale."""
+    """Compute known documents again, from the first stage on that is stale.
+
+    Args:
+        document_type: Only documents of this type.
+        status: Only documents of this status.
+        rerun: Which documents are computed. "stale" takes what has no output under today's types and settings.
+        limit: Take so many documents at most.
+        chunk_size: Documents per task run.
+    """
     selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
     with open_run(runtime.flow_run.id, runtime.flow_run.name, selection, rerun) as run:
         select(run, selection)

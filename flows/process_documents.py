@@ -17,14 +17,23 @@ from tasks.task import run_name
 
 @flow(name="process-documents", flow_run_name=run_name, persist_result=False)
 def process_documents(
-    sources: Annotated[tuple[str, ...], Field(title="Sources", description="files, folders, globs or URLs")],
-    document_type: Annotated[str | None, Field(description="declare the type of every document")] = None,
-    rerun: Annotated[Rerun, Field(description="which documents are computed")] = Rerun.STALE,
-    limit: Annotated[int | None, Field(ge=1, description="take so many files at most")] = None,
-    rows_column: Annotated[str | None, Field(description="text column; each row is then a document")] = None,
-    chunk_size: Annotated[int | None, Field(ge=1, le=10_000, description="documents per task run")] = None,
+    sources: tuple[str, ...],
+    document_type: str | None = None,
+    rerun: Rerun = Rerun.STALE,
+    limit: Annotated[int, Field(ge=1)] | None = None,
+    rows_column: str | None = None,
+    chunk_size: Annotated[int, Field(ge=1, le=10_000)] | None = None,
 ) -> State[RunReport]:
-    """Read, classify, score, validate and store every document of the sources."""
+    """Read, classify, score, validate and store every document of the sources.
+
+    Args:
+        sources: Files, folders, globs or URLs.
+        document_type: The type of every document, where you know it; otherwise each is classified.
+        rerun: Which documents are computed. "stale" takes what has no output under today's types and settings.
+        limit: Take so many files at most.
+        rows_column: The text column of csv and jsonl files; each row is then a document.
+        chunk_size: Documents per task run.
+    """
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size
     )
