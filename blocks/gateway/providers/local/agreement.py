@@ -14,6 +14,9 @@ FITS, FITS_WITH_READ_ZERO, FITS_WITH_ZERO = 2.2, 1.5, 0.5
 """Log odds that an exact sum lends to each of its amounts; less where a part is zero, for any equal pair does that,
 least where that zero has no label of its own.
 """
+MIN_LABELLED = 2
+"""Of all amounts on a page some add up by chance: this many of a sum stand beside their labels, or all close by."""
+TOGETHER_ROWS = 6
 NO_ZERO, PER_PLACE, FLOOR = 2.0, 0.5, -2.0
 """What speaks for a sum against another: that no part is zero, that its amounts stand in places of their own."""
 NAME_KINDS = {"organisation", "person"}
@@ -38,6 +41,8 @@ def _add_up(total: str, parts: list[str], ranked: Mapping[str, list[Ranked]]) ->
         if rest not in last or not amounts[0]:
             continue
         fitting = (*combination, last[rest])
+        if sum(one.places[0].is_labelled for one in fitting) < MIN_LABELLED and not (rest and _is_together(fitting)):
+            continue
         weight = sum(max(one.weight, FLOOR) for one in fitting) + PER_PLACE * len({_place(one) for one in fitting})
         if rest and 0 not in amounts:
             weight += NO_ZERO
@@ -53,6 +58,11 @@ def _add_up(total: str, parts: list[str], ranked: Mapping[str, list[Ranked]]) ->
     for name, one in zip((total, *parts), best[1], strict=True):
         one.weight = max(one.weight, FLOOR) + bonus
         ranked[name].sort(key=lambda other: -other.weight)
+
+
+def _is_together(ranked: tuple[Ranked, ...]) -> bool:
+    rows = [one.best.cell.row for one in ranked]
+    return len({one.best.cell.page for one in ranked}) == 1 and max(rows) - min(rows) < TOGETHER_ROWS
 
 
 def _place(ranked: Ranked) -> tuple[int, int]:

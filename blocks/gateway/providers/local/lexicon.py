@@ -73,7 +73,7 @@ class Lexicon:
             best = ""
             for end in range(at, min(at + LONGEST_LABEL_WORDS, len(words))):
                 phrase += words[end][0]
-                if phrase in self._meanings:
+                if phrase in self._meanings and cell.text[words[end][2] : words[end][2] + 1] != "_":
                     best, last = phrase, end
             is_aside = bool(found) and _is_bracketed(cell.text, words[at][1])
             if last >= 0 and not (is_aside and not self._meanings[best][0].is_against):
