@@ -210,7 +210,9 @@ def _json_kind(text: str, suffix: str, *, is_whole: bool) -> str | None:
     lines = [line for line in text.split("\n") if line.strip()]
     if not is_whole:
         lines = lines[:-1]
-    if all(_is_json(line) for line in lines[:5]) and (len(lines) > 1 or suffix in (".jsonl", ".ndjson")):
+    if suffix in (".jsonl", ".ndjson") and lines and _is_json(lines[0]):
+        return JSONL
+    if len(lines) > 1 and all(_is_json(line) for line in lines[:5]):
         return JSONL
     return "application/json" if not is_whole or _is_json(text) else None
 

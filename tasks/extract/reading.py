@@ -94,7 +94,8 @@ def clean(text: str) -> str:
     """Text without what no database or prompt takes: lone surrogates, NUL and other control characters."""
     if text.isprintable():
         return text
-    return text.replace("\r\n", "\n").translate(_NO_CONTROLS).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = text.replace("\r\n", "\n").translate(_NO_CONTROLS)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 _NO_CONTROLS = dict.fromkeys(code for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\f\x85") | {

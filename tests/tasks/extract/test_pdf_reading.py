@@ -60,7 +60,8 @@ def test_a_page_that_is_shown_rotated_has_its_boxes_as_shown(rotation: int) -> N
     def draw(canvas: Canvas) -> None:
         canvas.setPageRotation(rotation)
         canvas.saveState()
-        # reportlab swaps the sides of a page that is turned sideways. Drawn so that it is upright, at 100 points from the left and top, once the viewer has turned the page.
+        # reportlab swaps the sides of a page that is turned sideways.
+        # Drawn so that it is upright, at 100 points from the left and top, once the viewer has turned the page.
         x, y = {90: (100, 100), 180: (A4[0] - 100, 100), 270: (A4[1] - 100, A4[0] - 100)}[rotation]
         canvas.translate(x, y)
         canvas.rotate(rotation)
