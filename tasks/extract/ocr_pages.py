@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+import numpy as np
 from pydantic_core import from_json
 from rapidfuzz import fuzz, process
 
@@ -55,7 +56,7 @@ def read_pages(
     def read(number: int) -> OcrPage | None:
         packed, took_s = render(number)
         image = unpack_image(packed)
-        if max(image.pixels) - min(image.pixels) < BLANK_CONTRAST:
+        if np.ptp(np.frombuffer(image.pixels, np.uint8)) < BLANK_CONTRAST:
             return None
         try:
             return ocr.read_page(image, max(1.0, page_timeout_s - took_s))
