@@ -177,19 +177,31 @@ def parse_iban(text: str) -> str:
 def parse_phone(text: str, languages: tuple[str, ...] = ("en",)) -> str:
     """A telephone number in E.164. National forms are tried with the countries of `languages`, then as North American.
 
-    Raises `InvalidValue`.
+    A number that is assigned somewhere goes before one that merely has the right length. Raises `InvalidValue`.
     """
     import phonenumbers
 
-    regions = [_region(language) for language in languages]
-    for region in [None, *regions, "US"]:
+    possible: str | None = None
+    for region in (None, *(_region(language) for language in languages), "US"):
         try:
             number = phonenumbers.parse(text, region)
         except phonenumbers.NumberParseException:
             continue
-        if phonenumbers.is_possible_number(number):
-            return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
-    raise InvalidValue(text, "telephone number")
+        written = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        if phonenumbers.is_valid_number(number):
+            return written
+        if possible is None and phonenumbers.is_possible_number(number):
+            possible = written
+    if possible is None:
+        raise InvalidValue(text, "telephone number")
+    return possible
+
+
+def is_assigned_phone(e164: str) -> bool:
+    """Whether a number in E.164 lies in a range that is in use, by the tables of phonenumbers."""
+    import phonenumbers
+
+    return bool(phonenumbers.is_valid_number(phonenumbers.parse(e164)))
 
 
 def _region(language: str) -> str:

@@ -20,6 +20,7 @@ from blocks.values import (
     InvalidValue,
     currency_codes,
     decimal_symbol,
+    is_assigned_phone,
     money_text,
     number_text,
     parse_currency,
@@ -212,9 +213,11 @@ def _phones(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
         if match[0].isdigit() and digits < 10:
             continue
         try:
-            yield Candidate(cell, *match.span(), parse_phone(match[0], languages), 2.0 if match[0][0] in "+(" else 1.2)
+            number = parse_phone(match[0], languages)
         except InvalidValue:
             continue
+        weight = (2.0 if match[0][0] in "+(" else 1.2) - (0.0 if is_assigned_phone(number) else 1.5)
+        yield Candidate(cell, *match.span(), number, weight)
 
 
 def _currencies(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:

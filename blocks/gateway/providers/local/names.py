@@ -61,6 +61,9 @@ _KEYED = re.compile(r"^[^\W\d_][\w .()/'-]{1,30}\s?:(?!//)")
 _SALUTATION = re.compile(
     r"^(?:herrn?|frau|firma|fa\.|mr\.?|mrs\.?|ms\.?|monsieur|madame|m\.|mme|attn:?|z\.\s?hd\.?|an)\s*$", re.IGNORECASE
 )
+_PERSON_WORD = re.compile(
+    r"[A-ZÀ-Þ][A-Za-zÀ-ÿ'’-]*\.?|(?:de|du|van|von|der|den|zu|le|la|bin|binti|al|el|di|da|dos|y|e)", re.UNICODE
+)
 _SENDER_PARTS = re.compile(r"\s+[●•·|∙▪*]\s*|\s*[●•·|∙▪]\s+|\s+[-–—]\s+")
 
 
@@ -141,6 +144,14 @@ def looks_like_name(text: str) -> bool:
     if _CONTACT.search(name) and not _STRONG_LEGAL.search(name):
         return False
     return not (is_address(name) and not LEGAL_FORM.search(name))
+
+
+def looks_like_person(text: str) -> bool:
+    """Whether a line could be a person's name: two to five words, capitalised but for particles, without figures."""
+    words = clean_name(text).split()
+    if not 2 <= len(words) <= 5 or not looks_like_name(text) or has_legal_form(text):
+        return False
+    return all(_PERSON_WORD.fullmatch(word) for word in words)
 
 
 def find_names(rows: tuple[Row, ...], skip: frozenset[tuple[int, int]] = frozenset()) -> list[Name]:

@@ -40,9 +40,13 @@ class PartyFinder:
         places: list[Place] = []
         for label, weight in self._sheet.weighed_labels(name):
             for found, offset in self._labelled_names(label):
+                if field.hints.kind == "person" and not names.looks_like_person(found.value):
+                    continue
                 around = self._name_weight(names.named(found.cell, self._sheet.rows, FAR_DOWN), field)
                 places.append(Place(found, weight + offset + min(max(0.6 * around, -1.0), 1.8), True))
         for one in self._names:
+            if field.hints.kind == "person" and not names.looks_like_person(one.value):
+                continue
             weight = -1.0 + self._name_weight(one, field)
             places.append(Place(Candidate(one.cell, one.start, one.end, one.value, 0.0, one.more), weight))
         return _merge_parts(places)

@@ -23,7 +23,8 @@ LOWEST_ALIAS = 1.6
 """What the last alias of a field costs against the first: aliases stand in the order of how much they say."""
 UNLABELLED = -1.6
 NEAR, AGAINST = 0.8, 1.6
-QUALIFYING = 1.2
+QUALIFYING, PART_OF_A_NAME = 1.2, 1.0
+"""What a label loses that comes right behind another field's, or right behind a word: "company name" is no "name"."""
 MAX_LINES_BELOW = 5
 SECTION_ROWS, IN_SECTION = 12, 2.4
 SECTION_WORDS = ("summary", "analysis", "breakdown", "aufschlusselung", "ubersicht", "recapitulatif")
@@ -152,6 +153,7 @@ def label_weight(label: Label, field_name: str, labels: dict[int, list[Label]]) 
     before = label.cell.text[: label.start]
     words_before = len([w for w in before.split() if any(c.isalpha() for c in w)])
     weight -= 0.6 * min(words_before, 3)
+    weight -= PART_OF_A_NAME if before[-1:] == " " and before[-2:-1].isalpha() else 0.0
     if any(_qualifies(label, other) for other in labels.get(label.cell.row, ())):
         weight -= QUALIFYING
     behind = _VALUE_BEGINS.split(label.cell.text[label.end :], maxsplit=1)[0]
