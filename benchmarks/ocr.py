@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--limit", type=int, default=0, help="files per kind of damage; 0 takes all")
     parser.add_argument("--pages", type=int, default=12, help="pages of the speed comparison; 0 leaves it out")
-    parser.add_argument("--engines", nargs="+", default=["tesserocr", "pytesseract"])
+    parser.add_argument("--engines", nargs="*", default=["tesserocr", "pytesseract"])
     arguments = parser.parse_args()
     folder = arguments.data / "ocr_rendered"
     if not folder.is_dir():

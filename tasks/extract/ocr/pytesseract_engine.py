@@ -1,6 +1,7 @@
 """Tesseract as a command, by pytesseract: slower, but it needs nothing but the system's package."""
 
 import re
+import signal
 
 from PIL.Image import Image
 
@@ -33,8 +34,8 @@ class PytesseractEngine:
         try:
             tsv = self._pytesseract.image_to_data(_uncompressed(image), lang=self._packs.joined, config=config)
         except self._pytesseract.TesseractError as error:
-            if error.status < 0:
-                raise MemoryError(f"tesseract died of signal {-error.status}") from error
+            if error.status == -signal.SIGABRT:  # how C++ dies of an allocation that fails
+                raise MemoryError("tesseract aborted") from error
             raise EngineGaveUp(f"tesseract gave up on a page: {error.message}") from error
         return parse_tsv(tsv)
 
