@@ -119,7 +119,9 @@ class RowsColumnMissing(DocumentError):
     kind = "rows_column_missing"
 
     def __init__(self, column: str, columns: tuple[str, ...]) -> None:
-        super().__init__(f"the table has no column {column!r}; it has: {', '.join(columns) or 'none'}; name one of them")
+        super().__init__(
+            f"the table has no column {column!r}; it has: {', '.join(columns) or 'none'}; name one of them"
+        )
 
 
 class TooManyParts(DocumentError):
@@ -288,6 +290,15 @@ class DatabaseNewer(RunError):
         super().__init__(
             f"the database {url} is at revision {revision}, which this Winnow does not know; update Winnow"
         )
+
+
+class ViewInUse(RunError):
+    """A view of a document type must be made anew, and something of somebody else's depends on it."""
+
+    kind = "view_in_use"
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(f"the view {name} cannot be made anew ({cause}); drop what depends on it, then run again")
 
 
 class PrefectUnreachable(RunError):

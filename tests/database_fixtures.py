@@ -75,7 +75,7 @@ def postgres_database(postgres_session_database: Database) -> Database:
         views = connection.execute(text("SELECT viewname FROM pg_views WHERE schemaname = 'public'")).scalars().all()
         quote = connection.dialect.identifier_preparer.quote
         for view in views:
-            connection.exec_driver_sql(f"DROP VIEW {quote(view)}")
+            connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quote(view)} CASCADE")
         tables = ", ".join(table for table in metadata.tables if table != "database_identity")
         connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
         connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": head_revision()})

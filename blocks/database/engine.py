@@ -59,7 +59,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads, on one consistent state of the database."""
+        """A transaction that only reads."""
         with self._typed(), self.engine.connect() as connection, connection.begin():
             yield connection
 

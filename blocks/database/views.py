@@ -10,10 +10,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Connection, delete, select, text
+from sqlalchemy.exc import InternalError
 
 from blocks.database.engine import Database
 from blocks.database.tables import views
 from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.errors import ViewInUse
 
 QUEUE = "review_queue"
 CONFIDENCES = "field_confidences"
@@ -44,7 +46,10 @@ def view_name(document_type: str) -> str:
 
 
 def create_views(database: Database, types: Mapping[str, DocumentType]) -> None:
-    """Make the views of these types and the review queue; a view is made anew only when its fields have changed."""
+    """Make the views of these types and the review queue; a view is made anew only when its fields have changed.
+
+    Raises `ViewInUse` where somebody's own view stands on one that must be made anew.
+    """
     wanted = {QUEUE: _QUEUE, CONFIDENCES: _confidences_view(database.is_sqlite)}
     for type_ in types.values():
         wanted[view_name(type_.name)] = _type_view(database.is_sqlite, type_)
@@ -74,7 +79,10 @@ def _known(connection: Connection) -> dict[str, str]:
 
 
 def _replace(database: Database, connection: Connection, name: str, body: str) -> None:
-    connection.exec_driver_sql(_escaped(database, f"DROP VIEW IF EXISTS {_identifier(name)}"))
+    try:
+        connection.exec_driver_sql(_escaped(database, f"DROP VIEW IF EXISTS {_identifier(name)}"))
+    except InternalError as error:  # what PostgreSQL says of dependent objects; SQLite lets them dangle
+        raise ViewInUse(name, " ".join(str(error.orig).split())) from error
     connection.exec_driver_sql(_escaped(database, f"CREATE VIEW {_identifier(name)} AS {body}"))
 
 

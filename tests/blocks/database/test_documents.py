@@ -124,8 +124,11 @@ def test_an_unreadable_file_fails_until_it_can_be_read(database: Database) -> No
 
 
 def test_the_same_bytes_at_two_places_are_one_document(database: Database) -> None:
-    record(database, "run", found("a"), dataclasses.replace(found("a"), uri="/elsewhere/copy"))
-    assert outcomes(database, "run") == {id_of("a"): None}
+    empty = found("a", failure=failing(Stage.DISCOVER, Retry.NEVER, "empty"))
+    record(database, "run", empty, dataclasses.replace(empty, uri="/elsewhere/copy"))
+    assert outcomes(database, "run") == {id_of("a"): "failed"}
+    (failure,) = list_failures(database)
+    assert (failure["uri"], failure["uris"]) == ("/elsewhere/copy", ["/elsewhere/copy", "/in/a"])
 
 
 def test_text_that_no_database_takes_is_kept_readable(database: Database) -> None:

@@ -11,6 +11,7 @@ from blocks.database.engine import Database, now
 from blocks.database.tables import results
 from blocks.database.views import create_views, view_name
 from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.errors import ViewInUse
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of
 
@@ -130,3 +131,12 @@ def test_a_list_field_never_takes_the_view_of_another_type(database: Database) -
     create_views(database, both)
     add_result(database, "a", {"total": "5.00"}, document_type="bill_lines")
     assert [row["total"] for row in query(database, "SELECT total FROM results_bill_lines")] == [5]
+
+
+def test_somebody_elses_view_is_not_dropped_with_ours(postgres_database: Database) -> None:
+    create_views(postgres_database, type_of())
+    with postgres_database.write() as connection:
+        connection.execute(text("CREATE VIEW ours_by_month AS SELECT issued, total FROM results_bill"))
+    with pytest.raises(ViewInUse, match="ours_by_month"):
+        create_views(postgres_database, type_of(total=FIELDS["total"]))
+    assert query(postgres_database, "SELECT COUNT(*) AS n FROM ours_by_month") == [{"n": 0}]
