@@ -42,6 +42,3 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, as head does
         sys.stderr.close()
         sys.exit(0)
-    except KeyboardInterrupt:
-        stderr.print("stopped; the same command goes on where it stopped", highlight=False)
-        sys.exit(130)

@@ -83,8 +83,13 @@ def run(
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # whatever a library prints is not our output
         server = use_prefect()
-        with show_progress(server.run_page):
-            state = _flow(from_database)(**parameters, return_state=True)
+        flow = _flow(from_database)
+        try:
+            with show_progress(server.run_page):
+                state = flow(**parameters, return_state=True)
+        except KeyboardInterrupt:
+            stderr.print("stopped; the same command goes on where it stopped", highlight=False)
+            raise typer.Exit(130) from None
     report = _report_of(state)
     summary = _summary(state, report, time.monotonic() - started)
     if as_json:
