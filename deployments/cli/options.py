@@ -18,7 +18,7 @@ DatabaseOption = Annotated[
 ]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="how rows are printed")]
 TypeOption = Annotated[str | None, typer.Option("--type", metavar="NAME", help="only documents of this type")]
-RunOption = Annotated[str | None, typer.Option("--run", metavar="ID", help="only what this run wrote")]
+RunOption = Annotated[str | None, typer.Option("--run", metavar="ID", help="only documents of this run")]
 
 
 def open_existing(url: str | None) -> Database:

@@ -19,7 +19,7 @@ from tasks.chunk import RunContext, run_stage
 from tasks.store.store import store_chunk
 from tests.doubles.scripted_stages import Answer, ScriptedStage, failing, found, id_of
 
-PAGE = Path(__file__).parents[3] / "docs" / "queries.md"
+PAGE = Path(__file__).parents[3] / "README.md"
 
 
 def invoice(status: Status, total: str, due: str, confidence: float, priority: int) -> Validation:
