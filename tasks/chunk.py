@@ -4,7 +4,6 @@ The database decides what is done. A stage says how a document is fingerprinted 
 `run_stage` does the rest in a handful of bulk statements per chunk.
 """
 
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -19,17 +18,17 @@ FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
 
 
-_stopping = threading.Event()
+_stopped_runs: set[str] = set()
 
 
-def stop_chunks() -> None:
-    """Let the chunks of this process end at their next document; what they have is written first."""
-    _stopping.set()
+def stop_run(run_id: str) -> None:
+    """Let the run's chunks in this process end at their next document; what they have is written first."""
+    _stopped_runs.add(run_id)
 
 
-def raise_if_stopping() -> None:
-    """Raise `RunInterrupted` after `stop_chunks`."""
-    if _stopping.is_set():
+def raise_if_stopped(run_id: str) -> None:
+    """Raise `RunInterrupted` after `stop_run`."""
+    if run_id in _stopped_runs:
         raise RunInterrupted
 
 
@@ -133,7 +132,7 @@ class _OutcomeWriter:
         try:
             for outcome in outcomes:
                 pending.append(outcome)
-                raise_if_stopping()
+                raise_if_stopped(self._run_id)
                 pending_bytes += len(outcome.payload or b"")
                 if pending_bytes > FLUSH_EVERY_BYTES or time.monotonic() - flushed_at > FLUSH_EVERY_S:
                     self._flush(pending)

@@ -8,8 +8,10 @@ from contextvars import copy_context
 from blocks import progress
 from blocks.database import documents
 from blocks.database.block import connect
+from blocks.document_type_files import load_document_types
+from blocks.expectations import warm_up
 from blocks.settings import Settings, load_settings
-from tasks.chunk import Chunk, RunContext, raise_if_stopping, stop_chunks
+from tasks.chunk import Chunk, RunContext, raise_if_stopped, stop_run
 from tasks.classify.task import classify, classify_stage
 from tasks.extract.task import extract, extract_stage
 from tasks.score.task import score, score_stage
@@ -46,12 +48,14 @@ def process_chunks(run: RunContext, stages: Sequence[StageTask] = STAGES) -> Non
     database = connect(settings)
     of = documents.chunk_count(database, run.run_id)
     progress.plan(run.run_id, documents.planned_count(database, run.run_id))
+    if of and any(one.expectations for one in load_document_types(settings.document_types_dir).values()):
+        warm_up()  # the library takes seconds to import; the first documents are read meanwhile
 
     def process_chunk(number: int) -> None:
         ids = documents.chunk_document_ids(database, run.run_id, number)
         chunk = Chunk(number=number, of=of, document_ids=ids)
         for stage in stages:
-            raise_if_stopping()
+            raise_if_stopped(run.run_id)
             stage(run, chunk, return_state=True)
 
     with ThreadPoolExecutor(settings.chunks_in_flight, thread_name_prefix="chunk") as pool:
@@ -60,6 +64,6 @@ def process_chunks(run: RunContext, stages: Sequence[StageTask] = STAGES) -> Non
             for future in in_flight:
                 future.result()
         except BaseException:
-            stop_chunks()
+            stop_run(run.run_id)
             pool.shutdown(cancel_futures=True)
             raise

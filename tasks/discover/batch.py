@@ -8,7 +8,7 @@ from blocks.database import documents
 from blocks.database.engine import Database
 from blocks.records import Batch, DiscoveredDocument, Stage
 from blocks.settings import Settings
-from tasks.chunk import RunContext, raise_if_stopping
+from tasks.chunk import RunContext, raise_if_stopped
 from tasks.discover.discover import discover
 
 RECORD_EVERY = 500
@@ -22,7 +22,7 @@ def record_sources(database: Database, run: RunContext, batch: Batch, settings: 
     found = 0
     listed = discover(batch.sources, settings, rows_column=batch.rows_column, limit=batch.limit)
     for group in _in_groups(listed, RECORD_EVERY):
-        raise_if_stopping()
+        raise_if_stopped(run.run_id)
         recorded = documents.record_batch(
             database,
             run.run_id,
