@@ -12,7 +12,7 @@ import json
 import os
 import platform
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +84,8 @@ def intents(data: Path, document_type: DocumentType) -> list[Answer]:
     """Every message by a type that never saw it: the examples are left out fold by fold."""
     truth = {row["text"].strip(): row["category"] for row in rows(data / "tickets" / "labels.csv")}
     answers = []
-    for held_out, others in folds(document_type, "intent", INTENT_FOLDS):
-        answers.extend(answer(others, "intent", one.text, truth[one.text]) for one in held_out if one.text in truth)
+    for held_out, others in folds(document_type, truth, INTENT_FOLDS):
+        answers.extend(answer(others, "intent", one.text, truth[one.text]) for one in held_out)
     return answers
 
 
@@ -95,14 +95,16 @@ def posts(data: Path, document_type: DocumentType) -> list[Answer]:
     ]
 
 
-def folds(document_type: DocumentType, field: str, count: int) -> Iterator[tuple[list[Example], DocumentType]]:
-    """The examples of each fold, stratified by label, with the type as it is without them."""
+def folds(
+    document_type: DocumentType, truth: Mapping[str, str], count: int
+) -> Iterator[tuple[list[Example], DocumentType]]:
+    """The examples of each fold that are measured on, stratified by label, with the type as it is without them."""
     seen: Counter[str] = Counter()
     numbers = []
     for example in document_type.examples:
-        label = example.labels.get(field, "")
-        numbers.append(seen[label] % count)
-        seen[label] += 1
+        label = truth.get(example.text)
+        numbers.append(-1 if label is None else seen[label] % count)
+        seen[label or ""] += 1
     for fold in range(count):
         held_out = [one for one, number in zip(document_type.examples, numbers, strict=True) if number == fold]
         kept = tuple(one for one, number in zip(document_type.examples, numbers, strict=True) if number != fold)
@@ -157,7 +159,8 @@ def type_counts(data: Path, types: dict[str, DocumentType]) -> Iterator[tuple[st
         if texts:
             yield name, expected, Counter(one.document_type for one in judge.judge(texts))
     tickets: Counter[str] = Counter()
-    for held_out, others in folds(types["support_ticket"], "intent", TYPE_FOLDS):
+    truth = {row["text"].strip(): row["category"] for row in rows(data / "tickets" / "labels.csv")}
+    for held_out, others in folds(types["support_ticket"], truth, TYPE_FOLDS):
         judged = TypeJudge({**types, "support_ticket": others}).judge([one.text for one in held_out])
         tickets.update(one.document_type for one in judged)
     yield "tickets", "support_ticket", tickets
