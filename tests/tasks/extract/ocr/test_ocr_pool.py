@@ -47,24 +47,32 @@ def pool(request):
         yield pool
 
 
-def ocr_processes() -> dict[int, str]:
-    """Processes of OCR, by id: workers and what they started."""
-    found = {}
+def descendants(ancestor: int) -> set[int]:
+    """Ids of the processes that a process has started, and those that they have."""
+    parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            environment = (folder / "environ").read_bytes()
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if "tasks.extract.ocr.worker" in command or b"winnow-ocr-" in environment:
-            found[int(folder.name)] = command
-    return found
+    found, before = {ancestor}, set[int]()
+    while found != before:
+        before = set(found)
+        found |= {child for child, parent in parents.items() if parent in found}
+    return found - {ancestor}
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def gone(ids: set[int], within_s: float = 10.0) -> bool:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        if not ids & set(ocr_processes()):
+        if not any(is_running(process_id) for process_id in ids):
             return True
         time.sleep(0.05)
     return False
@@ -136,13 +144,12 @@ def test_closing_ends_every_process_and_removes_their_folders(pool, note):
 @pytest.mark.parametrize("engine", ["tesserocr", "pytesseract"])
 def test_nothing_is_left_when_the_parent_is_killed_while_a_page_is_read(engine):
     page = PROJECT_DIR / "tests" / "resources" / "ocr" / "invoice_bilevel.tif"
-    before = set(ocr_processes())
     with subprocess.Popen(
         [sys.executable, "-c", WHILE_READING, engine, str(page)], cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "reading\n"
-        started = set(ocr_processes()) - before
+        started = descendants(parent.pid)
         parent.kill()
     assert started
     assert gone(started)
