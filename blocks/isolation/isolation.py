@@ -35,6 +35,7 @@ class Isolation:
     def __init__(self, settings: Settings) -> None:
         self._limits = wire.Limits(memory_mb=settings.memory_limit_mb, open_files=settings.max_open_files)
         self._max_output = settings.max_output_mb * MEGABYTE
+        self._ahead = settings.processes
         self._slots = threading.BoundedSemaphore(settings.processes)
         self._lock = threading.Lock()
         self._nurseries: dict[str, Nursery] = {}
@@ -130,7 +131,7 @@ class Isolation:
     def _nursery(self, module: str) -> Nursery:
         with self._lock:
             if module not in self._nurseries:
-                self._nurseries[module] = Nursery(module, self._limits)
+                self._nurseries[module] = Nursery(module, self._limits, self._ahead)
             return self._nurseries[module]
 
     def _forget(self, module: str, nursery: Nursery) -> None:

@@ -36,10 +36,11 @@ class Child:
 class Nursery:
     """Children of one zygote, which has imported `module`. Thread-safe.
 
-    One child is kept waiting for the next document, forked while the one before is still read.
+    `ahead` children are kept waiting for the next documents, forked while the ones before are still read.
     """
 
-    def __init__(self, module: str, limits: wire.Limits) -> None:
+    def __init__(self, module: str, limits: wire.Limits, ahead: int) -> None:
+        self._ahead = ahead
         self._lock = threading.Lock()
         self._waiting: deque[Child] = deque()
         self._ids = itertools.count(1)
@@ -75,11 +76,11 @@ class Nursery:
         return self._process.pid
 
     def take(self) -> Child:
-        """A child that waits for its request, and another one on its way. Raises `ZygoteBroken`."""
+        """A child that waits for its request, with others on their way. Raises `ZygoteBroken`."""
         with self._lock:
-            child = self._waiting.popleft() if self._waiting else self._ask_for_child()
-            self._waiting.append(self._ask_for_child())
-            return child
+            while len(self._waiting) <= self._ahead:
+                self._waiting.append(self._ask_for_child())
+            return self._waiting.popleft()
 
     def kill(self, child: Child) -> None:
         """End a child at once. One that has ended already is left alone: its number may be another's by now."""
