@@ -105,8 +105,8 @@ class Rubric(Record):
 class Signal(Record):
     """A phrase or a regular expression whose presence speaks for the type (weight over 0) or against it (under 0).
 
-    Weights are log odds: those that are there are added up, and a sum of 2.5 makes a type as likely as no type. A phrase
-    that stands on no other kind of document deserves 3, one of several that together decide 1.
+    Weights are log odds: those that are there are added up, and a sum of 2.5 makes a type as likely as no type. A
+    phrase that stands on no other kind of document deserves 3, one of several that together decide 1.
     """
 
     phrase: str | None = None
