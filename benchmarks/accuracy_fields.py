@@ -153,7 +153,8 @@ def invoice2data_tasks(data: Path) -> Iterator[Task]:
 def read(path: Path, content: bytes | None = None) -> tuple[Page, ...]:
     extraction, failure = extract_bytes(content or path.read_bytes(), path.resolve().as_uri(), SETTINGS)
     if extraction is None:
-        raise SystemExit(f"{path.name}: {failure.message if failure else 'nothing was extracted'}")
+        print(f"{path.name} counts as not read: {failure.message if failure else 'nothing was extracted'}")
+        return ()
     return extraction.pages
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from blocks.document_types import DocumentField
-from blocks.gateway.providers.local import names
+from blocks.gateway.providers.local import name_shapes, names
 from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lines import Cell
 from blocks.gateway.providers.local.ranking import Place
@@ -51,17 +51,17 @@ def _is_inside(sheet: Sheet, cell: Cell) -> bool:
 
 
 def _begins(text: str) -> bool:
-    return names.is_address(text) and not names.is_contact(text) and not names.looks_like_name(text)
+    return name_shapes.is_address(text) and not name_shapes.is_contact(text) and not name_shapes.looks_like_name(text)
 
 
 def _block(sheet: Sheet, below: list[Cell]) -> list[Cell]:
     block: list[Cell] = []
     for cell in below:
         is_label = any(label.start <= 2 and label.cell is cell for label in sheet.labels.get(cell.row, ()))
-        if is_label or names.is_contact(cell.text) or names.is_title(cell.text) or cell.text.endswith(":"):
+        if is_label or name_shapes.is_contact(cell.text) or name_shapes.is_title(cell.text) or cell.text.endswith(":"):
             break
         block.append(cell)
-    last = max((i for i, cell in enumerate(block) if names.is_address(cell.text)), default=-1)
+    last = max((i for i, cell in enumerate(block) if name_shapes.is_address(cell.text)), default=-1)
     town = block[last + 1 : last + 2]
     is_town = bool(town) and last >= 0 and len(town[0].text.split()) <= 4 and not any(c.isdigit() for c in town[0].text)
     return block[: last + 2] if is_town else block[: last + 1]
@@ -80,4 +80,4 @@ def _joined(block: list[tuple[Cell, int, int]]) -> Candidate:
 
 
 def _postcode(block: list[tuple[Cell, int, int]]) -> float:
-    return WITH_POSTCODE if any(names.POSTCODE_LINE.search(cell.text) for cell, _, _ in block) else 0.0
+    return WITH_POSTCODE if any(name_shapes.POSTCODE_LINE.search(cell.text) for cell, _, _ in block) else 0.0

@@ -5,10 +5,11 @@ Nothing here knows a document type. Labels come from aliases, shapes from field 
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from blocks.document_types import DocumentField, DocumentType, FieldType
-from blocks.gateway.providers.local import addresses
+from blocks.gateway.providers.local import addresses, name_shapes
 from blocks.gateway.providers.local.candidates import Candidate, candidates, identifier
 from blocks.gateway.providers.local.columns import SAME_LENGTH, opposite_rows
 from blocks.gateway.providers.local.lexicon import Label
@@ -44,6 +45,8 @@ UNLABELLED_BY_TYPE = {
 
 
 TELLING = {FieldType.IBAN, FieldType.EMAIL, FieldType.PHONE, FieldType.CURRENCY}
+POSTCODE = 2.5
+"""What an identifier loses that begins the line of a town."""
 OPTIONAL = 1.8
 """What an optional field with labels loses without one: a required one is on the document, labelled or not."""
 
@@ -168,7 +171,9 @@ class FieldRanker:
 
     def _after(self, field: DocumentField, cell: Cell, start: int, end: int) -> Candidate | None:
         if field.hints.kind == "identifier":
-            return identifier(cell, start, end, self._sheet.languages)
+            found = identifier(cell, start, end, self._sheet.languages)
+            is_town = found is not None and name_shapes.POSTCODE_LINE.match(cell.text[found.start :])
+            return replace(found, weight=found.weight - POSTCODE) if found is not None and is_town else found
         raw = cell.text[start:end]
         text = raw.strip(" \t:;=#|-\u2013.")
         if not any(c.isalnum() for c in text) or ((cell.row, cell.start) in self._sheet.label_cells and start == 0):

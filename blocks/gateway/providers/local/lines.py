@@ -15,6 +15,8 @@ from blocks.records import Box, Page
 CELL_GAP_HEIGHTS = 0.9
 """Words further apart than this share of the line's height belong to two cells; a blank is about a third of it."""
 
+MARKED_GAP_HEIGHTS = 2.0
+"""The same where the page's text marks its gaps by two blanks, so that one blank says that words belong together."""
 BULLETS = frozenset("●•·∙▪|")
 BULLET_GAP_HEIGHTS = 2.5
 """A bullet parts a line of text, and stands in it with wide blanks: it joins what is on either side."""
@@ -135,6 +137,8 @@ def _continues(page: Page, left: int, right: int) -> bool:
     if start < end or between.strip() or "\n" in between or "\r" in between or "\f" in between or len(between) > 3:
         return False
     a, b = page.words.boxes[left], page.words.boxes[right]
+    if "  " in page.text and between == " ":
+        return b[0] - a[2] <= MARKED_GAP_HEIGHTS * max(a[3] - a[1], b[3] - b[1], 1.0)
     is_beside_bullet = page.text[slice(*page.words.spans[left])] in BULLETS or page.text[start] in BULLETS
     allowed = BULLET_GAP_HEIGHTS if is_beside_bullet else CELL_GAP_HEIGHTS
     return b[0] - a[2] <= allowed * max(a[3] - a[1], b[3] - b[1], 1.0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from blocks.document_types import DocumentField
-from blocks.gateway.providers.local import names
+from blocks.gateway.providers.local import name_shapes, names
 from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lexicon import Label, plain
 from blocks.gateway.providers.local.lines import Cell
@@ -40,12 +40,12 @@ class PartyFinder:
         places: list[Place] = []
         for label, weight in self._sheet.weighed_labels(name):
             for found, offset in self._labelled_names(label):
-                if field.hints.kind == "person" and not names.looks_like_person(found.value):
+                if field.hints.kind == "person" and not name_shapes.looks_like_person(found.value):
                     continue
                 around = self._name_weight(names.named(found.cell, self._sheet.rows, FAR_DOWN), field)
                 places.append(Place(found, weight + offset + min(max(0.6 * around, -1.0), 1.8), True))
         for one in self._names:
-            if field.hints.kind == "person" and not names.looks_like_person(one.value):
+            if field.hints.kind == "person" and not name_shapes.looks_like_person(one.value):
                 continue
             weight = -1.0 + self._name_weight(one, field)
             places.append(Place(Candidate(one.cell, one.start, one.end, one.value, 0.0, one.more), weight))
@@ -53,8 +53,10 @@ class PartyFinder:
 
     def _labelled_names(self, label: Label) -> Iterator[tuple[Candidate, float]]:
         tail = label.cell.text[label.end :].strip(" :#-\u2013/")
-        if tail and names.looks_like_name(tail):
-            value = names.clean_name(tail)
+        if name_shapes.is_legal_form(tail):
+            return  # the label's word is part of a name: "Lieferant GmbH"
+        if tail and name_shapes.looks_like_name(tail):
+            value = name_shapes.clean_name(tail)
             start = label.cell.text.find(value, label.end)
             if start >= 0:
                 yield Candidate(label.cell, start, start + len(value), value), 3.2
@@ -68,8 +70,8 @@ class PartyFinder:
             if c.start != label.cell.start and c.box and label.cell.box and c.box[0] > label.cell.box[0]
         ]
         for cell in right[:1]:
-            if names.looks_like_name(cell.text) and not self._sheet.labels.get(cell.row, [])[1:]:
-                value = names.clean_name(cell.text)
+            if name_shapes.looks_like_name(cell.text) and not self._sheet.labels.get(cell.row, [])[1:]:
+                value = name_shapes.clean_name(cell.text)
                 start = max(cell.text.find(value), 0)
                 yield Candidate(cell, start, start + len(value), value), 1.5
         weight = 3.0
@@ -83,7 +85,7 @@ class PartyFinder:
                     return
                 weight -= 0.1
                 continue
-            if names.looks_like_name(text) and (cell.row, cell.start) not in self._sheet.label_cells:
+            if name_shapes.looks_like_name(text) and (cell.row, cell.start) not in self._sheet.label_cells:
                 yield self._joined_name(cell, text), weight
                 return
             if (cell.row, cell.start) in self._sheet.label_cells and not self._sheet.is_key(cell):
@@ -96,15 +98,15 @@ class PartyFinder:
         at = next(i for i, other in enumerate(cells) if other.start == key.start)
         if not _NAME_KEY.match(f"{key.text.rstrip(': ')}: x") or at + 1 >= len(cells):
             return None
-        return cells[at + 1] if names.looks_like_name(cells[at + 1].text.lstrip(": ")) else None
+        return cells[at + 1] if name_shapes.looks_like_name(cells[at + 1].text.lstrip(": ")) else None
 
     def _joined_name(self, cell: Cell, text: str) -> Candidate:
         """The name in a cell, and its second line where that one ends in the legal form which the first lacks."""
-        value = names.clean_name(text)
+        value = name_shapes.clean_name(text)
         start = max(cell.text.find(value), 0)
         below = names.cells_below(cell, self._sheet.rows, 1)
-        if below and not names.LEGAL_FORM.search(value) and names.ends_in_legal_form(below[0].text):
-            joined = f"{value} {names.clean_name(below[0].text)}"
+        if below and not name_shapes.LEGAL_FORM.search(value) and name_shapes.ends_in_legal_form(below[0].text):
+            joined = f"{value} {name_shapes.clean_name(below[0].text)}"
             return Candidate(cell, start, start + len(value), joined, 0.0, (below[0],))
         return Candidate(cell, start, start + len(value), value)
 

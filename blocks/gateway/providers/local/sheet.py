@@ -1,6 +1,7 @@
 """A document as the local model sees it: rows of cells, with the labels of its type found in them."""
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from blocks.gateway.providers.local.lexicon import Label, Lexicon
 from blocks.gateway.providers.local.lines import Cell, Row, read_rows
 from blocks.gateway.providers.local.ranking import Surroundings, label_weight
 from blocks.records import Page
+
+_KEY_END = re.compile(r"[\w.-]*\s?:")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Sheet:
             return True
         cells = self.rows[cell.row].cells
         at = next(i for i, other in enumerate(cells) if other.start == cell.start)
-        return at + 1 < len(cells) and cells[at + 1].text.startswith(":")
+        return at + 1 < len(cells) and _KEY_END.match(cells[at + 1].text) is not None
 
 
 def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page, ...]) -> Sheet:
