@@ -80,7 +80,8 @@ class Isolation:
         deadline = time.monotonic() + timeout_s
         try:
             _send(child.channel, line, deadline)
-            _send(child.channel, content, deadline)
+            if content:  # a child that needs no content may have answered and gone by now
+                _send(child.channel, content, deadline)
             header = _receive(child.channel, wire.REPLY.size, deadline)
             kind, peak_kb, size = wire.REPLY.unpack(header)
             if size > self._max_output:

@@ -76,6 +76,7 @@ class Zygote:
         if pid == 0:
             try:
                 self._become_child(channel)
+                os._exit(0)
             finally:
                 os._exit(1)
         channel.close()
