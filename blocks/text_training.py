@@ -15,11 +15,12 @@ import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from blocks.text_classifier import (
@@ -33,7 +34,7 @@ from blocks.text_classifier import (
 )
 from blocks.text_features import keyword_features, text_features
 
-VERSION = 1
+VERSION = 3
 """Part of every digest: raise it when the same lessons give another classifier."""
 
 INVERSE_PENALTY = 20.0
@@ -44,9 +45,30 @@ FOLDS = 3
 HINTS_ONLY_TEMPERATURE = 1.7
 """The temperature where no label has examples to hold out: measured on occupations of résumés."""
 
+NEVER_SEEN = -20.0
+"""Intercept of a label that a fold left without any lesson."""
+
+JITTER = 1e-6
+"""Added to every lesson's likeness with itself, so that lessons that stand twice can be told apart numerically."""
+
 KEPT = 32
 
+Labels = NDArray[np.int64]
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The lessons as figures: a row of text features and one of keyword features each, and how alike any two are."""
+
+    features: tuple[str, ...]
+    idf: Floats
+    text: Any
+    keywords: Floats
+    likeness: Floats
+
+
 _kept: dict[str, TextClassifier] = {}
 _lock = threading.Lock()
 
@@ -78,10 +100,15 @@ def fit(lessons: Sequence[Lesson], keywords: Mapping[str, tuple[str, ...]], *, t
     """Train without looking at what was trained before."""
     lessons = [*lessons, *_hints(lessons, keywords)]
     labels = tuple(sorted({lesson.label for lesson in lessons}))
-    classifier = _fit(lessons, labels, keywords, top)
-    if len(labels) > 1:
-        classifier = replace(classifier, temperature=_temperature(lessons, labels, keywords, top))
-    return classifier
+    table = _tabulate(lessons, labels, keywords, top)
+    truth = np.array([labels.index(lesson.label) for lesson in lessons])
+    everything = np.arange(len(lessons))
+    alphas, intercept = _logistic_regression(table.likeness, truth, len(labels))
+    of_text, of_keywords = np.asarray(table.text.T @ alphas), table.keywords.T @ alphas
+    weights = np.vstack([of_text, of_keywords]).astype(np.float32)  # as the disk keeps them, so that both say the same
+    is_hint = np.array([lesson.is_hint for lesson in lessons])
+    temperature = _temperature(table.likeness, truth, everything[~is_hint], len(labels))
+    return TextClassifier(labels, table.features, table.idf, weights, intercept, temperature, keywords, top)
 
 
 def _hints(lessons: Sequence[Lesson], keywords: Mapping[str, tuple[str, ...]]) -> list[Lesson]:
@@ -92,28 +119,30 @@ def _hints(lessons: Sequence[Lesson], keywords: Mapping[str, tuple[str, ...]]) -
     return hints
 
 
-def _fit(
+def _tabulate(
     lessons: Sequence[Lesson], labels: tuple[str, ...], keywords: Mapping[str, tuple[str, ...]], top: bool
-) -> TextClassifier:
+) -> _Table:
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped] # scipy ships no types
+
     texts = [lesson.text[:READ_CHARACTERS] for lesson in lessons]
     counted = [Counter(text_features(text)) for text in texts]
     features, idf = _vocabulary(counted)
     index = {feature: position for position, feature in enumerate(features)}
-    matrix = np.zeros((len(texts), len(features)))
-    for row, counts in enumerate(counted):
-        ids = [index[name] for name in counts]
-        values = (1.0 + np.log(list(counts.values()))) * idf[ids] if ids else np.zeros(0)
-        matrix[row, ids] = values / (np.linalg.norm(values) or 1.0)
+    columns = [np.array([index[name] for name in counts], dtype=np.int64) for counts in counted]
+    values = [
+        (1.0 + np.log(np.array(list(counts.values()), dtype=float))) * idf[ids]
+        for counts, ids in zip(counted, columns, strict=True)
+    ]
+    scaled = [row / (np.linalg.norm(row) or 1.0) for row in values]
+    starts = np.cumsum([0, *(len(row) for row in scaled)])
+    shape = (len(texts), len(features))
+    text = csr_matrix((np.concatenate(scaled), np.concatenate(columns), starts), shape=shape)
     compiled = compile_keywords(labels, keywords)
-    if compiled:
-        hits = np.array([keyword_features(compiled, text, top=top) for text in texts]) * KEYWORD_SCALE
-        matrix = np.hstack([matrix, hits])
-    if len(labels) == 1:
-        weights, intercept = np.zeros((matrix.shape[1], 1)), np.zeros(1)
-    else:
-        weights, intercept = _logistic_regression(matrix, [lesson.label for lesson in lessons])
-    single = weights.astype(np.float32)  # what the disk keeps, so that a loaded classifier says the same
-    return TextClassifier(labels, features, idf, single, intercept, 1.0, keywords, top)
+    hits = (
+        np.array([keyword_features(compiled, one, top=top) for one in texts]) if compiled else np.zeros((len(texts), 0))
+    )
+    hits *= KEYWORD_SCALE
+    return _Table(features, idf, text, hits, (text @ text.T).toarray() + hits @ hits.T)
 
 
 def _vocabulary(counted: Sequence[Counter[str]]) -> tuple[tuple[str, ...], Floats]:
@@ -124,50 +153,53 @@ def _vocabulary(counted: Sequence[Counter[str]]) -> tuple[tuple[str, ...], Float
     return features, np.log((1 + len(counted)) / (1 + frequency)) + 1
 
 
-def _logistic_regression(matrix: Floats, labels: list[str]) -> tuple[Floats, Floats]:
-    """Weights (features, labels in order of name) and intercepts.
+def _logistic_regression(likeness: Floats, truth: Labels, label_count: int) -> tuple[Floats, Floats]:
+    """What each lesson adds to each label, and the labels' intercepts.
 
-    Fitted in the space that the rows span, which has as many dimensions as there are rows: the same optimum, found
-    many times faster where features outnumber rows.
+    Fitted in the space that the lessons span, which has as many dimensions as there are lessons: the same optimum,
+    found many times faster where features outnumber lessons.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    values, vectors = np.linalg.eigh(matrix @ matrix.T)
-    kept = values > values.max() * 1e-9
-    scale, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    present = np.unique(truth)
+    alphas, intercepts = np.zeros((len(truth), label_count)), np.full(label_count, NEVER_SEEN)
+    if len(present) == 1:
+        intercepts[present] = 0.0
+        return alphas, intercepts
+    factor = np.linalg.cholesky(likeness + JITTER * np.eye(len(truth)))
     model = LogisticRegression(C=INVERSE_PENALTY, max_iter=100, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a hundred rounds are as good as the optimum here
-        model.fit(vectors * scale, labels)
-    weights = matrix.T @ ((vectors / scale) @ model.coef_.T)
-    intercept = np.asarray(model.intercept_, dtype=float)
-    if len(model.classes_) == 2:
-        weights, intercept = np.hstack([-weights, weights]) / 2, np.array([-intercept[0], intercept[0]]) / 2
-    return weights, intercept
+        model.fit(factor.astype(np.float32), truth)
+    found, shift = np.linalg.solve(factor.T, model.coef_.T.astype(float)), np.asarray(model.intercept_, dtype=float)
+    if len(present) == 2:
+        found, shift = np.hstack([-found, found]) / 2, np.array([-shift[0], shift[0]]) / 2
+    alphas[:, present], intercepts[present] = found, shift
+    return alphas, intercepts
 
 
-def _temperature(
-    lessons: Sequence[Lesson], labels: tuple[str, ...], keywords: Mapping[str, tuple[str, ...]], top: bool
-) -> float:
-    """The factor on the logits under which examples that were held out are most probable."""
-    seen: Counter[str] = Counter()
-    folds = []
-    for lesson in lessons:
-        folds.append(-1 if lesson.is_hint else seen[lesson.label] % FOLDS)
-        seen[lesson.label] += not lesson.is_hint
+def _temperature(likeness: Floats, truth: Labels, examples: Labels, label_count: int) -> float:
+    """The factor on the logits under which examples that were held out are most probable.
+
+    `examples` are the rows that are no hints; those of each label are dealt to the folds in turn.
+    """
+    seen: Counter[int] = Counter()
+    folds = np.full(len(truth), -1)
+    for row in examples:
+        folds[row] = seen[int(truth[row])] % FOLDS
+        seen[int(truth[row])] += 1
     if sum(count >= FOLDS for count in seen.values()) < 2:
         return HINTS_ONLY_TEMPERATURE
-    logits, truth = [], []
+    logits = np.zeros((len(truth), label_count))
     for fold in range(FOLDS):
-        part = _fit([item for item, at in zip(lessons, folds, strict=True) if at != fold], labels, keywords, top)
-        for lesson, at in zip(lessons, folds, strict=True):
-            if at == fold:
-                logits.append(part.logits(lesson.text))
-                truth.append(labels.index(lesson.label))
-    scores, rows = np.stack(logits), np.arange(len(truth))
+        held_out, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        alphas, intercept = _logistic_regression(likeness[np.ix_(kept, kept)], truth[kept], label_count)
+        logits[held_out] = likeness[np.ix_(held_out, kept)] @ alphas + intercept
     candidates = np.geomspace(0.1, 10, 81)
-    losses = [-np.log(softmax(scores * factor)[rows, truth] + 1e-12).mean() for factor in candidates]
+    rows = np.arange(len(examples))
+    shares = (softmax(logits[examples] * factor)[rows, truth[examples]] for factor in candidates)
+    losses = [-np.log(share + 1e-12).mean() for share in shares]
     return float(candidates[int(np.argmin(losses))])
 
 
