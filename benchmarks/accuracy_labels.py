@@ -83,7 +83,7 @@ def resumes(data: Path, document_type: DocumentType) -> list[Answer]:
 def intents(data: Path, document_type: DocumentType) -> list[Answer]:
     """Every message by a type that never saw it: the examples are left out fold by fold."""
     truth = {row["text"].strip(): row["category"] for row in rows(data / "tickets" / "labels.csv")}
-    answers = []
+    answers: list[Answer] = []
     for held_out, others in folds(document_type, truth, INTENT_FOLDS):
         answers.extend(answer(others, "intent", one.text, truth[one.text]) for one in held_out)
     return answers
