@@ -20,7 +20,7 @@ from blocks.records import Extraction, Failure, Stage
 from blocks.settings import Settings
 from tasks.extract import formats
 from tasks.extract.ocr.pool import shared_pool
-from tasks.extract.ocr_pages import OcrReader, read_pages, with_ocr
+from tasks.extract.ocr_pages import OcrReader, TimeBudget, read_pages, with_ocr
 from tasks.extract.reading import Notes, unpack
 
 MAX_RENDERED_PIXELS = 30_000_000
@@ -56,7 +56,7 @@ class Extractor:
             "max_pages": self._settings.max_pages,
             "max_megapixels": self._settings.max_image_megapixels,
         }
-        notes, payload = self._parse(reader or "", content, media_type, arguments)
+        (notes, payload), took_s = self._parse(reader or "", content, media_type, arguments)
         try:
             extraction = Extraction.model_validate_json(payload)
         except ValidationError as error:
@@ -67,7 +67,7 @@ class Extractor:
             extraction = self._with_form(extraction, content, arguments)
         failure = None
         if notes.ocr_pages:
-            extraction, failure = self._with_ocr(extraction, notes, content, arguments)
+            extraction, failure = self._with_ocr(extraction, notes, content, arguments, took_s)
         return Extracted(extraction, extraction.model_dump_json().encode(), failure)
 
     def _refuse(self, media_type: str) -> None:
@@ -79,17 +79,20 @@ class Extractor:
 
     def _parse(
         self, reader: str, content: bytes, media_type: str, arguments: Mapping[str, JsonValue]
-    ) -> tuple[Notes, bytes]:
+    ) -> tuple[tuple[Notes, bytes], float]:
+        """The child's notes and payload, and the seconds that it took."""
         timeout_s = self._settings.document_timeout_s
         try:
-            return unpack(self._isolation.run(reader, content, arguments, timeout_s))
+            packed, took_s = self._isolation.run_timed(reader, content, arguments, timeout_s)
+            return unpack(packed), took_s
         except (Corrupt, Crashed) as error:
             if media_type != media_types.PDF:
                 raise
             cause = "pdfium cannot" if isinstance(error, Corrupt) else "pdfium crashed"
             try:
                 again = {**arguments, "cause": cause}
-                return unpack(self._isolation.run(formats.PDF_FALLBACK, content, again, timeout_s))
+                packed, took_s = self._isolation.run_timed(formats.PDF_FALLBACK, content, again, timeout_s)
+                return unpack(packed), took_s
             except Crashed:
                 raise error from None
 
@@ -104,19 +107,20 @@ class Extractor:
         return extraction.model_copy(update={"attributes": extraction.attributes | values})
 
     def _with_ocr(
-        self, extraction: Extraction, notes: Notes, content: bytes, arguments: Mapping[str, JsonValue]
+        self, extraction: Extraction, notes: Notes, content: bytes, arguments: Mapping[str, JsonValue], took_s: float
     ) -> tuple[Extraction, Failure | None]:
         unavailable = self._ocr.available
         if unavailable is not None:
             return extraction, OcrUnavailable(unavailable).failure(Stage.EXTRACT)
-        page_timeout_s = self._settings.ocr_page_timeout_s
+        for_pages_s = self._settings.ocr_page_timeout_s * len(notes.ocr_pages)
+        budget = TimeBudget(self._settings.document_timeout_s + for_pages_s - took_s)
         renderer = formats.RENDERERS[extraction.media_type]
 
-        def render(number: int) -> tuple[bytes, float]:
+        def render(number: int, timeout_s: float) -> tuple[bytes, float]:
             wanted = {**arguments, "page": number, "max_pixels": MAX_RENDERED_PIXELS}
-            return self._isolation.run_timed(renderer, content, wanted, page_timeout_s)
+            return self._isolation.run_timed(renderer, content, wanted, timeout_s)
 
-        read = read_pages(notes.ocr_pages, render, self._ocr, page_timeout_s, self._pages)
+        read = read_pages(notes.ocr_pages, render, self._ocr, budget, self._pages)
         pages = tuple(
             with_ocr(page, read[page.number], is_layer=page.number in notes.layer_pages)
             if page.number in read

@@ -1,9 +1,10 @@
 """Pages that need OCR: each is drawn in a child, read by the OCR processes, and put in its place."""
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from pydantic_core import from_json
@@ -20,7 +21,10 @@ CONFIRMED_LAYER = 0.5
 PLANTED_LINE = 0.25
 PLANTED_WORDS = 4
 SIMILAR = 75
+OCR_SETTING = "WINNOW_OCR_PAGE_TIMEOUT_S"
 WORD = re.compile(r"\w{2,}")
+
+_Given = TypeVar("_Given")
 
 
 class OcrReader(Protocol):
@@ -36,32 +40,52 @@ class OcrReader(Protocol):
         """Name, version and languages."""
         ...
 
-    def read_page(self, image: GrayImage, timeout_s: float) -> OcrPage:
-        """The page's text and words."""
+    def read_page_timed(self, image: GrayImage, timeout_s: float) -> tuple[OcrPage, float]:
+        """The page's text and words, and the seconds that it took."""
         ...
 
 
-Render = Callable[[int], tuple[bytes, float]]
-"""Draws a page, counted from 1; gives the packed bitmap and the seconds that it took."""
+Render = Callable[[int, float], tuple[bytes, float]]
+"""Draws a page, counted from 1, within so many seconds; gives the packed bitmap and the seconds that it took."""
+
+
+class TimeBudget:
+    """The seconds that a document may still take. Its pages share them, so that a hard page may borrow from easy ones.
+
+    What is spent is work, not the wait for a free process.
+    """
+
+    def __init__(self, total_s: float) -> None:
+        self._total_s = self._left_s = total_s
+        self._lock = threading.Lock()
+
+    def spend(self, work: Callable[[float], tuple[_Given, float]]) -> _Given:
+        """What `work` gives, which is told the seconds left and says how many it took. Raises `TimedOut`."""
+        left_s = self._left_s
+        if left_s <= 0:
+            raise TimedOut(self._total_s, OCR_SETTING)
+        try:
+            given, took_s = work(left_s)
+        except TimedOut:
+            raise TimedOut(self._total_s, OCR_SETTING) from None
+        with self._lock:
+            self._left_s -= took_s
+        return given
 
 
 def read_pages(
-    numbers: Sequence[int], render: Render, ocr: OcrReader, page_timeout_s: float, threads: ThreadPoolExecutor
+    numbers: Sequence[int], render: Render, ocr: OcrReader, budget: TimeBudget, threads: ThreadPoolExecutor
 ) -> dict[int, OcrPage | None]:
-    """The pages by number, None for one with nothing on it. Drawing and reading share `page_timeout_s` a page.
+    """The pages by number, None for one with nothing on it.
 
     Raises the first failure of a page, as that of the document.
     """
 
     def read(number: int) -> OcrPage | None:
-        packed, took_s = render(number)
-        image = unpack_image(packed)
+        image = unpack_image(budget.spend(lambda left_s: render(number, left_s)))
         if np.ptp(np.frombuffer(image.pixels, np.uint8)) < BLANK_CONTRAST:
             return None
-        try:
-            return ocr.read_page(image, max(1.0, page_timeout_s - took_s))
-        except TimedOut:
-            raise TimedOut(page_timeout_s, "WINNOW_OCR_PAGE_TIMEOUT_S") from None
+        return budget.spend(lambda left_s: ocr.read_page_timed(image, left_s))
 
     if len(numbers) == 1:
         return {numbers[0]: read(numbers[0])}

@@ -12,18 +12,23 @@ class ScriptedOcr:
     engine = "scripted 1.0 eng"
 
     def __init__(
-        self, texts: Sequence[str] = (), unavailable: str | None = None, error: Exception | None = None
+        self,
+        texts: Sequence[str] = (),
+        unavailable: str | None = None,
+        error: Exception | None = None,
+        took_s: float = 0.0,
     ) -> None:
         self._texts = list(texts)
         self._error = error
+        self._took_s = took_s
         self.available = unavailable
         self.images: list[GrayImage] = []
 
-    def read_page(self, image: GrayImage, timeout_s: float) -> OcrPage:
+    def read_page_timed(self, image: GrayImage, timeout_s: float) -> tuple[OcrPage, float]:
         self.images.append(image)
         if self._error is not None:
             raise self._error
         text = self._texts.pop(0)
         first = text.split()[0] if text.split() else ""
         words = Words(spans=((0, len(first)),), boxes=((1.0, 1.0, 9.0, 9.0),), confidences=(0.9,)) if first else Words()
-        return OcrPage(text=text, words=words, confidence=0.9, width_pt=600.0, height_pt=800.0)
+        return OcrPage(text=text, words=words, confidence=0.9, width_pt=600.0, height_pt=800.0), self._took_s

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from functools import cache, cached_property
 from types import TracebackType
@@ -56,12 +57,18 @@ class OcrPool:
 
         Raises `OcrUnavailable`; `TimedOut`, `OutOfMemory` and `Crashed` for this page alone.
         """
+        return self.read_page_timed(image, timeout_s)[0]
+
+    def read_page_timed(self, image: GrayImage, timeout_s: float) -> tuple[OcrPage, float]:
+        """As `read_page`, with the seconds that it took; waiting for a free process does not count."""
         if isinstance(self._choice, str):
             raise OcrUnavailable(self._choice)
         with self._slots:
+            started = time.monotonic()
             process = self._take(self._choice)
             try:
-                return process.read_page(image, timeout_s)
+                page = process.read_page(image, timeout_s)
+                return page, time.monotonic() - started
             finally:
                 self._give_back(process)
 
