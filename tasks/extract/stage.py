@@ -15,6 +15,7 @@ from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
 from blocks.sources import read_source
 from tasks.extract.extract import Extractor, document_id_of, shared_extractor
+from tasks.extract.ocr.engine import find_language_packs
 
 EXTRACT_VERSION = 1
 """Raised with every change that makes some document's extraction another one."""
@@ -56,6 +57,8 @@ class ExtractStage:
         decisive = {
             "version": EXTRACT_VERSION,
             "languages": self._settings.ocr_languages,
+            # A pack that is installed later makes stale what was read without it.
+            "languages_missing": find_language_packs(self._settings.ocr_languages, self._settings.tessdata_dir).missing,
             "ocr_engine": self._settings.ocr_engine,
             # Slow on purpose: a fingerprint must not help to guess a password.
             "passwords": hashlib.scrypt(passwords.encode(), salt=b"winnow extract", n=2**14, r=8, p=1).hex()
