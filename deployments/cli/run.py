@@ -95,7 +95,7 @@ def run(
     if as_json:
         print(json.dumps(summary))
     else:
-        _show_summary(summary, state, database)
+        _show_summary(summary, report, state, database)
     if not state.is_completed():
         raise typer.Exit(1)
 
@@ -152,7 +152,9 @@ def _summary(state: "State[RunReport]", report: "RunReport", duration_s: float) 
     }
 
 
-def _show_summary(summary: dict[str, object], state: "State[RunReport]", database: str | None) -> None:
+def _show_summary(
+    summary: dict[str, object], report: "RunReport", state: "State[RunReport]", database: str | None
+) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(justify="right", style="bold")
     table.add_column()
@@ -167,7 +169,7 @@ def _show_summary(summary: dict[str, object], state: "State[RunReport]", databas
     for key, meaning in meanings.items():
         if summary[key] or key in ("accepted", "in_review", "failed", "documents"):
             table.add_row(str(summary[key]), meaning)
-    table.add_row(f"${summary['cost_usd']}", f"for {summary['model_calls']} model calls")
+    table.add_row(f"${report.cost_usd:.2f}", f"for {report.model_calls} model calls")
     table.add_row(f"{summary['duration_s']} s", "")
     stdout.print(table)
     if not state.is_completed():
