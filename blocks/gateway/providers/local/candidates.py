@@ -78,6 +78,8 @@ _RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$
 _TWO_DECIMALS = {one: re.compile(rf"\d{re.escape(one)}\d\d(?![\d.,])") for one in ",."}
 _PRINTED_IBAN = re.compile(r"[A-Z]{2}\d\d(?:[ \u00a0]?[A-Z0-9]{4})*(?:[ \u00a0]?[A-Z0-9]{1,3}(?![A-Z0-9]))?")
 """An IBAN as it is printed: groups of four, the last one shorter."""
+_AMOUNT_AFTER = re.compile(r"\s?-?\d[\d.,'’ ]*[.,]\d\d(?!\d)|\s?-?\d+(?![\w.,])")
+_AMOUNT_BEFORE = re.compile(r"\d[.,]\d\d\s?$|(?<![\w.,])\d+\s?$")
 _TOKEN = re.compile(r"\S+")
 _CURRENCY_WORD = re.compile(r"US\$|[€$£¥₹]|(?<!\w)(?:[A-Z]{3}|RM|Rs|Rp|zł|Kč|Euros?|EUROS?|euros?)(?![^\W\d_])")
 _NUMBER_WORDS = frozenset(["nr", "no", "nº", "n°", "number", "num", "numero", "numéro", "nummer", "#", ":", "-", "id"])
@@ -226,9 +228,8 @@ def _currencies(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
             code = parse_currency(match[0])
         except InvalidValue:
             continue
-        is_beside_amount = re.match(r"\s?[-\d]", cell.text[match.end() :]) or re.search(
-            r"\d\s?$", cell.text[: match.start()]
-        )
+        before, after = cell.text[: match.start()], cell.text[match.end() :]
+        is_beside_amount = _AMOUNT_AFTER.match(after) or _AMOUNT_BEFORE.search(before)
         if match[0].isalpha() and len(match[0]) == 3 and match[0].upper() not in _COMMON_CODES and not is_beside_amount:
             continue
         yield Candidate(cell, *match.span(), code, 2.0 if is_beside_amount or not match[0].isalpha() else 1.0)
@@ -281,6 +282,12 @@ def identifier(cell: Cell, start: int, end: int, languages: tuple[str, ...]) -> 
             cell, first, last, value, -skipped - (1.5 if is_amount else 0.0) - (1.0 if len(value) < 3 else 0.0)
         )
     return None
+
+
+def has_amount(text: str, languages: tuple[str, ...]) -> bool:
+    """Whether a text holds an amount with decimals or a currency; bare whole numbers do not count."""
+    cell = Cell(0, text, 0, len(text), 0)
+    return any(one.weight > -1.5 for one in _amounts(cell, languages))
 
 
 def number_languages(pages: Sequence[Page], languages: tuple[str, ...]) -> tuple[str, ...]:

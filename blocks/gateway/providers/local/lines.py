@@ -21,7 +21,10 @@ BULLETS = frozenset("●•·∙▪|")
 BULLET_GAP_HEIGHTS = 2.5
 """A bullet parts a line of text, and stands in it with wide blanks: it joins what is on either side."""
 
-_LINE = re.compile(r"[^\r\n\f\v\u2028]+")
+LONGEST_LINE = 400
+"""Longer lines are taken in pieces: no label reaches that far, and a megabyte without a line break costs no more."""
+
+_LINE = re.compile(rf"[^\r\n\f\v\u2028]{{1,{LONGEST_LINE}}}(?![^\s])|[^\r\n\f\v\u2028]{{1,{LONGEST_LINE}}}")
 _CELL = re.compile(r"\S+(?:[ \u00a0]\S+)*")
 
 

@@ -16,6 +16,8 @@ from blocks.values import fold
 
 FAR_DOWN = 99
 """The place of a name that a label announces: how many stand above it says nothing."""
+COUNTED_NAMES, COUNTED_ROWS = 60, 2000
+"""How many names are looked for how far: who sends a letter is named early."""
 _NAME_KEY = re.compile(r"^(?:name|firma|company(?: name)?|nom|raison sociale|société)\s*:\s*(?=\S)", re.IGNORECASE)
 
 
@@ -32,8 +34,8 @@ class PartyFinder:
 
     @cached_property
     def _name_counts(self) -> dict[str, int]:
-        whole = "\n".join(fold(row.text) for row in self._sheet.rows)
-        return {fold(name.value): whole.count(fold(name.value)) for name in self._names}
+        whole = "\n".join(fold(row.text) for row in self._sheet.rows[:COUNTED_ROWS])
+        return {fold(name.value): whole.count(fold(name.value)) for name in self._names[:COUNTED_NAMES]}
 
     def places(self, name: str, field: DocumentField) -> list[Place]:
         """Where a field that names somebody may stand: beside its labels, and wherever a name stands by itself."""

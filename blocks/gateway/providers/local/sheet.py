@@ -3,17 +3,18 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from blocks.document_types import DocumentType, FieldType
-from blocks.gateway.providers.local.candidates import number_languages
+from blocks.gateway.providers.local.candidates import has_amount, number_languages
 from blocks.gateway.providers.local.lexicon import Label, Lexicon
 from blocks.gateway.providers.local.lines import Cell, Row, read_rows
 from blocks.gateway.providers.local.ranking import Surroundings, label_weight
 from blocks.records import Page
 
+MOST_LABELS = 300
+"""How many labels of a field are followed: a document that repeats one more often says nothing new."""
 _KEY_END = re.compile(r"[\w.-]*\s?:")
 
 
@@ -29,13 +30,13 @@ class Sheet:
     number_languages: tuple[str, ...]
 
     def table_ends(self) -> frozenset[int]:
-        """The rows that begin with the label of an amount of the whole document: tables end above them."""
+        """The rows with the label of a whole document's amount beside an amount: tables end above them."""
         return frozenset(
             label.cell.row
             for row in self.labels.values()
             for label in row
             if label.start <= 2
-            and label.cell is self.rows[label.cell.row].cells[0]
+            and has_amount(self.rows[label.cell.row].text, self.number_languages)
             and any(m.field in self.money_fields and not m.is_against for m in label.meanings)
         )
 
@@ -49,13 +50,18 @@ class Sheet:
         ]
         return [label for _, label in sorted(found, key=lambda one: one[0])]
 
-    def weighed_labels(self, name: str) -> Iterator[tuple[Label, float]]:
-        """The labels of a field, each with the log odds that it says."""
-        for labels in self.labels.values():
-            for label in labels:
-                weight = label_weight(label, name, self.labels)
-                if weight > -math.inf:
-                    yield label, weight
+    def weighed_labels(self, name: str) -> list[tuple[Label, float]]:
+        """The labels of a field with the log odds of each, in reading order; the strongest where there are many."""
+        weighed = [
+            (label, weight)
+            for labels in self.labels.values()
+            for label in labels
+            if (weight := label_weight(label, name, self.labels)) > -math.inf
+        ]
+        if len(weighed) > MOST_LABELS:
+            limit = sorted((weight for _, weight in weighed), reverse=True)[MOST_LABELS - 1]
+            weighed = [one for one in weighed if one[1] >= limit][:MOST_LABELS]
+        return weighed
 
     @cached_property
     def label_cells(self) -> frozenset[tuple[int, int]]:

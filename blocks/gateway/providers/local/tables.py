@@ -191,10 +191,11 @@ class TableReader:
         worded = [cell for cell in row.cells if _letters(cell.text) >= 3]
         if box is None:
             return sorted(worded, key=lambda cell: -_letters(cell.text))
-        inside = [
-            cell for cell in worded if cell.box and (overlap(box, cell.box) > 0.2 or abs(cell.box[0] - box[0]) < 12)
-        ]
-        return sorted(inside, key=lambda cell: abs((cell.box or box)[0] - box[0]))
+        others = [other for name, other in header.boxes.items() if other is not None and name != self._texts[0]]
+        left = max((other[2] for other in others if other[2] <= box[0]), default=0.0)
+        right = min((other[0] for other in others if other[0] >= box[2]), default=float("inf"))
+        inside = [cell for cell in worded if cell.box and left <= (cell.box[0] + cell.box[2]) / 2 < right]
+        return sorted(inside, key=lambda cell: (-overlap(box, cell.box or box), abs((cell.box or box)[0] - box[0])))
 
     def _name(self, item: Item, cell: Cell) -> None:
         text = squeeze(cell.text)
