@@ -8,8 +8,6 @@ from contextvars import copy_context
 from blocks import progress
 from blocks.database import documents
 from blocks.database.block import connect
-from blocks.document_type_files import load_document_types
-from blocks.expectations import warm_up
 from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, raise_if_stopped, stop_run
 from tasks.classify.task import classify, classify_stage
@@ -48,8 +46,8 @@ def process_chunks(run: RunContext, stages: Sequence[StageTask] = STAGES) -> Non
     database = connect(settings)
     of = documents.chunk_count(database, run.run_id)
     progress.plan(run.run_id, documents.planned_count(database, run.run_id))
-    if of and any(one.expectations for one in load_document_types(settings.document_types_dir).values()):
-        warm_up()  # the library takes seconds to import; the first documents are read meanwhile
+    if of and validate in stages:
+        validate_stage(settings).warm_up()
 
     def process_chunk(number: int) -> None:
         ids = documents.chunk_document_ids(database, run.run_id, number)

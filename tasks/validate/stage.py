@@ -13,6 +13,7 @@ from time import perf_counter
 
 from blocks.document_types import DocumentType
 from blocks.errors import StageCrashed, WinnowError
+from blocks.expectations import warm_up
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
@@ -57,6 +58,11 @@ class ValidateStage:
         provisional = (f"{stage}~{kind}" for stage, kind in sorted(document.provisional.items()))
         rules = document_type.validate_digest if document_type is not None else UNKNOWN_TYPE
         return _sha256((STAGE_VERSION, rules, *upstream, *provisional))
+
+    def warm_up(self) -> None:
+        """Import Great Expectations, which takes seconds, while the run's first documents are read."""
+        if any(one.expectations for one in self._types.values()):
+            warm_up()
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """One outcome per document; those whose type expects nothing of its rows come first."""
