@@ -68,12 +68,19 @@ class StageCounts(Record):
     waiting: int = 0
 
 
-class Chunk(Record):
-    """A slice of a run's documents. `number` counts from 1 up to `of`."""
+class Chunk:
+    """A slice of a run's documents. `number` counts from 1 up to `of`.
 
-    number: int
-    of: int
-    document_ids: tuple[str, ...]
+    A plain class: Prefect walks through the collections, records and dataclasses among a task's parameters, several
+    times per task run, and there is nothing for it to find among a hundred ids.
+    """
+
+    __slots__ = ("document_ids", "number", "of")
+
+    def __init__(self, number: int, of: int, document_ids: tuple[str, ...]) -> None:
+        self.number = number
+        self.of = of
+        self.document_ids = document_ids
 
 
 class RunContext(Record):
