@@ -71,6 +71,11 @@ def _check_fields(fields: Mapping[str, object], path: Path, *, in_table: bool) -
         yield from _check_kind(field, here, in_table=in_table)
         pattern = _mapping(field.get("hints")).get("pattern")
         yield from _check_pattern(pattern, (*here, "hints", "pattern"))
+        for index, stated in enumerate(_strings(_mapping(field.get("hints")).get("stated"))):
+            yield from _check_pattern(stated, (*here, "hints", "stated", index))
+            if "(?P<value>" not in stated:
+                text = "the sentence does not say where its value stands; put the value in (?P<value>...)"
+                yield Mistake((*here, "hints", "stated", index), text)
     yield from _check_hints(fields, path)
 
 

@@ -51,6 +51,8 @@ class FieldHints(Record):
     `near`: words that tend to stand close by. `not_near`: words whose neighbourhood speaks against a candidate.
     `pattern`: a regular expression that the value as a whole matches. `vocabulary`: terms to look for (list fields).
     `kind`: what a text value names. `sum_of`: number fields whose sum this one's value is; agreement raises confidence.
+    `stated`: regular expressions of how a sentence states the value, which stands in their group `value`; the value is
+    then read from such sentences alone.
     `settled_below`: an amount that is paid on the spot: what was handed over and the change stand below it.
     `keywords`: for each value of an enum field the words that speak for it; for each entry that a list field may have,
     the words whose presence puts it on the list. In a keyword a blank matches any blanks or none, and `*` any letters
@@ -64,6 +66,7 @@ class FieldHints(Record):
     pattern: str | None = None
     vocabulary: tuple[str, ...] = ()
     kind: Literal["organisation", "person", "address", "identifier", "sentence"] | None = None
+    stated: tuple[str, ...] = ()
     sum_of: tuple[str, ...] = ()
     settled_below: bool = False
     keywords: dict[str, tuple[str, ...]] = Field(default_factory=dict)

@@ -15,6 +15,7 @@ from rapidfuzz import fuzz
 
 from blocks.dates import find_dates
 from blocks.document_types import DocumentField, FieldType
+from blocks.number_words import spoken_numbers
 from blocks.records import Box, Evidence, FieldReading, Page
 from blocks.text_features import Keywords
 from blocks.values import EMAIL, InvalidValue, fold, parse_money, parse_number, parse_phone, typed_value
@@ -139,7 +140,9 @@ def yields(  # noqa: PLR0911 - one return per kind of value
     if value is None or field.type is FieldType.ENUM:
         return value is not None
     match field.type:
-        case FieldType.MONEY | FieldType.NUMBER | FieldType.INTEGER:
+        case FieldType.INTEGER:
+            return _yields_number(quote, str(value), languages) or value in spoken_numbers(quote)
+        case FieldType.MONEY | FieldType.NUMBER:
             return _yields_number(quote, str(value), languages)
         case FieldType.DATE:
             return any(found.value.isoformat() == value for found in find_dates(quote, languages, compact=True))

@@ -92,6 +92,10 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
             replace("type.yaml", "liefer\\s*", "(liefer\\s*"),
             "type.yaml:32: the regular expression '(liefer\\\\s*schein' is wrong: missing )",
         ),
+        (
+            replace("type.yaml", "{type: number}", "{type: number, hints: {stated: ['weighs (\\d+) kg']}}"),
+            "type.yaml:17: the sentence does not say where its value stands",
+        ),
         (replace("type.yaml", "    enum: [intact, damaged]\n", ""), "type.yaml:11: an enum field needs its values"),
         (
             replace("type.yaml", "[intact, damaged]", "[intact, damaged, intact]"),

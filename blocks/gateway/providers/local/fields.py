@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from blocks.document_types import DocumentField, DocumentType, FieldType
-from blocks.gateway.providers.local import addresses, name_shapes
+from blocks.gateway.providers.local import addresses, name_shapes, persons, statements
 from blocks.gateway.providers.local.candidates import Candidate, candidates, identifier
 from blocks.gateway.providers.local.columns import SAME_LENGTH, opposite_rows
 from blocks.gateway.providers.local.lexicon import Label
@@ -58,11 +58,16 @@ class FieldRanker:
         self._type = document_type
         self._sheet = sheet
         self._parties = PartyFinder(sheet)
+        self._persons = persons.PersonFinder(sheet, document_type)
         self._found: dict[tuple[str, str | None], dict[int, list[Candidate]]] = {}
 
     def ranked(self, name: str) -> list[Ranked]:
         """The values that a field may have, best first."""
         field = self._type.fields[name]
+        if field.hints.stated:
+            return rank(statements.places(self._sheet.pages, self._sheet.rows, field, self._sheet.languages), field)
+        if persons.is_wanted(field):
+            return rank(self._person_places(name, field), field)
         if field.type is FieldType.TEXT and field.hints.kind in NAME_KINDS:
             return rank(self._parties.places(name, field), field)
         if field.type is FieldType.TEXT and field.hints.kind == "address":
@@ -70,6 +75,13 @@ class FieldRanker:
         if field.type is FieldType.TEXT:
             return rank(self._text_places(name, field), field)
         return rank(self._typed_places(name, field), field)
+
+    def _person_places(self, name: str, field: DocumentField) -> list[Place]:
+        """Names beside a label, wherever it stands, and names at the top."""
+        labelled = (one for one in self._parties.places(name, field) if one.is_labelled)
+        against = self._persons.vocabulary_weight
+        places = [replace(one, weight=one.weight + against(one.candidate.value, field)) for one in labelled]
+        return [*places, *self._persons.places(field)]
 
     def _in_row(self, field: DocumentField, row: int) -> list[Candidate]:
         by_row = self._found.setdefault((field.type, field.hints.pattern), {})

@@ -8,6 +8,7 @@ from blocks.gateway.providers.local.calibration import calibrated
 from blocks.gateway.providers.local.fields import FieldRanker
 from blocks.gateway.providers.local.lexicon import Lexicon
 from blocks.gateway.providers.local.lists import read_list
+from blocks.gateway.providers.local.persons import is_wanted
 from blocks.gateway.providers.local.ranking import Ranked, confidence
 from blocks.gateway.providers.local.sheet import open_sheet
 from blocks.gateway.providers.local.tables import TableReader
@@ -16,7 +17,9 @@ from blocks.records import CriterionReading, FieldReading, Page
 MIN_CONFIDENCE = 0.1
 """Readings less sure than this are left out: in review they would only be noise."""
 MIN_UNLABELLED = 0.5
-"""The same for an optional field that has labels, none of which stands beside the value."""
+"""The same for an optional field that has labels, none of which stands beside the value, that sentences state, or that
+is the name at the top.
+"""
 DEFAULT_CONFIDENCE = 0.3
 KEPT_LEXICONS = 64
 
@@ -25,7 +28,7 @@ class LocalModel:
     """Deterministic, offline, free. `version` stands for the code of this package."""
 
     name = "local"
-    version = "1"
+    version = "2"
 
     def __init__(self) -> None:
         self._lexicons: dict[str, Lexicon] = {}
@@ -87,14 +90,20 @@ def _scalar(field: DocumentField, ranked: list[Ranked], pages: tuple[Page, ...])
     if not ranked:
         return None
     sure = calibrated(confidence(ranked))
-    needs_label = bool(field.aliases) and not field.required and not ranked[0].places[0].is_labelled
-    if sure < (MIN_UNLABELLED if needs_label else MIN_CONFIDENCE):
+    if sure < _needed(field, ranked[0]):
         return None
     best = ranked[0].best
     page = next(page for page in pages if page.number == best.cell.page)
     first = quoted(page, best.cell.start + best.start, best.cell.start + best.end)
     more = (quoted(page, cell.start, cell.end) for cell in best.more)
     return FieldReading(value=best.value, confidence=sure, evidence=(first, *more))
+
+
+def _needed(field: DocumentField, ranked: Ranked) -> float:
+    if field.required:
+        return MIN_CONFIDENCE
+    is_guess = bool(field.aliases) and not ranked.places[0].is_labelled
+    return MIN_UNLABELLED if is_guess or field.hints.stated or is_wanted(field) else MIN_CONFIDENCE
 
 
 def _read_enum(

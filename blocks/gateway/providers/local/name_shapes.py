@@ -55,9 +55,8 @@ _FIGURES = re.compile(r"\d[.,:/]\d|[\w-]+(?:nummer|datum)\b", re.IGNORECASE)
 _SALUTATION = re.compile(
     r"^(?:herrn?|frau|firma|fa\.|mr\.?|mrs\.?|ms\.?|monsieur|madame|m\.|mme|attn:?|z\.\s?hd\.?|an)\s*$", re.IGNORECASE
 )
-_PERSON_WORD = re.compile(
-    r"[A-ZÀ-Þ][A-Za-zÀ-ÿ'’-]*\.?|(?:de|du|van|von|der|den|zu|le|la|bin|binti|al|el|di|da|dos|y|e)", re.UNICODE
-)
+_PERSON_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['’-])*\.?")
+_PARTICLE = re.compile(r"de|du|van|von|der|den|zu|le|la|bin|binti|al|el|di|da|dos|y|e")
 
 
 def is_legal_form(text: str) -> bool:
@@ -133,4 +132,4 @@ def looks_like_person(text: str) -> bool:
     words = clean_name(text).split()
     if not 2 <= len(words) <= 5 or not looks_like_name(text) or has_legal_form(text):
         return False
-    return all(_PERSON_WORD.fullmatch(word) for word in words)
+    return all(_PARTICLE.fullmatch(word) or (word[0].isupper() and _PERSON_WORD.fullmatch(word)) for word in words)

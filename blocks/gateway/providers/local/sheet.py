@@ -28,6 +28,7 @@ class Sheet:
     surroundings: Surroundings
     money_fields: frozenset[str]
     number_languages: tuple[str, ...]
+    pages: tuple[Page, ...] = ()
 
     def table_ends(self) -> frozenset[int]:
         """The rows with the label of a whole document's amount beside an amount: tables end above them."""
@@ -107,4 +108,5 @@ def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page,
         Surroundings(rows),
         money,
         number_languages(pages, document_type.languages),
+        pages,
     )
