@@ -63,9 +63,7 @@ def test_records_errors_and_settings_import_nothing_of_ours_but_records() -> Non
 
 
 def test_modules_stay_small() -> None:
-    long = {
-        m.relative_to(ROOT).as_posix(): n for m in modules() if (n := len(m.read_text().splitlines())) > 400
-    }
+    long = {m.relative_to(ROOT).as_posix(): n for m in modules() if (n := len(m.read_text().splitlines())) > 400}
     assert long == {}
 
 

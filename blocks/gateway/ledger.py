@@ -1,4 +1,4 @@
-"""The ledger's record, and the Protocol of whoever keeps it. The database implements it; `tasks/score` joins the two."""
+"""The ledger's record, and the Protocol of whoever keeps it: the database does, and `tasks/score` joins the two."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -29,4 +29,6 @@ class ModelCall(Record):
 class Ledger(Protocol):
     """Keeps calls durably, in groups."""
 
-    def write(self, run_id: str, calls: Sequence[ModelCall]) -> None: ...
+    def write(self, run_id: str, calls: Sequence[ModelCall]) -> None:
+        """Keep the calls of a run."""
+        ...

@@ -7,6 +7,8 @@ One document per request.
 from decimal import Decimal
 from typing import Protocol
 
+from pydantic import Field
+
 from blocks.document_types import DocumentType
 from blocks.records import CriterionReading, FieldReading, Page, Record
 
@@ -33,19 +35,23 @@ class Usage(Record):
 class ModelReply(Record):
     """What a model read. Fields that it did not find are left out."""
 
-    fields: dict[str, FieldReading] = {}
+    fields: dict[str, FieldReading] = Field(default_factory=dict)
     criteria: tuple[CriterionReading, ...] = ()
     usage: Usage = Usage()
 
 
 class Model(Protocol):
-    """A model. `version` changes whenever the same request may get another answer."""
+    """A model that reads one document at a time."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What routes and the ledger call it."""
+        ...
 
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """Changes whenever the same request may get another answer."""
+        ...
 
     def answer(self, request: ModelRequest) -> ModelReply:
         """Read the request's fields and grade its criteria.
