@@ -14,7 +14,7 @@ CLONE_NEWNET = 0x40000000
 _LOG_BYTES = 1024 * 1024
 _BITMAP_FILE_BYTES = 512 * 1024 * 1024
 _OPEN_FILES = 64
-_STARTING_A_PROGRAM = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"}
+_STARTING_A_PROGRAM = {"os.exec", "os.fork", "os.forkpty", "os.spawn", "os.system", "pty.spawn"}
 
 
 def confine(memory_limit_mb: int, command: str | None) -> None:
@@ -45,7 +45,8 @@ def confine(memory_limit_mb: int, command: str | None) -> None:
 
 def _only(command: str) -> Callable[[str, tuple[object, ...]], None]:
     def refuse(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "subprocess.Popen" and arguments[0] != command:
+        # From Python 3.13 on, subprocess itself may start its program by os.posix_spawn.
+        if event in {"subprocess.Popen", "os.posix_spawn"} and str(arguments[0]) != command:
             raise PermissionError(f"an OCR process may start {command} and nothing else")
         if event in _STARTING_A_PROGRAM or event == "socket.connect":
             raise PermissionError(f"an OCR process may not use {event}")
