@@ -9,12 +9,16 @@ from pydantic_core import from_json
 
 from blocks.document_types import DocumentType
 from blocks.errors import DocumentTypeUnknown, StageCrashed, WinnowError
-from blocks.records import Classification, Document, Outcome, Stage
+from blocks.media_types import TABLES
+from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Stage
 from tasks.classify.judge import ORDINARY_TEXTS, TypeJudge
 from tasks.classify.signals import READ_CHARACTERS
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
 """Raised whenever the same text may get another type."""
+
+LOOKED_AT_ROWS, MIN_ROWS, DOCUMENT_ROWS = 12, 3, 0.5
+"""A table is not one document where, of its first rows, so great a share are documents by themselves."""
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +60,31 @@ class ClassifyStage:
             return []
         started = perf_counter()
         try:
-            verdicts = self._judge.judge([_text(document) for document in documents])
+            verdicts = self._judge_all(documents)
         except Exception as error:  # noqa: BLE001 - narrowed down to the document that causes it
             if len(documents) == 1:
                 return [_failed(documents[0], error)]
             return [outcome for document in documents for outcome in self._classify([document])]
         each_s = (perf_counter() - started) / len(documents)
         return [_outcome(one, verdict, each_s) for one, verdict in zip(documents, verdicts, strict=True)]
+
+    def _judge_all(self, documents: Sequence[Document]) -> list[Classification]:
+        texts = [_text(document) for document in documents]
+        verdicts = self._judge.judge(texts)
+        for position, (document, text) in enumerate(zip(documents, texts, strict=True)):
+            if document.media_type in TABLES and verdicts[position].document_type != UNKNOWN_TYPE:
+                verdicts[position] = self._as_table(text, verdicts[position])
+        return verdicts
+
+    def _as_table(self, text: str, verdict: Classification) -> Classification:
+        """The verdict on a csv or jsonl file taken whole: many documents of a type are not one, but of no type."""
+        rows = [line for line in text.splitlines() if line.strip()][1 : LOOKED_AT_ROWS + 1]
+        if len(rows) < MIN_ROWS:
+            return verdict
+        alike = sum(one.document_type == verdict.document_type for one in self._judge.judge(rows))
+        if alike < DOCUMENT_ROWS * len(rows):
+            return verdict
+        return verdict.model_copy(update={"document_type": UNKNOWN_TYPE, "confidence": round(alike / len(rows), 4)})
 
 
 def _text(document: Document) -> str:

@@ -65,7 +65,7 @@ def test_a_bird_is_no_insult(shipped: dict[str, DocumentType]) -> None:
 
 @pytest.mark.parametrize(("kind", "field"), [("support_ticket", "intent"), ("support_ticket", "team")])
 def test_every_value_has_examples(shipped: dict[str, DocumentType], kind: str, field: str) -> None:
-    taught = Counter(example.labels.get(field) for example in shipped[kind].examples)
+    taught = Counter(example.labels[field] for example in shipped[kind].examples if field in example.labels)
     assert set(taught) == set(shipped[kind].fields[field].enum)
     assert min(taught.values()) >= 5
 
@@ -144,3 +144,25 @@ def test_a_rubric_without_a_reference_goes_by_keywords_alone() -> None:
     alone = RUBRIC.model_copy(update={"reference": ""})
     assert grade(alone, (page("Spanish and French"),))[1].grade == 1.0
     assert grade(alone, (page("neither"),))[1].grade == 0.0
+
+
+def test_the_examples_of_an_intent_agree_on_team_and_urgency(shipped: dict[str, DocumentType]) -> None:
+    answers: dict[str, set[tuple[str, str]]] = {}
+    for example in shipped["support_ticket"].examples:
+        if intent := example.labels.get("intent"):
+            answers.setdefault(intent, set()).add((example.labels["team"], example.labels["urgency"]))
+    assert {intent: found for intent, found in answers.items() if len(found) > 1} == {}
+    assert answers["transaction_charged_twice"] == {("payments", "high")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I was double charged at a restaurant can you take the second charge off?",
+        "Hi team, the shop booked the same purchase two times. Please reverse the second payment. Regards, Kit",
+    ],
+)
+def test_a_double_charge_goes_to_the_payments_team(shipped: dict[str, DocumentType], text: str) -> None:
+    team = read(shipped["support_ticket"], "team", page(text))
+    assert team is not None
+    assert team.value == "payments"

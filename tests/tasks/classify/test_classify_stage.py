@@ -227,3 +227,91 @@ def test_examples_are_of_the_licences_that_their_readme_names() -> None:
     posts = Path(PROJECT_DIR / "data" / "document_types" / "moderation_item" / "examples" / "posts.jsonl")
     texts = [json.loads(line)["text"] for line in posts.read_text(encoding="utf-8").splitlines()]
     assert len(set(texts)) == len(texts) > 150
+
+
+MAIL = """From: Ottla Brandt <ottla@example.com>
+To: help@example.org
+Subject: Lamp arrived broken
+
+Good morning,
+
+the lamp that I ordered last week arrived with a broken shade. My order number is 55-1203. Could you send me a new one
+or refund me?
+
+Kind regards,
+Ottla Brandt"""
+FORM = """Contact form
+Name: Teo Marsh
+Subject: Locked out
+Message: I have mistyped my PIN three times and now the app says it is blocked. Please help me to unblock it."""
+QUESTIONS = (
+    "How do I activate my new card?",
+    "My transfer to my sister has not arrived yet, why?",
+    "Why was I charged a fee for the cash withdrawal?",
+    "Can I top up my account with a cheque?",
+    "The refund for my return is still not on my card.",
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MAIL,
+        FORM,
+        "My parcel has not arrived, the tracking says delivered. Where is it?",
+        "The app crashes when I open my order. Please fix it or refund my subscription.",
+        "I was charged twice for the same dinner. Please reverse the second payment.",
+    ],
+)
+def test_requests_of_customers_are_tickets_in_whatever_form_they_come(stage: ClassifyStage, text: str) -> None:
+    (outcome,) = stage.work([document("one", text)])
+    assert verdict_of(outcome).document_type == "support_ticket"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what a night, we danced until the lights went on and my feet are finished",
+        "those people are filth, throw them out of the country, every one of them",
+        "my landlord is a lying piece of crap, no heating since monday and he laughs about it",
+        "just got back from the lake, sunburnt but happy, ice cream now",
+    ],
+)
+def test_posts_need_neither_handle_nor_hashtag(stage: ClassifyStage, text: str) -> None:
+    (outcome,) = stage.work([document("one", text)])
+    assert verdict_of(outcome).document_type == "moderation_item"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dear Ms Roth, we confirm your appointment on Monday at nine. Please bring your papers. Yours sincerely",
+        "Hi Ben, can you send me the slides before the meeting? Thanks, Ada",
+        "From: Kim <kim@example.com>\nTo: Lee <lee@example.com>\nSubject: Re: lunch\n\nThursday works for me.\n\nKim",
+        "Your order has been shipped. You can follow the parcel with the link below.",
+        "This is a multi-part message in MIME format.",
+        "Minutes of the board. The budget for next year was approved with two abstentions.",
+        "How do I turn a list of strings into numbers without a loop?",
+    ],
+)
+def test_letters_notices_and_notes_are_of_no_type(stage: ClassifyStage, text: str) -> None:
+    (outcome,) = stage.work([document("one", text)])
+    assert verdict_of(outcome).document_type == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "text"),
+    [
+        ("text/csv", "id,message\n" + "\n".join(f'{n},"{text}"' for n, text in enumerate(QUESTIONS))),
+        ("application/jsonl", "\n".join(json.dumps({"message": text}) for text in QUESTIONS)),
+    ],
+)
+def test_a_table_of_tickets_is_not_one_ticket(stage: ClassifyStage, media_type: str, text: str) -> None:
+    (outcome,) = stage.work([dataclasses.replace(document("one", text), media_type=media_type)])
+    assert verdict_of(outcome).document_type == "unknown"
+
+
+def test_an_invoice_in_a_table_stays_an_invoice(stage: ClassifyStage) -> None:
+    text = "\n".join(line.replace(": ", ",") for line in INVOICE.splitlines())
+    (outcome,) = stage.work([dataclasses.replace(document("one", text), media_type="text/csv")])
+    assert verdict_of(outcome).document_type == "invoice"

@@ -27,7 +27,7 @@ def read(text: str, name: str) -> FieldReading | None:
         ("SENIOR BOOKKEEPER\nIngrid Solheim\ningrid.solheim@example.org\nSummary\nCareful.", "Ingrid Solheim"),
         ("Femi Adebayo-Cole\nEmail: f.adebayo@example.com Tel: +44 191 498 0163\nProfile", "Femi Adebayo-Cole"),
         ("JOAN BAKER, CPA | joan.baker@example.com | Leeds\nPASTRY CHEF\nSkills", "JOAN BAKER"),
-        ("Curriculum vitae\nPersonal details\nName: Inés Carrasco Vidal\nDate of birth: 3 April 1990", "Inés Carrasco Vidal"),
+        ("CURRICULUM VITAE\nPersonal details\nName: Inés Carrasco Vidal\nBorn: 1990", "Inés Carrasco Vidal"),
         ("Delphine\nMarchetti\nWeb designer\ndelphine.marchetti@example.net", "Delphine Marchetti"),
     ],
 )  # fmt: skip
