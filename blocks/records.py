@@ -104,7 +104,8 @@ class Document:
     bytes are kept in the database, a file's at its source `uri`. `given_type` was declared by a person,
     `document_type` is what the current classification says. `inputs` holds the upstream payloads that the stage
     asked for, `digests` the digest of every current upstream output; `provisional` the kind of failure of each upstream
-    output that is provisional.
+    output that is provisional. `other_uris` are further places where the same bytes were seen, the latest first; only
+    extract is told of them.
     """
 
     document_id: str
@@ -118,6 +119,7 @@ class Document:
     digests: Mapping[Stage, str] = field(default_factory=dict)
     inputs: Mapping[Stage, bytes] = field(default_factory=dict)
     provisional: Mapping[Stage, str] = field(default_factory=dict)
+    other_uris: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from blocks.database.documents import lock_documents
 from blocks.database.engine import Database
 from blocks.database.one_of import one_of
 from blocks.database.payloads import pack, unpack
-from blocks.database.sources import latest_uri
+from blocks.database.sources import latest_uri, uris_of
 from blocks.database.tables import documents, stage_outputs
 from blocks.records import Document, Outcome, Stage
 
@@ -60,6 +60,8 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
     found: list[Any] = []
     with database.read() as connection:
         found += connection.execute(_DOCUMENTS, {"ids": document_ids}).all()
+        # Extract alone reads sources.
+        uris = uris_of(connection, document_ids) if stage is Stage.EXTRACT else {}
         names = {"ids": document_ids, "stage": stage.value, "upstream": [name.value for name in upstream]}
         for id_, name, digest, failure_kind, *row in connection.execute(_ROWS, names).all():
             if name == stage:
@@ -82,6 +84,7 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
             digests.get(id_, {}),
             {},
             provisional.get(id_, {}),
+            tuple(uris.get(id_, ())[1:]),
         )
         for id_, uri, media_type, size, parent_id, part, given, type_ in found
         if len(digests.get(id_, ())) == len(upstream)

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -130,6 +131,15 @@ def test_a_document_waits_until_every_upstream_stage_has_a_usable_output(databas
     assert ready.digests[Stage.EXTRACT] == Outcome(ids[0], PAYLOAD).digest
     (with_inputs,) = stage_outputs.load_inputs(database, [ready], (Stage.EXTRACT,))
     assert with_inputs.inputs == {Stage.EXTRACT: PAYLOAD}
+
+
+def test_extract_is_told_of_every_place_where_a_document_was_seen(database: Database) -> None:
+    record(database, "a", "b")
+    again = replace(found("a"), uri="/copy/a")
+    record_batch(database, "run-2", [again], given_type=None, rerun=Rerun.ALL, pipeline_digest="p", chunk_size=100)
+    ready = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_of("a"), id_of("b")]).ready
+    places = {document.document_id: (document.uri, document.other_uris) for document in ready}
+    assert places == {id_of("a"): ("/copy/a", ("/in/a",)), id_of("b"): ("/in/b", ())}
 
 
 def test_going_back_to_an_earlier_configuration_computes_nothing(database: Database) -> None:
