@@ -163,6 +163,19 @@ class OcrUnavailable(DocumentError):
         )
 
 
+class ProcessUnavailable(DocumentError):
+    """The machine gives no process to read the document in. The document is sound: another attempt is worth it."""
+
+    kind = "process_unavailable"
+    retry = Retry.NOW
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"no process could be had to read it ({cause}); see that the machine has memory and processes to spare, "
+            "then run again"
+        )
+
+
 class UnreadableSource(DocumentError):
     """A file of the source was listed but cannot be read."""
 

@@ -12,9 +12,9 @@ from typing import NoReturn
 
 from pydantic import JsonValue
 
-from blocks.errors import Crashed, OutOfMemory, TimedOut, TooLarge
+from blocks.errors import Crashed, OutOfMemory, ProcessUnavailable, TimedOut, TooLarge
 from blocks.isolation import wire
-from blocks.isolation.nursery import Child, Nursery, ZygoteBroken
+from blocks.isolation.nursery import Child, Nursery
 from blocks.settings import Settings
 
 MEGABYTE = 1024 * 1024
@@ -45,7 +45,7 @@ class Isolation:
         """What `function` gives for `content`.
 
         Raises what the function raised, where that is a WinnowError; `TimedOut`, `OutOfMemory`, `TooLarge` and
-        `Crashed` where the child broke a limit or died; `ZygoteBroken` where no child could be had twice in a row.
+        `Crashed` where the child broke a limit or died; `ProcessUnavailable` where there was none, twice in a row.
         """
         return self.run_timed(function, content, arguments, timeout_s)[0]
 
@@ -57,7 +57,7 @@ class Isolation:
             started = time.monotonic()
             try:
                 result = self._run_once(function, content, arguments, timeout_s)
-            except ZygoteBroken:
+            except ProcessUnavailable:
                 result = self._run_once(function, content, arguments, timeout_s)
             return result, time.monotonic() - started
 
@@ -69,7 +69,7 @@ class Isolation:
         try:
             child = nursery.take()
             return self._exchange(nursery, child, json.dumps(request).encode() + b"\n", content, timeout_s)
-        except ZygoteBroken:
+        except ProcessUnavailable:
             self._forget(module, nursery)
             raise
         finally:
@@ -111,9 +111,9 @@ class Isolation:
         try:
             report = child.status.recv(wire.EXIT.size)
         except OSError as error:
-            raise ZygoteBroken("a zygote does not answer") from error
+            raise ProcessUnavailable("a zygote does not answer") from error
         if len(report) < wire.EXIT.size:
-            raise ZygoteBroken("a zygote died, and its children with it")
+            raise ProcessUnavailable("a zygote died, and its children with it")
         status, peak_kb = wire.EXIT.unpack(report)
         self._note_peak(peak_kb)
         code = os.waitstatus_to_exitcode(status)

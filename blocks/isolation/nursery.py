@@ -10,13 +10,10 @@ import weakref
 from collections import deque
 from dataclasses import asdict, dataclass
 
+from blocks.errors import ProcessUnavailable
 from blocks.isolation import wire
 
 START_TIMEOUT_S = 60.0
-
-
-class ZygoteBroken(RuntimeError):
-    """A zygote did not start, or died. The worker's own trouble, never a document's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +34,7 @@ class Nursery:
     """Children of one zygote, which has imported `module`. Thread-safe.
 
     `ahead` children are kept waiting for the next documents, forked while the ones before are still read.
+    Raises `ProcessUnavailable` where the zygote does not start or has died: the worker's trouble, not a document's.
     """
 
     def __init__(self, module: str, limits: wire.Limits, ahead: int) -> None:
@@ -44,18 +42,22 @@ class Nursery:
         self._lock = threading.Lock()
         self._waiting: deque[Child] = deque()
         self._ids = itertools.count(1)
-        self._commands, theirs = socket.socketpair()
+        self._commands, theirs = _pair()
         with theirs:
             order = {"fd": theirs.fileno(), "module": module, "limits": asdict(limits)}
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "blocks.isolation.zygote", json.dumps(order)],
-                pass_fds=[theirs.fileno()],
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "blocks.isolation.zygote", json.dumps(order)],
+                    pass_fds=[theirs.fileno()],
+                    env=_environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError as error:  # no memory, or no process number left
+                self._commands.close()
+                raise ProcessUnavailable(str(error)) from error
         self._finish = weakref.finalize(self, _end, self._process, self._commands, self._waiting)
         self._wait_until_ready(module)
 
@@ -68,7 +70,8 @@ class Nursery:
         self._commands.settimeout(None)
         if answer != wire.READY:
             self.close()
-            raise ZygoteBroken(f"no process could be prepared for {module}: {answer[1:].decode(errors='replace')}")
+            said = answer[1:] if answer.startswith(wire.BROKEN) else answer
+            raise ProcessUnavailable(f"{module}: {said.decode(errors='replace') or 'the zygote died at its start'}")
 
     @property
     def pid(self) -> int:
@@ -76,7 +79,7 @@ class Nursery:
         return self._process.pid
 
     def take(self) -> Child:
-        """A child that waits for its request, with others on their way. Raises `ZygoteBroken`."""
+        """A child that waits for its request, with others on their way. Raises `ProcessUnavailable`."""
         with self._lock:
             while len(self._waiting) <= self._ahead:
                 self._waiting.append(self._ask_for_child())
@@ -88,11 +91,16 @@ class Nursery:
             try:
                 self._commands.sendall(wire.COMMAND.pack(wire.KILL, child.child_id))
             except OSError as error:
-                raise ZygoteBroken(f"the zygote {self.pid} is gone: {error}") from error
+                raise ProcessUnavailable(f"the zygote {self.pid} is gone: {error}") from error
 
     def _ask_for_child(self) -> Child:
-        channel, their_channel = socket.socketpair()
-        status, their_status = socket.socketpair()
+        channel, their_channel = _pair()
+        try:
+            status, their_status = _pair()
+        except ProcessUnavailable:
+            channel.close()
+            their_channel.close()
+            raise
         child = Child(next(self._ids), channel, status)
         with their_channel, their_status:
             try:
@@ -100,7 +108,7 @@ class Nursery:
                 socket.send_fds(self._commands, [command], [their_channel.fileno(), their_status.fileno()])
             except OSError as error:
                 child.close()
-                raise ZygoteBroken(f"the zygote {self.pid} is gone: {error}") from error
+                raise ProcessUnavailable(f"the zygote {self.pid} is gone: {error}") from error
         return child
 
     def close(self) -> None:
@@ -114,6 +122,13 @@ def _end(process: subprocess.Popen[bytes], commands: socket.socket, waiting: deq
         waiting.popleft().close()
     process.kill()
     process.wait()
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    try:
+        return socket.socketpair()
+    except OSError as error:  # no file number left, or no memory
+        raise ProcessUnavailable(str(error)) from error
 
 
 def _environment() -> dict[str, str]:

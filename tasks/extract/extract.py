@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from blocks import media_types
 from blocks.errors import Corrupt, Crashed, DocumentError, Empty, Encrypted, OcrUnavailable, UnsupportedMediaType
 from blocks.isolation.isolation import Isolation, shared_isolation
-from blocks.records import Extraction, Failure, Stage
+from blocks.records import Extraction, Failure, Retry, Stage
 from blocks.settings import Settings
 from tasks.extract import formats
 from tasks.extract.ocr.pool import shared_pool
@@ -100,6 +100,8 @@ class Extractor:
         try:
             packed = self._isolation.run(formats.PDF_FORM, content, arguments, self._settings.document_timeout_s)
         except DocumentError as error:
+            if error.retry is Retry.NOW:
+                raise
             # The pages are read; that the form is not is said where its values would stand.
             values = {"form_unread": error.kind}
         else:
@@ -120,7 +122,11 @@ class Extractor:
             wanted = {**arguments, "page": number, "max_pixels": MAX_RENDERED_PIXELS}
             return self._isolation.run_timed(renderer, content, wanted, timeout_s)
 
-        read = read_pages(notes.ocr_pages, render, self._ocr, budget, self._pages)
+        try:
+            read = read_pages(notes.ocr_pages, render, self._ocr, budget, self._pages)
+        except OcrUnavailable as error:
+            # The engine is there and does not start: what stands on the other pages is as good as without an engine.
+            return extraction, error.failure(Stage.EXTRACT)
         pages = tuple(
             with_ocr(page, read[page.number], is_layer=page.number in notes.layer_pages)
             if page.number in read
@@ -130,7 +136,9 @@ class Extractor:
         if all(page is None for page in read.values()) and not any(page.text or page.hidden_text for page in pages):
             raise Empty("there is nothing on any page")
         used = {"pages": pages, "engine": f"{extraction.engine}, {self._ocr.engine}"}
-        return extraction.model_copy(update=used | {"language": "+".join(self._settings.ocr_languages)}), None
+        missing = self._ocr.languages_missing
+        present = "+".join(language for language in self._settings.ocr_languages if language not in missing)
+        return extraction.model_copy(update=used | {"language": present}), None
 
     def close(self) -> None:
         """Let the threads go."""

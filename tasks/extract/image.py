@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any
 
 import PIL
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic_core import to_json
 
 from blocks.errors import Corrupt, TooLarge, TooManyPages
@@ -39,8 +39,7 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
     """
     media_type = arguments["media_type"]
     with _opened(content, media_type) as image:
-        frames = _page_frames(image, arguments["max_pages"])
-        _check_size(image, arguments["max_megapixels"])
+        frames = _page_frames(image, arguments["max_pages"], arguments["max_megapixels"])
     pages = [PageReading(number, method="ocr", needs_ocr=True) for number in range(1, len(frames) + 1)]
     return Reading(media_type, ENGINE, pages).pack()
 
@@ -51,8 +50,8 @@ def render(content: bytes, arguments: dict[str, Any]) -> bytes:
     Arguments: media_type, page (from 1), max_pages, max_megapixels, max_pixels.
     """
     with _opened(content, arguments["media_type"]) as image:
-        image.seek(_page_frames(image, arguments["max_pages"])[arguments["page"] - 1])
-        _check_size(image, arguments["max_megapixels"])
+        frames = _page_frames(image, arguments["max_pages"], arguments["max_megapixels"], arguments["page"])
+        image.seek(frames[arguments["page"] - 1])
         horizontal, vertical = _dpi(image)
         gray = _gray(ImageOps.exif_transpose(image))
     if horizontal and vertical and not 0.9 < horizontal / vertical < 1.1:
@@ -80,8 +79,13 @@ def _opened(content: bytes, media_type: str) -> Iterator[Image.Image]:
         raise Corrupt(media_type, f"Pillow says {error or type(error).__name__}") from error
 
 
-def _page_frames(image: Image.Image, max_pages: int) -> list[int]:
-    """The frames that are pages: every full picture of a TIFF, the pages of a GIF; an animation is one picture."""
+def _page_frames(image: Image.Image, max_pages: int, max_megapixels: int, wanted: int | None = None) -> list[int]:
+    """The frames that are pages: every full picture of a TIFF, the pages of a GIF; an animation is one picture.
+
+    `wanted` is how many to find at the most. Each frame's size is checked before Pillow decodes it, which it does with
+    a GIF's when it goes on to the next.
+    """
+    _check_size(image, max_megapixels)
     count = getattr(image, "n_frames", 1)
     is_animation = image.format in ("GIF", "WEBP", "PNG") and ("duration" in image.info or "loop" in image.info)
     if count == 1 or is_animation or image.format == "JPEG":
@@ -89,10 +93,14 @@ def _page_frames(image: Image.Image, max_pages: int) -> list[int]:
     if count > max_pages:
         raise TooManyPages(count, max_pages)
     pages = []
-    for number, frame in enumerate(ImageSequence.Iterator(image)):
-        tags = getattr(frame, "tag_v2", {})
+    for number in range(count):
+        image.seek(number)
+        _check_size(image, max_megapixels)
+        tags = getattr(image, "tag_v2", {})
         if not int(tags.get(NEW_SUBFILE_TYPE, 0)) & REDUCED_COPY:
             pages.append(number)
+        if len(pages) == wanted:
+            break
     return pages or [0]
 
 

@@ -40,6 +40,11 @@ class OcrReader(Protocol):
         """Name, version and languages."""
         ...
 
+    @property
+    def languages_missing(self) -> tuple[str, ...]:
+        """The languages that were asked for and that it cannot read."""
+        ...
+
     def read_page_timed(self, image: GrayImage, timeout_s: float) -> tuple[OcrPage, float]:
         """The page's text and words, and the seconds that it took."""
         ...

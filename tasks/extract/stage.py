@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from blocks.sources import read_source
 from tasks.extract.extract import Extractor, document_id_of, shared_extractor
 from tasks.extract.ocr.engine import find_language_packs
 
-EXTRACT_VERSION = 1
+EXTRACT_VERSION = 2
 """Raised with every change that makes some document's extraction another one."""
 
 ENGINES: dict[str, tuple[str, ...]] = {
@@ -53,20 +53,27 @@ class ExtractStage:
     @cached_property
     def configuration(self) -> str:
         """Digest of what decides every document's extraction beside its bytes. Limits and switches do not count."""
+        packages = {package for packages in ENGINES.values() for package in packages}
+        return _digest(self._pictures | {"passwords": self._passwords, "engines": _versions(packages)})
+
+    @cached_property
+    def _passwords(self) -> str:
+        """Slow on purpose: a fingerprint must not help to guess a password."""
         passwords = "\n".join(password.get_secret_value() for password in self._settings.passwords)
-        decisive = {
+        if not passwords:
+            return ""
+        return hashlib.scrypt(passwords.encode(), salt=b"winnow extract", n=2**14, r=8, p=1).hex()
+
+    @cached_property
+    def _pictures(self) -> dict[str, object]:
+        """What decides how pages without text are read."""
+        return {
             "version": EXTRACT_VERSION,
             "languages": self._settings.ocr_languages,
             # A pack that is installed later makes stale what was read without it.
             "languages_missing": find_language_packs(self._settings.ocr_languages, self._settings.tessdata_dir).missing,
             "ocr_engine": self._settings.ocr_engine,
-            # Slow on purpose: a fingerprint must not help to guess a password.
-            "passwords": hashlib.scrypt(passwords.encode(), salt=b"winnow extract", n=2**14, r=8, p=1).hex()
-            if passwords
-            else "",
-            "engines": {package: version(package) for packages in ENGINES.values() for package in packages},
         }
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def fingerprint(self, document: Document) -> str:
         """SHA-256 over the document's bytes (its id), its media type and what decides how that is read."""
@@ -74,14 +81,15 @@ class ExtractStage:
         return hashlib.sha256(f"{document.document_id}\n{decisive}".encode()).hexdigest()
 
     def _decisive(self, media_type: str) -> str:
-        """What decides the reading of a media type: passwords and OCR do not matter to a text."""
+        """What decides the reading of a media type: passwords and OCR do not matter to a text, nor other engines."""
         if media_type not in self._by_media_type:
+            decisive: dict[str, object] = {"version": EXTRACT_VERSION}
             if media_type == media_types.PDF or media_type in media_types.IMAGES:
-                configured = self.configuration
-            else:
-                engines = {package: version(package) for package in ENGINES.get(media_type, ())}
-                configured = json.dumps({"version": EXTRACT_VERSION, "engines": engines}, sort_keys=True)
-            self._by_media_type[media_type] = f"{media_type}\n{configured}"
+                decisive = dict(self._pictures)
+            if media_type == media_types.PDF:
+                decisive["passwords"] = self._passwords
+            decisive["engines"] = _versions(ENGINES.get(media_type, ()))
+            self._by_media_type[media_type] = f"{media_type}\n{_digest(decisive)}"
         return self._by_media_type[media_type]
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
@@ -125,3 +133,11 @@ class ExtractStage:
         if document_id_of(content) != document.document_id:
             raise SourceChanged(document.uri, "has changed")
         return content
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    return {package: version(package) for package in packages}
+
+
+def _digest(decisive: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ class ScriptedOcr:
     """Each page of OCR takes the next text; `unavailable` is why there is no engine at all."""
 
     engine = "scripted 1.0 eng"
+    languages_missing: tuple[str, ...] = ()
 
     def __init__(
         self,

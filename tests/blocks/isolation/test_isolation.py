@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from blocks.errors import Crashed, Encrypted, OutOfMemory, TimedOut, TooLarge, WinnowError
+from blocks.errors import Crashed, Encrypted, OutOfMemory, ProcessUnavailable, TimedOut, TooLarge, WinnowError
 from blocks.isolation.isolation import Isolation
-from blocks.isolation.nursery import ZygoteBroken
+from blocks.records import Retry, Stage
 from blocks.settings import Settings
 
 PARSERS = "tests.doubles.misbehaving_parsers"
@@ -133,8 +133,24 @@ def test_a_zygote_killed_while_a_child_works_costs_no_document(isolation: Isolat
 
 def test_a_module_that_cannot_be_imported_is_said_so() -> None:
     isolation = Isolation(Settings(processes=1))
-    with pytest.raises(ZygoteBroken, match="ModuleNotFoundError"):
+    with pytest.raises(ProcessUnavailable, match="ModuleNotFoundError"):
         isolation.run("tests.doubles.nowhere:read", b"", {}, 5.0)
+    isolation.close()
+
+
+def test_a_machine_without_processes_is_worth_another_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    isolation = Isolation(Settings(processes=1))
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", refused)
+        with pytest.raises(ProcessUnavailable, match="temporarily unavailable") as caught:
+            call(isolation, "echo", suffix="")
+    assert caught.value.failure(Stage.EXTRACT).retry is Retry.NOW
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+    assert call(isolation, "echo", b"later", suffix="") == b"later"
     isolation.close()
 
 

@@ -1,6 +1,7 @@
 """The extract stage: one outcome per document whatever happens, provisional where OCR is missing, and repeatable."""
 
 import io
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from blocks.errors import Crashed, DatabaseUnreachable, TimedOut
+from blocks.errors import Crashed, DatabaseUnreachable, OcrUnavailable, TimedOut
 from blocks.isolation.isolation import Isolation
 from blocks.media_types import media_type_of
 from blocks.records import Document, Extraction, Outcome, Retry
 from blocks.settings import Settings
+from tasks.extract import stage as extract_stage
 from tasks.extract.extract import Extractor, document_id_of
 from tasks.extract.ocr.pool import OcrPool
 from tasks.extract.ocr_pages import planted_lines
@@ -132,6 +134,35 @@ def test_without_ocr_a_scan_is_provisional(isolation: Isolation, tmp_path: Path)
     assert extraction_of(outcome).visible_text == ""
 
 
+def test_an_ocr_process_that_does_not_start_leaves_a_scan_provisional(isolation: Isolation, tmp_path: Path) -> None:
+    scan = document(tmp_path, "scan.pdf", scan_page())
+    outcome = only(stage_of(isolation, ScriptedOcr(error=OcrUnavailable("it did not start"))).work([scan]))
+    assert outcome.failure is not None
+    assert (outcome.failure.kind, outcome.failure.retry) == ("ocr_unavailable", Retry.NEXT_RUN)
+    assert extraction_of(outcome).visible_text == ""
+
+
+def test_a_machine_without_processes_is_no_documents_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    starved = Isolation(SETTINGS)
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", refused)
+        outcome = only(stage_of(starved).work([document(tmp_path, "a.pdf", drawn_pdf(text_page(*LETTER)))]))
+    starved.close()
+    assert outcome.failure is not None
+    assert (outcome.failure.kind, outcome.failure.retry) == ("process_unavailable", Retry.NOW)
+
+
+def test_the_languages_named_are_those_that_were_there(isolation: Isolation, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"ocr_languages": ("eng", "xyz", "deu")})
+    ocr = ScriptedOcr(["Scanned words"])
+    ocr.languages_missing = ("xyz",)
+    stage = ExtractStage(settings, lambda _: b"", Extractor(settings, isolation, ocr))
+    assert extraction_of(only(stage.work([document(tmp_path, "s.pdf", scan_page())]))).language == "eng+deu"
+
+
 def test_pages_without_text_are_read_by_ocr_at_300_dpi(isolation: Isolation, tmp_path: Path) -> None:
     ocr = ScriptedOcr(["Scanned words"])
     extraction = extraction_of(only(stage_of(isolation, ocr).work([document(tmp_path, "scan.pdf", scan_page())])))
@@ -214,6 +245,20 @@ def test_the_same_document_gives_the_same_bytes(isolation: Isolation, tmp_path: 
         return {outcome.digest for outcome in stage_of(isolation, ScriptedOcr(["Scanned"])).work(documents)}
 
     assert digests() == digests()
+
+
+def test_a_new_version_of_an_engine_makes_stale_what_it_read_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ("application/pdf", "image/png", "text/html")
+
+    def prints(**versions: str) -> list[str]:
+        monkeypatch.setattr(extract_stage, "version", lambda package: versions.get(package, "1"))
+        stage = ExtractStage(Settings(), lambda _: b"")
+        return [stage.fingerprint(Document("a" * 64, "u", kind, 1)) for kind in kinds]
+
+    usual = prints()
+    for package, changed in (("pypdfium2", 0), ("pillow", 1), ("inscriptis", 2)):
+        now = prints(**{package: "2"})
+        assert [before != after for before, after in zip(usual, now, strict=True)] == [n == changed for n in range(3)]
 
 
 def test_what_decides_an_extraction_is_in_its_fingerprint_and_nothing_else() -> None:

@@ -70,6 +70,20 @@ def test_a_bomb_is_refused_by_its_header() -> None:
         image.render(bomb, LIMITS)
 
 
+def test_the_size_of_every_page_is_looked_at_before_it_is_decoded() -> None:
+    small, large = Image.new("1", (10, 10)), Image.new("1", (2_000, 2_000))
+    tiff = saved(small, "TIFF", save_all=True, append_images=[large, small])
+    with pytest.raises(TooLarge, match="4,000,000"):
+        pages_of(tiff)
+    with pytest.raises(TooLarge):
+        image.render(tiff, LIMITS | {"page": 2})
+    # A canvas of 60,000 by 60,000 and two frames without a pixel: Pillow would decode the first to reach the second.
+    frame = b"," + struct.pack("<4HB", 0, 0, 60_000, 60_000, 0) + b"\x02\x02\x4c\x01\x00"
+    gif = b"GIF89a" + struct.pack("<2H3B", 60_000, 60_000, 0x80, 0, 0) + bytes(6) + 2 * frame + b";"
+    with pytest.raises(TooLarge, match="3,600,000,000"):
+        pages_of(gif)
+
+
 def test_too_many_pages_and_broken_files() -> None:
     frames = [Image.new("L", (5, 5), number) for number in range(4)]
     content = saved(frames[0], "TIFF", save_all=True, append_images=frames[1:])
