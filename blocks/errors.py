@@ -8,6 +8,9 @@ from typing import ClassVar
 
 from blocks.records import Failure, Retry, Stage
 
+AGAIN = "then run with --rerun failed"
+"""A limit is in no fingerprint: a document that met one is not read again because the limit is another now."""
+
 
 class WinnowError(Exception):
     """The root. `kind` names the error for good; `retry` says when another attempt is worth it."""
@@ -70,7 +73,7 @@ class TimedOut(DocumentError):
     kind = "timed_out"
 
     def __init__(self, limit_s: float, setting: str = "WINNOW_DOCUMENT_TIMEOUT_S") -> None:
-        super().__init__(f"reading took longer than {limit_s:g} s and was stopped; raise {setting}")
+        super().__init__(f"reading took longer than {limit_s:g} s and was stopped; raise {setting}, {AGAIN}")
 
 
 class OutOfMemory(DocumentError):
@@ -79,7 +82,9 @@ class OutOfMemory(DocumentError):
     kind = "out_of_memory"
 
     def __init__(self, limit_mb: int) -> None:
-        super().__init__(f"reading needed more than {limit_mb} MB and was stopped; raise WINNOW_MEMORY_LIMIT_MB")
+        super().__init__(
+            f"reading needed more than {limit_mb} MB and was stopped; raise WINNOW_MEMORY_LIMIT_MB, {AGAIN}"
+        )
 
 
 class Crashed(DocumentError):
@@ -99,7 +104,7 @@ class TooLarge(DocumentError):
     kind = "too_large"
 
     def __init__(self, what: str, size: int, limit: int, setting: str) -> None:
-        super().__init__(f"{what} is {size:,}, more than the limit of {limit:,}; raise {setting}")
+        super().__init__(f"{what} is {size:,}, more than the limit of {limit:,}; raise {setting}, {AGAIN}")
 
 
 class TooManyPages(DocumentError):
@@ -109,7 +114,7 @@ class TooManyPages(DocumentError):
 
     def __init__(self, pages: int, limit: int) -> None:
         super().__init__(
-            f"it has {pages:,} pages, more than the limit of {limit:,}; raise WINNOW_MAX_PAGES or split it"
+            f"it has {pages:,} pages, more than the limit of {limit:,}; raise WINNOW_MAX_PAGES or split it, {AGAIN}"
         )
 
 
@@ -143,12 +148,16 @@ class UnsupportedMediaType(DocumentError):
 
 
 class SourceChanged(DocumentError):
-    """The bytes at the source are no longer those that were discovered, or are gone."""
+    """The bytes at the source are no longer those that were discovered, or are gone, be it for a time."""
 
     kind = "source_changed"
+    retry = Retry.NEXT_RUN
 
     def __init__(self, uri: str, how: str) -> None:
-        super().__init__(f"{uri} {how} since it was discovered; run again to take it as it is now")
+        super().__init__(
+            f"{uri} {how} since it was discovered; see that the place can be reached, then run again on it: "
+            "what is there then is taken"
+        )
 
 
 class OcrUnavailable(DocumentError):
@@ -177,12 +186,13 @@ class ProcessUnavailable(DocumentError):
 
 
 class UnreadableSource(DocumentError):
-    """A file of the source was listed but cannot be read."""
+    """A file or a folder of the source was listed but cannot be read."""
 
     kind = "unreadable_source"
     retry = Retry.NEXT_RUN
 
     def __init__(self, uri: str, cause: str) -> None:
+        self.uri = uri
         super().__init__(f"{uri} cannot be read ({cause}); check its permissions, then run again")
 
 
@@ -244,6 +254,15 @@ class SourceMissing(UsageError):
 
     def __init__(self, source: str) -> None:
         super().__init__(f"{source} does not exist; give a file, a folder, a glob or a URL that fsspec reads")
+
+
+class SourceNotAFile(UsageError):
+    """A source names a pipe, a socket or a device, which may never end and cannot be read twice."""
+
+    kind = "source_not_a_file"
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"{source} is neither a file nor a folder; write what it gives to a file, and name that")
 
 
 class SourceEmpty(UsageError):

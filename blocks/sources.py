@@ -1,20 +1,55 @@
-"""Bytes at a path or at any URL that fsspec reads."""
+"""Bytes at a path or at any URL that fsspec reads.
+
+A local file is known by its path as it is, whatever stands in it. Only a path whose bytes are not UTF-8, which no
+database or JSON can hold, is kept as a file:// URL with percent escapes (RFC 8089), which leads back to the same bytes.
+"""
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import IO, Any
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from blocks.errors import TooLarge, UnreadableSource
+from blocks.errors import DocumentError, SourceChanged, TooLarge, UnreadableSource
 
 MEGABYTE = 1024 * 1024
 REMOTE_ERRORS = (OSError, ValueError, ImportError, RuntimeError)
 """What fsspec's file systems raise: most of theirs are OSErrors, a missing driver is an ImportError."""
+FILE_URL = "file://"
 
 
 def is_local(uri: str) -> bool:
-    """Whether `uri` is a path of this machine and no URL."""
-    return "://" not in uri and "::" not in uri
+    """Whether `uri` is a path of this machine, or a file:// URL of one."""
+    return uri.startswith(("/", FILE_URL)) or ("://" not in uri and "::" not in uri)
+
+
+def uri_of(path: str) -> str:
+    """How a local path is kept: as it is, or as a file:// URL where its bytes are not UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return FILE_URL + quote_from_bytes(os.fsencode(path))
+    return path
+
+
+def path_of(uri: str) -> str:
+    """The local path that `uri` stands for; the other way round than `uri_of`."""
+    if not uri.startswith(FILE_URL):
+        return uri
+    return os.fsdecode(unquote_to_bytes(uri.removeprefix(FILE_URL)))
+
+
+def folders_of(uri: str) -> Iterator[str]:
+    """The folders that `uri` lies in, the nearest first, as they are kept themselves."""
+    if is_local(uri):
+        yield from (uri_of(str(folder)) for folder in PurePath(path_of(uri)).parents)
+        return
+    protocol, _, path = uri.partition("://")
+    while "/" in path.strip("/"):
+        path = path.rpartition("/")[0]
+        yield f"{protocol}://{path}"
 
 
 def read_source(uri: str, max_mb: int) -> bytes:
@@ -26,10 +61,32 @@ def read_source(uri: str, max_mb: int) -> bytes:
     except FileNotFoundError:
         raise
     except REMOTE_ERRORS as error:
-        raise UnreadableSource(uri, _cause(error)) from error
+        raise UnreadableSource(uri, cause_of(error)) from error
     if len(content) > limit:
         raise TooLarge("the file in bytes (at least)", len(content), limit, "WINNOW_MAX_DOCUMENT_MB")
     return content
+
+
+def read_known(uris: Sequence[str], document_id: str, size_bytes: int, max_mb: int) -> bytes:
+    """The bytes whose SHA-256 is `document_id`, from the first of `uris` that still has them.
+
+    Raises what the first place gave: `SourceChanged` where it has other bytes or none, `UnreadableSource`, `TooLarge`.
+    """
+    failures: list[DocumentError] = []
+    for uri in uris:
+        try:
+            content = read_source(uri, max_mb)
+        except FileNotFoundError:
+            failures.append(SourceChanged(uri, "is gone"))
+        except TooLarge as error:
+            failures.append(error if size_bytes > max_mb * MEGABYTE else SourceChanged(uri, "has changed"))
+        except UnreadableSource as error:
+            failures.append(error)
+        else:
+            if hashlib.sha256(content).hexdigest() == document_id:
+                return content
+            failures.append(SourceChanged(uri, "has changed"))
+    raise failures[0]
 
 
 def digest_source(uri: str) -> tuple[str, int]:
@@ -41,23 +98,34 @@ def digest_source(uri: str) -> tuple[str, int]:
                 digest.update(piece)
                 size += len(piece)
     except REMOTE_ERRORS as error:
-        raise UnreadableSource(uri, _cause(error)) from error
+        raise UnreadableSource(uri, cause_of(error)) from error
     return digest.hexdigest(), size
+
+
+def cause_of(error: Any) -> str:
+    """What an operating system or a driver says of its error, without the name of the file."""
+    text = str(getattr(error, "strerror", None) or error or type(error).__name__)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _opened(uri: str) -> IO[bytes]:
     if is_local(uri):
-        return Path(uri).open("rb")
+        return _opened_file(path_of(uri))
     import fsspec
 
     opened: IO[bytes] = fsspec.open(uri, "rb").open()
     return opened
 
 
+def _opened_file(path: str) -> IO[bytes]:
+    """A regular file, opened. A pipe or a device would hold the reader for ever, or never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("it is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     while piece := file.read(MEGABYTE):
         yield piece
-
-
-def _cause(error: Any) -> str:
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -27,6 +27,7 @@ from blocks.database.one_of import one_of
 from blocks.database.sources import record_sources
 from blocks.database.tables import documents, failures, results, run_documents
 from blocks.records import DiscoveredDocument, Rerun, Stage
+from blocks.sources import folders_of
 
 SKIPPED, FAILED = "skipped", "failed"
 
@@ -77,7 +78,9 @@ def record_batch(
             connection.execute(_GIVE_TYPE, {"b_ids": changed, "b_type": given_type})
         failed = {d.document_id: FailedDocument(d.document_id, d.failure) for d in found.values() if d.failure}
         record_failures(database, connection, run_id, list(failed.values()), seen_at)
-        resolve_unread(connection, [d.uri for d in batch if d.failure is None], seen_at)
+        readable = {d.uri for d in batch if d.failure is None}
+        folders = {folder for d in batch if d.parent_id is None for folder in folders_of(d.uri)}
+        resolve_unread(connection, sorted(readable | folders), seen_at)
 
         already = _members(connection, run_id, ids)
         members = [d.document_id for d in found.values() if d.is_member and d.document_id not in already]

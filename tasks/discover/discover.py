@@ -19,7 +19,7 @@ from blocks.media_types import BINARY, EML, TABLES, TEXT, media_type_of
 from blocks.records import DiscoveredDocument, Stage
 from blocks.settings import Settings
 from blocks.sources import digest_source, read_source
-from tasks.discover.listing import check_source, list_source
+from tasks.discover.listing import Listed, check_source, list_source
 
 ATTACHMENTS = "tasks.discover.containers:attachments"
 ROWS = "tasks.discover.containers:rows"
@@ -39,8 +39,9 @@ def discover(
 ) -> Iterator[DiscoveredDocument]:
     """Every document of the sources; a parent comes before its parts. `limit` counts files.
 
-    With `rows_column`, each row of a csv or jsonl file is a document of that column's text. A file that cannot be taken
-    in is a document with a failure. Raises `SourceMissing` before the first document, and `SourceEmpty`.
+    With `rows_column`, each row of a csv or jsonl file is a document of that column's text. A file or folder that
+    cannot be taken in is a document with a failure. Raises `SourceMissing` and `SourceNotAFile` before the first
+    document, and `SourceEmpty`.
     """
     for source in sources:
         check_source(source)
@@ -54,7 +55,7 @@ def discover(
         raise SourceEmpty(tuple(sources))
 
 
-def _side_by_side(finder: "_Finder", uris: Iterator[str], ahead: int) -> Iterator[Iterable[DiscoveredDocument]]:
+def _side_by_side(finder: "_Finder", uris: Iterator[Listed], ahead: int) -> Iterator[Iterable[DiscoveredDocument]]:
     """The documents of each file in the files' order, with a few files read ahead."""
     with ThreadPoolExecutor(ahead, thread_name_prefix="discover") as threads:
         running: deque[Future[Iterable[DiscoveredDocument]]] = deque()
@@ -76,8 +77,10 @@ class _Finder:
         self._isolation = isolation
         self._rows_column = rows_column
 
-    def documents_of(self, uri: str) -> Iterable[DiscoveredDocument]:
-        """The file as a document, and its parts after it."""
+    def documents_of(self, uri: Listed) -> Iterable[DiscoveredDocument]:
+        """The file as a document, and its parts after it; a folder that cannot be listed as one that failed."""
+        if isinstance(uri, UnreadableSource):
+            return [_unread(uri.uri, uri)]
         try:
             content = read_source(uri, self._settings.max_document_mb)
         except TooLarge:
@@ -167,7 +170,7 @@ def _part(parent: DiscoveredDocument, part: str, fragment: str, content: bytes, 
 
 
 def _unread(uri: str, error: UnreadableSource) -> DiscoveredDocument:
-    document_id = hashlib.sha256(f"unreadable:{uri}".encode()).hexdigest()
+    document_id = hashlib.sha256(f"unreadable:{uri}".encode("utf-8", "backslashreplace")).hexdigest()
     return DiscoveredDocument(document_id, uri, BINARY, 0, failure=error.failure(Stage.DISCOVER))
 
 

@@ -1,60 +1,122 @@
-"""The files of a source, one at a time and in a steady order: a file, folder, glob, or any URL that fsspec reads."""
+"""The files of a source, one at a time and in a steady order: a file, folder, glob, or any URL that fsspec reads.
+
+A folder that cannot be listed, or goes away meanwhile, comes out as the `UnreadableSource` that says so, in its place.
+"""
 
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from blocks.errors import SourceMissing
-from blocks.sources import REMOTE_ERRORS, is_local
+from blocks.errors import SourceMissing, SourceNotAFile, UnreadableSource
+from blocks.sources import FILE_URL, REMOTE_ERRORS, cause_of, is_local, path_of, uri_of
 
 MAGIC = frozenset("*?[")
+ANY_FOLDERS = "**"
+
+Listed = str | UnreadableSource
+"""A file's path or URL, or what is wrong with a folder."""
 
 
 def check_source(source: str) -> None:
-    """Raise `SourceMissing` where the source names nothing, before anything else is done."""
-    if is_local(source):
-        if not Path(source).exists() and not _is_glob(source):
-            raise SourceMissing(source)
+    """Raise `SourceMissing` where the source names nothing, before anything else is done.
+
+    Raises `SourceNotAFile` where it names a pipe, a socket or a device.
+    """
+    if not source:
+        raise SourceMissing("''")
+    path = _local_path(source)
+    if path is not None:
+        _check_path(path, source)
         return
-    file_system, path = _remote(source)
+    file_system, remote_path = _remote(source)
     try:
-        if not _is_glob(path) and not file_system.exists(path):
+        if not _is_glob(remote_path) and not file_system.exists(remote_path):
             raise SourceMissing(source)
     except REMOTE_ERRORS as error:
         raise SourceMissing(source) from error
 
 
-def list_source(source: str) -> Iterator[str]:
+def list_source(source: str) -> Iterator[Listed]:
     """The files of a source: absolute paths, or URLs. Folders are walked in order, hidden names left out.
 
-    A file that is named itself is listed whatever its name is. Raises `SourceMissing`.
+    Links to files are followed, links to folders only where the source names them: no loop is ever entered. What is no
+    regular file is left out. A file that is named itself is listed whatever its name is. Raises as `check_source`.
     """
     check_source(source)
-    if not is_local(source):
+    local = _local_path(source)
+    if local is None:
         yield from _list_remote(source)
         return
-    path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() would follow links, and name another file
-    if path.is_dir():
-        yield from _walk(str(path))
-    elif path.exists():
-        yield str(path)
+    path = os.path.abspath(local)  # noqa: PTH100 - resolve() would follow links, and name another file
+    if _leads_to_folder(path):
+        yield from _walk(path)
+    elif os.path.lexists(path):
+        yield uri_of(path)
     else:
-        yield from _list_glob(path)
+        yield from _list_glob(Path(path), source)
 
 
-def _list_glob(pattern: Path) -> Iterator[str]:
+def _local_path(source: str) -> str | None:
+    """The path of this machine that a source names, or None for a URL of another."""
+    literal = source.removeprefix(FILE_URL)
+    if os.path.lexists(literal):
+        return literal
+    return path_of(source) if is_local(source) else None
+
+
+def _check_path(path: str, source: str) -> None:
+    try:
+        mode = Path(path).stat().st_mode
+    except PermissionError:
+        return  # It is there; that it cannot be read is its own failure.
+    except (OSError, ValueError) as error:
+        if not _is_glob(path):
+            raise SourceMissing(source) from error
+        return
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise SourceNotAFile(source)
+
+
+def _list_glob(pattern: Path, source: str) -> Iterator[Listed]:
     fixed = list(_until_magic(pattern.parts))
     root = Path(*fixed)
-    wanted = str(PurePosixPath(*pattern.parts[len(fixed) :]))
-    found = False
-    for path in sorted(root.glob(wanted)) if root.is_dir() else ():
-        if _is_hidden(path.relative_to(root).parts) or path.is_dir():
-            continue
-        found = True
-        yield str(path)
+    wanted = [part for n, part in enumerate(pattern.parts) if n >= len(fixed)]
+    found = set(_matches(str(root), wanted)) if _leads_to_folder(str(root)) else set()
     if not found:
-        raise SourceMissing(str(pattern))
+        raise SourceMissing(source)
+    # A folder can be met twice, along two ways through `**`: what stands in its place is known by its name.
+    unreadable = {error.uri: error for error in found if isinstance(error, UnreadableSource)}
+    paths = {entry for entry in found if isinstance(entry, str)}
+    for path in sorted(paths | set(unreadable), key=lambda path: path.split("/")):
+        yield unreadable.get(path, path)
+
+
+def _matches(folder: str, wanted: Sequence[str]) -> Iterator[Listed]:
+    """Files below a folder that a glob's parts name; `**` is any number of folders, at the end all in them."""
+    part, *rest = wanted
+    if part == ANY_FOLDERS and rest:
+        yield from _matches(folder, rest)
+    for path, is_folder, is_file in _entries(folder):
+        if isinstance(path, UnreadableSource):
+            yield path
+        elif part == ANY_FOLDERS:
+            if is_folder:
+                yield from _matches(path, wanted)
+            elif is_file and not rest:
+                yield uri_of(path)
+        elif not fnmatchcase(PurePosixPath(path).name, part):
+            continue
+        elif rest and (is_folder or _leads_to_folder(path)):
+            yield from _matches(path, rest)
+        elif is_file and not rest:
+            yield uri_of(path)
+
+
+def _leads_to_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - that of a Path raises where nobody may look
 
 
 def _until_magic(parts: tuple[str, ...]) -> Iterator[str]:
@@ -64,45 +126,84 @@ def _until_magic(parts: tuple[str, ...]) -> Iterator[str]:
         yield part
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """Files below a folder, in the order of their names. One folder's names are in memory at a time."""
-    with os.scandir(folder) as entries:
-        names = sorted((entry.name, entry.is_dir(follow_symlinks=False), entry.is_file()) for entry in entries)
-    for name, is_folder, is_file in names:
-        if name.startswith("."):
-            continue
-        path = os.path.join(folder, name)  # noqa: PTH118 - a million times
-        if is_folder:
-            yield from _walk(path)
-        elif is_file:
-            yield path
+def _walk(folder: str) -> Iterator[Listed]:
+    """Files below a folder, in the order of their names. One folder's names per level are in memory."""
+    levels = [iter(_entries(folder))]
+    while levels:
+        for path, is_folder, is_file in levels[-1]:
+            if isinstance(path, UnreadableSource):
+                yield path
+            elif is_folder:
+                levels.append(iter(_entries(path)))
+                break
+            elif is_file:
+                yield uri_of(path)
+        else:
+            levels.pop()
 
 
-def _list_remote(source: str) -> Iterator[str]:
+def _entries(folder: str) -> list[tuple[Listed, bool, bool]]:
+    """A folder's names in order, hidden ones left out: path, whether it is a folder, whether a file."""
+    try:
+        with os.scandir(folder) as entries:
+            return [_entry(entry) for entry in sorted(entries, key=lambda entry: entry.name) if entry.name[0] != "."]
+    except OSError as error:
+        return [(UnreadableSource(uri_of(folder), cause_of(error)), False, False)]
+
+
+def _entry(entry: os.DirEntry[str]) -> tuple[Listed, bool, bool]:
+    try:
+        return entry.path, entry.is_dir(follow_symlinks=False), entry.is_file()
+    except OSError as error:  # such as a link to itself
+        return UnreadableSource(uri_of(entry.path), cause_of(error)), False, False
+
+
+def _list_remote(source: str) -> Iterator[Listed]:
     file_system, path = _remote(source)
-    paths: Iterable[str]
-    if _is_glob(path):
-        paths = sorted(file_system.glob(path))
-        if not paths:
-            raise SourceMissing(source)
-    elif file_system.isdir(path):
-        paths = _walk_remote(file_system, path)
-    else:
-        paths = [path]
+    paths: Iterable[Listed]
+    try:
+        if _is_glob(path):
+            paths = sorted(found for found in file_system.glob(path) if not file_system.isdir(found))
+            if not paths:
+                raise SourceMissing(source)
+        elif file_system.isdir(path):
+            paths = _walk_remote(file_system, path, source)
+        else:
+            paths = [path]
+    except REMOTE_ERRORS as error:
+        yield UnreadableSource(source, cause_of(error))
+        return
     for found in paths:
-        if not _is_hidden(_below(path, found)) and not (_is_glob(path) and file_system.isdir(found)):
-            yield str(file_system.unstrip_protocol(found)) if "::" not in source else source
+        if isinstance(found, UnreadableSource):
+            yield found
+        elif not _is_hidden(_below(path, found)):
+            yield _url(file_system, found, source)
 
 
-def _walk_remote(file_system: Any, path: str) -> Iterator[str]:
-    for entry in sorted(file_system.ls(path, detail=True), key=lambda entry: str(entry["name"])):
+def _walk_remote(file_system: Any, path: str, source: str) -> Iterator[Listed]:
+    try:
+        entries = sorted(file_system.ls(path, detail=True), key=lambda entry: str(entry["name"]))
+    except REMOTE_ERRORS as error:
+        yield UnreadableSource(_url(file_system, path, source), cause_of(error))
+        return
+    for entry in entries:
         name = str(entry["name"])
         if PurePosixPath(name).name.startswith(".") or name.rstrip("/") == path.rstrip("/"):
             continue
         if entry["type"] == "directory":
-            yield from _walk_remote(file_system, name)
+            yield from _walk_remote(file_system, name, source)
         else:
             yield name
+
+
+def _url(file_system: Any, path: str, source: str) -> str:
+    """The URL of a path; in a chain such as ``zip://*.txt::/a.zip``, the link that names the path is replaced."""
+    if "::" not in source:
+        return str(file_system.unstrip_protocol(path))
+    links = source.split("::")
+    named = next((n for n, link in enumerate(links) if "://" in link), 0)
+    links[named] = f"{links[named].partition('://')[0]}://{path}"
+    return "::".join(links)
 
 
 def _below(path: str, found: str) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ from functools import cached_property
 from importlib.metadata import version
 
 from blocks import media_types
-from blocks.errors import DocumentError, RunError, SourceChanged, StageCrashed
+from blocks.errors import DocumentError, RunError, StageCrashed
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
-from blocks.sources import read_source
-from tasks.extract.extract import Extractor, document_id_of, shared_extractor
+from blocks.sources import read_known
+from tasks.extract.extract import Extractor, shared_extractor
 from tasks.extract.ocr.engine import find_language_packs
 
 EXTRACT_VERSION = 2
@@ -126,13 +126,8 @@ class ExtractStage:
     def _content(self, document: Document) -> bytes:
         if document.parent_id is not None:
             return self._fetch_part(document)
-        try:
-            content = read_source(document.uri, self._settings.max_document_mb)
-        except FileNotFoundError:
-            raise SourceChanged(document.uri, "is gone") from None
-        if document_id_of(content) != document.document_id:
-            raise SourceChanged(document.uri, "has changed")
-        return content
+        uris = (document.uri, *document.other_uris)
+        return read_known(uris, document.document_id, document.size_bytes, self._settings.max_document_mb)
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
