@@ -11,7 +11,8 @@ LIKELY += ["utf_16_le", "utf_16_be", "shift_jis", "euc_jp", "gb18030", "big5", "
 
 def load_codecs() -> None:
     """Load every codec now: a process that gave up its rights may not be able to read their files later."""
-    for name in sorted(set(encodings.aliases.aliases.values())):
+    marked = {encoding for _, encoding in MARKS}  # utf-8-sig is among no aliases
+    for name in sorted(marked | set(encodings.aliases.aliases.values())):
         try:
             codecs.lookup(name)
         except LookupError:

@@ -129,6 +129,15 @@ class RowsColumnMissing(DocumentError):
         )
 
 
+class RowBroken(DocumentError):
+    """A row of a table whose rows are documents cannot be told for certain; the other rows are taken."""
+
+    kind = "row_broken"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; correct the table, then run again")
+
+
 class TooManyParts(DocumentError):
     """A mail holds more attachments, or mails within mails, than can be opened."""
 
@@ -245,6 +254,15 @@ class RunInterrupted(RunError):
 
     def __init__(self) -> None:
         super().__init__("the run was stopped; run the same command again and it goes on where it stopped")
+
+
+class SettingInvalid(UsageError):
+    """A variable of the environment, or an option, has a value that its setting cannot have."""
+
+    kind = "setting_invalid"
+
+    def __init__(self, variable: str, value: str, why: str) -> None:
+        super().__init__(f"{variable} is {value!r}: {why}; see docs/settings.md")
 
 
 class SourceMissing(UsageError):

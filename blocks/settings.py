@@ -1,12 +1,14 @@
 """Settings: the only place that reads the environment. A process asks once, at its edge, and hands the record down."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from blocks.errors import SettingInvalid
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -66,7 +68,7 @@ def load_settings() -> Settings:
     """The settings of this process: read from the environment at the first call, the same ever after."""
     global _current  # noqa: PLW0603 - the one place that holds the process's settings
     if _current is None:
-        _current = Settings()
+        _current = _checked(Settings)
     return _current
 
 
@@ -74,5 +76,23 @@ def configure(**overrides: object) -> Settings:
     """Replace single settings for this process (a command's options); None leaves a setting as it is."""
     global _current  # noqa: PLW0603 - as above
     given = {name: value for name, value in overrides.items() if value is not None}
-    _current = Settings.model_validate(load_settings().model_dump() | given)
+    _current = _checked(lambda: Settings.model_validate(load_settings().model_dump() | given))
     return _current
+
+
+def variable_of(setting: str) -> str:
+    """The environment variable of a setting."""
+    alias = Settings.model_fields[setting].validation_alias
+    return alias if isinstance(alias, str) else f"WINNOW_{setting.upper()}"
+
+
+def _checked(make: Callable[[], Settings]) -> Settings:
+    """What `make` gives. Raises `SettingInvalid`, which shows no value of a secret."""
+    try:
+        return make()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        setting = str(first["loc"][0])
+        value = "***" if setting == "passwords" else str(first["input"])
+        name = setting if setting not in Settings.model_fields else variable_of(setting)
+        raise SettingInvalid(name, value, first["msg"]) from None

@@ -4,6 +4,7 @@ In this order: PREFECT_API_URL, the address in the user's active Prefect profile
 `deployments.prefect_server`.
 """
 
+import logging
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from deployments.cli.output import stderr
 # A newcomer sees the command's own lines; Prefect's go to its UI.
 QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+    "PREFECT_CLIENT_MAX_RETRIES": "2",  # a server that is gone costs a run seconds, not minutes
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_CLI_PROMPT": "false",
@@ -39,10 +42,13 @@ def use_prefect() -> PrefectApi:
     Raises `PrefectUnreachable`.
     """
     export(QUIET)
+    logging.raiseExceptions = False  # else each log record that a lost server cannot take prints a complaint
     url = load_settings().prefect_api_url or profile_url()
     if url is not None:
         if not prefect_server.answers(url):
             raise PrefectUnreachable(url, "no answer within 3 s")
+        export({"PREFECT_API_URL": url})
+        configure(prefect_api_url=url)
         return PrefectApi(url)
     running = prefect_server.running()
     if running is None:

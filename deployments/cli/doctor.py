@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import typer
 from rich.table import Table
@@ -76,7 +77,7 @@ def _database(settings: Settings) -> Finding:
         opened = open_database(url, create=False)
         revision = current_revision(opened)
     except WinnowError as error:
-        if settings.database_url is None:
+        if settings.database_url is None and not (Path.cwd() / ".winnow" / "winnow.db").exists():
             return Finding("database", "none in this folder yet; the first run makes one")
         return Finding("database", "cannot be used", str(error), is_fatal=True)
     if revision != head_revision():

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from blocks.database.engine import Database, default_url, open_database, upgrade
+from blocks.database.engine import Database, default_url, open_database
 from blocks.settings import configure
 from deployments.cli.output import OutputFormat
 
@@ -22,9 +22,9 @@ RunOption = Annotated[str | None, typer.Option("--run", metavar="ID", help="only
 
 
 def open_existing(url: str | None) -> Database:
-    """The database that a reading command asks, at the newest revision.
+    """The database that a reading command asks; nothing in it is changed.
 
-    Raises `DatabaseUnreachable` where there is none yet.
+    Raises `DatabaseUnreachable` where there is none yet, and `DatabaseNewer`.
     """
     settings = configure(database_url=url)
     if settings.database_url is None and settings.prefect_api_url:
@@ -33,6 +33,4 @@ def open_existing(url: str | None) -> Database:
         address = database_url(settings)
     else:
         address = settings.database_url or default_url()
-    database = open_database(address, create=False)
-    upgrade(database)
-    return database
+    return open_database(address, create=False)

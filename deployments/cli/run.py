@@ -2,19 +2,21 @@
 
 import contextlib
 import json
+import os
 import shlex
 import shutil
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
+import httpx
 import typer
 from rich.table import Table
 
 from blocks.database.engine import default_url, open_database, upgrade
 from blocks.document_type_files import load_document_types
-from blocks.errors import DocumentTypeUnknown, RunError, UsageError, WinnowError
+from blocks.errors import DocumentTypeUnknown, PrefectUnreachable, RunError, UsageError, WinnowError
 from blocks.records import Rerun
 from blocks.settings import Settings, configure
 from deployments.cli.extract import check_sources
@@ -90,6 +92,8 @@ def run(
         except KeyboardInterrupt:
             stderr.print("stopped; the same command goes on where it stopped", highlight=False)
             raise typer.Exit(130) from None
+        except httpx.TransportError:
+            _leave_without_prefect(server.url)
     report = _report_of(state)
     summary = _summary(state, report, time.monotonic() - started)
     if as_json:
@@ -98,6 +102,15 @@ def run(
         _show_summary(summary, report, state, database)
     if not state.is_completed():
         raise typer.Exit(1)
+
+
+def _leave_without_prefect(url: str) -> NoReturn:
+    """End the process now: at a normal exit Prefect waits minutes for a server that is gone to take its events."""
+    lost = PrefectUnreachable(url, "it went away during the run; what was finished is stored")
+    stderr.print(f"error: {lost}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _check_usage(sources: list[str], from_database: bool, status: str | None, rows: str | None) -> None:

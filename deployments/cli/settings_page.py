@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from blocks.settings import PROJECT_DIR, Settings
+from blocks.settings import PROJECT_DIR, Settings, variable_of
 
 INTRODUCTION = """\
 # Settings
@@ -23,9 +23,8 @@ def settings_page() -> str:
     """The page, in Markdown: a row per setting."""
     rows = []
     for name, field in Settings.model_fields.items():
-        variable = field.validation_alias if isinstance(field.validation_alias, str) else f"WINNOW_{name.upper()}"
         default = COMPUTED.get(name) or _shown(field.default)
-        rows.append(f"| `{variable}` | {default} | {field.description} |")
+        rows.append(f"| `{variable_of(name)}` | {default} | {field.description} |")
     return INTRODUCTION + "\n".join(rows) + "\n"
 
 

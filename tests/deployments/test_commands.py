@@ -85,6 +85,24 @@ def test_an_unreachable_prefect_api_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("WINNOW_CHUNK_SIZE", "abc"), ("WINNOW_OCR_ENGINE", "foo"), ("WINNOW_MAX_PAGES", "-1")]
+)
+def test_a_setting_that_cannot_be_is_wrong_usage(variable: str, value: str, tmp_path: Path) -> None:
+    done = winnow("doctor", cwd=tmp_path, **{variable: value})
+    assert done.returncode == 2
+    assert f"{variable} is '{value}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_says_that_a_database_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / ".winnow").mkdir()
+    (tmp_path / ".winnow" / "winnow.db").write_bytes(b"no database at all, " * 100)
+    done = winnow("doctor", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode == 1
+    assert "cannot be used" in done.stdout
+
+
 def test_types_list_and_show(tmp_path: Path) -> None:
     listed = winnow("types", "list", cwd=tmp_path)
     assert listed.returncode == 0
