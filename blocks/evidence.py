@@ -6,8 +6,9 @@ differ from the page in a few of them; its digits may not.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 
 from pydantic import JsonValue
@@ -16,18 +17,20 @@ from rapidfuzz import fuzz
 from blocks.dates import find_dates
 from blocks.document_types import DocumentField, FieldType
 from blocks.number_words import spoken_numbers
+from blocks.quoted_values import letters, says_code, says_number, says_phone, says_text
 from blocks.records import Box, Evidence, FieldReading, Page
 from blocks.text_features import Keywords
-from blocks.values import EMAIL, InvalidValue, fold, parse_money, parse_number, parse_phone, typed_value
+from blocks.values import EMAIL, MINUS_SIGNS, InvalidValue, fold, number_languages, typed_value
 
 FUZZY_QUOTE_AT = 90.0
 """Least similarity (rapidfuzz partial ratio, of 100) of a quote's letters with the page's."""
 SHORTEST_FUZZY_QUOTE = 8
-FUZZY_TEXT_AT = 90.0
+_FIGURES_BEFORE = re.compile(r"\d[.,'’]?\Z")
+_FIGURES_AFTER = re.compile(r"[.,'’]?\d")
 
 _LOST_LETTERS = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1), (0, 3), (3, 0))
 """By how many letters, before and after, the page may be longer than the quote where letters were lost."""
-_NUMBERS = re.compile(r"[(\-\u2212\u2013]?\s?\d[\d.,'’\u00a0\u202f ]*(?:\s?[-\u2212)](?!\w))?")
+_NUMERIC = frozenset({FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,18 @@ class Grounding:
     ocr_confidence: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Languages:
+    """The languages of a type, and those of them that write numbers as the document does."""
+
+    words: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+    def of(self, field: DocumentField) -> tuple[str, ...]:
+        """Those in which a field of this kind is read."""
+        return self.numbers if field.type in _NUMERIC else self.words
+
+
 @lru_cache(maxsize=64)
 def _folded(text: str) -> tuple[str, tuple[int, ...]]:
     letters: list[str] = []
@@ -65,19 +80,36 @@ def _folded(text: str) -> tuple[str, tuple[int, ...]]:
 def locate(text: str, quote: str) -> Span | None:
     """Where `quote` stands in a page's `text`, case, accents and white space aside; None where it does not.
 
-    A quote of at least eight letters may differ in a few of them, never in a digit.
+    A quote of at least eight letters may differ in a few of them, never in a digit, and none begins or ends amid the
+    figures of a number.
     """
     wanted = fold(quote)
     if not wanted:
         return None
-    direct = text.find(quote)
-    if direct >= 0:
-        return Span(direct, direct + len(quote))
+    for start in _places(text, quote):
+        if not _cuts_number(text, start, start + len(quote)):
+            return Span(start, start + len(quote))
     folded, offsets = _folded(text)
-    at = folded.find(wanted)
-    if at >= 0:
-        return Span(offsets[at], offsets[at + len(wanted) - 1] + 1)
-    return _locate_bent(wanted, folded, offsets)
+    for at in _places(folded, wanted):
+        start, end = offsets[at], offsets[at + len(wanted) - 1] + 1
+        if not _cuts_number(text, start, end):
+            return Span(start, end)
+    bent = _locate_bent(wanted, folded, offsets)
+    return bent if bent and not _cuts_number(text, bent.start, bent.end) else None
+
+
+def _places(text: str, wanted: str) -> Iterator[int]:
+    at = text.find(wanted)
+    while at >= 0:
+        yield at
+        at = text.find(wanted, at + 1)
+
+
+def _cuts_number(text: str, start: int, end: int) -> bool:
+    """Whether [start, end) begins or ends amid the figures of a number: a quote of 50.00 is none of 150.00."""
+    begins = _FIGURES_BEFORE.search(text[max(start - 2, 0) : start]) and text[start].isdigit()
+    ends = text[end - 1].isdigit() and _FIGURES_AFTER.match(text[end : end + 2])
+    return bool(begins or ends)
 
 
 def _locate_bent(wanted: str, folded: str, offsets: tuple[int, ...]) -> Span | None:
@@ -141,74 +173,20 @@ def yields(  # noqa: PLR0911 - one return per kind of value
         return value is not None
     match field.type:
         case FieldType.INTEGER:
-            return _yields_number(quote, str(value), languages) or value in spoken_numbers(quote)
+            is_said = says_number(quote, str(value), languages, is_integer=True)
+            return is_said or value in spoken_numbers(quote)
         case FieldType.MONEY | FieldType.NUMBER:
-            return _yields_number(quote, str(value), languages)
+            return says_number(quote, str(value), languages)
         case FieldType.DATE:
             return any(found.value.isoformat() == value for found in find_dates(quote, languages, compact=True))
         case FieldType.EMAIL:
             return str(value).casefold() in {match[0].casefold() for match in EMAIL.finditer(quote)}
         case FieldType.PHONE:
-            return _yields_phone(quote, str(value), languages)
+            return says_phone(quote, str(value), languages)
         case FieldType.CURRENCY | FieldType.IBAN:
-            return _yields_code(field, quote, str(value), languages)
+            return says_code(field, quote, str(value), languages)
         case _:
-            return _yields_text(quote, value)
-
-
-def _yields_number(quote: str, value: str, languages: tuple[str, ...]) -> bool:
-    try:
-        wanted = parse_money(value, ("en",))
-    except InvalidValue:
-        return False
-    for match in _NUMBERS.finditer(quote):
-        for text in {match[0], *match[0].split()}:
-            for reading in (languages, ("en",), ("de",)):
-                try:
-                    found = parse_number(text.strip(" .,"), reading)
-                except InvalidValue:
-                    continue
-                if found == wanted or (found == -wanted and re.search(r"[-\u2212\u2013]|CR", quote)):
-                    return True
-    return False
-
-
-def _yields_phone(quote: str, value: str, languages: tuple[str, ...]) -> bool:
-    try:
-        if parse_phone(quote, languages) == value:
-            return True
-    except InvalidValue:
-        pass  # the quote may hold more than the number; its digits decide
-    return _digits(value)[-7:] in _digits(quote)
-
-
-def _yields_code(field: DocumentField, quote: str, value: str, languages: tuple[str, ...]) -> bool:
-    if fold(value) in fold(quote):
-        return True
-    for token in [quote, *re.findall(r"[^\W\d_]+\$?|[^\w\s]", quote)]:
-        try:
-            if typed_value(field, token, languages) == value:
-                return True
-        except InvalidValue:
-            continue
-    return False
-
-
-def _yields_text(quote: str, value: JsonValue) -> bool:
-    wanted, there = _letters(str(value)), _letters(quote)
-    if not wanted:
-        return False
-    if wanted in there:
-        return True
-    return (
-        len(wanted) >= SHORTEST_FUZZY_QUOTE
-        and _digits(wanted) == _digits(there)
-        and fuzz.partial_ratio(wanted, there) >= FUZZY_TEXT_AT
-    )
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in fold(text) if c.isalnum())
+            return says_text(quote, value)
 
 
 def check(
@@ -217,25 +195,35 @@ def check(
     """Check a reading against the pages' visible text: every quote stands there, and the quotes yield the value."""
     by_number = {page.number: page for page in pages}
     weakest: float | None = None
+    quotes: list[str] = []
     for evidence in reading.evidence:
         page = by_number.get(evidence.page)
         span = locate(page.text, evidence.quote) if page else None
         if page is None or span is None:
             return Grounding(False, f"the quote is not on page {evidence.page}")
+        quotes.append(_signed(page.text, span, evidence.quote) if field.type in _NUMERIC else evidence.quote)
         certainty = ocr_confidence(page, span.start, span.end)
         if certainty is not None:
             weakest = certainty if weakest is None else min(weakest, certainty)
     if not reading.evidence:
         return Grounding(False, "no quote was given")
-    if not _all_yield(field, reading, languages):
+    writes_numbers = number_languages([page.text for page in pages], languages)
+    if not _all_yield(field, reading.value, quotes, Languages(languages, writes_numbers)):
         return Grounding(False, "the quote does not say the value", weakest)
     return Grounding(True, "", weakest)
 
 
-def _all_yield(field: DocumentField, reading: FieldReading, languages: tuple[str, ...]) -> bool:
-    quotes = [evidence.quote for evidence in reading.evidence]
+def _signed(text: str, span: Span, quote: str) -> str:
+    """A quote with the minus that touches it on the page, and what that minus touches: a model may leave it out."""
+    before = text[span.start - 1 : span.start] if span.start else ""
+    after = text[span.end : span.end + 1]
+    if before and before in MINUS_SIGNS:
+        quote = text[max(span.start - 2, 0) : span.start] + quote
+    return quote + text[span.end : span.end + 2] if after and after in MINUS_SIGNS else quote
+
+
+def _all_yield(field: DocumentField, value: JsonValue, quotes: Sequence[str], languages: Languages) -> bool:
     together = "\n".join(quotes)
-    value = reading.value
     if field.type is FieldType.TABLE:
         rows = value if isinstance(value, list) else []
         return len(rows) == len(quotes) and all(
@@ -245,35 +233,44 @@ def _all_yield(field: DocumentField, reading: FieldReading, languages: tuple[str
     if field.type is FieldType.LIST:
         return isinstance(value, list) and all(_item_yields(field, item, together) for item in value)
     try:
-        typed = typed_value(field, value, languages)
+        typed = typed_value(field, value, languages.words)
     except InvalidValue:
         typed = value
-    return any(yields(field, quote, typed, languages) for quote in quotes) or yields(field, together, typed, languages)
+    return any(yields(field, quote, typed, languages.of(field)) for quote in (*quotes, together))
 
 
 def _item_yields(field: DocumentField, item: JsonValue, quotes: str) -> bool:
     """Whether an entry of a list is borne by the quotes: by its own words, or by one of its keywords."""
     keywords = field.hints.keywords.get(str(item), ())
-    return _yields_text(quotes, item) or bool(keywords and Keywords(keywords).spans(quotes))
+    return says_text(quotes, item) or bool(keywords and Keywords(keywords).spans(quotes))
 
 
-def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, languages: tuple[str, ...]) -> bool:
+def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, languages: Languages) -> bool:
+    typed: dict[str, JsonValue] = {}
     for name, column in field.columns.items():
-        cell = row.get(name)
-        if cell is None:
-            continue
         try:
-            typed = typed_value(column, cell, languages)
+            typed[name] = typed_value(column, row.get(name), languages.words)
         except InvalidValue:
             return False
-        if not (yields(column, quote, typed, languages) or _holds_words(column, quote, typed)):
+    figures = {name: Decimal(str(typed[name])) for name in typed if _is_figure(field.columns[name], typed[name])}
+    for name, column in field.columns.items():
+        beside = [figure for other, figure in figures.items() if other != name]
+        if typed[name] is None or yields(column, quote, typed[name], languages.of(column)):
+            continue
+        if name in figures and says_number(quote, str(typed[name]), languages.numbers, beside=beside):
+            continue
+        if not _holds_words(column, quote, typed[name]):
             return False
     return True
+
+
+def _is_figure(column: DocumentField, value: JsonValue) -> bool:
+    return column.type in _NUMERIC and value is not None
 
 
 def _holds_words(column: DocumentField, quote: str, value: JsonValue) -> bool:
     """Whether a quote has every word of a text: the lines of a table's cell stand apart where others come between."""
     if column.type is not FieldType.TEXT:
         return False
-    there = {_letters(word) for word in quote.split()}
-    return all(_letters(word) in there for word in str(value).split())
+    there = {letters(word) for word in quote.split()}
+    return all(letters(word) in there for word in str(value).split())

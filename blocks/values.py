@@ -6,6 +6,7 @@ value. Typed values are what results hold: money and numbers as decimal strings,
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -31,6 +32,7 @@ _GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{2,3}(?:\1\d{2,3})*)?")
 """Whole numbers in groups of three, or of two as in India, parted by one sign."""
 EMAIL = re.compile(r"[\w.+%-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
+_TWO_DECIMALS = {one: re.compile(rf"\d{re.escape(one)}\d\d(?![\d.,])") for one in ",."}
 COUNTRY_OF_LANGUAGE = {"de": "DE", "fr": "FR", "en": "GB", "nl": "NL", "it": "IT", "es": "ES", "pl": "PL", "ms": "MY"}
 
 
@@ -99,6 +101,23 @@ def decimal_symbol(language: str) -> str:
     from babel.numbers import get_decimal_symbol
 
     return str(get_decimal_symbol(language.replace("-", "_")))
+
+
+def number_languages(texts: Sequence[str], languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `languages` that write numbers as most of a document's amounts of two decimals are written.
+
+    `texts` are its pages. It decides what "5,000" is: a document with "27,50" on it means five.
+    """
+    commas, points = (sum(_two_decimals(text, symbol) for text in texts) for symbol in ",.")
+    if commas == points:
+        return languages
+    symbol = "," if commas > points else "."
+    return tuple(one for one in languages if decimal_symbol(one) == symbol) or languages
+
+
+@lru_cache(maxsize=256)
+def _two_decimals(text: str, symbol: str) -> int:
+    return len(_TWO_DECIMALS[symbol].findall(text))
 
 
 def _decimal_symbols(languages: tuple[str, ...]) -> frozenset[str]:

@@ -1,4 +1,8 @@
+from datetime import date
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from blocks.document_types import DocumentField, FieldHints, FieldType
 from blocks.evidence import box_of, check, locate, yields
@@ -110,3 +114,175 @@ def test_an_entry_of_a_list_is_borne_by_its_keywords() -> None:
     text = page("I will hurt you")
     assert check(grounds, reading(["threat"], "hurt you"), [text]).is_grounded
     assert not check(grounds, reading(["threat"], "I will"), [text]).is_grounded
+
+
+LANGUAGES = ("de", "fr", "en")
+
+
+@pytest.mark.parametrize(
+    ("field_type", "quote", "value"),
+    [
+        (FieldType.TEXT, "Invoice 9912 345", "1234"),
+        (FieldType.TEXT, "INV-105", "INV-10"),
+        (FieldType.TEXT, "Meridian Ltd", "an"),
+        (FieldType.TEXT, "Meridian Ltd", "ridian Ltd"),
+        (FieldType.TEXT, "written in C++", "C"),
+        (FieldType.MONEY, "Total 1 234,56", "234.56"),
+        (FieldType.MONEY, "Total 1 234,56EUR", "234.56"),
+        (FieldType.MONEY, "Total 1\u00a0234,56 €", "234.56"),
+        (FieldType.MONEY, "2024-11-20 Total 50.00", "-50.00"),
+        (FieldType.MONEY, "Total - 50.00", "-50.00"),
+        (FieldType.MONEY, "Date 2024-11-20 Total 50.00", "20.00"),
+        (FieldType.INTEGER, "Date 2024-11-20", 20),
+        (FieldType.NUMBER, "-5", "5"),
+        (FieldType.NUMBER, "-€5.00", "5"),
+        (FieldType.MONEY, "5.00- EUR", "5.00"),
+        (FieldType.CURRENCY, "Entrepreneur of the year", "EUR"),
+        (FieldType.CURRENCY, "Academy fees", "CAD"),
+        (FieldType.CURRENCY, "all of 5 pears", "ALL"),
+        (FieldType.PHONE, "Tel 855 51 234", "+442085551234"),
+        (FieldType.PHONE, "Tel 020 8555 12345", "+442085551234"),
+        (FieldType.PHONE, "Tel +1 20 8555 1234", "+442085551234"),
+        (FieldType.PHONE, "Tel 020 8555 1234", "reception"),
+        (FieldType.IBAN, "DE02 1203 0000 0000 2020 51", "DE021203000000002020"),
+    ],
+)
+def test_a_piece_of_what_is_printed_is_not_said(field_type: FieldType, quote: str, value: str) -> None:
+    for languages in (LANGUAGES, ("en",)):
+        assert not yields(DocumentField(type=field_type), quote, value, languages)
+
+
+@pytest.mark.parametrize(
+    ("field_type", "quote", "value"),
+    [
+        (FieldType.TEXT, "Meridian Steel\n  Holdings Ltd.", "Meridian Steel Holdings Ltd"),
+        (FieldType.TEXT, "Donaudampf-\nschiff AG", "Donaudampfschiff AG"),
+        (FieldType.TEXT, "Meridlan Steel Holdings Ltd, London", "Meridian Steel Holdings Ltd"),
+        (FieldType.TEXT, "Invoice #INV-105.", "INV-105"),
+        (FieldType.TEXT, "C++, Rust", "C++"),
+        (FieldType.MONEY, "Total 1 234,56EUR", "1234.56"),
+        (FieldType.MONEY, "Total 1\u202f234,56 €", "1234.56"),
+        (FieldType.MONEY, "TotalRM9.00", "9.00"),
+        (FieldType.MONEY, "Rabatt - € 5,00\n- 5,00", "-5.00"),
+        (FieldType.MONEY, "credit -€5.00", "-5.00"),
+        (FieldType.MONEY, "credit 5.00-", "-5.00"),
+        (FieldType.MONEY, "loss (5.00)", "-5.00"),
+        (FieldType.MONEY, "5 May 2024 12.50", "12.50"),
+        (FieldType.MONEY, "Total 50. 00", "50.00"),
+        (FieldType.INTEGER, "10-20 boxes", 20),
+        (FieldType.INTEGER, "year ended 31 December 2023", 2023),
+        (FieldType.INTEGER, "Nr.5", 5),
+        (FieldType.CURRENCY, "TOTAL RM9.00", "MYR"),
+        (FieldType.CURRENCY, "12 eur", "EUR"),
+        (FieldType.CURRENCY, "in US$ only", "USD"),
+        (FieldType.PHONE, "Tel (020) 8555-1234, Fax 020 8555 1235", "+442085551234"),
+        (FieldType.PHONE, "+44 (0)20 8555 1234", "+442085551234"),
+        (FieldType.IBAN, "IBAN: DE02 1203 0000 0000 2020 51 BIC X", "DE02120300000000202051"),
+    ],
+)
+def test_what_is_printed_whole_is_said(field_type: FieldType, quote: str, value: str) -> None:
+    assert yields(DocumentField(type=field_type), quote, value, LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("languages", "quote", "right", "wrong"),
+    [
+        (("de",), "1.234", "1234.00", "1.234"),
+        (("de",), "1,234", "1.234", "1234.00"),
+        (("en",), "1.234", "1.234", "1234.00"),
+        (("en",), "1,234", "1234.00", "1.234"),
+        (LANGUAGES, "1.234", "1234.00", "1.234"),
+        (LANGUAGES, "1,234", "1234.00", "1.234"),
+    ],
+)
+def test_the_languages_of_a_type_say_what_a_lone_separator_is(
+    languages: tuple[str, ...], quote: str, right: str, wrong: str
+) -> None:
+    assert yields(MONEY, quote, right, languages)
+    assert not yields(MONEY, quote, wrong, languages)
+
+
+def test_a_document_s_own_amounts_say_which_of_the_languages_it_writes_numbers_in() -> None:
+    count = DocumentField(type=FieldType.INTEGER)
+    german, english = page("5,000 Stück zu 27,50"), page("5,000 pieces at 27.50")
+    assert check(count, reading(5, "5,000"), [german], LANGUAGES).is_grounded
+    assert not check(count, reading(5, "5,000"), [english], LANGUAGES).is_grounded
+    assert check(count, reading(5000, "5,000"), [english], LANGUAGES).is_grounded
+
+
+def test_a_quote_does_not_cut_a_number_of_the_page() -> None:
+    assert not check(MONEY, reading("50.00", "50.00"), [page("TOTAL 150.00")]).is_grounded
+    assert not check(MONEY, reading("234.50", "234.50"), [page("TOTAL 1,234.50")]).is_grounded
+    assert not check(MONEY, reading("5.00", "5.00"), [page("TOTAL -5.00")]).is_grounded
+    assert check(MONEY, reading("-5.00", "5.00"), [page("TOTAL -5.00")]).is_grounded
+    assert check(MONEY, reading("50.00", "50.00"), [page("TOTAL 150.00\n1\n50.00\n2")]).is_grounded
+
+
+def test_entries_of_a_list_are_whole_words() -> None:
+    skills = DocumentField(type=FieldType.LIST)
+    assert not check(skills, reading(["C"], "Chef"), [page("Chef")]).is_grounded
+    assert not check(skills, reading(["R", "Go"], "Rust and Golang"), [page("Rust and Golang")]).is_grounded
+    assert check(skills, reading(["R", "Go"], "R, Go"), [page("R, Go")]).is_grounded
+
+
+def test_two_columns_beside_each_other_are_no_number_parted_by_a_blank() -> None:
+    table = DocumentField(
+        type=FieldType.TABLE, columns={"quantity": DocumentField(type=FieldType.INTEGER), "price": MONEY}
+    )
+    row = "2 150,00"
+    assert check(table, reading([{"quantity": 2, "price": "150,00"}], row), [page(row)], ("de",)).is_grounded
+    assert check(table, reading([{"price": "2150,00"}], row), [page(row)], ("de",)).is_grounded
+    assert not check(table, reading([{"price": "150,00"}], row), [page(row)], ("de",)).is_grounded
+
+
+def one_digit_off(text: str, place: int, by: int) -> str:
+    at = [i for i, char in enumerate(text) if char.isdigit()]
+    i = at[place % len(at)]
+    return text[:i] + str((int(text[i]) + by) % 10) + text[i + 1 :]
+
+
+places, steps = st.integers(0, 30), st.integers(1, 9)
+words = st.sampled_from(["", "Total ", "Date 2024-11-20 Total ", "Summe: ", "3 x ", "No. 7, "])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 99_999_999), st.sampled_from(["{:,.2f}", "{:.2f}", "de", "fr"]), words, places, steps)
+def test_an_amount_is_said_by_its_quote_and_one_that_differs_in_a_digit_is_not(
+    cents: int, style: str, before: str, place: int, by: int
+) -> None:
+    value = f"{cents / 100:.2f}"
+    english = f"{cents / 100:,.2f}"
+    foreign = {"de": english.translate({44: ".", 46: ","}), "fr": english.translate({44: "\u202f", 46: ","})}
+    quote = before + (foreign.get(style) or style.format(cents / 100)) + " EUR"
+    assert yields(MONEY, quote, value, LANGUAGES)
+    wrong = one_digit_off(value, place, by)
+    if wrong not in {"7.00", "3.00"}:
+        assert not yields(MONEY, quote, wrong, LANGUAGES)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.from_regex(r"[A-Z]{0,3}-?[0-9]{1,8}(/[0-9]{1,3})?", fullmatch=True), places, steps)
+def test_a_reference_is_said_by_its_quote_and_one_that_differs_in_a_digit_is_not(
+    value: str, place: int, by: int
+) -> None:
+    assert yields(TEXT, f"Invoice no. {value} of today", value)
+    assert not yields(TEXT, f"Invoice no. {value} of today", one_digit_off(value, place, by))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1000, 9999), st.integers(1000, 9999), places, steps)
+def test_a_telephone_number_is_said_by_its_quote_and_one_that_differs_in_a_digit_is_not(
+    first: int, last: int, place: int, by: int
+) -> None:
+    field, value = DocumentField(type=FieldType.PHONE), f"+4420{first}{last}"
+    for quote in (f"Tel (020) {first} {last}", f"+44 20 {first}-{last}", f"0044 20 {first} {last} or mail"):
+        assert yields(field, quote, value)
+        assert not yields(field, quote, "+44" + one_digit_off(value[3:], place, by))
+    assert not yields(field, f"+44 20 {first}-{last}", one_digit_off(value, place, by))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dates(), st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%d %B %Y"]), places, steps)
+def test_a_date_that_differs_in_a_digit_is_not_said(day: date, style: str, place: int, by: int) -> None:
+    quote = f"Date: {day.strftime(style)}"
+    assert not yields(DocumentField(type=FieldType.DATE), quote, one_digit_off(day.isoformat(), place, by))

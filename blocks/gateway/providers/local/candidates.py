@@ -5,21 +5,19 @@ around it.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from blocks.dates import FoundDate, find_dates
 from blocks.document_types import DocumentField, FieldType
 from blocks.gateway.providers.local.lines import Cell
-from blocks.records import Page
 from blocks.values import (
     CURRENCY_SIGNS,
     EMAIL,
     IBAN,
     InvalidValue,
     currency_codes,
-    decimal_symbol,
     is_assigned_phone,
     money_text,
     number_text,
@@ -75,7 +73,6 @@ _SIGNED = re.compile(r"(?:^|[\s(:€$£])[-\u2212\u2013]\s?$")
 _PHONE = re.compile(r"(?<![\w.,/])\+?\(?\d[\d\s()./\u2011-]{5,20}\d(?![\w/])")
 _RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$", re.IGNORECASE)
 """What stands before an amount that a rate is taken of: "19 % of 100.00" is about another amount."""
-_TWO_DECIMALS = {one: re.compile(rf"\d{re.escape(one)}\d\d(?![\d.,])") for one in ",."}
 _PRINTED_IBAN = re.compile(r"[A-Z]{2}\d\d(?:[ \u00a0]?[A-Z0-9]{4})*(?:[ \u00a0]?[A-Z0-9]{1,3}(?![A-Z0-9]))?")
 """An IBAN as it is printed: groups of four, the last one shorter."""
 _AMOUNT_AFTER = re.compile(r"\s?-?\d[\d.,'’ ]*[.,]\d\d(?!\d)|\s?-?\d+(?![\w.,])")
@@ -288,16 +285,3 @@ def has_amount(text: str, languages: tuple[str, ...]) -> bool:
     """Whether a text holds an amount with decimals or a currency; bare whole numbers do not count."""
     cell = Cell(0, text, 0, len(text), 0)
     return any(one.weight > -1.5 for one in _amounts(cell, languages))
-
-
-def number_languages(pages: Sequence[Page], languages: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `languages` that write numbers as most of the document's amounts of two decimals are written.
-
-    It decides what "5,000" is: a document with "27,50" on it means five.
-    """
-    commas = sum(len(_TWO_DECIMALS[","].findall(page.text)) for page in pages)
-    points = sum(len(_TWO_DECIMALS["."].findall(page.text)) for page in pages)
-    if commas == points:
-        return languages
-    symbol = "," if commas > points else "."
-    return tuple(one for one in languages if decimal_symbol(one) == symbol) or languages

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from blocks.document_types import DocumentType, FieldType
-from blocks.gateway.providers.local.candidates import has_amount, number_languages
+from blocks.gateway.providers.local.candidates import has_amount
 from blocks.gateway.providers.local.lexicon import Label, Lexicon
 from blocks.gateway.providers.local.lines import Cell, Row, read_rows
 from blocks.gateway.providers.local.ranking import Surroundings, label_weight
 from blocks.records import Page
+from blocks.values import number_languages
 
 MOST_LABELS = 300
 """How many labels of a field are followed: a document that repeats one more often says nothing new."""
@@ -107,6 +108,6 @@ def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page,
         document_type.languages,
         Surroundings(rows),
         money,
-        number_languages(pages, document_type.languages),
+        number_languages([page.text for page in pages], document_type.languages),
         pages,
     )
