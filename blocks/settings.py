@@ -52,8 +52,8 @@ class Settings(BaseSettings):
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with `extra`, for a process that it starts."""
-    return {**os.environ, **extra}
+    """This process's environment with `extra`, for a process that outlives it and need not know Winnow's secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WINNOW_")} | dict(extra)
 
 
 def export(variables: Mapping[str, str]) -> None:

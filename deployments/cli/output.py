@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-stdout = Console()
+stdout = Console(width=None if sys.stdout.isatty() else 160)
 stderr = Console(stderr=True)
 
 Rows = Sequence[Mapping[str, object]]
@@ -19,6 +19,7 @@ Rows = Sequence[Mapping[str, object]]
 _READ_WHOLE = ("reasons", "message", "aliases", "asks", "fields_read")
 _MOST_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
 _WIDE = 60
+_NARROW = 110
 _CUT = ("uri", "fields")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -40,8 +41,19 @@ def show_rows(rows: Rows, columns: Sequence[str], output_format: OutputFormat, e
             _write_csv(rows, columns)
         case OutputFormat.TABLE if not rows:
             stderr.print(empty, highlight=False)
+        case OutputFormat.TABLE if stdout.width < _NARROW:
+            _print_blocks(rows, columns)
         case OutputFormat.TABLE:
             stdout.print(_as_table(rows, columns))
+
+
+def _print_blocks(rows: Rows, columns: Sequence[str]) -> None:
+    """A few lines per row, for a terminal that is too narrow for a line per row."""
+    for row in rows:
+        for index, column in enumerate(columns):
+            if cell := _cell(column, row.get(column)):
+                name = "" if index == 0 else f"  {column.replace('_', ' ')}: "
+                stdout.print(Text.assemble((name, "dim"), (cell, "bold" if index == 0 else "")))
 
 
 def _as_table(rows: Rows, columns: Sequence[str]) -> Table:

@@ -23,7 +23,7 @@ from deployments.cli.extract import check_sources
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stderr, stdout
 from deployments.cli.progress_bars import show_progress
-from deployments.prefect_client import use_prefect
+from deployments.prefect_client import profile_url, use_prefect
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -126,7 +126,7 @@ def _check_usage(sources: list[str], from_database: bool, status: str | None, ro
 
 def _pin_database(settings: Settings) -> None:
     """Open the database before anything slow, so that a wrong address is told at once."""
-    if settings.database_url is None and settings.prefect_api_url is None:
+    if settings.database_url is None and settings.prefect_api_url is None and profile_url() is None:
         settings = configure(database_url=default_url())
     if settings.database_url:
         upgrade(open_database(settings.database_url))

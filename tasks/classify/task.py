@@ -1,6 +1,6 @@
 """The Prefect task of the classify stage."""
 
-from functools import cache
+from functools import lru_cache
 
 from prefect.client.schemas.objects import State
 
@@ -12,9 +12,14 @@ from tasks.classify.stage import ClassifyStage
 from tasks.task import chunk_state, stage_task
 
 
-@cache
 def classify_stage(settings: Settings) -> ClassifyStage:
-    """This process's classify stage."""
+    """This process's classify stage, for the document types as they stand."""
+    types = load_document_types(settings.document_types_dir)
+    return _stage(settings, tuple(one.version for one in types.values()))
+
+
+@lru_cache(maxsize=4)
+def _stage(settings: Settings, versions: tuple[str, ...]) -> ClassifyStage:
     return ClassifyStage(load_document_types(settings.document_types_dir))
 
 

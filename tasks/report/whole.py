@@ -12,10 +12,13 @@ from tasks.validate.whole import check_whole
 
 
 def whole_findings(database: Database, run: RunContext, types: Mapping[str, DocumentType]) -> tuple[WholeFinding, ...]:
-    """What Great Expectations says of each view that this run wrote to."""
-    touched = runs.types_written(database, run.run_id)
+    """What Great Expectations says of each view that this run wrote to.
+
+    Types whose expectations may turn the run's state are always looked at: an unchanged re-run must not look better.
+    """
+    members = runs.counts_by_type(database, run.run_id).keys() & types.keys()
+    decisive = {name for name in members if any(one.severity == "fail" for one in types[name].expectations)}
+    touched = decisive | (runs.types_written(database, run.run_id) & types.keys())
     return tuple(
-        finding
-        for name in sorted(touched & types.keys())
-        for finding in check_whole(database.url, view_name(name), types[name])
+        finding for name in sorted(touched) for finding in check_whole(database.url, view_name(name), types[name])
     )

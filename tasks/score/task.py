@@ -13,9 +13,14 @@ from tasks.score.stage import ScoreStage
 from tasks.task import chunk_state, stage_task
 
 
-@lru_cache(maxsize=4)
 def score_stage(settings: Settings, run_id: str) -> ScoreStage:
     """The score stage of a run of this process, whose calls go to the database's ledger under the run's id."""
+    types = load_document_types(settings.document_types_dir)
+    return _stage(settings, run_id, tuple(one.version for one in types.values()))
+
+
+@lru_cache(maxsize=4)
+def _stage(settings: Settings, run_id: str, versions: tuple[str, ...]) -> ScoreStage:
     types = load_document_types(settings.document_types_dir)
     return ScoreStage(types, DatabaseLedger(connect(settings)), run_id)
 

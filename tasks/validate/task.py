@@ -1,6 +1,6 @@
 """The Prefect task of the validate stage."""
 
-from functools import cache
+from functools import lru_cache
 
 from prefect.client.schemas.objects import State
 
@@ -12,9 +12,14 @@ from tasks.task import chunk_state, stage_task
 from tasks.validate.stage import ValidateStage
 
 
-@cache
 def validate_stage(settings: Settings) -> ValidateStage:
-    """This process's validate stage."""
+    """This process's validate stage, for the document types as they stand."""
+    types = load_document_types(settings.document_types_dir)
+    return _stage(settings, tuple(one.version for one in types.values()))
+
+
+@lru_cache(maxsize=4)
+def _stage(settings: Settings, versions: tuple[str, ...]) -> ValidateStage:
     return ValidateStage(load_document_types(settings.document_types_dir))
 
 

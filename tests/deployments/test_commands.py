@@ -26,6 +26,10 @@ def winnow(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complet
     )
 
 
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert winnow("--version", cwd=tmp_path).stdout.startswith("0.1")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     done = winnow(*command.split(), "--help", cwd=tmp_path)
