@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import IO, Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -108,13 +109,18 @@ def cause_of(error: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _opened(uri: str) -> IO[bytes]:
+@contextmanager
+def _opened(uri: str) -> Iterator[IO[bytes]]:
     if is_local(uri):
-        return _opened_file(path_of(uri))
+        with _opened_file(path_of(uri)) as file:
+            yield file
+        return
     import fsspec
 
-    opened: IO[bytes] = fsspec.open(uri, "rb").open()
-    return opened
+    # An archive's file system closes the archive when it is dropped: it is kept as long as the file in it.
+    file_system, path = fsspec.core.url_to_fs(uri)
+    with file_system.open(path, "rb") as file:
+        yield file
 
 
 def _opened_file(path: str) -> IO[bytes]:

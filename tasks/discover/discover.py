@@ -13,9 +13,9 @@ from itertools import chain, islice
 from pydantic import JsonValue
 from pydantic_core import from_json
 
-from blocks.errors import DocumentError, SourceEmpty, TooLarge, TooManyParts, UnreadableSource
+from blocks.errors import DocumentError, RowBroken, SourceEmpty, TooLarge, TooManyParts, UnreadableSource
 from blocks.isolation.isolation import Isolation, shared_isolation
-from blocks.media_types import BINARY, EML, TABLES, TEXT, media_type_of
+from blocks.media_types import BINARY, CSV, EML, JSONL, TABLES, TEXT, media_type_of
 from blocks.records import DiscoveredDocument, Stage
 from blocks.settings import Settings
 from blocks.sources import digest_source, read_source
@@ -27,6 +27,7 @@ MAX_PARTS = 1_000
 MAX_DEPTH = 5
 """Mails within mails: a forward of a forward is common, a deeper nest is a trap."""
 ROWS_AT_ONCE_BYTES = 8_000_000
+LINES_SUFFIXES = (".jsonl", ".ndjson")
 
 
 def discover(
@@ -94,7 +95,7 @@ class _Finder:
             media_type=media_type_of(content, uri),
             size_bytes=len(content),
         )
-        if document.media_type in TABLES and self._rows_column is not None:
+        if self._rows_column is not None and _is_table(document):
             return self._rows(document, content, self._rows_column)
         if document.media_type == EML:
             return self._mail(document, content, depth=1)
@@ -118,7 +119,7 @@ class _Finder:
         except DocumentError as error:
             return [_failed(mail, error)]
         documents = [mail]
-        for number, (name, part) in enumerate(found, 1):
+        for number, (name, part, _) in enumerate(found, 1):
             attachment = _part(
                 mail, f"attachment:{number}", f"attachment={number}:{name}", part, media_type_of(part, name)
             )
@@ -126,12 +127,12 @@ class _Finder:
         return documents
 
     def _rows(self, table: DiscoveredDocument, content: bytes, column: str) -> Iterator[DiscoveredDocument]:
-        """A table, which is no document itself, and its rows; a table that breaks off is a failed document as well."""
+        """A table, which is no document itself, and its rows; one that cannot be read on is a failed one as well."""
         yield replace(table, is_member=False)
         start: int | None = 1
         while start is not None:
             wanted: dict[str, JsonValue] = {
-                "media_type": table.media_type,
+                "media_type": CSV if table.media_type == CSV else JSONL,
                 "column": column,
                 "start": start,
                 "max_bytes": ROWS_AT_ONCE_BYTES,
@@ -141,20 +142,27 @@ class _Finder:
             except DocumentError as error:
                 yield _failed(table, error)
                 return
-            for number, text in rows:
-                yield _part(table, f"row:{number}", f"row={number}", text, TEXT)
+            for number, text, problem in rows:
+                row = _part(table, f"row:{number}", f"row={number}", text, TEXT)
+                yield row if problem is None else _failed(row, RowBroken(problem))
 
     def _parts(
         self, function: str, content: bytes, wanted: dict[str, JsonValue]
-    ) -> tuple[list[tuple[str, bytes]], int | None]:
+    ) -> tuple[list[tuple[str, bytes, str | None]], int | None]:
         packed = self._isolation.run(function, content, wanted, self._settings.document_timeout_s)
         line, _, contents = packed.partition(b"\n")
         head = from_json(line)
         parts, position = [], 0
-        for name, size in head["parts"]:
-            parts.append((name, contents[position : position + size]))
+        for name, size, problem in head["parts"]:
+            parts.append((name, contents[position : position + size], problem))
             position += size
         return parts, head["go_on_at"]
+
+
+def _is_table(document: DiscoveredDocument) -> bool:
+    """Whether it has rows; lines of JSON that begin with a broken one pass for text, and are known by their name."""
+    is_named_so = document.media_type == TEXT and document.uri.lower().endswith(LINES_SUFFIXES)
+    return document.media_type in TABLES or is_named_so
 
 
 def _part(parent: DiscoveredDocument, part: str, fragment: str, content: bytes, media_type: str) -> DiscoveredDocument:

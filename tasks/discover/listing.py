@@ -100,18 +100,16 @@ def _matches(folder: str, wanted: Sequence[str]) -> Iterator[Listed]:
     if part == ANY_FOLDERS and rest:
         yield from _matches(folder, rest)
     for path, is_folder, is_file in _entries(folder):
+        name = PurePosixPath(path_of(path.uri) if isinstance(path, UnreadableSource) else path).name
+        is_wanted = not rest if part == ANY_FOLDERS else fnmatchcase(name, part)
         if isinstance(path, UnreadableSource):
-            yield path
-        elif part == ANY_FOLDERS:
-            if is_folder:
-                yield from _matches(path, wanted)
-            elif is_file and not rest:
-                yield uri_of(path)
-        elif not fnmatchcase(PurePosixPath(path).name, part):
-            continue
-        elif rest and (is_folder or _leads_to_folder(path)):
+            if is_wanted or path.uri == uri_of(folder):
+                yield path
+        elif part == ANY_FOLDERS and is_folder:
+            yield from _matches(path, wanted)
+        elif is_wanted and rest and (is_folder or _leads_to_folder(path)):
             yield from _matches(path, rest)
-        elif is_file and not rest:
+        elif is_wanted and is_file and not rest:
             yield uri_of(path)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -144,11 +145,14 @@ def test_a_missing_column_names_those_there_are(isolation: Isolation, tmp_path: 
     assert "it has: a, b" in last.failure.message
 
 
-def test_a_table_that_breaks_off_keeps_its_rows_and_fails(isolation: Isolation, tmp_path: Path) -> None:
-    (tmp_path / "t.jsonl").write_text('{"text": "one"}\n{"text": "tw')
-    documents = found(isolation, tmp_path, rows_column="text")
-    assert documents[-1].failure is not None
-    assert "line 2" in documents[-1].failure.message
+def test_a_row_that_cannot_be_told_fails_and_the_others_are_taken(isolation: Isolation, tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": "tw\n{"text": "one"}\n')
+    table, broken, row = found(isolation, tmp_path, rows_column="text")
+    assert (table.is_member, table.failure) == (False, None)
+    assert broken.failure is not None
+    assert (broken.failure.kind, broken.part, broken.content) == ("row_broken", "row:1", b'{"text": "tw')
+    assert "line 1" in broken.failure.message
+    assert (row.failure, row.part, row.content) == (None, "row:2", b"one")
 
 
 def test_a_large_file_is_hashed_and_refused(isolation: Isolation, tmp_path: Path) -> None:
@@ -169,6 +173,30 @@ def test_a_file_that_cannot_be_read_is_a_failure_and_others_go_on(isolation: Iso
     assert first.failure.kind == "unreadable_source"
     assert first.document_id == hashlib.sha256(f"unreadable:{first.uri}".encode()).hexdigest()
     assert second.failure is None
+
+
+def test_a_folder_that_cannot_be_listed_is_a_failure_and_others_go_on(isolation: Isolation, tmp_path: Path) -> None:
+    for name in "abcdefgh":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.txt").write_text(name)
+    listed = discover([str(tmp_path)], SETTINGS, limit=None, isolation=isolation)
+    documents = [next(listed)]
+    shutil.rmtree(tmp_path / "h")
+    documents += listed
+    assert [Path(document.uri).name for document in documents] == ["x.txt"] * 7 + ["h"]
+    assert [document.failure and document.failure.kind for document in documents] == [None] * 7 + ["unreadable_source"]
+
+
+def test_a_name_that_is_not_utf_8_leads_back_to_its_file(isolation: Isolation, tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/m\xfcller.txt")).write_bytes(b"x" * (1024 * 1024 + 1))
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xfc%41.txt")).write_bytes(b"y")
+    large, small = found(isolation, tmp_path)
+    assert large.uri == f"file://{tmp_path}/m%FCller.txt"
+    assert large.failure is not None
+    assert large.failure.kind == "too_large"
+    assert small.uri == f"file://{tmp_path}/n%FC%2541.txt"
+    assert read_source(small.uri, 1) == b"y"
+    assert found(isolation, small.uri) == [small], "what is printed can be given again"
 
 
 def test_documents_of_a_url_can_be_read_again(isolation: Isolation) -> None:

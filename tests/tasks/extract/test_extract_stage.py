@@ -3,6 +3,7 @@
 import io
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,23 @@ def test_bytes_that_are_not_those_discovered_are_a_failure(isolation: Isolation,
     Path(gone.uri).unlink()
     failures = [outcome.failure for outcome in stage_of(isolation).work([changed, gone])]
     assert [failure.kind for failure in failures if failure] == ["source_changed"] * 2
+    assert {failure.retry for failure in failures if failure} == {Retry.NEXT_RUN}, "a share may be back by then"
+
+
+def test_another_place_of_the_same_bytes_is_read_where_the_latest_has_them_no_more(
+    isolation: Isolation, tmp_path: Path
+) -> None:
+    kept = document(tmp_path, "kept.txt", b"the very same")
+    for latest, content in (("gone", None), ("changed", b"other")):
+        path = tmp_path / latest
+        if content is not None:
+            path.write_bytes(content)
+        moved = replace(kept, uri=str(path), other_uris=(str(tmp_path / "gone too"), kept.uri))
+        assert extraction_of(only(stage_of(isolation).work([moved]))).visible_text == "the very same"
+        lost = only(stage_of(isolation).work([replace(moved, other_uris=())]))
+        assert lost.failure is not None
+        assert (lost.failure.kind, lost.failure.retry) == ("source_changed", Retry.NEXT_RUN)
+        assert str(path) in lost.failure.message
 
 
 def test_parts_come_from_where_they_are_kept(isolation: Isolation) -> None:
