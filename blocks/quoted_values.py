@@ -38,6 +38,8 @@ _CREDIT_AFTER = re.compile(r"\s?CR(?!\w)")
 _PHONE = re.compile(r"\+?[\d(][\d \u00a0\u202f().\u2010\u2011\u2013-]*\d")
 _CURRENCY = re.compile(r"[^\W\d_]+\$?|[^\w\s]")
 _NAME_SIGNS = re.compile(r"(?<=[^\W\d_])(?:\+{1,2}|#)(?!\w)")
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+"""Letters of scripts that put no blanks around words (Thai, Lao, Khmer, Chinese, Japanese) or glue endings (Korean)."""
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
@@ -233,6 +235,8 @@ def _bordered(text: str) -> tuple[str, frozenset[int]]:
         folded = [c for c in fold(char) if c.isalnum() or place in named]
         if not folded and (char.isspace() or fold(char)):
             borders.add(len(kept))
+        is_word = _UNSPACED.match(char) is not None
+        borders.update({len(kept), len(kept) + len(folded)} if is_word else ())
         kept.extend(folded)
     borders.add(len(kept))
     return "".join(kept), frozenset(borders)

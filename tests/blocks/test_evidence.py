@@ -160,6 +160,7 @@ def test_a_piece_of_what_is_printed_is_not_said(field_type: FieldType, quote: st
         (FieldType.TEXT, "Meridlan Steel Holdings Ltd, London", "Meridian Steel Holdings Ltd"),
         (FieldType.TEXT, "Invoice #INV-105.", "INV-105"),
         (FieldType.TEXT, "C++, Rust", "C++"),
+        (FieldType.TEXT, "氏名田中太郎様", "田中太郎"),
         (FieldType.MONEY, "Total 1 234,56EUR", "1234.56"),
         (FieldType.MONEY, "Total 1\u202f234,56 €", "1234.56"),
         (FieldType.MONEY, "TotalRM9.00", "9.00"),
