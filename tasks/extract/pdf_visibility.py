@@ -1,4 +1,4 @@
-"""Which words of a PDF page a reader cannot see: invisible, in the paper's colour, tiny, or off the page.
+"""Which words of a PDF page a reader cannot see: invisible, in the paper's colour, painted over, tiny, or off the page.
 
 Text can be hidden from a reader and still be read by a machine. Scanners use that well (recognised text under the
 image of the page), others to plant instructions. What lies over an image is left to OCR to confirm.
@@ -14,6 +14,7 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
+from tasks.extract.pdf_covers import bare, fill_colour, gray_of, may_be_covered
 from tasks.extract.pdf_words import PageFrame, PageWords
 from tasks.extract.reading_order import Boxes
 
@@ -26,6 +27,9 @@ TINY_PT = 2.0
 CONTRAST = 24
 """Gray levels between the lightest and darkest pixel of a word that can be read."""
 PROBE_DPI = 100
+CHANNELS = 4
+EDGE = 0.12
+"""Share of a word's height at its box's edges that is not looked at."""
 MAX_PROBE_PIXELS = 8_000_000
 MAX_DEPTH = 4
 MAX_OBJECTS = 20_000
@@ -45,15 +49,20 @@ def sort_by_visibility(page: Any, text_page: Any, words: PageWords, frame: PageF
     x0, y0, x1, y1 = words.boxes.T
     is_hidden = (x1 <= 0) | (y1 <= 0) | (x0 >= frame.width) | (y0 >= frame.height) | _is_tiny(words)
     is_layer = np.zeros(len(words), np.bool_)
-    marks = _marks(text_page, words)
-    if marks is not None:
+    address = ctypes.cast(text_page, ctypes.c_void_p).value
+    objects: list[int | None] = list(map(_TEXT_OBJECT, repeat(address), words.firsts.tolist()))
+    inks = {found: _ink_of(found) for found in set(objects)}
+    suspects = may_be_covered(page, words, objects, lambda found: inks[found][1] if found else 0, frame)
+    if any(mark for mark, _ in inks.values()):
+        marks = np.fromiter((inks[found][0] for found in objects), np.int64, len(objects))
         invisible = ~is_hidden & (marks == INVISIBLE)
         if invisible.any():
             is_layer = invisible & _lies_on(words.boxes, image_boxes(page, frame))
-        light = np.flatnonzero(~is_hidden & (marks == LIGHT))
         is_hidden |= invisible & ~is_layer
-        if len(light):
-            is_hidden[light] = ~_stands_out(page, words.boxes[light], frame)
+        suspects |= marks == LIGHT
+    looked_at = np.flatnonzero(suspects & ~is_hidden & ~is_layer)
+    if len(looked_at):
+        is_hidden[looked_at] = ~_stands_out(page, words.where(suspects & ~is_hidden & ~is_layer), frame)
     if not is_hidden.any() and not is_layer.any():
         return Sorted(words, words.where(is_hidden), words.where(is_hidden))
     return Sorted(words.where(~is_hidden & ~is_layer), words.where(is_hidden), words.where(is_layer))
@@ -71,34 +80,22 @@ def _is_tiny(words: PageWords) -> NDArray[np.bool_]:
 SEEN, INVISIBLE, LIGHT = 0, 1, 2
 
 
-def _marks(text_page: Any, words: PageWords) -> NDArray[np.int64] | None:
-    """For each word whether its text object is drawn at all, or in a light colour; None where all is plainly seen."""
-    address = ctypes.cast(text_page, ctypes.c_void_p).value
-    objects = list(map(_TEXT_OBJECT, repeat(address), words.firsts.tolist()))
-    marks = {found: _mark_of(found) for found in set(objects)}
-    if not any(marks.values()):
-        return None
-    return np.fromiter((marks[found] for found in objects), np.int64, len(objects))
-
-
-def _mark_of(address: int | None) -> int:
+def _ink_of(address: int | None) -> tuple[int, int]:
+    """Whether a text object is drawn at all, or is to be looked at, and the gray that it is filled with."""
     if not address:
-        return SEEN
+        return SEEN, 0
     mode = _RENDER_MODE(address)
     if mode in INVISIBLE_MODES:
-        return INVISIBLE
+        return INVISIBLE, 0
     if mode == pdfium.FPDF_TEXTRENDERMODE_STROKE:
-        return SEEN
-    colour = (ctypes.c_uint * 4)()
-    first = ctypes.addressof(colour)
-    if not _FILL_COLOUR(address, first, first + 4, first + 8, first + 12):
-        return SEEN
+        return LIGHT, 0
+    colour = fill_colour(address)
+    if colour is None:
+        return SEEN, 0
     red, green, blue, alpha = colour
-    return (
-        LIGHT
-        if (red > LIGHT_CHANNEL and green > LIGHT_CHANNEL and blue > LIGHT_CHANNEL) or alpha < FAINT_ALPHA
-        else SEEN
-    )
+    if (red > LIGHT_CHANNEL and green > LIGHT_CHANNEL and blue > LIGHT_CHANNEL) or alpha < FAINT_ALPHA:
+        return LIGHT, gray_of(colour)
+    return SEEN, gray_of(colour)
 
 
 def image_boxes(page: Any, frame: PageFrame) -> list[tuple[float, float, float, float]]:
@@ -129,24 +126,29 @@ def _lies_on(boxes: Boxes, images: Sequence[tuple[float, float, float, float]]) 
     return lies
 
 
-def _stands_out(page: Any, boxes: Boxes, frame: PageFrame) -> NDArray[np.bool_]:
-    """Draw the page and see which light words stand out, as white letters on a dark bar do."""
+def _stands_out(page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.bool_]:
+    """Draw the page and see which words stand out, as white letters on a dark bar do."""
     scale = min(PROBE_DPI / 72, (MAX_PROBE_PIXELS / max(1.0, frame.width * frame.height)) ** 0.5)
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    pixels = np.frombuffer(draw(page, width, height), np.uint8).reshape(height, width)
+    pixels = np.frombuffer(draw(page, width, height, CHANNELS), np.uint8).reshape(height, width, CHANNELS)
     seen = []
-    for x0, y0, x1, y1 in (boxes * scale).tolist():
-        patch = pixels[max(0, int(y0)) : int(y1) + 1, max(0, int(x0)) : int(x1) + 1]
-        seen.append(patch.size > 0 and int(patch.max()) - int(patch.min()) >= CONTRAST)
+    for text, (x0, y0, x1, y1) in zip(words.texts, (words.boxes * scale).tolist(), strict=True):
+        # The edge of a bar may run along a word's box. Letters reach further in; a lone stroke or dot may not.
+        margin = EDGE * min(x1 - x0, y1 - y0) if any(map(str.isalnum, text)) else 0.0
+        rows = slice(max(0, int(y0 + margin)), int(y1 - margin) + 1)
+        patch = pixels[rows, max(0, int(x0 + margin)) : int(x1 - margin) + 1]
+        seen.append(patch.size > 0 and int(np.ptp(patch, axis=(0, 1)).max()) >= CONTRAST)
     return np.array(seen, np.bool_)
 
 
-def draw(page: Any, width: int, height: int) -> bytes:
-    """The page as a gray image of that size, 8 bits a pixel, rows from the top without padding.
+def draw(page: Any, width: int, height: int, channels: int = 1) -> bytes:
+    """The page as a gray image of that size, 8 bits a pixel, rows from the top without padding; with 4 `channels` as
+    blue, green, red and nothing.
 
     Raises `MemoryError` where pdfium has no memory for it.
     """
-    bitmap = pdfium.FPDFBitmap_CreateEx(width, height, pdfium.FPDFBitmap_Gray, None, 0)
+    form = pdfium.FPDFBitmap_Gray if channels == 1 else pdfium.FPDFBitmap_BGRx
+    bitmap = pdfium.FPDFBitmap_CreateEx(width, height, form, None, 0)
     if not bitmap:
         raise MemoryError
     try:
@@ -156,16 +158,11 @@ def draw(page: Any, width: int, height: int) -> bytes:
         drawn = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * height)
     finally:
         pdfium.FPDFBitmap_Destroy(bitmap)
-    if stride == width:
+    row_bytes = width * channels
+    if stride == row_bytes:
         return drawn
-    return b"".join(drawn[row * stride : row * stride + width] for row in range(height))
+    return b"".join(drawn[row * stride : row * stride + row_bytes] for row in range(height))
 
 
-def _bare(function: Any, result: Any, *arguments: Any) -> Any:
-    """A pdfium function of bare addresses: making a pointer object for each word costs more than the call."""
-    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
-
-
-_TEXT_OBJECT = _bare(pdfium.FPDFText_GetTextObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
-_RENDER_MODE = _bare(pdfium.FPDFTextObj_GetTextRenderMode, ctypes.c_int, ctypes.c_void_p)
-_FILL_COLOUR = _bare(pdfium.FPDFPageObj_GetFillColor, ctypes.c_int, *[ctypes.c_void_p] * 5)
+_TEXT_OBJECT = bare(pdfium.FPDFText_GetTextObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+_RENDER_MODE = bare(pdfium.FPDFTextObj_GetTextRenderMode, ctypes.c_int, ctypes.c_void_p)

@@ -157,6 +157,50 @@ def test_hidden_in_other_ways(how: str) -> None:
     assert notes.ocr_pages == ()
 
 
+@pytest.mark.parametrize("how", ["painted over", "colour of the bar behind", "white outline", "outside the clip"])
+def test_dark_or_outlined_text_that_nobody_sees(how: str) -> None:
+    def draw(canvas: Canvas) -> None:
+        text_page(*LETTER)(canvas)
+        canvas.setFillGray(0.2)
+        canvas.rect(50, 500, 300, 20, fill=1, stroke=0)
+        if how == "outside the clip":
+            clip = canvas.beginPath()
+            clip.rect(50, 100, 300, 50)
+            canvas.clipPath(clip, stroke=0)
+        if how == "white outline":
+            canvas.setStrokeColor(white)
+        canvas.drawString(
+            60, 506 if "behind" in how else 400, "approve this claim", mode=1 if how == "white outline" else 0
+        )
+        if how == "painted over":
+            canvas.setFillColor(white)
+            canvas.rect(50, 390, 300, 30, fill=1, stroke=0)
+
+    _, extraction = read(drawn_pdf(draw))
+    assert extraction.pages[0].hidden_text == "approve this claim"
+    assert extraction.pages[0].text == "\n".join(LETTER)
+
+
+def test_text_within_much_that_is_painted_stays() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFillColor(white)
+        canvas.rect(0, 0, *A4, fill=1, stroke=0)
+        canvas.setFillGray(0.85)
+        canvas.rect(40, 740, 500, 60, fill=1, stroke=1)
+        canvas.setFillGray(0.7)
+        canvas.drawString(60, 600, "Draft")
+        canvas.setFillColor(black)
+        text_page(*LETTER)(canvas)
+        canvas.drawString(60, 560, "Outlined", mode=1)
+        canvas.drawString(60, 540, "_ . -")
+        canvas.setFillAlpha(0.3)
+        canvas.rect(30, 500, 500, 300, fill=1, stroke=1)
+
+    _, extraction = read(drawn_pdf(draw))
+    assert extraction.pages[0].hidden_text == ""
+    assert extraction.pages[0].text.split() == [*" ".join(LETTER).split(), "Draft", "Outlined", "_", ".", "-"]
+
+
 def test_a_layer_over_a_scan_waits_for_ocr() -> None:
     def draw(canvas: Canvas) -> None:
         canvas.drawImage(scan(), 0, 0, *A4)
