@@ -19,6 +19,7 @@ from blocks.document_type_files import load_document_types
 from blocks.errors import DocumentTypeUnknown, PrefectUnreachable, RunError, UsageError, WinnowError
 from blocks.records import Rerun
 from blocks.settings import Settings, configure
+from blocks.sources import uri_of
 from deployments.cli.extract import check_sources
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stderr, stdout
@@ -81,7 +82,9 @@ def run(
         "limit": limit,
         "chunk_size": chunk_size,
     }
-    parameters |= {"status": status} if from_database else {"sources": tuple(sources or []), "rows_column": rows}
+    parameters |= (
+        {"status": status} if from_database else {"sources": tuple(map(uri_of, sources or [])), "rows_column": rows}
+    )
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # whatever a library prints is not our output
         server = use_prefect()

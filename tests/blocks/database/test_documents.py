@@ -123,6 +123,15 @@ def test_an_unreadable_file_fails_until_it_can_be_read(database: Database) -> No
     assert list_failures(database) == []
 
 
+def test_an_unlisted_folder_fails_until_something_is_found_in_it(database: Database) -> None:
+    unlisted = failing(Stage.DISCOVER, Retry.NEXT_RUN, "unreadable_source")
+    folder = dataclasses.replace(found("folder", failure=unlisted), uri="/in/folder")
+    record(database, "first", folder, dataclasses.replace(found("a"), uri="/in/a"))
+    assert [failure["uri"] for failure in list_failures(database)] == ["/in/folder"]
+    record(database, "second", dataclasses.replace(found("b"), uri="/in/folder/sub/b"))
+    assert list_failures(database) == []
+
+
 def test_the_same_bytes_at_two_places_are_one_document(database: Database) -> None:
     empty = found("a", failure=failing(Stage.DISCOVER, Retry.NEVER, "empty"))
     record(database, "run", empty, dataclasses.replace(empty, uri="/elsewhere/copy"))
