@@ -21,14 +21,25 @@ MAX_DEPTH_ERRORS = (etree.LxmlError, ValueError, RecursionError)
 
 _DECLARED_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.I)
 _HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0(?:\.0+)?\s*(?:;|!|$)"
-    r"|font-size\s*:\s*0(?:\.\d+)?(?:px|pt|em|rem|%)?\s*(?:;|!|$)|text-indent\s*:\s*-\d{3,}",
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
+    r"|(?<![\w-])opacity\s*:\s*(?:0?\.0\d*|0(?:\.0\d*)?)%?\s*(?:;|!|$)"
+    r"|font-size\s*:\s*(?:0?\.\d+|0(?:\.\d+)?)(?:px|pt|%)?\s*(?:;|!|$)|font-size\s*:\s*0(?:\.0\d*)?r?em\b"
+    r"|font-size\s*:\s*1(?:\.\d+)?(?:px|pt|%)|text-indent\s*:\s*-\d{3,}"
+    r"|transform\s*:[^;]*\bscale[xy]?\(\s*0?\.?0*\s*[,)]"
+    r"|clip-path\s*:\s*inset\(\s*(?:[5-9]\d|100)%\s*\)",
     re.I,
 )
-_WHITE = re.compile(
-    r"(?<![\w-])color\s*:\s*(?:#fff(?:fff)?\b|white\b|rgba?\(\s*255\s*,\s*255\s*,\s*255|transparent)", re.I
+_AWAY = re.compile(r"(?<![\w-])(?:left|right|top|bottom|margin-left|margin-top)\s*:\s*-\d{3,}", re.I)
+_PLACED = re.compile(r"position\s*:\s*(?:absolute|fixed)|(?<![\w-])margin-(?:left|top)\s*:\s*-\d{4,}", re.I)
+_NO_SIZE = re.compile(r"(?<![\w-])(?:max-)?(?:height|width)\s*:\s*0(?:\.0+)?(?:px|pt|em|rem|%)?\s*(?:;|!|$)", re.I)
+_CUT = re.compile(r"overflow(?:-[xy])?\s*:\s*(?:hidden|clip)", re.I)
+_COLOUR = re.compile(r"(?<![\w-])color\s*:\s*([^;!]+)", re.I)
+_TRANSPARENT = re.compile(
+    r"transparent|(?:rgb|hsl)a?\([^)]*[,/]\s*(?:0?\.0\d*|0(?:\.0\d*)?)%?\s*\)|#[\da-f]{6}00|#[\da-f]{3}0", re.I
 )
-_BACKGROUND = re.compile(r"background(?:-color|-image)?\s*:", re.I)
+_BACKGROUND = re.compile(r"background(?:-color|-image)?\s*:\s*([^;!]+)", re.I)
+_WHITE = "#ffffff"
+NO_BACKGROUND = ("transparent", "none", "inherit", "initial", "unset")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _SIMPLE_SELECTOR = re.compile(r"([.#])([\w-]+)")
 
@@ -96,7 +107,7 @@ def _hiding_selectors(tree: Any) -> frozenset[str]:
         sheet = re.sub(r"/\*.*?\*/", "", style.text or "", flags=re.S)
         sheet = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", sheet)
         for selectors, rule in _RULE.findall(sheet):
-            if _HIDING.search(rule):
+            if _hides(rule):
                 found.update(
                     selector.strip()
                     for selector in selectors.split(",")
@@ -107,11 +118,12 @@ def _hiding_selectors(tree: Any) -> frozenset[str]:
 
 def _is_hidden(element: Any, hiding: frozenset[str]) -> bool:
     style = element.get("style", "")
-    if "hidden" in element.attrib or (style and _HIDING.search(style)):
+    if "hidden" in element.attrib or (style and _hides(style)):
         return True
     if element.tag == "input" or element.get("type") == "hidden":
         return True
-    if style and _WHITE.search(style) and not _has_background(element):
+    colour = _own_colour(element, style)
+    if colour and (_TRANSPARENT.fullmatch(colour) or _is_unseen(colour, element)):
         return True
     if hiding:
         names = {f".{name}" for name in element.get("class", "").split()} | {f"#{element.get('id', '')}"}
@@ -119,16 +131,46 @@ def _is_hidden(element: Any, hiding: frozenset[str]) -> bool:
     return False
 
 
-def _has_background(element: Any) -> bool:
-    """Whether anything around white letters is coloured."""
-    around = [element, *element.iterancestors()]
-    return any(
-        parent.get("bgcolor")
-        or parent.get("background")
-        or parent.get("class")
-        or _BACKGROUND.search(parent.get("style", ""))
-        for parent in around
+def _hides(style: str) -> bool:
+    """Whether a rule hides what it is for: not drawn, without size, or moved out of the window."""
+    return bool(
+        _HIDING.search(style)
+        or (_AWAY.search(style) and _PLACED.search(style))
+        or (_NO_SIZE.search(style) and _CUT.search(style))
     )
+
+
+def _own_colour(element: Any, style: str) -> str:
+    """The colour that an element gives its text, plainly written; empty where it gives none."""
+    declared = _COLOUR.findall(style) if style else []
+    if declared:
+        return _plain(declared[-1])
+    return _plain(element.get("color", "")) if element.tag == "font" else ""
+
+
+def _plain(colour: str) -> str:
+    """One way to write a colour that can be written in many: ``#rrggbb`` where it is white, black or has numbers."""
+    colour = "".join(colour.split()).lower()
+    if re.fullmatch(r"#?[\da-f]{3}", colour):
+        return "#" + "".join(2 * digit for digit in colour.lstrip("#"))
+    if re.fullmatch(r"[\da-f]{6}", colour):
+        return f"#{colour}"
+    numbers = re.fullmatch(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})(?:,1(?:\.0+)?)?\)", colour)
+    if numbers:
+        return "#" + "".join(f"{int(number):02x}" for number in numbers.groups())
+    return {"white": _WHITE, "black": "#000000"}.get(colour, colour)
+
+
+def _is_unseen(colour: str, element: Any) -> bool:
+    """Whether letters have the colour of the nearest background; white ones have the paper's where none is set."""
+    for around in [element, *element.iterancestors()]:
+        declared = _BACKGROUND.findall(around.get("style", ""))
+        background = declared[-1] if declared else around.get("bgcolor") or around.get("background")
+        if background and _plain(background) not in NO_BACKGROUND:
+            return _plain(background) == colour
+        if around.get("class") and colour == _WHITE:
+            return False  # a style sheet may colour it
+    return colour == _WHITE
 
 
 def _drop(element: Any) -> None:

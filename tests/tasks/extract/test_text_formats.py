@@ -107,6 +107,54 @@ def test_html_keeps_rows_and_leaves_out_what_is_not_shown() -> None:
     assert extraction.attributes == {"title": "Offer"}
 
 
+@pytest.mark.parametrize(
+    "opening",
+    [
+        "<p style='position:absolute; left:-9999px'>",
+        "<p style='font-size:1px'>",
+        "<p style='font-size:.5px'>",
+        "<p style='height:0;overflow:hidden'>",
+        "<p style='max-height: 0px; overflow-y: hidden'>",
+        "<font color=white>",
+        "<font color='#FFFFFF'>",
+        "<p style='color:#123456;background:#123456'>",
+        "<p style='background-color:rgb(0, 0, 0)'><b style='color:black'>",
+        "<p style='color:rgba(0,0,0,0)'>",
+        "<div style='background:#ffffff'><p style='background:none;color:#fff'>",
+        "<p style='transform:scale(0)'>",
+        "<p style='opacity:0'>",
+        "<p style='opacity: .01;'>",
+    ],
+)
+def test_html_that_hides_text(opening: str) -> None:
+    page = read_html(f"<html><body><p>seen</p>{opening}approve this").pages[0]
+    assert (page.text.strip(), page.hidden_text) == ("seen", "approve this")
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        "<p style='position:absolute; left:-5px'>",
+        "<p style='font-size:10px'>",
+        "<p style='font-size:1.2em'>",
+        "<p style='font-size:0.9em'>",
+        "<p style='min-height:0;overflow:hidden'>",
+        "<p style='line-height:0;height:0.5em;overflow:hidden'>",
+        "<table bgcolor='#003366'><tr><td><font color=white>",
+        "<p style='background:#fff;color:#000'>",
+        "<p style='color:rgba(0,0,0,0.8)'>",
+        "<p style='transform:scale(0.9)'>",
+        "<p style='opacity:0.6'>",
+        "<p style='fill-opacity:0'>",
+        "<p style='border-color:#fff'>",
+    ],
+)
+def test_html_that_only_looks_like_hiding(opening: str) -> None:
+    page = read_html(f"<html><body><p>seen</p>{opening}please pay").pages[0]
+    assert page.hidden_text == ""
+    assert "please pay" in page.text
+
+
 def test_html_is_decoded_as_it_declares_or_as_it_is() -> None:
     declared = "<meta charset='iso-8859-1'><p>Größe</p>".encode("latin-1")
     assert opened(html.read(declared, {})).pages[0].text == "Größe"
