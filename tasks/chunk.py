@@ -5,17 +5,19 @@ The database decides what is done. A stage says how a document is fingerprinted 
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from blocks import progress
-from blocks.database import stage_outputs
+from blocks.database import owners, stage_outputs
 from blocks.database.engine import Database
 from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 
 FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
+LOOK_EVERY_S = 0.5
 
 
 _stopped_runs: set[str] = set()
@@ -100,40 +102,100 @@ def run_stage(database: Database, context: RunContext, work: StageWork, document
     the others' attempts are counted before the work starts, and their outcomes written in groups as they come.
     Documents that were being worked when a worker died, time and again, are worked one by one, and given up as
     `quarantined` when that kills the worker too.
+    What another live run is working is waited for, with nothing of this run's left begun, and then taken as it is.
     Raises `ChunkIncomplete` after everything is stored while failures worth a retry now remain.
     """
-    state = stage_outputs.load_chunk(database, work.stage, document_ids)
-    fingerprints = {document.document_id: work.fingerprint(document) for document in state.ready}
-    todo = state.to_do(fingerprints, context.rerun, context.run_id, context.max_attempts)
-    stage_outputs.make_current(database, work.stage, state, fingerprints, todo)
-    unchanged = len(state.ready) - len(todo.fresh) - len(todo.suspects) - len(todo.exhausted)
-    progress.report(context.run_id, work.stage, unchanged + state.waiting)
-
-    writer = _OutcomeWriter(database, context.run_id, work.stage, fingerprints)
-    if todo.exhausted:
-        failure = Quarantined(context.max_attempts).failure(work.stage)
-        ids = [document.document_id for document in todo.exhausted]
-        stage_outputs.begin_attempts(database, work.stage, context.run_id, {i: fingerprints[i] for i in ids})
-        writer.take(Outcome(i, failure=failure) for i in ids)
-    groups = [(todo.fresh, False)] if todo.fresh else []
-    for documents, solo in groups + [([suspect], True) for suspect in todo.suspects]:
-        begun = {document.document_id: fingerprints[document.document_id] for document in documents}
-        stage_outputs.begin_attempts(database, work.stage, context.run_id, begun, solo=solo)
-        writer.take(work.work(stage_outputs.load_inputs(database, documents, work.reads)))
+    writer = _OutcomeWriter(database, context.run_id, work.stage)
+    contested: set[str] = set()
+    unchanged, waiting, has_waited = 0, 0, False
+    pending: Collection[str] = document_ids
+    while True:
+        through = _work_round(database, context, work, sorted(pending), contested, writer)
+        unchanged += through.unchanged
+        waiting += through.waiting
+        contested |= through.held
+        pending = through.held | through.held_before
+        if not pending:
+            break
+        if not has_waited:
+            with database.write() as connection:
+                owners.disown(database, connection, context.run_id, document_ids)
+            has_waited = True
+        wait_for_others(context.run_id)
     if writer.again:
         raise ChunkIncomplete(work.stage, writer.again)
-    return StageCounts(done=writer.done, failed=writer.failed, unchanged=unchanged, waiting=state.waiting)
+    return StageCounts(done=writer.done, failed=writer.failed, unchanged=unchanged, waiting=waiting)
+
+
+def wait_for_others(run_id: str) -> None:
+    """Pause before looking again whether another run is through. Raises `RunInterrupted` after `stop_run`."""
+    raise_if_stopped(run_id)
+    time.sleep(LOOK_EVERY_S)
+    raise_if_stopped(run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What a round left: documents that another live run is working, at this stage and at one before, and counts."""
+
+    held: frozenset[str]
+    held_before: frozenset[str]
+    unchanged: int
+    waiting: int
+
+
+def _work_round(
+    database: Database,
+    context: RunContext,
+    work: StageWork,
+    document_ids: Sequence[str],
+    contested: Collection[str],
+    writer: "_OutcomeWriter",
+) -> _Round:
+    """Work whatever is to be worked and free."""
+    state = stage_outputs.load_chunk(database, work.stage, document_ids)
+    fingerprints = {document.document_id: work.fingerprint(document) for document in state.ready}
+    todo = state.to_do(fingerprints, context.rerun, context.run_id, context.max_attempts, contested)
+    stage_outputs.make_current(database, work.stage, state, fingerprints, todo)
+    held, held_before = owners.held_elsewhere(database, context.run_id, state, fingerprints)
+    unchanged, waiting = len(state.ready) - len(todo), state.waiting - len(held_before)
+    progress.report(context.run_id, work.stage, unchanged + waiting)
+
+    def begin(documents: Sequence[Document], solo: bool) -> list[Document]:
+        wanted = {one.document_id: fingerprints[one.document_id] for one in documents if one.document_id not in held}
+        begun = stage_outputs.begin_attempts(database, work.stage, context.run_id, wanted, solo=solo, seen=state.rows)
+        left.difference_update(begun)
+        return [document for document in documents if document.document_id in begun]
+
+    left = {document.document_id for document in todo}
+    if todo.exhausted:
+        failure = Quarantined(context.max_attempts).failure(work.stage)
+        quarantined = begin(todo.exhausted, solo=False)
+        left |= writer.take((Outcome(one.document_id, failure=failure) for one in quarantined), fingerprints)
+    groups = [(todo.fresh, False)] if todo.fresh else []
+    for documents, solo in groups + [((suspect,), True) for suspect in todo.suspects]:
+        begun = begin(documents, solo)
+        if not begun:
+            continue
+        try:
+            left |= writer.take(work.work(stage_outputs.load_inputs(database, begun, work.reads)), fingerprints)
+        except (KeyboardInterrupt, SystemExit, RunInterrupted):
+            ids = [document.document_id for document in begun]
+            owners.give_back(database, work.stage, context.run_id, ids, solo=solo)
+            raise
+    return _Round(frozenset(left), held_before, unchanged, waiting)
 
 
 class _OutcomeWriter:
     """Writes outcomes in groups as they come, so that a crash loses seconds of work, and counts them."""
 
-    def __init__(self, database: Database, run_id: str, stage: Stage, fingerprints: Mapping[str, str]) -> None:
+    def __init__(self, database: Database, run_id: str, stage: Stage) -> None:
         self.done = self.failed = self.again = 0
-        self._database, self._run_id, self._stage, self._fingerprints = database, run_id, stage, fingerprints
+        self._database, self._run_id, self._stage = database, run_id, stage
 
-    def take(self, outcomes: Iterable[Outcome]) -> None:
-        """Write every outcome, even those that came before an exception or an interruption."""
+    def take(self, outcomes: Iterable[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
+        """Write every outcome, even those before an exception or an interruption; return whose were dropped."""
+        dropped: set[str] = set()
         pending: list[Outcome] = []
         pending_bytes, flushed_at = 0, time.monotonic()
         try:
@@ -142,17 +204,18 @@ class _OutcomeWriter:
                 raise_if_stopped(self._run_id)
                 pending_bytes += len(outcome.payload or b"")
                 if pending_bytes > FLUSH_EVERY_BYTES or time.monotonic() - flushed_at > FLUSH_EVERY_S:
-                    self._flush(pending)
+                    dropped |= self._flush(pending, fingerprints)
                     pending, pending_bytes, flushed_at = [], 0, time.monotonic()
         finally:
-            self._flush(pending)
+            dropped |= self._flush(pending, fingerprints)
+        return dropped
 
-    def _flush(self, outcomes: list[Outcome]) -> None:
-        if not outcomes:
-            return
-        stage_outputs.write_outcomes(self._database, self._stage, self._run_id, outcomes, self._fingerprints)
-        progress.report(self._run_id, self._stage, len(outcomes))
+    def _flush(self, outcomes: list[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
+        kept = stage_outputs.write_outcomes(self._database, self._stage, self._run_id, outcomes, fingerprints)
+        progress.report(self._run_id, self._stage, len(kept))
         for outcome in outcomes:
-            self.done += outcome.payload is not None
-            self.failed += outcome.payload is None
-            self.again += outcome.failure is not None and outcome.failure.retry is Retry.NOW
+            if outcome.document_id in kept:
+                self.done += outcome.payload is not None
+                self.failed += outcome.payload is None
+                self.again += outcome.failure is not None and outcome.failure.retry is Retry.NOW
+        return {outcome.document_id for outcome in outcomes} - kept

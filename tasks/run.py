@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from blocks.database import runs, views
 from blocks.database.block import connect
+from blocks.database.live_runs import hold_run
 from blocks.document_type_files import load_document_types
 from blocks.document_types import DocumentType
 from blocks.errors import DocumentTypeUnknown, RunInterrupted
@@ -42,7 +43,8 @@ def open_run(run_id: str, name: str, batch: Batch | Backfill, rerun: Rerun) -> I
         source=batch.model_dump_json(exclude_none=True),
     )
     try:
-        yield run
+        with hold_run(database, run_id):
+            yield run
     except (KeyboardInterrupt, SystemExit, RunInterrupted):
         runs.finish_run(database, run.run_id, "Cancelled", "stopped before the end")
         raise

@@ -1,7 +1,7 @@
 """A chunk before a stage: which of its documents are ready, and which of these there is something to do for."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from blocks.records import Document, Rerun, Retry, Stage
 
@@ -9,6 +9,7 @@ PIPELINE = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE)
 
 STARTED, DONE, PROVISIONAL, FAILED = "started", "done", "provisional", "failed"
 USABLE = (DONE, PROVISIONAL)
+ENDED = (*USABLE, FAILED)
 
 QUARANTINED = "quarantined"
 """The failure kind of a document whose attempts are used up without one of them having ended."""
@@ -65,9 +66,21 @@ class ChunkState:
     waiting: int
     rows: Mapping[str, Mapping[str, OutputRow]]
     """The stage's own rows, by document id and fingerprint."""
+    begun_before: Mapping[str, str] = field(default_factory=dict)
+    """Waiting documents of which a stage before this one has begun and not ended: {document id: run id}."""
 
-    def to_do(self, fingerprints: Mapping[str, str], rerun: Rerun, run_id: str, max_attempts: int) -> Todo:
-        """The documents to work, given today's fingerprints and what the run was asked to redo."""
+    def to_do(
+        self,
+        fingerprints: Mapping[str, str],
+        rerun: Rerun,
+        run_id: str,
+        max_attempts: int,
+        contested: Collection[str] = (),
+    ) -> Todo:
+        """The documents to work, given today's fingerprints and what the run was asked to redo.
+
+        What another run has made of `contested` documents, which it worked meanwhile, is good for this run too.
+        """
         fresh: list[Document] = []
         suspects: list[Document] = []
         exhausted: list[Document] = []
@@ -75,6 +88,10 @@ class ChunkState:
             row = self.rows.get(document.document_id, {}).get(fingerprints[document.document_id])
             if row is None:
                 fresh.append(document)
+                continue
+            if document.document_id in contested and row.state in ENDED and row.run_id != run_id:
+                if row.retry == Retry.NOW and row.attempts < max_attempts:
+                    fresh.append(document)
                 continue
             replayed = rerun in {Rerun.FAILED, Rerun.ALL} and row.run_id != run_id
             if row.state in {FAILED, STARTED} and replayed:

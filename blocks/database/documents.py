@@ -71,6 +71,8 @@ def record_batch(
         known = _known(connection, ids)
         _insert_documents(database, connection, [d for d in found.values() if d.document_id not in known], seen_at)
         record_sources(database, connection, batch, seen_at)
+        # A table that was taken apart before may be asked for as a whole.
+        connection.execute(_NO_CONTAINER, {"b_ids": [d.document_id for d in batch if d.is_member]})
         if given_type is not None:
             changed = [id_ for id_ in ids if id_ not in known or known[id_].given_type != given_type]
             known |= {id_: _Known(given_type, None, None) for id_ in changed}
@@ -291,6 +293,12 @@ _LOCK = (
     .where(one_of(documents.c.document_id, "ids"))
     .order_by(documents.c.document_id)
     .with_for_update(key_share=True)
+)
+
+_NO_CONTAINER = (
+    update(documents)
+    .where(one_of(documents.c.document_id, "b_ids"), documents.c.is_container)
+    .values(is_container=False)
 )
 
 _SETTLE = (

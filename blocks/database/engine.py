@@ -134,21 +134,27 @@ def _address(url: str) -> URL:
     try:
         address = make_url(url)
     except ArgumentError as error:
-        raise DatabaseUnreachable(url.rpartition("@")[2], "this is not an SQLAlchemy address") from error
+        raise DatabaseUnreachable(
+            url.rpartition("@")[2].partition("?")[0], "this is not an SQLAlchemy address"
+        ) from error
     if address.drivername in {"postgres", "postgresql"}:
         address = address.set(drivername="postgresql+psycopg")
     if address.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        raise DatabaseUnreachable(
-            address.render_as_string(), "only sqlite:///<path> and postgresql+psycopg://… are supported"
-        )
+        raise DatabaseUnreachable(_safe(address), "only sqlite:///<path> and postgresql+psycopg://… are supported")
     if address.get_backend_name() == "sqlite" and address.database in {None, "", ":memory:"}:
-        raise DatabaseUnreachable(address.render_as_string(), "a database in memory cannot be shared; give a path")
+        raise DatabaseUnreachable(_safe(address), "a database in memory cannot be shared; give a path")
     return address
+
+
+def _safe(address: URL) -> str:
+    """The address without a password, be it before the host or in the query."""
+    secret = {name: "***" for name in address.query if "password" in name.lower()}
+    return address.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def _connect(address: URL, create: bool) -> Database:
     is_sqlite = address.get_backend_name() == "sqlite"
-    safe_url = address.render_as_string(hide_password=True)
+    safe_url = _safe(address)
     if is_sqlite:
         _prepare_folder(Path(str(address.database)), safe_url, create)
     connect_args: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S} if is_sqlite else {"connect_timeout": 10}
@@ -157,6 +163,7 @@ def _connect(address: URL, create: bool) -> Database:
             address,
             connect_args=connect_args,
             json_serializer=_to_json,
+            hide_parameters=True,  # an error's text must not hold what documents say
             pool_size=10,
             max_overflow=30,
             pool_pre_ping=not is_sqlite,

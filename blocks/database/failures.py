@@ -24,7 +24,7 @@ class FailedDocument:
 
 
 def list_failures(database: Database, *, run_id: str | None = None) -> list[dict[str, Any]]:
-    """Open failures, the latest first: document_id, uri, uris, stage, kind, message, attempts, retry.
+    """Open failures, the latest first: document_id, uri, stage, kind, message, attempts, retry.
 
     With `run_id`, those of the run's documents.
     """
@@ -39,10 +39,9 @@ def list_failures(database: Database, *, run_id: str | None = None) -> list[dict
         rows = connection.execute(query.order_by(failure.last_at.desc(), failure.document_id)).mappings().all()
         uris = uris_of(connection, [row["document_id"] for row in rows])
     return [
-        {"document_id": row["document_id"], "uri": seen[0], "uris": seen}
+        {"document_id": row["document_id"], "uri": uris[row["document_id"]][0]}
         | {name: row[name] for name in ("stage", "kind", "message", "attempts", "retry")}
         for row in rows
-        for seen in [uris[row["document_id"]]]
     ]
 
 

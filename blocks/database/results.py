@@ -23,6 +23,7 @@ class CurrentResult:
     provisional: bool
     decided_by: str | None
     run_id: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ _CURRENT = select(
     results.c.provisional,
     results.c.decided_by,
     results.c.run_id,
+    results.c.created_at,
 ).where(one_of(results.c.document_id, "ids"), results.c.is_current)
 
 _CLEAR_CURRENT = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -152,12 +153,19 @@ def types_written(database: Database, run_id: str) -> set[str]:
         return set(connection.execute(query).scalars())
 
 
+def started_at(connection: Connection, run_id: str) -> datetime | None:
+    """When the run began, or None for one that has no row."""
+    return connection.execute(_STARTED_AT, {"run_id": run_id}).scalar_one_or_none()
+
+
 def set_outcomes(connection: Connection, run_id: str, outcomes: Mapping[str, str]) -> None:
     """Write how members of the run ended: {document_id: outcome}."""
     for outcome in sorted(set(outcomes.values())):
         ids = [id_ for id_, its in outcomes.items() if its == outcome]
         connection.execute(_SET_OUTCOME, {"b_run_id": run_id, "b_ids": ids, "b_outcome": outcome})
 
+
+_STARTED_AT = select(runs.c.started_at).where(runs.c.run_id == bindparam("run_id"))
 
 _SET_OUTCOME = (
     update(run_documents)

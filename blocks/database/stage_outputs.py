@@ -1,7 +1,8 @@
 """What is done: one row per document, stage and fingerprint. Everything here works on a chunk in a few statements.
 
 The row that was begun, or chosen by `make_current`, last is the document's current one in that stage, and only current
-rows count for the stages after it. A row is written by the run that began it and by no other.
+rows count for the stages after it. A row is written by the run that began it and by no other, and no run begins one
+that another live run is working.
 """
 
 import json
@@ -45,6 +46,7 @@ from blocks.database.chunk_state import (
 from blocks.database.documents import lock_documents
 from blocks.database.engine import Database
 from blocks.database.one_of import one_of
+from blocks.database.owners import SeenRows, free_to_begin
 from blocks.database.payloads import pack, unpack
 from blocks.database.sources import latest_uri, uris_of
 from blocks.database.tables import documents, stage_outputs
@@ -57,6 +59,7 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
     digests: dict[str, dict[Stage, str]] = {}
     provisional: dict[str, dict[Stage, str]] = {}
     rows: dict[str, dict[str, OutputRow]] = {}
+    begun: dict[str, str] = {}
     found: list[Any] = []
     with database.read() as connection:
         found += connection.execute(_DOCUMENTS, {"ids": document_ids}).all()
@@ -69,6 +72,8 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
                 continue
             if row[1] in USABLE:
                 digests.setdefault(id_, {})[_STAGES[name]] = digest
+            elif row[1] == STARTED:
+                begun[id_] = row[3]
             if row[1] == PROVISIONAL:
                 provisional.setdefault(id_, {})[_STAGES[name]] = failure_kind
     ready = tuple(
@@ -89,7 +94,7 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
         for id_, uri, media_type, size, parent_id, part, given, type_ in found
         if len(digests.get(id_, ())) == len(upstream)
     )
-    return ChunkState(ready, len(document_ids) - len(ready), rows)
+    return ChunkState(ready, len(document_ids) - len(ready), rows, begun)
 
 
 def make_current(
@@ -116,20 +121,32 @@ def make_current(
 
 
 def begin_attempts(
-    database: Database, stage: Stage, run_id: str, fingerprints: Mapping[str, str], *, solo: bool = False
-) -> None:
+    database: Database,
+    stage: Stage,
+    run_id: str,
+    fingerprints: Mapping[str, str],
+    *,
+    solo: bool = False,
+    seen: SeenRows | None = None,
+) -> frozenset[str]:
     """Count an attempt at each document {document_id: fingerprint} before it is worked; `solo` when worked alone.
 
     Counts begin at 1 for a new row and for one that an earlier run ended in whatever way. They go on for a row whose
     worker died, in whatever run: a document that kills its worker must not be tried for ever.
+    Returns the documents that were begun: not those that another live run is working, nor, with `seen`, those whose
+    row is no longer what it was then.
     """
     if not fingerprints:
-        return
-    begun = {"fingerprints": json.dumps(dict(fingerprints)), "stage": stage.value, "run_id": run_id, "solo": int(solo)}
+        return frozenset()
     with database.write() as connection:
         lock_documents(database, connection, fingerprints)
-        _clear_current(connection, stage, fingerprints)
-        connection.execute(_begin_statement(database.is_sqlite), begun)
+        free = free_to_begin(database, connection, stage, run_id, fingerprints, seen)
+        if free:
+            entries = json.dumps({id_: fingerprints[id_] for id_ in fingerprints if id_ in free})
+            begun = {"fingerprints": entries, "stage": stage.value, "run_id": run_id, "solo": int(solo)}
+            _clear_current(connection, stage, free)
+            connection.execute(_begin_statement(database.is_sqlite), begun)
+    return free
 
 
 def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[Stage]) -> list[Document]:
@@ -147,15 +164,16 @@ def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[S
 
 def write_outcomes(
     database: Database, stage: Stage, run_id: str, outcomes: Sequence[Outcome], fingerprints: Mapping[str, str]
-) -> None:
+) -> frozenset[str]:
     """Write what became of the attempts that `run_id` began; classify's answer also becomes the document's type.
 
     An outcome is dropped when another run has begun the row since, or when the row has a payload from this run already:
     it comes from a worker that was given up. A quarantined document's row may be another run's.
+    Returns the documents whose outcomes were written.
     """
     by_id = {outcome.document_id: outcome for outcome in outcomes}
     if not by_id:
-        return
+        return frozenset()
     values = {id_: _written(outcome, run_id) for id_, outcome in by_id.items()}
     done: list[dict[str, Any]] = []
     other: list[dict[str, Any]] = []
@@ -173,6 +191,7 @@ def write_outcomes(
         if stage is Stage.CLASSIFY:
             payloads = ((row["b_document_id"], by_id[row["b_document_id"]].payload) for row in done + other)
             _set_types(connection, {id_: _type_of(payload) for id_, payload in payloads if payload is not None})
+    return frozenset(row["b_document_id"] for row in done + other)
 
 
 def load_chains(connection: Connection, document_ids: Sequence[str]) -> dict[str, dict[Stage, ChainLink]]:

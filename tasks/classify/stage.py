@@ -39,7 +39,8 @@ class ClassifyStage:
     def fingerprint(self, document: Document) -> str:
         """Of the type that a person gave, else of every type's signals and examples and of the document's text."""
         if document.given_type is not None:
-            return _sha256(STAGE_VERSION, "given", document.given_type)
+            is_known = "" if document.given_type in self._types else "unknown"
+            return _sha256(STAGE_VERSION, "given" + is_known, document.given_type)
         return _sha256(self.configuration, document.digests.get(Stage.EXTRACT, ""))
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from blocks import progress
-from blocks.database import documents, failures, results, review, runs, stage_outputs
+from blocks.database import documents, failures, owners, results, review, runs, stage_outputs
 from blocks.database.chunk_state import FAILED, PIPELINE, PROVISIONAL, USABLE, ChainLink
 from blocks.database.engine import Database, now
 from blocks.database.failures import FailedDocument
@@ -12,7 +13,7 @@ from blocks.database.results import CurrentResult, NewResult
 from blocks.database.review import ReviewNeed
 from blocks.errors import Unfinished
 from blocks.records import Failure, Retry, Stage, Status, Validation
-from tasks.chunk import StageCounts
+from tasks.chunk import StageCounts, wait_for_others
 
 STORE_VERSION = "1"
 
@@ -35,16 +36,31 @@ def store_chunk(database: Database, run_id: str, document_ids: Sequence[str], pi
 
     Storing twice changes nothing. A document whose current result a person decided keeps it, and its review item;
     what the run says instead is appended beside it. `unchanged` counts documents of which nothing was new.
+    A document that another live run is working is waited for.
     """
+    while (counts := _store_unless_worked(database, run_id, document_ids, pipeline_digest)) is None:
+        wait_for_others(run_id)
+    progress.report(run_id, Stage.STORE, len(document_ids))
+    return counts
+
+
+def _store_unless_worked(
+    database: Database, run_id: str, document_ids: Sequence[str], pipeline_digest: str
+) -> StageCounts | None:
     stored_at = now()
     with database.write() as connection:
         documents.lock_documents(database, connection, document_ids)
+        owners.disown(database, connection, run_id, document_ids)
         chains = stage_outputs.load_chains(connection, document_ids)
+        if owners.are_worked_elsewhere(database, connection, run_id, chains):
+            return None
+        started_at = runs.started_at(connection, run_id)
         current = results.current_results(connection, document_ids)
         news = [id_ for id_ in document_ids if _has_news(chains.get(id_, {}), current.get(id_), run_id)]
         payloads = stage_outputs.load_payloads(connection, Stage.VALIDATE, news)
         verdicts = {
-            id_: _verdict(id_, chains.get(id_, {}), current.get(id_), payloads.get(id_), run_id) for id_ in document_ids
+            id_: _verdict(id_, chains.get(id_, {}), current.get(id_), payloads.get(id_), run_id, started_at)
+            for id_ in document_ids
         }
 
         new = [verdict.result for verdict in verdicts.values() if verdict.result is not None]
@@ -58,7 +74,6 @@ def store_chunk(database: Database, run_id: str, document_ids: Sequence[str], pi
         failures.resolve_failures(connection, {id_: failing.get(id_) for id_ in document_ids}, stored_at)
         documents.settle(connection, pipeline_digest, {id_: v.settled_as for id_, v in verdicts.items()})
         runs.set_outcomes(connection, run_id, {id_: v.outcome for id_, v in verdicts.items()})
-    progress.report(run_id, Stage.STORE, len(verdicts))
     unchanged = sum(verdict.outcome == documents.SKIPPED for verdict in verdicts.values())
     return StageCounts(done=len(verdicts) - unchanged - len(failed), failed=len(failed), unchanged=unchanged)
 
@@ -76,7 +91,12 @@ def _has_news(chain: Chain, current: CurrentResult | None, run_id: str) -> bool:
 
 
 def _verdict(
-    document_id: str, chain: Chain, current: CurrentResult | None, payload: bytes | None, run_id: str
+    document_id: str,
+    chain: Chain,
+    current: CurrentResult | None,
+    payload: bytes | None,
+    run_id: str,
+    started_at: datetime | None,
 ) -> _Verdict:
     failure = _failure(chain)
     if failure is not None:
@@ -87,6 +107,8 @@ def _verdict(
         if current is None:
             raise ValueError(f"document {document_id} has a usable validate output without a payload")
         is_unchanged = current.run_id != run_id if current.decided_by is None else link.run_id != run_id
+        # Another run made it while this one was on its way: not what this one came upon and left as it was.
+        is_unchanged = is_unchanged and (started_at is None or current.created_at < started_at)
         outcome = documents.SKIPPED if is_unchanged else current.status
         return _Verdict(outcome, None if is_provisional else current.status)
     validation = _with_provisional_reasons(Validation.model_validate_json(payload), chain)

@@ -124,7 +124,6 @@ def test_each_document_ends_where_its_verdict_says(database: Database) -> None:
         {
             "document_id": id_of("f"),
             "uri": "/in/f",
-            "uris": ["/in/f"],
             "stage": "extract",
             "kind": "encrypted",
             "message": "encrypted on purpose",
