@@ -149,7 +149,7 @@ def _address(url: str) -> URL:
 def _safe(address: URL) -> str:
     """The address without a password, be it before the host or in the query."""
     secret = {name: "***" for name in address.query if "password" in name.lower()}
-    return address.update_query_dict(secret).render_as_string(hide_password=True)
+    return address.update_query_dict(secret).render_as_string(hide_password=True).replace("%2A", "*")
 
 
 def _connect(address: URL, create: bool) -> Database:

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from sqlalchemy import select
 
-from blocks.database import documents
+from blocks.database import documents, tables
 from blocks.database.documents import Recorded, record_batch, record_known
 from blocks.database.engine import Database
 from blocks.database.failures import list_failures
@@ -145,3 +145,10 @@ def test_text_that_no_database_takes_is_kept_readable(database: Database) -> Non
     odd = dataclasses.replace(odd, failure=failing(Stage.DISCOVER, Retry.NEVER, "empty"))
     record(database, "run", odd)
     assert list_failures(database)[0]["uri"] == "/in/caf\\udce9 \\x00"
+
+
+def test_a_table_that_was_taken_apart_is_a_document_once_it_is_asked_for_as_one(database: Database) -> None:
+    record(database, "rows", found("a", is_member=False))
+    record(database, "whole", found("a"))
+    with database.read() as connection:
+        assert connection.execute(select(tables.documents.c.is_container)).scalar_one() is False

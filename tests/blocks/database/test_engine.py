@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from blocks.database.engine import (
     Database,
@@ -213,3 +214,16 @@ def test_sqlite_runs_in_wal_with_foreign_keys(sqlite_database: Database) -> None
         ]
     assert pragmas == ["wal", 1, 1, 60_000]
     assert sqlite3.sqlite_version_info >= (3, 35)  # the upserts and window functions that the queries use
+
+
+def test_a_password_in_the_query_is_masked() -> None:
+    with pytest.raises(DatabaseUnreachable) as raised:
+        open_database("postgresql://127.0.0.1:9/winnow?user=ada&password=secret")
+    assert "secret" not in str(raised.value)
+    assert "password=***" in str(raised.value)
+
+
+def test_an_error_does_not_tell_what_a_statement_was_given(database: Database) -> None:
+    with pytest.raises(DBAPIError, match="no_such_table") as raised, database.write() as connection:
+        connection.execute(text("INSERT INTO no_such_table VALUES (:name)"), {"name": "Ada Lovelace"})
+    assert "Ada Lovelace" not in str(raised.value)

@@ -315,3 +315,9 @@ def test_an_invoice_in_a_table_stays_an_invoice(stage: ClassifyStage) -> None:
     text = "\n".join(line.replace(": ", ",") for line in INVOICE.splitlines())
     (outcome,) = stage.work([dataclasses.replace(document("one", text), media_type="text/csv")])
     assert verdict_of(outcome).document_type == "invoice"
+
+
+def test_a_given_type_is_tried_again_once_it_exists(stage: ClassifyStage) -> None:
+    with_recipe = ClassifyStage({"recipe": plain_type("recipe")})
+    given = document("one", RECEIPT, given_type="recipe")
+    assert stage.fingerprint(given) != with_recipe.fingerprint(given)
