@@ -20,7 +20,7 @@ MIN_SIDE_PT = 3.0
 """Rules and underlines are thinner, and hide nothing."""
 SAME_INK = 48
 """Gray levels by which ink must differ from what is painted behind it to be above suspicion."""
-LOOKED_AT = 500
+LOOKED_AT = 250
 """So many of a page's objects are looked at from its first and from its last: some pages have one for each letter.
 What is painted under all text comes first, and what is painted over it last."""
 MAX_IN_FORM = 1_000
