@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from blocks.database import documents, runs, stage_outputs
+from blocks.database import live_runs as live_runs_module
 from blocks.database.documents import record_batch
 from blocks.database.engine import Database
 from blocks.database.live_runs import hold_run, live_runs
@@ -79,3 +80,19 @@ def test_a_run_that_is_stopped_gives_its_attempts_back(database: Database) -> No
     with database.read() as connection:
         attempts = connection.execute(query).scalars().all()
     assert set(attempts) == {0}
+
+
+def test_a_run_whose_session_is_lost_takes_another(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_runs_module, "LOOK_EVERY_S", 0.05)
+    end = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    with hold_run(postgres_database, "one"):
+        with postgres_database.write() as connection:
+            connection.execute(end)
+        until = time.monotonic() + 10
+        time.sleep(0.1)
+        while not live_runs(postgres_database, ["one"]) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert live_runs(postgres_database, ["one"]) == {"one"}
+    assert live_runs(postgres_database, ["one"]) == set()
