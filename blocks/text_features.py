@@ -129,11 +129,6 @@ def keyword_features(keywords: Mapping[str, Keywords], text: str, *, top: bool) 
     return values
 
 
-def keyword_feature_count(labels: Sequence[str], *, top: bool) -> int:
-    """The length of what `keyword_features` gives."""
-    return (2 * len(labels) + 1) * (2 if top else 1)
-
-
 @lru_cache(maxsize=64)
 def _collapse(text: str) -> str:
     return NOT_LETTERS.sub("", text.lower())

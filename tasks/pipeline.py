@@ -61,7 +61,7 @@ def process_chunks(run: RunContext, stages: Sequence[StageTask] = STAGES) -> Non
             in_flight = [pool.submit(copy_context().run, process_chunk, number) for number in range(1, of + 1)]
             for future in in_flight:
                 future.result()
-        except BaseException:
+        except BaseException:  # Ctrl-C and Prefect's cancellation too: what is in work must not go on behind our back
             stop_run(run.run_id)
             pool.shutdown(cancel_futures=True)
             raise
