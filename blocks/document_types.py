@@ -5,6 +5,7 @@ what may stand there; `blocks/document_type_files.py` reads it and names file an
 """
 
 import hashlib
+from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal
@@ -76,7 +77,8 @@ class DocumentField(Record):
     """One field. `aliases` are the labels that a document prints beside the value, in any language of the type.
 
     `columns` (table fields) are fields of their own; `enum` (enum fields) the values that may be; `default` is taken,
-    with low confidence, where the document is silent.
+    with low confidence, where the document is silent. A `written` text is not read from the document but written by a
+    model (a drafted answer): it has no quote, and its confidence is the weakest grade of the criteria that judge it.
     """
 
     type: FieldType
@@ -87,15 +89,21 @@ class DocumentField(Record):
     enum: tuple[str, ...] = ()
     columns: dict[str, "DocumentField"] = Field(default_factory=dict)
     default: str | None = None
+    written: bool = False
 
 
 class Criterion(Record):
-    """A criterion of the rubric. Its weight is relative to the others'; `keywords` are what local grading looks for."""
+    """A criterion of the rubric. Its weight is relative to the others'; `keywords` are what local grading looks for.
+
+    `judges` names the written field that the criterion grades, in place of the document; such a criterion is graded
+    only where the field was written, and is no part of the total score.
+    """
 
     name: str
-    weight: float = Field(gt=0)
+    weight: float = Field(1.0, gt=0)
     description: str
     keywords: tuple[str, ...] = ()
+    judges: str | None = None
 
 
 class Rubric(Record):
@@ -125,11 +133,53 @@ class ClassificationRules(Record):
     allow_model: bool = False
 
 
-class RouteStep(Record):
-    """One step of the route: the model asked, and the prompt variant it is asked with."""
+class StepCondition(Record):
+    """When a step is taken; everything that is given must hold.
 
-    model: str = "local"
+    `pages` and `tokens` (estimated, of the visible text) are [least, most], either of which may be null.
+    `ocr_confidence_below`: the pages' mean OCR confidence; a document without OCR counts as 1. `sensitive`: whether the
+    type is. `confidence_below`: the document's confidence after the steps before, 0 where none has answered.
+    `criterion_below`: least grades by criterion, one of which was missed.
+    """
+
+    pages: tuple[int | None, int | None] | None = None
+    tokens: tuple[int | None, int | None] | None = None
+    ocr_confidence_below: float | None = Field(None, ge=0, le=1)
+    sensitive: bool | None = None
+    confidence_below: float | None = Field(None, ge=0, le=1)
+    criterion_below: dict[str, float] = Field(default_factory=dict)
+
+
+class StepAcceptance(Record):
+    """When the route ends with this step's answer; without one a step that answers always ends it.
+
+    `confidence`: of each deciding field at least this much. `criteria`: grades of at least this much, by criterion.
+    `checks`: every required field was read, is of its type and grounded.
+    """
+
+    confidence: float | None = Field(None, ge=0, le=1)
+    criteria: dict[str, float] = Field(default_factory=dict)
+    checks: bool = True
+
+
+class RouteStep(Record):
+    """One step of the route: who is asked, when, for what, and when the answer is enough.
+
+    `model` names a model of the registry (`local` is the built-in one); `tier` takes the enabled models of that tier
+    instead, the first that is available. `asks`: every field, or only those that the steps before left unsure.
+    `role`: `answer` replaces what the steps before read of the fields it was asked; `second_opinion` keeps it, raises
+    the confidence where the two agree and lowers it where they do not; `rewrite` replaces the written fields.
+    `images`: page images are sent, to models that take them.
+    """
+
+    model: str | None = None
+    tier: Literal["cheap", "strong"] | None = None
     prompt: str = "default"
+    when: StepCondition = StepCondition()
+    accept: StepAcceptance | None = None
+    asks: Literal["all", "unsure"] = "all"
+    role: Literal["answer", "second_opinion", "rewrite"] = "answer"
+    images: bool = False
 
 
 class ReviewBand(Record):
@@ -180,7 +230,7 @@ class Example(Record):
 
 
 class DocumentType(Record):
-    """A document type as its folder says it."""
+    """A document type as its folder says it. `budget_usd` is what one document of it may cost in one run."""
 
     name: str
     title: str
@@ -189,7 +239,8 @@ class DocumentType(Record):
     fields: dict[str, DocumentField]
     rubric: Rubric | None = None
     classification: ClassificationRules = ClassificationRules()
-    route: tuple[RouteStep, ...] = (RouteStep(),)
+    route: tuple[RouteStep, ...] = (RouteStep(model="local"),)
+    budget_usd: Decimal | None = Field(None, ge=0)
     review: ReviewRules = ReviewRules()
     sensitive: bool = False
     reject_when: tuple[RejectRule, ...] = ()

@@ -213,16 +213,37 @@ class Evidence(Record):
     box: Box | None = None
 
 
+class Signals(Record):
+    """What speaks for and against a language model's reading of a field, each a probability in [0, 1] or None.
+
+    `stated`: what the model says of itself. `logprob`: the probability of the value's tokens. `witness`: how likely
+    the built-in reader, which shares no weights with any model, finds this very value; `rival`: how likely it finds the
+    best other one. `agreeing` and `disagreeing`: the confidences of other models' readings of the field that have the
+    same value, and another one. `is_repaired`: the reply was mended before it could be read.
+    """
+
+    stated: float | None = None
+    logprob: float | None = None
+    witness: float | None = None
+    rival: float | None = None
+    agreeing: tuple[float, ...] = ()
+    disagreeing: tuple[float, ...] = ()
+    is_repaired: bool = False
+
+
 class FieldReading(Record):
     """What a model read for one field, before it is believed.
 
     `value` is text as it stands in the document or a normalised form of it; a list field has a list, a table field a
-    list of rows. `evidence` has one entry for a value, one per row for a table. `confidence` is the model's own.
+    list of rows. `evidence` has one entry for a value, one per row for a table. `confidence` is that of the reader
+    before its evidence is checked: the built-in reader's is calibrated; of a language model it follows from `signals`,
+    by `blocks/confidence.py`.
     """
 
     value: JsonValue = None
     confidence: float = 0.0
     evidence: tuple[Evidence, ...] = ()
+    signals: Signals | None = None
 
 
 class CriterionReading(Record):
@@ -234,14 +255,35 @@ class CriterionReading(Record):
     evidence: tuple[Evidence, ...] = ()
 
 
+class StepTrace(Record):
+    """What became of one step of a route for one document.
+
+    `outcome`: answered (its readings were taken), unsure (they were taken, and the route went on), skipped (`why` says
+    which condition did not hold), or the kind of the failure, with its message as `why`. `model` is empty where none
+    was asked.
+    """
+
+    step: int
+    model: str = ""
+    outcome: str
+    why: str = ""
+
+
 class Scoring(Record):
-    """What score says of a document: readings by field, criteria, and the total in [0, 100] computed by code."""
+    """What score says of a document: readings by field, criteria, and the total in [0, 100] computed by code.
+
+    `model` names every model whose readings were taken, as ``name@version``, joined by `` + ``. `steps` tells which
+    step of the route answered, and why the earlier ones did not; it is empty where the route is the built-in model
+    alone. `notes` tells what a reader of the result must know of the reply, such as pages that the request left out.
+    """
 
     document_type: str
     model: str
     fields: dict[str, FieldReading] = {}
     criteria: tuple[CriterionReading, ...] = ()
     score: float | None = None
+    steps: tuple[StepTrace, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Validation(Record):

@@ -1,34 +1,121 @@
-"""The ledger's record, and the Protocol of whoever keeps it: the database does, and `tasks/score` joins the two."""
+"""The ledger's records, and the Protocol of whoever keeps it: the database does, and `tasks/score` joins the two.
+
+An attempt that may cost money is written before it is sent, as a reservation, and settled after. So a worker that dies
+leaves rows that say what was under way, and no budget can be passed by asking twice.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
 from blocks.records import Record
 
+OPEN = "open"
+"""The outcome of a call that is under way."""
+OK = "ok"
+CACHE_HIT = "cache_hit"
+CANCELLED = "cancelled"
+LOST = "lost"
+"""The outcome of a call whose worker died before it could settle."""
+
 
 class ModelCall(Record):
-    """One attempt at a model, as the ledger keeps it. `step` counts the route's steps from 0, `attempt` from 1."""
+    """One attempt at a model, as the ledger keeps it. `step` counts the route's steps from 0, `attempt` from 1.
+
+    `call_key` identifies the attempt; a reservation and its settlement have the same one. `cost_usd` follows from the
+    usage that the provider stated. Where a request was sent and no usage came back, `unconfirmed_usd` has what it may
+    have cost: budgets count it, bills may not. `outcome` is ok, cache_hit, cancelled, lost, open, or the `kind` of a
+    `CallFailed`; `error_kind` is that kind, or None. `prompt_version` digests the prompt template, `lane` says on whose
+    behalf the call was made.
+    """
 
     document_id: str
     model: str
     model_version: str
+    call_key: str = ""
     step: int = 0
     attempt: int = 1
+    lane: str = "run"
     request_digest: str = ""
+    prompt_version: str = ""
     input_characters: int = 0
     output_characters: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    unconfirmed_usd: Decimal = Decimal(0)
     latency_ms: int = 0
-    outcome: str = "ok"
+    first_byte_ms: int = 0
+    outcome: str = OK
     error_kind: str | None = None
 
 
-class Ledger(Protocol):
-    """Keeps calls durably, in groups."""
+class CallText(Record):
+    """What was said in an attempt, kept only where it is asked for."""
 
-    def write(self, run_id: str, calls: Sequence[ModelCall]) -> None:
-        """Keep the calls of a run."""
+    call_key: str
+    prompt: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What may be spent, in USD: in the run, on the UTC day over all runs, on the document in the run. None: no cap."""
+
+    run_usd: Decimal | None = None
+    day_usd: Decimal | None = None
+    document_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money asked for one attempt: at most `most_usd` will be spent. `call` is its row, with the outcome `open`."""
+
+    run_id: str
+    call: ModelCall
+    most_usd: Decimal
+    caps: Caps
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The answer to a reservation.
+
+    Where `is_admitted` is false, `scope`, `cap_usd` and `spent_usd` say which budget was in the way, and `may_fit_later`
+    whether the money is only reserved by calls under way, some of which will cost less.
+    """
+
+    is_admitted: bool
+    scope: str = ""
+    cap_usd: Decimal = Decimal(0)
+    spent_usd: Decimal = Decimal(0)
+    may_fit_later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """An attempt that is over: its row as it is to stay, and its texts where they are kept. `most_usd` is given back.
+
+    A call that reserved nothing (a free one, a cache hit) is settled without a reservation: its row is then new.
+    """
+
+    run_id: str
+    call: ModelCall
+    most_usd: Decimal = Decimal(0)
+    text: CallText | None = None
+
+
+class Ledger(Protocol):
+    """Keeps calls and money durably, in groups. Called from worker threads, never from the event loop."""
+
+    def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
+        """Settle, then admit or refuse each reservation in order, in one transaction; one admission per reservation."""
+        ...
+
+    def recover(self) -> int:
+        """Settle as `lost` what workers that died left open; returns how many. Cheap where there is none."""
         ...

@@ -1,9 +1,10 @@
-"""The Model protocol: what every provider answers, the built-in one included.
+"""The Model protocol: what every provider answers, the built-in one and every policy around them included.
 
-A request carries pages and the document type; rendering them into a provider's wire format is the provider's part.
-One document per request.
+A question carries pages and the document type; rendering them into a provider's wire format is the provider's part.
+One document per question. Each policy (retries, budget, limits, breaker, cache) is a `Model` around another `Model`.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
@@ -13,31 +14,103 @@ from blocks.document_types import DocumentType
 from blocks.records import CriterionReading, FieldReading, Page, Record
 
 
+class PageImage(Record):
+    """One page as a picture. `width` and `height` in pixels."""
+
+    page: int
+    media_type: str
+    content: bytes
+    width: int
+    height: int
+
+
 class ModelRequest(Record):
-    """One document to read by one type. `prompt` is the template of the route step that asks."""
+    """One document to read by one type.
+
+    `prompt` is the template of the route step that asks, `variant` its name. `fields` are those that are asked, all of
+    the type's where it is empty. `images` are of pages of the document. `written` has what an earlier step wrote, by
+    field, for a step that is to rewrite it. `notes` says what was done to the pages, such as leaving some out.
+    """
 
     document_id: str
     document_type: DocumentType
     pages: tuple[Page, ...]
     prompt: str = ""
+    variant: str = "default"
+    fields: tuple[str, ...] = ()
+    images: tuple[PageImage, ...] = ()
+    written: dict[str, str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The names of the fields that are asked, in the type's order."""
+        return tuple(name for name in self.document_type.fields if not self.fields or name in self.fields)
 
 
 class Usage(Record):
-    """What an attempt consumed. Characters as sent and received; tokens as the provider counts them."""
+    """What an attempt consumed. Characters as sent and received; tokens as the provider counts them.
+
+    `input_tokens` holds all input tokens, cached ones (`cached_tokens` read from the provider's cache,
+    `cache_write_tokens` written to it) and those of images and audio included; `output_tokens` all output tokens,
+    reasoning included.
+    """
 
     input_characters: int = 0
     output_characters: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
 
 
 class ModelReply(Record):
-    """What a model read. Fields that it did not find are left out."""
+    """What a model read. Fields that it did not find are left out.
+
+    `model` and `model_version` say who answered: `model_version` is what the provider reports as having served the call.
+    `is_cached`: the reply was given before, and cost nothing now. `is_repaired`: it had to be mended before it could be
+    read. `notes` are for whoever looks at the result.
+    """
 
     fields: dict[str, FieldReading] = Field(default_factory=dict)
     criteria: tuple[CriterionReading, ...] = ()
     usage: Usage = Usage()
+    model: str = ""
+    model_version: str = ""
+    is_cached: bool = False
+    is_repaired: bool = False
+    notes: tuple[str, ...] = ()
+    latency_ms: int = 0
+    first_byte_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A reply that did not fit the schema, and what was wrong with it, for the one corrective turn."""
+
+    reply: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request on its way through the policies.
+
+    `deadline` is the time of `time.monotonic()` by which everything about it is through. `step` counts the route's
+    steps from 0, `attempt` the attempts at one model from 1. `lane` says on whose behalf it is asked: run, or test.
+    `document_budget_usd` bounds what the document may cost in the run, None where nothing does.
+    """
+
+    request: ModelRequest
+    run_id: str
+    deadline: float
+    step: int = 0
+    attempt: int = 1
+    lane: str = "run"
+    correction: Correction | None = None
+    document_budget_usd: Decimal | None = None
 
 
 class Model(Protocol):
@@ -53,9 +126,10 @@ class Model(Protocol):
         """Changes whenever the same request may get another answer."""
         ...
 
-    def answer(self, request: ModelRequest) -> ModelReply:
-        """Read the request's fields and grade its criteria.
+    async def answer(self, question: Question) -> ModelReply:
+        """Read the asked fields and grade the criteria.
 
-        Raises a `WinnowError` whose `retry` says whether another attempt is worth it.
+        Raises a `CallFailed` of `blocks/gateway/errors.py`, or another `WinnowError`, always before the deadline plus
+        one second. Called on the gateway's event loop: nothing in it blocks.
         """
         ...

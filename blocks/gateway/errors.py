@@ -1,0 +1,352 @@
+"""How a call of a model fails. Each leaf is an outcome of the ledger: `kind` is what the row says.
+
+What is worth another attempt within the call is `is_transient`; what says that the model's endpoint, rather than this
+one request, is in trouble is `is_endpoint_fault`, which the circuit breaker counts. Whatever leaves the gateway has been
+given up on for this run: `retry` is `next_run`, and Prefect does not try again.
+"""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from blocks.errors import DocumentError, UsageError
+from blocks.records import Retry
+
+if TYPE_CHECKING:
+    from blocks.gateway.model import Usage
+
+
+class CallFailed(DocumentError):
+    """An attempt at a model gave nothing to use.
+
+    `usage` is what the provider says was consumed all the same, None where it said nothing; `was_sent` whether the
+    request left this machine, so that it may be billed although nothing came back. `retry_after_s` is the least time to
+    wait that the provider asks for.
+    """
+
+    kind = "model_call_failed"
+    retry = Retry.NEXT_RUN
+    is_transient: ClassVar[bool] = False
+    is_endpoint_fault: ClassVar[bool] = False
+
+    usage: "Usage | None" = None
+    was_sent: bool = True
+    retry_after_s: float | None = None
+    latency_ms: int = 0
+    first_byte_ms: int = 0
+    output_characters: int = 0
+
+
+# --- what the endpoint says or does
+
+
+class RateLimited(CallFailed):
+    """The provider says that too much is asked of it."""
+
+    kind = "rate_limited"
+    is_transient = True
+
+    def __init__(self, model: str, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        wait = f" for {retry_after_s:g} s" if retry_after_s else ""
+        super().__init__(
+            f"{model} asks to be left alone{wait}; lower its limits (winnow models set {model} rpm=…), then run again"
+        )
+
+
+class ServerFailed(CallFailed):
+    """The provider's server failed (HTTP 5xx, 408, 409, 425, or an error event in place of a reply)."""
+
+    kind = "server_failed"
+    is_transient = True
+    is_endpoint_fault = True
+
+    def __init__(self, model: str, status: int, said: str = "", retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"the server of {model} failed with status {status}: {said or 'no reason given'}; run again later"
+        )
+
+
+class ConnectionFailed(CallFailed):
+    """The connection could not be made, or broke before the reply was whole."""
+
+    kind = "connection_failed"
+    is_transient = True
+    is_endpoint_fault = True
+
+    def __init__(self, model: str, cause: str, *, was_sent: bool) -> None:
+        self.was_sent = was_sent
+        super().__init__(f"the connection to {model} failed: {cause}; check its endpoint, then run again")
+
+
+class DeadlinePassed(CallFailed):
+    """The reply was not whole when the call's time was over. The connection was closed."""
+
+    kind = "deadline_passed"
+    is_endpoint_fault = True
+
+    def __init__(self, model: str, timeout_s: float, *, was_sent: bool) -> None:
+        self.was_sent = was_sent
+        super().__init__(
+            f"{model} did not answer within {timeout_s:g} s; raise it (winnow models set {model} timeout_s=…) or run again"
+        )
+
+
+class KeyRefused(CallFailed):
+    """The provider does not take the key (401, 403)."""
+
+    kind = "key_refused"
+    is_endpoint_fault = True
+
+    def __init__(self, model: str, status: int) -> None:
+        super().__init__(f"{model} refuses the key with status {status}; check the key that it names, then run again")
+
+
+class OutOfCredit(CallFailed):
+    """The account with the provider is empty (402, or the 400, 403 and 429 that mean it)."""
+
+    kind = "out_of_credit"
+    is_endpoint_fault = True
+
+    def __init__(self, model: str, said: str = "") -> None:
+        super().__init__(
+            f"the account behind {model} has no credit ({said or 'no reason given'}); pay in, then run again"
+        )
+
+
+class UpstreamMissing(CallFailed):
+    """The provider knows no such model, or has nothing at this address (404, 410)."""
+
+    kind = "upstream_missing"
+    is_endpoint_fault = True
+
+    def __init__(self, model: str, upstream: str) -> None:
+        super().__init__(
+            f"the endpoint of {model} knows no model {upstream!r}; correct it (winnow models set {model} upstream=…)"
+        )
+
+
+class RequestRefused(CallFailed):
+    """The provider does not take this one request (400, 413, 422)."""
+
+    kind = "request_refused"
+
+    def __init__(self, model: str, status: int, said: str = "") -> None:
+        super().__init__(
+            f"{model} refuses the request with status {status}: {said or 'no reason given'}; see its limits"
+        )
+
+
+class ContextTooLong(CallFailed):
+    """The request does not fit the model's context window."""
+
+    kind = "context_too_long"
+
+    def __init__(self, model: str, tokens: int | None = None) -> None:
+        size = f" ({tokens:,} tokens)" if tokens else ""
+        super().__init__(
+            f"the document{size} does not fit the context window of {model}; route long ones to a larger one"
+        )
+
+
+class BreakerOpen(CallFailed):
+    """The model's circuit breaker is open: too many of its last calls failed."""
+
+    kind = "breaker_open"
+
+    was_sent = False
+
+    def __init__(self, model: str, why: str, again_in_s: float) -> None:
+        super().__init__(f"{model} is left alone for {again_in_s:.0f} s, because {why}; see `winnow models list`")
+
+
+class LimitsReached(CallFailed):
+    """The model's limits left no room for the call before its deadline."""
+
+    kind = "limits_reached"
+
+    was_sent = False
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"the limits of {model} left no room in time; raise them (winnow models set) or run again")
+
+
+# --- what the reply is
+
+
+class ReplyRefused(CallFailed):
+    """A reply came and is not believed. `reply_text` is what it said."""
+
+    kind = "reply_refused"
+    reply_text: str = ""
+
+
+class EmptyReply(ReplyRefused):
+    """The reply has no content."""
+
+    kind = "empty_reply"
+    is_transient = True
+
+    def __init__(self, model: str, what: str) -> None:
+        super().__init__(f"{model} answered with nothing: {what}; run again, or route to another model")
+
+
+class TruncatedReply(ReplyRefused):
+    """The reply was cut off. It is never mended: what is missing cannot be known."""
+
+    kind = "truncated_reply"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"the reply of {model} was cut off; ask for fewer fields, or raise max_output_tokens")
+
+
+class ModelRefusal(ReplyRefused):
+    """The model declines to answer, as a status, in prose, or in JSON."""
+
+    kind = "model_refusal"
+
+    def __init__(self, model: str, said: str) -> None:
+        super().__init__(f"{model} declines: {said[:200]!r}; route such documents to another model, or review by hand")
+
+
+class ContentFiltered(ReplyRefused):
+    """The provider's content filter stopped the request or the reply."""
+
+    kind = "content_filtered"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"the content filter of {model} stopped it; route such documents to another model, or review by hand"
+        )
+
+
+class MalformedReply(ReplyRefused):
+    """The reply is no JSON object that can be read in one way only. `shape` names what is wrong."""
+
+    kind = "malformed_reply"
+
+    def __init__(self, model: str, shape: str) -> None:
+        self.shape = shape
+        super().__init__(f"the reply of {model} cannot be read ({shape}); run again, or route to another model")
+
+
+class WrongSchema(ReplyRefused):
+    """The reply is JSON, and not of the schema that was asked for. `problem` is told to the model in a corrective turn."""
+
+    kind = "wrong_schema"
+
+    def __init__(self, model: str, problem: str) -> None:
+        self.problem = problem
+        super().__init__(
+            f"the reply of {model} does not fit the schema: {problem}; run again, or route to another model"
+        )
+
+
+class ReplyTooLarge(ReplyRefused):
+    """The reply is larger than any answer can be."""
+
+    kind = "reply_too_large"
+
+    def __init__(self, model: str, limit_bytes: int) -> None:
+        super().__init__(
+            f"the reply of {model} is larger than {limit_bytes:,} bytes and was not read; check its endpoint"
+        )
+
+
+# --- money and switches
+
+
+class BudgetExhausted(CallFailed):
+    """No call fits what is left of a budget. `scope` is document, run or day."""
+
+    kind = "budget_exhausted"
+
+    was_sent = False
+
+    def __init__(self, scope: str, cap_usd: str, spent_usd: str) -> None:
+        self.scope = scope
+        super().__init__(
+            f"the budget of the {scope} is {cap_usd} USD, of which {spent_usd} are spent: no call fits the rest; raise it "
+            "(winnow run --budget, WINNOW_BUDGET_PER_DAY_USD, budget_usd of the type), then run again"
+        )
+
+
+class ModelsPaused(CallFailed):
+    """Somebody paused all spending."""
+
+    kind = "models_paused"
+
+    was_sent = False
+
+    def __init__(self) -> None:
+        super().__init__("models are paused; `winnow models resume`, then run again")
+
+
+class ModelUnavailable(CallFailed):
+    """No model of the route that was needed gave an answer."""
+
+    kind = "model_unavailable"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"no model of the route answered ({why}); run again when one does")
+
+
+# --- configuration
+
+
+class ModelUnknown(UsageError):
+    """A route or a command names a model that is not in the registry."""
+
+    kind = "model_unknown"
+
+    def __init__(self, name: str, known: tuple[str, ...], where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}there is no model {name!r}; known are {', '.join(known)}; add it with `winnow models add {name}`"
+        )
+
+
+class ModelKeyMissing(UsageError):
+    """A model that is enabled has no key."""
+
+    kind = "model_key_missing"
+
+    def __init__(self, name: str, reference: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}model {name!r} takes its key from {reference}, which is not set; set it, or `winnow models disable {name}`"
+        )
+
+
+class ModelPriceUnknown(UsageError):
+    """A model that is enabled has no known price, so that no budget could bound it."""
+
+    kind = "model_price_unknown"
+
+    def __init__(self, name: str, upstream: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}no price is known for model {name!r} ({upstream}); give it, in USD per million tokens: "
+            f"winnow models set {name} input_price=… output_price=… (0 for a server of your own)"
+        )
+
+
+class RouteUnusable(UsageError):
+    """A route has no step whose model can be asked."""
+
+    kind = "route_unusable"
+
+    def __init__(self, document_type: str, why: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}the route of {document_type!r} has no usable step ({why}); enable a model, or add `- {{model: local}}`"
+        )
+
+
+class ModelInvalid(UsageError):
+    """An entry of the registry, or of its seed, is not what a model needs."""
+
+    kind = "model_invalid"
+
+    def __init__(self, name: str, problem: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(f"{place}model {name!r}: {problem}")

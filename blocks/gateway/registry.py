@@ -1,0 +1,101 @@
+"""The model registry: what is known of each model, and what of it changes the next call without a deployment.
+
+The registry is kept in the database, seeded from data/models.yaml. Keys are never in it: a model names where its key
+is: an environment variable (``env:NAME``), a Prefect Secret block (``secret:name``) or a ModelEndpoint block
+(``block:name``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from blocks.records import Record
+
+ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]
+Tier = Literal["cheap", "strong"]
+
+
+class JsonMode(StrEnum):
+    """How a server can be held to a schema; `unknown` until it was tried. Detected at the first call and remembered."""
+
+    UNKNOWN = "unknown"
+    SCHEMA = "json_schema"
+    OBJECT = "json_object"
+    PROMPT = "prompt"
+
+
+class RegisteredModel(Record):
+    """A language model that can be asked.
+
+    `upstream` is what the provider calls it; `endpoint` the base address (the provider's own where it is empty).
+    Prices in USD per million tokens; None asks the price list, by `upstream`. `rpm` and `tpm` are requests and tokens
+    per minute, `in_flight` the calls at once, over all workers; None is no limit. `timeout_s` bounds one call with all its
+    attempts. `context_window` in tokens. `is_enabled` is a switch: it decides who is asked, and makes nothing stale.
+    `was_enabled`: it has been enabled at some time, and so counts in fingerprints.
+    """
+
+    name: str
+    provider: ProviderName
+    upstream: str
+    endpoint: str = ""
+    key: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    input_price: Decimal | None = Field(None, ge=0)
+    output_price: Decimal | None = Field(None, ge=0)
+    cached_price: Decimal | None = Field(None, ge=0)
+    cache_write_price: Decimal | None = Field(None, ge=0)
+    tier: Tier | None = None
+    rpm: int | None = Field(None, ge=1)
+    tpm: int | None = Field(None, ge=1)
+    in_flight: int = Field(16, ge=1)
+    timeout_s: float = Field(60.0, gt=0)
+    max_output_tokens: int = Field(4096, ge=1)
+    context_window: int | None = Field(None, ge=1)
+    json_mode: JsonMode = JsonMode.UNKNOWN
+    images: bool = False
+    logprobs: bool = False
+    is_enabled: bool = True
+    was_enabled: bool = True
+    position: int = 0
+
+    @property
+    def version(self) -> str:
+        """What decides its answers: who serves it, and under which name."""
+        return f"{self.provider}:{self.upstream}" + (f"@{self.endpoint}" if self.endpoint else "")
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """The registry as it stands: models in the order of `position` and name, and whether all spending is paused."""
+
+    models: tuple[RegisteredModel, ...] = ()
+    is_paused: bool = False
+
+    def get(self, name: str) -> RegisteredModel | None:
+        """The model of this name."""
+        return next((one for one in self.models if one.name == name), None)
+
+    def of_tier(self, tier: Tier) -> tuple[RegisteredModel, ...]:
+        """The enabled models of a tier, in order."""
+        return tuple(one for one in self.models if one.tier == tier and one.is_enabled)
+
+
+class Registry(Protocol):
+    """Keeps the registry. The database does; `tasks/score/task.py` joins the two."""
+
+    def load(self) -> RegistryState:
+        """The registry as it stands now. One cheap query: it is asked about once a second."""
+        ...
+
+    def remember_json_mode(self, name: str, mode: JsonMode) -> None:
+        """Keep how a model's server can be held to a schema."""
+        ...
+
+
+def by_name(models: Sequence[RegisteredModel]) -> dict[str, RegisteredModel]:
+    """The models by their names."""
+    return {one.name: one for one in models}

@@ -1,0 +1,58 @@
+"""What workers share beyond the ledger, as Protocols: the database keeps it, and `tasks/score/task.py` joins the two.
+
+All of it is called from worker threads, never from the event loop.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerReport:
+    """A model's breaker as workers tell one another. `open_for_s` is what is left of its pause, 0 where it is closed."""
+
+    model: str
+    is_open: bool
+    why: str = ""
+    open_for_s: float = 0.0
+
+
+class BreakerStates(Protocol):
+    """Shares breakers between workers."""
+
+    def load(self) -> Mapping[str, BreakerReport]:
+        """Every breaker that is not closed, by model."""
+        ...
+
+    def open(self, model: str, why: str, for_s: float) -> None:
+        """Open a model's breaker for every worker."""
+        ...
+
+    def close(self, model: str) -> None:
+        """Close it for every worker."""
+        ...
+
+    def claim_probe(self, model: str, for_s: float) -> bool:
+        """Whether this worker may send the one probe of a half-open breaker; the claim lapses after `for_s`."""
+        ...
+
+
+class LimitLeases(Protocol):
+    """Divides each model's limits among the workers that use it."""
+
+    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, int]:
+        """Renew this worker's leases; by model, among how many live workers its limits are divided (this one included)."""
+        ...
+
+
+class ReplyCache(Protocol):
+    """Keeps validated replies by the digest of the whole request."""
+
+    def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """The replies that are kept, by key."""
+        ...
+
+    def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
+        """Keep replies: by key the model that answered, and the reply's JSON. A key that is there stays as it is."""
+        ...
