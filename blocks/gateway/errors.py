@@ -1,8 +1,8 @@
 """How a call of a model fails. Each leaf is an outcome of the ledger: `kind` is what the row says.
 
 What is worth another attempt within the call is `is_transient`; what says that the model's endpoint, rather than this
-one request, is in trouble is `is_endpoint_fault`, which the circuit breaker counts. Whatever leaves the gateway has been
-given up on for this run: `retry` is `next_run`, and Prefect does not try again.
+one request, is in trouble is `is_endpoint_fault`, which the circuit breaker counts. Whatever leaves the gateway has
+been given up on for this run: `retry` is `next_run`, and Prefect does not try again.
 """
 
 from typing import TYPE_CHECKING, ClassVar
@@ -87,7 +87,7 @@ class DeadlinePassed(CallFailed):
     def __init__(self, model: str, timeout_s: float, *, was_sent: bool) -> None:
         self.was_sent = was_sent
         super().__init__(
-            f"{model} did not answer within {timeout_s:g} s; raise it (winnow models set {model} timeout_s=…) or run again"
+            f"{model} did not answer within {timeout_s:g} s; raise timeout_s (winnow models set), or run again"
         )
 
 
@@ -230,7 +230,7 @@ class MalformedReply(ReplyRefused):
 
 
 class WrongSchema(ReplyRefused):
-    """The reply is JSON, and not of the schema that was asked for. `problem` is told to the model in a corrective turn."""
+    """The reply is JSON, and not of the schema that was asked for. `problem` goes back to the model, once."""
 
     kind = "wrong_schema"
 
@@ -265,8 +265,8 @@ class BudgetExhausted(CallFailed):
     def __init__(self, scope: str, cap_usd: str, spent_usd: str) -> None:
         self.scope = scope
         super().__init__(
-            f"the budget of the {scope} is {cap_usd} USD, of which {spent_usd} are spent: no call fits the rest; raise it "
-            "(winnow run --budget, WINNOW_BUDGET_PER_DAY_USD, budget_usd of the type), then run again"
+            f"the budget of the {scope} is {cap_usd} USD, of which {spent_usd} are spent: no call fits the rest; "
+            "raise it (winnow run --budget, WINNOW_BUDGET_PER_DAY_USD, budget_usd of the type), then run again"
         )
 
 
@@ -313,7 +313,8 @@ class ModelKeyMissing(UsageError):
     def __init__(self, name: str, reference: str, where: str = "") -> None:
         place = f"{where}: " if where else ""
         super().__init__(
-            f"{place}model {name!r} takes its key from {reference}, which is not set; set it, or `winnow models disable {name}`"
+            f"{place}model {name!r} takes its key from {reference}, which is not set; "
+            f"set it, or `winnow models disable {name}`"
         )
 
 
@@ -338,7 +339,8 @@ class RouteUnusable(UsageError):
     def __init__(self, document_type: str, why: str, where: str = "") -> None:
         place = f"{where}: " if where else ""
         super().__init__(
-            f"{place}the route of {document_type!r} has no usable step ({why}); enable a model, or add `- {{model: local}}`"
+            f"{place}the route of {document_type!r} has no usable step ({why}); enable a model, or add "
+            "the step {model: local}"
         )
 
 

@@ -85,8 +85,8 @@ class Reservation:
 class Admission:
     """The answer to a reservation.
 
-    Where `is_admitted` is false, `scope`, `cap_usd` and `spent_usd` say which budget was in the way, and `may_fit_later`
-    whether the money is only reserved by calls under way, some of which will cost less.
+    Where `is_admitted` is false, `scope`, `cap_usd` and `spent_usd` say which budget was in the way, and
+    `may_fit_later` whether the money is only reserved by calls under way, some of which will cost less.
     """
 
     is_admitted: bool

@@ -69,7 +69,7 @@ class Usage(Record):
 class ModelReply(Record):
     """What a model read. Fields that it did not find are left out.
 
-    `model` and `model_version` say who answered: `model_version` is what the provider reports as having served the call.
+    `model` and `model_version` say who answered: `model_version` is what the provider says has served it.
     `is_cached`: the reply was given before, and cost nothing now. `is_repaired`: it had to be mended before it could be
     read. `notes` are for whoever looks at the result.
     """

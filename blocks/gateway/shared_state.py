@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class BreakerReport:
-    """A model's breaker as workers tell one another. `open_for_s` is what is left of its pause, 0 where it is closed."""
+    """A model's breaker as workers tell one another. `open_for_s` is what is left of its pause, 0 if closed."""
 
     model: str
     is_open: bool
@@ -42,7 +42,7 @@ class LimitLeases(Protocol):
     """Divides each model's limits among the workers that use it."""
 
     def renew(self, models: Collection[str], for_s: float) -> Mapping[str, int]:
-        """Renew this worker's leases; by model, among how many live workers its limits are divided (this one included)."""
+        """Renew this worker's leases; by model, among how many live workers, this one included, its limits are divided."""
         ...
 
 
