@@ -34,8 +34,8 @@ class RegisteredModel(Record):
     `upstream` is what the provider calls it; `endpoint` the base address (the provider's own where it is empty).
     Prices in USD per million tokens; None asks the price list, by `upstream`. `rpm` and `tpm` are requests and tokens
     per minute, `in_flight` the calls at once, over all workers; None is no limit. `timeout_s` bounds one call with all
-    its attempts. `context_window` in tokens. `is_enabled` is a switch: it decides who is asked, and makes nothing stale.
-    `was_enabled`: it has been enabled at some time, and so counts in fingerprints.
+    its attempts. `context_window` in tokens. `is_enabled` is a switch: it decides who is asked, and makes nothing
+    stale. `was_enabled`: it has been enabled at some time, and so counts in fingerprints.
     """
 
     name: str

@@ -42,7 +42,7 @@ class LimitLeases(Protocol):
     """Divides each model's limits among the workers that use it."""
 
     def renew(self, models: Collection[str], for_s: float) -> Mapping[str, int]:
-        """Renew this worker's leases; by model, among how many live workers, this one included, its limits are divided."""
+        """Renew this worker's leases; tells by model how many live workers, this one included, share its limits."""
         ...
 
 
