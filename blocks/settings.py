@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,6 +46,11 @@ class Settings(BaseSettings):
     max_image_megapixels: int = Field(120, ge=1, description="pixels of one image, checked before decoding")
     max_open_files: int = Field(64, ge=16, description="open files of the process that reads one document")
 
+    budget_per_document_usd: Decimal = Field(Decimal("0.50"), ge=0, description="what models may cost for one document")
+    budget_per_run_usd: Decimal = Field(Decimal(10), ge=0, description="what models may cost in one run")
+    budget_per_day_usd: Decimal = Field(Decimal(50), ge=0, description="what models may cost on one UTC day, all runs")
+    keep_prompts: bool = Field(False, description="keep what is said to models and what they answer in the database")
+
     @field_validator("ocr_languages", "passwords", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -54,6 +60,15 @@ class Settings(BaseSettings):
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with `extra`, for a process that outlives it and need not know Winnow's secrets."""
     return {name: value for name, value in os.environ.items() if not name.startswith("WINNOW_")} | dict(extra)
+
+
+def key_variable(name: str) -> SecretStr | None:
+    """The API key in a variable that a model's key reference names; None where it is not set, or blank.
+
+    Not part of the settings: which variables hold keys is said by the registry of models.
+    """
+    value = os.environ.get(name, "").strip()
+    return SecretStr(value) if value else None
 
 
 def export(variables: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Known documents once more: those of a type, of a status, or all, under today's types and settings."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from prefect import flow, runtime
@@ -22,6 +23,9 @@ def backfill(
     rerun: Rerun = Rerun.STALE,
     limit: Annotated[int, Field(ge=1)] | None = None,
     chunk_size: Annotated[int, Field(ge=1, le=10_000)] | None = None,
+    models: tuple[str, ...] = (),
+    budget_usd: Annotated[Decimal, Field(ge=0)] | None = None,
+    use_cache: bool = True,
 ) -> State[RunReport]:
     """Compute known documents again, from the first stage on that is stale.
 
@@ -31,9 +35,20 @@ def backfill(
         rerun: Which documents are computed. "stale" takes what has no output under today's types and settings.
         limit: Take so many documents at most.
         chunk_size: Documents per task run.
+        models: Names of models to ask, in that order, instead of each type's route; the built-in one stays the floor.
+        budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
+        use_cache: Whether replies that models gave before are taken.
     """
     selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
-    with open_run(runtime.flow_run.id, runtime.flow_run.name, selection, rerun) as run:
+    with open_run(
+        runtime.flow_run.id,
+        runtime.flow_run.name,
+        selection,
+        rerun,
+        models=models,
+        budget_usd=budget_usd,
+        use_cache=use_cache,
+    ) as run:
         select(run, selection)
         process_chunks(run)
         return closing_state(report(run))

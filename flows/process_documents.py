@@ -1,5 +1,6 @@
 """The main sentence: a source in; results, review items and failures out."""
 
+from decimal import Decimal
 from typing import Annotated
 
 from prefect import flow, runtime
@@ -23,6 +24,9 @@ def process_documents(
     limit: Annotated[int, Field(ge=1)] | None = None,
     rows_column: str | None = None,
     chunk_size: Annotated[int, Field(ge=1, le=10_000)] | None = None,
+    models: tuple[str, ...] = (),
+    budget_usd: Annotated[Decimal, Field(ge=0)] | None = None,
+    use_cache: bool = True,
 ) -> State[RunReport]:
     """Read, classify, score, validate and store every document of the sources.
 
@@ -33,11 +37,22 @@ def process_documents(
         limit: Take so many files at most.
         rows_column: The text column of csv and jsonl files; each row is then a document.
         chunk_size: Documents per task run.
+        models: Names of models to ask, in that order, instead of each type's route; the built-in one stays the floor.
+        budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
+        use_cache: Whether replies that models gave before are taken.
     """
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size
     )
-    with open_run(runtime.flow_run.id, runtime.flow_run.name, batch, rerun) as run:
+    with open_run(
+        runtime.flow_run.id,
+        runtime.flow_run.name,
+        batch,
+        rerun,
+        models=models,
+        budget_usd=budget_usd,
+        use_cache=use_cache,
+    ) as run:
         discover(run, batch)
         process_chunks(run)
         return closing_state(report(run))

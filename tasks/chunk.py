@@ -7,6 +7,7 @@ The database decides what is done. A stage says how a document is fingerprinted 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from blocks import progress
@@ -86,13 +87,20 @@ class Chunk:
 
 
 class RunContext(Record):
-    """What every chunk task of a run is told: ids and switches, never content."""
+    """What every chunk task of a run is told: ids and switches, never content.
+
+    `models`: the models that are asked in this run, in that order, in place of the types' routes; empty for the routes.
+    `budget_usd`: what the run may cost, None for the setting. `use_cache`: whether replies given before are taken.
+    """
 
     run_id: str
     name: str = ""
     rerun: Rerun = Rerun.STALE
     max_attempts: int = 3
     pipeline_digest: str = ""
+    models: tuple[str, ...] = ()
+    budget_usd: Decimal | None = None
+    use_cache: bool = True
 
 
 def run_stage(database: Database, context: RunContext, work: StageWork, document_ids: Sequence[str]) -> StageCounts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 
 from blocks.database import runs, views
 from blocks.database.block import connect
@@ -16,10 +17,20 @@ from tasks.pipeline import pipeline_digest
 
 
 @contextmanager
-def open_run(run_id: str, name: str, batch: Batch | Backfill, rerun: Rerun) -> Iterator[RunContext]:
+def open_run(
+    run_id: str,
+    name: str,
+    batch: Batch | Backfill,
+    rerun: Rerun,
+    *,
+    models: tuple[str, ...] = (),
+    budget_usd: Decimal | None = None,
+    use_cache: bool = True,
+) -> Iterator[RunContext]:
     """Write the run's row, with a snapshot of settings and type versions; on an error, write how it ended and raise.
 
-    `run_id` and `name` are those of the Prefect flow run around it.
+    `run_id` and `name` are those of the Prefect flow run around it; `models`, `budget_usd` and `use_cache` are for the
+    run's context.
     Raises `DocumentTypeUnknown`, `DatabaseUnreachable` or `DatabaseNewer` before anything is written.
     """
     settings = load_settings()
@@ -32,6 +43,9 @@ def open_run(run_id: str, name: str, batch: Batch | Backfill, rerun: Rerun) -> I
         rerun=rerun,
         max_attempts=settings.max_attempts,
         pipeline_digest=pipeline_digest(settings, run_id),
+        models=models,
+        budget_usd=budget_usd,
+        use_cache=use_cache,
     )
     views.create_views(database, types)
     runs.start_run(
