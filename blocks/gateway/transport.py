@@ -1,0 +1,217 @@
+"""One HTTP POST to a model's endpoint, with a deadline for the whole of it and nothing partial believed.
+
+httpx's own timeouts are per read: a server that sends one byte a second never meets them. Here the deadline covers
+waiting for a connection, sending and the last byte of the reply; when it passes, the connection is closed. Redirects
+are not followed, proxies and credentials of the environment are not used, cookies are not kept. A reply counts only
+when it is whole by its own framing; its size is bounded both as sent and as decompressed.
+"""
+
+import asyncio
+import functools
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import httpx
+from aiohttp.connector import Connection
+from httpx_aiohttp import AiohttpTransport
+
+from blocks.gateway.errors import CallFailed, ConnectionFailed, DeadlinePassed, ReplyTooLarge
+
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+MAX_CONNECTIONS = 512
+"""Connections open at once, over all models; calls beyond wait for one, within their deadline. What bounds a model's
+calls is its `in_flight`; this bounds this process's open files, of which most systems allow 1,024."""
+
+IDLE_CONNECTION_S = 4.0
+"""How long a connection is kept for the next call. Servers built on uvicorn (vLLM and others) close idle ones after
+5 s by default, and a request that meets the closing may have been billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A whole reply. Header names in lower case; `body` decompressed. `first_byte_ms` until its head was read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    latency_ms: int
+    first_byte_ms: int
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How far an attempt came. `was_sent` once it had a connection: from then on the request may have arrived."""
+
+    was_sent: bool = False
+    first_byte_ms: int = 0
+    received_bytes: int = 0
+
+
+_attempt: ContextVar[_Attempt] = ContextVar("attempt")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells the attempt under way that it has a connection. aiohttp's own tracing costs ten times as much."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        _attempt.get().was_sent = True
+        return connection
+
+
+class Transport:
+    """Connections to models' endpoints. Used on one event loop; entered there, and left there.
+
+    `max_reply_bytes` bounds a reply, `max_connections` the connections open at once.
+    """
+
+    def __init__(self, *, max_reply_bytes: int = MAX_REPLY_BYTES, max_connections: int = MAX_CONNECTIONS) -> None:
+        self._max_reply_bytes = max_reply_bytes
+        self._max_connections = max_connections
+        self._http: AiohttpTransport | None = None
+
+    async def __aenter__(self) -> Self:
+        trusted = _trusted_authorities()
+        connector = _Connector(limit=self._max_connections, keepalive_timeout=IDLE_CONNECTION_S, ssl=trusted)
+        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        self._http = AiohttpTransport(verify=trusted, trust_env=False, client=session)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            http, self._http = self._http, None
+            await http.aclose()
+
+    async def post(
+        self, url: str, headers: Mapping[str, str], content: bytes, deadline: float, model: str, timeout_s: float
+    ) -> HttpReply:
+        """Post `content` and read the reply, whatever its status, until `deadline` (of `time.monotonic()`).
+
+        `model` and `timeout_s` are for messages. Raises `ConnectionFailed`, `DeadlinePassed` or `ReplyTooLarge`, with
+        `was_sent`, `latency_ms`, `first_byte_ms` and `output_characters` (bytes received) set.
+        """
+        started = time.monotonic()
+        attempt = _Attempt()
+        _attempt.set(attempt)
+        if deadline <= started:
+            raise DeadlinePassed(model, timeout_s, was_sent=False)
+        loop = asyncio.get_running_loop()
+        failed: CallFailed
+        try:
+            async with asyncio.timeout_at(loop.time() + deadline - started):
+                return await self._exchange(_request(url, headers, content), model, started, attempt)
+        except TimeoutError:
+            # A timeout of the system's own (ETIMEDOUT) is one too, and the deadline has not passed then.
+            if time.monotonic() < deadline:
+                failed = ConnectionFailed(model, "the server did not respond", was_sent=attempt.was_sent)
+            else:
+                failed = DeadlinePassed(model, timeout_s, was_sent=attempt.was_sent)
+        except _BROKEN as error:
+            failed = ConnectionFailed(model, _cause(error), was_sent=attempt.was_sent)
+        except ReplyTooLarge as error:
+            failed = error
+        failed.latency_ms = _ms_since(started)
+        failed.first_byte_ms = attempt.first_byte_ms
+        failed.output_characters = attempt.received_bytes
+        # Raised out here, so that no error of a library, which may hold the key, hangs on to it as its context.
+        failed.__context__ = None
+        raise failed
+
+    async def _exchange(self, request: httpx.Request, model: str, started: float, attempt: _Attempt) -> HttpReply:
+        if self._http is None:
+            raise RuntimeError("the transport is used before it was entered, or after it was left")
+        response = await self._http.handle_async_request(request)
+        attempt.first_byte_ms = _ms_since(started)
+        headers = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers.raw}
+        stream = response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        body = bytearray()
+        decoder = _decoder(headers.get("content-encoding", ""))
+        try:
+            async for chunk in stream:
+                attempt.received_bytes += len(chunk)
+                body += decoder.decompress(chunk, self._max_reply_bytes + 1 - len(body)) if decoder else chunk
+                if len(body) > self._max_reply_bytes:
+                    raise ReplyTooLarge(model, self._max_reply_bytes)
+        finally:
+            await stream.aclose()
+        if decoder and (not decoder.eof or decoder.unused_data):
+            raise zlib.error
+        return HttpReply(response.status_code, headers, bytes(body), _ms_since(started), attempt.first_byte_ms)
+
+
+def _request(url: str, headers: Mapping[str, str], content: bytes) -> httpx.Request:
+    # Replies are small beside the time that models take: no compression is asked for.
+    return httpx.Request("POST", _parsed(url), headers={"accept-encoding": "identity", **headers}, content=content)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+@functools.cache
+def _trusted_authorities() -> ssl.SSLContext:
+    """The certificate authorities that httpx brings, and the system's own, among them those of a company."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
+
+
+def _decoder(encoding: str) -> "zlib._Decompress | None":
+    """What undoes a content encoding, None for none. Raises `_UnknownEncoding`."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip" | "deflate":
+            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip and zlib are told apart by their heads
+    raise _UnknownEncoding
+
+
+class _UnknownEncoding(ValueError):
+    """The reply is compressed in a way that was not asked for."""
+
+
+def _ms_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
+
+
+_BROKEN = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError, zlib.error)
+"""What a failing exchange raises; ValueError for an address or a header that cannot be sent."""
+
+_CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "its host is not known"),
+    (socket.gaierror, "its host is not known"),
+    ((aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError), "its certificate is not trusted"),
+    ((aiohttp.ClientConnectorSSLError, ssl.SSLError), "no encrypted connection came about"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ConnectionResetError, "the connection was reset"),
+    (aiohttp.ServerDisconnectedError, "the server closed the connection without a reply"),
+    (aiohttp.ClientPayloadError, "the reply broke off before it was whole"),
+    (aiohttp.ClientResponseError, "the server did not speak HTTP"),
+    (zlib.error, "the reply's compressed content is damaged or breaks off"),
+    (_UnknownEncoding, "the reply is compressed in a way that was not asked for"),
+    ((httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError), "its address, key or a header cannot be sent"),
+)
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, in words of our own: the libraries' messages may quote addresses, headers and so keys."""
+    chain = (error, error.__cause__, error.__cause__.__cause__ if error.__cause__ else None)
+    for kinds, words in _CAUSES:
+        if any(isinstance(one, kinds) for one in chain):
+            return words
+    number = next((one.errno for one in chain if isinstance(one, OSError) and one.errno), None)
+    return f"error {number} of the system" if number else "the server broke off"
