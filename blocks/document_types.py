@@ -24,8 +24,13 @@ PROMPT_VARIABLES = (
     "examples",
     "pages",
     "text",
+    "document",
+    "written",
 )
-"""What a prompt template may name: the type itself and its parts, the document's pages and their visible text."""
+"""What a prompt template may name: the type itself and its parts, the document's pages and their visible text.
+
+`document` is the text with a mark before each page, `written` what an earlier step wrote, by field.
+"""
 
 
 class FieldType(StrEnum):
@@ -273,7 +278,17 @@ class DocumentType(Record):
 
 
 def prompt_variables(document_type: DocumentType, pages: tuple[Page, ...]) -> dict[str, object]:
-    """What a prompt template of the type may name, for one document: the values of `PROMPT_VARIABLES`."""
+    """What a prompt template of the type may name, for one document: the values of `PROMPT_VARIABLES`.
+
+    `blocks/gateway/prompts.py` puts fences around what comes from the document before a model is asked.
+    """
     values = {name: getattr(document_type, name) for name in PROMPT_VARIABLES if name in DocumentType.model_fields}
-    text = "\n\f\n".join(page.text for page in pages)
-    return {"document_type": document_type, **values, "pages": pages, "text": text}
+    written = {name: "" for name, field in document_type.fields.items() if field.written}
+    return {
+        "document_type": document_type,
+        **values,
+        "pages": pages,
+        "text": "\n\f\n".join(page.text for page in pages),
+        "document": "\n".join(f"[page {page.number}]\n{page.text}" for page in pages),
+        "written": written,
+    }

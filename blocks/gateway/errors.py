@@ -170,6 +170,20 @@ class LimitsReached(CallFailed):
         super().__init__(f"the limits of {model} left no room in time; raise them (winnow models set) or run again")
 
 
+class PromptFailed(CallFailed):
+    """The prompt's template cannot be rendered for this document. Nothing was sent."""
+
+    kind = "prompt_failed"
+
+    was_sent = False
+
+    def __init__(self, document_type: str, variant: str, cause: str) -> None:
+        super().__init__(
+            f"the prompt {variant!r} of {document_type!r} fails when it is rendered ({cause}); correct "
+            f"prompts/{variant}.md, see `winnow types check`"
+        )
+
+
 # --- what the reply is
 
 

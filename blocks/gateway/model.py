@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from blocks.document_types import DocumentType
+from blocks.document_types import Criterion, DocumentType
 from blocks.records import CriterionReading, FieldReading, Page, Record
 
 
@@ -47,21 +47,32 @@ class ModelRequest(Record):
         """The names of the fields that are asked, in the type's order."""
         return tuple(name for name in self.document_type.fields if not self.fields or name in self.fields)
 
+    @property
+    def asked_criteria(self) -> tuple[Criterion, ...]:
+        """The criteria to grade: those of the document where every field is asked, those that judge an asked field."""
+        rubric, asked = self.document_type.rubric, set(self.asked)
+        is_whole = len(asked) == len(self.document_type.fields)
+        criteria = rubric.criteria if rubric else ()
+        return tuple(one for one in criteria if (is_whole if one.judges is None else one.judges in asked))
+
 
 class Usage(Record):
     """What an attempt consumed. Characters as sent and received; tokens as the provider counts them.
 
     `input_tokens` holds all input tokens, cached ones (`cached_tokens` read from the provider's cache,
-    `cache_write_tokens` written to it) and those of images and audio included; `output_tokens` all output tokens,
-    reasoning included.
+    `cache_write_tokens` written to it, of which `cache_write_1h_tokens` are kept for an hour) and those of images and audio included; `output_tokens` all output tokens,
+    reasoning included. `is_stated` is False where the provider gave no counts, or none that can be: they are then 0, and
+    what the attempt cost is not known.
     """
 
+    is_stated: bool = True
     input_characters: int = 0
     output_characters: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
 
