@@ -219,13 +219,15 @@ class Signals(Record):
     `stated`: what the model says of itself. `logprob`: the probability of the value's tokens. `witness`: how likely
     the built-in reader, which shares no weights with any model, finds this very value; `rival`: how likely it finds the
     best other one. `agreeing` and `disagreeing`: the confidences of other models' readings of the field that have the
-    same value, and another one. `is_repaired`: the reply was mended before it could be read.
+    same value, and another one. `peers`: how likely the rest of the same reply is, by the built-in reader's view of its
+    other fields. `is_repaired`: the reply was mended before it could be read.
     """
 
     stated: float | None = None
     logprob: float | None = None
     witness: float | None = None
     rival: float | None = None
+    peers: float | None = None
     agreeing: tuple[float, ...] = ()
     disagreeing: tuple[float, ...] = ()
     is_repaired: bool = False

@@ -91,7 +91,7 @@ class ValidateStage:
         facts = page_facts(pages, tuple(dict.fromkeys(document.provisional.values())))
         fields: Mapping[str, FieldFinding] = {}
         if document_type is not None and scoring.document_type == document_type.name:
-            fields = find_fields(document_type, scoring.fields, pages)
+            fields = find_fields(document_type, scoring.fields, pages, scoring.criteria)
         return _Judged(document, document_type, fields, classification, facts, scoring.score)
 
     def _judge_rows(self, document_type: DocumentType, group: Sequence[_Judged]) -> list[Outcome]:
