@@ -1,0 +1,100 @@
+"""What a provider's reply says of its rate limits, whoever the provider is.
+
+OpenAI and what speaks its format: ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``, a reset being a time to
+go (``6m0s``, ``120ms``, seconds). Anthropic: ``anthropic-ratelimit-{requests,tokens,input-tokens}-{limit,remaining,
+reset}``, a reset being a moment (RFC 3339). Gateways such as OpenRouter: ``x-ratelimit-{limit,remaining,reset}``, a
+reset being seconds or milliseconds since 1970. What cannot be read is as if it had not been said.
+"""
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+SPAN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+EARLIEST_MOMENT_S, EARLIEST_MOMENT_MS = 1e9, 1e12
+"""A number from here on is a moment since 1970 in seconds, or in milliseconds, and no time to go."""
+
+NAMES = (
+    ("x-ratelimit-{}-requests", "x-ratelimit-{}-tokens"),
+    ("anthropic-ratelimit-requests-{}", "anthropic-ratelimit-tokens-{}"),
+    ("anthropic-ratelimit-requests-{}", "anthropic-ratelimit-input-tokens-{}"),
+    ("x-ratelimit-{}", ""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of one limit: `remaining` of `limit`, all of which is there again in `reset_s`."""
+
+    remaining: float
+    limit: float | None = None
+    reset_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitHeaders:
+    """What one reply says of the limits on requests and on tokens; None of what it does not speak of."""
+
+    requests: Allowance | None = None
+    tokens: Allowance | None = None
+
+
+def read_limit_headers(headers: Mapping[str, str]) -> LimitHeaders | None:
+    """The limits that a reply's headers tell, None where they tell none. Names are found in any case."""
+    lower = {name.lower(): value for name, value in headers.items() if "ratelimit-" in name.lower()}
+    if not lower:
+        return None
+    now_s = _said_now(headers)
+    requests = tokens = None
+    for request_name, token_name in NAMES:
+        requests = requests or _allowance(lower, request_name, now_s)
+        tokens = tokens or (_allowance(lower, token_name, now_s) if token_name else None)
+    return LimitHeaders(requests, tokens) if requests or tokens else None
+
+
+def _allowance(headers: Mapping[str, str], name: str, now_s: float) -> Allowance | None:
+    remaining = _number(headers.get(name.format("remaining"), ""))
+    if remaining is None:
+        return None
+    limit = _number(headers.get(name.format("limit"), ""))
+    return Allowance(remaining, limit, _seconds_to_go(headers.get(name.format("reset"), ""), now_s))
+
+
+def _number(said: str) -> float | None:
+    """A count, at least 0; a negative remainder, which some gateways state, is none left."""
+    try:
+        number = float(said)
+    except ValueError:
+        return None
+    return max(0.0, number) if math.isfinite(number) else None
+
+
+def _seconds_to_go(said: str, now_s: float) -> float | None:
+    number = _number(said)
+    if number is not None:
+        if number >= EARLIEST_MOMENT_MS:
+            number /= 1_000
+        return max(0.0, number - now_s) if number >= EARLIEST_MOMENT_S else number
+    span = SPAN.fullmatch(said.strip())
+    if said.strip() and span:
+        return sum(float(part) * unit for part, unit in zip(span.groups(), SPAN_SECONDS, strict=True) if part)
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, aware.timestamp() - now_s)
+
+
+def _said_now(headers: Mapping[str, str]) -> float:
+    """The provider's own clock where it states it, so that a wrong clock here moves no moment; else this machine's."""
+    said = next((value for name, value in headers.items() if name.lower() == "date"), "")
+    try:
+        return parsedate_to_datetime(said).timestamp()
+    except ValueError:
+        return time.time()

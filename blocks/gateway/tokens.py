@@ -1,0 +1,67 @@
+"""How many tokens a text will be, before it is sent: for limits, context windows and the conditions of a route.
+
+An estimate, since each model cuts text in its own way and only its provider's count is ever paid. It costs three
+passes over the text's bytes in C, about a microsecond per page.
+"""
+
+import string
+
+from blocks.document_types import DocumentField
+from blocks.gateway.model import ModelRequest
+
+LETTERS = (string.ascii_letters + string.whitespace).encode()
+DIGITS = string.digits.encode()
+ASCII = bytes(range(128))
+CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
+TWO_BYTES = bytes(range(0xC2, 0xE0))
+"""What a character of two bytes in UTF-8 starts with: accented Latin, Greek, Cyrillic, Hebrew, Arabic."""
+
+TOKENS_PER_LETTER = 0.25
+TOKENS_PER_DIGIT = 0.45
+TOKENS_PER_MARK = 0.6
+TOKENS_PER_TWO_BYTES = 0.6
+TOKENS_PER_WIDE = 1.25
+
+REQUEST_TOKENS = 400
+FIELD_TOKENS = 60
+PIXELS_PER_TOKEN, MAX_IMAGE_TOKENS = 750, 1_600
+"""A picture's tokens by Anthropic's documentation of vision, and what a larger one is scaled down to."""
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a text is."""
+    content = text.encode("utf-8", "replace")
+    rest = content.translate(None, LETTERS)
+    letters = len(content) - len(rest)
+    if not rest:
+        return round(letters * TOKENS_PER_LETTER)
+    others = rest.translate(None, DIGITS)
+    beyond = others.translate(None, ASCII)
+    tokens = letters * TOKENS_PER_LETTER
+    tokens += (len(rest) - len(others)) * TOKENS_PER_DIGIT
+    tokens += (len(others) - len(beyond)) * TOKENS_PER_MARK
+    if beyond:
+        starts = beyond.translate(None, CONTINUATION_BYTES)
+        wide = starts.translate(None, TWO_BYTES)
+        tokens += (len(starts) - len(wide)) * TOKENS_PER_TWO_BYTES + len(wide) * TOKENS_PER_WIDE
+    return round(tokens)
+
+
+def estimate_request_tokens(request: ModelRequest) -> int:
+    """About how many input tokens a request is: pages, pictures, what an earlier step wrote, instructions, schema."""
+    return (
+        sum(estimate_tokens(page.text) for page in request.pages)
+        + sum(min(image.width * image.height // PIXELS_PER_TOKEN, MAX_IMAGE_TOKENS) for image in request.images)
+        + sum(estimate_tokens(text) for text in request.written.values())
+        + instruction_tokens(request)
+    )
+
+
+def instruction_tokens(request: ModelRequest) -> int:
+    """About how many tokens are asked beside the document: the prompt, the type's fields and the reply schema."""
+    fields = sum(_field_count(request.document_type.fields[name]) for name in request.asked)
+    return REQUEST_TOKENS + estimate_tokens(request.prompt) + FIELD_TOKENS * fields
+
+
+def _field_count(field: DocumentField) -> int:
+    return 1 + len(field.columns)
