@@ -366,3 +366,15 @@ class ModelInvalid(UsageError):
     def __init__(self, name: str, problem: str, where: str = "") -> None:
         place = f"{where}: " if where else ""
         super().__init__(f"{place}model {name!r}: {problem}")
+
+
+class ModelsFileInvalid(UsageError):
+    """The file that the registry is seeded from holds mistakes. `problems` has one text each: file, line, remedy."""
+
+    kind = "models_file_invalid"
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"the models file has {count}; correct them:{lines}")

@@ -1,0 +1,96 @@
+"""API keys, by reference: never in a row, a record, a log or an error. A model names where its key is.
+
+``env:NAME`` is a variable of the environment, ``secret:name`` a Prefect Secret block, ``block:name`` a ModelEndpoint
+block. Blocks are Prefect's, which the gateway does not know: whoever makes a `KeyRing` brings the way to them.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import SecretStr
+
+from blocks.settings import key_variable
+
+KEPT_FOR_S = 300.0
+"""How long a key that came from a block is used before the block is asked again, so that a key can be exchanged."""
+
+_REFERENCE = re.compile(r"(?P<place>env|secret|block):(?P<name>\S+)\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class KeyPlace(StrEnum):
+    """Where a key can be."""
+
+    ENVIRONMENT = "env"
+    SECRET = "secret"
+    BLOCK = "block"
+
+
+class KeyReference(NamedTuple):
+    """Where a key is, and what it is called there."""
+
+    place: KeyPlace
+    name: str
+
+
+KeyFinder = Callable[[KeyReference], SecretStr | None]
+"""Looks a key up in Prefect's blocks; None where there is none."""
+
+
+def parse_reference(reference: str) -> KeyReference:
+    """A key's reference in its parts. Raises ValueError, which does not repeat a text that may be the key itself."""
+    match = _REFERENCE.match(reference)
+    if not match:
+        raise ValueError("a key is named as env:VARIABLE, secret:name or block:name, and never given itself")
+    place, name = KeyPlace(match["place"]), match["name"]
+    if place is KeyPlace.ENVIRONMENT and not _VARIABLE.match(name):
+        raise ValueError("what stands after env: is no name of a variable of the environment")
+    return KeyReference(place, name)
+
+
+class KeyRing(Mapping[str, SecretStr]):
+    """Every key that can be had, by reference; asked for when it is needed.
+
+    Looking up a block takes a call of Prefect's API: never on the event loop. `find` is that call, None where there is
+    no Prefect to ask. What it gave is kept for some minutes, what it did not give is not.
+    """
+
+    def __init__(self, find: KeyFinder | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._find = find
+        self._clock = clock
+        self._kept: dict[str, tuple[float, SecretStr]] = {}
+
+    def __getitem__(self, reference: str) -> SecretStr:
+        """The key of a reference. Raises KeyError where it is not set, or where the reference is none."""
+        try:
+            parsed = parse_reference(reference)
+        except ValueError:
+            raise KeyError("no reference of a key") from None
+        key = key_variable(parsed.name) if parsed.place is KeyPlace.ENVIRONMENT else self._of_block(reference, parsed)
+        if key is None:
+            raise KeyError(reference)
+        return key
+
+    def __iter__(self) -> Iterator[str]:
+        """The references that were asked for and kept."""
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __repr__(self) -> str:
+        return "KeyRing()"
+
+    def _of_block(self, reference: str, parsed: KeyReference) -> SecretStr | None:
+        kept = self._kept.get(reference)
+        if kept and self._clock() - kept[0] < KEPT_FOR_S:
+            return kept[1]
+        key = self._find(parsed) if self._find else None
+        if key is None:
+            self._kept.pop(reference, None)
+        else:
+            self._kept[reference] = (self._clock(), key)
+        return key

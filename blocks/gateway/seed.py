@@ -1,0 +1,114 @@
+"""data/models.yaml: the models that the registry knows from the start, none of them enabled.
+
+A model is enabled by a person (`winnow models enable NAME`), never because a key happens to be in the environment.
+What a person changed in the registry is not changed back.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from blocks.gateway.errors import ModelsFileInvalid
+from blocks.gateway.keys import parse_reference
+from blocks.gateway.registry import RegisteredModel
+from blocks.records import Record
+from blocks.schema_messages import schema_mistakes
+from blocks.settings import PROJECT_DIR
+from blocks.yaml_lines import Mistake, YamlFile
+
+SEED_FILE = PROJECT_DIR / "data" / "models.yaml"
+SWITCHES = ("is_enabled", "was_enabled")
+
+DEFAULT_KEYS: Mapping[str, str] = {
+    "openai": "env:OPENAI_API_KEY",
+    "openai-responses": "env:OPENAI_API_KEY",
+    "anthropic": "env:ANTHROPIC_API_KEY",
+    "gemini": "env:GEMINI_API_KEY",
+}
+"""Where a provider's key is when its own endpoint is asked. A server of one's own gets no key unless one is named."""
+
+
+class _SeedFile(Record):
+    models: dict[str, Any] = Field(default_factory=dict)
+
+
+def read_seed(file: Path = SEED_FILE) -> tuple[RegisteredModel, ...]:
+    """The models of the file in its order, disabled. Raises `ModelsFileInvalid` with every mistake there is."""
+    models: list[RegisteredModel] = []
+    problems: list[str] = []
+    yaml = _open(file, problems)
+    if yaml is not None:
+        for place, (name, entry) in enumerate(_entries(yaml, file, problems)):
+            read = _model(name, entry, place)
+            if isinstance(read, RegisteredModel):
+                models.append(read)
+            else:
+                problems.extend(f"{file}:{yaml.line(mistake.path)}: {mistake.message}" for mistake in read)
+    if problems:
+        raise ModelsFileInvalid(tuple(problems))
+    return tuple(models)
+
+
+def default_key(provider: str, endpoint: str) -> str | None:
+    """Where a model's key is unless it is said: with its provider's own endpoint only."""
+    return None if endpoint else DEFAULT_KEYS.get(provider)
+
+
+def _open(file: Path, problems: list[str]) -> YamlFile | None:
+    try:
+        yaml = YamlFile(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        problems.append(f"{file}:1: it cannot be read: {error.strerror}; check its permissions")
+        return None
+    except UnicodeDecodeError:
+        problems.append(f"{file}:1: it is not UTF-8; save the file as UTF-8")
+        return None
+    mistakes = [f"{file}:{line}: {message}" for line, message in yaml.mistakes()]
+    problems.extend(mistakes)
+    return None if mistakes else yaml
+
+
+def _entries(yaml: YamlFile, file: Path, problems: list[str]) -> list[tuple[str, object]]:
+    value = yaml.value()
+    if value is None:
+        return []
+    try:
+        return list(_SeedFile.model_validate(value).models.items())
+    except ValidationError as error:
+        mistakes = schema_mistakes(error, _SeedFile)
+        problems.extend(f"{file}:{yaml.line(mistake.path)}: {mistake.message}" for mistake in mistakes)
+        return []
+
+
+def _model(name: str, entry: object, place: int) -> RegisteredModel | list[Mistake]:
+    path = ("models", name)
+    if not isinstance(entry, dict):
+        return [Mistake(path, f"{name!r} must be keys with values, one per line and indented; it is {entry!r:.60}")]
+    mistakes = list(_own_mistakes(name, entry))
+    values = {"position": place, "key": default_key(str(entry.get("provider")), str(entry.get("endpoint") or ""))}
+    switches = dict.fromkeys(SWITCHES, False)
+    try:
+        model = RegisteredModel.model_validate(values | entry | {"name": name} | switches)
+    except ValidationError as error:
+        found = schema_mistakes(error, RegisteredModel)
+        return mistakes + [Mistake((*path, *mistake.path), mistake.message) for mistake in found]
+    return mistakes or model
+
+
+def _own_mistakes(name: str, entry: Mapping[str, object]) -> Iterator[Mistake]:
+    for key in ("name", *SWITCHES):
+        if key in entry:
+            yield Mistake(("models", name, key), f"{key!r} has no place here; {_why_not(key)}")
+    if isinstance(reference := entry.get("key"), str):
+        try:
+            parse_reference(reference)
+        except ValueError as error:
+            yield Mistake(("models", name, "key"), f"{error}; correct it")
+
+
+def _why_not(key: str) -> str:
+    if key == "name":
+        return "the key above it is the name"
+    return "models are enabled by `winnow models enable`, so remove it"
