@@ -60,9 +60,9 @@ class Usage(Record):
     """What an attempt consumed. Characters as sent and received; tokens as the provider counts them.
 
     `input_tokens` holds all input tokens, cached ones (`cached_tokens` read from the provider's cache,
-    `cache_write_tokens` written to it, `cache_write_1h_tokens` of these kept for an hour) and those of images and audio
-    included; `output_tokens` all output tokens, reasoning included. `is_stated` is False where the provider gave no counts, or none that can be: they are then 0, and
-    what the attempt cost is not known.
+    `cache_write_tokens` written to it, of which `cache_write_1h_tokens` are kept for an hour) and those of images and
+    audio included; `output_tokens` all output tokens, reasoning included. `is_stated` is False where the provider gave
+    no counts, or none that can be: they are then 0, and what the attempt cost is not known.
     """
 
     is_stated: bool = True

@@ -1,0 +1,113 @@
+"""The JSON schema of a reply: closed, made from the document type, the same for every provider.
+
+It keeps to what all of them take in their strict modes: every property is required, `additionalProperties` is false,
+absence is null, and there is no range, length or pattern (OpenAI, Structured Outputs, "Supported schemas"). What a
+schema cannot say stands in descriptions, and `replies/` checks it.
+"""
+
+from collections.abc import Mapping
+
+from blocks.document_types import Criterion, DocumentField, FieldType
+from blocks.gateway.model import ModelRequest
+
+REPLY_NAME = "reading"
+"""What the schema, or the tool that has it, is called on the wire."""
+
+_FORMS = {
+    FieldType.DATE: "A date, as YYYY-MM-DD.",
+    FieldType.MONEY: "An amount: a decimal point, a sign if negative, no currency and no grouping, such as -1234.50.",
+    FieldType.NUMBER: "A number: a decimal point, no grouping, no unit.",
+    FieldType.INTEGER: "A whole number, in digits.",
+    FieldType.CURRENCY: "A currency, by its ISO 4217 code.",
+    FieldType.IBAN: "An IBAN.",
+    FieldType.EMAIL: "A mail address.",
+    FieldType.PHONE: "A phone number, as printed.",
+}
+
+
+def reply_schema(request: ModelRequest) -> dict[str, object]:
+    """The schema of a reply to this request: an object with `fields`, and `criteria` where some are asked.
+
+    The same object for equal questions; callers do not change it.
+    """
+    key = (request.document_type.version, request.asked)
+    if key not in _schemas:
+        if len(_schemas) >= _MOST_SCHEMAS:
+            _schemas.clear()
+        _schemas[key] = _reply(request)
+    return _schemas[key]
+
+
+_schemas: dict[tuple[str, tuple[str, ...]], dict[str, object]] = {}
+_MOST_SCHEMAS = 256
+
+
+def _reply(request: ModelRequest) -> dict[str, object]:
+    fields = {name: _or_null(_reading(request.document_type.fields[name])) for name in request.asked}
+    parts = {"fields": _object(fields)}
+    if request.asked_criteria:
+        parts["criteria"] = _object({one.name: _grade(one) for one in request.asked_criteria})
+    return _object(parts)
+
+
+def _reading(field: DocumentField) -> dict[str, object]:
+    """What is said of one field: its value, the quotes that bear it, and how likely it is right."""
+    quotes = _evidence("One quote per row, in the order of the rows." if field.type is FieldType.TABLE else "")
+    if field.written:
+        quotes = _evidence("Empty: the text is written, not quoted.")
+    return _object(
+        {"value": _value(field), "evidence": quotes, "confidence": _share("How likely the value is right, 0 to 1.")},
+        field.description,
+    )
+
+
+def _value(field: DocumentField) -> dict[str, object]:
+    if field.type is FieldType.LIST:
+        entries = tuple(field.hints.keywords)
+        return {"type": "array", "items": {"type": "string", "enum": list(entries)} if entries else {"type": "string"}}
+    if field.type is FieldType.TABLE:
+        columns = {name: _or_null(_value(column) | _about(column)) for name, column in field.columns.items()}
+        return {"type": "array", "items": _object(columns)}
+    if field.type is FieldType.ENUM:
+        return {"type": "string", "enum": list(field.enum)}
+    form = _FORMS.get(field.type)
+    return {"type": "string", "description": form} if form else {"type": "string"}
+
+
+def _about(column: DocumentField) -> dict[str, object]:
+    words = " ".join(part for part in (column.description, _FORMS.get(column.type, "")) if part)
+    return {"description": words} if words else {}
+
+
+def _grade(criterion: Criterion) -> dict[str, object]:
+    quotes = _evidence("The quotes that bear the grade.")
+    parts = {
+        "grade": _share("From 0, not at all, to 1, fully."),
+        "evidence": quotes,
+        "confidence": _share("How likely the grade is right, 0 to 1."),
+    }
+    return _object(parts, criterion.description)
+
+
+def _evidence(description: str) -> dict[str, object]:
+    quote = _object({"page": {"type": "integer"}, "quote": {"type": "string"}})
+    schema: dict[str, object] = {"type": "array", "items": quote}
+    return schema | {"description": description} if description else schema
+
+
+def _share(description: str) -> dict[str, object]:
+    return {"type": "number", "description": description}
+
+
+def _object(properties: Mapping[str, object], description: str = "") -> dict[str, object]:
+    schema: dict[str, object] = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return schema | {"description": description} if description else schema
+
+
+def _or_null(schema: Mapping[str, object]) -> dict[str, object]:
+    return {"anyOf": [dict(schema), {"type": "null"}]}
