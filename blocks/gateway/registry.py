@@ -5,14 +5,15 @@ is: an environment variable (``env:NAME``), a Prefect Secret block (``secret:nam
 (``block:name``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from blocks.gateway.errors import ModelInvalid
 from blocks.records import Record
 
 ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]
@@ -82,6 +83,19 @@ class RegistryState:
     def of_tier(self, tier: Tier) -> tuple[RegisteredModel, ...]:
         """The enabled models of a tier, in order."""
         return tuple(one for one in self.models if one.tier == tier and one.is_enabled)
+
+
+def registry_state(rows: Sequence[Mapping[str, object]], is_paused: bool) -> RegistryState:
+    """The registry out of rows whose keys are a model's fields. Raises `ModelInvalid` for a row that is no model."""
+    models = []
+    for row in rows:
+        try:
+            models.append(RegisteredModel.model_validate(row))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}; correct it with winnow models set"
+            raise ModelInvalid(str(row.get("name")), problem) from None
+    return RegistryState(tuple(models), is_paused)
 
 
 class Registry(Protocol):
