@@ -82,7 +82,7 @@ class ModelReply(Record):
 
     `model` and `model_version` say who answered: `model_version` is what the provider says has served it.
     `is_cached`: the reply was given before, and cost nothing now. `is_repaired`: it had to be mended before it could be
-    read. `notes` are for whoever looks at the result.
+    read; `is_unwrapped`: it stood amid prose or in a code fence. `notes` are for whoever looks at the result.
     """
 
     fields: dict[str, FieldReading] = Field(default_factory=dict)
@@ -92,6 +92,7 @@ class ModelReply(Record):
     model_version: str = ""
     is_cached: bool = False
     is_repaired: bool = False
+    is_unwrapped: bool = False
     notes: tuple[str, ...] = ()
     latency_ms: int = 0
     first_byte_ms: int = 0
