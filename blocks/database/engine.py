@@ -20,8 +20,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
+from blocks.database.column_types import storable
 from blocks.database.schema import current_revision, head_revision, upgrade
-from blocks.database.tables import database_identity, storable
+from blocks.database.tables import database_identity
 from blocks.errors import DatabaseUnreachable
 
 __all__ = [

@@ -1,28 +1,275 @@
-"""The ledger of model calls: one row per attempt at a model, written in groups."""
+"""The ledger of model calls: one row per attempt, written before it is sent and settled after.
 
-from collections.abc import Sequence
+Reservations and settlements of many calls are exchanged in one transaction. It locks the rows of calls first, in order
+of their keys, and then the budgets, in order of theirs; so on PostgreSQL no two transactions wait for one another
+crosswise. On SQLite one transaction writes at a time anyway.
+
+A settlement may come twice (the database went away before it could say that it had written it): the second changes
+nothing. A reservation of which nobody was told, for the same reason, is given back by the next exchange.
+"""
+
+import threading
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, Protocol
 
 from pydantic import BaseModel
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert, select
+from typing_extensions import TypeVar
 
+from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, Caps, day_of, open_budgets
 from blocks.database.engine import Database, now
-from blocks.database.tables import model_calls, models
+from blocks.database.ledger_rows import (
+    CANCELLED,
+    LOST,
+    OPEN,
+    SettledCall,
+    budget_keys,
+    give_back,
+    kept_calls,
+    open_calls,
+    row_of,
+    settle_calls,
+)
+from blocks.database.live_runs import hold_run, live_runs
+from blocks.database.tables import model_calls, model_versions
+from blocks.errors import DatabaseUnreachable
 
 
-class DatabaseLedger:
-    """Keeps model calls. A call is any record with the fields of the columns of `model_calls`."""
+class Reservation(Protocol):
+    """Money asked for one attempt: at most `most_usd`. `call` has the fields of the columns of `model_calls`."""
 
-    def __init__(self, database: Database) -> None:
+    @property
+    def run_id(self) -> str:
+        """On whose behalf."""
+        ...
+
+    @property
+    def call(self) -> BaseModel:
+        """The attempt's row."""
+        ...
+
+    @property
+    def most_usd(self) -> Decimal:
+        """The most that it can cost."""
+        ...
+
+    @property
+    def caps(self) -> Caps:
+        """What bounds it."""
+        ...
+
+
+class Settlement(Protocol):
+    """An attempt that is over: its row as it is to stay, and what was said, where that is kept."""
+
+    @property
+    def run_id(self) -> str:
+        """On whose behalf."""
+        ...
+
+    @property
+    def call(self) -> BaseModel:
+        """The attempt's row."""
+        ...
+
+    @property
+    def text(self) -> BaseModel | None:
+        """A record with the fields of the columns of `model_call_texts`, but for the time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a reservation, for a caller that brings no record of its own for it."""
+
+    is_admitted: bool
+    scope: str = ""
+    cap_usd: Decimal = ZERO
+    spent_usd: Decimal = ZERO
+    may_fit_later: bool = False
+
+
+Admission = TypeVar("Admission", default=Verdict)
+
+
+class DatabaseLedger(Generic[Admission]):
+    """Keeps model calls and what they cost.
+
+    `make_admission` takes is_admitted, scope, cap_usd, spent_usd and may_fit_later. `worker_id` names this process
+    among all workers: as long as it lives, its calls under way are nobody else's to settle.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        make_admission: Callable[..., Admission] = Verdict,  # type: ignore[assignment] # the type variable's default
+        worker_id: str | None = None,
+    ) -> None:
         self._database = database
+        self._make_admission = make_admission
+        self.worker_id = worker_id or f"worker-{uuid.uuid4().hex}"
+        self._held = ExitStack()
+        self._is_held = False
+        self._holding = threading.Lock()
+        self._known_versions: set[tuple[str, str]] = set()
+        self._known_budgets: set[BudgetKey] = set()
+        self._doubtful: set[str] = set()
 
     def write(self, run_id: str, calls: Sequence[BaseModel]) -> None:
-        """Append the calls, and note each model version that is new."""
-        if not calls:
-            return
+        """Append calls that nothing was reserved for. A call without a key is given one."""
+        if calls:
+            self._exchange([SettledCall(run_id, row_of(call)) for call in calls], ())
+
+    def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
+        """Settle, then admit or refuse each reservation in order, in one transaction; one admission per reservation.
+
+        Raises `DatabaseUnreachable`; then nobody may rely on any of it, and all of it can be asked again.
+        """
+        if not settlements and not reservations:
+            return ()
+        settled = [SettledCall(one.run_id, row_of(one.call), one.text) for one in settlements]
+        asked = [_Asked(one, row_of(one.call)) for one in reservations]
+        try:
+            if asked:
+                self._show_sign_of_life()
+            return self._exchange(settled, asked)
+        except DatabaseUnreachable:
+            self._doubtful |= {one.key for one in asked}
+            raise
+
+    def recover(self) -> int:
+        """Settle as `lost` what workers that died left open; returns how many. Cheap where nothing is open."""
+        with self._database.read() as connection:
+            workers = set(connection.execute(_OPEN_WORKERS).scalars()) - {self.worker_id}
+        dead = workers - live_runs(self._database, workers) if workers else workers
+        return self._lose(dead) if dead else 0
+
+    def close(self) -> None:
+        """Settle as `lost` what this worker still has open, and count as alive no longer."""
+        with self._holding:
+            if not self._is_held:
+                return
+            try:
+                self._lose({self.worker_id})
+            finally:
+                self._is_held = False
+                self._held.close()
+
+    def _show_sign_of_life(self) -> None:
+        with self._holding:
+            if not self._is_held:
+                self._held.enter_context(hold_run(self._database, self.worker_id))
+                self._is_held = True
+
+    def _exchange(self, settled: Sequence[SettledCall], asked: "Sequence[_Asked]") -> tuple[Admission, ...]:
         called_at = now()
-        rows = [call.model_dump() | {"run_id": run_id, "called_at": called_at} for call in calls]
-        used = sorted({(row["model"], row["model_version"]) for row in rows})
-        new_models = [{"model": model, "model_version": version, "first_used_at": called_at} for model, version in used]
+        self._prepare(called_at, settled, asked)
+        doubtful = tuple(self._doubtful)
         with self._database.write() as connection:
-            connection.execute(self._database.insert(models).on_conflict_do_nothing(), new_models)
+            kept = kept_calls(connection, {*(one.row["call_key"] for one in settled), *doubtful})
+            known = {one.key for one in asked if one.key in kept}
+            abandoned = {key: kept[key] for key in doubtful if key in kept and key not in known}
+            keys = budget_keys(kept, settled, called_at) | _budgets_of(abandoned.values())
+            keys |= {(RUN, one.reservation.run_id) for one in asked} | ({(DAY, day_of(called_at))} if asked else set())
+            sheet = BudgetSheet(connection, self._database, keys)
+            settle_calls(connection, self._database, sheet, kept, settled, called_at)
+            give_back(connection, sheet, abandoned, CANCELLED)
+            admissions = self._admit(connection, sheet, asked, known, called_at)
+            sheet.write()
+        self._doubtful.difference_update(doubtful)
+        return admissions
+
+    def _prepare(self, called_at: datetime, settled: Sequence[SettledCall], asked: "Sequence[_Asked]") -> None:
+        """See that budgets and model versions have rows, before anything is locked. Mostly there is nothing to do."""
+        keys: set[BudgetKey] = {(RUN, one.reservation.run_id) for one in asked}
+        keys |= {(RUN, one.run_id) for one in settled if one.spent_usd}
+        if keys:
+            keys.add((DAY, day_of(called_at)))
+        if not keys <= self._known_budgets:
+            open_budgets(self._database, keys)
+            self._known_budgets |= keys
+        new = [*(one.row for one in settled), *(one.row for one in asked)]
+        versions = {(row["model"], row["model_version"]) for row in new}
+        if not versions <= self._known_versions:
+            rows = [
+                {"model": model, "model_version": version, "first_used_at": called_at}
+                for model, version in sorted(versions)
+            ]
+            with self._database.write() as connection:
+                connection.execute(self._database.insert(model_versions).on_conflict_do_nothing(), rows)
+            self._known_versions |= versions
+
+    def _admit(
+        self,
+        connection: Connection,
+        sheet: BudgetSheet,
+        asked: "Sequence[_Asked]",
+        known: Collection[str],
+        called_at: datetime,
+    ) -> tuple[Admission, ...]:
+        _read_documents(sheet, asked)
+        admissions, rows = [], []
+        for one in asked:
+            run_id, most_usd, caps = one.reservation.run_id, one.reservation.most_usd, one.reservation.caps
+            if one.key in known:  # admitted by an exchange that could not say so
+                obstacle = None
+            else:
+                obstacle = sheet.reserve(run_id, one.row["document_id"], called_at, most_usd, caps)
+                if obstacle is None:
+                    decided = {"run_id": run_id, "called_at": called_at, "worker_id": self.worker_id}
+                    rows.append(one.row | decided | {"outcome": OPEN, "reserved_usd": most_usd})
+            admissions.append(
+                self._make_admission(is_admitted=True)
+                if obstacle is None
+                else self._make_admission(
+                    is_admitted=False,
+                    scope=obstacle.scope,
+                    cap_usd=obstacle.cap_usd,
+                    spent_usd=obstacle.spent_usd,
+                    may_fit_later=obstacle.may_fit_later,
+                )
+            )
+        if rows:
             connection.execute(insert(model_calls), rows)
+        return tuple(admissions)
+
+    def _lose(self, worker_ids: Collection[str]) -> int:
+        with self._database.write() as connection:
+            kept = open_calls(connection, worker_ids)
+            sheet = BudgetSheet(connection, self._database, _budgets_of(kept.values()))
+            lost = give_back(connection, sheet, kept, LOST)
+            sheet.write()
+        return lost
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    reservation: Reservation
+    row: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        key: str = self.row["call_key"]
+        return key
+
+
+def _budgets_of(rows: Collection[Any]) -> set[BudgetKey]:
+    return {(RUN, row.run_id) for row in rows} | {(DAY, day_of(row.called_at)) for row in rows}
+
+
+def _read_documents(sheet: BudgetSheet, asked: Sequence[_Asked]) -> None:
+    capped: dict[str, set[str]] = defaultdict(set)
+    for one in asked:
+        if one.reservation.caps.document_usd is not None:
+            capped[one.reservation.run_id].add(one.row["document_id"])
+    for run_id, document_ids in capped.items():
+        sheet.read_documents(run_id, document_ids)
+
+
+_OPEN_WORKERS = select(model_calls.c.worker_id).where(model_calls.c.outcome == "open").distinct()

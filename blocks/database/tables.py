@@ -2,96 +2,25 @@
 
 Ids and digests are SHA-256 in hexadecimal. Times are UTC. Payloads are JSON, compressed by zlib unless they are short;
 the content of parts is always compressed.
-Money is kept exactly: numeric on PostgreSQL, decimal text on SQLite, which has no decimal type.
 """
-
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    Numeric,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
-from sqlalchemy.types import TypeEngine
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time. SQLite keeps it as text without a zone, so that text order is time order."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
-        """A timestamp with time zone where there is one."""
-        return dialect.type_descriptor(DateTime(timezone=dialect.name != "sqlite"))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Take aware times only, and turn them to UTC."""
-        if value is None:
-            return None
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give aware UTC times only."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class ExactDecimal(TypeDecorator[Decimal]):
-    """A decimal that comes back as it went in."""
-
-    impl = Numeric
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Numeric, or text on SQLite."""
-        impl: TypeEngine[Any] = Text() if dialect.name == "sqlite" else Numeric()
-        return dialect.type_descriptor(impl)
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:
-        """Decimal text for SQLite, without an exponent."""
-        return value if value is None or dialect.name != "sqlite" else f"{value:f}"
-
-    def process_result_value(self, value: Decimal | str | None, dialect: Dialect) -> Decimal | None:
-        """A Decimal in either case."""
-        return None if value is None else Decimal(value)
-
-
-class AnyText(TypeDecorator[str]):
-    """Text from outside: NUL and lone surrogates, which no database takes, become visible escapes."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """The text as any database can keep it."""
-        return None if value is None else storable(value)
-
-
-def storable(value: str) -> str:
-    """`value` with NUL and lone surrogates replaced by escapes such as ``\\x00``."""
-    if "\x00" in value:
-        value = value.replace("\x00", "\\x00")
-    return value.encode("utf-8", "backslashreplace").decode()
-
+from blocks.database.column_types import AnyText, ExactDecimal, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -285,12 +214,89 @@ failures = Table(
     ),
 )
 
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("model_version", AnyText, primary_key=True),
+    Column("first_used_at", UtcDateTime, nullable=False),
+)
+
 models = Table(
     "models",
     metadata,
+    Column("name", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("upstream", AnyText, nullable=False),
+    Column("endpoint", AnyText, nullable=False),
+    Column("key", AnyText),
+    Column("headers", JSON, nullable=False),
+    Column("input_price", ExactDecimal),
+    Column("output_price", ExactDecimal),
+    Column("cached_price", ExactDecimal),
+    Column("cache_write_price", ExactDecimal),
+    Column("tier", Text),
+    Column("rpm", Integer),
+    Column("tpm", Integer),
+    Column("in_flight", Integer, nullable=False),
+    Column("timeout_s", Float, nullable=False),
+    Column("max_output_tokens", Integer, nullable=False),
+    Column("context_window", Integer),
+    Column("json_mode", Text, nullable=False),
+    Column("images", Boolean, nullable=False),
+    Column("logprobs", Boolean, nullable=False),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("was_enabled", Boolean, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+gateway_switches = Table(
+    "gateway_switches",
+    metadata,
+    Column("switch", Text, primary_key=True),
+    Column("is_on", Boolean, nullable=False),
+    Column("changed_by", AnyText),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
     Column("model", Text, primary_key=True),
-    Column("model_version", Text, primary_key=True),
-    Column("first_used_at", UtcDateTime, nullable=False),
+    Column("why", AnyText, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("open_until", UtcDateTime, nullable=False),
+    Column("probe_until", UtcDateTime),
+)
+
+limit_leases = Table(
+    "limit_leases",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("worker_id", Text, primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("spent_usd", ExactDecimal, nullable=False),
+    Column("reserved_usd", ExactDecimal, nullable=False),
+)
+
+reply_cache = Table(
+    "reply_cache",
+    metadata,
+    Column("cache_key", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
+    Column("hits", Integer, nullable=False),
+    Column("kept_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime, nullable=False),
+    Index(None, "used_at"),
 )
 
 model_calls = Table(
@@ -300,7 +306,7 @@ model_calls = Table(
     Column("run_id", Text, nullable=False),
     Column("document_id", Text, nullable=False),
     Column("model", Text, nullable=False),
-    Column("model_version", Text, nullable=False),
+    Column("model_version", AnyText, nullable=False),
     Column("step", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("request_digest", Text, nullable=False),
@@ -313,8 +319,34 @@ model_calls = Table(
     Column("outcome", Text, nullable=False),
     Column("error_kind", Text),
     Column("called_at", UtcDateTime, nullable=False),
+    Column("call_key", Text, nullable=False, server_default=""),
+    Column("lane", Text, nullable=False, server_default="run"),
+    Column("prompt_version", Text, nullable=False, server_default=""),
+    Column("cached_tokens", Integer, nullable=False, server_default="0"),
+    Column("cache_write_tokens", Integer, nullable=False, server_default="0"),
+    Column("reasoning_tokens", Integer, nullable=False, server_default="0"),
+    Column("first_byte_ms", Integer, nullable=False, server_default="0"),
+    Column("unconfirmed_usd", ExactDecimal, nullable=False, server_default="0"),
+    Column("reserved_usd", ExactDecimal, nullable=False, server_default="0"),
+    Column("worker_id", Text),
     Index(None, "run_id", "model"),
     Index(None, "document_id"),
+    Index("ix_model_calls_call_key", "call_key", unique=True),
+    Index(
+        "ix_model_calls_open",
+        "worker_id",
+        sqlite_where=text("outcome = 'open'"),
+        postgresql_where=text("outcome = 'open'"),
+    ),
+)
+
+model_call_texts = Table(
+    "model_call_texts",
+    metadata,
+    Column("call_key", Text, primary_key=True),
+    Column("prompt", AnyText, nullable=False),
+    Column("reply", AnyText, nullable=False),
+    Column("kept_at", UtcDateTime, nullable=False),
 )
 
 views = Table(

@@ -5,7 +5,7 @@ import uuid
 import sqlalchemy as sa
 from alembic import op
 
-from blocks.database.tables import AnyText, ExactDecimal, UtcDateTime
+from blocks.database.column_types import AnyText, ExactDecimal, UtcDateTime
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,173 @@
+"""Budgets: what runs and days have spent and reserved, locked and changed within one transaction.
+
+`spent_usd` has what is known to be spent and what may have been (unconfirmed); `reserved_usd` the most that calls under
+way can cost. A document's share of a run is not kept: it is the sum of its rows in the ledger.
+
+All arithmetic is in Decimal, here: SQLite would do it in binary floats.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Protocol
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
+from blocks.database.tables import budgets, model_calls
+
+RUN = "run"
+DAY = "day"
+DOCUMENT = "document"
+ZERO = Decimal(0)
+
+BudgetKey = tuple[str, str]
+"""Scope and key: a run's id, or a UTC day such as 2026-11-20."""
+
+
+class Caps(Protocol):
+    """What may be spent, in USD, by scope; None is no cap."""
+
+    @property
+    def run_usd(self) -> Decimal | None: ...  # noqa: D102
+    @property
+    def day_usd(self) -> Decimal | None: ...  # noqa: D102
+    @property
+    def document_usd(self) -> Decimal | None: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class Sums:
+    """What one budget has spent and reserved."""
+
+    spent_usd: Decimal = ZERO
+    reserved_usd: Decimal = ZERO
+    is_changed: bool = False
+
+    def add(self, spent_usd: Decimal, reserved_usd: Decimal) -> None:
+        """Change both by so much."""
+        if spent_usd or reserved_usd:
+            self.spent_usd += spent_usd
+            self.reserved_usd += reserved_usd
+            self.is_changed = True
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """The budget that a reservation does not fit. `may_fit_later`: only what is reserved is in its way."""
+
+    scope: str
+    cap_usd: Decimal
+    spent_usd: Decimal
+    may_fit_later: bool
+
+
+def day_of(time: datetime) -> str:
+    """The UTC day whose budget a call of that time counts for."""
+    return time.astimezone(UTC).date().isoformat()
+
+
+class BudgetSheet:
+    """The budgets that one transaction changes. PostgreSQL keeps their rows locked until it ends."""
+
+    def __init__(self, connection: Connection, database: Database, keys: Collection[BudgetKey]) -> None:
+        self._connection = connection
+        self._sums: dict[BudgetKey, Sums] = {}
+        self._documents: dict[BudgetKey, Sums] = {}
+        if not keys:
+            return
+        self._sums = _locked(connection, keys)
+        if missing := set(keys) - set(self._sums):  # somebody deleted them: `open_budgets` has written each before
+            _insert(connection, database, missing)
+            self._sums |= _locked(connection, missing)
+
+    def add(self, run_id: str, called_at: datetime, spent_usd: Decimal, reserved_usd: Decimal) -> None:
+        """Change what the run and the day have spent and reserved."""
+        if spent_usd or reserved_usd:
+            self._sums[RUN, run_id].add(spent_usd, reserved_usd)
+            self._sums[DAY, day_of(called_at)].add(spent_usd, reserved_usd)
+
+    def read_documents(self, run_id: str, document_ids: Collection[str]) -> None:
+        """Read what documents have spent and reserved in a run, for caps of theirs."""
+        for document_id in document_ids:
+            self._documents[run_id, document_id] = Sums()
+        rows = self._connection.execute(_DOCUMENT_CALLS, {"b_run_id": run_id, "b_ids": document_ids})
+        for document_id, cost_usd, unconfirmed_usd, reserved_usd in rows:
+            self._documents[run_id, document_id].add(cost_usd + unconfirmed_usd, reserved_usd)
+
+    def reserve(
+        self, run_id: str, document_id: str, called_at: datetime, most_usd: Decimal, caps: Caps
+    ) -> Obstacle | None:
+        """Reserve `most_usd` where it fits every cap; the budget that is in the way where it does not."""
+        document = self._documents.get((run_id, document_id))
+        obstacles = [
+            Obstacle(scope, cap, sums.spent_usd, may_fit_later=sums.spent_usd + most_usd <= cap)
+            for scope, sums, cap in (
+                (DOCUMENT, document, caps.document_usd),
+                (RUN, self._sums[RUN, run_id], caps.run_usd),
+                (DAY, self._sums[DAY, day_of(called_at)], caps.day_usd),
+            )
+            if cap is not None and sums is not None and sums.spent_usd + sums.reserved_usd + most_usd > cap
+        ]
+        if obstacles:
+            return min(obstacles, key=lambda one: one.may_fit_later)
+        self.add(run_id, called_at, ZERO, most_usd)
+        if document is not None:
+            document.add(ZERO, most_usd)
+        return None
+
+    def write(self) -> None:
+        """Write what has changed."""
+        rows = [
+            {"b_scope": scope, "b_key": key, "b_spent": sums.spent_usd, "b_reserved": sums.reserved_usd}
+            for (scope, key), sums in sorted(self._sums.items())
+            if sums.is_changed
+        ]
+        if rows:
+            self._connection.execute(_WRITE, rows)
+
+
+def open_budgets(database: Database, keys: Collection[BudgetKey]) -> None:
+    """Write a row for each budget that has none, in a transaction of its own.
+
+    So a transaction that moves money locks rows that are there, in one order, and none can wait for another crosswise.
+    """
+    with database.write() as connection:
+        _insert(connection, database, keys)
+
+
+def budget_of(database: Database, scope: str, key: str) -> tuple[Decimal, Decimal]:
+    """What a run or a day has spent, and what it has reserved, in USD."""
+    query = select(budgets.c.spent_usd, budgets.c.reserved_usd).where(budgets.c.scope == scope, budgets.c.key == key)
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return (row[0], row[1]) if row else (ZERO, ZERO)
+
+
+def _locked(connection: Connection, keys: Collection[BudgetKey]) -> dict[BudgetKey, Sums]:
+    rows = connection.execute(_LOCK, {"b_scopes": {scope for scope, _ in keys}, "b_keys": {key for _, key in keys}})
+    wanted: Mapping[BudgetKey, None] = dict.fromkeys(keys)
+    return {(scope, key): Sums(spent, reserved) for scope, key, spent, reserved in rows if (scope, key) in wanted}
+
+
+def _insert(connection: Connection, database: Database, keys: Collection[BudgetKey]) -> None:
+    rows = [{"scope": scope, "key": key, "spent_usd": ZERO, "reserved_usd": ZERO} for scope, key in sorted(keys)]
+    connection.execute(database.insert(budgets).on_conflict_do_nothing(), rows)
+
+
+_LOCK = (
+    select(budgets.c.scope, budgets.c.key, budgets.c.spent_usd, budgets.c.reserved_usd)
+    .where(one_of(budgets.c.scope, "b_scopes"), one_of(budgets.c.key, "b_keys"))
+    .order_by(budgets.c.scope, budgets.c.key)
+    .with_for_update()
+)
+_WRITE = (
+    update(budgets)
+    .where(budgets.c.scope == bindparam("b_scope"), budgets.c.key == bindparam("b_key"))
+    .values(spent_usd=bindparam("b_spent"), reserved_usd=bindparam("b_reserved"))
+)
+_DOCUMENT_CALLS = select(
+    model_calls.c.document_id, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd, model_calls.c.reserved_usd
+).where(model_calls.c.run_id == bindparam("b_run_id"), one_of(model_calls.c.document_id, "b_ids"))

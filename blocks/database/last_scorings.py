@@ -1,0 +1,49 @@
+"""A document's last reading by a language model, which stands in while none answers."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select
+
+from blocks.database.chunk_state import DONE
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
+from blocks.database.payloads import unpack
+from blocks.database.tables import stage_outputs
+from blocks.records import Stage
+
+_FREE = ("local", "none")
+
+
+class DatabaseLastScorings:
+    """Finds them among the score stage's outputs under whatever fingerprint."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(self, document_ids: Sequence[str]) -> dict[str, bytes]:
+        """By document the newest scoring, as JSON, that is no stand-in and that a model beside the built-in one gave."""
+        found: dict[str, bytes] = {}
+        with self._database.read() as connection:
+            for document_id, packed in connection.execute(_NEWEST_FIRST, {"ids": list(document_ids)}):
+                if document_id not in found and _is_of_models(payload := unpack(packed)):
+                    found[document_id] = payload
+        return found
+
+
+def _is_of_models(payload: bytes) -> bool:
+    models = str(json.loads(payload).get("model", ""))
+    return any(one.partition("@")[0] not in _FREE for one in models.split(" + ") if one)
+
+
+_row = stage_outputs.c
+_NEWEST_FIRST = (
+    select(_row.document_id, _row.payload)
+    .where(
+        one_of(_row.document_id, "ids"),
+        _row.stage == bindparam("stage", Stage.SCORE.value),
+        _row.state == DONE,
+        _row.payload.is_not(None),
+    )
+    .order_by(_row.document_id, _row.updated_at.desc(), _row.is_current.desc())
+)

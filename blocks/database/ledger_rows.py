@@ -1,0 +1,171 @@
+"""Rows of the ledger: made of records of calls, read for settling, and written."""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, day_of
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
+from blocks.database.tables import model_call_texts, model_calls
+
+OPEN = "open"
+LOST = "lost"
+CANCELLED = "cancelled"
+MOST_INTEGER = 2**31 - 1
+
+Kept = Row[*tuple[Any, ...]]
+"""What settling reads of a row: call_key, run_id, called_at, outcome and the three amounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettledCall:
+    """A call that is over: `row` has a value for every column that its record decides."""
+
+    run_id: str
+    row: dict[str, Any]
+    text: BaseModel | None = None
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """What budgets count of it."""
+        return spent_of(self.row)
+
+
+def row_of(call: BaseModel) -> dict[str, Any]:
+    """The row of a call, which is given a key where it has none.
+
+    What a provider may state beyond any measure is cut to what a column holds. Raises `ValueError` for amounts that are
+    no amounts: these would spoil every sum.
+    """
+    values = call.model_dump()
+    row = {column: values[column] for column in _FROM_CALL}
+    for column in _INTEGERS:
+        if not 0 <= row[column] <= MOST_INTEGER:
+            row[column] = min(max(row[column], 0), MOST_INTEGER)
+    spent = spent_of(row)
+    if not spent.is_finite() or row["cost_usd"] < 0 or row["unconfirmed_usd"] < 0:
+        raise ValueError(f"call {row['call_key']} is said to cost {row['cost_usd']} USD")
+    row["call_key"] = row["call_key"] or uuid.uuid4().hex
+    row["reserved_usd"] = ZERO
+    return row
+
+
+def spent_of(row: Mapping[str, Any]) -> Decimal:
+    """What budgets count of a row that is settled."""
+    spent: Decimal = row["cost_usd"] + row["unconfirmed_usd"]
+    return spent
+
+
+def kept_calls(connection: Connection, call_keys: Collection[str]) -> dict[str, Kept]:
+    """The rows that there are of these calls, locked."""
+    if not call_keys:
+        return {}
+    return {row.call_key: row for row in connection.execute(_KEPT, {"b_keys": call_keys})}
+
+
+def open_calls(connection: Connection, worker_ids: Collection[str]) -> dict[str, Kept]:
+    """The rows that these workers have open, locked."""
+    return {row.call_key: row for row in connection.execute(_OPEN_OF, {"b_workers": worker_ids})}
+
+
+def budget_keys(kept: Mapping[str, Kept], settled: Sequence[SettledCall], called_at: datetime) -> set[BudgetKey]:
+    """The budgets that settling these calls changes."""
+    keys: set[BudgetKey] = set()
+    for call in settled:
+        row = kept.get(call.row["call_key"])
+        if row is not None and (row.reserved_usd or row.unconfirmed_usd or call.spent_usd):
+            keys |= {(RUN, row.run_id), (DAY, day_of(row.called_at))}
+        elif row is None and call.spent_usd:
+            keys |= {(RUN, call.run_id), (DAY, day_of(called_at))}
+    return keys
+
+
+def settle_calls(
+    connection: Connection,
+    database: Database,
+    sheet: BudgetSheet,
+    kept: Mapping[str, Kept],
+    settled: Sequence[SettledCall],
+    called_at: datetime,
+) -> None:
+    """Write the calls that are over, and change the budgets by what they cost. What is settled already stays.
+
+    A call that was taken for lost is settled after all when its worker turns out to live.
+    """
+    new, changed, texts = [], [], []
+    for call in settled:
+        key = call.row["call_key"]
+        row = kept.get(key)
+        if row is None:
+            sheet.add(call.run_id, called_at, call.spent_usd, ZERO)
+            new.append(call.row | {"run_id": call.run_id, "called_at": called_at, "worker_id": None})
+        elif row.outcome in {OPEN, LOST}:
+            sheet.add(row.run_id, row.called_at, call.spent_usd - row.cost_usd - row.unconfirmed_usd, -row.reserved_usd)
+            changed.append({f"b_{column}": call.row[column] for column in _CHANGED} | {"b_call_key": key})
+        else:
+            continue
+        if call.text is not None:
+            texts.append(call.text.model_dump() | {"kept_at": called_at})
+    if new:
+        connection.execute(database.insert(model_calls), new)
+    if changed:
+        connection.execute(_SETTLE, changed)
+    if texts:
+        connection.execute(database.insert(model_call_texts).on_conflict_do_nothing(), texts)
+
+
+def give_back(connection: Connection, sheet: BudgetSheet, kept: Mapping[str, Kept], outcome: str) -> int:
+    """End calls that nobody can settle any more; returns how many.
+
+    `cancelled`: they were never sent. `lost`: nobody knows, so that what was reserved may have been spent.
+    """
+    rows = []
+    for key, row in kept.items():
+        if row.outcome == OPEN:
+            unconfirmed_usd = row.reserved_usd if outcome == LOST else ZERO
+            sheet.add(row.run_id, row.called_at, unconfirmed_usd, -row.reserved_usd)
+            rows.append({"b_call_key": key, "b_unconfirmed": unconfirmed_usd, "b_outcome": outcome})
+    if rows:
+        connection.execute(_END, rows)
+    return len(rows)
+
+
+_SET_BY_LEDGER = {"call_id", "run_id", "called_at", "worker_id", "reserved_usd"}
+_FROM_CALL = tuple(column.name for column in model_calls.columns if column.name not in _SET_BY_LEDGER)
+_INTEGERS = tuple(
+    column.name for column in model_calls.columns if column.name in _FROM_CALL and column.type.python_type is int
+)
+_CHANGED = tuple(column for column in _FROM_CALL if column not in {"call_key", "document_id"})
+
+_READ = select(
+    model_calls.c.call_key,
+    model_calls.c.run_id,
+    model_calls.c.called_at,
+    model_calls.c.outcome,
+    model_calls.c.cost_usd,
+    model_calls.c.unconfirmed_usd,
+    model_calls.c.reserved_usd,
+)
+_KEPT = _READ.where(one_of(model_calls.c.call_key, "b_keys")).order_by(model_calls.c.call_key).with_for_update()
+_OPEN_OF = (
+    _READ.where(model_calls.c.outcome == "open", one_of(model_calls.c.worker_id, "b_workers"))
+    .order_by(model_calls.c.call_key)
+    .with_for_update()
+)
+_SETTLE = (
+    update(model_calls)
+    .where(model_calls.c.call_key == bindparam("b_call_key"))
+    .values({column: bindparam(f"b_{column}") for column in _CHANGED} | {"reserved_usd": ZERO})
+)
+_END = (
+    update(model_calls)
+    .where(model_calls.c.call_key == bindparam("b_call_key"))
+    .values(outcome=bindparam("b_outcome"), unconfirmed_usd=bindparam("b_unconfirmed"), reserved_usd=ZERO)
+)

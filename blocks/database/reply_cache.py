@@ -1,0 +1,69 @@
+"""Validated replies of models, by the digest of the whole request that they answer.
+
+The cache grows until it is pruned (`prune`), by age since the last use and by count: a run's end does both.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from sqlalchemy import bindparam, delete, select, update
+
+from blocks.database.engine import Database, now
+from blocks.database.one_of import one_of
+from blocks.database.payloads import pack, unpack
+from blocks.database.tables import reply_cache
+
+
+class DatabaseReplyCache:
+    """Keeps replies. Their JSON is packed as payloads are."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """The replies that are kept, by key. Each counts as a hit."""
+        if not keys:
+            return {}
+        with self._database.read() as connection:
+            kept = {key: unpack(reply) for key, reply in connection.execute(_LOAD, {"b_keys": set(keys)})}
+        if kept:
+            with self._database.write() as connection:
+                connection.execute(_USED, {"b_keys": set(kept), "b_time": now()})
+        return kept
+
+    def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
+        """Keep replies: by key the model that answered, and the reply's JSON. A key that is there stays as it is."""
+        if not replies:
+            return
+        time = now()
+        rows = [
+            {"cache_key": key, "model": model, "reply": pack(reply), "hits": 0, "kept_at": time, "used_at": time}
+            for key, (model, reply) in sorted(replies.items())  # in one order: workers that insert the same wait once
+        ]
+        with self._database.write() as connection:
+            connection.execute(self._database.insert(reply_cache).on_conflict_do_nothing(), rows)
+
+    def prune(self, unused_days: float, most: int) -> int:
+        """Forget what was not used for so long, and beyond `most` what was used longest ago. Returns how many went."""
+        oldest = select(reply_cache.c.used_at).order_by(reply_cache.c.used_at.desc()).offset(most).limit(1)
+        with self._database.write() as connection:
+            before = now() - timedelta(days=unused_days)
+            gone = connection.execute(delete(reply_cache).where(reply_cache.c.used_at < before)).rowcount
+            beyond = connection.execute(oldest).scalar_one_or_none()
+            if beyond is not None:
+                gone += connection.execute(delete(reply_cache).where(reply_cache.c.used_at <= beyond)).rowcount
+        return gone
+
+
+_LOAD = select(reply_cache.c.cache_key, reply_cache.c.reply).where(one_of(reply_cache.c.cache_key, "b_keys"))
+_in_order = (
+    select(reply_cache.c.cache_key)
+    .where(one_of(reply_cache.c.cache_key, "b_keys"))
+    .order_by(reply_cache.c.cache_key)
+    .with_for_update()  # workers that use the same replies must not wait for one another crosswise
+)
+_USED = (
+    update(reply_cache)
+    .where(reply_cache.c.cache_key.in_(_in_order))
+    .values(hits=reply_cache.c.hits + 1, used_at=bindparam("b_time"))
+)
