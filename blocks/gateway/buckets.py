@@ -1,7 +1,7 @@
 """Token buckets: an amount per minute, of which a little may be taken at once.
 
 A bucket holds a twentieth of the minute's allowance and is refilled at such a rate that no minute sees more than the
-limit, even one that starts with a full bucket. Only a single amount larger than the bucket can pass it, by its own size.
+limit, even one that starts with a full bucket. Only a single amount larger than the bucket may pass it, by its size.
 """
 
 import math

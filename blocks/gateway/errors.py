@@ -19,7 +19,7 @@ class CallFailed(DocumentError):
 
     `usage` is what the provider says was consumed all the same, None where it said nothing; `was_sent` whether the
     request left this machine, so that it may be billed although nothing came back. `retry_after_s` is the least time to
-    wait that the provider asks for.
+    wait that the provider asks for. `attempt` says which attempt of the question it was, from 1.
     """
 
     kind = "model_call_failed"
@@ -33,6 +33,7 @@ class CallFailed(DocumentError):
     latency_ms: int = 0
     first_byte_ms: int = 0
     output_characters: int = 0
+    attempt: int = 1
 
 
 # --- what the endpoint says or does

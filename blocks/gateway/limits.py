@@ -4,8 +4,8 @@ All calls of a process are on one event loop, so nothing here is locked. Callers
 came. Each worker takes its share of the limits; how many workers there are it is told. aiolimiter and pyrate-limiter do
 not fit: neither can change a rate, correct an amount afterwards, or be held back by what a provider says.
 
-Beside the bucket of each limit stands what the provider's headers last said, as a bucket of
-their own, so that a key which others use too is not overdrawn.
+Beside the bucket of each limit stands what the provider's headers last said, as a bucket of its own, so that a key
+which others use too is not overdrawn.
 """
 
 import asyncio

@@ -1,0 +1,151 @@
+"""What a model may be asked once more, differently: with its mistake shown to it, or with fewer pages.
+
+Each happens at most once per question. Which pages are left out is written into the request's notes, and so stands in
+the reply's, where reviewers see it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from blocks.document_types import DocumentField
+from blocks.gateway.errors import CallFailed, ContextTooLong, WrongSchema
+from blocks.gateway.model import Correction, Model, ModelReply, ModelRequest, Question
+from blocks.gateway.tokens import estimate_request_tokens, estimate_tokens
+from blocks.records import Page
+
+SHORTENED_TO = 0.6
+"""The share of the pages' tokens that the second try keeps, where nothing tells what would fit."""
+MAX_SHOWN_CHARACTERS = 8_000
+"""So much of its reply is shown to a model again: the mistake is named, and the document stands there already."""
+
+ALIAS_WEIGHT, MOST_DIGITS = 20, 200
+
+
+class Correcting:
+    """A `Model` that is asked once more where its reply has another schema, or the document did not fit.
+
+    `context_window` is the model's, in tokens, None where it is not known; `max_output_tokens` is kept free in it.
+    """
+
+    def __init__(self, model: Model, context_window: int | None = None, max_output_tokens: int = 0) -> None:
+        self._model = model
+        self._room = None if context_window is None else context_window - max_output_tokens
+
+    @property
+    def name(self) -> str:
+        """What routes and the ledger call it."""
+        return self._model.name
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same request may get another answer."""
+        return self._model.version
+
+    async def answer(self, question: Question) -> ModelReply:
+        """Ask, and once more where that may help. Raises what the last asking raised.
+
+        Raises `ContextTooLong` without asking where even the shortened document is estimated not to fit.
+        """
+        before = question.request.notes
+        question = self._fitting(question)
+        try:
+            reply = await self._corrected(question)
+        except ContextTooLong as error:
+            if question.request.notes != before:
+                raise  # it was shortened already
+            pages = question.request.pages
+            keep = int(sum(estimate_tokens(page.text) for page in pages) * SHORTENED_TO)
+            shorter = shortened(question.request, keep, self.name)
+            if shorter is None:
+                raise
+            question = replace(question, request=shorter, attempt=error.attempt + 1)
+            reply = await self._corrected(question)
+        missing = tuple(note for note in question.request.notes if note not in reply.notes)
+        return reply.model_copy(update={"notes": (*missing, *reply.notes)}) if missing else reply
+
+    async def _corrected(self, question: Question) -> ModelReply:
+        try:
+            return await self._model.answer(question)
+        except WrongSchema as error:
+            if question.correction is not None:
+                raise
+            correction = Correction(error.reply_text[:MAX_SHOWN_CHARACTERS], error.problem)
+            again = replace(question, correction=correction, attempt=error.attempt + 1)
+        return await self._model.answer(again)
+
+    def _fitting(self, question: Question) -> Question:
+        """The question, shortened where it is known not to fit."""
+        if self._room is None:
+            return question
+        tokens = estimate_request_tokens(question.request)
+        if tokens <= self._room:
+            return question
+        pages = sum(estimate_tokens(page.text) for page in question.request.pages)
+        shorter = shortened(question.request, self._room - (tokens - pages), self.name)
+        if shorter is None:
+            raise _not_sent(ContextTooLong(self.name, tokens))
+        return replace(question, request=shorter)
+
+
+def shortened(request: ModelRequest, tokens: int, model: str) -> ModelRequest | None:
+    """The request with so many tokens of pages at most, and a note of what was left out; None where it cannot be.
+
+    The first and the last page stay; of the others those with the least signal go first, the later one of two equals.
+    """
+    sizes = [estimate_tokens(page.text) for page in request.pages]
+    total = sum(sizes)
+    aliases = tuple(_aliases([request.document_type.fields[name] for name in request.asked]))
+    inner = sorted(range(1, len(sizes) - 1), key=lambda at: (page_signal(request.pages[at], aliases), -at))
+    left_out: set[int] = set()
+    for at in inner:
+        if total <= tokens:
+            break
+        left_out.add(at)
+        total -= sizes[at]
+    if total > tokens or not left_out:
+        return None
+    kept = tuple(page for at, page in enumerate(request.pages) if at not in left_out)
+    numbers = {page.number for page in kept}
+    gone = [page.number for at, page in enumerate(request.pages) if at in left_out]
+    note = f"{_named(gone)} of {len(request.pages)} left out: the document does not fit the context window of {model}"
+    return request.model_copy(
+        update={
+            "pages": kept,
+            "images": tuple(image for image in request.images if image.page in numbers),
+            "notes": (*request.notes, note),
+        }
+    )
+
+
+def page_signal(page: Page, aliases: Sequence[str]) -> int:
+    """How much a page is likely to say of the fields: their labels on it, and its digits, which values are made of.
+
+    A label weighs as much as 20 digits; beyond 200 digits a page is a table or a list of numbers, and says no more.
+    """
+    text = page.text.casefold()
+    labels = sum(1 for alias in aliases if alias in text)
+    return labels * ALIAS_WEIGHT + min(sum(map(str.isdigit, text)), MOST_DIGITS)
+
+
+def _aliases(fields: Sequence[DocumentField]) -> set[str]:
+    names = {alias.casefold() for field in fields for alias in field.aliases}
+    for field in fields:
+        names |= _aliases(tuple(field.columns.values()))
+    return names
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """Page numbers in words: ``page 4``, ``pages 2, 5-7``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    listed = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
+    return f"page{'s' if len(numbers) > 1 else ''} {listed}"
+
+
+def _not_sent(error: CallFailed) -> CallFailed:
+    error.was_sent = False
+    return error
