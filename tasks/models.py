@@ -1,0 +1,53 @@
+"""The models of this process: the database's registry, seeded, with Prefect's blocks in it, and the keys by reference.
+
+Here the database's rows and the gateway's records meet, for runs and for the command alike.
+"""
+
+from pydantic import SecretStr
+
+from blocks.database.engine import Database
+from blocks.database.model_registry import DatabaseRegistry
+from blocks.gateway.keys import KeyReference, KeyRing
+from blocks.gateway.registry import RegistryState, registry_state
+from blocks.gateway.seed import read_seed
+from blocks.settings import load_settings
+
+
+def open_registry(database: Database) -> DatabaseRegistry[RegistryState]:
+    """The registry of a database, with the models of data/models.yaml in it. Raises `ModelsFileInvalid`."""
+    registry = DatabaseRegistry(database, registry_state)
+    registry.seed(read_seed())
+    return registry
+
+
+def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
+    """Bring the registry's rows of models that stand in Prefect as blocks to what the blocks say.
+
+    Where they stand among the others, how their server can be held to a schema, and that they were once enabled are the
+    registry's to know. Raises `ModelInvalid` and `PrefectUnreachable`.
+    """
+    from blocks.gateway.block import registered_blocks  # Prefect takes 2 s to import
+
+    blocks = registered_blocks()
+    if not blocks:
+        return
+    state = registry.load()
+    for block in blocks:
+        known = state.get(block.name)
+        kept = {"position": known.position, "json_mode": known.json_mode, "headers": known.headers} if known else {}
+        model = block.model_copy(update=kept)
+        if model != known:
+            registry.put(model)
+
+
+def key_ring() -> KeyRing:
+    """The keys of this process: out of its environment, and out of Prefect's blocks where there is a Prefect API."""
+    return KeyRing(_find_block_key)
+
+
+def _find_block_key(reference: KeyReference) -> SecretStr | None:
+    if not load_settings().prefect_api_url:
+        return None
+    from blocks.gateway.block import find_block_key  # Prefect takes 2 s to import
+
+    return find_block_key(reference)
