@@ -1,3 +1,8 @@
 """Fixtures of all tests, by subject."""
 
-pytest_plugins = ["tests.database_fixtures", "tests.prefect_fixtures", "tests.winnow_command"]
+pytest_plugins = [
+    "tests.database_fixtures",
+    "tests.model_provider_fixtures",
+    "tests.prefect_fixtures",
+    "tests.winnow_command",
+]
