@@ -9,7 +9,7 @@ llama.cpp, LM Studio and Ollama.
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from blocks.gateway import errors
@@ -35,7 +35,8 @@ _TOO_LONG = re.compile(
     r"|request too large for|keep the first \d+ tokens|input token count"
 )
 _TOKENS = re.compile(
-    r"(?:resulted in|requested|too long:|token count \(?|request \(|contains|keep the first|length of)\s*(?:about )?(\d{3,9})"
+    r"(?:resulted in|requested|too long:|token count \(?|request \(|contains|keep the first|length of)"
+    r"\s*(?:about )?(\d{3,9})"
 )
 _FILTERED = re.compile(
     r"content_filter|responsibleaipolicyviolation|content management policy|content_policy_violation"
@@ -50,12 +51,19 @@ _BAD_KEY = re.compile(
     r"api_key_invalid|api key not valid|invalid_api_key|incorrect api key|api key expired|authentication_error"
 )
 _NAMED_WAIT = re.compile(r"retryinfo|quotafailure|rate_limit_exceeded|per ?minute|retry in \d")
-"""A 429 of Google says "check your plan and billing" of every limit; where it names the limit, or the wait, it is one."""
+"""A 429 of Google says "check your plan and billing" of every limit; where it names limit or wait, it is a limit."""
+
+_MOST_READ = 64 * 1024
+_IDENTIFIER = re.compile(r"[\w.:/@-]{2,96}")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """An error as its body tells it. `message` is for people, `words` all of the body in lower case, to search in."""
+    """An error as its body tells it.
+
+    `message` is for people. `words` is what is searched, in lower case: the message and whatever looks like a code.
+    Neither has what the error quotes at length: that may be the document, and is not to decide what the error means.
+    """
 
     message: str
     code: str
@@ -63,31 +71,49 @@ class ErrorBody:
 
     @property
     def said(self) -> str:
-        """What may stand in a message of ours: short, on one line, without what was quoted at length."""
-        text = " ".join(_LONG_QUOTE.sub("…", self.message).split())
-        text = "".join(char for char in text if char.isprintable())
+        """What may stand in a message of ours: short, and on one line."""
+        text = "".join(char for char in " ".join(self.message.split()) if char.isprintable())
         cut = text if len(text) <= _MOST_SAID else text[: _MOST_SAID - 1] + "…"
         return f"{self.code}: {cut}" if self.code and self.code.lower() not in cut.lower() else cut
 
 
 def read_error(body: bytes) -> ErrorBody:
     """The error in a body of any form: a JSON object, a list of one (Google, when streaming), text or a page."""
-    text = body[: 64 * 1024].decode("utf-8", "replace")
+    text = body[:_MOST_READ].decode("utf-8", "replace")
     try:
         parsed: object = json.loads(text)
     except (ValueError, RecursionError):
         page = re.search(r"<title>([^<]{1,200})</title>", text, re.IGNORECASE)
         is_page = text.lstrip().startswith("<")
-        return ErrorBody((page[1] if page else "a web page") if is_page else text.strip(), "", text.lower())
+        message = _unquoted((page[1] if page else "a web page") if is_page else text)
+        return ErrorBody(message, "", message.lower())
     if isinstance(parsed, list) and parsed:
         parsed = parsed[0]
     outer = parsed if isinstance(parsed, dict) else {"message": parsed}
     error = outer.get("error", outer)
     inner = error if isinstance(error, dict) else {"message": error}
-    message = _text(inner.get("message")) or _text(outer.get("message")) or _details(outer.get("detail"))
-    code = _text(inner.get("code")) or _text(inner.get("type")) or _text(inner.get("status"))
+    said = _text(inner.get("message")) or _text(outer.get("message")) or _details(outer.get("detail"))
+    message = _unquoted(said)
+    code = _text(inner.get("code")) or _text(inner.get("type"))
     code = _text(inner.get("status")) or code if code.isdigit() else code
-    return ErrorBody(message, code, text.lower())
+    return ErrorBody(message, code, " ".join((message, *_identifiers(outer))).lower())
+
+
+def _unquoted(text: str) -> str:
+    return _LONG_QUOTE.sub("…", text[:2_000].strip())
+
+
+def _identifiers(value: object, depth: int = 0) -> Iterator[str]:
+    """Codes, kinds and reasons, wherever they stand in an error, and the names under which they do."""
+    if isinstance(value, str) and _IDENTIFIER.fullmatch(value):
+        yield value
+    elif depth < 8 and isinstance(value, list):
+        for item in value[:50]:
+            yield from _identifiers(item, depth + 1)
+    elif depth < 8 and isinstance(value, dict):
+        for name, item in list(value.items())[:50]:
+            yield name
+            yield from _identifiers(item, depth + 1)
 
 
 def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
@@ -107,23 +133,28 @@ def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], 
 
 
 def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFailed:
-    words, name = error.words, model.name
-    if _is_out_of_credit(status, words):
-        return errors.OutOfCredit(name, error.said)
-    if status < 500 and status not in (401, 404) and _TOO_LONG.search(words):
-        tokens = _TOKENS.search(words)
-        return errors.ContextTooLong(name, int(tokens[1]) if tokens else None)
-    if status in (400, 403, 422, 451) and _FILTERED.search(words):
-        return errors.ContentFiltered(name)
-    if status in (429, 498):
-        return errors.RateLimited(name)
-    if status in (401, 403, 407) or (status == 400 and _BAD_KEY.search(words)):
-        return errors.KeyRefused(name, status)
-    if status in (404, 405, 410) or 300 <= status < 400 or (status == 400 and _NO_MODEL.search(words)):
-        return errors.UpstreamMissing(name, model.upstream)
+    meant = _meant(model.name, status, error)
+    if meant is not None:
+        return meant
+    if status in (401, 403, 407) or (status == 400 and _BAD_KEY.search(error.words)):
+        return errors.KeyRefused(model.name, status)
+    if status in (404, 405, 410) or status < 400 or (status == 400 and _NO_MODEL.search(error.words)):
+        return errors.UpstreamMissing(model.name, model.upstream)
     if status >= 500 or status in (408, 409, 425):
-        return errors.ServerFailed(name, status, error.said)
-    return errors.RequestRefused(name, status, error.said)
+        return errors.ServerFailed(model.name, status, error.said)
+    return errors.RequestRefused(model.name, status, error.said)
+
+
+def _meant(name: str, status: int, error: ErrorBody) -> CallFailed | None:
+    """What several statuses can mean, told apart by the words."""
+    if _is_out_of_credit(status, error.words):
+        return errors.OutOfCredit(name, error.said)
+    if status in (400, 413, 422, 429, 500) and _TOO_LONG.search(error.words):
+        tokens = _TOKENS.search(error.words)
+        return errors.ContextTooLong(name, int(tokens[1]) if tokens else None)
+    if status in (400, 403, 422, 451) and _FILTERED.search(error.words):
+        return errors.ContentFiltered(name)
+    return errors.RateLimited(name) if status in (429, 498) else None
 
 
 def _is_out_of_credit(status: int, words: str) -> bool:
