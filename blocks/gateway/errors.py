@@ -19,7 +19,8 @@ class CallFailed(DocumentError):
 
     `usage` is what the provider says was consumed all the same, None where it said nothing; `was_sent` whether the
     request left this machine, so that it may be billed although nothing came back. `retry_after_s` is the least time to
-    wait that the provider asks for. `attempt` says which attempt of the question it was, from 1.
+    wait that the provider asks for. `attempt` says which attempt of the question it was, from 1. `sent_text` is what
+    was sent, on its way to the ledger, where texts are kept only if asked for.
     """
 
     kind = "model_call_failed"
@@ -34,6 +35,7 @@ class CallFailed(DocumentError):
     first_byte_ms: int = 0
     output_characters: int = 0
     attempt: int = 1
+    sent_text: str | None = None
 
 
 # --- what the endpoint says or does
@@ -283,6 +285,17 @@ class BudgetExhausted(CallFailed):
             f"the budget of the {scope} is {cap_usd} USD, of which {spent_usd} are spent: no call fits the rest; "
             "raise it (winnow run --budget, WINNOW_BUDGET_PER_DAY_USD, budget_usd of the type), then run again"
         )
+
+
+class LedgerUnavailable(CallFailed):
+    """What a call may cost cannot be reserved, so that it is not sent."""
+
+    kind = "ledger_unavailable"
+
+    was_sent = False
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"the ledger cannot be written ({cause}), and nothing is spent without it; run again later")
 
 
 class ModelsPaused(CallFailed):

@@ -83,6 +83,8 @@ class ModelReply(Record):
     `model` and `model_version` say who answered: `model_version` is what the provider says has served it.
     `is_cached`: the reply was given before, and cost nothing now. `is_repaired`: it had to be mended before it could be
     read; `is_unwrapped`: it stood amid prose or in a code fence. `notes` are for whoever looks at the result.
+    `sent_text` and `received_text` are what was said, on their way to the ledger, where texts are kept only if asked
+    for; no payload has them.
     """
 
     fields: dict[str, FieldReading] = Field(default_factory=dict)
@@ -96,6 +98,8 @@ class ModelReply(Record):
     notes: tuple[str, ...] = ()
     latency_ms: int = 0
     first_byte_ms: int = 0
+    sent_text: str | None = Field(None, exclude=True, repr=False)
+    received_text: str | None = Field(None, exclude=True, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
