@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from blocks.errors import UsageError, WinnowError
-from deployments.cli import db, doctor, extract, results, review, run, server, types
+from deployments.cli import db, doctor, extract, models, results, review, run, server, types
 from deployments.cli.output import stderr
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.command("results")(results.results)
 app.add_typer(review.app, name="review")
 app.command("failures")(results.failures)
 app.add_typer(types.app, name="types")
+app.add_typer(models.app, name="models")
 app.add_typer(server.app, name="server")
 app.command("doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")

@@ -16,7 +16,7 @@ stderr = Console(stderr=True)
 
 Rows = Sequence[Mapping[str, object]]
 
-_READ_WHOLE = ("reasons", "message", "aliases", "asks", "fields_read")
+_READ_WHOLE = ("reasons", "message", "aliases", "asks", "fields_read", "price", "limits", "key", "breaker")
 _MOST_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
 _WIDE = 60
 _NARROW = 110

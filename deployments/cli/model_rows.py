@@ -1,0 +1,86 @@
+"""A model of the registry as a row that people and programs read: prices, limits, key, switches, breaker."""
+
+from decimal import Decimal
+
+from blocks.gateway.keys import parse_reference
+from blocks.gateway.prices import price_of
+from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.shared_state import BreakerReport
+
+COLUMNS = ("name", "provider", "upstream", "tier", "price", "limits", "key", "enabled", "breaker")
+
+
+def model_row(
+    model: RegisteredModel, key_state: str, breaker: BreakerReport | None, is_paused: bool
+) -> dict[str, object]:
+    """The row. `key_state`: set, missing, none (no key is named) or unknown (nobody could be asked).
+
+    Prices in USD per million tokens as they are now, None where they are not known.
+    """
+    price = price_of(model)
+    rates = price.rates() if price else None
+    cached = (rates.cached or rates.input) if rates else None
+    return {
+        "name": model.name,
+        "provider": model.provider,
+        "upstream": model.upstream,
+        "endpoint": model.endpoint,
+        "tier": model.tier,
+        "price": price_text(model),
+        "limits": _limits(model),
+        "key": f"{model.key} ({key_state})" if model.key else "none",
+        "enabled": "yes" if model.is_enabled else "no",
+        "breaker": _breaker(breaker),
+        "is_enabled": model.is_enabled,
+        "is_paused": is_paused,
+        "is_price_known": price is not None,
+        "input_price": rates.input.usd if rates else None,
+        "output_price": rates.output.usd if rates else None,
+        "cached_price": cached.usd if cached else None,
+        "rpm": model.rpm,
+        "tpm": model.tpm,
+        "in_flight": model.in_flight,
+        "timeout_s": model.timeout_s,
+        "max_output_tokens": model.max_output_tokens,
+        "context_window": model.context_window,
+        "json_mode": model.json_mode,
+        "images": model.images,
+        "logprobs": model.logprobs,
+        "position": model.position,
+        "key_reference": model.key,
+        "key_state": key_state,
+        "breaker_is_open": bool(breaker and breaker.is_open),
+        "breaker_why": breaker.why if breaker else "",
+    }
+
+
+def price_text(model: RegisteredModel) -> str:
+    """The price in words, such as ``2 in, 10 out``; a plus says that long requests cost more."""
+    price = price_of(model)
+    if price is None:
+        return "unknown"
+    if price.is_free:
+        return "free"
+    rates = price.rates()
+    plus = "+" if rates.input.tiers else ""
+    return f"{_usd(rates.input.usd)}{plus} in, {_usd(rates.output.usd)}{plus} out"
+
+
+def needs_prefect(model: RegisteredModel) -> bool:
+    """Whether the model's key is in a Prefect block."""
+    return bool(model.key) and parse_reference(str(model.key)).place != "env"
+
+
+def _usd(usd: Decimal) -> str:
+    return f"{usd.normalize():f}"
+
+
+def _limits(model: RegisteredModel) -> str:
+    limits = [f"{number:,} {unit}" for number, unit in ((model.rpm, "rpm"), (model.tpm, "tpm")) if number]
+    return ", ".join([*limits, f"{model.in_flight} in flight"])
+
+
+def _breaker(breaker: BreakerReport | None) -> str:
+    if breaker is None or not breaker.is_open:
+        return "closed"
+    return f"open for {breaker.open_for_s:.0f} s: {breaker.why}"

@@ -1,0 +1,284 @@
+"""`winnow models`: the registry of language models, the switches, and the ledger of their calls."""
+
+import getpass
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blocks.database import calls as calls_queries
+from blocks.database.breaker_states import DatabaseBreakerStates
+from blocks.database.engine import Database, default_url, open_database
+from blocks.database.model_registry import DatabaseRegistry
+from blocks.errors import PrefectUnreachable
+from blocks.gateway.errors import ModelInvalid, ModelUnknown
+from blocks.gateway.keys import KeyRing
+from blocks.gateway.prices import listed_context_window, price_of
+from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState, Tier
+from blocks.gateway.seed import default_key, read_seed
+from blocks.gateway.shared_state import BreakerReport
+from blocks.settings import configure, load_settings
+from deployments.cli.model_rows import COLUMNS, model_row, needs_prefect, price_text
+from deployments.cli.model_values import checked_model, parse_values
+from deployments.cli.options import DatabaseOption, FormatOption, RunOption, open_existing
+from deployments.cli.output import OutputFormat, show_rows, stderr
+from tasks.models import key_ring, open_registry
+
+CALL_COLUMNS = (
+    "called_at",
+    "document_id",
+    "model",
+    "step",
+    "attempt",
+    "outcome",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "latency_ms",
+)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="what routes call the model")]
+
+app = typer.Typer(
+    help="The language models: which there are, what they cost, and what was asked of them.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_models(output_format: FormatOption = OutputFormat.TABLE, database: DatabaseOption = None) -> None:
+    """List the models with prices, limits, keys, and which of them may be asked. Keys themselves are never shown."""
+    state, breakers = _current(database)
+    keys = key_ring()
+    rows = [
+        model_row(model, _key_state(model, keys), breakers.get(model.name), state.is_paused) for model in state.models
+    ]
+    show_rows(rows, COLUMNS, output_format, "no models; winnow models add NAME makes one known")
+    if output_format is OutputFormat.TABLE:
+        if state.is_paused:
+            _warn("all models are paused: nothing is asked until `winnow models resume`")
+        if not any(model.is_enabled for model in state.models):
+            _say("none is enabled: every document type is read by the built-in model; winnow models enable NAME")
+
+
+@app.command()
+def add(
+    name: NameArgument,
+    provider: Annotated[ProviderName, typer.Option(help="whose wire format the endpoint speaks")],
+    upstream: Annotated[str, typer.Option("--model", metavar="UPSTREAM", help="what the provider calls the model")],
+    endpoint: Annotated[
+        str, typer.Option(metavar="URL", help="base address of a server of your own; by default the provider's")
+    ] = "",
+    key_env: Annotated[
+        str | None,
+        typer.Option(metavar="VAR", help="environment variable that holds the key; by default the provider's usual"),
+    ] = None,
+    input_price: Annotated[
+        str | None, typer.Option(metavar="USD_PER_MTOK", help="by default that of the price list; 0 where it is free")
+    ] = None,
+    output_price: Annotated[str | None, typer.Option(metavar="USD_PER_MTOK", help="as --input-price")] = None,
+    tier: Annotated[Tier | None, typer.Option(help="for routes that name a tier in place of a model")] = None,
+    rpm: Annotated[int | None, typer.Option(metavar="N", help="requests per minute, over all workers")] = None,
+    tpm: Annotated[int | None, typer.Option(metavar="N", help="tokens per minute, over all workers")] = None,
+    in_flight: Annotated[int | None, typer.Option(metavar="N", help="calls at once, over all workers")] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option(metavar="S", help="seconds for one call, attempts included")
+    ] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Make a model known, and let it be asked from the next call on. Its key stays where it is."""
+    registry = _open(database)
+    state = registry.load()
+    known = state.get(name)
+    if known and known.was_enabled:
+        raise ModelInvalid(name, f"it is in the registry already; change it with `winnow models set {name} key=value`")
+    given = {
+        "input_price": input_price,
+        "output_price": output_price,
+        "tier": tier,
+        "rpm": rpm,
+        "tpm": tpm,
+        "in_flight": in_flight,
+        "timeout_s": timeout_s,
+    }
+    values: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
+    values |= {"provider": provider, "upstream": upstream, "endpoint": endpoint}
+    values["key"] = default_key(provider, endpoint) if key_env is None else f"env:{key_env}"
+    values["position"] = max((model.position for model in state.models), default=-1) + 1
+    values["context_window"] = listed_context_window(provider, upstream, endpoint)
+    if known and (known.provider, known.upstream, known.endpoint) == (provider, upstream, endpoint):
+        values = known.model_dump(exclude={"name", "is_enabled", "was_enabled"}) | values
+        values["context_window"] = known.context_window
+    model = checked_model(name, values)
+    registry.put(model)
+    _say(f"{name} can be asked from now on: {model.version}")
+    _tell_what_is_missing(model)
+
+
+@app.command("set")
+def set_values(
+    name: NameArgument,
+    values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="such as rpm=60 timeout_s=30 tier=cheap")],
+    database: DatabaseOption = None,
+) -> None:
+    """Change a model; the next call follows. An empty value takes a limit, price, key or tier away.
+
+    Keys: upstream, endpoint, key_env, input_price, output_price, cached_price, cache_write_price (USD per million
+    tokens), tier, rpm, tpm, in_flight, timeout_s, max_output_tokens, context_window, json_mode, images, logprobs,
+    position; key names another place of the key: env:VAR, secret:name or block:name.
+    """
+    registry = _open(database)
+    known = _known(registry.load(), name)
+    changes = parse_values(known, values)
+    model = checked_model(name, known.model_dump(exclude={"name"}) | changes)
+    registry.set_values(name, {column: _storable(getattr(model, column)) for column in changes})
+    _say(f"{name}: " + ", ".join(f"{column} is {_shown(getattr(model, column))}" for column in changes))
+    _tell_of_block(model)
+    if model.is_enabled:
+        _tell_what_is_missing(model)
+
+
+@app.command()
+def enable(name: NameArgument, database: DatabaseOption = None) -> None:
+    """Let a model be asked."""
+    registry = _open(database)
+    model = _known(registry.load(), name)
+    registry.enable(name)
+    _say(f"{name} can be asked from now on")
+    _tell_what_is_missing(model)
+
+
+@app.command()
+def disable(name: NameArgument, database: DatabaseOption = None) -> None:
+    """Let a model not be asked any more. Nothing that it read becomes stale."""
+    registry = _open(database)
+    model = _known(registry.load(), name)
+    registry.disable(name)
+    _say(f"{name} is not asked any more")
+    _tell_of_block(model)
+
+
+@app.command()
+def pause(database: DatabaseOption = None) -> None:
+    """Stop all spending: within seconds no worker asks any model. Runs go on; what needs a model goes to review."""
+    _open(database).pause(_user())
+    _say("models are paused; `winnow models resume` ends it")
+
+
+@app.command()
+def resume(database: DatabaseOption = None) -> None:
+    """Allow spending again. The next run takes up what was left."""
+    _open(database).resume(_user())
+    _say("models may be asked again")
+
+
+@app.command()
+def calls(
+    run: RunOption = None,
+    document: Annotated[
+        str | None, typer.Option("--document", metavar="ID", help="only calls for this document; its first letters do")
+    ] = None,
+    output_format: FormatOption = OutputFormat.TABLE,
+    database: DatabaseOption = None,
+) -> None:
+    """List the ledger: one row per attempt at a model, with tokens, cost, latency and outcome."""
+    rows = calls_queries.list_calls(open_existing(database), run_id=run, document_id=document)
+    shown = [row | {"document_id": str(row["document_id"])[:12]} for row in rows]
+    is_table = output_format is OutputFormat.TABLE
+    show_rows(shown if is_table else rows, CALL_COLUMNS, output_format, "no calls of a model")
+
+
+def _open(url: str | None) -> DatabaseRegistry[RegistryState]:
+    return open_registry(_database(url))
+
+
+def _database(url: str | None) -> Database:
+    """The database that the registry is in, made where there is none."""
+    settings = configure(database_url=url)
+    if settings.database_url is None and settings.prefect_api_url:
+        from blocks.database.block import database_url  # Prefect takes 2 s to import
+
+        return open_database(database_url(settings))
+    return open_database(settings.database_url or default_url())
+
+
+def _current(url: str | None) -> tuple[RegistryState, dict[str, BreakerReport]]:
+    """The registry and its breakers; where there is no database yet, what it would start with. Makes none."""
+    settings = configure(database_url=url)
+    if not settings.prefect_api_url and not _is_made(settings.database_url):
+        return RegistryState(read_seed()), {}
+    database = _database(url)
+    return open_registry(database).load(), dict(DatabaseBreakerStates(database, BreakerReport).load())
+
+
+def _is_made(url: str | None) -> bool:
+    """Whether the database is there; one on a server always counts as there."""
+    address = url or default_url()
+    return not address.startswith("sqlite") or Path(address.partition("///")[2]).exists()
+
+
+def _known(state: RegistryState, name: str) -> RegisteredModel:
+    model = state.get(name)
+    if model is None:
+        raise ModelUnknown(name, tuple(one.name for one in state.models))
+    return model
+
+
+def _key_state(model: RegisteredModel, keys: KeyRing) -> str:
+    if not model.key:
+        return "none"
+    if needs_prefect(model) and not load_settings().prefect_api_url:
+        return "unknown"
+    try:
+        return "set" if model.key in keys else "missing"
+    except PrefectUnreachable:
+        return "unknown"
+
+
+def _tell_what_is_missing(model: RegisteredModel) -> None:
+    """Say what will make runs refuse to start, where a person can still do something about it."""
+    price = price_of(model)
+    if price is None:
+        _warn(
+            f"NO PRICE IS KNOWN for {model.name} ({model.upstream}): every run that may ask it refuses to start until "
+            f"you say, in USD per million tokens: winnow models set {model.name} input_price=… output_price=… "
+            "(0 for a server of your own)"
+        )
+    else:
+        _say(f"price in USD per million tokens: {price_text(model)}" + (", by the price list" * price.is_listed))
+    match _key_state(model, key_ring()):
+        case "missing":
+            other = f"winnow models set {model.name} key_env=…"
+            _warn(f"its key is not set: put it into {model.key}, or name another: {other}")
+        case "unknown":
+            _say(f"its key is taken from {model.key}; no Prefect API is configured here that could be asked for it")
+    _tell_of_block(model)
+
+
+def _tell_of_block(model: RegisteredModel) -> None:
+    if model.key == f"block:{model.name}":
+        _warn(f"{model.name} stands in Prefect as a block, which the next run follows: change the block too")
+
+
+def _storable(value: object) -> object:
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def _shown(value: object) -> str:
+    return "not set" if value in (None, "") else f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need have no name
+        return "unknown"
+
+
+def _say(text: str) -> None:
+    stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _warn(text: str) -> None:
+    stderr.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
