@@ -1,0 +1,146 @@
+"""Pays once for the same question: validated replies are kept under the whole request and the model that answered.
+
+The key is made of all that is sent and all that the reply is judged by, so a change of any of it asks anew. It names
+the model, so no model's answer is ever taken for another's, a fallback's for the primary's included. What answers
+another request than the one that was asked, such as one whose pages were shortened to fit (the reply then bears notes
+that the request does not), is not kept: asked of a model with a larger window, the document deserves a whole reading.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from pydantic import ValidationError
+
+from blocks.gateway.cache_shelf import Shelf
+from blocks.gateway.errors import DeadlinePassed
+from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
+from blocks.gateway.prompts import canonical_prompt
+from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.replies.reading import JUDGE_VERSION
+from blocks.gateway.reply_schema import reply_schema
+from blocks.records import CriterionReading, FieldReading, Record
+
+logger = logging.getLogger(__name__)
+
+RecordHit = Callable[[Question, str], Awaitable[None]]
+"""Writes a question that was answered from the cache, and the key of its reply, to the ledger."""
+
+
+class KeptReply(Record):
+    """A reply as it is kept: what it says and who said it, nothing of what it cost."""
+
+    fields: dict[str, FieldReading]
+    criteria: tuple[CriterionReading, ...]
+    model: str
+    model_version: str
+    is_repaired: bool
+    is_unwrapped: bool
+    notes: tuple[str, ...]
+
+
+def request_key(model: RegisteredModel, request: ModelRequest) -> str:
+    """SHA-256 over the request as this model is sent it, its random fence aside, and over what its reply is judged by.
+
+    How the model is held to the schema is no part of it, nor are prices, limits and switches. Raises `PromptFailed`.
+    """
+    fields = request.document_type.fields
+    parts = {
+        "judge": JUDGE_VERSION,
+        "model": [model.name, model.version, sorted(model.headers.items()), model.max_output_tokens, model.logprobs],
+        "sampling": {"temperature": 0},
+        "prompt": canonical_prompt(request),
+        "schema": reply_schema(request),
+        "fields": {name: fields[name].model_dump_json() for name in request.asked},
+        "criteria": [one.model_dump_json() for one in request.asked_criteria],
+        "pages": [(page.number, page.text) for page in request.pages],
+        "images": [(one.page, one.media_type, hashlib.sha256(one.content).hexdigest()) for one in request.images],
+        "written": request.written,
+        "notes": request.notes,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class Cached:
+    """A `Model` that asks the model within it only what has not been answered yet.
+
+    Equal questions at once are asked once; where that one fails, the next of them is asked. With `is_read` off nothing
+    kept is used, and replies are kept all the same. A question of the lane `test` or with a correction is none of the
+    cache's business.
+    """
+
+    def __init__(
+        self, model: Model, registered: RegisteredModel, shelf: Shelf, record_hit: RecordHit, *, is_read: bool = True
+    ) -> None:
+        self._model = model
+        self._registered = registered
+        self._shelf = shelf
+        self._record_hit = record_hit
+        self._is_read = is_read
+
+    @property
+    def name(self) -> str:
+        """What routes and the ledger call the model."""
+        return self._model.name
+
+    @property
+    def version(self) -> str:
+        """The version of the model."""
+        return self._model.version
+
+    async def answer(self, question: Question) -> ModelReply:
+        """A kept reply, with `is_cached` and no usage, or the model's. Raises what the model raises."""
+        if question.lane == "test" or question.correction is not None:
+            return await self._model.answer(question)
+        key = request_key(self._registered, question.request)
+        if not self._is_read:
+            return await self._ask(question, key)
+        flights = self._shelf.flights
+        while (flight := flights.get(key)) is not None:
+            if (shared := await self._landed(flight, question)) is not None:
+                return await self._hit(question, key, shared)
+        flight = flights[key] = asyncio.get_running_loop().create_future()
+        reply: ModelReply | None = None
+        try:
+            kept = self._believed(question.request, await self._shelf.find(key))
+            reply = kept or await self._ask(question, key)
+        finally:
+            del flights[key]
+            flight.set_result(reply)
+        return reply if kept is None else await self._hit(question, key, kept)
+
+    async def _ask(self, question: Question, key: str) -> ModelReply:
+        reply = await self._model.answer(question)
+        if reply.model == self.name and set(reply.notes) <= set(question.request.notes):
+            kept = KeptReply.model_validate(reply.model_dump(include=set(KeptReply.model_fields)))
+            self._shelf.keep(key, self.name, kept.model_dump_json().encode())
+        return reply
+
+    async def _hit(self, question: Question, key: str, reply: ModelReply) -> ModelReply:
+        await self._record_hit(question, key)
+        return reply.model_copy(update={"is_cached": True, "usage": Usage(), "latency_ms": 0, "first_byte_ms": 0})
+
+    def _believed(self, request: ModelRequest, content: bytes | None) -> ModelReply | None:
+        """A kept reply, if it is one of this model to these fields."""
+        if content is None:
+            return None
+        try:
+            kept = KeptReply.model_validate_json(content)
+        except ValidationError:
+            logger.warning("a reply of %s in the cache cannot be read; the model is asked again", self.name)
+            return None
+        if kept.model != self.name or not set(kept.fields) <= set(request.asked):
+            logger.warning("a reply in the cache is none of %s to this request; the model is asked again", self.name)
+            return None
+        return ModelReply.model_validate(kept.model_dump())
+
+    async def _landed(self, flight: "asyncio.Future[ModelReply | None]", question: Question) -> ModelReply | None:
+        """What the same question, asked by another, gave; None where it failed. Raises `DeadlinePassed`."""
+        left_s = question.deadline - time.monotonic()
+        done, _ = await asyncio.wait({flight}, timeout=max(left_s, 0))
+        if not done:
+            raise DeadlinePassed(self.name, self._registered.timeout_s, was_sent=False)
+        return flight.result()

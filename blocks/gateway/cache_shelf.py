@@ -1,0 +1,104 @@
+"""Where kept replies are looked up and put, for all models of a process: in groups, and away from the event loop.
+
+A cache that is out of order costs money and never a document: it is then as if nothing were kept, and the log says so.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from blocks.gateway.model import ModelReply
+from blocks.gateway.shared_state import ReplyCache
+
+logger = logging.getLogger(__name__)
+
+GATHER_S = 0.005
+"""How long a lookup waits for others to go with it."""
+MOST_WAITING = 1_000
+"""Replies that wait to be kept; beyond, new ones are not kept."""
+COMPLAIN_EVERY_S = 60.0
+
+
+class Shelf:
+    """Lookups, replies on their way to being kept, and questions that are being answered right now.
+
+    Lives on the gateway's event loop. `flights` has, by key, what a question under way will give: its reply, or None
+    where it gave none.
+    """
+
+    def __init__(self, cache: ReplyCache, gather_s: float = GATHER_S, clock: Callable[[], float] = time.monotonic):
+        self.flights: dict[str, asyncio.Future[ModelReply | None]] = {}
+        self._cache = cache
+        self._gather_s = gather_s
+        self._clock = clock
+        self._asked: dict[str, asyncio.Future[bytes | None]] = {}
+        self._waiting: dict[str, tuple[str, bytes]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_keeping = False
+        self._complained_at = -COMPLAIN_EVERY_S
+
+    async def find(self, key: str) -> bytes | None:
+        """The reply that is kept under a key, None where none is."""
+        if key in self._waiting:
+            return self._waiting[key][1]
+        found = self._asked.get(key)
+        if found is None:
+            found = self._asked[key] = asyncio.get_running_loop().create_future()
+            if len(self._asked) == 1:
+                self._start(self._look_up())
+        return await asyncio.shield(found)
+
+    def keep(self, key: str, model: str, reply: bytes) -> None:
+        """Keep a reply soon. It can be found at once."""
+        if len(self._waiting) >= MOST_WAITING:
+            return
+        self._waiting.setdefault(key, (model, reply))
+        if not self._is_keeping:
+            self._is_keeping = True
+            self._start(self._put())
+
+    async def close(self) -> None:
+        """Wait until what was to be kept is kept."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _look_up(self) -> None:
+        await asyncio.sleep(self._gather_s)
+        asked, self._asked = self._asked, {}
+        kept = await asyncio.to_thread(self._load, list(asked))
+        for key, found in asked.items():
+            if not found.done():
+                found.set_result(kept.get(key))
+
+    async def _put(self) -> None:
+        await asyncio.sleep(self._gather_s)
+        while self._waiting:
+            batch = dict(self._waiting)
+            await asyncio.to_thread(self._write, batch)
+            for key in batch:
+                del self._waiting[key]
+        self._is_keeping = False
+
+    def _load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        try:
+            return self._cache.load(keys)
+        except Exception as error:  # noqa: BLE001 - whatever the store raises: see the module
+            self._complain("read", error)
+            return {}
+
+    def _write(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
+        try:
+            self._cache.keep(replies)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._complain("written", error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        if self._clock() - self._complained_at >= COMPLAIN_EVERY_S:
+            self._complained_at = self._clock()
+            logger.warning("the cache of replies cannot be %s (%s); models are asked again", what, type(error).__name__)

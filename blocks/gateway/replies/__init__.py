@@ -1,0 +1,1 @@
+"""What a model answered is judged here before anything of it is believed."""
