@@ -140,7 +140,7 @@ def truthful_reply(case: Case) -> dict[str, Any]:
 
 def lying_reply(case: Case, lie: Lie, only: str | None = None) -> dict[str, Any]:
     """What a lying model answers: every required field wrong, or `only` that one and the others truly."""
-    seed = random.Random(f"{case.name}:{lie}")  # noqa: S311 - a reproducible choice, no secret
+    seed = random.Random(f"{case.name}:{lie}")
     fields = {name for name, field in case.document_type.fields.items() if field.required}
     told: dict[str, Quoted] = {}
     for name in case.document_type.fields:
@@ -158,7 +158,7 @@ def truthful(text: str) -> str:
 
 
 def lying(text: str) -> str:
-    """A liar's reply to a request whose text holds one of the documents, each lie in turn; ``{}`` where it holds none."""
+    """A liar's reply to a request whose text holds one of the documents, each lie in turn; else ``{}``."""
     case = _case_in(text)
     if case is None:
         return "{}"

@@ -25,14 +25,10 @@ UNSTATED = 0.6
 """What a reading counts for whose model says nothing of how sure it is."""
 CEILING = 0.985
 """No reading is surer, however many voices agree: they all read the same page."""
-SMALLEST = 0.002
+SMALLEST = 0.01
 """The least probability that the built-in reader's view of a value counts as: it does not see every value."""
-BORNE_OUT, CONTRADICTED = 1.0, 0.5
-"""Weight of the built-in reader's log odds where it ranks the value first, and where it prefers another: what it ranks
-first is mostly right, while of what it ranks second a good part is.
-"""
 MOST_WITNESS = 4.0
-"""Most log odds that the built-in reader gives a value, or takes from it before weighing."""
+"""Most log odds that the built-in reader gives a value, or takes from it."""
 PEERS_FOR, PEERS_AGAINST = 1.8, 2.5
 """Most log odds that the rest of the reply lends to a value, and takes from it."""
 REPAIRED = 0.4
@@ -112,8 +108,7 @@ def weakest(confidences: Iterable[float]) -> float:
 def _witness(signals: Signals) -> float:
     if signals.witness is None:
         return 0.0
-    margin = witness_log_odds(signals.witness, signals.rival or 0.0)
-    return margin * (BORNE_OUT if margin > 0 else CONTRADICTED)
+    return witness_log_odds(signals.witness, signals.rival or 0.0)
 
 
 def _peers(signals: Signals) -> float:

@@ -30,6 +30,8 @@ _FIGURES_AFTER = re.compile(r"[.,'’]?\d")
 
 _LOST_LETTERS = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1), (0, 3), (3, 0))
 """By how many letters, before and after, the page may be longer than the quote where letters were lost."""
+OTHER_LANGUAGES = ("nl", "es", "it", "pt", "pl", "sv", "da", "nb", "cs", "ms", "id")
+"""Whose names of months are understood besides those of the type's languages: a model reads more than a type lists."""
 _NUMERIC = frozenset({FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER})
 
 
@@ -178,7 +180,8 @@ def yields(  # noqa: PLR0911 - one return per kind of value
         case FieldType.MONEY | FieldType.NUMBER:
             return says_number(quote, str(value), languages)
         case FieldType.DATE:
-            return any(found.value.isoformat() == value for found in find_dates(quote, languages, compact=True))
+            known = find_dates(quote, (*languages, *OTHER_LANGUAGES), compact=True)
+            return any(found.value.isoformat() == value for found in known)
         case FieldType.EMAIL:
             return str(value).casefold() in {match[0].casefold() for match in EMAIL.finditer(quote)}
         case FieldType.PHONE:

@@ -6,8 +6,9 @@ that it does not see at all is rare, and a value taken from somewhere else on th
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pydantic import JsonValue
 from rapidfuzz import fuzz
@@ -16,12 +17,15 @@ from blocks.confidence import witness_log_odds
 from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.gateway.providers.local.agreement import agree
 from blocks.gateway.providers.local.calibration import calibrated
+from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.fields import FieldRanker
 from blocks.gateway.providers.local.lexicon import Lexicon
 from blocks.gateway.providers.local.lists import read_list
-from blocks.gateway.providers.local.ranking import Ranked
-from blocks.gateway.providers.local.sheet import open_sheet
+from blocks.gateway.providers.local.name_shapes import MOST_LETTERS, clean_name, is_address, is_contact
+from blocks.gateway.providers.local.ranking import Place, Ranked
+from blocks.gateway.providers.local.sheet import Sheet, open_sheet
 from blocks.gateway.providers.local.tables import TableReader
+from blocks.gateway.sums import ADDS_UP, borne_out, rates, rounded_from
 from blocks.quoted_values import letters
 from blocks.records import FieldReading, Page, Signals
 from blocks.text_classifier import READ_CHARACTERS
@@ -31,9 +35,11 @@ LIKE_AT = 90.0
 """Least similarity (rapidfuzz ratio, of 100) of two names' letters that a scan may have bent."""
 SHORTEST_LIKE = 8
 PART_OF_NAME = 0.5
-"""Least share of a longer name's letters that a shorter one, which it begins with, has: without its legal form."""
+"""Least share of a longer name's letters that a shorter one at its beginning or end has."""
 PEER_WEIGHT = 0.5
 """Weight of each other field's log odds in what the rest of a reply says: its fields may err together."""
+HEAD_ROWS, HEAD, HEAD_PER_ROW = 4, 0.6, 0.3
+"""Log odds of a line at the head of a document that the built-in reader does not take for a name, less by each row."""
 MOST_WEIGHT = 30.0
 """Weights above it are all certainty; their exponentials need not overflow."""
 KEPT_LEXICONS = 64
@@ -109,6 +115,8 @@ def witness(document_type: DocumentType, pages: tuple[Page, ...]) -> Witness:
     fields = {name: field for name, field in document_type.fields.items() if not field.written}
     ranked = {name: ranker.ranked(name) for name, field in fields.items() if field.type not in WHOLE}
     agree(document_type, ranked)
+    _add_up(fields, ranked, pages)
+    _head(fields, ranked, sheet)
     seen = {name: _weighed(found) for name, found in ranked.items()}
     for name, field in fields.items():
         if field.type is FieldType.ENUM:
@@ -124,7 +132,8 @@ def witness(document_type: DocumentType, pages: tuple[Page, ...]) -> Witness:
 def alike(field: DocumentField, seen: JsonValue, value: JsonValue) -> float:
     """How far two typed values of a field are the same, in [0, 1]: for lists and tables by the entries that they share.
 
-    Names are the same where one begins with the other and has at least half of its letters, or where a scan bent them.
+    Names are the same where one begins or ends with the other, which has at least half of its letters, or where a scan
+    bent them.
     """
     if isinstance(seen, list) and isinstance(value, list):
         mine, theirs = [_key(one) for one in seen], [_key(one) for one in value]
@@ -149,9 +158,53 @@ def _same_text(one: str, other: str) -> bool:
         return True
     if not left or [c for c in left if c.isdigit()] != [c for c in right if c.isdigit()]:
         return False
-    if right.startswith(left) and len(left) >= PART_OF_NAME * len(right):
+    if (right.startswith(left) or right.endswith(left)) and len(left) >= PART_OF_NAME * len(right):
         return True
     return len(left) >= SHORTEST_LIKE and fuzz.ratio(left, right) >= LIKE_AT
+
+
+def _add_up(fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]], pages: tuple[Page, ...]) -> None:
+    """Let what adds up speak for the amounts that it makes, in fields that hold a whole sum. Changes `ranked`."""
+    shares = rates([page.text for page in pages])
+    for name, found in ranked.items():
+        field = fields[name]
+        if field.type is not FieldType.MONEY or not (field.hints.sum_of or field.hints.settled_below):
+            continue
+        places = sorted(_places(found))
+        whole = borne_out([amount for _, amount in places], shares)
+        for one in found:
+            one.weight += ADDS_UP if Decimal(one.value) in whole else 0.0
+        rounded = rounded_from({Decimal(one.value): one.weight for one in found})
+        for one in found:
+            one.weight = max(one.weight, rounded.get(Decimal(one.value), one.weight))
+
+
+def _head(fields: Mapping[str, DocumentField], ranked: dict[str, list[Ranked]], sheet: Sheet) -> None:
+    """Let the first lines of a document be names too, though they do not look like one. Changes `ranked`."""
+    for name, found in ranked.items():
+        hints = fields[name].hints
+        if hints.kind != "organisation" or hints.position != "top":
+            continue
+        known = {letters(one.value) for one in found}
+        for at, row in enumerate(sheet.rows[:HEAD_ROWS]):
+            cell = row.cells[0]
+            text = clean_name(cell.text)
+            if not _could_be_name(text) or any(letters(text) in one for one in known):
+                continue
+            weight = HEAD - HEAD_PER_ROW * at
+            found.append(Ranked(text, [Place(Candidate(cell, 0, len(cell.text), text), weight)], weight))
+
+
+def _could_be_name(text: str) -> bool:
+    words = sum(c.isalpha() for c in text)
+    is_wordy = words >= 3 and words >= 0.5 * len(text.replace(" ", "")) and len(text) <= MOST_LETTERS
+    return is_wordy and not is_address(text) and not is_contact(text) and ":" not in text
+
+
+def _places(ranked: list[Ranked]) -> Iterator[tuple[tuple[int, int], Decimal]]:
+    for one in ranked:
+        for place in one.places:
+            yield (place.candidate.cell.row, place.candidate.cell.start + place.candidate.start), Decimal(one.value)
 
 
 def _weighed(ranked: list[Ranked]) -> tuple[Seen, ...]:
