@@ -109,7 +109,7 @@ def canonical_prompt(request: ModelRequest) -> str:
 
 def prompt_version(request: ModelRequest) -> str:
     """SHA-256 of the template that a request is rendered by."""
-    return hashlib.sha256((request.prompt or DEFAULT_TEMPLATE).encode()).hexdigest()
+    return _digest(request.prompt or DEFAULT_TEMPLATE)
 
 
 def visible(text: str) -> str:
@@ -208,6 +208,11 @@ def _drafts(request: ModelRequest) -> dict[str, str]:
 
 def _marked(text: str) -> str:
     return f"{_OPEN}{text}{_CLOSE}"
+
+
+@lru_cache(maxsize=128)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache(maxsize=128)

@@ -19,7 +19,8 @@ from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.retry_after import retry_after_s
 
 _MOST_SAID = 200
-_LONG_QUOTE = re.compile(r"""(['"`])(?:(?!\1).){24,}\1""", re.DOTALL)
+_QUOTE = re.compile(r"""(?<!\w)(['"`])(.*?)\1(?!\w)""", re.DOTALL)
+_LONGEST_QUOTE = 24
 """What an error quotes at length is what was sent: it may be the document."""
 
 _NO_CREDIT = re.compile(
@@ -32,8 +33,10 @@ _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|string_above_max_length|request_too_large|prompt is too long"
     r"|maximum context length|maximum (?:number of )?tokens allowed|exceeds? (?:the )?(?:available |model'?s? )?context"
     r"|context (?:size|window|length|limit)|input (?:is )?too long|too large for model|reduce the length"
-    r"|request too large for|keep the first \d+ tokens|input token count"
+    r"|request too large|keep the first \d+ tokens|input token count"
 )
+_MORE_THAN_A_MINUTE = re.compile(r"request too large")
+"""A 429 that no waiting helps: the one request asks for more tokens than a minute has (OpenAI, Groq)."""
 _TOKENS = re.compile(
     r"(?:resulted in|requested|too long:|token count \(?|request \(|contains|keep the first|length of)"
     r"\s*(?:about )?(\d{3,9})"
@@ -52,6 +55,19 @@ _BAD_KEY = re.compile(
 )
 _NAMED_WAIT = re.compile(r"retryinfo|quotafailure|rate_limit_exceeded|per ?minute|retry in \d")
 """A 429 of Google says "check your plan and billing" of every limit; where it names limit or wait, it is a limit."""
+
+_EMBEDDED = {
+    "rate_limit": 429,
+    "quota": 429,
+    "billing": 402,
+    "overloaded": 529,
+    "authentication": 401,
+    "permission": 403,
+    "not_found": 404,
+    "invalid": 400,
+    "content": 400,
+}
+"""The statuses of errors that come in a reply whose own status says that all is well, by a word of their kind."""
 
 _MOST_READ = 64 * 1024
 _IDENTIFIER = re.compile(r"[\w.:/@-]{2,96}")
@@ -100,7 +116,7 @@ def read_error(body: bytes) -> ErrorBody:
 
 
 def _unquoted(text: str) -> str:
-    return _LONG_QUOTE.sub("…", text[:2_000].strip())
+    return _QUOTE.sub(lambda quote: quote[0] if len(quote[2]) <= _LONGEST_QUOTE else "…", text[:2_000].strip())
 
 
 def _identifiers(value: object, depth: int = 0) -> Iterator[str]:
@@ -132,6 +148,24 @@ def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], 
     return failed
 
 
+def embedded_failure(model: RegisteredModel, body: Mapping[str, object], usage: Usage | None = None) -> CallFailed:
+    """The failure that stands in a reply whose status says that all is well; its code is taken for a status.
+
+    Without one it is the server's: proxies send such replies when whom they asked broke off.
+    """
+    error = body.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    kind = str(error.get("type") or code or "") if isinstance(error, dict) else ""
+    status = (
+        code
+        if isinstance(code, int) and 400 <= code < 600
+        else next((status for word, status in _EMBEDDED.items() if word in kind), 502)
+    )
+    failed = failure_of(model, status, {}, json.dumps(body).encode())
+    failed.usage = usage
+    return failed
+
+
 def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFailed:
     meant = _meant(model.name, status, error)
     if meant is not None:
@@ -149,7 +183,8 @@ def _meant(name: str, status: int, error: ErrorBody) -> CallFailed | None:
     """What several statuses can mean, told apart by the words."""
     if _is_out_of_credit(status, error.words):
         return errors.OutOfCredit(name, error.said)
-    if status in (400, 413, 422, 429, 500) and _TOO_LONG.search(error.words):
+    too_long = _MORE_THAN_A_MINUTE if status == 429 else _TOO_LONG
+    if status in (400, 413, 422, 429, 500) and too_long.search(error.words):
         tokens = _TOKENS.search(error.words)
         return errors.ContextTooLong(name, int(tokens[1]) if tokens else None)
     if status in (400, 403, 422, 451) and _FILTERED.search(error.words):

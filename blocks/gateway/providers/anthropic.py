@@ -1,0 +1,126 @@
+"""Anthropic's Messages. Format: Anthropic API reference, "Messages", "Tool use" and "Prompt caching".
+
+The reply schema is that of the one tool that the model must call. Tools and system text are marked for the provider's
+cache: both are the same for all documents of a type.
+"""
+
+import json
+from collections.abc import Mapping
+
+from blocks.gateway.errors import CallFailed
+from blocks.gateway.model import Question, Usage
+from blocks.gateway.providers import turns
+from blocks.gateway.providers.addresses import address
+from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
+from blocks.gateway.providers.failures import embedded_failure, failure_of
+from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
+from blocks.gateway.registry import JsonMode, RegisteredModel
+from blocks.gateway.reply_schema import REPLY_NAME, reply_schema
+
+API_VERSION = "2023-06-01"
+
+FINISHES = {
+    "end_turn": Finish.STOP,
+    "stop_sequence": Finish.STOP,
+    "tool_use": Finish.STOP,
+    "max_tokens": Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH,
+    "refusal": Finish.REFUSAL,
+}
+_CALL_ID = "toolu_winnow_1"
+
+
+class Anthropic:
+    """The Messages format."""
+
+    default_endpoint = "https://api.anthropic.com/v1"
+    default_key = "env:ANTHROPIC_API_KEY"
+
+    def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
+        """The question, with the schema as a tool; in the modes without a schema, in words alone."""
+        is_tool = mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN)
+        system, user = turns.instructions(question, mode)
+        body: dict[str, object] = {
+            "model": model.upstream,
+            "max_tokens": model.max_output_tokens,
+            "temperature": 0,
+            "system": [{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}],
+            "messages": _messages(question, user, is_tool=is_tool),
+        }
+        if is_tool:
+            tool = {"name": REPLY_NAME, "description": "Give what you read in the document."}
+            body["tools"] = [tool | {"input_schema": reply_schema(question.request)}]
+            body["tool_choice"] = {"type": "tool", "name": REPLY_NAME, "disable_parallel_tool_use": True}
+        endpoint = model.endpoint or self.default_endpoint
+        headers = {"content-type": "application/json", "anthropic-version": API_VERSION}
+        headers |= {name.lower(): value for name, value in model.headers.items()}
+        if key:
+            headers["x-api-key"] = key
+        return WireRequest(address(endpoint, "/v1", "/messages"), headers, body)
+
+    def read(self, model: RegisteredModel, body: object) -> WireReply:
+        """The tool's input where the tool was called, else the text. Raises a `CallFailed` where it is an error."""
+        outer = mapping(body)
+        if outer.get("type") == "error" or outer.get("error"):
+            raise embedded_failure(model, outer)
+        blocks = [mapping(one) for one in items(outer.get("content"))]
+        calls = [one.get("input") for one in blocks if one.get("type") == "tool_use" and one.get("input") is not None]
+        spoken = "".join(text(one.get("text")) for one in blocks if one.get("type") == "text")
+        return WireReply(
+            # Two calls are two answers: one after the other, no reader takes them for one.
+            text="".join(json.dumps(one, ensure_ascii=False) for one in calls) or spoken,
+            finish=FINISHES.get(text(outer.get("stop_reason")), Finish.UNKNOWN),
+            usage=_usage(outer.get("usage")),
+            served_by=text(outer.get("model")),
+            refusal=spoken if outer.get("stop_reason") == "refusal" else "",
+        )
+
+    def failure(self, model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
+        """What an HTTP error means."""
+        return failure_of(model, status, headers, body)
+
+
+def _messages(question: Question, user: str, *, is_tool: bool) -> list[dict[str, object]]:
+    content: list[dict[str, object]] = [{"type": "text", "text": user}]
+    for image in question.request.images:
+        source = {"type": "base64", "media_type": image.media_type, "data": turns.encoded(image)}
+        content.append({"type": "text", "text": turns.label(image)})
+        content.append({"type": "image", "source": source})
+    messages: list[dict[str, object]] = [{"role": "user", "content": content}]
+    if question.correction is None:
+        return messages
+    said, objection = turns.first_reply(question), turns.objection(question)
+    call = _as_call(said) if is_tool else None
+    if call is None:
+        turn: list[dict[str, object]] = [{"type": "text", "text": said}]
+        answer: list[dict[str, object]] = [{"type": "text", "text": objection}]
+    else:
+        turn = [{"type": "tool_use", "id": _CALL_ID, "name": REPLY_NAME, "input": call}]
+        answer = [{"type": "tool_result", "tool_use_id": _CALL_ID, "is_error": True, "content": objection}]
+    return [*messages, {"role": "assistant", "content": turn}, {"role": "user", "content": answer}]
+
+
+def _as_call(said: str) -> dict[str, object] | None:
+    """A reply as a call of the tool, where it can have been one."""
+    try:
+        value = json.loads(said)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _usage(usage: object) -> Usage:
+    """`input_tokens` is what stood behind the last mark for the cache: read and written tokens are counted apart."""
+    said = mapping(usage)
+    fresh, made = count(said.get("input_tokens")), count(said.get("output_tokens"))
+    read = count(said.get("cache_read_input_tokens")) or 0
+    written = count(said.get("cache_creation_input_tokens")) or 0
+    for_an_hour = mapping(said.get("cache_creation")).get("ephemeral_1h_input_tokens")
+    return stated(
+        None if fresh is None else fresh + read + written,
+        made,
+        cached_tokens=read,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=part(for_an_hour, written),
+        reasoning_tokens=part(mapping(said.get("output_tokens_details")).get("thinking_tokens"), made or 0),
+    )

@@ -1,0 +1,117 @@
+"""Google's Gemini, generateContent. Format: Gemini API reference, "Generating content" and "Structured output"."""
+
+from collections.abc import Mapping
+
+from blocks.gateway.errors import CallFailed
+from blocks.gateway.model import Question, Usage
+from blocks.gateway.providers import turns
+from blocks.gateway.providers.addresses import address
+from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
+from blocks.gateway.providers.failures import embedded_failure, failure_of
+from blocks.gateway.providers.openai_chat import logprobs
+from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
+from blocks.gateway.registry import JsonMode, RegisteredModel
+from blocks.gateway.reply_schema import reply_schema
+
+FINISHES = {
+    "STOP": Finish.STOP,
+    "MAX_TOKENS": Finish.LENGTH,
+    "SAFETY": Finish.FILTERED,
+    "RECITATION": Finish.FILTERED,
+    "BLOCKLIST": Finish.FILTERED,
+    "PROHIBITED_CONTENT": Finish.FILTERED,
+    "SPII": Finish.FILTERED,
+    "LANGUAGE": Finish.REFUSAL,
+}
+
+
+class Gemini:
+    """The generateContent format."""
+
+    default_endpoint = "https://generativelanguage.googleapis.com/v1beta"
+    default_key = "env:GEMINI_API_KEY"
+
+    def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
+        """The question: a system instruction, and the document as the user's content."""
+        system, user = turns.instructions(question, mode)
+        generation: dict[str, object] = {
+            "temperature": 0,
+            "seed": turns.SEED,
+            "candidateCount": 1,
+            "maxOutputTokens": model.max_output_tokens,
+        }
+        if mode is not JsonMode.PROMPT:
+            generation["responseMimeType"] = "application/json"
+        if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
+            generation["responseJsonSchema"] = reply_schema(question.request)
+        if model.logprobs:
+            generation["responseLogprobs"] = True
+        body: dict[str, object] = {
+            "systemInstruction": {"parts": [{"text": system}]},
+            "contents": _contents(question, user),
+            "generationConfig": generation,
+        }
+        headers = {"content-type": "application/json"} | {name.lower(): value for name, value in model.headers.items()}
+        if key:
+            headers["x-goog-api-key"] = key
+        operation = f"/models/{model.upstream.removeprefix('models/')}:generateContent"
+        return WireRequest(address(model.endpoint or self.default_endpoint, "/v1beta", operation), headers, body)
+
+    def read(self, model: RegisteredModel, body: object) -> WireReply:
+        """The first candidate, without its thoughts. Raises a `CallFailed` where the body is an error."""
+        outer = mapping(body)
+        if outer.get("error"):
+            raise embedded_failure(model, outer)
+        candidate = mapping(next(iter(items(outer.get("candidates"))), None))
+        reason = text(candidate.get("finishReason"))
+        is_image = reason.startswith("IMAGE_")
+        finish = Finish.FILTERED if is_image else FINISHES.get(reason, Finish.UNKNOWN)
+        if mapping(outer.get("promptFeedback")).get("blockReason"):
+            finish = Finish.FILTERED
+        parts = [mapping(one) for one in items(mapping(candidate.get("content")).get("parts"))]
+        return WireReply(
+            text="".join(text(one.get("text")) for one in parts if one.get("thought") is not True),
+            finish=finish,
+            usage=_usage(outer.get("usageMetadata")),
+            served_by=text(outer.get("modelVersion")),
+            token_logprobs=_logprobs(candidate.get("logprobsResult")),
+        )
+
+    def failure(self, model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
+        """What an HTTP error means."""
+        return failure_of(model, status, headers, body)
+
+
+def _contents(question: Question, user: str) -> list[dict[str, object]]:
+    parts: list[dict[str, object]] = [{"text": user}]
+    for image in question.request.images:
+        parts.append({"text": turns.label(image)})
+        parts.append({"inlineData": {"mimeType": image.media_type, "data": turns.encoded(image)}})
+    contents: list[dict[str, object]] = [{"role": "user", "parts": parts}]
+    if question.correction is not None:
+        contents.append({"role": "model", "parts": [{"text": turns.first_reply(question)}]})
+        contents.append({"role": "user", "parts": [{"text": turns.objection(question)}]})
+    return contents
+
+
+def _logprobs(result: object) -> tuple[tuple[str, float], ...]:
+    chosen = [mapping(one) for one in items(mapping(result).get("chosenCandidates"))]
+    return logprobs([{"token": one.get("token"), "logprob": one.get("logProbability")} for one in chosen])
+
+
+def _usage(usage: object) -> Usage:
+    """`promptTokenCount` has the cached ones within it; thoughts are counted beside the candidates, and paid like them.
+
+    A count of 0 is left out, as protobuf does: a reply that was blocked has no `candidatesTokenCount`.
+    """
+    said = mapping(usage)
+    sent, made = count(said.get("promptTokenCount")), count(said.get("candidatesTokenCount", 0))
+    thought, tools = count(said.get("thoughtsTokenCount", 0)), count(said.get("toolUsePromptTokenCount", 0))
+    whole_in = None if sent is None or tools is None else sent + tools
+    whole_out = None if made is None or thought is None else made + thought
+    return stated(
+        whole_in,
+        whole_out,
+        cached_tokens=part(said.get("cachedContentTokenCount"), sent or 0),
+        reasoning_tokens=thought or 0,
+    )

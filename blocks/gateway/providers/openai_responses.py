@@ -1,0 +1,104 @@
+"""OpenAI's Responses API. Format: OpenAI API reference, "Create a model response". It takes no seed."""
+
+from collections.abc import Iterator, Mapping
+
+from blocks.gateway.errors import CallFailed
+from blocks.gateway.model import Question, Usage
+from blocks.gateway.providers import turns
+from blocks.gateway.providers.addresses import address
+from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
+from blocks.gateway.providers.failures import embedded_failure, failure_of
+from blocks.gateway.providers.openai_chat import logprobs, openai_headers
+from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
+from blocks.gateway.registry import JsonMode, RegisteredModel
+from blocks.gateway.reply_schema import REPLY_NAME, reply_schema
+
+_INCOMPLETE = {"max_output_tokens": Finish.LENGTH, "max_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
+
+
+class OpenAiResponses:
+    """The Responses format. Nothing is stored with the provider."""
+
+    default_endpoint = "https://api.openai.com/v1"
+    default_key = "env:OPENAI_API_KEY"
+
+    def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
+        """The question: instructions, and the document as the user's input."""
+        system, user = turns.instructions(question, mode)
+        endpoint = model.endpoint or self.default_endpoint
+        body: dict[str, object] = {
+            "model": model.upstream,
+            "instructions": system,
+            "input": _input(question, user),
+            "temperature": 0,
+            "max_output_tokens": model.max_output_tokens,
+            "store": False,
+        }
+        if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
+            schema = reply_schema(question.request)
+            body["text"] = {"format": {"type": "json_schema", "name": REPLY_NAME, "strict": True, "schema": schema}}
+        elif mode is JsonMode.OBJECT:
+            body["text"] = {"format": {"type": "json_object"}}
+        if model.logprobs:
+            body["include"] = ["message.output_text.logprobs"]
+        return WireRequest(address(endpoint, "/v1", "/responses"), openai_headers(model, endpoint, key), body)
+
+    def read(self, model: RegisteredModel, body: object) -> WireReply:
+        """The text of all messages of the output. Raises a `CallFailed` where the response has failed."""
+        outer = mapping(body)
+        usage = _usage(outer.get("usage"))
+        if outer.get("error"):
+            raise embedded_failure(model, outer, usage=usage)
+        status = text(outer.get("status"))
+        finish = {"completed": Finish.STOP, "": Finish.UNKNOWN}.get(status, Finish.UNKNOWN)
+        if status == "incomplete":
+            finish = _INCOMPLETE.get(text(mapping(outer.get("incomplete_details")).get("reason")), Finish.LENGTH)
+        parts = list(_parts(outer))
+        return WireReply(
+            text="".join(text(one.get("text")) for one in parts if one.get("type") == "output_text"),
+            finish=finish,
+            usage=usage,
+            served_by=text(outer.get("model")),
+            refusal="".join(text(one.get("refusal")) for one in parts if one.get("type") == "refusal"),
+            token_logprobs=logprobs([token for one in parts for token in items(one.get("logprobs"))]),
+        )
+
+    def failure(self, model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
+        """What an HTTP error means."""
+        return failure_of(model, status, headers, body)
+
+
+def _input(question: Question, user: str) -> list[dict[str, object]]:
+    parts: list[dict[str, object]] = [{"type": "input_text", "text": user}]
+    for image in question.request.images:
+        url = f"data:{image.media_type};base64,{turns.encoded(image)}"
+        parts.append({"type": "input_text", "text": turns.label(image)})
+        parts.append({"type": "input_image", "image_url": url, "detail": "high"})
+    turns_so_far: list[dict[str, object]] = [{"role": "user", "content": parts}]
+    if question.correction is not None:
+        turns_so_far.append({"role": "assistant", "content": turns.first_reply(question)})
+        turns_so_far.append({"role": "user", "content": turns.objection(question)})
+    return turns_so_far
+
+
+def _parts(outer: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    """The parts of the messages; reasoning and tool calls are other kinds of output."""
+    for one in items(outer.get("output")):
+        message = mapping(one)
+        if message.get("type") == "message":
+            yield from (mapping(part_) for part_ in items(message.get("content")))
+
+
+def _usage(usage: object) -> Usage:
+    """`input_tokens` has the cached ones within it, `output_tokens` the reasoning."""
+    said = mapping(usage)
+    sent, made = count(said.get("input_tokens")), count(said.get("output_tokens"))
+    inward, outward = mapping(said.get("input_tokens_details")), mapping(said.get("output_tokens_details"))
+    cached = part(inward.get("cached_tokens"), sent or 0)
+    return stated(
+        sent,
+        made,
+        cached_tokens=cached,
+        cache_write_tokens=part(inward.get("cache_write_tokens"), (sent or 0) - cached),
+        reasoning_tokens=part(outward.get("reasoning_tokens"), made or 0),
+    )

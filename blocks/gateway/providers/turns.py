@@ -1,0 +1,47 @@
+"""The words of a request that every wire format carries: instructions, document, pictures, and the corrective turn."""
+
+import base64
+import json
+
+from blocks.gateway.model import PageImage, Question
+from blocks.gateway.prompts import render_prompt, visible
+from blocks.gateway.registry import JsonMode
+from blocks.gateway.reply_schema import reply_schema
+
+SEED = 20_231
+"""Any number, as long as it is the same: where an API takes a seed, equal questions get equal answers more often."""
+
+_MOST_REPLY = 20_000
+_MOST_PROBLEM = 1_000
+
+
+def instructions(question: Question, mode: JsonMode) -> tuple[str, str]:
+    """What goes first, and the document. The schema stands in words where the server is not held to it."""
+    prompt = render_prompt(question.request)
+    if mode in (JsonMode.OBJECT, JsonMode.PROMPT):
+        schema = json.dumps(reply_schema(question.request), ensure_ascii=False, separators=(",", ":"))
+        return f"{prompt.system}\n\nThe JSON object is of this JSON schema:\n{schema}", prompt.user
+    return prompt.system, prompt.user
+
+
+def first_reply(question: Question) -> str:
+    """The reply that is to be corrected, as the model's own turn; never empty, since no API takes an empty turn."""
+    assert question.correction is not None
+    return visible(question.correction.reply)[:_MOST_REPLY].strip() or "(nothing)"
+
+
+def objection(question: Question) -> str:
+    """What was wrong with it."""
+    assert question.correction is not None
+    problem = visible(question.correction.problem)[:_MOST_PROBLEM]
+    return f"This does not fit: {problem}\nAnswer again, with the whole JSON object and nothing else."
+
+
+def label(image: PageImage) -> str:
+    """What stands before a picture, so that evidence can name its page."""
+    return f"Picture of page {image.page}:"
+
+
+def encoded(image: PageImage) -> str:
+    """The picture's bytes in base64."""
+    return base64.b64encode(image.content).decode("ascii")

@@ -1,0 +1,143 @@
+"""What a model's server turned out not to take, learnt from how it refuses: parameters, and ways to ask for JSON.
+
+Kept for the life of the process, by what decides it (provider, upstream, endpoint). A refusal costs nothing but a
+request; so the first call to a server that is not known goes ahead, and the others wait for it, a moment at most.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from blocks.gateway.providers.failures import read_error
+from blocks.gateway.registry import JsonMode
+
+MODES = (JsonMode.SCHEMA, JsonMode.OBJECT, JsonMode.PROMPT)
+"""From the strictest; a server that refuses one is asked in the next."""
+
+WAIT_FOR_FIRST_S = 0.5
+"""A server refuses a parameter before it starts to write, most often in less than this."""
+
+_OPTIONAL = {
+    "temperature": r"temperature",
+    "seed": r"seed",
+    "logprobs": r"logprobs",
+    "include": r"include|logprobs",
+    "responseLogprobs": r"responselogprobs|response_logprobs|logprobs",
+    "candidateCount": r"candidatecount|candidate_count",
+    "store": r"store",
+}
+"""What a request can do without, by where it stands in a body, and how servers speak of it."""
+
+_BOUNDS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""The two names of the bound on a reply. One of them is always sent: it bounds what a call may cost."""
+
+_REFUSING = re.compile(
+    r"unsupported|not support|not_support|unrecognized|unknown|deprecated|not permitted|not allowed|not enabled"
+    r"|unexpected|extra inputs|extra_forbidden|cannot find field|only the default|invalid parameter|unavailable"
+)
+_FORMAT = re.compile(
+    r"response_format|json_schema|json_object|response_?json_?schema|response_?schema|response_?mime_?type"
+    r"|text\.format|structured[ _-]outputs?|output_config|tool_choice|tools? (?:use )?(?:is|are) not supported"
+    r"|not support (?:tools?|function)|grammar"
+)
+_THIS_SCHEMA = re.compile(
+    r"invalid[ _](?:json[ _])?schema|schema .{0,60}(?:too (?:large|complex|many|deep)|exceed)|too many states"
+    r"|schema is too complex|compiled grammar is too large"
+)
+
+
+@dataclass(slots=True)
+class ServerTraits:
+    """What is known of one model's server. Used on the event loop alone.
+
+    `refused_schemas` holds those that it refuses although it takes others: too large, or using what it lacks.
+    """
+
+    dropped: set[str] = field(default_factory=set)
+    renamed: dict[str, str] = field(default_factory=dict)
+    refused_modes: set[JsonMode] = field(default_factory=set)
+    refused_schemas: set[str] = field(default_factory=set)
+    known_mode: JsonMode | None = None
+    _first: asyncio.Event | None = None
+
+    def mode(self, registered: JsonMode, schema_key: str) -> JsonMode:
+        """How to ask now: the strictest mode from `registered` on that was not refused."""
+        start = self.known_mode or JsonMode.SCHEMA if registered is JsonMode.UNKNOWN else registered
+        refused = self.refused_modes | ({JsonMode.SCHEMA} if schema_key in self.refused_schemas else set())
+        return next((mode for mode in MODES[MODES.index(start) :] if mode not in refused), JsonMode.PROMPT)
+
+    def fitted(self, body: Mapping[str, object]) -> Mapping[str, object]:
+        """A body without what the server refuses."""
+        if not self.dropped and not self.renamed:
+            return body
+        return {
+            self.renamed.get(name, name): self.fitted(value)
+            if isinstance(value, dict) and _is_settings(name)
+            else value
+            for name, value in body.items()
+            if name not in self.dropped
+        }
+
+    def learn(self, body: Mapping[str, object], mode: JsonMode, schema_key: str, status: int, said: bytes) -> bool:
+        """Take note of why a body was refused; whether the same question, asked again, is now another request."""
+        if status not in (400, 422, 501):
+            return False
+        words = read_error(said).words
+        if mode is not JsonMode.PROMPT and _FORMAT.search(words):
+            if mode is JsonMode.SCHEMA and _THIS_SCHEMA.search(words):
+                self.refused_schemas.add(schema_key)
+            else:
+                self.refused_modes.add(mode)
+            return True
+        return bool(_REFUSING.search(words)) and self._learn_parameters(_names(body), words)
+
+    def _learn_parameters(self, sent: set[str], words: str) -> bool:
+        named = {name for name, words_for in _OPTIONAL.items() if re.search(rf"(?<!\w)(?:{words_for})(?!\w)", words)}
+        found = (named & sent) - self.dropped
+        bound = next((name for name in _BOUNDS if name in sent and re.search(rf"(?<!\w){name}(?!\w)", words)), None)
+        is_new_bound = not found and bound is not None and bound not in self.renamed.values()
+        if is_new_bound and bound is not None:
+            self.renamed[bound] = _BOUNDS[bound]
+        self.dropped |= found
+        return bool(found) or is_new_bound
+
+    @asynccontextmanager
+    async def first_alone(self, registered: JsonMode) -> AsyncIterator[None]:
+        """While nothing is known of the server, let one caller go ahead; the others enter when it has left, or after
+        `WAIT_FOR_FIRST_S`."""
+        if registered is not JsonMode.UNKNOWN or self.known_mode is not None:
+            yield
+            return
+        if self._first is not None:
+            try:
+                async with asyncio.timeout(WAIT_FOR_FIRST_S):
+                    await self._first.wait()
+            except TimeoutError:
+                pass  # it is answering: the server took its request
+            yield
+            return
+        first = self._first = asyncio.Event()
+        try:
+            yield
+        finally:
+            first.set()
+            self._first = None
+
+
+def _is_settings(name: str) -> bool:
+    return name == "generationConfig"
+
+
+def _names(body: Mapping[str, object]) -> set[str]:
+    settings = body.get("generationConfig")
+    return set(body) | (set(settings) if isinstance(settings, dict) else set())
+
+
+_known: dict[str, ServerTraits] = {}
+
+
+def traits_of(version: str) -> ServerTraits:
+    """What this process knows of the server behind a model's `version`."""
+    return _known.setdefault(version, ServerTraits())
