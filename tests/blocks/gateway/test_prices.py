@@ -1,0 +1,165 @@
+"""What calls cost, against usages of every provider with the sums worked out by hand, and what they cost at most.
+
+Each case of usages/*.json has the reply as the provider sends it, the model, the cost, and how it follows from the
+provider's published prices.
+"""
+
+import json
+import random
+import socket
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.gateway.model import Usage
+from blocks.gateway.prices import Price, listed_price, price_of
+from blocks.gateway.providers.catalogue import PROVIDERS
+from blocks.gateway.registry import ProviderName, RegisteredModel
+
+FOLDER = Path(__file__).parent / "usages"
+CASES = [
+    pytest.param(case, id=f"{file.stem}: {case['name']}")
+    for file in sorted(FOLDER.glob("*.json"))
+    for case in json.loads(file.read_text())
+]
+
+
+def model(**values: Any) -> RegisteredModel:
+    return RegisteredModel.model_validate({"name": "asked", "provider": "openai", "upstream": "gpt-4.1"} | values)
+
+
+def known_price(**values: Any) -> Price:
+    price = price_of(model(**values))
+    assert price is not None
+    return price
+
+
+def test_there_are_enough_cases_of_every_provider() -> None:
+    assert len(CASES) >= 40
+    assert {case.values[0]["model"]["provider"] for case in CASES} == set(PROVIDERS)  # type: ignore[index]  # a dict
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_usage_costs_what_the_published_prices_make_it(case: dict[str, Any]) -> None:
+    asked = model(**case["model"])
+    at = datetime.fromisoformat(case["at"]) if "at" in case else None
+    price = price_of(asked)
+    assert price is not None
+    usage = PROVIDERS[asked.provider].read(asked, case["body"]).usage
+    assert usage.is_stated
+    assert price.cost(usage, at) == Decimal(case["cost_usd"]), case["how"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_usage_costs_more_than_what_is_reserved_for_it(case: dict[str, Any]) -> None:
+    asked = model(**case["model"])
+    price = price_of(asked)
+    assert price is not None
+    usage = PROVIDERS[asked.provider].read(asked, case["body"]).usage
+    assert price.most(usage.input_tokens, 0, usage.output_tokens) >= Decimal(case["cost_usd"])
+
+
+@pytest.mark.parametrize(
+    ("provider", "upstream"),
+    [
+        ("openai", "gpt-4.1"),
+        ("openai", "gpt-6.1-sol"),
+        ("openai", "gpt-5.6-terra"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("anthropic", "claude-haiku-5-5"),
+        ("gemini", "gemini-2.5-pro"),
+    ],
+)
+def test_costs_agree_with_the_price_list_s_own_arithmetic(provider: ProviderName, upstream: str) -> None:
+    from genai_prices import Usage as ListedUsage
+    from genai_prices import calc_price
+
+    draw = random.Random(f"{provider} {upstream}")
+    price = known_price(provider=provider, upstream=upstream)
+    for _ in range(200):
+        cached, written, plain = (draw.choice((0, 1, 999, 150_000, 280_000)) for _ in range(3))
+        answered = draw.randrange(100_000)
+        hour = draw.randrange(written + 1) if provider == "anthropic" else 0
+        usage = Usage(
+            input_tokens=plain + cached + written,
+            output_tokens=answered,
+            cached_tokens=cached,
+            cache_write_tokens=written,
+            cache_write_1h_tokens=hour,
+        )
+        hourly = {"cache_write_1h_tokens": hour} if provider == "anthropic" else {}
+        theirs = calc_price(
+            ListedUsage(
+                input_tokens=plain + cached + written,
+                output_tokens=answered,
+                cache_read_tokens=cached,
+                cache_write_tokens=written,
+                **hourly,
+            ),
+            upstream,
+            provider_id={"gemini": "google"}.get(provider, provider),
+        )
+        assert price.cost(usage) == theirs.total_price
+        assert price.most(plain + cached + written, 0, answered) >= theirs.total_price
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"upstream": "gpt-of-next-year"},
+        {"upstream": "llama3.1:8b", "endpoint": "http://localhost:11434/v1"},
+        {"upstream": "gpt-4.1", "endpoint": "http://localhost:8000/v1"},
+        {"upstream": "gpt-image-1"},
+        {"upstream": "tts-1"},
+        {"upstream": "whisper-1"},
+        {"upstream": "text-embedding-3-small"},
+        {"upstream": "claude-sonnet-4-5"},
+        {"upstream": "qwen", "endpoint": "http://gpu.example/v1", "input_price": "0.1"},
+        {"upstream": "qwen", "endpoint": "http://gpu.example/v1", "output_price": "0.1", "cached_price": "0"},
+    ],
+    ids=lambda values: " ".join(map(str, values.values())),
+)
+def test_what_nobody_prices_has_no_price(values: dict[str, str]) -> None:
+    assert price_of(model(**values)) is None
+
+
+def test_only_what_costs_nothing_is_free() -> None:
+    own = {"upstream": "llama", "endpoint": "http://localhost:1/v1", "input_price": "0", "output_price": "0"}
+    assert known_price(**own).is_free
+    assert not known_price(**own | {"output_price": "0.000001"}).is_free
+    assert not known_price(upstream="gpt-4.1", input_price="0", output_price="0").is_free  # cached tokens have a price
+
+
+def test_what_is_reserved_covers_images_the_provider_s_frame_and_the_dearest_tier() -> None:
+    plain = known_price(upstream="gpt-4.1")
+    # 10,000 bytes and 1,000 for the frame at $2.00, 4,096 at $8.00 per million
+    assert plain.most(10_000, 0, 4_096) == Decimal("0.054768")
+    assert plain.most(10_000, 2, 4_096) == Decimal("0.054768") + Decimal("0.024")  # 6,000 tokens an image
+    assert known_price(upstream="gpt-4o-mini").most(0, 1, 0) >= Decimal("0.15") * 48_169 / 1_000_000
+    written = known_price(provider="anthropic", upstream="claude-sonnet-4-5")
+    assert written.most(99_000, 0, 0) == Decimal("0.6")  # 100,000 tokens written for an hour at $6.00
+    assert written.most(299_000, 0, 0) == Decimal("3.6")  # and 300,000 of them at $12.00
+
+
+def test_what_was_not_stated_costs_nothing_that_is_known() -> None:
+    assert known_price(upstream="gpt-4.1").cost(Usage(is_stated=False)) == 0
+
+
+def test_contradictory_counts_never_make_a_cost_negative() -> None:
+    price = known_price(upstream="gpt-4.1")
+    usage = Usage(input_tokens=10, cached_tokens=1_000, cache_write_tokens=50, output_tokens=5, reasoning_tokens=99)
+    assert price.cost(usage) == Decimal("0.0005") + 50 * Decimal("0.000002") + 5 * Decimal("0.000008")
+
+
+def test_prices_are_looked_up_without_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a price was asked for over the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    listed_price.cache_clear()
+    assert price_of(model(upstream="gpt-4.1")) is not None
+    assert price_of(model(upstream="unheard-of")) is None
