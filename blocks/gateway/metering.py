@@ -20,6 +20,7 @@ from blocks.gateway.errors import (
     KeyRefused,
     ModelsPaused,
     OutOfCredit,
+    PromptFailed,
     RateLimited,
     ReplyRefused,
     RequestRefused,
@@ -94,7 +95,7 @@ class Metered:
         raises. When it returns or raises, the row is written, unless the database is away.
         """
         self._refuse_while_paused()
-        prompt = canonical_prompt(question.request)
+        prompt = self._prompt(question.request)
         call = self._opened(question, prompt)
         most_usd = Decimal(0)
         if self._price.is_free:
@@ -112,14 +113,13 @@ class Metered:
             reply = await self._model.answer(question)
         except CallFailed as error:
             failed = self._failed(call, error, most_usd, started)
-            text = self._text(
-                call, prompt, error.sent_text, error.reply_text if isinstance(error, ReplyRefused) else ""
-            )
+            received = error.reply_text if isinstance(error, ReplyRefused) else None
+            text = self._text(call, prompt, error.sent_text, received)
             await self._bookkeeper.settle(Settlement(question.run_id, failed, most_usd, text), question.deadline)
             raise
         except BaseException as error:
             ended = self._ended(call, error, most_usd, started)
-            text = self._text(call, prompt, None, "")
+            text = self._text(call, prompt, None, None)
             self._bookkeeper.settle_later(Settlement(question.run_id, ended, most_usd, text))
             raise
         answered, usage = self._answered(call, reply, most_usd, started)
@@ -130,6 +130,15 @@ class Metered:
     def _refuse_while_paused(self) -> None:
         if not self._price.is_free and self._is_paused():
             raise ModelsPaused
+
+    def _prompt(self, request: ModelRequest) -> str:
+        """The prompt. The built-in model reads none, and a template that cannot be rendered must not keep it back."""
+        try:
+            return canonical_prompt(request)
+        except PromptFailed:
+            if self._price.is_free:
+                return ""
+            raise
 
     def _opened(self, question: Question, prompt: str) -> ModelCall:
         return ModelCall(
@@ -150,7 +159,7 @@ class Metered:
         self, call: ModelCall, reply: ModelReply, most_usd: Decimal, started: float
     ) -> tuple[ModelCall, Usage]:
         usage, cost_usd, unconfirmed_usd = self._counted(reply.usage, most_usd)
-        row = _counts(usage) | {
+        row = _counts(usage, call) | {
             "model_version": reply.model_version or call.model_version,
             "cost_usd": cost_usd,
             "unconfirmed_usd": unconfirmed_usd,
@@ -163,7 +172,7 @@ class Metered:
     def _failed(self, call: ModelCall, error: CallFailed, most_usd: Decimal, started: float) -> ModelCall:
         was_sent = error.was_sent and not isinstance(error, TURNED_AWAY)
         usage, cost_usd, unconfirmed_usd = self._counted(error.usage, most_usd if was_sent else Decimal(0))
-        row = (_counts(usage) if error.usage is not None else {}) | {
+        row = _counts(usage, call) | {
             "output_characters": error.output_characters or usage.output_characters,
             "cost_usd": cost_usd,
             "unconfirmed_usd": unconfirmed_usd,
@@ -227,10 +236,10 @@ def _utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _counts(usage: Usage) -> dict[str, Any]:
+def _counts(usage: Usage, call: ModelCall) -> dict[str, Any]:
     """What the ledger has of a usage, but for money."""
     return {
-        "input_characters": usage.input_characters,
+        "input_characters": usage.input_characters or call.input_characters,
         "output_characters": usage.output_characters,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
