@@ -68,6 +68,11 @@ class RegisteredModel(Record):
         """What decides its answers: who serves it, and under which name."""
         return f"{self.provider}:{self.upstream}" + (f"@{self.endpoint}" if self.endpoint else "")
 
+    @property
+    def endpoint_key(self) -> str:
+        """What models share that fail together: one endpoint, asked with one key."""
+        return f"{self.provider} {self.endpoint or 'own'} {self.key or 'no key'}"
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryState:

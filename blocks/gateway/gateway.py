@@ -1,0 +1,284 @@
+"""The gateway: every model of the registry with all policies around it, for all runs of a process.
+
+What is learnt of a model (its limits, its breaker, what may be repeated of its calls) outlives changes of its row; the
+chain of policies is made anew when the row changes, so that the next call follows. Once a second the registry, the
+pause switch, the breakers of other workers and the shares of limits are read from what workers share.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pydantic import SecretStr
+
+from blocks.errors import WinnowError
+from blocks.gateway.bookkeeper import Bookkeeper
+from blocks.gateway.breaker import Breakers, Breaking
+from blocks.gateway.cache import Cached, RecordHit
+from blocks.gateway.cache_shelf import Shelf
+from blocks.gateway.correction import Correcting
+from blocks.gateway.errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown
+from blocks.gateway.ledger import CACHE_HIT, Caps, Ledger, ModelCall, Settlement
+from blocks.gateway.limits import Limited, Limits
+from blocks.gateway.metering import Metered
+from blocks.gateway.model import Model, ModelReply, Question
+from blocks.gateway.prices import price_of
+from blocks.gateway.prompts import prompt_version
+from blocks.gateway.providers.catalogue import PROVIDERS
+from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.registry import JsonMode, RegisteredModel, Registry, RegistryState
+from blocks.gateway.retries import RetryBudget, Retrying
+from blocks.gateway.shared_state import BreakerStates, LimitLeases, ReplyCache
+from blocks.gateway.tracing import Traced
+from blocks.gateway.transport import Transport
+from blocks.gateway.wire_model import WireModel
+
+LOOK_EVERY_S = 1.0
+LEASE_S = 15.0
+"""How long a worker that died keeps its share of the limits."""
+RECOVER_EVERY_S = 30.0
+IDLE_S = 60.0
+"""After so long without a call nothing is looked at any more, until the next call."""
+LOCAL = "local"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept beyond a call, and shared by workers. The database keeps it."""
+
+    registry: Registry
+    ledger: Ledger
+    breakers: BreakerStates
+    leases: LimitLeases
+    replies: ReplyCache
+
+
+@dataclass(frozen=True, slots=True)
+class RunTerms:
+    """On what terms a run asks: what it may spend (`day_usd` over all runs), and whether kept replies are used."""
+
+    run_usd: Decimal | None = None
+    day_usd: Decimal | None = None
+    reads_cache: bool = True
+    keeps_texts: bool = False
+
+    def caps(self, question: Question) -> Caps:
+        """What bounds the cost of a question."""
+        return Caps(self.run_usd, self.day_usd, question.document_budget_usd)
+
+
+@dataclass(slots=True)
+class _Learnt:
+    """What is learnt of one model, whatever its row says next."""
+
+    limits: Limits
+    retries: RetryBudget
+
+
+class Gateway:
+    """The models of a process. Made off the event loop, since it reads the registry; used on the loop."""
+
+    def __init__(self, kept: Kept, keys: Mapping[str, SecretStr]) -> None:
+        self._kept = kept
+        self._keys = keys
+        self._state = kept.registry.load()
+        self._breakers = Breakers(kept.breakers)
+        self._learnt: dict[str, _Learnt] = {}
+        self._local = LocalModel()
+        self._bookkeeper = Bookkeeper(kept.ledger)
+        self._shelf = Shelf(kept.replies)
+        self._workers: Mapping[str, int] = {}
+        self._transport: Transport | None = None
+        self._starting = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+        self._memories: set[asyncio.Task[None]] = set()
+        self._called_at = 0.0
+
+    def registry(self) -> RegistryState:
+        """The registry as it stood a second or two ago."""
+        return self._state
+
+    def for_run(self, terms: RunTerms) -> "RunGateway":
+        """The models as a run may ask them."""
+        return RunGateway(self, terms)
+
+    async def close(self) -> None:
+        """Write what waits, and close every connection."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        await self._shelf.close()
+        await self._bookkeeper.close()
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            await transport.__aexit__(None, None, None)
+
+    async def wake(self) -> None:
+        """See that the transport is open and that the shared state is looked at. Cheap where both are so."""
+        self._called_at = time.monotonic()
+        if self._watch is not None and not self._watch.done():
+            return
+        async with self._starting:
+            if self._watch is not None and not self._watch.done():
+                return
+            if self._transport is None:
+                self._transport = await Transport().__aenter__()
+            await self._look()
+            self._watch = asyncio.create_task(self._keep_looking())
+
+    async def answer_locally(self, question: Question) -> ModelReply:
+        """The built-in model's reply, read off the loop, with its free row in the ledger."""
+        started = time.monotonic()
+        reply = await asyncio.to_thread(self._local.answer, question.request)
+        call = ModelCall(
+            document_id=question.request.document_id,
+            model=self._local.name,
+            model_version=self._local.version,
+            call_key=uuid.uuid4().hex,
+            step=question.step,
+            lane=question.lane,
+            input_characters=reply.usage.input_characters,
+            latency_ms=round((time.monotonic() - started) * 1000),
+        )
+        await self._bookkeeper.settle(Settlement(question.run_id, call), question.deadline)
+        return reply
+
+    async def chain(self, model: RegisteredModel, terms: RunTerms) -> Model:
+        """A model with all policies around it, as its row stands.
+
+        Raises `ModelKeyMissing` and `ModelPriceUnknown`: nothing is asked whose key or price is not known.
+        """
+        key = await asyncio.to_thread(self._key_of, model)
+        price = price_of(model)
+        if price is None:
+            raise ModelPriceUnknown(model.name, model.upstream)
+        assert self._transport is not None, "the gateway is asked before it was woken"
+        learnt = self._learnt_of(model)
+        wire = WireModel(
+            model,
+            PROVIDERS[model.provider],
+            self._transport,
+            key,
+            self._remember_json_mode,
+            on_limits=learnt.limits.heed,
+            keep_texts=terms.keeps_texts,
+        )
+        metered = Metered(
+            Limited(Traced(wire, model, keep_texts=terms.keeps_texts), learnt.limits),
+            self._bookkeeper,
+            price=price,
+            max_output_tokens=model.max_output_tokens,
+            caps=terms.caps,
+            is_paused=lambda: self._state.is_paused,
+            keep_texts=terms.keeps_texts,
+        )
+        breaking = Breaking(metered, self._breakers.get(model.endpoint_key), self._breakers.get(model.name))
+        retrying = Retrying(breaking, learnt.retries)
+        correcting = Correcting(retrying, model.context_window, model.max_output_tokens)
+        return Cached(correcting, model, self._shelf, self._recorder_of(model), is_read=terms.reads_cache)
+
+    def _key_of(self, model: RegisteredModel) -> SecretStr | None:
+        if model.key is None:
+            return None
+        key = self._keys.get(model.key)
+        if key is None:
+            raise ModelKeyMissing(model.name, model.key)
+        return key
+
+    def _learnt_of(self, model: RegisteredModel) -> _Learnt:
+        learnt = self._learnt.get(model.name)
+        if learnt is None:
+            limits = Limits(model, workers=self._workers.get(model.name, 1))
+            learnt = self._learnt[model.name] = _Learnt(limits, RetryBudget())
+        learnt.limits.reconfigure(model)
+        return learnt
+
+    def _recorder_of(self, model: RegisteredModel) -> RecordHit:
+        async def record(question: Question, key: str) -> None:
+            call = ModelCall(
+                document_id=question.request.document_id,
+                model=model.name,
+                model_version=model.version,
+                call_key=uuid.uuid4().hex,
+                step=question.step,
+                lane=question.lane,
+                request_digest=key,
+                prompt_version=prompt_version(question.request),
+                outcome=CACHE_HIT,
+            )
+            await self._bookkeeper.settle(Settlement(question.run_id, call), question.deadline)
+
+        return record
+
+    def _remember_json_mode(self, name: str, mode: JsonMode) -> None:
+        task = asyncio.create_task(asyncio.to_thread(self._kept.registry.remember_json_mode, name, mode))
+        self._memories.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        self._memories.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("how a server is held to a schema could not be kept (%s); the next process finds out", error)
+
+    # --- what workers share
+
+    async def _keep_looking(self) -> None:
+        recovered_at = time.monotonic()
+        while time.monotonic() - self._called_at < IDLE_S:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                await self._look()
+                if time.monotonic() - recovered_at >= RECOVER_EVERY_S:
+                    recovered_at = time.monotonic()
+                    await asyncio.to_thread(self._kept.ledger.recover)
+            except WinnowError as error:  # the database is away: what was known stands, and money is refused elsewhere
+                log.warning("what workers share cannot be read (%s); what was known stands", error)
+
+    async def _look(self) -> None:
+        self._state, self._workers = await asyncio.to_thread(self._load)
+        for name, learnt in self._learnt.items():
+            learnt.limits.set_share(self._workers.get(name, 1))
+            if (model := self._state.get(name)) is not None:
+                learnt.limits.reconfigure(model)
+
+    def _load(self) -> tuple[RegistryState, Mapping[str, int]]:
+        state = self._kept.registry.load()
+        self._breakers.sync()
+        used = tuple(self._learnt)
+        return state, self._kept.leases.renew(used, LEASE_S) if used else {}
+
+
+class RunGateway:
+    """The models as one run may ask them: what its routes are given."""
+
+    def __init__(self, gateway: Gateway, terms: RunTerms) -> None:
+        self._gateway = gateway
+        self._terms = terms
+        self._chains: dict[str, tuple[RegisteredModel, Model]] = {}
+
+    def registry(self) -> RegistryState:
+        """The registry as it stood a second or two ago."""
+        return self._gateway.registry()
+
+    async def answer(self, name: str, question: Question) -> ModelReply:
+        """Ask the model of this name, with all policies around it. Raises `ModelUnknown`, and what the model raises."""
+        await self._gateway.wake()
+        if name == LOCAL:
+            return await self._gateway.answer_locally(question)
+        state = self._gateway.registry()
+        model = state.get(name)
+        if model is None:
+            raise ModelUnknown(name, (LOCAL, *(one.name for one in state.models)))
+        made_of, chain = self._chains.get(name, (None, None))
+        if chain is None or made_of != model:
+            chain = await self._gateway.chain(model, self._terms)
+            self._chains[name] = (model, chain)
+        return await chain.answer(question)
