@@ -59,9 +59,9 @@ def registered_blocks() -> tuple[RegisteredModel, ...]:
     with get_client(sync_client=True) as client:
         try:
             documents = client.read_block_documents_by_type(BLOCK_TYPE, include_secrets=False)
-        except ObjectNotFound:
-            return ()
         except PrefectHTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:  # the block's type was never registered
+                return ()
             raise PrefectUnreachable(str(client.api_url), f"status {error.response.status_code}") from None
         except httpx.TransportError as error:
             raise PrefectUnreachable(str(client.api_url), type(error).__name__) from None
