@@ -72,6 +72,11 @@ def home() -> Path:
     return user_state_path("winnow") / "prefect"
 
 
+def has_been_used() -> bool:
+    """Whether a local server has kept anything here, such as blocks."""
+    return (home() / "prefect.db").exists()
+
+
 def log_file() -> Path:
     """Where the local server writes what it has to say."""
     return home() / "server.log"

@@ -24,6 +24,7 @@ from deployments.cli.extract import check_sources
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stderr, stdout
 from deployments.cli.progress_bars import show_progress
+from deployments.cli.run_models import budget_of, check_before_prefect, check_with_prefect, names_of
 from deployments.prefect_client import profile_url, use_prefect
 
 if TYPE_CHECKING:
@@ -62,12 +63,28 @@ def run(
         str | None,
         typer.Option(metavar="COLUMN", help="text column of csv and jsonl files; each row is then a document"),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="NAME[,NAME...]",
+            help="ask these models, in this order, in place of each type's route; the built-in one stays the floor",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USD", help="what models may cost in this run; by default WINNOW_BUDGET_PER_RUN_USD, 0 asks none"
+        ),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="ask anew what a model has answered before")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object with the counts, and nothing else")
     ] = False,
 ) -> None:
     """Process documents: extract, classify, score, validate, store. The same command goes on where it stopped."""
     _check_usage(sources or [], from_database, status, rows)
+    models, budget_usd = names_of(model), budget_of(budget)
     settings = configure(database_url=database)
     types = load_document_types(settings.document_types_dir)
     if document_type is not None and document_type not in types:
@@ -75,12 +92,16 @@ def run(
     if sources:
         check_sources(sources)
     _pin_database(settings)
+    check_before_prefect(types, models)
 
     parameters: dict[str, object] = {
         "document_type": document_type,
         "rerun": rerun,
         "limit": limit,
         "chunk_size": chunk_size,
+        "models": models,
+        "budget_usd": budget_usd,
+        "use_cache": not no_cache,
     }
     parameters |= (
         {"status": status} if from_database else {"sources": tuple(map(uri_of, sources or [])), "rows_column": rows}
@@ -88,6 +109,7 @@ def run(
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # whatever a library prints is not our output
         server = use_prefect()
+        check_with_prefect(types, models, budget_usd)
         flow = _flow(from_database)
         try:
             with show_progress(server.run_page):

@@ -1,0 +1,81 @@
+"""What `winnow run` settles about language models before anything starts: names, routes, prices, keys, the budget."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+
+from blocks.database.engine import open_database
+from blocks.document_types import DocumentType
+from blocks.errors import UsageError
+from blocks.gateway.registry import RegistryState
+from blocks.gateway.route_checks import check_routes
+from blocks.settings import Settings, load_settings
+from deployments import prefect_server
+from deployments.cli.output import stderr
+from deployments.prefect_client import profile_url
+from tasks.models import key_ring, open_registry, put_blocks
+
+
+def names_of(options: Sequence[str] | None) -> tuple[str, ...]:
+    """The models that --model names, each once, in order; it may be given more than once."""
+    names = (name.strip() for option in options or () for name in option.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def budget_of(option: str | None) -> Decimal | None:
+    """What --budget says in USD; None where it is not given. Raises `UsageError`."""
+    if option is None:
+        return None
+    try:
+        usd = Decimal(option.strip().removeprefix("$"))
+    except InvalidOperation:
+        usd = Decimal("nan")
+    if not usd.is_finite() or usd < 0:
+        raise UsageError(f"--budget is {option!r}: give an amount of USD, such as --budget 2.50")
+    return usd
+
+
+def check_before_prefect(types: Mapping[str, DocumentType], models: tuple[str, ...]) -> None:
+    """Refuse a configuration that no Prefect block can mend, before a server is started or anything else is slow.
+
+    Raises the `UsageError` of `check_routes`.
+    """
+    may_hold_blocks = load_settings().prefect_api_url or profile_url() or prefect_server.has_been_used()
+    if not may_hold_blocks:
+        check_routes(types, _registry(load_settings(), with_blocks=False), key_ring(), models)
+
+
+def check_with_prefect(types: Mapping[str, DocumentType], models: tuple[str, ...], budget_usd: Decimal | None) -> None:
+    """Refuse a configuration that cannot work; say which budget is in force where a model may be asked.
+
+    Prefect's blocks are in the registry by then. Raises the `UsageError` of `check_routes`, `ModelInvalid` and
+    `PrefectUnreachable`.
+    """
+    settings = load_settings()
+    state = _registry(settings, with_blocks=True)
+    check_routes(types, state, key_ring(), models)
+    asked = [model.name for model in state.models if (model.name in models if models else model.is_enabled)]
+    if not asked:
+        return
+    run_usd = settings.budget_per_run_usd if budget_usd is None else budget_usd
+    stderr.print(
+        f"models: {', '.join(asked)}; budget: ${run_usd} for this run, ${settings.budget_per_day_usd} a day, "
+        f"${settings.budget_per_document_usd} a document",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    if state.is_paused:
+        stderr.print("models are paused: what needs one goes to review; winnow models resume", style="yellow")
+
+
+def _registry(settings: Settings, *, with_blocks: bool) -> RegistryState:
+    if settings.database_url is None:
+        from blocks.database.block import database_url  # Prefect takes 2 s to import
+
+        address = database_url(settings)
+    else:
+        address = settings.database_url
+    registry = open_registry(open_database(address))
+    if with_blocks:
+        put_blocks(registry)
+    return registry.load()
