@@ -16,8 +16,9 @@ from blocks.gateway.errors import MalformedReply, TruncatedReply, WrongSchema
 
 LONGEST_NUMBER = 100
 LARGEST_EXPONENT = 30
-LONGEST_MENDED = 200_000
-"""Characters; json-repair is slow on what is long and broken."""
+LONGEST_MENDED = 50_000
+DEEPEST_MENDED = 12
+"""Characters and brackets; an answer is far below both, and mending holds up other calls."""
 INVISIBLE = " \t\r\n\ufeff\u200b\u2060\u00a0"
 
 _THOUGHT = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
@@ -116,11 +117,11 @@ def _other_json(text: str, begin: int) -> str | None:
         value, end = _DECODER.raw_decode(text, begin)
     except json.JSONDecodeError:
         return None
-    if text[end:].strip(INVISIBLE):
-        return None
+    if text[end:].strip(INVISIBLE) or (type(value) is str and "{" not in value):
+        return None  # a sentence in quotes is prose
     if isinstance(value, list):
         return "a list"
-    return "a number" if isinstance(value, NumberText) else "a text" if isinstance(value, str) else "a bare literal"
+    return "a text" if isinstance(value, str) else "a bare literal"
 
 
 def _check_after(model: str, after: str) -> None:
@@ -139,13 +140,16 @@ def _mended(model: str, text: str, start: int, *, is_whole: bool) -> ReadObject:
     _check_after(model, after)
     if not is_whole or end - start > LONGEST_MENDED:
         raise MalformedReply(model, "no JSON")
+    broken = text[start:end]
+    marks = _TOKEN.findall(broken)
+    if not _is_mendable(marks):
+        raise MalformedReply(model, "JSON that could be mended in several ways")
     from json_repair import repair_json
 
-    broken = text[start:end]
     mended = repair_json(broken, return_objects=True, skip_json_loads=True)
     if not isinstance(mended, dict):
         raise MalformedReply(model, "no JSON")
-    body = _rebuilt(mended, _marks(broken))
+    body = _rebuilt(mended, [mark for mark in marks if mark != ","])
     return ReadObject(body, start, f"{text[:start]} {after}".strip(), is_repaired=True)
 
 
@@ -188,8 +192,6 @@ def _scalar(value: object, mark: str) -> object:
     """What a mark of the text says, if the mended `value` says the same."""
     if mark in _LITERALS and _LITERALS[mark] is value:
         return value
-    if mark in _NO_NUMBERS:
-        raise _Unreadable("NaN or Infinity")
     if _NUMBER.fullmatch(mark) and isinstance(value, int | float) and not isinstance(value, bool):
         return _number(mark)
     if mark[:1] in {'"', "'"} and isinstance(value, str) and _unquoted(mark) == value:
@@ -197,9 +199,19 @@ def _scalar(value: object, mark: str) -> object:
     raise _Unreadable("JSON that could be mended in several ways")
 
 
-def _marks(text: str) -> list[str]:
-    """The text's names, values, colons and brackets."""
-    return [found for found in _TOKEN.findall(text) if found != ","]
+def _is_mendable(marks: list[str]) -> bool:
+    """Whether a text may be shown to json-repair, which takes seconds over what has quotes within quotes."""
+    depth = 0
+    for mark, follower in zip(marks, (*marks[1:], ""), strict=True):
+        depth += (mark in "{[") - (mark in "}]")
+        is_bare = mark[0] not in "\"'{}[]:," and mark not in _LITERALS and not _NUMBER.fullmatch(mark)
+        if mark in _NO_NUMBERS:
+            raise _Unreadable("NaN or Infinity")
+        if depth > DEEPEST_MENDED or mark in {'"', "'"} or (mark == "," and follower == ","):
+            return False
+        if is_bare and follower != ":":
+            return False
+    return True
 
 
 def _unquoted(mark: str) -> str | None:
