@@ -125,17 +125,18 @@ class Limits:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiting.append((tokens, waiter))
-        alarm = loop.call_later(deadline - now, _expire, waiter, self._model.name)
-        self._serve()
+        alarm = loop.call_later(deadline - now, self._expire, waiter)
+        if len(self._waiting) == 1:
+            self._serve()
         try:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.give_back(tokens)
+            self._serve()
             raise
         finally:
             alarm.cancel()
-            self._serve()
 
     def finish(self, estimated: float, input_estimate: int, usage: Usage | None) -> None:
         """End a call that was sent: what it really was replaces its estimate. Without usage the estimate stands."""
@@ -230,6 +231,11 @@ class Limits:
             self._begin(tokens)
             waiter.set_result(None)
 
+    def _expire(self, waiter: "asyncio.Future[None]") -> None:
+        if not waiter.done():
+            waiter.set_exception(LimitsReached(self._model.name))
+            self._serve()
+
     def _learn(self, input_estimate: int, usage: Usage) -> None:
         self._output_tokens += LEARNING_SHARE * (usage.output_tokens - self._output_tokens)
         if input_estimate and usage.input_tokens:
@@ -283,8 +289,3 @@ class Limited:
             self._limits.hold(error.retry_after_s)
         elif isinstance(error, RateLimited):
             self._limits.hold(UNGUIDED_HOLD_S)
-
-
-def _expire(waiter: "asyncio.Future[None]", name: str) -> None:
-    if not waiter.done():
-        waiter.set_exception(LimitsReached(name))

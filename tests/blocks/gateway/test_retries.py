@@ -10,7 +10,7 @@ import pytest
 from blocks.gateway.errors import CallFailed, RateLimited, RequestRefused, ServerFailed, TruncatedReply
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.retries import BUDGET_FLOOR, MAX_ATTEMPTS, RetryBudget, Retrying
-from tests.doubles.scripted_models import REPLY, Scripted, a_question
+from tests.doubles.failing_models import REPLY, Scripted, a_question
 from tests.doubles.virtual_time import now, run_virtually
 
 FAR = 1e9
