@@ -11,9 +11,20 @@ import textwrap
 
 from blocks import errors
 from blocks.errors import DocumentError, RunError, UsageError, WinnowError
+from blocks.gateway import errors as gateway_errors
+from blocks.gateway.errors import CallFailed
 from blocks.records import Retry
 
+MODULES = (errors.__name__, gateway_errors.__name__)
 SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
+    (
+        CallFailed,
+        "Failures of a call of a model",
+        (
+            "Each is the outcome of one attempt, in the ledger (`winnow models calls`). A route goes on to its next step;\n"
+            "what no step makes up for sends the document to review with that reason, and the next run takes it up again."
+        ),
+    ),
     (
         DocumentError,
         "Failures of one document",
@@ -28,6 +39,7 @@ RETRY = {
     Retry.NEXT_RUN: "the next run takes it up again",
     Retry.NEVER: "never by itself; `--rerun failed` asks for it",
 }
+AT_ONCE = "at once, at most twice; then the next run takes it up again"
 RETRY_OF_A_COMMAND = "when the command is given again"
 INTRODUCTION = """\
 # Errors
@@ -35,7 +47,8 @@ INTRODUCTION = """\
 Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
 semicolon, what to do; in the tables, names in braces stand for what is filled in.
 
-This page is generated from `blocks/errors.py` by `python -m deployments.cli.errors_page > docs/errors.md`.
+This page is generated from `blocks/errors.py` and `blocks/gateway/errors.py` by
+`python -m deployments.cli.errors_page > docs/errors.md`.
 """
 
 
@@ -66,19 +79,21 @@ def message_template(error: type[WinnowError]) -> str | None:
 
 
 def _subclasses(error: type[WinnowError]) -> list[type[WinnowError]]:
-    """The error and all its subclasses that `blocks/errors.py` defines."""
+    """The error and all its subclasses that `MODULES` define."""
     found = [error] if error is not WinnowError else []
     for one in error.__subclasses__():
-        if one.__module__ == errors.__name__:
+        if one.__module__ in MODULES:
             found.extend(_subclasses(one))
     return found
 
 
 def _row(error: type[WinnowError], group: type[WinnowError]) -> str:
-    retry = RETRY[error.retry] if group in (DocumentError, WinnowError) else RETRY_OF_A_COMMAND
+    retry = RETRY[error.retry] if group in (CallFailed, DocumentError, WinnowError) else RETRY_OF_A_COMMAND
+    if issubclass(error, CallFailed) and error.is_transient:
+        retry = AT_ONCE
     cells = (
         f"`{error.kind}`",
-        inspect.getdoc(error) or "",
+        (inspect.getdoc(error) or "").partition("\n\n")[0],
         message_template(error) or "what the case calls for",
         retry,
     )
