@@ -3,7 +3,8 @@
 httpx's own timeouts are per read: a server that sends one byte a second never meets them. Here the deadline covers
 waiting for a connection, sending and the last byte of the reply; when it passes, the connection is closed. Redirects
 are not followed, proxies and credentials of the environment are not used, cookies are not kept. A reply counts only
-when it is whole by its own framing; its size is bounded both as sent and as decompressed.
+when it is whole by its own framing (one that has none, and is ended by its connection alone, is whole when its JSON
+is); its size is bounded both as sent and as decompressed.
 """
 
 import asyncio

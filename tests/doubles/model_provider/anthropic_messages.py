@@ -1,10 +1,14 @@
 """Anthropic's messages API."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tests.doubles.model_provider.wire import Answer, Asked, ErrorKind, Json, Spoken, as_object
+
+VERSIONS = ("2023-06-01", "2026-10-21")
+"""API versions. The later one takes no sampling parameters, not even their defaults; models from Opus 4.7 on take none
+under the earlier one either, which a script says by `refused_parameters`."""
 
 
 class AnthropicMessages:
@@ -37,6 +41,19 @@ class AnthropicMessages:
             max_output_tokens=int(body["max_tokens"]),
             turns=spoken.turns,
         )
+
+    def refused(self, headers: Mapping[str, str], body: Json, refused_parameters: Collection[str]) -> Json | None:
+        version, said = headers.get("anthropic-version"), ""
+        if version not in VERSIONS:
+            said = f"anthropic-version: {'header is required' if version is None else 'is not a valid version'}"
+        for name in ("temperature", "top_p", "top_k"):
+            if name in body and version == "2026-10-21":
+                said = f"{name}: Extra inputs are not permitted"
+        for name in refused_parameters:
+            if name in body and not said:
+                said = f"`{name}` is deprecated for this model."
+        error = {"type": "invalid_request_error", "message": said}
+        return {"type": "error", "error": error, "request_id": "req_double"} if said else None
 
     def reply(self, asked: Asked, answer: Answer, number: int) -> Json:
         reason = {"length": "max_tokens", "refusal": "refusal", "filtered": "refusal"}.get(answer.finish, "end_turn")

@@ -1,7 +1,7 @@
 """Google's Gemini API: generateContent."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tests.doubles.model_provider.wire import Answer, Asked, ErrorKind, Json, Spoken, token_pieces
 
@@ -50,6 +50,15 @@ class Gemini:
             max_output_tokens=config.get("maxOutputTokens"),
             turns=spoken.turns,
         )
+
+    def refused(self, headers: Mapping[str, str], body: Json, refused_parameters: Collection[str]) -> Json | None:
+        for name in refused_parameters:
+            if name in (body.get("generationConfig") or {}):
+                said = (
+                    f"Invalid JSON payload received. Unknown name \"{name}\" at 'generation_config': Cannot find field."
+                )
+                return {"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}
+        return None
 
     def reply(self, asked: Asked, answer: Answer, number: int) -> Json:
         body: Json = {"modelVersion": answer.served_by or f"{asked.model}-001", "responseId": f"double{number}"}

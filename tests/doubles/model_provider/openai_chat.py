@@ -1,6 +1,6 @@
 """OpenAI's chat completions, as OpenAI and the servers that follow it speak them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tests.doubles.model_provider.wire import Answer, Asked, ErrorKind, Json, Spoken, Tokens, token_pieces
@@ -30,6 +30,9 @@ class OpenAIChat:
             max_output_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
             turns=spoken.turns,
         )
+
+    def refused(self, headers: Mapping[str, str], body: Json, refused_parameters: Collection[str]) -> Json | None:
+        return openai_refused(body, refused_parameters)
 
     def reply(self, asked: Asked, answer: Answer, number: int) -> Json:
         message: Json = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": []}
@@ -75,6 +78,17 @@ def openai_limit_headers(limit: int, left: int, tokens: int, tokens_left: int, r
         "x-ratelimit-remaining-tokens": str(tokens_left),
         "x-ratelimit-reset-tokens": _duration(reset_s),
     }
+
+
+def openai_refused(body: Json, refused_parameters: Collection[str]) -> Json | None:
+    """As the reasoning models refuse parameters that they do not have."""
+    for name in refused_parameters:
+        if name in body:
+            instead = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+            said = f"Unsupported parameter: '{name}' is not supported with this model.{instead}"
+            error = {"message": said, "type": "invalid_request_error", "param": name, "code": "unsupported_parameter"}
+            return {"error": error}
+    return None
 
 
 def openai_error(kind: ErrorKind, asked: Asked | None, message: str) -> tuple[int, Json, Mapping[str, str]]:
@@ -156,7 +170,7 @@ def _held_to(body: Json) -> tuple[Json | None, str, str | None]:
     if format_.get("type") == "json_schema":
         assert format_["json_schema"]["name"], "a schema has a name"
         return format_["json_schema"]["schema"], "json_schema", None
-    if body.get("tools") and body.get("tool_choice") not in {None, "none", "auto"}:
+    if body.get("tools") and body.get("tool_choice") not in (None, "none", "auto"):
         function = body["tools"][0]["function"]
         return function["parameters"], "tool", function["name"]
     return None, "json_object" if format_.get("type") == "json_object" else "prompt", None

@@ -1,9 +1,15 @@
 """OpenAI's responses API."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from tests.doubles.model_provider.openai_chat import CREATED, logprobs, openai_error, openai_limit_headers
+from tests.doubles.model_provider.openai_chat import (
+    CREATED,
+    logprobs,
+    openai_error,
+    openai_limit_headers,
+    openai_refused,
+)
 from tests.doubles.model_provider.wire import Answer, Asked, ErrorKind, Json, Spoken
 
 
@@ -36,6 +42,9 @@ class OpenAIResponses:
             max_output_tokens=body.get("max_output_tokens"),
             turns=spoken.turns,
         )
+
+    def refused(self, headers: Mapping[str, str], body: Json, refused_parameters: Collection[str]) -> Json | None:
+        return openai_refused(body, refused_parameters)
 
     def reply(self, asked: Asked, answer: Answer, number: int) -> Json:
         is_cut = answer.finish in {"length", "filtered"}

@@ -2,11 +2,14 @@
 
 import random
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from tests.doubles.model_provider.wire import Asked, ErrorKind
+
+Verbatim = Annotated[str, SkipValidation]
+"""A text that may be no Unicode, such as a lone surrogate."""
 
 
 class Told(BaseModel):
@@ -39,17 +42,18 @@ class Do(Told):
     `error` words an error as the provider does; `status`, `headers` and `body` set those of any reply. `text` is what
     the model says; of it `keep_text` is the share that is kept. `usage` sets single counts of the usage, or with
     "none" leaves it out; `usage_wire` is sent in its place as it is. `delay_s` comes before the first byte, in place of
-    the script's latency. `drip_bytes` are sent at a time, every `drip_every_s`. The reply is cut after the share
-    `cut_at` of its body: by a reset, by closing, or by a stall; a `cut_at` under 0 cuts before the first byte.
-    `raw` is put on the connection in place of a reply, byte for byte (Latin-1), and the connection closed.
+    the script's latency. After the share `drip_from` of the body, `drip_bytes` of it are sent every `drip_every_s`.
+    The reply is cut after the share `cut_at` of its body: by a reset, by closing, or by a stall; a `cut_at` under 0
+    cuts before the first byte. `raw` is put on the connection in place of a reply, byte for byte (Latin-1), and the
+    connection closed.
     """
 
     error: ErrorKind | None = None
     message: str = ""
     status: int | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    body: str | None = None
-    text: str | None = None
+    body: Verbatim | None = None
+    text: Verbatim | None = None
     keep_text: float | None = None
     finish: Literal["stop", "length", "refusal", "filtered", "empty"] | None = None
     usage: dict[str, int] | Literal["none"] | None = None
@@ -59,10 +63,11 @@ class Do(Told):
     delay_s: float | None = None
     drip_bytes: int | None = None
     drip_every_s: float = 1.0
+    drip_from: float = 0.0
     cut: Literal["reset", "close", "stall"] | None = None
     cut_at: float = 0.5
     framing: Literal["length", "chunked", "close"] = "length"
-    compress: Literal["gzip", "deflate", "raw-gzip-header"] | None = None
+    compress: Literal["gzip", "deflate"] | None = None
     pad_bytes: int = 0
     raw: str | None = None
 
@@ -103,8 +108,8 @@ class Script(Told):
 
     `answers`: what to say where the request contains the key, or where the SHA-256 of its document is the key. `hook`:
     ``module:function``, called with what was asked; a None of it leaves the answer to `answers`, and what those do not
-    know is made up to fit the schema. `keys`: the only ones taken, all where none is named. `prices` by model; `*` is
-    for all others.
+    know is made up to fit the schema. `prices` by model; `*` is for all others. `refused_parameters`: a request that
+    has one is refused as such. `keys`: the only ones taken, all where none is named.
     """
 
     answers: dict[str, Any] = Field(default_factory=dict)
@@ -113,6 +118,7 @@ class Script(Told):
     prices: dict[str, Price] = Field(default_factory=dict)
     latency_s: float = 0.0
     seed: int = 0
+    refused_parameters: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     limits: Limits | None = None
     keep_bodies: bool = False

@@ -86,14 +86,15 @@ async def send_by_hand(
     entry.status = status
     transport.write(head)
     end = round(len(framed) * do.cut_at) if do.cut else len(framed)
-    step = do.drip_bytes or max(1, end)
-    for start in range(0, end, step):
+    at_once = round(end * do.drip_from) if do.drip_bytes else end
+    transport.write(framed[:at_once])
+    entry.sent_bytes = at_once
+    for start in range(at_once, end, do.drip_bytes or max(1, end)):
         if transport.is_closing():
             return False
-        transport.write(framed[start : min(start + step, end)])
-        entry.sent_bytes = min(start + step, end)
-        if do.drip_bytes:
-            await asyncio.sleep(do.drip_every_s)
+        entry.sent_bytes = min(start + (do.drip_bytes or end), end)
+        transport.write(framed[start : entry.sent_bytes])
+        await asyncio.sleep(do.drip_every_s)
     if do.cut:
         await _cut(transport, do)
         return False

@@ -79,7 +79,13 @@ class Provider:
         delay_s = self.script.latency_s if do.delay_s is None else do.delay_s
         if delay_s:
             await asyncio.sleep(delay_s)
-        status, sent, headers, usage = self._reply(format_, asked, do, entry, key)
+        headers: dict[str, str] = {}
+        usage: Tokens | None = None
+        sent = format_.refused(request.headers, body, self.script.refused_parameters) if body else None
+        if sent is not None and do is PLAIN:
+            status = 400
+        else:
+            status, sent, headers, usage = self._reply(format_, asked, do, entry, key)
         content = encoded(sent, do, headers)
         if do.is_by_hand:
             is_whole = await send_by_hand(request, status, headers, content, do, entry)
@@ -147,7 +153,7 @@ class Provider:
         match (request.method, what):
             case ("POST", "script"):
                 try:
-                    self.tell(Script.model_validate_json(await request.read()))
+                    self.tell(Script.model_validate(json.loads(await request.read())))
                 except (ValueError, ImportError, AttributeError) as error:
                     return web.json_response({"error": str(error)}, status=400)
                 said = {}

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
@@ -59,7 +59,7 @@ class Asked:
         for token in dict.fromkeys(re.findall(r"[0-9a-f]{16,64}", self.text)):
             parts = self.text.split(token)
             if len(parts) > 2:
-                return str(parts[-2]).strip(" \n\r\t<>[]/=-")
+                return "\n".join(parts[-2].split("\n")[1:-1])  # what else stands on the fences' lines is theirs
         return self.text
 
 
@@ -85,6 +85,10 @@ class Format(Protocol):
 
     def asked(self, path: str, body: Json) -> Asked:
         """The question in a request. Raises KeyError, TypeError or ValueError where it is none."""
+        ...
+
+    def refused(self, headers: Mapping[str, str], body: Json, refused_parameters: Collection[str]) -> Json | None:
+        """The body of the 400 for a request with parameters that it may not have."""
         ...
 
     def reply(self, asked: Asked, answer: Answer, number: int) -> Json:
