@@ -21,8 +21,8 @@ SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
         CallFailed,
         "Failures of a call of a model",
         (
-            "Each is the outcome of one attempt, in the ledger (`winnow models calls`). A route goes on to its next step;\n"
-            "what no step makes up for sends the document to review with that reason, and the next run takes it up again."
+            "Each is the outcome of one attempt, in the ledger (`winnow models calls`). A route goes on to its next "
+            "step;\nwhat no step makes up for sends the document to review with that reason, until a later run succeeds."
         ),
     ),
     (
