@@ -40,7 +40,7 @@ _REFUSING = re.compile(
 _FORMAT = re.compile(
     r"response_format|json_schema|json_object|response_?json_?schema|response_?schema|response_?mime_?type"
     r"|text\.format|structured[ _-]outputs?|output_config|tool_choice|tools? (?:use )?(?:is|are) not supported"
-    r"|not support (?:tools?|function)|grammar"
+    r"|not support (?:tools?|function)|grammar|json mode is not"
 )
 _THIS_SCHEMA = re.compile(
     r"invalid[ _](?:json[ _])?schema|schema .{0,60}(?:too (?:large|complex|many|deep)|exceed)|too many states"

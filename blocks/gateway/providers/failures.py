@@ -53,8 +53,8 @@ _NO_MODEL = re.compile(
 _BAD_KEY = re.compile(
     r"api_key_invalid|api key not valid|invalid_api_key|incorrect api key|api key expired|authentication_error"
 )
-_NAMED_WAIT = re.compile(r"retryinfo|quotafailure|rate_limit_exceeded|per ?minute|retry in \d")
-"""A 429 of Google says "check your plan and billing" of every limit; where it names limit or wait, it is a limit."""
+_NAMED_WAIT = re.compile(r"retryinfo|rate_limit_exceeded|per ?minute|retry in \d")
+"""A 429 of Google says "check your plan and billing" of every limit; with a wait or a minute to it, it passes."""
 
 _EMBEDDED = {
     "rate_limit": 429,

@@ -1,0 +1,272 @@
+"""What errors mean: bodies as the providers document them, and as their servers send them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from blocks.gateway import errors
+from blocks.gateway.errors import CallFailed
+from blocks.gateway.providers.catalogue import PROVIDERS
+from blocks.gateway.providers.failures import failure_of
+from blocks.gateway.registry import RegisteredModel
+
+MODEL = RegisteredModel(name="asked", provider="openai", upstream="gpt-9")
+
+
+def openai(message: str, code: str | None = None, kind: str = "invalid_request_error", param: str | None = None) -> Any:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def anthropic(kind: str, message: str) -> Any:
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_011CSHoEeqs5C35K2UUqR7Fy"}
+
+
+def google(code: int, status: str, message: str, *details: Any) -> Any:
+    return {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
+
+
+def info(kind: str, **more: Any) -> Any:
+    return {"@type": f"type.googleapis.com/google.rpc.{kind}", **more}
+
+
+QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details. For more information on this error"
+)
+WINDOW = "This model's maximum context length is 128000 tokens. However, your messages resulted in 150321 tokens."
+
+CASES: list[tuple[int, Any, type[CallFailed]]] = [
+    # no credit
+    (429, openai(QUOTA, "insufficient_quota", "insufficient_quota"), errors.OutOfCredit),
+    (400, openai("Billing hard limit has been reached", "billing_hard_limit_reached"), errors.OutOfCredit),
+    (429, openai("Your account is not active, please check your billing.", "billing_not_active"), errors.OutOfCredit),
+    (402, openai("Insufficient Balance", "invalid_request_error", "unknown_error"), errors.OutOfCredit),
+    (402, {"error": {"message": "Insufficient credits. Add more", "code": 402}}, errors.OutOfCredit),
+    (
+        400,
+        anthropic("invalid_request_error", "Your credit balance is too low to access the Anthropic API."),
+        errors.OutOfCredit,
+    ),
+    (402, anthropic("billing_error", "There is an issue with your billing"), errors.OutOfCredit),
+    (
+        400,
+        anthropic("invalid_request_error", "You have reached your specified API usage limits. You will regain access"),
+        errors.OutOfCredit,
+    ),
+    (429, google(429, "RESOURCE_EXHAUSTED", QUOTA, info("Help")), errors.OutOfCredit),
+    (429, google(429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted."), errors.OutOfCredit),
+    (
+        403,
+        google(403, "PERMISSION_DENIED", "This API requires it.", info("ErrorInfo", reason="BILLING_DISABLED")),
+        errors.OutOfCredit,
+    ),
+    # limits, though some speak of billing
+    (
+        429,
+        google(
+            429,
+            "RESOURCE_EXHAUSTED",
+            f"{QUOTA}\nPlease retry in 36.4s.",
+            info("QuotaFailure", violations=[{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]),
+            info("RetryInfo", retryDelay="36s"),
+        ),
+        errors.RateLimited,
+    ),
+    (
+        429,
+        openai("Rate limit reached for gpt-9 in organization org-x on requests per min", "rate_limit_exceeded"),
+        errors.RateLimited,
+    ),
+    (429, anthropic("rate_limit_error", "This request would exceed your rate limit"), errors.RateLimited),
+    (429, "Too Many Requests", errors.RateLimited),
+    (498, openai("Flex tier capacity exceeded"), errors.RateLimited),
+    # too long
+    (400, openai(WINDOW, "context_length_exceeded", param="messages"), errors.ContextTooLong),
+    (
+        400,
+        anthropic("invalid_request_error", "prompt is too long: 208310 tokens > 200000 maximum"),
+        errors.ContextTooLong,
+    ),
+    (
+        400,
+        anthropic(
+            "invalid_request_error", "input length and `max_tokens` exceed context limit: 199000 + 4096 > 200000"
+        ),
+        errors.ContextTooLong,
+    ),
+    (413, anthropic("request_too_large", "Request exceeds the maximum size"), errors.ContextTooLong),
+    (
+        400,
+        google(
+            400, "INVALID_ARGUMENT", "The input token count (1048580) exceeds the maximum number of tokens allowed."
+        ),
+        errors.ContextTooLong,
+    ),
+    (
+        400,
+        {"object": "error", "message": f"{WINDOW} Please reduce the length.", "type": "BadRequestError", "code": 400},
+        errors.ContextTooLong,
+    ),
+    (
+        400,
+        {
+            "error": {
+                "code": 400,
+                "message": "request (5012 tokens) exceeds the available context size (4096 tokens), try increasing it",
+                "type": "exceed_context_size_error",
+                "n_prompt_tokens": 5012,
+                "n_ctx": 4096,
+            }
+        },
+        errors.ContextTooLong,
+    ),
+    (
+        400,
+        {"error": "Trying to keep the first 5012 tokens when context the overflows. However, the model is loaded"},
+        errors.ContextTooLong,
+    ),
+    (
+        429,
+        openai(
+            "Request too large for gpt-9 on tokens per min (TPM): Limit 30000, Requested 40000.", "rate_limit_exceeded"
+        ),
+        errors.ContextTooLong,
+    ),
+    # filtered
+    (
+        400,
+        {
+            "error": {
+                "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management "
+                "policy. Please modify your prompt and retry.",
+                "type": None,
+                "param": "prompt",
+                "code": "content_filter",
+                "status": 400,
+                "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}},
+            }
+        },
+        errors.ContentFiltered,
+    ),
+    (400, anthropic("invalid_request_error", "Output blocked by content filtering policy"), errors.ContentFiltered),
+    (
+        403,
+        {"error": {"code": 403, "message": "Your input was flagged", "metadata": {"reasons": ["hate"]}}},
+        errors.ContentFiltered,
+    ),
+    # the key
+    (401, openai("Incorrect API key provided: sk-ab***yz.", "invalid_api_key"), errors.KeyRefused),
+    (401, anthropic("authentication_error", "invalid x-api-key"), errors.KeyRefused),
+    (403, anthropic("permission_error", "Your API key does not have permission"), errors.KeyRefused),
+    (
+        400,
+        google(400, "INVALID_ARGUMENT", "API key not valid.", info("ErrorInfo", reason="API_KEY_INVALID")),
+        errors.KeyRefused,
+    ),
+    # nothing there
+    (
+        404,
+        openai("The model `gpt-9` does not exist or you do not have access to it.", "model_not_found"),
+        errors.UpstreamMissing,
+    ),
+    (404, anthropic("not_found_error", "model: claude-9"), errors.UpstreamMissing),
+    (
+        404,
+        {"error": {"code": "DeploymentNotFound", "message": "The API deployment does not exist."}},
+        errors.UpstreamMissing,
+    ),
+    (404, openai('model "qwen9" not found, try pulling it first', None, "api_error"), errors.UpstreamMissing),
+    (404, "<html><title>404 Not Found</title></html>", errors.UpstreamMissing),
+    (301, "", errors.UpstreamMissing),
+    # the server
+    (500, openai("The server had an error while processing your request", None, "server_error"), errors.ServerFailed),
+    (529, anthropic("overloaded_error", "Overloaded"), errors.ServerFailed),
+    (503, google(503, "UNAVAILABLE", "The model is overloaded. Please try again later."), errors.ServerFailed),
+    (
+        504,
+        google(504, "DEADLINE_EXCEEDED", "Deadline expired before operation could complete: context deadline"),
+        errors.ServerFailed,
+    ),
+    (502, "<html><head><title>502 Bad Gateway</title></head></html>", errors.ServerFailed),
+    (408, "", errors.ServerFailed),
+    (409, openai("The request conflicted"), errors.ServerFailed),
+    # this one request
+    (400, openai("Invalid value: 'object'.", "invalid_value", param="response_format.type"), errors.RequestRefused),
+    (422, {"detail": [{"loc": ["body", "messages"], "msg": "field required", "input": "x"}]}, errors.RequestRefused),
+    (400, b"\xff\xfe", errors.RequestRefused),
+    (400, "[" * 50_000, errors.RequestRefused),
+]
+
+
+def meaning(status: int, body: Any, headers: dict[str, str] | None = None) -> CallFailed:
+    content = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+    return failure_of(MODEL, status, headers or {}, content)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"), CASES, ids=[f"{c[0]}-{i}-{c[2].__name__}" for i, c in enumerate(CASES)]
+)
+def test_an_error_means_what_the_provider_says_it_does(status: int, body: Any, kind: type[CallFailed]) -> None:
+    assert type(meaning(status, body)) is kind
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_format_reads_every_error_alike(name: str) -> None:
+    for status, body, kind in CASES:
+        content = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+        assert type(PROVIDERS[name].failure(MODEL, status, {}, content)) is kind  # type: ignore[index]  # from its keys
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "tokens"),
+    [
+        (400, openai(WINDOW, "context_length_exceeded"), "150,321"),
+        (400, anthropic("invalid_request_error", "prompt is too long: 208310 tokens > 200000 maximum"), "208,310"),
+        (400, google(400, "INVALID_ARGUMENT", "The input token count (1048580) exceeds the maximum"), "1,048,580"),
+    ],
+)
+def test_how_long_the_document_is_stands_in_the_message(status: int, body: Any, tokens: str) -> None:
+    assert tokens in str(meaning(status, body))
+
+
+def test_what_was_refused_costs_nothing_and_what_failed_midway_is_not_known() -> None:
+    assert meaning(429, "busy").usage is not None
+    assert meaning(400, openai("no")).usage is not None
+    assert meaning(529, anthropic("overloaded_error", "Overloaded")).usage is not None
+    assert meaning(500, openai("oops")).usage is None
+    assert meaning(504, "timeout").usage is None
+
+
+def test_the_time_to_wait_is_set_where_another_attempt_makes_sense() -> None:
+    assert meaning(429, "busy", {"retry-after": "7"}).retry_after_s == 7
+    assert meaning(503, "busy", {"retry-after": "3"}).retry_after_s == 3
+    assert "for 7 s" in str(meaning(429, "busy", {"retry-after": "7"}))
+    assert meaning(400, openai("try again in 5s")).retry_after_s is None
+
+
+HOSTILE = "Your credit balance is too low. context_length_exceeded. content_filter. Incorrect API key provided."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": [{"loc": ["body"], "msg": "value is not valid", "input": HOSTILE}]},
+        {"object": "error", "message": f"[{{'type': 'string_type', 'input': '{HOSTILE}'}}]", "code": 400},
+        {"error": {"message": f'Invalid content: "{HOSTILE}" in message 1', "type": "invalid_request_error"}},
+    ],
+)
+def test_what_an_error_quotes_of_a_document_neither_decides_its_meaning_nor_is_repeated(body: Any) -> None:
+    failed = meaning(400, body)
+    assert type(failed) is errors.RequestRefused
+    assert "credit" not in str(failed)
+
+
+def test_messages_are_short_and_on_one_line() -> None:
+    said = str(meaning(400, openai("line 1\nline 2\x07 " + "x y " * 500)))
+    assert "\n" not in said
+    assert len(said) < 400
+
+
+def test_an_apostrophe_opens_no_quotation() -> None:
+    failed = meaning(400, openai("This model's field is not what the model's makers' page says, see the model's page"))
+    assert "what the model's makers" in str(failed)
