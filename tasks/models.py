@@ -3,13 +3,22 @@
 Here the database's rows and the gateway's records meet, for runs and for the command alike.
 """
 
+from functools import cache
+
 from pydantic import SecretStr
 
+from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
+from blocks.database.ledger import DatabaseLedger
+from blocks.database.limit_leases import DatabaseLimitLeases
 from blocks.database.model_registry import DatabaseRegistry
+from blocks.database.reply_cache import DatabaseReplyCache
+from blocks.gateway.gateway import Gateway, Kept
 from blocks.gateway.keys import KeyReference, KeyRing
+from blocks.gateway.ledger import Admission
 from blocks.gateway.registry import RegistryState, registry_state
 from blocks.gateway.seed import read_seed
+from blocks.gateway.shared_state import BreakerReport
 from blocks.settings import load_settings
 
 
@@ -38,6 +47,21 @@ def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
         model = block.model_copy(update=kept)
         if model != known:
             registry.put(model)
+
+
+@cache
+def open_gateway(database: Database) -> Gateway:
+    """The gateway of this process over a database. What workers that died left open is settled first."""
+    ledger = DatabaseLedger(database, Admission)
+    ledger.recover()
+    kept = Kept(
+        registry=open_registry(database),
+        ledger=ledger,
+        breakers=DatabaseBreakerStates(database, BreakerReport),
+        leases=DatabaseLimitLeases(database, ledger.worker_id),
+        replies=DatabaseReplyCache(database),
+    )
+    return Gateway(kept, key_ring())
 
 
 def key_ring() -> KeyRing:

@@ -168,7 +168,7 @@ class Gateway:
             self._transport,
             key,
             self._remember_json_mode,
-            on_limits=learnt.limits.heed,
+            on_limits=learnt.limits.heard,
             keep_texts=terms.keeps_texts,
         )
         metered = Metered(
@@ -278,7 +278,7 @@ class RunGateway:
         if model is None:
             raise ModelUnknown(name, (LOCAL, *(one.name for one in state.models)))
         made_of, chain = self._chains.get(name, (None, None))
-        if chain is None or made_of != model:
+        if chain is None or (made_of is not model and made_of != model):
             chain = await self._gateway.chain(model, self._terms)
-            self._chains[name] = (model, chain)
+        self._chains[name] = (model, chain)
         return await chain.answer(question)
