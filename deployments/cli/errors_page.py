@@ -22,7 +22,7 @@ SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
         "Failures of a call of a model",
         (
             "Each is the outcome of one attempt, in the ledger (`winnow models calls`). A route goes on to its next "
-            "step;\nwhat no step makes up for sends the document to review with that reason, until a later run succeeds."
+            "step;\nwhat no step makes up for sends the document to review with that reason, until a run succeeds."
         ),
     ),
     (
