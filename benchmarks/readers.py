@@ -209,7 +209,7 @@ def _shown_text(case: Case, value: str) -> Quoted | None:
 def _lie(case: Case, name: str, lie: Lie, seed: random.Random) -> Quoted:
     field = case.document_type.fields[name]
     if lie in {"elsewhere", "labelled"}:
-        others = list(_others(case, name))
+        others = list(wrong_values(case, name))
         if lie == "labelled":
             others = [one for one in others if _is_beside_other_label(case, name, one.quote)] or others
         if others:
@@ -222,7 +222,7 @@ def _lie(case: Case, name: str, lie: Lie, seed: random.Random) -> Quoted:
     return Quoted(value, line, page)
 
 
-def _others(case: Case, name: str) -> Iterator[Quoted]:
+def wrong_values(case: Case, name: str) -> Iterator[Quoted]:
     """Wrong values of a field's kind that stand in the document, each with its line."""
     field, truth = case.document_type.fields[name], case.truth.get(name, "")
     right = typed(case, name, truth)

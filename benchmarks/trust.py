@@ -7,16 +7,31 @@ required value and nothing else sends it to review (hidden text).
 
 import argparse
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from readers import DATA, LIES, Case, einvoices, invoice2data, lying_reply, receipts, truthful_reply
+from readers import (
+    DATA,
+    LIES,
+    SURE,
+    Case,
+    einvoices,
+    invoice2data,
+    lying_reply,
+    receipts,
+    truthful_reply,
+    wrong_values,
+)
 
+from blocks.gateway.model import ModelRequest, Question, Usage
+from blocks.gateway.providers.wire import Finish, WireReply
+from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.witness import Witness, bear_out, witness
-from blocks.records import Classification, Document, Evidence, FieldReading, Scoring, Signals, Stage, Status, Validation
+from blocks.records import Classification, Document, FieldReading, Scoring, Stage, Status, Validation
 from tasks.validate.stage import ValidateStage
 
 SETS: Mapping[str, Callable[[Path], Iterable[Case]]] = {
@@ -80,12 +95,25 @@ def measure(name: str, cases: list[Case], why: bool) -> dict[str, Any]:
     ask("truthful, answerable", [(case, truthful_reply(case)) for case in answerable], True)
     for lie in LIES:
         ask(f"lying, {lie}", [(case, lying_reply(case, lie)) for case in cases], False)
+    ask("lying, best other value", [(case, worst_reply(case, seen[case.name])) for case in cases], False)
     required = [one for one, rules in cases[0].document_type.fields.items() if rules.required]
     for lie in LIES:
         single = [(case, lying_reply(case, lie, only)) for only in required for case in answerable]
         ask(f"one field wrong, {lie}", single, False)
     show(name, rows)
     return rows
+
+
+def worst_reply(case: Case, seen: Witness) -> dict[str, Any]:
+    """The lie that a liar who knew the built-in reader would tell: of all wrong values in the document its best."""
+    told = lying_reply(case, "elsewhere")
+    for name, rules in case.document_type.fields.items():
+        others = list(wrong_values(case, name)) if rules.required else []
+        if others:
+            best = max(others, key=lambda one: seen.of(name, one.value)[0])
+            evidence = [{"page": best.page, "quote": best.quote}]
+            told["fields"][name] = {"value": best.value, "evidence": evidence, "confidence": SURE}
+    return told
 
 
 def is_answerable(case: Case) -> bool:
@@ -103,7 +131,7 @@ def judge(replies: list[tuple[Case, dict[str, Any]]], seen: Mapping[str, Witness
 
 def _document(document_id: str, case: Case, reply: dict[str, Any], seen: Witness) -> Document:
     name = case.document_type.name
-    readings = bear_out(_readings(reply), case.document_type, seen)
+    readings = bear_out(_readings(case, reply), case.document_type, seen)
     scoring = Scoring(document_type=name, model="reader@1", fields=readings)
     given = Classification(document_type=name, confidence=1.0, method="given")
     inputs = {
@@ -114,16 +142,12 @@ def _document(document_id: str, case: Case, reply: dict[str, Any], seen: Witness
     return Document(document_id, "file:///x", "text/plain", 1, given_type=name, document_type=name, inputs=inputs)
 
 
-def _readings(reply: dict[str, Any]) -> dict[str, FieldReading]:
-    return {
-        name: FieldReading(
-            value=one["value"],
-            evidence=tuple(Evidence(page=quote["page"], quote=quote["quote"]) for quote in one["evidence"]),
-            signals=Signals(stated=one["confidence"]),
-        )
-        for name, one in reply["fields"].items()
-        if one is not None
-    }
+def _readings(case: Case, reply: dict[str, Any]) -> dict[str, FieldReading]:
+    """A reply's readings as the judge lets them pass."""
+    request = ModelRequest(document_id="", document_type=case.document_type, pages=case.extraction.pages)
+    question = Question(request, run_id="", deadline=time.monotonic() + 60)
+    wired = WireReply(text=json.dumps(reply), finish=Finish.STOP, usage=Usage())
+    return read_reply(question, "reader", wired).fields
 
 
 def show(name: str, rows: Mapping[str, Mapping[str, str]]) -> None:
