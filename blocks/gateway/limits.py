@@ -93,7 +93,7 @@ class Limits:
 
     def hold(self, seconds: float) -> None:
         """Let no call begin for so long: the provider asks to be left alone."""
-        if seconds > 0:
+        if 0 < seconds < math.inf:
             self._not_before = max(self._not_before, self._clock() + seconds)
 
     # --- what calls ask

@@ -15,8 +15,10 @@ COUNTED = [
         (48, 48),
     ),
     (
-        "Rechnung Nr. 4711 vom 03.06.2024\nNettobetrag 1.250,00 EUR\nUmsatzsteuer 19 % 237,50 EUR\n"
-        "Zahlbar bis zum 17.06.2024 ohne Abzug.",
+        (
+            "Rechnung Nr. 4711 vom 03.06.2024\nNettobetrag 1.250,00 EUR\nUmsatzsteuer 19 % 237,50 EUR\n"
+            "Zahlbar bis zum 17.06.2024 ohne Abzug."
+        ),
         (60, 58),
     ),
     ("Le montant total de la facture, taxes comprises, s'élève à 1 032,40 €, payable à réception.", (30, 25)),
