@@ -26,6 +26,7 @@ from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, Caps
 from blocks.database.engine import Database, now
 from blocks.database.ledger_rows import (
     CANCELLED,
+    IS_OPEN,
     LOST,
     OPEN,
     SettledCall,
@@ -146,7 +147,7 @@ class DatabaseLedger(Generic[Admission]):
     def recover(self) -> int:
         """Settle as `lost` what workers that died left open; returns how many. Cheap where nothing is open."""
         with self._database.read() as connection:
-            workers = set(connection.execute(_OPEN_WORKERS).scalars()) - {self.worker_id}
+            workers = set(connection.execute(OPEN_WORKERS).scalars()) - {self.worker_id}
         dead = workers - live_runs(self._database, workers) if workers else workers
         return self._lose(dead) if dead else 0
 
@@ -272,4 +273,4 @@ def _read_documents(sheet: BudgetSheet, asked: Sequence[_Asked]) -> None:
         sheet.read_documents(run_id, document_ids)
 
 
-_OPEN_WORKERS = select(model_calls.c.worker_id).where(model_calls.c.outcome == "open").distinct()
+OPEN_WORKERS = select(model_calls.c.worker_id).where(IS_OPEN).distinct()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
 
 from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, day_of
 from blocks.database.engine import Database
@@ -137,6 +137,9 @@ def give_back(connection: Connection, sheet: BudgetSheet, kept: Mapping[str, Kep
     return len(rows)
 
 
+IS_OPEN = model_calls.c.outcome == literal_column(f"'{OPEN}'")
+"""In so many letters: with a parameter SQLite would not find the index of open rows."""
+
 _SET_BY_LEDGER = {"call_id", "run_id", "called_at", "worker_id", "reserved_usd"}
 _FROM_CALL = tuple(column.name for column in model_calls.columns if column.name not in _SET_BY_LEDGER)
 _INTEGERS = tuple(
@@ -155,7 +158,7 @@ _READ = select(
 )
 _KEPT = _READ.where(one_of(model_calls.c.call_key, "b_keys")).order_by(model_calls.c.call_key).with_for_update()
 _OPEN_OF = (
-    _READ.where(model_calls.c.outcome == "open", one_of(model_calls.c.worker_id, "b_workers"))
+    _READ.where(IS_OPEN, one_of(model_calls.c.worker_id, "b_workers"))
     .order_by(model_calls.c.call_key)
     .with_for_update()
 )

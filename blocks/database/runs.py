@@ -33,10 +33,16 @@ class RunTally:
 
 @dataclass(frozen=True, slots=True)
 class RunCosts:
-    """What a run's model calls came to."""
+    """What a run's model calls came to.
+
+    `cost_usd` is what providers' usage figures say, `unconfirmed_usd` what calls of which nothing came back may have
+    cost beside it. Answers from the cache are no calls: `cache_hits` counts them. Calls under way are in neither.
+    """
 
     model_calls: int
     cost_usd: Decimal
+    unconfirmed_usd: Decimal = Decimal(0)
+    cache_hits: int = 0
 
 
 def start_run(
@@ -103,16 +109,23 @@ def run_counts(database: Database, run_id: str) -> RunTally:
 
 
 def run_costs(database: Database, run_id: str) -> RunCosts:
-    """The number of the run's model calls, and their cost to the last digit."""
+    """The number of the run's model calls that are over, and their cost to the last digit."""
     # Summed here: SQLite, which keeps decimals as text, would sum them as binary floats.
+    is_hit = (model_calls.c.outcome == "cache_hit").label("is_hit")
+    amounts = (is_hit, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd)
     query = (
-        select(model_calls.c.cost_usd, func.count())
-        .where(model_calls.c.run_id == run_id)
-        .group_by(model_calls.c.cost_usd)
+        select(*amounts, func.count())
+        .where(model_calls.c.run_id == run_id, model_calls.c.outcome != "open")
+        .group_by(*amounts)
     )
     with database.read() as connection:
-        costs = [(cost, number) for cost, number in connection.execute(query)]
-    return RunCosts(sum(number for _, number in costs), sum((cost * number for cost, number in costs), Decimal(0)))
+        rows = connection.execute(query).all()
+    return RunCosts(
+        model_calls=sum(number for hit, _, _, number in rows if not hit),
+        cost_usd=sum((cost * number for _, cost, _, number in rows), Decimal(0)),
+        unconfirmed_usd=sum((unconfirmed * number for _, _, unconfirmed, number in rows), Decimal(0)),
+        cache_hits=sum(number for hit, _, _, number in rows if hit),
+    )
 
 
 def counts_by_type(database: Database, run_id: str) -> dict[str, dict[str, int]]:
