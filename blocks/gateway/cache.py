@@ -58,10 +58,10 @@ def request_key(model: RegisteredModel, request: ModelRequest) -> str:
         "criteria": [one.model_dump_json() for one in request.asked_criteria],
         "pages": [(page.number, page.text) for page in request.pages],
         "images": [(one.page, one.media_type, hashlib.sha256(one.content).hexdigest()) for one in request.images],
-        "written": request.written,
+        "written": sorted(request.written.items()),
         "notes": request.notes,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Cached:
