@@ -4,6 +4,7 @@ Here the database's rows and the gateway's records meet, for runs and for the co
 """
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -13,13 +14,15 @@ from blocks.database.ledger import DatabaseLedger
 from blocks.database.limit_leases import DatabaseLimitLeases
 from blocks.database.model_registry import DatabaseRegistry
 from blocks.database.reply_cache import DatabaseReplyCache
-from blocks.gateway.gateway import Gateway, Kept
 from blocks.gateway.keys import KeyReference, KeyRing
 from blocks.gateway.ledger import Admission
 from blocks.gateway.registry import RegistryState, registry_state
 from blocks.gateway.seed import read_seed
 from blocks.gateway.shared_state import BreakerReport
 from blocks.settings import load_settings
+
+if TYPE_CHECKING:
+    from blocks.gateway.gateway import Gateway
 
 
 def open_registry(database: Database) -> DatabaseRegistry[RegistryState]:
@@ -50,8 +53,10 @@ def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
 
 
 @cache
-def open_gateway(database: Database) -> Gateway:
+def open_gateway(database: Database) -> "Gateway":
     """The gateway of this process over a database. What workers that died left open is settled first."""
+    from blocks.gateway.gateway import Gateway, Kept  # brings the HTTP client, which most commands do without
+
     ledger = DatabaseLedger(database, Admission)
     ledger.recover()
     kept = Kept(

@@ -23,7 +23,7 @@ from blocks.settings import configure, load_settings
 from deployments.cli.model_rows import COLUMNS, model_row, needs_prefect, price_text
 from deployments.cli.model_values import checked_model, parse_values
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, open_existing
-from deployments.cli.output import OutputFormat, show_rows, stderr
+from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
 from tasks.models import key_ring, open_registry
 
 CALL_COLUMNS = (
@@ -171,6 +171,22 @@ def resume(database: DatabaseOption = None) -> None:
     """Allow spending again. The next run takes up what was left."""
     _open(database).resume(_user())
     _say("models may be asked again")
+
+
+@app.command("test")
+def try_once(name: NameArgument, database: DatabaseOption = None) -> None:
+    """Make one real call, which may cost a fraction of a cent: latency, usage, cost, schema support.
+
+    The model need not be enabled. The call is in the ledger, in the lane `test`.
+    """
+    from deployments.cli.model_trial import told, try_model
+
+    opened = _database(database)
+    registry = open_registry(opened)
+    model = _known(registry.load(), name)
+    reply = try_model(opened, model, load_settings())
+    for line in told(_known(registry.load(), name), reply):
+        stdout.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

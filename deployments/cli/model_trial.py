@@ -1,0 +1,85 @@
+"""One real call of one model, with all policies around it: what `winnow models test` does and tells."""
+
+import time
+import uuid
+
+from blocks.database.engine import Database
+from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.gateway.event_loop import gateway_loop
+from blocks.gateway.gateway import RunTerms
+from blocks.gateway.model import ModelReply, ModelRequest, Question
+from blocks.gateway.prices import price_of
+from blocks.gateway.registry import JsonMode, RegisteredModel
+from blocks.records import Page
+from blocks.settings import Settings
+from tasks.models import open_gateway
+
+LANE = "test"
+TEXT = "Bakery Miller\nRye bread   4.20\nRolls   4.80\nTotal EUR   9.00\nPaid on 2026-03-14, thank you"
+EXPECTED = {"total": "9.00", "date": "2026-03-14"}
+MODES = {
+    JsonMode.SCHEMA: "the server holds replies to the schema",
+    JsonMode.OBJECT: "the server holds replies to JSON, not to the schema",
+    JsonMode.PROMPT: "the server holds replies to nothing; they are asked for in words",
+    JsonMode.UNKNOWN: "how the server can be held to a schema is not known yet",
+}
+
+
+def try_model(database: Database, model: RegisteredModel, settings: Settings) -> ModelReply:
+    """Ask a model about a small receipt: a reply that came now, settled in the ledger in a run of its own.
+
+    The budgets of a document and of the day bound it, the pause switch stops it. Raises what the model raises, and
+    `ModelKeyMissing` or `ModelPriceUnknown` before anything is sent.
+    """
+    terms = RunTerms(
+        run_usd=settings.budget_per_document_usd,
+        day_usd=settings.budget_per_day_usd,
+        reads_cache=False,
+        keeps_texts=settings.keep_prompts,
+    )
+    run_id = f"{LANE}-{uuid.uuid4()}"
+    question = Question(
+        request=ModelRequest(
+            document_id=run_id,
+            document_type=_receipt(),
+            pages=(Page(number=1, method="parsed", text=TEXT),),
+        ),
+        run_id=run_id,
+        deadline=time.monotonic() + model.timeout_s,
+        lane=LANE,
+        document_budget_usd=settings.budget_per_document_usd,
+    )
+    gateway = open_gateway(database)
+    loop = gateway_loop()
+    try:
+        return loop.submit(gateway.for_run(terms).answer(model.name, question)).result()
+    finally:
+        loop.submit(gateway.close()).result()
+
+
+def told(model: RegisteredModel, reply: ModelReply) -> list[str]:
+    """What the call showed, a line each."""
+    price, usage = price_of(model), reply.usage
+    read = {name: reply.fields[name].value if name in reply.fields else None for name in EXPECTED}
+    wrong = [name for name, value in EXPECTED.items() if str(read[name]) != value]
+    lines = [
+        f"{model.name} answered in {reply.latency_ms} ms, the first byte after {reply.first_byte_ms} ms",
+        f"served by: {reply.model_version or model.upstream}",
+        f"read: {', '.join(f'{name} {value}' for name, value in read.items())}"
+        + (f"; wrong: {', '.join(wrong)}" if wrong else "; all right"),
+        f"usage: {usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out "
+        f"({usage.reasoning_tokens} reasoning)" + ("" if usage.is_stated else "; the server stated none"),
+        f"cost: ${price.cost(usage):f}" if price else "cost: unknown",
+        f"schema: {model.json_mode.value}: {MODES[model.json_mode]}",
+    ]
+    if reply.is_repaired:
+        lines.append("the reply had to be mended before it could be read")
+    return lines + [f"note: {note}" for note in reply.notes]
+
+
+def _receipt() -> DocumentType:
+    fields = {
+        "total": DocumentField(type=FieldType.MONEY, description="the amount to pay", required=True),
+        "date": DocumentField(type=FieldType.DATE, description="the day of payment", required=True),
+    }
+    return DocumentType(name="receipt", title="Receipt", description="A receipt of a shop.", fields=fields)
