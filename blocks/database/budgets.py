@@ -93,9 +93,9 @@ class BudgetSheet:
         """Read what documents have spent and reserved in a run, for caps of theirs."""
         for document_id in document_ids:
             self._documents[run_id, document_id] = Sums()
-        rows = self._connection.execute(_DOCUMENT_CALLS, {"b_run_id": run_id, "b_ids": document_ids})
-        for document_id, cost_usd, unconfirmed_usd, reserved_usd in rows:
-            self._documents[run_id, document_id].add(cost_usd + unconfirmed_usd, reserved_usd)
+        for row in self._connection.execute(_DOCUMENT_CALLS, {"b_ids": document_ids}):
+            if row.run_id == run_id:
+                self._documents[run_id, row.document_id].add(row.cost_usd + row.unconfirmed_usd, row.reserved_usd)
 
     def reserve(
         self, run_id: str, document_id: str, called_at: datetime, most_usd: Decimal, caps: Caps
@@ -169,5 +169,10 @@ _WRITE = (
     .values(spent_usd=bindparam("b_spent"), reserved_usd=bindparam("b_reserved"))
 )
 _DOCUMENT_CALLS = select(
-    model_calls.c.document_id, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd, model_calls.c.reserved_usd
-).where(model_calls.c.run_id == bindparam("b_run_id"), one_of(model_calls.c.document_id, "b_ids"))
+    model_calls.c.run_id,
+    model_calls.c.document_id,
+    model_calls.c.cost_usd,
+    model_calls.c.unconfirmed_usd,
+    model_calls.c.reserved_usd,
+).where(one_of(model_calls.c.document_id, "b_ids"))
+"""Of all runs: asked for one, SQLite reads all calls of that run rather than those few of the documents."""
