@@ -5,10 +5,11 @@ what may stand there; `blocks/document_type_files.py` reads it and names file an
 """
 
 import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, JsonValue
 
@@ -272,6 +273,13 @@ class DocumentType(Record):
     def version(self) -> str:
         """Digest of the whole content; the key of `document_type_versions`."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, without the digests that were made of the original."""
+        copied = super().model_copy(update=update, deep=deep)
+        for digest in ("classify_digest", "score_digest", "validate_digest", "version"):
+            copied.__dict__.pop(digest, None)
+        return copied
 
     def _digest(self, *parts: str) -> str:
         return hashlib.sha256(self.model_dump_json(include=set(parts)).encode()).hexdigest()
