@@ -18,7 +18,7 @@ KEPT_FOR_S = 300.0
 """How long a key that came from a block is used before the block is asked again, so that a key can be exchanged."""
 
 _REFERENCE = re.compile(r"(?P<place>env|secret|block):(?P<name>\S+)\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")  # upper case only, so that no key is taken for a name
 
 
 class KeyPlace(StrEnum):
@@ -47,7 +47,7 @@ def parse_reference(reference: str) -> KeyReference:
         raise ValueError("a key is named as env:VARIABLE, secret:name or block:name, and never given itself")
     place, name = KeyPlace(match["place"]), match["name"]
     if place is KeyPlace.ENVIRONMENT and not _VARIABLE.match(name):
-        raise ValueError("what stands after env: is no name of a variable of the environment")
+        raise ValueError("what stands after env: is no name of a variable of the environment in capital letters")
     return KeyReference(place, name)
 
 

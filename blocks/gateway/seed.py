@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from blocks.gateway.errors import ModelsFileInvalid
 from blocks.gateway.keys import parse_reference
+from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry import RegisteredModel
 from blocks.records import Record
 from blocks.schema_messages import schema_mistakes
@@ -20,14 +21,6 @@ from blocks.yaml_lines import Mistake, YamlFile
 
 SEED_FILE = PROJECT_DIR / "data" / "models.yaml"
 SWITCHES = ("is_enabled", "was_enabled")
-
-DEFAULT_KEYS: Mapping[str, str] = {
-    "openai": "env:OPENAI_API_KEY",
-    "openai-responses": "env:OPENAI_API_KEY",
-    "anthropic": "env:ANTHROPIC_API_KEY",
-    "gemini": "env:GEMINI_API_KEY",
-}
-"""Where a provider's key is when its own endpoint is asked. A server of one's own gets no key unless one is named."""
 
 
 class _SeedFile(Record):
@@ -52,8 +45,12 @@ def read_seed(file: Path = SEED_FILE) -> tuple[RegisteredModel, ...]:
 
 
 def default_key(provider: str, endpoint: str) -> str | None:
-    """Where a model's key is unless it is said: with its provider's own endpoint only."""
-    return None if endpoint else DEFAULT_KEYS.get(provider)
+    """Where a model's key is unless it is said: with its provider's own endpoint only.
+
+    A server of one's own gets no key unless one is named: a key goes nowhere but to its provider by itself.
+    """
+    known = {str(name): one for name, one in PROVIDERS.items()}
+    return known[provider].default_key if provider in known and not endpoint else None
 
 
 def _open(file: Path, problems: list[str]) -> YamlFile | None:

@@ -1,0 +1,94 @@
+"""data/models.yaml, and the file and line of every mistake in such a file."""
+
+from pathlib import Path
+
+import pytest
+
+from blocks.database.engine import Database
+from blocks.gateway.errors import ModelsFileInvalid
+from blocks.gateway.prices import listed_context_window, price_of
+from blocks.gateway.seed import SEED_FILE, default_key, read_seed
+from tasks.models import open_registry
+
+
+def test_no_shipped_model_is_enabled_and_each_can_be_paid_for() -> None:
+    models = read_seed()
+    assert {model.provider for model in models} == {"openai", "openai-responses", "anthropic", "gemini"}
+    assert not any(model.is_enabled or model.was_enabled for model in models)
+    assert [model.name for model in models if price_of(model) is None] == []
+    assert [model.position for model in models] == list(range(len(models)))
+    assert {model.tier for model in models} == {"cheap", "strong"}
+
+
+def test_the_shipped_context_windows_are_those_of_the_price_list() -> None:
+    for model in read_seed():
+        listed = listed_context_window(model.provider, model.upstream, "")
+        assert listed in (None, model.context_window), model.name
+
+
+def test_a_key_is_sent_by_itself_to_its_provider_only() -> None:
+    assert default_key("openai", "") == "env:OPENAI_API_KEY"
+    assert default_key("anthropic", "") == "env:ANTHROPIC_API_KEY"
+    assert default_key("gemini", "") == "env:GEMINI_API_KEY"
+    assert default_key("openai", "http://localhost:11434/v1") is None
+
+
+def test_the_commented_example_of_a_local_server_can_be_used_as_it_stands(tmp_path: Path) -> None:
+    lines = SEED_FILE.read_text().splitlines()
+    start = lines.index("#  local-llama:")
+    file = tmp_path / "models.yaml"
+    file.write_text("models:\n" + "\n".join(line.removeprefix("#") for line in lines[start:]) + "\n")
+    (model,) = read_seed(file)
+    price = price_of(model)
+    assert price is not None
+    assert price.is_free
+    assert model.key is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("models:\n  a:\n    provider: openai\n", 2, "'upstream' is missing"),
+        ("models:\n  a:\n    provider: opnai\n    upstream: x\n", 3, "did you mean 'openai'"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n    rmp: 3\n", 5, "did you mean 'rpm'"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n    rpm: 0\n", 5, "greater than or equal to 1"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n    input_price: -1\n", 5, "'input_price'"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n    is_enabled: true\n", 5, "winnow models enable"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n    name: b\n", 5, "has no place here"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n    key: sk-canary-7f3a\n", 5, "env:VARIABLE"),
+        ("models:\n  a: openai\n", 2, "keys with values"),
+        ("modles:\n  a:\n    provider: openai\n", 1, "did you mean 'models'"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n  a:\n    provider: openai\n", 5, "stands twice"),
+        ("models:\n\ta: 1\n", 2, "tab"),
+        ("models: [", 2, "not YAML"),
+    ],
+)
+def test_a_mistake_is_told_with_file_line_and_remedy(text: str, line: int, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "models.yaml"
+    file.write_text(text)
+    with pytest.raises(ModelsFileInvalid) as raised:
+        read_seed(file)
+    assert f"{file}:{line}: " in str(raised.value)
+    assert says in str(raised.value)
+    assert "sk-canary" not in str(raised.value)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelsFileInvalid, match="cannot be read"):
+        read_seed(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"models: {} # \xe9\n")
+    with pytest.raises(ModelsFileInvalid, match="UTF-8"):
+        read_seed(tmp_path / "latin.yaml")
+    (tmp_path / "empty.yaml").write_text("")
+    assert read_seed(tmp_path / "empty.yaml") == ()
+
+
+def test_the_registry_is_seeded_once_and_what_a_person_changed_stays(database: Database) -> None:
+    registry = open_registry(database)
+    first = registry.load()
+    assert [model.name for model in first.models] == [model.name for model in read_seed()]
+    registry.set_values("gpt-4.1", {"rpm": 7})
+    registry.enable("gpt-4.1")
+    again = open_registry(database).load().get("gpt-4.1")
+    assert again is not None
+    assert (again.rpm, again.is_enabled, again.was_enabled) == (7, True, True)
