@@ -41,6 +41,19 @@ class Told:
     bucket: Bucket
     until: float
 
+    def wait_s(self, amount: float, now: float) -> float:
+        """How long until `amount` may be taken."""
+        return max(0.0, min(self.bucket.wait_s(amount, now), self.until - now))
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """A call that waits for room for so many tokens, until its deadline."""
+
+    tokens: float
+    deadline: float
+    turn: asyncio.Future[None]
+
 
 class Limits:
     """The limits of one model in this process. Lives as long as the process, through every change of the registry."""
@@ -54,7 +67,7 @@ class Limits:
         self._told_requests: Told | None = None
         self._told_tokens: Told | None = None
         self._not_before = -math.inf
-        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._waiting: deque[_Waiter] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._scale, self._output_tokens = 1.0, float(OUTPUT_TOKENS)
         self._tokens_in_flight = 0.0
@@ -92,9 +105,14 @@ class Limits:
             self._serve()
 
     def hold(self, seconds: float) -> None:
-        """Let no call begin for so long: the provider asks to be left alone."""
-        if 0 < seconds < math.inf:
-            self._not_before = max(self._not_before, self._clock() + seconds)
+        """Let no call begin for so long: the provider asks to be left alone. Who cannot wait for so long is told so."""
+        if not 0 < seconds < math.inf:
+            return
+        now = self._clock()
+        self._not_before = max(self._not_before, now + seconds)
+        for waiter in self._waiting:
+            if waiter.deadline <= self._not_before and not waiter.turn.done():
+                waiter.turn.set_exception(self._left_alone(self._not_before - now))
 
     # --- what calls ask
 
@@ -106,32 +124,37 @@ class Limits:
     @property
     def waiting(self) -> int:
         """How many calls wait for room."""
-        return sum(1 for _, waiter in self._waiting if not waiter.done())
+        return sum(1 for waiter in self._waiting if not waiter.turn.done())
 
     def estimate(self, input_tokens: int) -> float:
         """Tokens of a call, input and output, as the calls so far have shown estimates to be wrong."""
         return input_tokens * self._scale + self._output_tokens
 
     async def take(self, tokens: float, deadline: float) -> None:
-        """Wait for room for a call of so many tokens, and take it. Raises `LimitsReached` at the deadline, and at once
-        where it is known that there will be no room by then."""
-        wait = self._wait_s(tokens)
-        if wait <= 0 and not self._waiting:
+        """Wait for room for a call of so many tokens, and take it.
+
+        Raises `LimitsReached` at the deadline, and `RateLimited` as soon as it is known that the provider would have
+        the call wait for longer: then another model may be asked in the time that is left.
+        """
+        if not self._waiting and self._wait_s(tokens) <= 0:
             self._begin(tokens)
             return
         now = self._clock()
-        if deadline <= now or (math.isfinite(wait) and now + wait >= deadline):
+        if deadline <= now:
             raise LimitsReached(self._model.name)
+        told_s = self._told_wait_s(tokens, now)
+        if now + told_s >= deadline:
+            raise self._left_alone(told_s)
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((tokens, waiter))
+        waiter = _Waiter(tokens, deadline, loop.create_future())
+        self._waiting.append(waiter)
         alarm = loop.call_later(deadline - now, self._expire, waiter)
         if len(self._waiting) == 1:
             self._serve()
         try:
-            await waiter
+            await waiter.turn
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            if not waiter.turn.cancelled() and waiter.turn.exception() is None:
                 self.give_back(tokens)
             self._serve()
             raise
@@ -182,20 +205,26 @@ class Limits:
         if self.in_flight >= self._most_in_flight:
             return math.inf
         now = self._clock()
-        wait = self._not_before - now
+        wait = self._told_wait_s(tokens, now)
         if self._requests:
             wait = max(wait, self._requests.wait_s(1, now))
         if self._tokens:
             wait = max(wait, self._tokens.wait_s(tokens, now))
-        if self._told_requests:
-            wait = max(wait, self._told_wait_s(self._told_requests, 1, now))
-        if self._told_tokens:
-            wait = max(wait, self._told_wait_s(self._told_tokens, tokens, now))
         return wait
 
-    @staticmethod
-    def _told_wait_s(told: Told, amount: float, now: float) -> float:
-        return max(0.0, min(told.bucket.wait_s(amount, now), told.until - now))
+    def _told_wait_s(self, tokens: float, now: float) -> float:
+        """How long the provider would have the call wait, by its replies so far."""
+        wait = self._not_before - now
+        if self._told_requests:
+            wait = max(wait, self._told_requests.wait_s(1, now))
+        if self._told_tokens:
+            wait = max(wait, self._told_tokens.wait_s(tokens, now))
+        return wait
+
+    def _left_alone(self, seconds: float) -> RateLimited:
+        error = RateLimited(self._model.name, seconds)
+        error.was_sent = False
+        return error
 
     def _begin(self, tokens: float) -> None:
         self.in_flight += 1
@@ -218,22 +247,22 @@ class Limits:
             self._timer.cancel()
             self._timer = None
         while self._waiting:
-            tokens, waiter = self._waiting[0]
-            if waiter.done():
+            first = self._waiting[0]
+            if first.turn.done():
                 self._waiting.popleft()
                 continue
-            wait = self._wait_s(tokens)
+            wait = self._wait_s(first.tokens)
             if wait > 0:
                 if math.isfinite(wait):
-                    self._timer = waiter.get_loop().call_later(max(wait, LEAST_TIMER_S), self._serve)
+                    self._timer = first.turn.get_loop().call_later(max(wait, LEAST_TIMER_S), self._serve)
                 return
             self._waiting.popleft()
-            self._begin(tokens)
-            waiter.set_result(None)
+            self._begin(first.tokens)
+            first.turn.set_result(None)
 
-    def _expire(self, waiter: "asyncio.Future[None]") -> None:
-        if not waiter.done():
-            waiter.set_exception(LimitsReached(self._model.name))
+    def _expire(self, waiter: _Waiter) -> None:
+        if not waiter.turn.done():
+            waiter.turn.set_exception(LimitsReached(self._model.name))
             self._serve()
 
     def _learn(self, input_estimate: int, usage: Usage) -> None:
@@ -261,7 +290,7 @@ class Limited:
         return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
-        """Wait for room, ask, and correct the estimate. Raises `LimitsReached` where no room came in time.
+        """Wait for room, ask, and correct the estimate. Raises what `Limits.take` raises, and what the model raises.
 
         A reply that asks to be left alone holds back every other call of the model.
         """

@@ -157,17 +157,60 @@ def test_waiting_ends_at_the_deadline() -> None:
     assert waiting == 0
 
 
-def test_what_cannot_come_in_time_is_not_waited_for() -> None:
+def test_who_cannot_wait_as_long_as_the_provider_asks_is_told_at_once() -> None:
+    async def run() -> tuple[float, float]:
+        limits = limits_of(in_flight=1)
+        await limits.take(0, FAR)
+        waits = asyncio.create_task(limits.take(0, now() + 60))
+        waits_longer = asyncio.create_task(limits.take(0, now() + 4_000))
+        await asyncio.sleep(1)
+        limits.hold(3_600)
+        started = now()
+        with pytest.raises(RateLimited) as raised:
+            await waits
+        assert (raised.value.retry_after_s, raised.value.was_sent) == (3_600, False)
+        with pytest.raises(RateLimited):
+            await limits.take(0, now() + 60)
+        took_s = now() - started
+        limits.finish(0, 0, None)
+        await waits_longer
+        return took_s, now() - started
+
+    took_s, longer_s = run_virtually(run())
+    assert took_s == 0.0
+    assert longer_s == pytest.approx(3_600.0, abs=0.01)
+
+
+def test_a_quota_that_is_used_up_for_the_day_is_not_waited_for() -> None:
+    async def run() -> float:
+        limits = limits_of(rpm=60)
+        limits.heard(LimitHeaders(requests=Allowance(remaining=0, limit=14_400, reset_s=86_400 * 14.0)))
+        with pytest.raises(RateLimited):
+            await limits.take(0, now() + 60)
+        return now()
+
+    assert run_virtually(run()) == 1_000.0
+
+
+def test_our_own_limits_are_waited_for_until_the_deadline() -> None:
     async def run() -> float:
         limits = limits_of(rpm=1)
         await limits.take(0, FAR)
-        limits.hold(3_600)
-        started = now()
         with pytest.raises(LimitsReached):
-            await limits.take(0, now() + 60)
-        return now() - started
+            await limits.take(0, now() + 30)
+        return now()
 
-    assert run_virtually(run()) == 0.0
+    assert run_virtually(run()) == pytest.approx(1_030.0)
+
+
+def test_a_deadline_that_has_passed_is_not_waited_for() -> None:
+    async def run() -> None:
+        limits = limits_of(in_flight=1)
+        await limits.take(0, FAR)
+        with pytest.raises(LimitsReached):
+            await limits.take(0, now())
+
+    run_virtually(run())
 
 
 def test_a_cancelled_caller_leaves_the_queue_and_its_place() -> None:
