@@ -18,6 +18,8 @@ from blocks.gateway.registry import JsonMode, RegisteredModel
 from blocks.gateway.reply_schema import REPLY_NAME, reply_schema
 
 API_VERSION = "2023-06-01"
+"""The last version that takes a temperature; 2026-10-21 refuses it of every model. Models that refuse it of themselves
+are asked without (`server_traits`)."""
 
 FINISHES = {
     "end_turn": Finish.STOP,

@@ -35,8 +35,10 @@ class LocalModel:
         self._tables: dict[tuple[str, str], TableReader] = {}
 
     def answer(self, request: ModelRequest) -> ModelReply:
-        """Read every field that the pages show, and grade the criteria."""
+        """Read every field that the pages show, and grade the criteria. It writes no text, and so judges none."""
         return ModelReply(
+            model=self.name,
+            model_version=self.version,
             fields=self._read(request.document_type, request.pages),
             criteria=_grade(request.document_type, request.pages),
             usage=Usage(input_characters=sum(len(page.text) for page in request.pages)),
@@ -62,12 +64,11 @@ class LocalModel:
         sheet = open_sheet(document_type, self._lexicon(document_type), pages)
         ranker = FieldRanker(document_type, sheet)
         special = {FieldType.ENUM, FieldType.LIST, FieldType.TABLE}
-        ranked = {
-            name: ranker.ranked(name) for name, field in document_type.fields.items() if field.type not in special
-        }
+        fields = {name: field for name, field in document_type.fields.items() if not field.written}
+        ranked = {name: ranker.ranked(name) for name, field in fields.items() if field.type not in special}
         agree(document_type, ranked)
         readings: dict[str, FieldReading] = {}
-        for name, field in document_type.fields.items():
+        for name, field in fields.items():
             reading: FieldReading | None
             if field.type is FieldType.TABLE:
                 reading = self._table(document_type, name).read(
@@ -115,8 +116,10 @@ def _read_enum(
 
 
 def _grade(document_type: DocumentType, pages: tuple[Page, ...]) -> tuple[CriterionReading, ...]:
-    if document_type.rubric is None:
+    rubric = document_type.rubric
+    criteria = tuple(one for one in rubric.criteria if one.judges is None) if rubric is not None else ()
+    if rubric is None or not criteria:
         return ()
     from blocks.gateway.providers.local.rubric import grade
 
-    return grade(document_type.rubric, pages)
+    return grade(rubric.model_copy(update={"criteria": criteria}), pages)
