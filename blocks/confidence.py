@@ -26,11 +26,13 @@ UNSTATED = 0.6
 CEILING = 0.985
 """No reading is surer, however many voices agree: they all read the same page."""
 SMALLEST = 0.01
-"""The least probability that the built-in reader's view of a value counts as: it does not see every value."""
+"""The least probability that any voice counts as: none is certain, and the built-in reader does not see every value."""
 MOST_WITNESS = 4.0
 """Most log odds that the built-in reader gives a value, or takes from it."""
 PEERS_FOR, PEERS_AGAINST = 1.8, 2.5
 """Most log odds that the rest of the reply lends to a value, and takes from it."""
+MOST_LOG_ODDS = 30.0
+"""More voices than make this many log odds say nothing new."""
 REPAIRED = 0.4
 """Log odds that a mended reply loses: what was mended may have been a value."""
 
@@ -73,7 +75,7 @@ def of_signals(signals: Signals) -> float:
     log_odds = _log_odds(min(own, OWN_WORD)) - (REPAIRED if signals.is_repaired else 0.0)
     log_odds += _witness(signals) + _peers(signals)
     log_odds += sum(_log_odds(_unit(one)) for one in signals.agreeing)
-    odds = math.exp(log_odds)
+    odds = math.exp(min(log_odds, MOST_LOG_ODDS))
     rivals = sum(math.exp(_log_odds(_unit(one))) for one in signals.disagreeing)
     return min(odds / (1.0 + odds + rivals), CEILING)
 
@@ -86,7 +88,7 @@ def witness_log_odds(witness: float, rival: float) -> float:
 
 def pooled(confidences: Iterable[float]) -> float:
     """The confidence of what independent readers agree on: the product of their odds, with an even prior."""
-    return _probability(sum(_log_odds(_unit(one)) for one in confidences))
+    return _probability(min(sum(_log_odds(_unit(one)) for one in confidences), MOST_LOG_ODDS))
 
 
 def written(judged: Iterable[CriterionReading]) -> float:

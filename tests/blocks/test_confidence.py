@@ -1,9 +1,42 @@
+import math
+from collections.abc import Sequence
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.confidence import UNGROUNDED_CEILING, combine, weakest
+from blocks.confidence import (
+    CEILING,
+    OWN_WORD,
+    UNGROUNDED_CEILING,
+    combine,
+    confidence_of,
+    judging,
+    of_signals,
+    pooled,
+    weakest,
+    written,
+)
+from blocks.document_types import Criterion, DocumentField, FieldType, ReviewRules, Rubric
+from blocks.evidence import Grounding
+from blocks.records import CriterionReading, FieldReading, Signals
 
 unit = st.floats(min_value=0, max_value=1)
+maybe = st.none() | unit
+some = st.lists(unit, max_size=3).map(tuple)
+signals = st.builds(
+    Signals,
+    stated=maybe,
+    logprob=maybe,
+    witness=maybe,
+    rival=maybe,
+    peers=maybe,
+    agreeing=some,
+    disagreeing=some,
+    is_repaired=st.booleans(),
+)
+TOTAL = DocumentField(type=FieldType.MONEY, required=True)
+ACCEPT_AT = ReviewRules().accept_at
 
 
 @given(unit, unit, st.booleans())
@@ -29,3 +62,129 @@ def test_figures_out_of_range_and_nan_are_brought_back() -> None:
 def test_a_document_is_as_sure_as_its_weakest_required_field() -> None:
     assert weakest([0.9, 0.4, 0.8]) == 0.4
     assert weakest([]) == 1.0
+
+
+@given(unit, unit)
+def test_what_a_model_says_of_itself_is_never_enough(stated: float, logprob: float) -> None:
+    assert OWN_WORD < ACCEPT_AT
+    assert of_signals(Signals(stated=stated, logprob=logprob)) <= OWN_WORD + 1e-9
+    seen_by_nobody = Signals(stated=stated, logprob=logprob, witness=0.0, rival=0.0)
+    assert of_signals(seen_by_nobody) <= OWN_WORD + 1e-9
+
+
+@pytest.mark.parametrize(
+    "doubted",
+    [
+        Signals(stated=0.95, logprob=0.30),
+        Signals(stated=0.30, logprob=0.95),
+        Signals(stated=0.95, witness=0.30, rival=0.60),
+        Signals(stated=0.95, peers=0.30),
+        Signals(stated=0.95, agreeing=(0.30,)),
+        Signals(stated=0.95, disagreeing=(0.30,)),
+        Signals(stated=0.30, agreeing=(0.95,)),
+        Signals(stated=0.95, witness=0.95, rival=0.01, disagreeing=(0.95,)),
+    ],
+)
+def test_a_095_beside_a_030_is_no_095(doubted: Signals) -> None:
+    assert of_signals(doubted) < 0.94
+
+
+def test_readers_that_agree_are_pooled_by_their_odds() -> None:
+    assert pooled([0.95, 0.30]) == pytest.approx(0.8906, abs=1e-4)
+    assert pooled([0.8, 0.8]) == pytest.approx(16 / 17)
+    assert pooled([]) == 0.5
+
+
+def test_an_unsure_agreement_lowers_and_a_sure_one_raises() -> None:
+    alone = of_signals(Signals(stated=0.9))
+    assert of_signals(Signals(stated=0.9, agreeing=(0.3,))) < alone < of_signals(Signals(stated=0.9, agreeing=(0.7,)))
+
+
+def test_of_two_values_that_contradict_each_other_not_both_are_likely() -> None:
+    one = Signals(stated=0.9, witness=0.9, rival=0.05, disagreeing=(0.97,))
+    assert of_signals(one) < 0.6
+
+
+def test_a_value_that_the_built_in_reader_ranks_first_is_accepted_and_one_from_elsewhere_is_not() -> None:
+    first = Signals(stated=0.99, witness=0.9, rival=0.05)
+    elsewhere = Signals(stated=0.99, witness=0.02, rival=0.9)
+    assert of_signals(first) > ACCEPT_AT > 0.2 > of_signals(elsewhere)
+
+
+def test_the_rest_of_a_reply_tips_what_is_close_and_saves_nothing_that_is_contradicted() -> None:
+    close = Signals(stated=0.99, witness=0.3, rival=0.5)
+    assert of_signals(close) < ACCEPT_AT < of_signals(close.model_copy(update={"peers": 0.95}))
+    contradicted = Signals(stated=0.99, witness=0.05, rival=0.9, peers=1.0)
+    assert of_signals(contradicted) < ACCEPT_AT
+    among_lies = Signals(stated=0.99, witness=0.6, rival=0.2, peers=0.02)
+    assert of_signals(among_lies) < ACCEPT_AT
+
+
+def test_a_mended_reply_counts_less() -> None:
+    whole = Signals(stated=0.7, witness=0.6, rival=0.3)
+    assert of_signals(whole.model_copy(update={"is_repaired": True})) < of_signals(whole)
+
+
+@given(signals)
+def test_signals_give_a_probability(one: Signals) -> None:
+    assert 0.0 <= of_signals(one) <= CEILING
+
+
+@given(signals, st.sampled_from(["stated", "logprob", "witness", "rival", "peers"]), unit, unit)
+def test_each_signal_moves_confidence_one_way_only(one: Signals, name: str, low: float, high: float) -> None:
+    low, high = sorted((low, high))
+    less, more = (of_signals(one.model_copy(update={name: value})) for value in (low, high))
+    assert (more <= less if name == "rival" else less <= more) or math.isclose(less, more)
+
+
+@given(signals, some, unit, unit)
+def test_more_agreement_raises_and_more_disagreement_lowers(
+    one: Signals, others: Sequence[float], low: float, high: float
+) -> None:
+    low, high = sorted((low, high))
+    agreeing = [of_signals(one.model_copy(update={"agreeing": (*others, value)})) for value in (low, high)]
+    disagreeing = [of_signals(one.model_copy(update={"disagreeing": (*others, value)})) for value in (low, high)]
+    assert agreeing[0] <= agreeing[1] + 1e-12
+    assert disagreeing[1] <= disagreeing[0] + 1e-12
+
+
+def test_nan_and_figures_out_of_range_never_make_a_value_sure() -> None:
+    nan = float("nan")
+    broken = Signals(stated=nan, logprob=7.0, witness=nan, rival=nan, peers=nan, agreeing=(nan,), disagreeing=(nan,))
+    assert 0.0 <= of_signals(broken) < 0.1
+    assert of_signals(Signals(stated=float("inf"))) <= OWN_WORD + 1e-9
+    assert of_signals(Signals(stated=0.9, agreeing=(1.0,) * 500)) == CEILING
+
+
+def test_the_built_in_readers_confidence_is_taken_as_it_is() -> None:
+    reading = FieldReading(value="9.00", confidence=0.93)
+    assert confidence_of(TOTAL, reading, Grounding(True)) == 0.93
+    assert confidence_of(TOTAL, reading, Grounding(True, "", 0.5)) == pytest.approx(0.465)
+
+
+def test_a_models_reading_follows_from_its_signals_evidence_and_scan() -> None:
+    reading = FieldReading(value="9.00", confidence=1.0, signals=Signals(stated=0.9, witness=0.9, rival=0.02))
+    grounded = confidence_of(TOTAL, reading, Grounding(True))
+    assert grounded == of_signals(reading.signals or Signals()) > ACCEPT_AT
+    assert confidence_of(TOTAL, reading, Grounding(True, "", 0.6)) == pytest.approx(grounded * 0.6)
+    assert confidence_of(TOTAL, reading, Grounding(False, "the quote is not on page 1")) == UNGROUNDED_CEILING
+
+
+def test_a_written_text_is_as_good_as_its_weakest_judgement() -> None:
+    rubric = Rubric(
+        criteria=(
+            Criterion(name="tone", description="Polite.", judges="answer"),
+            Criterion(name="facts", description="True.", judges="answer"),
+            Criterion(name="urgency", description="How urgent it is."),
+        )
+    )
+    grades = [
+        CriterionReading(name=n, grade=g, confidence=1.0) for n, g in (("tone", 0.9), ("facts", 0.6), ("urgency", 0.1))
+    ]
+    judged = judging(rubric, "answer", grades)
+    assert [one.name for one in judged] == ["tone", "facts"]
+    field = DocumentField(type=FieldType.TEXT, written=True)
+    reading = FieldReading(value="Dear Ann", signals=Signals(stated=1.0))
+    assert confidence_of(field, reading, Grounding(False, "no quote was given"), judged) == 0.6
+    assert written(()) == OWN_WORD
+    assert judging(None, "answer", grades) == ()

@@ -73,6 +73,7 @@ def test_a_value_without_a_quote_or_with_a_page_that_is_not_there_is_ungrounded(
         (FieldType.MONEY, "Gutschrift -5,00", "-5.00", True),
         (FieldType.DATE, "vom 5. Mai 2024", "2024-05-05", True),
         (FieldType.DATE, "vom 5. Mai 2024", "2024-05-06", False),
+        (FieldType.DATE, "Factuurdatum: 29 maart 2014", "2014-03-29", True),
         (FieldType.CURRENCY, "total 5 €", "EUR", True),
         (FieldType.CURRENCY, "total 5 €", "USD", False),
         (FieldType.IBAN, "DE02 1203 0000 0000 2020 51", "DE02120300000000202051", True),
