@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     budget_per_run_usd: Decimal = Field(Decimal(10), ge=0, description="what models may cost in one run")
     budget_per_day_usd: Decimal = Field(Decimal(50), ge=0, description="what models may cost on one UTC day, all runs")
     keep_prompts: bool = Field(False, description="keep what is said to models and what they answer in the database")
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="OTLP address (HTTP) that spans of model calls are sent to; needs the extra otel",
+    )
 
     @field_validator("ocr_languages", "passwords", mode="before")
     @classmethod

@@ -8,13 +8,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from blocks.gateway.grouping import Grouped
 from blocks.gateway.model import ModelReply
 from blocks.gateway.shared_state import ReplyCache
 
 logger = logging.getLogger(__name__)
 
 GATHER_S = 0.005
-"""How long a lookup waits for others to go with it."""
+"""How long lookups, and replies to keep, wait for others to go with them."""
 MOST_WAITING = 1_000
 """Replies that wait to be kept; beyond, new ones are not kept."""
 COMPLAIN_EVERY_S = 60.0
@@ -32,7 +33,7 @@ class Shelf:
         self._cache = cache
         self._gather_s = gather_s
         self._clock = clock
-        self._asked: dict[str, asyncio.Future[bytes | None]] = {}
+        self._lookups: Grouped[str, bytes | None] = Grouped(self._load, window_s=gather_s)
         self._waiting: dict[str, tuple[str, bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_keeping = False
@@ -42,12 +43,7 @@ class Shelf:
         """The reply that is kept under a key, None where none is."""
         if key in self._waiting:
             return self._waiting[key][1]
-        found = self._asked.get(key)
-        if found is None:
-            found = self._asked[key] = asyncio.get_running_loop().create_future()
-            if len(self._asked) == 1:
-                self._start(self._look_up())
-        return await asyncio.shield(found)
+        return await self._lookups.ask(key)
 
     def keep(self, key: str, model: str, reply: bytes) -> None:
         """Keep a reply soon. It can be found at once."""
@@ -56,25 +52,14 @@ class Shelf:
         self._waiting.setdefault(key, (model, reply))
         if not self._is_keeping:
             self._is_keeping = True
-            self._start(self._put())
+            task = asyncio.get_running_loop().create_task(self._put())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Wait until what was to be kept is kept."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-    def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _look_up(self) -> None:
-        await asyncio.sleep(self._gather_s)
-        asked, self._asked = self._asked, {}
-        kept = await asyncio.to_thread(self._load, list(asked))
-        for key, found in asked.items():
-            if not found.done():
-                found.set_result(kept.get(key))
 
     async def _put(self) -> None:
         await asyncio.sleep(self._gather_s)
@@ -85,12 +70,13 @@ class Shelf:
                 del self._waiting[key]
         self._is_keeping = False
 
-    def _load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+    def _load(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         try:
-            return self._cache.load(keys)
+            kept = self._cache.load(keys)
         except Exception as error:  # noqa: BLE001 - whatever the store raises: see the module
             self._complain("read", error)
-            return {}
+            return [None] * len(keys)
+        return [kept.get(key) for key in keys]
 
     def _write(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
         try:
