@@ -69,9 +69,13 @@ class SharedBreakers:
         self._open.pop(model, None)
 
     def claim_probe(self, model: str, for_s: float) -> bool:
+        self._note("claim")
+        assert threading.current_thread() is not threading.main_thread()  # never on the loop
+        return self.claim_probe_elsewhere(model, for_s)
+
+    def claim_probe_elsewhere(self, model: str, for_s: float) -> bool:
+        """As `claim_probe`, of a worker that is not in this test."""
         with self._lock:
-            self._note("claim")
-            assert threading.current_thread() is not threading.main_thread()  # never on the loop
             if self._claims.get(model, 0.0) > self._clock():
                 return False
             self._claims[model] = self._clock() + for_s
@@ -338,9 +342,9 @@ def test_calls_from_before_it_opened_change_nothing_when_they_end() -> None:
             endpoint.breaker.leave(ticket, Verdict.FAULT, "server_failed")
         endpoint.clock.now += 5.001
         probe = await endpoint.breaker.enter("m", 0)
+        endpoint.breaker.leave(probe, Verdict.SOUND)
         for ticket in early[8:]:
             endpoint.breaker.leave(ticket, Verdict.FAULT, "server_failed")
-        endpoint.breaker.leave(probe, Verdict.SOUND)
 
     asyncio.run(run())
     assert not endpoint.is_open
@@ -447,6 +451,23 @@ def test_a_database_that_is_down_does_not_wedge_the_probe() -> None:
     shared.is_down = False
     clock.now += 1.001
     assert asyncio.run(first.outcome()) == "ok"
+
+
+def test_a_worker_without_the_probe_asks_for_it_once_a_second() -> None:
+    clock, shared, first, second = two_workers()
+    first.fails = lambda: OutOfCredit("m")
+    asyncio.run(first.outcome())
+    first.breakers.sync()
+    second.breakers.sync()
+    clock.now += 31
+    assert shared.claim_probe_elsewhere("e", 60)
+    for _ in range(100):
+        assert asyncio.run(second.outcome()) == "breaker_open"
+        clock.now += 0.1
+    assert 9 <= shared.asked["claim"] <= 11
+    assert second.model.asked == []
+    clock.now += 60  # whoever had the probe has died
+    assert asyncio.run(second.outcome()) == "ok"
 
 
 def test_a_new_worker_learns_of_a_breaker_and_probes_when_its_pause_is_over() -> None:
