@@ -8,7 +8,6 @@ call begins while too many wait. A process that dies with some leaves its rows o
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,13 +86,13 @@ class Bookkeeper:
             self.check()
             self._money_back.clear()
             try:
-                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                async with asyncio.timeout(max(0.0, deadline - _now())):
                     admission = await self._group.ask(reservation)
             except TimeoutError:
                 raise LedgerUnavailable("it did not answer in time") from None
             except DatabaseUnreachable as error:
                 self._is_away(error)
-                unreachable_since = unreachable_since or time.monotonic()
+                unreachable_since = unreachable_since or _now()
                 if not await self._next_try(min(deadline, unreachable_since + self._patience_s)):
                     raise LedgerUnavailable(str(error)) from error
                 continue
@@ -112,7 +111,7 @@ class Bookkeeper:
         tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._start(settlement, tried)
         try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            async with asyncio.timeout(max(0.0, deadline - _now())):
                 await tried
         except TimeoutError:
             log.debug("the ledger is slow: %d calls wait to be settled", len(self._pending))
@@ -123,8 +122,8 @@ class Bookkeeper:
 
     async def close(self, timeout_s: float = 30.0) -> int:
         """Wait until everything is settled, and say how much is not: those rows stay open, until they are lost."""
-        until = time.monotonic() + timeout_s
-        while self._tasks and (left_s := until - time.monotonic()) > 0:
+        until = _now() + timeout_s
+        while self._tasks and (left_s := until - _now()) > 0:
             await asyncio.wait(set(self._tasks), timeout=left_s)
         if self._pending:
             log.error("%d model calls could not be settled: their rows stay open", len(self._pending))
@@ -190,7 +189,7 @@ class Bookkeeper:
     # --- while the database is away
 
     def _is_away(self, error: Exception) -> None:
-        now = time.monotonic()
+        now = _now()
         if self._outage is None:
             self._outage = _Outage(since=now, try_again_at=now + FIRST_PAUSE_S)
         outage = self._outage
@@ -204,26 +203,26 @@ class Bookkeeper:
     def _is_back(self) -> None:
         outage, self._outage = self._outage, None
         if outage is not None:
-            log.warning("the ledger is written again, after %.1f s", time.monotonic() - outage.since)
+            log.warning("the ledger is written again, after %.1f s", _now() - outage.since)
 
     async def _next_try(self, last: float) -> bool:
         """Wait until the database is to be tried again; False at once where that is later than `last`."""
         try_again_at = self._outage.try_again_at if self._outage is not None else 0.0
         if try_again_at > last:
             return False
-        await asyncio.sleep(max(0.0, try_again_at - time.monotonic()))
+        await asyncio.sleep(max(0.0, try_again_at - _now()))
         return True
 
     async def _money_within(self, deadline: float) -> bool:
         """Wait until a call of this process has been settled, or others may have been; False at the deadline."""
-        left_s = deadline - time.monotonic()
+        left_s = deadline - _now()
         if left_s <= 0:
             return False
         try:
             async with asyncio.timeout(min(self._poll_s, left_s)):
                 await self._money_back.wait()
         except TimeoutError:
-            return time.monotonic() < deadline
+            return _now() < deadline
         return True
 
 
@@ -236,3 +235,8 @@ def given_back(reservation: Reservation) -> Settlement:
 def _tell(tried: "asyncio.Future[None] | None") -> None:
     if tried is not None and not tried.done():
         tried.set_result(None)
+
+
+def _now() -> float:
+    """The loop's time, which is that of `time.monotonic()`."""
+    return asyncio.get_running_loop().time()
