@@ -6,11 +6,13 @@ The checks take what the file says rather than a `DocumentType`, so that one wro
 import re
 from collections.abc import Iterator, Mapping
 
+from blocks.document_type_routes import check_route
 from blocks.document_types import FieldType
 from blocks.expectations import WHOLE_COLUMNS
 from blocks.records import UNKNOWN_TYPE
 from blocks.schema_messages import did_you_mean
 from blocks.yaml_lines import Mistake, Path
+from blocks.yaml_values import mapping, sequence, strings
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 MAX_NAME_LENGTH = 48
@@ -28,16 +30,16 @@ RESERVED_FIELDS = frozenset(WHOLE_COLUMNS) | {"uris", "document_type", "fields"}
 def check_type(raw: Mapping[str, object], folder_name: str, prompts: Mapping[str, str]) -> Iterator[Mistake]:
     """Every mistake in the values of a type.yaml whose shape the schema may or may not accept."""
     yield from _check_name(raw, folder_name)
-    fields = _mapping(raw.get("fields"))
+    fields = mapping(raw.get("fields"))
     if "fields" in raw and isinstance(raw["fields"], dict) and not fields:
         yield Mistake(("fields",), "a type needs at least one field")
     yield from _check_fields(fields, ("fields",), in_table=False)
-    yield from _check_rubric(_mapping(raw.get("rubric")))
-    yield from _check_signals(_mapping(raw.get("classification")))
-    yield from _check_route(raw, prompts)
-    yield from _check_bands(_mapping(raw.get("review")))
+    yield from _check_rubric(mapping(raw.get("rubric")))
+    yield from _check_signals(mapping(raw.get("classification")))
+    yield from check_route(raw, prompts)
+    yield from _check_bands(mapping(raw.get("review")))
     yield from _check_reject_rules(raw, fields)
-    for index, language in enumerate(_strings(raw.get("languages"))):
+    for index, language in enumerate(strings(raw.get("languages"))):
         if not LANGUAGE.match(language):
             yield Mistake(("languages", index), f"{language!r} is no language code; write en, de or pt-BR")
 
@@ -66,12 +68,12 @@ def _check_fields(fields: Mapping[str, object], path: Path, *, in_table: bool) -
             yield Mistake(here, f"{name!r} must be small letters, digits and _, at most {MAX_NAME_LENGTH} of them")
         elif name in RESERVED_FIELDS and not in_table:
             yield Mistake(here, f"{name!r} is a column of every result; choose another name")
-        field = _mapping(raw)
+        field = mapping(raw)
         yield from _check_aliases(field, here)
         yield from _check_kind(field, here, in_table=in_table)
-        pattern = _mapping(field.get("hints")).get("pattern")
+        pattern = mapping(field.get("hints")).get("pattern")
         yield from _check_pattern(pattern, (*here, "hints", "pattern"))
-        for index, stated in enumerate(_strings(_mapping(field.get("hints")).get("stated"))):
+        for index, stated in enumerate(strings(mapping(field.get("hints")).get("stated"))):
             yield from _check_pattern(stated, (*here, "hints", "stated", index))
             if "(?P<value>" not in stated:
                 text = "the sentence does not say where its value stands; put the value in (?P<value>...)"
@@ -82,7 +84,7 @@ def _check_fields(fields: Mapping[str, object], path: Path, *, in_table: bool) -
 def _check_aliases(field: Mapping[str, object], path: Path) -> Iterator[Mistake]:
     """Two fields may share a label (a number and its date, a total and what is due); one field has each label once."""
     seen: set[str] = set()
-    for index, alias in enumerate(_strings(field.get("aliases"))):
+    for index, alias in enumerate(strings(field.get("aliases"))):
         key, here = normal_alias(alias), (*path, "aliases", index)
         if not key:
             yield Mistake(here, "an alias is empty; remove it")
@@ -93,7 +95,7 @@ def _check_aliases(field: Mapping[str, object], path: Path) -> Iterator[Mistake]
 
 
 def _check_kind(field: Mapping[str, object], path: Path, *, in_table: bool) -> Iterator[Mistake]:
-    kind, enum, default = field.get("type"), _strings(field.get("enum")), field.get("default")
+    kind, enum, default = field.get("type"), strings(field.get("enum")), field.get("default")
     if kind == "enum" and not field.get("enum"):
         yield Mistake(path, "an enum field needs its values; add enum: [first, second]")
     if kind != "enum" and field.get("enum"):
@@ -110,21 +112,21 @@ def _check_kind(field: Mapping[str, object], path: Path, *, in_table: bool) -> I
     if kind != "table" and field.get("columns"):
         yield Mistake((*path, "columns"), f"only table fields have columns, this one is {kind!r}; make it type: table")
     if kind == "table" and not in_table:
-        yield from _check_fields(_mapping(field.get("columns")), (*path, "columns"), in_table=True)
+        yield from _check_fields(mapping(field.get("columns")), (*path, "columns"), in_table=True)
 
 
 def _check_hints(fields: Mapping[str, object], top: Path) -> Iterator[Mistake]:
     for name, raw in fields.items():
-        field = _mapping(raw)
-        hints, enum = _mapping(field.get("hints")), _strings(field.get("enum"))
+        field = mapping(raw)
+        hints, enum = mapping(field.get("hints")), strings(field.get("enum"))
         if hints.get("keywords") and field.get("type") not in ("enum", "list"):
             yield Mistake((*top, name, "hints", "keywords"), "only enum and list fields have keywords; use near")
-        for value in _mapping(hints.get("keywords")):
+        for value in mapping(hints.get("keywords")):
             if enum and value not in enum:
                 text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(str(value), enum)}"
                 yield Mistake((*top, name, "hints", "keywords", str(value)), text)
-        for index, part in enumerate(_strings(hints.get("sum_of"))):
-            path, other = (*top, name, "hints", "sum_of", index), _mapping(fields.get(part))
+        for index, part in enumerate(strings(hints.get("sum_of"))):
+            path, other = (*top, name, "hints", "sum_of", index), mapping(fields.get(part))
             if part == name:
                 yield Mistake(path, f"{name!r} cannot be a part of its own sum; name other fields")
             elif part not in fields:
@@ -138,16 +140,16 @@ def _check_rubric(rubric: Mapping[str, object]) -> Iterator[Mistake]:
     if isinstance(criteria, list) and not criteria:
         yield Mistake(("rubric", "criteria"), "a rubric needs at least one criterion; add one or remove the rubric")
     names: set[object] = set()
-    for index, criterion in enumerate(_sequence(criteria)):
-        name = _mapping(criterion).get("name")
+    for index, criterion in enumerate(sequence(criteria)):
+        name = mapping(criterion).get("name")
         if isinstance(name, str) and name in names:
             yield Mistake(("rubric", "criteria", index, "name"), f"the criterion {name!r} stands twice; rename one")
         names.add(name if isinstance(name, str) else None)
 
 
 def _check_signals(classification: Mapping[str, object]) -> Iterator[Mistake]:
-    for index, raw in enumerate(_sequence(classification.get("signals"))):
-        path, signal = ("classification", "signals", index), _mapping(raw)
+    for index, raw in enumerate(sequence(classification.get("signals"))):
+        path, signal = ("classification", "signals", index), mapping(raw)
         if isinstance(raw, dict) and bool(signal.get("phrase")) == bool(signal.get("pattern")):
             yield Mistake(path, "a signal has either a phrase or a pattern; write one of them")
         if signal.get("weight") == 0:
@@ -155,22 +157,12 @@ def _check_signals(classification: Mapping[str, object]) -> Iterator[Mistake]:
         yield from _check_pattern(signal.get("pattern"), (*path, "pattern"))
 
 
-def _check_route(raw: Mapping[str, object], prompts: Mapping[str, str]) -> Iterator[Mistake]:
-    if raw.get("route") == []:
-        yield Mistake(("route",), "a route needs at least one step; remove it to ask the local model alone")
-    for index, step in enumerate(_sequence(raw.get("route"))):
-        variant = _mapping(step).get("prompt")
-        if isinstance(variant, str) and variant not in prompts:
-            there = ", ".join(sorted(prompts)) or "none"
-            yield Mistake(("route", index, "prompt"), f"there is no prompts/{variant}.md; there are: {there}")
-
-
 def _check_bands(review: Mapping[str, object]) -> Iterator[Mistake]:
     if review.get("bands") == []:
         yield Mistake(("review", "bands"), "review needs at least one band; remove the key for the usual one")
     before: float | None = None
-    for index, band in enumerate(_sequence(review.get("bands"))):
-        below = _mapping(band).get("below")
+    for index, band in enumerate(sequence(review.get("bands"))):
+        below = mapping(band).get("below")
         if not isinstance(below, int | float) or isinstance(below, bool):
             continue
         if before is not None and below <= before:
@@ -180,9 +172,9 @@ def _check_bands(review: Mapping[str, object]) -> Iterator[Mistake]:
 
 
 def _check_reject_rules(raw: Mapping[str, object], fields: Mapping[str, object]) -> Iterator[Mistake]:
-    for index, item in enumerate(_sequence(raw.get("reject_when"))):
-        rule, path = _mapping(item), ("reject_when", index)
-        name, values = rule.get("field"), _sequence(rule.get("values"))
+    for index, item in enumerate(sequence(raw.get("reject_when"))):
+        rule, path = mapping(item), ("reject_when", index)
+        name, values = rule.get("field"), sequence(rule.get("values"))
         if not isinstance(name, str):
             continue
         if name not in fields:
@@ -191,7 +183,7 @@ def _check_reject_rules(raw: Mapping[str, object], fields: Mapping[str, object])
             continue
         if rule.get("values") == []:
             yield Mistake((*path, "values"), "a rule needs at least one value that rejects")
-        enum = _strings(_mapping(fields[name]).get("enum"))
+        enum = strings(mapping(fields[name]).get("enum"))
         for position, value in enumerate(values):
             if enum and value not in enum:
                 text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(str(value), enum)}"
@@ -205,15 +197,3 @@ def _check_pattern(pattern: object, path: Path) -> Iterator[Mistake]:
         re.compile(pattern)
     except re.error as error:
         yield Mistake(path, f"the regular expression {pattern!r} is wrong: {error}; put it in single quotes")
-
-
-def _mapping(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _sequence(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _strings(value: object) -> list[str]:
-    return [item for item in _sequence(value) if isinstance(item, str)]

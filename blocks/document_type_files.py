@@ -80,6 +80,16 @@ def check(path: Path) -> list[Problem]:
     return sorted(set(problems), key=lambda problem: (str(problem.file), problem.line, problem.message))
 
 
+def step_place(document_type: DocumentType, at: int) -> str:
+    """Where a step of a type's route stands, counted from 0, as ``file:line``; in words for a type of no file."""
+    for folder, (_, types) in _loaded.items():
+        if types.get(document_type.name) is document_type:
+            file = folder / document_type.name / TYPE_FILE
+            yaml, _ = parts.read_yaml(file, [])
+            return f"{file}:{yaml.line(('route', at)) if yaml is not None else 1}"
+    return f"{document_type.name}, step {at + 1} of its route"
+
+
 def _check_values(folder: Path, document_type: DocumentType) -> Iterator[Problem]:
     """Defaults, and values that reject, which their fields cannot have."""
     from blocks.values import InvalidValue, typed_value

@@ -21,7 +21,7 @@ from tasks.validate.task import validate, validate_stage
 STAGES = (extract, classify, score, validate, store)
 
 
-def pipeline_digest(settings: Settings, run_id: str) -> str:
+def pipeline_digest(settings: Settings, run: RunContext) -> str:
     """Digest of all that fingerprints hold beside a document's own digests.
 
     A document that was settled under it has nothing to compute, and is skipped at discovery.
@@ -29,7 +29,7 @@ def pipeline_digest(settings: Settings, run_id: str) -> str:
     parts = (
         extract_stage(settings).configuration,
         classify_stage(settings).configuration,
-        score_stage(settings, run_id).configuration,
+        score_stage(settings, run).configuration,
         validate_stage(settings).configuration,
         STORE_VERSION,
     )

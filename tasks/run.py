@@ -10,9 +10,11 @@ from blocks.database.live_runs import hold_run
 from blocks.document_type_files import load_document_types
 from blocks.document_types import DocumentType
 from blocks.errors import DocumentTypeUnknown, RunInterrupted
+from blocks.gateway.route_checks import check_routes
 from blocks.records import Backfill, Batch, Rerun
 from blocks.settings import Settings, load_settings
 from tasks.chunk import RunContext
+from tasks.models import key_ring, open_registry, put_blocks
 from tasks.pipeline import pipeline_digest
 
 
@@ -31,22 +33,26 @@ def open_run(
 
     `run_id` and `name` are those of the Prefect flow run around it; `models`, `budget_usd` and `use_cache` are for the
     run's context.
-    Raises `DocumentTypeUnknown`, `DatabaseUnreachable` or `DatabaseNewer` before anything is written.
+    Raises `DocumentTypeUnknown`, `DatabaseUnreachable`, `DatabaseNewer`, or what `check_routes` raises of models and
+    routes that cannot work, before anything of the run is written.
     """
     settings = load_settings()
     types = load_document_types(settings.document_types_dir)
     _known_type(types, batch.document_type)
     database = connect(settings)
+    registry = open_registry(database)
+    put_blocks(registry)
+    check_routes(types, registry.load(), key_ring(), models)
     run = RunContext(
         run_id=run_id,
         name=name,
         rerun=rerun,
         max_attempts=settings.max_attempts,
-        pipeline_digest=pipeline_digest(settings, run_id),
         models=models,
         budget_usd=budget_usd,
         use_cache=use_cache,
     )
+    run = run.model_copy(update={"pipeline_digest": pipeline_digest(settings, run)})
     views.create_views(database, types)
     runs.start_run(
         database,

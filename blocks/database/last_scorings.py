@@ -22,7 +22,7 @@ class DatabaseLastScorings:
         self._database = database
 
     def load(self, document_ids: Sequence[str]) -> dict[str, bytes]:
-        """By document the newest scoring, as JSON, that is no stand-in and that a model beside the built-in one gave."""
+        """By document the newest scoring, as JSON, that is no stand-in and that a model beside local gave."""
         found: dict[str, bytes] = {}
         with self._database.read() as connection:
             for document_id, packed in connection.execute(_NEWEST_FIRST, {"ids": list(document_ids)}):

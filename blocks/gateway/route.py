@@ -1,82 +1,292 @@
-"""Walks a document type's route: its steps' models in order, until one answers.
+"""Walks a document along its type's route: step after step, until an answer is enough.
 
-The local model is the floor of every route: it serves the steps that name it, and a type whose steps name no model
-that is here. Every attempt gives a row for the ledger.
+A cascade, a fallback chain, a second opinion, and a rewrite of what was graded too low are all steps. The built-in
+model is the floor of every route: it costs nothing and is always there. Where a model was needed and none answered, its
+reading, or the document's last one by a model, stands in until the next run.
 """
 
-import hashlib
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol, TypeVar
 
-from blocks.document_types import DocumentType, RouteStep
-from blocks.gateway.ledger import ModelCall
-from blocks.gateway.model import Model, ModelReply, ModelRequest
-from blocks.gateway.providers.local.model import LocalModel
-from blocks.records import Page
+from blocks.document_types import DocumentType, StepAcceptance
+from blocks.gateway.errors import BudgetExhausted, CallFailed, ModelsPaused, ModelUnavailable
+from blocks.gateway.model import ModelReply, ModelRequest, PageImage
+from blocks.gateway.route_calls import (
+    ANSWERED,
+    SKIPPED,
+    UNSURE,
+    Asked,
+    Caller,
+    Draw,
+    Errand,
+    cheapest_first,
+    outage_of,
+    reason_of,
+)
+from blocks.gateway.route_facts import DocumentFacts, Standing, facts_of, unsure_fields, what_fails, what_is_missed
+from blocks.gateway.route_judge import judge_answer
+from blocks.gateway.route_merge import (
+    Answer,
+    giver_of,
+    is_local,
+    with_answer,
+    with_opinion,
+    with_rewrite,
+    written_fields,
+)
+from blocks.gateway.route_plan import LOCAL, PlannedStep, asks_models, plan_route, steps_of
+from blocks.gateway.witness import bear_out, witness
+from blocks.records import Page, StepTrace
 
-LOCAL_STEP = RouteStep()
+JUDGING_THREADS = 2
+"""Judging is Python code: more threads than this take the interpreter from one another."""
+
+T = TypeVar("T")
+
+
+class LastScorings(Protocol):
+    """Keeps what models said of documents before. The database does; `tasks/score/task.py` joins the two."""
+
+    def load(self, document_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """By document the last scoring, as JSON, that is no stand-in and that a model beside the built-in one gave."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class RouteReply:
-    """The answer of the first step that gave one, whose it is, and the attempts that led to it."""
+class Assignment:
+    """One document to be taken along its route. `draw` gives pictures of its pages; it blocks."""
 
-    reply: ModelReply
-    model: str
-    model_version: str
-    calls: tuple[ModelCall, ...]
-
-
-def default_models() -> dict[str, Model]:
-    """The models that need no registration."""
-    return {"local": LocalModel()}
+    document_id: str
+    document_type: DocumentType
+    pages: tuple[Page, ...]
+    run_id: str
+    budget_usd: Decimal | None = None
+    draw: Callable[[], Sequence[PageImage]] | None = None
 
 
-def steps_of(document_type: DocumentType, models: Mapping[str, Model]) -> tuple[tuple[int, RouteStep], ...]:
-    """The steps of a route whose models are here, with their places in it; the local model where there are none."""
-    known = tuple((at, step) for at, step in enumerate(document_type.route) if step.model in models)
-    return known or ((len(document_type.route), LOCAL_STEP),)
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What a route gave. `failure` is set where a model was needed and none answered: the answer then stands in."""
+
+    answer: Answer
+    steps: tuple[StepTrace, ...] = ()
+    failure: CallFailed | None = None
 
 
-def route_digest(document_type: DocumentType, models: Mapping[str, Model]) -> str:
-    """Digest of what the route makes of a type: its models' names and versions, and what score reads of the type."""
-    versions = [
-        f"{step.model}:{models[step.model].version}:{step.prompt}" for _, step in steps_of(document_type, models)
-    ]
-    return hashlib.sha256("\n".join((document_type.score_digest, *versions)).encode()).hexdigest()
+@dataclass(slots=True)
+class _Walk:
+    """Where a document is on its route."""
+
+    assignment: Assignment
+    facts: DocumentFacts
+    answer: Answer = field(default_factory=Answer)
+    standing: Standing | None = None
+    missed: StepAcceptance | None = None
+    traces: list[StepTrace] = field(default_factory=list)
+    failures: list[CallFailed] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+    images: tuple[PageImage, ...] | None = None
 
 
-def ask_route(
-    document_id: str, document_type: DocumentType, pages: tuple[Page, ...], models: Mapping[str, Model]
-) -> RouteReply:
-    """Ask the first model of the route. Raises the `WinnowError` of the model where it gives no answer."""
-    at, step = steps_of(document_type, models)[0]
-    model = models[step.model]
-    request = ModelRequest(
-        document_id=document_id,
-        document_type=document_type,
-        pages=pages,
-        prompt=document_type.prompts.get(step.prompt, ""),
-    )
-    started = time.perf_counter()
-    reply = model.answer(request)
-    call = ModelCall(
-        document_id=document_id,
-        model=model.name,
-        model_version=model.version,
-        step=at,
-        request_digest=_request_digest(request),
-        input_characters=reply.usage.input_characters,
-        output_characters=reply.usage.output_characters,
-        input_tokens=reply.usage.input_tokens,
-        output_tokens=reply.usage.output_tokens,
-        cost_usd=reply.usage.cost_usd,
-        latency_ms=round((time.perf_counter() - started) * 1000),
-    )
-    return RouteReply(reply, model.name, model.version, (call,))
+class Route:
+    """Takes documents along their routes, any number at once, on the gateway's loop. `models` replace every route."""
+
+    def __init__(self, gateway: Asked, models: Sequence[str] = ()) -> None:
+        self._gateway = gateway
+        self._models = tuple(models)
+        self._caller = Caller(gateway)
+        self._threads = ThreadPoolExecutor(JUDGING_THREADS, thread_name_prefix="route")
+
+    async def walk(self, assignment: Assignment) -> Routed:
+        """The answer of the document's route.
+
+        Raises a `WinnowError` of the built-in model, and whatever a defect raises; never a failure of another model.
+        """
+        document_type = assignment.document_type
+        plan = plan_route(document_type, self._gateway.registry(), self._models)
+        if not asks_models(plan):
+            return Routed(await self._local_alone(assignment, plan))
+        walk = _Walk(assignment, facts_of(document_type, assignment.pages))
+        is_enough = False
+        for planned in plan:
+            is_enough = await self._take(walk, planned, has_more=asks_models(plan[planned.at + 1 :]))
+            if is_enough:
+                break
+        if not is_enough:
+            await self._save_money(walk)
+            return await self._end_unsatisfied(walk)
+        return Routed(walk.answer, tuple(walk.traces))
+
+    async def _local_alone(self, assignment: Assignment, plan: Sequence[PlannedStep]) -> Answer:
+        first = next((planned for planned in plan if planned.is_local), None)
+        errand = self._errand(assignment, len(plan) if first is None else first.at, first)
+        reply = await self._caller.ask_local(errand)
+        fields = tuple(assignment.document_type.fields)
+        return with_answer(Answer(), assignment.document_type, fields, reply, is_whole=True)
+
+    async def _take(self, walk: _Walk, planned: PlannedStep, *, has_more: bool) -> bool:
+        """Take one step; whether its answer ends the route."""
+        step, document_type = planned.step, walk.assignment.document_type
+        asked = self._asked(walk, planned)
+        why = planned.why or what_fails(step.when, walk.facts, walk.standing) or _why_not(walk, planned, asked)
+        if why:
+            walk.traces.append(StepTrace(step=planned.at, outcome=SKIPPED, why=why))
+            return False
+        reply = await self._ask(walk, planned, planned.models, asked)
+        if reply is None:
+            return False
+        differing = await self._merge(walk, planned, asked, reply)
+        is_floor = planned.is_local and bool(walk.failures)
+        missed = ""
+        if has_more or not planned.is_local:
+            walk.standing = await self._in_thread(self._judge, walk)
+            missed = what_is_missed(step.accept, document_type, walk.standing)
+        if differing:
+            missed = "; ".join(part for part in (f"differing: {', '.join(differing)}", missed) if part)
+        ends = step.accept is None or (not missed and not is_floor)
+        walk.missed = step.accept if missed else walk.missed
+        outcome = UNSURE if missed and not ends else ANSWERED
+        walk.traces.append(StepTrace(step=planned.at, model=reply.model, outcome=outcome, why=missed))
+        return ends and not is_floor
+
+    def _asked(self, walk: _Walk, planned: PlannedStep) -> tuple[str, ...]:
+        """The fields that a step asks."""
+        names = tuple(walk.assignment.document_type.fields)
+        role = self._role(walk, planned)
+        if role == "rewrite":
+            written = written_fields(walk.assignment.document_type)
+            return tuple(name for name in written if name in walk.answer.fields)
+        if planned.step.asks == "unsure" and walk.standing is not None:
+            return unsure_fields(walk.missed, walk.assignment.document_type, walk.standing)
+        return names
+
+    def _role(self, walk: _Walk, planned: PlannedStep) -> str:
+        """A second opinion where only the built-in model has answered is the first of a model: an answer."""
+        is_first = planned.step.role == "second_opinion" and not walk.answer.is_of_models
+        return "answer" if is_first else planned.step.role
+
+    async def _ask(
+        self, walk: _Walk, planned: PlannedStep, models: Sequence[str], asked: tuple[str, ...]
+    ) -> ModelReply | None:
+        errand = self._errand(walk.assignment, planned.at, planned, asked, self._written(walk, planned))
+        draw = self._drawing(walk) if planned.step.images and walk.assignment.draw is not None else None
+        reply, traces, failures = await self._caller.ask(errand, models, draw)
+        walk.traces += traces
+        walk.failures += failures
+        walk.tried |= {one.model for one in traces}
+        if reply is not None and not is_local(giver_of(reply)):
+            fields = await self._in_thread(self._borne_out, walk.assignment, reply)
+            return reply.model_copy(update={"fields": fields})
+        return reply
+
+    async def _merge(
+        self, walk: _Walk, planned: PlannedStep, asked: tuple[str, ...], reply: ModelReply
+    ) -> tuple[str, ...]:
+        document_type = walk.assignment.document_type
+        role = self._role(walk, planned)
+        if role == "second_opinion":
+            walk.answer, differing = with_opinion(walk.answer, document_type, asked, reply)
+            return differing
+        if role == "rewrite":
+            walk.answer = with_rewrite(walk.answer, document_type, reply)
+        elif role == "answer":
+            is_whole = planned.step.asks == "all" or walk.standing is None
+            walk.answer = with_answer(walk.answer, document_type, asked, reply, is_whole=is_whole)
+        return ()
+
+    async def _save_money(self, walk: _Walk) -> None:
+        """Where a budget was in the way of every model, ask the cheapest of the route's that fits what is left."""
+        if walk.answer.is_of_models or not any(isinstance(one, BudgetExhausted) for one in walk.failures):
+            return
+        registry, document_type = self._gateway.registry(), walk.assignment.document_type
+        plan = plan_route(document_type, registry, self._models)
+        names = {name for one in plan if one.step.role == "answer" for name in one.models} - walk.tried - {LOCAL}
+        usable = [one for one in registry.models if one.name in names]
+        for name in cheapest_first(usable):
+            planned = next(one for one in plan if name in one.models and one.step.role == "answer")
+            asked = self._asked(walk, planned)
+            reply = await self._ask(walk, planned, (name,), asked) if asked else None
+            if reply is not None:
+                await self._merge(walk, planned, asked, reply)
+                why = "the cheapest model that fits the budget"
+                walk.traces.append(StepTrace(step=planned.at, model=reply.model, outcome=ANSWERED, why=why))
+                walk.failures.clear()
+                return
+
+    async def _end_unsatisfied(self, walk: _Walk) -> Routed:
+        """No step's answer was enough: the best there is, and why it is only a stand-in where a model was missing."""
+        outage = outage_of(walk.failures)
+        failure: CallFailed | None = None
+        if walk.failures and (outage is not None or not walk.answer.is_of_models):
+            is_said = isinstance(outage, BudgetExhausted | ModelsPaused)
+            failure = outage if is_said else ModelUnavailable(reason_of(walk.traces))
+        if not walk.answer.last:
+            at = len(steps_of(walk.assignment.document_type, self._models))
+            reply = await self._caller.ask_local(self._errand(walk.assignment, at))
+            fields = tuple(walk.assignment.document_type.fields)
+            walk.answer = with_answer(walk.answer, walk.assignment.document_type, fields, reply, is_whole=True)
+            why = "the built-in model stands in"
+            walk.traces.append(StepTrace(step=at, model=reply.model, outcome=ANSWERED, why=why))
+        return Routed(walk.answer, tuple(walk.traces), failure)
+
+    def _errand(
+        self,
+        assignment: Assignment,
+        at: int,
+        planned: PlannedStep | None = None,
+        asked: tuple[str, ...] = (),
+        written: Mapping[str, str] | None = None,
+    ) -> Errand:
+        document_type = assignment.document_type
+        variant = planned.step.prompt if planned is not None else "default"
+        is_all = len(asked) == len(document_type.fields)
+        request = ModelRequest(
+            document_id=assignment.document_id,
+            document_type=document_type,
+            pages=assignment.pages,
+            prompt=document_type.prompts.get(variant, ""),
+            variant=variant,
+            fields=() if is_all else asked,
+            written=dict(written or {}),
+        )
+        return Errand(request, assignment.run_id, at, assignment.budget_usd)
+
+    def _written(self, walk: _Walk, planned: PlannedStep) -> dict[str, str]:
+        if planned.step.role != "rewrite":
+            return {}
+        names = written_fields(walk.assignment.document_type)
+        return {name: str(walk.answer.fields[name].value) for name in names if name in walk.answer.fields}
+
+    def _drawing(self, walk: _Walk) -> Draw:
+        """The document's pictures, drawn once."""
+
+        async def draw() -> Sequence[PageImage]:
+            if walk.images is None and walk.assignment.draw is not None:
+                walk.images = tuple(await asyncio.to_thread(walk.assignment.draw))
+            return walk.images or ()
+
+        return draw
+
+    def _borne_out(self, assignment: Assignment, reply: ModelReply) -> Mapping[str, object]:
+        known = {name: one for name, one in reply.fields.items() if name in assignment.document_type.fields}
+        return bear_out(known, assignment.document_type, witness(assignment.document_type, assignment.pages))
+
+    def _judge(self, walk: _Walk) -> Standing:
+        one = walk.assignment
+        return judge_answer(one.document_type, walk.answer.fields, walk.answer.criteria, one.pages)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-def _request_digest(request: ModelRequest) -> str:
-    parts = (request.document_id, request.document_type.score_digest, request.prompt)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _why_not(walk: _Walk, planned: PlannedStep, asked: tuple[str, ...]) -> str:
+    """Why a step whose conditions hold has nothing to do; empty where it has."""
+    if planned.is_local and walk.answer.is_of_models:
+        return "a model has answered"
+    if not asked:
+        return "nothing was written" if planned.step.role == "rewrite" else "no field is unsure"
+    return ""

@@ -1,32 +1,62 @@
-"""The Prefect task of the score stage: it hands the database's ledger to the gateway."""
+"""The Prefect task of the score stage: it joins the gateway to the database, which keeps models, money and replies."""
 
+from decimal import Decimal
 from functools import lru_cache
 
 from prefect.client.schemas.objects import State
 
+from blocks.database import documents
 from blocks.database.block import connect
+from blocks.database.last_scorings import DatabaseLastScorings
 from blocks.database.ledger import DatabaseLedger
 from blocks.document_type_files import load_document_types
+from blocks.gateway.local_gateway import LocalGateway
+from blocks.gateway.route_calls import Asked
+from blocks.page_images import draw_pages
 from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
-from tasks.score.stage import ScoreStage
+from tasks.score.stage import ScoreRules, ScoreStage
 from tasks.task import chunk_state, stage_task
 
 
-def score_stage(settings: Settings, run_id: str) -> ScoreStage:
-    """The score stage of a run of this process, whose calls go to the database's ledger under the run's id."""
+def score_stage(settings: Settings, run: RunContext) -> ScoreStage:
+    """The score stage of a run in this process: one for all its chunks."""
     types = load_document_types(settings.document_types_dir)
-    return _stage(settings, run_id, tuple(one.version for one in types.values()))
+    versions = tuple(one.version for one in types.values())
+    return _stage(settings, run.run_id, run.models, run.budget_usd, run.use_cache, versions)
 
 
 @lru_cache(maxsize=4)
-def _stage(settings: Settings, run_id: str, versions: tuple[str, ...]) -> ScoreStage:
-    types = load_document_types(settings.document_types_dir)
-    return ScoreStage(types, DatabaseLedger(connect(settings)), run_id)
+def _stage(
+    settings: Settings,
+    run_id: str,
+    models: tuple[str, ...],
+    budget_usd: Decimal | None,
+    use_cache: bool,
+    versions: tuple[str, ...],
+) -> ScoreStage:
+    database = connect(settings)
+
+    def fetch_part(document_id: str) -> bytes:
+        return documents.part_content(database, document_id)
+
+    return ScoreStage(
+        load_document_types(settings.document_types_dir),
+        _gateway(settings, run_id, budget_usd, use_cache),
+        run_id,
+        ScoreRules(models, settings.budget_per_document_usd),
+        last=DatabaseLastScorings(database),
+        draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
+    )
+
+
+def _gateway(settings: Settings, run_id: str, budget_usd: Decimal | None, use_cache: bool) -> Asked:
+    """The gateway over this process's database, for a run."""
+    return LocalGateway(DatabaseLedger(connect(settings)))
 
 
 @stage_task
 def score(run: RunContext, chunk: Chunk) -> State[StageCounts]:
     """Bring one chunk's readings and rubric scores up to date."""
     settings = load_settings()
-    return chunk_state(run_stage(connect(settings), run, score_stage(settings, run.run_id), chunk.document_ids))
+    return chunk_state(run_stage(connect(settings), run, score_stage(settings, run), chunk.document_ids))

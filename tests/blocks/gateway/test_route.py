@@ -1,45 +1,298 @@
-from blocks.document_types import DocumentField, DocumentType, FieldType, RouteStep
-from blocks.gateway.model import ModelReply, ModelRequest, Usage
-from blocks.gateway.route import ask_route, default_models, route_digest
-from blocks.records import FieldReading, Page
+import asyncio
+from decimal import Decimal
+from typing import Any
 
-NOTE = DocumentType(
-    name="note",
-    title="Note",
-    fields={"day": DocumentField(type=FieldType.DATE, aliases=("Day",))},
-    route=(RouteStep(model="clever", prompt="short"), RouteStep(model="local")),
-    prompts={"short": "be brief", "default": "be exact"},
+import pytest
+
+from blocks.document_types import (
+    Criterion,
+    DocumentField,
+    DocumentType,
+    FieldType,
+    RouteStep,
+    Rubric,
+    StepAcceptance,
+    StepCondition,
 )
-PAGES = (Page(number=1, method="parsed", text="Day: 1 May 2024"),)
+from blocks.gateway.errors import (
+    BudgetExhausted,
+    DeadlinePassed,
+    LimitsReached,
+    ModelRefusal,
+    ModelsPaused,
+    ServerFailed,
+)
+from blocks.gateway.model import ModelReply, Question
+from blocks.gateway.route import Assignment, Route, Routed
+from blocks.records import FieldReading, StepTrace
+from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, fails, model, reads
+
+LOCAL = RouteStep(model="local")
+A, B = RouteStep(model="a"), RouteStep(model="b")
+SURE = StepAcceptance(confidence=0.9)
+NEVER = StepAcceptance(confidence=1.0)
+RIGHT: dict[str, Any] = {"day": "2024-05-01", "total": "9.00"}
 
 
-class Echo:
-    """A model that answers with the prompt it was given."""
-
-    name = "clever"
-
-    def __init__(self, version: str = "1") -> None:
-        self.version = version
-
-    def answer(self, request: ModelRequest) -> ModelReply:
-        return ModelReply(fields={"day": FieldReading(value=request.prompt)}, usage=Usage(input_tokens=12))
+def walk(gateway: ScriptedGateway, document_type: DocumentType, models: tuple[str, ...] = ()) -> Routed:
+    one = Assignment("d", document_type, PAGES, "run", budget_usd=Decimal("0.10"))
+    return asyncio.run(Route(gateway, models).walk(one))
 
 
-def test_the_first_step_that_is_here_is_asked_with_its_own_prompt() -> None:
-    answer = ask_route("d", NOTE, PAGES, default_models() | {"clever": Echo()})
-    assert answer.reply.fields["day"].value == "be brief"
-    assert (answer.model, answer.calls[0].step, answer.calls[0].input_tokens) == ("clever", 0, 12)
+def outcomes(routed: Routed) -> list[tuple[str, str]]:
+    return [(trace.model, trace.outcome) for trace in routed.steps]
 
 
-def test_the_local_model_is_the_floor_of_a_route() -> None:
-    answer = ask_route("d", NOTE, PAGES, default_models())
-    assert answer.reply.fields["day"].value == "2024-05-01"
-    assert (answer.model, answer.calls[0].step, answer.calls[0].cost_usd) == ("local", 1, 0)
-    unknown = NOTE.model_copy(update={"route": (RouteStep(model="gone"),)})
-    assert ask_route("d", unknown, PAGES, default_models()).model == "local"
+def test_without_any_model_the_built_in_one_answers_and_nothing_is_said_of_steps() -> None:
+    routed = walk(ScriptedGateway({}, ()), bill(RouteStep(tier="cheap", accept=SURE), LOCAL))
+    assert (routed.answer.model, routed.steps, routed.failure) == ("local@2", (), None)
+    assert routed.answer.fields["total"].value == "9.00"
+    assert routed.answer.fields["total"].signals is None
 
 
-def test_another_version_of_a_models_makes_another_digest() -> None:
-    first, second = default_models() | {"clever": Echo("1")}, default_models() | {"clever": Echo("2")}
-    assert route_digest(NOTE, first) != route_digest(NOTE, second)
-    assert route_digest(NOTE, first) == route_digest(NOTE.model_copy(update={"title": "A note"}), first)
+def test_a_model_that_is_disabled_is_out_of_the_route() -> None:
+    gateway = ScriptedGateway({}, (model("a", is_enabled=False),))
+    routed = walk(gateway, bill(A, LOCAL))
+    assert (gateway.names, routed.steps, routed.failure) == (["local"], (), None)
+
+
+def test_a_cascade_ends_with_the_first_answer_that_is_enough() -> None:
+    gateway = ScriptedGateway({"a": reads(**RIGHT)})
+    enough = bill(RouteStep(model="local", accept=StepAcceptance(confidence=0.5)), A)
+    routed = walk(gateway, enough)
+    assert (gateway.names, outcomes(routed), routed.failure) == (["local"], [("local", "answered")], None)
+    routed = walk(gateway, bill(RouteStep(model="local", accept=NEVER), A))
+    assert outcomes(routed) == [("local", "unsure"), ("a", "answered")]
+    assert routed.steps[0].why == "confidence under 1: day, total"
+    assert routed.answer.model == "a@v1"
+
+
+def test_only_unsure_fields_are_asked_and_sure_ones_stay() -> None:
+    gateway = ScriptedGateway({"local": reads(0.99, day="2024-05-01"), "a": reads(day="2099-09-09", total="9.00")})
+    steps = (RouteStep(model="local", accept=StepAcceptance(confidence=0.7)), RouteStep(model="a", asks="unsure"))
+    routed = walk(gateway, bill(*steps))
+    assert gateway.asked[1][1].request.fields == ("total",), "the day was sure, the total was missing"
+    assert {name: one.value for name, one in routed.answer.fields.items()} == RIGHT
+    assert routed.answer.model == "local@v1 + a@v1"
+
+
+def test_the_next_model_of_a_tier_and_then_the_next_step_answer_for_one_that_fails() -> None:
+    first, second = model("a", tier="cheap", position=1), model("b", tier="cheap", position=2)
+    down = fails(ServerFailed("a", 503))
+    gateway = ScriptedGateway({"a": down, "b": reads(**RIGHT)}, (first, second))
+    routed = walk(gateway, bill(RouteStep(tier="cheap"), LOCAL))
+    assert outcomes(routed) == [("a", "server_failed"), ("b", "answered")]
+    assert "503" in routed.steps[0].why
+    gateway = ScriptedGateway({"a": down, "b": reads(**RIGHT)})
+    routed = walk(gateway, bill(A, B, LOCAL))
+    assert (outcomes(routed), routed.failure) == ([("a", "server_failed"), ("b", "answered")], None)
+
+
+@pytest.mark.parametrize("route", [(A, B, LOCAL), (A, B), (RouteStep(model="local", accept=NEVER), A, B)])
+def test_where_no_model_answers_the_built_in_one_stands_in_for_this_run(route: tuple[RouteStep, ...]) -> None:
+    gateway = ScriptedGateway({"a": fails(ServerFailed("a", 503)), "b": fails(ModelRefusal("b", "no"))})
+    routed = walk(gateway, bill(*route))
+    assert routed.failure is not None
+    assert (routed.failure.kind, routed.failure.retry) == ("model_unavailable", "next_run")
+    assert "server_failed, model_refusal" in str(routed.failure)
+    assert routed.answer.model == "local@2"
+    assert routed.answer.fields["total"].value == "9.00"
+
+
+def test_a_run_that_needed_no_model_knows_nothing_of_an_outage() -> None:
+    gateway = ScriptedGateway({"a": fails(ServerFailed("a", 503))})
+    routed = walk(gateway, bill(RouteStep(model="local", accept=StepAcceptance(confidence=0.5)), A))
+    assert routed.failure is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(ModelsPaused(), "models_paused"), (BudgetExhausted("run", "1", "1"), "budget_exhausted")],
+)
+def test_pauses_and_budgets_are_named(error: Exception, kind: str) -> None:
+    routed = walk(ScriptedGateway({"a": fails(error)}), bill(A, LOCAL))
+    assert routed.failure is not None
+    assert routed.failure.kind == kind
+
+
+def test_an_unsure_answer_stands_in_where_the_next_model_is_down_but_not_where_it_refuses() -> None:
+    route = (RouteStep(model="a", accept=NEVER), B)
+    down = walk(ScriptedGateway({"a": reads(**RIGHT), "b": fails(DeadlinePassed("b", 1, was_sent=True))}), bill(*route))
+    assert down.failure is not None
+    assert down.answer.model == "a@v1"
+    refused = walk(ScriptedGateway({"a": reads(**RIGHT), "b": fails(ModelRefusal("b", "no"))}), bill(*route))
+    assert refused.failure is None, "it would refuse the document tomorrow too"
+
+
+def test_on_a_low_budget_the_cheapest_model_of_the_route_that_fits_is_asked() -> None:
+    dear = model("a", input_price=10, output_price=30)
+    fair = model("b", input_price=3, output_price=9)
+    cheap = model("c", input_price=1, output_price=2)
+    short = RouteStep(model="c", when=StepCondition(pages=(None, 0)))
+    route = bill(A, RouteStep(model="b", when=StepCondition(pages=(None, 0))), short, LOCAL)
+    exhausted = fails(BudgetExhausted("document", "0.01", "0"))
+    gateway = ScriptedGateway({"a": exhausted, "b": reads(**RIGHT), "c": reads(**RIGHT)}, (dear, fair, cheap))
+    routed = walk(gateway, route)
+    assert gateway.names[-1] == "c"
+    assert "b" not in gateway.names
+    assert (routed.failure, routed.answer.model) == (None, "c@v1")
+    nothing_fits = ScriptedGateway({"a": exhausted, "b": exhausted, "c": exhausted}, (dear, fair, cheap))
+    routed = walk(nothing_fits, route)
+    assert routed.failure is not None
+    assert routed.failure.kind == "budget_exhausted"
+    assert set(nothing_fits.names) == {"a", "b", "c", "local"}
+
+
+def test_a_second_opinion_that_agrees_raises_and_one_that_differs_lowers_and_is_named() -> None:
+    from blocks.confidence import of_signals
+
+    route = (RouteStep(model="a", accept=NEVER), RouteStep(model="b", role="second_opinion"))
+    routed = walk(
+        ScriptedGateway({"a": reads(0.8, **RIGHT), "b": reads(0.8, day="2024-05-01", total="4.50")}), bill(*route)
+    )
+    day, total = routed.answer.fields["day"], routed.answer.fields["total"]
+    assert total.value == "9.00", "a second opinion keeps the first"
+    assert day.signals is not None
+    assert total.signals is not None
+    assert (len(day.signals.agreeing), day.signals.disagreeing) == (1, ())
+    assert (total.signals.agreeing, len(total.signals.disagreeing)) == ((), 1)
+    for one, is_higher in ((day.signals, True), (total.signals, False)):
+        alone = one.model_copy(update={"agreeing": (), "disagreeing": ()})
+        assert (of_signals(one) >= of_signals(alone)) is is_higher
+    assert routed.steps[-1] == StepTrace(step=1, model="b", outcome="answered", why="differing: total")
+    assert routed.answer.model == "a@v1 + b@v1"
+
+
+def test_what_only_one_of_two_models_found_is_a_disagreement() -> None:
+    route = (RouteStep(model="a", accept=NEVER), RouteStep(model="b", role="second_opinion"))
+    routed = walk(ScriptedGateway({"a": reads(day="2024-05-01"), "b": reads(total="9.00")}), bill(*route))
+    assert routed.steps[-1].why == "differing: day, total"
+    for name in ("day", "total"):
+        signals = routed.answer.fields[name].signals
+        assert signals is not None
+        assert signals.disagreeing == (0.5,)
+
+
+def test_a_second_opinion_on_the_built_in_model_alone_is_the_first_answer_of_a_model() -> None:
+    route = (
+        RouteStep(model="local", accept=NEVER),
+        RouteStep(model="a", accept=NEVER),
+        RouteStep(model="b", role="second_opinion"),
+    )
+    routed = walk(ScriptedGateway({"a": fails(ServerFailed("a", 500)), "b": reads(**RIGHT)}), bill(*route))
+    assert (routed.answer.model, routed.failure) == ("b@v1", None)
+    assert routed.answer.fields["total"].signals is not None
+    assert routed.answer.fields["total"].signals.disagreeing == ()
+
+
+LETTER = bill(
+    RouteStep(model="a", accept=StepAcceptance(criteria={"tone": 0.7})),
+    RouteStep(model="a", prompt="rewrite", role="rewrite", when=StepCondition(criterion_below={"tone": 0.7})),
+    LOCAL,
+    prompts={"default": "read", "rewrite": "mend"},
+).model_copy(
+    update={
+        "fields": {
+            "day": DocumentField(type=FieldType.DATE, required=True, aliases=("Day",)),
+            "reply": DocumentField(type=FieldType.TEXT, written=True),
+        },
+        "rubric": Rubric(criteria=(Criterion(name="tone", description="", judges="reply"),)),
+    }
+)
+
+
+def writes(first: float, second: float) -> ScriptedGateway:
+    def answer(question: Question) -> ModelReply:
+        is_again = bool(question.request.written)
+        text = f"{question.request.prompt}: {question.request.written.get('reply', '')}"
+        given = reads(0.9, {"tone": second if is_again else first}, day="2099-01-01" if is_again else "2024-05-01")
+        fields = dict(given(question).fields) | {"reply": FieldReading(value=text, confidence=0.9)}  # type: ignore[union-attr]
+        return given(question).model_copy(update={"fields": fields})  # type: ignore[union-attr]
+
+    return ScriptedGateway({"a": answer})
+
+
+def test_what_was_written_in_the_wrong_tone_is_written_again_and_nothing_else_changes() -> None:
+    gateway = writes(0.4, 0.9)
+    routed = walk(gateway, LETTER)
+    again = gateway.asked[1][1].request
+    assert (again.prompt, again.variant, again.fields) == ("mend", "rewrite", ("reply",))
+    assert again.written == {"reply": "read: "}
+    assert routed.answer.fields["reply"].value == "mend: read: "
+    assert routed.answer.fields["day"].value == "2024-05-01"
+    assert routed.answer.criteria["tone"].grade == 0.9
+    assert [trace.outcome for trace in routed.steps] == ["unsure", "answered"]
+    assert routed.steps[0].why == "tone is graded 0.40, under 0.7"
+
+
+def test_what_is_written_well_is_not_written_again() -> None:
+    gateway = writes(0.8, 0.9)
+    assert outcomes(walk(gateway, LETTER)) == [("a", "answered")]
+
+
+def test_where_nothing_was_written_nothing_is_rewritten_and_the_document_waits_for_a_model() -> None:
+    routed = walk(ScriptedGateway({"a": fails(ServerFailed("a", 500))}), LETTER)
+    assert [trace.outcome for trace in routed.steps] == ["server_failed", "skipped", "answered"]
+    assert routed.failure is not None
+    assert set(routed.answer.fields) == {"day"}, "the built-in model writes nothing"
+
+
+@pytest.mark.parametrize(
+    ("when", "why"),
+    [
+        (StepCondition(pages=(2, None)), "it has 1 pages"),
+        (StepCondition(tokens=(None, 5)), "tokens"),
+        (StepCondition(ocr_confidence_below=0.9), "its OCR confidence is 1.00"),
+        (StepCondition(sensitive=True), "its type is not sensitive"),
+        (StepCondition(confidence_below=0.2), "its confidence is 0."),
+        (StepCondition(criterion_below={"tone": 0.5}), "tone"),
+    ],
+)
+def test_a_step_whose_condition_does_not_hold_is_left_out_and_says_why(when: StepCondition, why: str) -> None:
+    gateway = ScriptedGateway({"a": reads(**RIGHT)})
+    routed = walk(gateway, bill(RouteStep(model="local", accept=NEVER), RouteStep(model="a", when=when)))
+    assert gateway.names == ["local"]
+    assert routed.steps[1].outcome == "skipped"
+    assert why in routed.steps[1].why
+    assert routed.failure is None, "no model was needed"
+
+
+def test_models_of_the_run_replace_the_route_and_the_built_in_one_stays_the_floor() -> None:
+    gateway = ScriptedGateway({"a": fails(ServerFailed("a", 500)), "b": reads(**RIGHT)})
+    routed = walk(gateway, bill(LOCAL), ("a", "b"))
+    assert (gateway.names, routed.answer.model) == (["a", "b"], "b@v1")
+    gateway = ScriptedGateway({"a": fails(ServerFailed("a", 500))})
+    routed = walk(gateway, bill(LOCAL), ("a",))
+    assert (routed.answer.model, routed.failure is not None) == ("local@2", True)
+
+
+def test_no_more_documents_are_at_a_model_than_it_can_take_and_waiting_is_not_failing() -> None:
+    gateway = ScriptedGateway({"a": reads(**RIGHT)}, (model("a", in_flight=2, timeout_s=1.0),), wait_s=0.01)
+    route, document_type = Route(gateway), bill(A)
+
+    async def many() -> list[Routed]:
+        ones = [Assignment(f"d{n}", document_type, PAGES, "run") for n in range(40)]
+        return await asyncio.gather(*(route.walk(one) for one in ones))
+
+    routed = asyncio.run(many())
+    assert gateway.most_under_way == 4, "two for each call in flight"
+    assert all(one.answer.model == "a@v1" and one.failure is None for one in routed)
+
+
+def test_a_document_waits_for_room_within_the_limits_again_and_again() -> None:
+    tries = iter([LimitsReached("a"), LimitsReached("a"), None])
+
+    def answer(question: Question) -> ModelReply | Exception:
+        return next(tries) or reads(**RIGHT)(question)
+
+    gateway = ScriptedGateway({"a": answer})
+    routed = walk(gateway, bill(A))
+    assert (gateway.names, routed.failure) == (["a", "a", "a"], None)
+    first, last = gateway.asked[0][1], gateway.asked[2][1]
+    assert first.deadline < last.deadline
+    assert last.document_budget_usd == Decimal("0.10")
+
+
+def test_a_defect_is_no_failure_of_a_model() -> None:
+    with pytest.raises(ZeroDivisionError):
+        walk(ScriptedGateway({"a": fails(ZeroDivisionError())}), bill(A, LOCAL))

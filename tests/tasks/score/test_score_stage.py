@@ -1,15 +1,21 @@
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
-from blocks.document_types import Criterion, DocumentField, DocumentType, FieldType, Rubric
-from blocks.errors import WinnowError
-from blocks.gateway.ledger import ModelCall
-from blocks.gateway.model import ModelReply, ModelRequest
-from blocks.records import CriterionReading, Document, Extraction, FieldReading, Page, Retry, Scoring, Stage
-from tasks.score.stage import LEDGER_GROUP, ScoreStage
+from blocks.document_types import Criterion, DocumentField, DocumentType, FieldType, RouteStep, Rubric
+from blocks.errors import RunInterrupted, WinnowError
+from blocks.gateway.errors import ServerFailed
+from blocks.gateway.ledger import Admission, Reservation, Settlement
+from blocks.gateway.local_gateway import LocalGateway
+from blocks.gateway.model import ModelReply, Question
+from blocks.records import CriterionReading, Document, Extraction, FieldReading, Outcome, Page, Retry, Scoring, Stage
+from tasks.chunk import stop_run
+from tasks.score.stage import ScoreRules, ScoreStage
 from tasks.score.total import total_score
+from tests.doubles.routed_models import ScriptedGateway, fails, model, reads
 
 RUBRIC = Rubric(
     criteria=(Criterion(name="tone", weight=3, description=""), Criterion(name="facts", weight=1, description=""))
@@ -19,17 +25,6 @@ LETTER = DocumentType(
 )
 
 
-class Ledger:
-    """Keeps what it is given in memory."""
-
-    def __init__(self) -> None:
-        self.groups: list[Sequence[ModelCall]] = []
-
-    def write(self, run_id: str, calls: Sequence[ModelCall]) -> None:
-        assert run_id == "run"
-        self.groups.append(calls)
-
-
 class Busy(WinnowError):
     """The model asks for patience."""
 
@@ -37,21 +32,17 @@ class Busy(WinnowError):
     retry = Retry.NOW
 
 
-class Scripted:
-    """A model that misbehaves by document: `busy` raises a typed error, `broken` a defect."""
-
-    name = "local"
-    version = "7"
-
-    def answer(self, request: ModelRequest) -> ModelReply:
-        if request.document_id == "busy":
-            raise Busy("come back later")
-        if request.document_id == "broken":
-            raise ZeroDivisionError("oops")
-        return ModelReply(
-            fields={"day": FieldReading(value="2024-05-01"), "invented": FieldReading(value="x")},
-            criteria=(CriterionReading(name="tone", grade=1.0, confidence=0.9),),
-        )
+def scripted(question: Question) -> ModelReply | Exception:
+    """A model that misbehaves by document: `busy` fails with a typed error, `broken` by a defect."""
+    if question.request.document_id == "busy":
+        return Busy("come back later")
+    if question.request.document_id == "broken":
+        return ZeroDivisionError("oops")
+    return ModelReply(
+        fields={"day": FieldReading(value="2024-05-01"), "invented": FieldReading(value="x")},
+        criteria=(CriterionReading(name="tone", grade=1.0, confidence=0.9),),
+        model_version="7",
+    )
 
 
 def document(document_id: str, document_type: str | None = "letter", digest: str = "e1") -> Document:
@@ -68,8 +59,8 @@ def document(document_id: str, document_type: str | None = "letter", digest: str
     )
 
 
-def stage(ledger: Ledger | None = None, document_type: DocumentType = LETTER) -> ScoreStage:
-    return ScoreStage({"letter": document_type}, ledger or Ledger(), "run", {"local": Scripted()})
+def stage(document_type: DocumentType = LETTER, gateway: ScriptedGateway | None = None) -> ScoreStage:
+    return ScoreStage({"letter": document_type}, gateway or ScriptedGateway({"local": scripted}, ()), "run")
 
 
 def test_a_document_is_scored_and_the_total_is_computed_by_code() -> None:
@@ -84,11 +75,11 @@ def test_a_document_is_scored_and_the_total_is_computed_by_code() -> None:
 
 @pytest.mark.parametrize("name", [None, "unknown", "gone"])
 def test_a_document_of_no_known_type_is_asked_of_no_model(name: str | None) -> None:
-    ledger = Ledger()
-    outcome = next(stage(ledger).work([document("a", name)]))
+    gateway = ScriptedGateway({})
+    outcome = next(stage(gateway=gateway).work([document("a", name)]))
     assert outcome.payload is not None
     assert Scoring.model_validate_json(outcome.payload) == Scoring(document_type="unknown", model="none")
-    assert ledger.groups == []
+    assert gateway.asked == []
 
 
 def test_one_bad_document_costs_that_document_only() -> None:
@@ -107,16 +98,6 @@ def test_an_extraction_that_cannot_be_read_is_that_documents_failure() -> None:
     assert outcome.failure.kind == "internal"
 
 
-def test_calls_reach_the_ledger_in_groups_even_when_the_reader_stops() -> None:
-    ledger = Ledger()
-    documents = [document(f"d{number}") for number in range(LEDGER_GROUP + 5)]
-    work = stage(ledger).work(documents)
-    for _ in range(LEDGER_GROUP + 2):
-        next(work)
-    work.close()  # type: ignore[attr-defined]  # it is a generator
-    assert [len(group) for group in ledger.groups] == [LEDGER_GROUP, 2]
-
-
 def test_payloads_are_the_same_for_the_same_document() -> None:
     assert next(stage().work([document("a")])).payload == next(stage().work([document("a")])).payload
 
@@ -127,15 +108,13 @@ def test_the_fingerprint_follows_what_score_reads_and_nothing_else() -> None:
     assert first != stage().fingerprint(document("a", digest="e2"))
     assert first != stage().fingerprint(document("a", "unknown"))
     reviewed = DocumentType.model_validate(LETTER.model_dump() | {"review": {"accept_at": 0.1}})
-    assert first == stage(document_type=reviewed).fingerprint(document("a"))
+    assert first == stage(reviewed).fingerprint(document("a"))
     prompted = DocumentType.model_validate(LETTER.model_dump() | {"prompts": {"default": "read"}})
-    assert first != stage(document_type=prompted).fingerprint(document("a"))
-    other = ScoreStage({"letter": LETTER}, Ledger(), "run")
-    assert first != other.fingerprint(document("a")), "another version of the model"
+    assert first != stage(prompted).fingerprint(document("a"))
 
 
 def test_the_configuration_changes_with_any_type() -> None:
-    more = ScoreStage({"letter": LETTER, "memo": LETTER}, Ledger(), "run", {"local": Scripted()})
+    more = ScoreStage({"letter": LETTER, "memo": LETTER}, ScriptedGateway({}), "run")
     assert more.configuration != stage().configuration
     assert stage().configuration == stage().configuration
 
@@ -149,3 +128,160 @@ def test_the_total_weighs_criteria_and_trusts_no_grade() -> None:
     assert total_score(RUBRIC, graded(tone=9.0, facts=-3.0, charm=1.0)) == 75.0
     assert total_score(RUBRIC, []) is None
     assert total_score(None, graded(tone=1.0)) is None
+
+
+def test_criteria_that_judge_a_written_text_are_no_part_of_the_total() -> None:
+    judged = Rubric(criteria=(*RUBRIC.criteria, Criterion(name="draft", weight=9, description="", judges="reply")))
+    grades = [CriterionReading(name=name, grade=0.5, confidence=1.0) for name in ("tone", "facts", "draft")]
+    assert total_score(judged, grades) == 50.0
+    assert total_score(judged, grades[2:]) is None
+
+
+ASKED = LETTER.model_copy(update={"route": (RouteStep(model="a"), RouteStep(model="local")), "rubric": None})
+
+
+def asked(answer: Callable[[Question], ModelReply | Exception], wait_s: float = 0.0) -> ScriptedGateway:
+    return ScriptedGateway({"a": answer}, wait_s=wait_s)
+
+
+class Last:
+    """Keeps last scorings by document."""
+
+    def __init__(self, **payloads: Scoring) -> None:
+        self.payloads = {name: one.model_dump_json().encode() for name, one in payloads.items()}
+
+    def load(self, document_ids: Sequence[str]) -> dict[str, bytes]:
+        return {name: payload for name, payload in self.payloads.items() if name in document_ids}
+
+
+def scoring_of(outcome: Outcome) -> Scoring:
+    assert outcome.payload is not None
+    return Scoring.model_validate_json(outcome.payload)
+
+
+def test_while_models_are_down_the_last_reading_of_a_model_stands_in() -> None:
+    day = FieldReading(value="1999-12-31")
+    old = Scoring(document_type="letter", model="a@v0", fields={"day": day, "gone": day})
+    other = Scoring(document_type="memo", model="a@v0", fields={"day": day})
+    down = ScoreStage({"letter": ASKED}, asked(fails(ServerFailed("a", 503))), "run", last=Last(known=old, other=other))
+    outcomes = {one.document_id: one for one in down.work([document(name) for name in ("known", "other", "new")])}
+    for outcome in outcomes.values():
+        assert outcome.failure is not None
+        assert (outcome.failure.kind, outcome.failure.retry) == ("model_unavailable", Retry.NEXT_RUN)
+    known = scoring_of(outcomes["known"])
+    assert (known.model, known.fields["day"].value, set(known.fields)) == ("a@v0", "1999-12-31", {"day"})
+    assert [step.outcome for step in known.steps] == ["server_failed", "answered", "answered"]
+    for name in ("other", "new"):
+        assert (scoring_of(outcomes[name]).model, scoring_of(outcomes[name]).fields["day"].value) == (
+            "local@2",
+            "2024-05-01",
+        )
+
+
+def test_all_documents_of_a_chunk_are_asked_at_once_and_come_as_they_are_done() -> None:
+    gateway = asked(reads(day="2024-05-01"), wait_s=0.2)
+    gateway.models = (model("a", in_flight=40),)
+    outcomes = list(ScoreStage({"letter": ASKED}, gateway, "run").work([document(f"d{n}") for n in range(40)]))
+    assert gateway.most_under_way == 40
+    assert {scoring_of(one).model for one in outcomes} == {"a@v1"}
+
+
+def test_what_is_under_way_is_given_up_when_the_reader_stops() -> None:
+    gateway = asked(reads(day="2024-05-01"))
+    gateway.models = (model("a", in_flight=1),)
+
+    def first_then_slow(question: Question) -> ModelReply | Exception:
+        gateway.wait_s = 30.0
+        return reads(day="2024-05-01")(question)
+
+    gateway.answers["a"] = first_then_slow
+    documents = [document(f"d{number}") for number in range(20)]
+    work = ScoreStage({"letter": ASKED}, gateway, "run").work(documents)
+    next(work)
+    wait_until(lambda: gateway.under_way == 2)
+    work.close()  # type: ignore[attr-defined]  # it is a generator
+    wait_until(lambda: gateway.under_way == 0)
+    assert gateway.cancelled == 2
+    assert len(gateway.asked) < 6, "those that waited for their turn are not asked any more"
+
+
+def test_a_stopped_run_does_not_wait_for_models() -> None:
+    gateway = asked(reads(day="2024-05-01"), wait_s=30.0)
+    work = ScoreStage({"letter": ASKED}, gateway, "stopped").work([document("a")])
+    stop_run("stopped")
+    with pytest.raises(RunInterrupted):
+        next(work)
+    wait_until(lambda: gateway.cancelled == 1)
+
+
+def test_models_of_the_run_count_in_the_fingerprint_and_a_budget_does_not() -> None:
+    gateway = asked(reads(day="2024-05-01"))
+
+    def fingerprint(**rules: object) -> str:
+        return ScoreStage({"letter": ASKED}, gateway, "run", ScoreRules(**rules)).fingerprint(document("a"))  # type: ignore[arg-type]
+
+    assert fingerprint() == fingerprint(document_budget_usd=Decimal(1))
+    assert len({fingerprint(), fingerprint(models=("a",)), fingerprint(models=("local",))}) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "is_stale"),
+    [
+        ({"upstream": "newer"}, True),
+        ({"endpoint": "http://127.0.0.1:2"}, True),
+        ({"is_enabled": False}, False),
+        ({"input_price": 9, "rpm": 3, "in_flight": 1, "timeout_s": 1}, False),
+        ({"is_enabled": False, "was_enabled": False}, True),
+    ],
+)
+def test_who_may_answer_decides_the_fingerprint_and_switches_prices_and_limits_do_not(
+    change: dict[str, object], is_stale: bool
+) -> None:
+    before = asked(reads())
+    after = ScriptedGateway({}, (model("a", **change),))
+    prints = {stage(ASKED, gateway).fingerprint(document("a")) for gateway in (before, after)}
+    assert (len(prints) == 2) is is_stale
+
+
+def test_the_least_of_the_budgets_bounds_a_document() -> None:
+    for of_type, of_settings, least in ((None, "0.5", "0.5"), ("0.1", "0.5", "0.1"), ("2", "0.5", "0.5")):
+        gateway = asked(reads(day="2024-05-01"))
+        letter = ASKED.model_copy(update={"budget_usd": None if of_type is None else Decimal(of_type)})
+        rules = ScoreRules(document_budget_usd=Decimal(of_settings))
+        list(ScoreStage({"letter": letter}, gateway, "run", rules).work([document("a")]))
+        assert gateway.asked[0][1].document_budget_usd == Decimal(least)
+
+
+class Ledger:
+    """Keeps what is settled in memory."""
+
+    def __init__(self) -> None:
+        self.groups: list[Sequence[Settlement]] = []
+
+    def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
+        self.groups.append(tuple(settlements))
+        return ()
+
+    def recover(self) -> int:
+        return 0
+
+
+def test_the_built_in_models_calls_are_in_the_ledger_in_groups_before_their_replies_are_known() -> None:
+    ledger = Ledger()
+    work = ScoreStage({"letter": LETTER}, LocalGateway(ledger), "run").work([document(f"d{n}") for n in range(60)])
+    for outcome in work:
+        assert outcome.document_id in {one.call.document_id for group in ledger.groups for one in group}
+    rows = [one for group in ledger.groups for one in group]
+    assert len(rows) == 60
+    assert len(ledger.groups) < 30
+    assert {(one.run_id, one.call.model, one.call.cost_usd, one.call.outcome) for one in rows} == {
+        ("run", "local", Decimal(0), "ok")
+    }
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if is_so():
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("it never was so")

@@ -1,0 +1,121 @@
+"""What the route of a type.yaml must obey beyond its schema: steps that can be taken, by names that there are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from blocks.schema_messages import did_you_mean
+from blocks.yaml_lines import Mistake, Path
+from blocks.yaml_values import mapping, number, sequence
+
+LOCAL = "local"
+SHARE = "a probability or a grade is a number from 0 to 1"
+
+
+def check_route(raw: Mapping[str, object], prompts: Mapping[str, str]) -> Iterator[Mistake]:
+    """Every mistake in the steps of a route, and in the criteria that they and written fields depend on."""
+    if raw.get("route") == []:
+        yield Mistake(("route",), "a route needs at least one step; remove it to ask the local model alone")
+    steps = [mapping(step) for step in sequence(raw.get("route"))]
+    criteria = _criteria(raw)
+    for at, step in enumerate(steps):
+        here: Path = ("route", at)
+        yield from _check_who(step, here)
+        yield from _check_prompt(step, here, prompts)
+        yield from _check_bounds(step, here)
+        for key, part in (("accept", "criteria"), ("when", "criterion_below")):
+            yield from _check_grades(mapping(mapping(step.get(key)).get(part)), (*here, key, part), criteria)
+    yield from _check_order(steps)
+    yield from _check_roles(raw, steps)
+    yield from _check_judges(raw)
+
+
+def _criteria(raw: Mapping[str, object]) -> list[str]:
+    rubric = mapping(raw.get("rubric"))
+    return [str(mapping(one).get("name")) for one in sequence(rubric.get("criteria"))]
+
+
+def _check_who(step: Mapping[str, object], here: Path) -> Iterator[Mistake]:
+    model, tier = step.get("model"), step.get("tier")
+    if model is not None and tier is not None:
+        yield Mistake((*here, "tier"), "a step has either a model or a tier; remove one of them")
+    elif model is None and tier is None:
+        yield Mistake(here, "a step asks somebody; add model: NAME, tier: cheap or tier: strong")
+    if model == LOCAL and step.get("role", "answer") != "answer":
+        text = "the built-in model bears witness to every reading already, and writes nothing; name another model"
+        yield Mistake((*here, "role"), text)
+    if model == LOCAL and step.get("images") is True:
+        yield Mistake((*here, "images"), "the built-in model reads text only; remove images")
+
+
+def _check_prompt(step: Mapping[str, object], here: Path, prompts: Mapping[str, str]) -> Iterator[Mistake]:
+    variant = step.get("prompt")
+    if isinstance(variant, str) and variant not in prompts:
+        there = ", ".join(sorted(prompts)) or "none"
+        yield Mistake((*here, "prompt"), f"there is no prompts/{variant}.md; there are: {there}")
+
+
+def _check_bounds(step: Mapping[str, object], here: Path) -> Iterator[Mistake]:
+    when = mapping(step.get("when"))
+    for key in ("pages", "tokens"):
+        bounds = sequence(when.get(key))
+        least, most = (number(one) for one in bounds) if len(bounds) == 2 else (None, None)
+        if least is not None and most is not None and least > most:
+            text = f"from {least:g} to {most:g} there is nothing; write the smaller number first"
+            yield Mistake((*here, "when", key), text)
+        elif any(one is not None and one < 0 for one in (least, most)):
+            yield Mistake((*here, "when", key), f"there are no fewer than 0 {key}; write null where there is no bound")
+
+
+def _check_grades(grades: Mapping[str, object], here: Path, criteria: Sequence[str]) -> Iterator[Mistake]:
+    for name, least in grades.items():
+        if name not in criteria:
+            text = f"the rubric has no criterion {name!r}; {did_you_mean(str(name), list(criteria))}"
+            yield Mistake((*here, name), text if criteria else f"the type has no rubric with a criterion {name!r}")
+        grade = number(least)
+        if grade is not None and not 0 <= grade <= 1:
+            yield Mistake((*here, name), f"{grade:g} is no grade; {SHARE}")
+
+
+def _check_order(steps: Sequence[Mapping[str, object]]) -> Iterator[Mistake]:
+    """The built-in model never fails: after a step of it that takes every document and every answer, nothing follows.
+
+    After another model's there may be one, which is taken where that one does not answer.
+    """
+    for at, step in enumerate(steps[:-1]):
+        if step.get("model") == LOCAL and not step.get("when") and not step.get("accept"):
+            text = f"step {at + 1} takes every document and every answer, so this one is never reached; give that one "
+            yield Mistake(("route", at + 1), f"{text}accept: {{confidence: 0.9}}, or put it last")
+            return
+
+
+def _check_roles(raw: Mapping[str, object], steps: Sequence[Mapping[str, object]]) -> Iterator[Mistake]:
+    written = [name for name, field in mapping(raw.get("fields")).items() if mapping(field).get("written") is True]
+    for at, step in enumerate(steps):
+        role, here = step.get("role"), ("route", at)
+        if role not in ("second_opinion", "rewrite"):
+            continue
+        what = "a second opinion" if role == "second_opinion" else "a rewrite"
+        if at == 0:
+            yield Mistake((*here, "role"), f"{what} needs an answer before it; put a step that answers first")
+        elif not any(before.get("accept") for before in steps[:at]):
+            text = f"{what} follows an answer that was not enough; give a step before it accept: {{confidence: 0.9}}"
+            yield Mistake((*here, "role"), text)
+        if role == "rewrite" and not written:
+            yield Mistake((*here, "role"), "the type has no field to write; give a text field written: true")
+
+
+def _check_judges(raw: Mapping[str, object]) -> Iterator[Mistake]:
+    fields = mapping(raw.get("fields"))
+    for name, value in fields.items():
+        field = mapping(value)
+        if field.get("written") is True and field.get("type") not in ("text", None):
+            yield Mistake(("fields", name, "written"), "only a text can be written; make it type: text")
+    for index, value in enumerate(sequence(mapping(raw.get("rubric")).get("criteria"))):
+        judged = mapping(value).get("judges")
+        if not isinstance(judged, str):
+            continue
+        here = ("rubric", "criteria", index, "judges")
+        if judged not in fields:
+            text = f"the type has no field {judged!r}; {did_you_mean(judged, [str(name) for name in fields])}"
+            yield Mistake(here, text)
+        elif mapping(fields[judged]).get("written") is not True:
+            yield Mistake(here, f"{judged!r} is read from the document, not written; give it written: true")

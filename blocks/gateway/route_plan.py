@@ -1,0 +1,87 @@
+"""What a type's route comes down to today: for each step the models that may be asked, and the digest of all of it.
+
+A model that is disabled is out of the route. `--model A,B` puts those models in the place of every type's steps.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blocks.document_types import DocumentType, RouteStep
+from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.registry import RegisteredModel, RegistryState
+
+LOCAL = LocalModel.name
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step with its place in the route, from 0, and its models in the order in which they are asked.
+
+    `why` says what keeps a step without models out of the route.
+    """
+
+    at: int
+    step: RouteStep
+    models: tuple[str, ...] = ()
+    why: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the step asks the built-in model."""
+        return self.models == (LOCAL,)
+
+
+def steps_of(document_type: DocumentType, models: Sequence[str] = ()) -> tuple[RouteStep, ...]:
+    """The type's steps, or one for each of the models that replace them in this run."""
+    return tuple(RouteStep(model=name) for name in models) or document_type.route
+
+
+def plan_route(
+    document_type: DocumentType, registry: RegistryState, models: Sequence[str] = ()
+) -> tuple[PlannedStep, ...]:
+    """Every step with the models that are enabled for it."""
+    return tuple(_planned(at, step, registry) for at, step in enumerate(steps_of(document_type, models)))
+
+
+def asks_models(steps: Sequence[PlannedStep]) -> bool:
+    """Whether any model but the built-in one may be asked."""
+    return any(step.models and not step.is_local for step in steps)
+
+
+def route_digest(document_type: DocumentType, registry: RegistryState, models: Sequence[str] = ()) -> str:
+    """Digest of what the route makes of a type: who may answer each step, and what score reads of the type.
+
+    A model counts from when it was enabled first, whether or not it is enabled today; prices and limits do not.
+    """
+    parts = [document_type.score_digest, f"local:{LocalModel.version}"]
+    for step in steps_of(document_type, models):
+        who = ",".join(_versions(step, registry))
+        parts.append(f"{step.model or step.tier}:{step.prompt}:{who}")
+        if step.when.sensitive is not None:
+            parts.append(f"sensitive:{document_type.sensitive}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _planned(at: int, step: RouteStep, registry: RegistryState) -> PlannedStep:
+    if step.model == LOCAL:
+        return PlannedStep(at, step, (LOCAL,))
+    if step.model is not None:
+        known = registry.get(step.model)
+        if known is None:
+            return PlannedStep(at, step, why=f"{step.model} is not in the registry")
+        return (
+            PlannedStep(at, step, (step.model,))
+            if known.is_enabled
+            else PlannedStep(at, step, why=f"{step.model} is disabled")
+        )
+    names = tuple(one.name for one in registry.of_tier(step.tier)) if step.tier is not None else ()
+    return PlannedStep(at, step, names, "" if names else f"no model of the tier {step.tier} is enabled")
+
+
+def _versions(step: RouteStep, registry: RegistryState) -> tuple[str, ...]:
+    return tuple(f"{one.name}={one.version}" for one in registry.models if one.was_enabled and _serves(one, step))
+
+
+def _serves(model: RegisteredModel, step: RouteStep) -> bool:
+    return model.name == step.model if step.model is not None else model.tier == step.tier

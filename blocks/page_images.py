@@ -1,0 +1,55 @@
+"""Pictures of a document's pages, for models that look at them: drawn in a child that reads no other document.
+
+They are no larger than models look at: what is over 1,568 pixels on its long edge is scaled down by the provider (see
+Anthropic's documentation of vision), and smaller ones cost fewer tokens.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from blocks import media_types
+from blocks.gateway.model import PageImage
+from blocks.isolation.isolation import shared_isolation
+from blocks.records import Document, Page
+from blocks.settings import Settings
+from blocks.sources import read_known
+
+LONG_EDGE_PIXELS = 1_500
+MOST_PAGES = 8
+"""Pages that are drawn, from the first; of the others a model has the text."""
+
+FetchPart = Callable[[str], bytes]
+"""Gives the bytes of a document that is a part of another, by its id."""
+
+_CHILDREN = {media_types.PDF: "blocks.page_images_child:draw_pdf"} | dict.fromkeys(
+    sorted(media_types.IMAGES), "blocks.page_images_child:draw_image"
+)
+
+
+def draw_pages(
+    document: Document, pages: Sequence[Page], settings: Settings, fetch_part: FetchPart
+) -> tuple[PageImage, ...]:
+    """A JPEG of each of the first pages; none of a format that has no pages to look at.
+
+    Blocks. Raises a `DocumentError` where the bytes are gone or cannot be drawn within the limits of the settings.
+    """
+    from blocks.page_images_child import unpack  # pdfium and Pillow are for those who need them
+
+    function = _CHILDREN.get(document.media_type)
+    if function is None:
+        return ()
+    if document.parent_id is not None:
+        content = fetch_part(document.document_id)
+    else:
+        uris = (document.uri, *document.other_uris)
+        content = read_known(uris, document.document_id, document.size_bytes, settings.max_document_mb)
+    arguments: Mapping[str, JsonValue] = {
+        "media_type": document.media_type,
+        "passwords": [password.get_secret_value() for password in settings.passwords],
+        "pages": [page.number for page in pages[:MOST_PAGES]],
+        "long_edge": LONG_EDGE_PIXELS,
+        "max_megapixels": settings.max_image_megapixels,
+    }
+    packed = shared_isolation(settings).run(function, content, arguments, settings.document_timeout_s)
+    return tuple(PageImage(media_type=media_types.JPEG, **one) for one in unpack(packed))
