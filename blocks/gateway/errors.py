@@ -5,6 +5,7 @@ one request, is in trouble is `is_endpoint_fault`, which the circuit breaker cou
 been given up on for this run: `retry` is `next_run`, and Prefect does not try again.
 """
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 from blocks.errors import DocumentError, UsageError
@@ -328,8 +329,11 @@ class ModelUnknown(UsageError):
 
     def __init__(self, name: str, known: tuple[str, ...], where: str = "") -> None:
         place = f"{where}: " if where else ""
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
         super().__init__(
-            f"{place}there is no model {name!r}; known are {', '.join(known)}; add it with `winnow models add {name}`"
+            f"{place}there is no model {name!r}; {hint}known are {', '.join(known)}; "
+            f"add it with `winnow models add {name}`"
         )
 
 

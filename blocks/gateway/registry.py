@@ -19,6 +19,9 @@ from blocks.records import Record
 ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]
 Tier = Literal["cheap", "strong"]
 
+MOST = 1_000_000_000
+"""More of anything than there can be, and no more than a column of a database holds."""
+
 
 class JsonMode(StrEnum):
     """How a server can be held to a schema; `unknown` until it was tried. Detected at the first call and remembered."""
@@ -50,18 +53,18 @@ class RegisteredModel(Record):
     cached_price: Decimal | None = Field(None, ge=0)
     cache_write_price: Decimal | None = Field(None, ge=0)
     tier: Tier | None = None
-    rpm: int | None = Field(None, ge=1)
-    tpm: int | None = Field(None, ge=1)
-    in_flight: int = Field(16, ge=1)
-    timeout_s: float = Field(60.0, gt=0)
-    max_output_tokens: int = Field(4096, ge=1)
-    context_window: int | None = Field(None, ge=1)
+    rpm: int | None = Field(None, ge=1, le=MOST)
+    tpm: int | None = Field(None, ge=1, le=MOST)
+    in_flight: int = Field(16, ge=1, le=10_000)
+    timeout_s: float = Field(60.0, gt=0, le=86_400)
+    max_output_tokens: int = Field(4096, ge=1, le=MOST)
+    context_window: int | None = Field(None, ge=1, le=MOST)
     json_mode: JsonMode = JsonMode.UNKNOWN
     images: bool = False
     logprobs: bool = False
     is_enabled: bool = True
     was_enabled: bool = True
-    position: int = 0
+    position: int = Field(0, ge=-MOST, le=MOST)
 
     @property
     def version(self) -> str:

@@ -1,0 +1,310 @@
+"""`winnow models` as a user types it: what is told, what is kept, what is refused, and that no key is ever shown."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+from typer.testing import CliRunner, Result
+
+from blocks import settings
+from blocks.database.breaker_states import DatabaseBreakerStates
+from blocks.database.engine import Database
+from blocks.database.tables import model_calls
+from blocks.errors import UsageError
+from blocks.gateway.errors import ModelInvalid, ModelUnknown
+from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.shared_state import BreakerReport
+from deployments.cli.main import app
+from deployments.cli.run_models import budget_of, names_of
+from tasks.models import open_registry
+from tests.deployments.test_commands import winnow
+
+CANARY = "sk-canary-9b41e7"
+LOCAL_SERVER = ("--provider", "openai", "--model", "llama3.1:8b", "--endpoint", "http://localhost:11434/v1")
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `winnow models …` in this process, on an empty database."""
+    monkeypatch.setattr(settings, "_current", None)
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "PREFECT_API_URL"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["models", *arguments, "--database", sqlite_database.url])
+
+    return invoke
+
+
+def rows(run: Run) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(run("list", "--format", "json").stdout)}
+
+
+def kept(database: Database, name: str) -> RegisteredModel:
+    model = open_registry(database).load().get(name)
+    assert model is not None
+    return model
+
+
+def test_a_hosted_model_is_added_with_its_provider_s_usual_key_and_the_listed_price(
+    run: Run, sqlite_database: Database
+) -> None:
+    added = run("add", "fast", "--provider", "openai", "--model", "gpt-4.1-mini", "--tier", "cheap", "--rpm", "60")
+    assert added.exit_code == 0
+    assert "0.4 in, 1.6 out, by the price list" in added.stderr
+    assert "its key is not set: put it into env:OPENAI_API_KEY" in added.stderr
+    model = kept(sqlite_database, "fast")
+    assert (model.key, model.endpoint, model.tier, model.rpm) == ("env:OPENAI_API_KEY", "", "cheap", 60)
+    assert (model.is_enabled, model.was_enabled, model.context_window) == (True, True, 1_000_000)
+    row = rows(run)["fast"]
+    assert (row["input_price"], row["output_price"], row["key_state"]) == ("0.4", "1.6", "missing")
+
+
+def test_a_server_of_one_s_own_gets_no_key_and_its_unknown_price_is_told_loudly(
+    run: Run, sqlite_database: Database
+) -> None:
+    added = run("add", "own", *LOCAL_SERVER)
+    assert added.exit_code == 0
+    assert "NO PRICE IS KNOWN for own" in added.stderr
+    assert "winnow models set own input_price=… output_price=…" in added.stderr
+    assert kept(sqlite_database, "own").key is None
+    assert rows(run)["own"]["price"] == "unknown"
+    assert "NO PRICE" not in run("set", "own", "input_price=0", "output_price=0").stderr
+    assert rows(run)["own"]["price"] == "free"
+    assert "NO PRICE" not in run("add", "own2", *LOCAL_SERVER, "--input-price", "0", "--output-price", "0").stderr
+
+
+def test_every_option_of_add_reaches_the_registry(run: Run, sqlite_database: Database) -> None:
+    options = {
+        "--key-env": "OWN_KEY",
+        "--input-price": "0.07",
+        "--output-price": "0.21",
+        "--tier": "strong",
+        "--rpm": "11",
+        "--tpm": "12000",
+        "--in-flight": "3",
+        "--timeout-s": "7.5",
+    }
+    assert run("add", "own", *LOCAL_SERVER, *(part for pair in options.items() for part in pair)).exit_code == 0
+    model = kept(sqlite_database, "own")
+    assert model.key == "env:OWN_KEY"
+    assert (model.input_price, model.output_price) == (Decimal("0.07"), Decimal("0.21"))
+    assert (model.tier, model.rpm, model.tpm, model.in_flight, model.timeout_s) == ("strong", 11, 12_000, 3, 7.5)
+    assert model.version == "openai:llama3.1:8b@http://localhost:11434/v1"
+
+
+def test_a_seeded_model_can_be_added_by_its_name_and_keeps_what_is_known_of_it(
+    run: Run, sqlite_database: Database
+) -> None:
+    assert run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1", "--rpm", "9").exit_code == 0
+    model = kept(sqlite_database, "gpt-4.1")
+    assert (model.is_enabled, model.rpm, model.tier, model.images) == (True, 9, "strong", True)
+    again = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1")
+    assert isinstance(again.exception, ModelInvalid)
+    assert "in the registry already" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "value"),
+    [
+        ("upstream=gpt-5", "upstream", "gpt-5"),
+        ("endpoint=https://proxy.example/v1", "endpoint", "https://proxy.example/v1"),
+        ("key_env=OTHER_KEY", "key", "env:OTHER_KEY"),
+        ("key-env=OTHER_KEY", "key", "env:OTHER_KEY"),
+        ("key_env=", "key", None),
+        ("key=secret:openai", "key", "secret:openai"),
+        ("input_price=1.25", "input_price", Decimal("1.25")),
+        ("output_price=0", "output_price", Decimal(0)),
+        ("cached_price=0.125", "cached_price", Decimal("0.125")),
+        ("input_price=", "input_price", None),
+        ("tier=strong", "tier", "strong"),
+        ("tier=", "tier", None),
+        ("rpm=600", "rpm", 600),
+        ("tpm=200000", "tpm", 200_000),
+        ("in_flight=64", "in_flight", 64),
+        ("timeout_s=2.5", "timeout_s", 2.5),
+        ("max_output_tokens=9000", "max_output_tokens", 9000),
+        ("context_window=128000", "context_window", 128_000),
+        ("json_mode=json_object", "json_mode", "json_object"),
+        ("images=true", "images", True),
+        ("logprobs=yes", "logprobs", True),
+        ("position=3", "position", 3),
+    ],
+)
+def test_set_changes_one_value_and_nothing_else(
+    change: str, column: str, value: object, run: Run, sqlite_database: Database
+) -> None:
+    run("add", "fast", "--provider", "openai", "--model", "gpt-4.1-mini", "--tier", "cheap")
+    before = kept(sqlite_database, "fast").model_dump()
+    changed = run("set", "fast", change)
+    assert changed.exit_code == 0, changed.exception
+    after = kept(sqlite_database, "fast").model_dump()
+    assert after[column] == value
+    assert {name for name in after if after[name] != before[name]} <= {column}
+
+
+def test_another_upstream_is_asked_anew_how_it_can_be_held_to_a_schema(run: Run, sqlite_database: Database) -> None:
+    run("add", "own", *LOCAL_SERVER)
+    run("set", "own", "json_mode=json_object")
+    run("set", "own", "upstream=qwen3")
+    assert kept(sqlite_database, "own").json_mode == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("set", "fast", "inptu_price=1"), "did you mean 'input_price'"),
+        (("set", "fast", "rpm"), "no key=value"),
+        (("set", "fast", "rpm=many"), "'rpm' must be a whole number"),
+        (("set", "fast", "rpm=0"), "'rpm' must be greater than or equal to 1"),
+        (("set", "fast", "timeout_s=nan"), "'timeout_s' must be"),
+        (("set", "fast", "timeout_s=inf"), "'timeout_s' must be"),
+        (("set", "fast", "input_price=-1"), "'input_price' must be"),
+        (("set", "fast", "input_price=inf"), "'input_price' must be"),
+        (("set", "fast", "tier=medium"), "'medium' is not allowed for 'tier'"),
+        (("set", "fast", "json_mode=xml"), "'xml' is not allowed for 'json_mode'"),
+        (("set", "fast", "upstream="), "'upstream' has no value"),
+        (("set", "fast", "endpoint=localhost"), "its endpoint is no address"),
+        (("set", "fast", "endpoint=https://me:secret@proxy.example/v1"), "its endpoint holds a secret"),
+        (("set", "fast", "endpoint=https://proxy.example/v1?api_key=abc"), "its endpoint holds a secret"),
+        (("set", "fast", f"key={CANARY}"), "a key is named as env:VARIABLE"),
+        (("set", "fast", f"key_env={CANARY}"), "no name of a variable"),
+        (("add", "local", *LOCAL_SERVER), "the built-in model has this name"),
+        (("add", "a,b", *LOCAL_SERVER), "choose another name"),
+        (("add", "own", *LOCAL_SERVER, "--input-price", "free"), "'input_price' must be"),
+        (("add", "own", *LOCAL_SERVER, "--key-env", CANARY), "no name of a variable"),
+        (("enable", "fats"), "did you mean 'fast'"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_to_do(
+    arguments: tuple[str, ...], says: str, run: Run, sqlite_database: Database
+) -> None:
+    run("add", "fast", "--provider", "openai", "--model", "gpt-4.1-mini", "--tier", "cheap")
+    before = open_registry(sqlite_database).load()
+    refused = run(*arguments)
+    assert isinstance(refused.exception, UsageError)
+    assert says in str(refused.exception)
+    assert CANARY not in str(refused.exception) + refused.output
+    assert open_registry(sqlite_database).load() == before
+
+
+def test_models_are_disabled_and_enabled_and_remembered(run: Run, sqlite_database: Database) -> None:
+    assert run("enable", "gpt-4.1").exit_code == 0
+    assert kept(sqlite_database, "gpt-4.1").is_enabled
+    assert run("disable", "gpt-4.1").exit_code == 0
+    model = kept(sqlite_database, "gpt-4.1")
+    assert (model.is_enabled, model.was_enabled) == (False, True)
+    assert isinstance(run("disable", "nobody").exception, ModelUnknown)
+
+
+def test_pausing_is_shown_and_ends(run: Run, sqlite_database: Database) -> None:
+    run("pause")
+    assert open_registry(sqlite_database).load().is_paused
+    assert all(row["is_paused"] for row in rows(run).values())
+    assert "all models are paused" in run("list").stderr
+    run("resume")
+    assert not open_registry(sqlite_database).load().is_paused
+    assert "paused" not in run("list").stderr
+
+
+def test_an_open_breaker_is_shown_with_its_reason(run: Run, sqlite_database: Database) -> None:
+    DatabaseBreakerStates(sqlite_database, BreakerReport).open("gpt-4.1", "9 of 10 calls failed: server_failed", 60)
+    row = rows(run)["gpt-4.1"]
+    assert row["breaker_is_open"]
+    assert row["breaker"].endswith("s: 9 of 10 calls failed: server_failed")
+    assert rows(run)["gpt-4.1-mini"]["breaker"] == "closed"
+
+
+def test_a_key_that_is_set_is_told_and_not_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    added = run("add", "fast", "--provider", "openai", "--model", "gpt-4.1-mini")
+    listed = run("list", "--format", "json")
+    assert rows(run)["fast"]["key"] == "env:OPENAI_API_KEY (set)"
+    assert CANARY not in added.output + listed.output + run("list").output
+
+
+def test_the_seed_is_listed_where_there_is_no_database_and_none_is_made(tmp_path: Path) -> None:
+    done = winnow("models", "list", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "gpt-4.1-mini" in done.stdout
+    assert "none is enabled" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calls_are_filtered_by_run_and_document(run: Run, sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
+        connection.execute(
+            insert(model_calls),
+            [call(1, "run-1", "abc111"), call(2, "run-1", "def222"), call(3, "run-2", "abc111")],
+        )
+
+    def listed(*arguments: str) -> list[str]:
+        return [row["call_key"] for row in json.loads(run("calls", "--format", "json", *arguments).stdout)]
+
+    assert listed() == ["key-1", "key-2", "key-3"]
+    assert listed("--run", "run-1") == ["key-1", "key-2"]
+    assert listed("--document", "abc") == ["key-1", "key-3"]
+    assert listed("--document", "abc111", "--run", "run-2") == ["key-3"]
+    assert listed("--document", "%") == []
+    row = json.loads(run("calls", "--format", "json", "--run", "run-2").stdout)[0]
+    assert (row["cost_usd"], row["outcome"], row["lane"]) == ("0.00123", "ok", "run")
+    assert "def222" in run("calls").stdout
+
+
+def call(number: int, run_id: str, document_id: str) -> dict[str, object]:
+    counts = ("step", "input_characters", "output_characters", "input_tokens", "output_tokens", "latency_ms")
+    return dict.fromkeys(counts, 0) | {
+        "run_id": run_id,
+        "document_id": document_id,
+        "model": "fast",
+        "model_version": "openai:gpt-4.1-mini",
+        "attempt": 1,
+        "request_digest": "",
+        "cost_usd": Decimal("0.00123"),
+        "outcome": "ok",
+        "called_at": datetime(2026, 11, 20, 12, number, tzinfo=UTC),
+        "call_key": f"key-{number}",
+    }
+
+
+@pytest.mark.parametrize("amount", ["plenty", "-1", "-0.001", "nan", "inf", "", "1,5"])
+def test_a_budget_is_an_amount_of_money(amount: str) -> None:
+    with pytest.raises(UsageError, match="--budget is"):
+        budget_of(amount)
+
+
+def test_models_and_budget_of_a_run_are_read_as_they_are_meant() -> None:
+    assert names_of(["fast, strong", "local", "fast"]) == ("fast", "strong", "local")
+    assert names_of(None) == ()
+    assert (budget_of("2.50"), budget_of("$0.1"), budget_of("0"), budget_of(None)) == (
+        Decimal("2.50"),
+        Decimal("0.1"),
+        Decimal(0),
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "a.txt", "--model", "nobody"), "there is no model 'nobody'"),
+        (("run", "a.txt", "--model", "gpt-4.1"), "winnow models enable gpt-4.1"),
+        (("run", "a.txt", "--budget", "plenty"), "--budget is 'plenty'"),
+    ],
+)
+def test_bad_configuration_ends_with_2_before_anything_starts(
+    arguments: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    done = winnow(*arguments, cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Prefect" not in done.stderr
