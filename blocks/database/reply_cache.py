@@ -1,6 +1,6 @@
 """Validated replies of models, by the digest of the whole request that they answer.
 
-The cache grows until it is pruned (`prune`), by age since the last use and by count: a run's end does both.
+The cache grows until it is pruned (`prune`), by age since the last use and by count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,10 @@ class DatabaseReplyCache:
             connection.execute(self._database.insert(reply_cache).on_conflict_do_nothing(), rows)
 
     def prune(self, unused_days: float, most: int) -> int:
-        """Forget what was not used for so long, and beyond `most` what was used longest ago. Returns how many went."""
+        """Forget what was not used for so long, and beyond `most` what was used longest ago. Returns how many went.
+
+        Replies that were last used in the same moment go together.
+        """
         oldest = select(reply_cache.c.used_at).order_by(reply_cache.c.used_at.desc()).offset(most).limit(1)
         with self._database.write() as connection:
             before = now() - timedelta(days=unused_days)

@@ -1,0 +1,132 @@
+"""What workers tell one another about models: breakers, leases, replies."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from blocks.database.breaker_states import DatabaseBreakerStates
+from blocks.database.engine import Database, now
+from blocks.database.limit_leases import DatabaseLimitLeases
+from blocks.database.reply_cache import DatabaseReplyCache
+from blocks.database.tables import breakers, limit_leases, reply_cache
+from blocks.gateway.shared_state import BreakerReport, BreakerStates, LimitLeases, ReplyCache
+
+
+def states_of(database: Database) -> DatabaseBreakerStates[BreakerReport]:
+    return DatabaseBreakerStates(database, BreakerReport)
+
+
+def test_a_breaker_that_one_worker_opens_is_open_for_all(database: Database) -> None:
+    states: BreakerStates = states_of(database)
+    assert states.load() == {}
+    states.open("m", "no credit", 30)
+    (report,) = states_of(database).load().values()
+    assert (report.model, report.is_open, report.why) == ("m", True, "no credit")
+    assert 25 < report.open_for_s <= 30
+    states_of(database).close("m")
+    assert states.load() == {}
+
+
+def test_one_of_many_sends_the_probe_once_the_pause_is_over(database: Database) -> None:
+    states = states_of(database)
+    states.open("m", "why", 60)
+    assert not states.claim_probe("m", 60), "the pause lasts"
+    states.open("m", "why", 0)
+    assert states.load()["m"] == BreakerReport("m", is_open=True, why="why", open_for_s=0.0)
+    gate = threading.Barrier(8)
+
+    def claim(_: int) -> bool:
+        gate.wait()
+        return states.claim_probe("m", 60)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(claim, range(8))) == 1
+
+
+def test_a_claim_lapses_and_opening_again_voids_it(database: Database) -> None:
+    states = states_of(database)
+    states.open("m", "why", 0)
+    assert states.claim_probe("m", 0)
+    assert states.claim_probe("m", 60), "the first claim has lapsed"
+    assert not states.claim_probe("m", 60)
+    states.open("m", "again", 0)
+    assert states.claim_probe("m", 60)
+    states.close("m")
+    assert states.claim_probe("m", 60), "another has closed it"
+
+
+def test_a_clock_that_is_set_back_makes_no_pause_longer(database: Database) -> None:
+    states = states_of(database)
+    states.open("m", "why", 30)
+    later = now() + timedelta(hours=1)
+    with database.write() as connection:
+        connection.execute(update(breakers).values(opened_at=later, open_until=later + timedelta(seconds=30)))
+    assert states.load()["m"].open_for_s == 30
+
+
+def test_limits_are_divided_among_workers_that_live(database: Database) -> None:
+    first, second = DatabaseLimitLeases(database, "a"), DatabaseLimitLeases(database, "b")
+    one: LimitLeases = first
+    assert one.renew([], 30) == {}
+    assert first.renew(["m", "n"], 30) == {"m": 1, "n": 1}
+    assert second.renew(["m"], 30) == {"m": 2}
+    assert first.renew(["m", "n"], 30) == {"m": 2, "n": 1}
+    second.release()
+    assert first.renew(["m"], 30) == {"m": 1}
+
+
+def test_a_lease_that_is_not_renewed_lapses_and_is_forgotten_in_the_end(database: Database) -> None:
+    first, second = DatabaseLimitLeases(database, "a"), DatabaseLimitLeases(database, "b")
+    second.renew(["m"], 0)
+    assert first.renew(["m"], 30) == {"m": 1}
+    with database.write() as connection:
+        stale = update(limit_leases).where(limit_leases.c.worker_id == "b")
+        connection.execute(stale.values(expires_at=now() - timedelta(days=1)))
+    first.renew(["m"], 30)
+    with database.read() as connection:
+        assert connection.execute(select(limit_leases.c.worker_id)).scalars().all() == ["a"]
+
+
+def test_workers_that_renew_at_once_do_not_block_one_another(database: Database) -> None:
+    models = [f"m{number}" for number in range(20)]
+
+    def renew(worker: int) -> None:
+        leases = DatabaseLimitLeases(database, str(worker))
+        for turn in range(10):
+            leases.renew(models if turn % 2 else models[::-1], 30)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(renew, range(6)))
+    assert set(DatabaseLimitLeases(database, "0").renew(models, 30).values()) == {6}
+
+
+LONG = b'{"fields": ' + b'"x"' * 1000 + b"}"
+
+
+def test_a_reply_stays_as_it_was_first_kept_and_its_hits_are_counted(database: Database) -> None:
+    cache = DatabaseReplyCache(database)
+    kept: ReplyCache = cache
+    assert kept.load([]) == {}
+    cache.keep({})
+    cache.keep({"a": ("m", b'{"a": 1}'), "b": ("m", LONG)})
+    cache.keep({"a": ("other", b'{"a": 2}')})
+    assert cache.load(["a", "b", "c"]) == {"a": b'{"a": 1}', "b": LONG}
+    cache.load(["a"])
+    with database.read() as connection:
+        rows = connection.execute(select(reply_cache.c.cache_key, reply_cache.c.model, reply_cache.c.hits)).all()
+    assert sorted(tuple(row) for row in rows) == [("a", "m", 2), ("b", "m", 1)]
+
+
+def test_pruning_forgets_what_was_not_used_for_long_and_what_is_too_much(database: Database) -> None:
+    cache = DatabaseReplyCache(database)
+    cache.keep(dict.fromkeys("abcdef", ("m", b"{}")))
+    with database.write() as connection:
+        for days, key in enumerate("abcdef"):
+            aged = update(reply_cache).where(reply_cache.c.cache_key == key)
+            connection.execute(aged.values(used_at=now() - timedelta(days=days)))
+    assert cache.prune(unused_days=4.5, most=100) == 1
+    assert cache.prune(unused_days=4.5, most=3) == 2
+    assert sorted(cache.load("abcdef")) == ["a", "b", "c"]
+    assert cache.prune(unused_days=4.5, most=3) == 0
