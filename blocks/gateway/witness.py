@@ -6,6 +6,7 @@ that it does not see at all is rare, and a value taken from somewhere else on th
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -43,6 +44,7 @@ HEAD_ROWS, HEAD, HEAD_PER_ROW = 4, 0.6, 0.3
 MOST_WEIGHT = 30.0
 """Weights above it are all certainty; their exponentials need not overflow."""
 KEPT_LEXICONS = 64
+_FIGURE = re.compile(r"-?\d+(?:\.\d+)?")
 WHOLE = frozenset({FieldType.ENUM, FieldType.LIST, FieldType.TABLE})
 
 
@@ -124,7 +126,7 @@ def witness(document_type: DocumentType, pages: tuple[Page, ...]) -> Witness:
         elif field.type is FieldType.LIST:
             seen[name] = _one(read_list(field, sheet.rows, sheet.labels_of(name), pages))
         elif field.type is FieldType.TABLE:
-            table = TableReader(field).read(sheet.rows, sheet.table_ends(), pages, sheet.number_languages)
+            table = _table(document_type, name).read(sheet.rows, sheet.table_ends(), pages, sheet.number_languages)
             seen[name] = _one(table)
     return Witness(document_type, seen)
 
@@ -141,13 +143,13 @@ def alike(field: DocumentField, seen: JsonValue, value: JsonValue) -> float:
         return shared / max(len(mine), len(theirs), 1)
     if field.type is FieldType.TEXT:
         return float(_same_text(str(seen), str(value)))
-    return float(seen == value)
+    return float(str(seen) == str(value))
 
 
 def _key(entry: JsonValue) -> str:
     """An entry of a list or a table as it is compared: a row by its figures, in which readers differ least."""
     if isinstance(entry, dict):
-        figures = [str(cell) for cell in entry.values() if cell is not None and str(cell)[-1:].isdigit()]
+        figures = [str(cell) for cell in entry.values() if _FIGURE.fullmatch(str(cell))]
         return "|".join(figures or [fold(str(cell)) for cell in entry.values()])
     return fold(str(entry))
 
@@ -230,6 +232,7 @@ def _labels(name: str, document_type: DocumentType, pages: tuple[Page, ...]) -> 
 
 
 _lexicons: dict[str, Lexicon] = {}
+_tables: dict[str, TableReader] = {}
 
 
 def _lexicon(document_type: DocumentType) -> Lexicon:
@@ -240,6 +243,17 @@ def _lexicon(document_type: DocumentType) -> Lexicon:
         if len(_lexicons) >= KEPT_LEXICONS:
             _lexicons.clear()
         known = _lexicons[key] = Lexicon(document_type)
+    return known
+
+
+def _table(document_type: DocumentType, name: str) -> TableReader:
+    """The reader of a type's table field, kept in the process."""
+    key = f"{document_type.score_digest}:{name}"
+    known = _tables.get(key)
+    if known is None:
+        if len(_tables) >= KEPT_LEXICONS:
+            _tables.clear()
+        known = _tables[key] = TableReader(document_type.fields[name])
     return known
 
 

@@ -76,11 +76,20 @@ def test_names_are_the_same_without_form_of_address_and_bent_letters(one: str, o
     assert alike(TEXT, one, other) == alike(TEXT, other, one) == expected
 
 
+def test_a_whole_number_is_compared_as_one() -> None:
+    days = DocumentField(type=FieldType.INTEGER, required=True, aliases=("days",))
+    terms = DocumentType(name="terms", title="Terms", fields={"days": days})
+    seen = witness(terms, (Page(number=1, method="parsed", text="Days: 30"),))
+    assert seen.of("days", 30) == seen.of("days", "30")
+    assert seen.of("days", 30)[0] > 0.5
+
+
 def test_lists_and_tables_are_alike_by_what_they_share() -> None:
     assert alike(DocumentField(type=FieldType.LIST), ["a", "b"], ["B", "c"]) == 0.5
     table = DocumentField(type=FieldType.TABLE, columns={"name": TEXT, "price": DocumentField(type=FieldType.MONEY)})
-    rows: list[JsonValue] = [{"name": "Apple", "price": "1.50"}, {"name": "Pear", "price": "2.00"}]
+    rows: list[JsonValue] = [{"name": "Apple", "price": "1.50"}, {"name": "Pear No. 2", "price": "2.00"}]
     shortened: list[JsonValue] = [{"name": "Apple red", "price": "1.50"}]
+    assert alike(table, rows, [{"name": "Apple", "price": "1.50"}, {"name": "Pear", "price": "2.00"}]) == 1.0
     assert alike(table, rows, shortened) == 0.5
 
 
