@@ -29,8 +29,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "gpt-4o-mini"
 TIMEOUT_S = 60.0
-LINES = 60
-"""Lines of a document: with the instructions about 4 kB, an invoice of a page."""
+TEXT = "\n".join(f"{line:02} consulting on site, 3 hours at 120.00 EUR, total 360.00 EUR" for line in range(60))
+"""About 4 kB, as an invoice of a page."""
 
 SAID = json.dumps(
     {"fields": {f"field_{n}": {"value": f"{n}.00", "confidence": 0.9} for n in range(12)}, "criteria": {}}
@@ -150,8 +150,8 @@ def _resident_mb() -> float:
 
 
 def _messages(number: int) -> list[dict[str, str]]:
-    lines = "\n".join(f"{line:02} Position {number}-{line}: consulting, 3 hours at 120.00 EUR" for line in range(LINES))
-    return [{"role": "system", "content": "Read the invoice. Answer in JSON."}, {"role": "user", "content": lines}]
+    text = f"Invoice {number}\n{TEXT}"
+    return [{"role": "system", "content": "Read the invoice. Answer in JSON."}, {"role": "user", "content": text}]
 
 
 def _body(number: int) -> dict[str, Any]:

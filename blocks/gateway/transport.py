@@ -154,8 +154,12 @@ class Transport:
 
 
 def _request(url: str, headers: Mapping[str, str], content: bytes) -> httpx.Request:
-    # Replies are small beside the time that models take: no compression is asked for.
-    return httpx.Request("POST", _parsed(url), headers={"accept-encoding": "identity", **headers}, content=content)
+    # Replies are small beside the time that models take: no compression is asked for. The body is given as a stream
+    # because httpx would otherwise build headers of its own, which aiohttp builds as well: 0.02 ms a call.
+    sent = {"accept-encoding": "identity", **headers}
+    request = httpx.Request("POST", _parsed(url), headers=sent, stream=httpx.ByteStream(content))
+    request.read()
+    return request
 
 
 @functools.lru_cache(maxsize=256)
