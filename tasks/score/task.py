@@ -8,13 +8,12 @@ from prefect.client.schemas.objects import State
 from blocks.database import documents
 from blocks.database.block import connect
 from blocks.database.last_scorings import DatabaseLastScorings
-from blocks.database.ledger import DatabaseLedger
 from blocks.document_type_files import load_document_types
-from blocks.gateway.local_gateway import LocalGateway
-from blocks.gateway.route_calls import Asked
+from blocks.gateway.gateway import RunGateway, RunTerms
 from blocks.page_images import draw_pages
 from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
+from tasks.models import open_gateway
 from tasks.score.stage import ScoreRules, ScoreStage
 from tasks.task import chunk_state, stage_task
 
@@ -42,7 +41,7 @@ def _stage(
 
     return ScoreStage(
         load_document_types(settings.document_types_dir),
-        _gateway(settings, run_id, budget_usd, use_cache),
+        _gateway(settings, budget_usd, use_cache),
         run_id,
         ScoreRules(models, settings.budget_per_document_usd),
         last=DatabaseLastScorings(database),
@@ -50,9 +49,15 @@ def _stage(
     )
 
 
-def _gateway(settings: Settings, run_id: str, budget_usd: Decimal | None, use_cache: bool) -> Asked:
-    """The gateway over this process's database, for a run."""
-    return LocalGateway(DatabaseLedger(connect(settings)))
+def _gateway(settings: Settings, budget_usd: Decimal | None, use_cache: bool) -> RunGateway:
+    """The models of this process, as a run may ask them."""
+    terms = RunTerms(
+        run_usd=settings.budget_per_run_usd if budget_usd is None else budget_usd,
+        day_usd=settings.budget_per_day_usd,
+        reads_cache=use_cache,
+        keeps_texts=settings.keep_prompts,
+    )
+    return open_gateway(connect(settings)).for_run(terms)
 
 
 @stage_task
