@@ -19,6 +19,7 @@ from blocks.gateway.ledger import Admission
 from blocks.gateway.registry import RegistryState, registry_state
 from blocks.gateway.seed import read_seed
 from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.tracing import configure_tracing
 from blocks.settings import load_settings
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def open_gateway(database: Database) -> "Gateway":
     """The gateway of this process over a database. What workers that died left open is settled first."""
     from blocks.gateway.gateway import Gateway, Kept  # brings the HTTP client, which most commands do without
 
+    configure_tracing(load_settings())
     ledger = DatabaseLedger(database, Admission)
     ledger.recover()
     kept = Kept(
