@@ -25,6 +25,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "Classification": schema.ClassificationRules,
     "A signal": schema.Signal,
     "Route": schema.RouteStep,
+    "A condition": schema.StepCondition,
+    "Acceptance": schema.StepAcceptance,
     "Review": schema.ReviewRules,
     "A review band": schema.ReviewBand,
     "reject_when": schema.RejectRule,
