@@ -203,6 +203,7 @@ def _task_per_document_and_stage(_folder: Path) -> None:
 
 def _bare(folder: Path, threads: int) -> None:
     from blocks.document_type_files import load_document_types
+    from blocks.gateway.local_gateway import LocalGateway
     from blocks.records import Classification, Document, Outcome, Stage
     from blocks.settings import load_settings
     from tasks.classify.stage import ClassifyStage
@@ -211,16 +212,12 @@ def _bare(folder: Path, threads: int) -> None:
     from tasks.score.stage import ScoreStage
     from tasks.validate.stage import ValidateStage
 
-    class NoLedger:
-        def write(self, run_id: str, calls: Sequence[object]) -> None:
-            pass
-
     settings = load_settings()
     types = load_document_types(settings.document_types_dir)
     stages = (
         ExtractStage(settings, fetch_part=lambda _document: b""),
         ClassifyStage(types),
-        ScoreStage(types, NoLedger(), "bare"),
+        ScoreStage(types, LocalGateway(), "bare"),
         ValidateStage(types),
     )
     found = [

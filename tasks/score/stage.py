@@ -94,7 +94,7 @@ class ScoreStage:
             while sizes:
                 yield self._next(finished, sizes)
         finally:
-            for future in sizes:
+            for future in reversed(sizes):  # first those that wait for their turn, lest they get that of another
                 future.cancel()
 
     def _next(self, finished: "SimpleQueue[Future[Outcome]]", sizes: dict[Future[Outcome], int]) -> Outcome:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blocks.document_type_files import load_document_types
-from blocks.document_types import DocumentType
+from blocks.document_types import DocumentType, prompt_variables
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.records import FieldReading, Page
@@ -198,9 +198,6 @@ def test_prompts_render_every_field_and_every_page(name: str) -> None:
 
     document_type = TYPES[name]
     template = SandboxedEnvironment(undefined=StrictUndefined).from_string(document_type.prompts["default"])
-    text = template.render(
-        **{name: getattr(document_type, name) for name in DocumentType.model_fields},
-        pages=[typed("first page"), typed("second page", 2)],
-    )
+    text = template.render(prompt_variables(document_type, (typed("first page"), typed("second page", 2))))
     assert all(f"`{field}`" in text for field in document_type.fields)
     assert text.index("first page") < text.index("[page 2]") < text.index("second page")
