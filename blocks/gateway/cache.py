@@ -11,10 +11,12 @@ import hashlib
 import json
 import logging
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 
 from pydantic import ValidationError
 
+from blocks.document_types import DocumentType
 from blocks.gateway.cache_shelf import Shelf
 from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
@@ -42,26 +44,43 @@ class KeptReply(Record):
     notes: tuple[str, ...]
 
 
+_KEPT = set(KeptReply.model_fields)
+
+
 def request_key(model: RegisteredModel, request: ModelRequest) -> str:
     """SHA-256 over the request as this model is sent it, its random fence aside, and over what its reply is judged by.
 
     How the model is held to the schema is no part of it, nor are prices, limits and switches. Raises `PromptFailed`.
     """
-    fields = request.document_type.fields
-    parts = {
-        "judge": JUDGE_VERSION,
-        "model": [model.name, model.version, sorted(model.headers.items()), model.max_output_tokens, model.logprobs],
-        "sampling": {"temperature": 0},
-        "prompt": canonical_prompt(request),
-        "schema": reply_schema(request),
-        "fields": {name: fields[name].model_dump_json() for name in request.asked},
-        "criteria": [one.model_dump_json() for one in request.asked_criteria],
-        "pages": [(page.number, page.text) for page in request.pages],
-        "images": [(one.page, one.media_type, hashlib.sha256(one.content).hexdigest()) for one in request.images],
-        "written": sorted(request.written.items()),
-        "notes": request.notes,
-    }
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    sampling = "temperature 0"
+    told = [JUDGE_VERSION, sampling, model.name, model.version, model.max_output_tokens, model.logprobs]
+    parts = [*told, sorted(model.headers.items()), sorted(request.written.items()), request.notes]
+    parts += [(one.page, one.media_type, hashlib.sha256(one.content).hexdigest()) for one in request.images]
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    for text in (_form(request), canonical_prompt(request), *(f"{page.number} {page.text}" for page in request.pages)):
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(b"%d " % len(content))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+_forms: dict[int, tuple[weakref.ref[DocumentType], dict[tuple[str, ...], str]]] = {}
+"""Digests of what is asked, by the identity of the type, which cannot change: all its documents are asked the same."""
+
+
+def _form(request: ModelRequest) -> str:
+    """SHA-256 of the schema of the reply, and of the fields and criteria by which it is judged."""
+    kind = request.document_type
+    key, asked = id(kind), request.asked
+    found = _forms.get(key)
+    if found is None or found[0]() is not kind:
+        found = _forms[key] = (weakref.ref(kind, lambda _: _forms.pop(key, None)), {})
+    if asked not in found[1]:
+        fields = [(name, kind.fields[name].model_dump_json()) for name in asked]
+        criteria = [one.model_dump_json() for one in request.asked_criteria]
+        content = json.dumps([reply_schema(request), fields, criteria])
+        found[1][asked] = hashlib.sha256(content.encode()).hexdigest()
+    return found[1][asked]
 
 
 class Cached:
@@ -115,8 +134,7 @@ class Cached:
     async def _ask(self, question: Question, key: str) -> ModelReply:
         reply = await self._model.answer(question)
         if reply.model == self.name and set(reply.notes) <= set(question.request.notes):
-            kept = KeptReply.model_validate(reply.model_dump(include=set(KeptReply.model_fields)))
-            self._shelf.keep(key, self.name, kept.model_dump_json().encode())
+            self._shelf.keep(key, self.name, reply.model_dump_json(include=_KEPT).encode())
         return reply
 
     async def _hit(self, question: Question, key: str, reply: ModelReply) -> ModelReply:

@@ -23,7 +23,7 @@ from blocks.gateway.replies.quote_pages import QuotePages
 from blocks.gateway.replies.refusals import refusal_in, speaks_of_itself
 from blocks.gateway.replies.schema_fit import Fitted, fit
 from blocks.gateway.replies.token_probabilities import value_probabilities
-from blocks.records import FieldReading
+from blocks.records import Evidence, FieldReading
 
 JUDGE_VERSION = "1"
 """Goes up whenever the same reply may be judged otherwise; cached replies were judged before they were kept."""
@@ -105,14 +105,22 @@ def _check_readings(model: str, request: ModelRequest, fitted: Fitted, read: Rea
     for name, reading in fitted.fields.items():
         if not isinstance(reading.value, str):
             continue
-        if request.document_type.fields[name].written:
-            said = speaks_of_itself(reading.value)
-        else:
-            said = refusal_in(reading.value)
-            if said is not None and _is_quoted(request, reading):
-                said = None
+        is_written = request.document_type.fields[name].written
+        said = speaks_of_itself(reading.value) if is_written else _declining_value(request, reading, reading.value)
         if said is not None:
             raise ModelRefusal(model, said)
+
+
+def _declining_value(request: ModelRequest, reading: FieldReading, value: str) -> str | None:
+    """The words by which a value declines, unless it is the document that says so."""
+    if any(value in evidence.quote and _stands(request, evidence) for evidence in reading.evidence):
+        return None
+    said = refusal_in(value)
+    return None if said is not None and _is_quoted(request, reading) else said
+
+
+def _stands(request: ModelRequest, evidence: Evidence) -> bool:
+    return any(evidence.quote in page.text for page in request.pages if page.number == evidence.page)
 
 
 def _has_value(reading: FieldReading) -> bool:

@@ -190,8 +190,9 @@ def _quoted(raw: object, path: str, pages: QuotePages) -> Evidence:
 def _page_number(raw: object, path: str) -> int | None:
     if raw is None:
         return None
-    if isinstance(raw, str) and re.fullmatch(r"[0-9]{1,9}(?:\.0)?", raw.strip()):
-        return int(raw.strip().removesuffix(".0"))
+    plain = raw.strip().removesuffix(".0") if isinstance(raw, str) else ""
+    if plain.isascii() and plain.isdecimal() and len(plain) < 10:
+        return int(plain)
     raise Misfit(f"{path} must be a whole number")
 
 
