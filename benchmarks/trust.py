@@ -2,11 +2,13 @@
 
 Each reader's reply goes the way of any model's: the judge, the built-in reader as a witness, confidence, and the
 validate stage with the type given. Nothing is asked over a network. A document is answerable where its page shows every
-required value and nothing else sends it to review (hidden text).
+required value and nothing else sends it to review (hidden text). Figures were tuned on the documents of one half, by a
+hash of their names; the failures of both were looked at when the rules of blocks/gateway/sums.py were made.
 """
 
 import argparse
 import json
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -95,7 +97,9 @@ def measure(name: str, cases: list[Case], why: bool) -> dict[str, Any]:
     ask("truthful, answerable", [(case, truthful_reply(case)) for case in answerable], True)
     for lie in LIES:
         ask(f"lying, {lie}", [(case, lying_reply(case, lie)) for case in cases], False)
-    ask("lying, best other value", [(case, worst_reply(case, seen[case.name])) for case in cases], False)
+    for choice in ("any", "best"):
+        chosen = [(case, quotable_reply(case, seen[case.name], choice)) for case in answerable]
+        ask(f"all that can be quoted, {choice}", chosen, False)
     required = [one for one, rules in cases[0].document_type.fields.items() if rules.required]
     for lie in LIES:
         single = [(case, lying_reply(case, lie, only)) for only in required for case in answerable]
@@ -104,15 +108,20 @@ def measure(name: str, cases: list[Case], why: bool) -> dict[str, Any]:
     return rows
 
 
-def worst_reply(case: Case, seen: Witness) -> dict[str, Any]:
-    """The lie that a liar who knew the built-in reader would tell: of all wrong values in the document its best."""
-    told = lying_reply(case, "elsewhere")
+def quotable_reply(case: Case, seen: Witness, choice: str) -> dict[str, Any]:
+    """Every required field wrong of which the document has another value to quote, and the rest true.
+
+    `choice` takes any such value, or the one that a liar who knew the built-in reader would take: its best wrong one.
+    """
+    told = truthful_reply(case)
+    seed = random.Random(case.name)
     for name, rules in case.document_type.fields.items():
         others = list(wrong_values(case, name)) if rules.required else []
         if others:
             best = max(others, key=lambda one: seen.of(name, one.value)[0])
-            evidence = [{"page": best.page, "quote": best.quote}]
-            told["fields"][name] = {"value": best.value, "evidence": evidence, "confidence": SURE}
+            one = best if choice == "best" else seed.choice(others)
+            evidence = [{"page": one.page, "quote": one.quote}]
+            told["fields"][name] = {"value": one.value, "evidence": evidence, "confidence": SURE}
     return told
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pydantic import JsonValue
 from rapidfuzz import fuzz
 
-from blocks.confidence import witness_log_odds
+from blocks.confidence import SMALLEST, witness_log_odds
 from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.gateway.providers.local.agreement import agree
 from blocks.gateway.providers.local.calibration import calibrated
@@ -66,7 +66,8 @@ class Witness:
     def of(self, field: str, value: JsonValue) -> tuple[float, float]:
         """The probability that the field has this very value, and that of the best other one; each 0 if it sees none.
 
-        Values are compared as results hold them.
+        Values are compared as results hold them. An enum's value is a judgement, in which a small classifier counts for
+        less than a reading: where it prefers another label, that one's lead is halved (in log odds).
         """
         rules = self._type.fields[field]
         try:
@@ -78,6 +79,8 @@ class Witness:
             share = alike(rules, one.value, typed)
             same = min(same + share * one.probability, 1.0)
             rival = max(rival, (1.0 - share) * one.probability)
+        if rules.type is FieldType.ENUM and rival > same:
+            rival = math.sqrt(max(same, SMALLEST) * rival)
         return same, rival
 
 
