@@ -55,6 +55,7 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         return loop.submit(gateway.for_run(terms).answer(model.name, question)).result()
     finally:
         loop.submit(gateway.close()).result()
+        open_gateway.cache_clear()  # what is closed is not asked again
 
 
 def told(model: RegisteredModel, reply: ModelReply) -> list[str]:

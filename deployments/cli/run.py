@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -186,6 +187,8 @@ def _summary(state: "State[RunReport]", report: "RunReport", duration_s: float) 
         **report.counts.model_dump(),
         "model_calls": report.model_calls,
         "cost_usd": str(report.cost_usd),
+        "unconfirmed_usd": str(report.unconfirmed_usd),
+        "cache_hits": report.cache_hits,
         "duration_s": round(duration_s, 1),
     }
 
@@ -207,7 +210,11 @@ def _show_summary(
     for key, meaning in meanings.items():
         if summary[key] or key in ("accepted", "in_review", "failed", "documents"):
             table.add_row(str(summary[key]), meaning)
-    table.add_row(f"${report.cost_usd:.2f}", f"for {report.model_calls} model calls")
+    table.add_row(f"${_money(report.cost_usd)}", f"for {report.model_calls} model calls")
+    if report.unconfirmed_usd:
+        table.add_row(f"${_money(report.unconfirmed_usd)}", "at most, for calls of which nothing came back")
+    if report.cache_hits:
+        table.add_row(str(report.cache_hits), "answers from the cache, for nothing")
     table.add_row(f"{summary['duration_s']} s", "")
     stdout.print(table)
     if not state.is_completed():
@@ -216,6 +223,11 @@ def _show_summary(
     with_database = f" --database {shlex.quote(database)}" if database else ""
     for line in ("review list", f"results --run {summary['run_id']}", f"failures --run {summary['run_id']}"):
         stdout.print(f"  {_command()} {line}{with_database}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _money(usd: Decimal) -> str:
+    """USD in cents, or as exactly as an amount under a cent needs."""
+    return f"{usd:.2f}" if usd == 0 or usd >= Decimal("0.01") else f"{usd.normalize():f}"
 
 
 def _command() -> str:

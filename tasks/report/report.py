@@ -14,7 +14,8 @@ from tasks.chunk import RunContext
 class RunReport(Record):
     """A run's counts, its cost, and what was found about its results as a whole.
 
-    `missing` is how many documents of the batch ended in no state: 0 unless something is wrong.
+    `missing` is how many documents of the batch ended in no state: 0 unless something is wrong. `unconfirmed_usd` is
+    what calls of which nothing came back may have cost beside `cost_usd`; `cache_hits` counts replies that cost nothing.
     """
 
     counts: RunCounts
@@ -24,6 +25,8 @@ class RunReport(Record):
     findings: tuple[WholeFinding, ...]
     model_calls: int
     cost_usd: Decimal
+    unconfirmed_usd: Decimal = Decimal(0)
+    cache_hits: int = 0
 
     def closing(
         self, allowed_failure_share: float
@@ -57,6 +60,8 @@ def build_report(database: Database, run: RunContext, findings: tuple[WholeFindi
         findings=findings,
         model_calls=costs.model_calls,
         cost_usd=costs.cost_usd,
+        unconfirmed_usd=costs.unconfirmed_usd,
+        cache_hits=costs.cache_hits,
     )
 
 
@@ -70,11 +75,17 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
         rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
         sections.append(_table(("type", "expectation", "finding", "observed"), rows))
     sections += [
-        f"{report.model_calls} model calls, {report.cost_usd:.4f} USD.",
+        f"{report.model_calls} model calls, {report.cost_usd:.4f} USD{_beside(report)}.",
         f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, or the view `review_queue`.",
         f"Failures: `winnow failures --run {run.run_id}`.",
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def _beside(report: RunReport) -> str:
+    """What stands beside the calls and their cost, where there is anything."""
+    unconfirmed = f", and up to {report.unconfirmed_usd:.4f} unconfirmed" if report.unconfirmed_usd else ""
+    return unconfirmed + (f"; {report.cache_hits} answers from the cache" if report.cache_hits else "")
 
 
 def _types_table(by_type: Mapping[str, Mapping[str, int]]) -> str:

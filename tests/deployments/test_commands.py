@@ -10,7 +10,8 @@ WINNOW = Path(sys.executable).parent / "winnow"
 
 COMMANDS = (
     "run", "extract", "results", "review list", "failures", "types list", "types show", "types check",
-    "server status", "server stop", "doctor", "db upgrade", "db current",
+    "models list", "models add", "models set", "models enable", "models disable", "models pause", "models resume",
+    "models test", "models calls", "server status", "server stop", "doctor", "db upgrade", "db current",
 )  # fmt: skip
 
 

@@ -16,13 +16,14 @@ from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
 from blocks.database.tables import model_calls
 from blocks.errors import UsageError
-from blocks.gateway.errors import ModelInvalid, ModelUnknown
+from blocks.gateway.errors import KeyRefused, ModelInvalid, ModelPriceUnknown, ModelsPaused, ModelUnknown
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.shared_state import BreakerReport
 from deployments.cli.main import app
 from deployments.cli.run_models import budget_of, names_of
 from tasks.models import open_registry
 from tests.deployments.test_commands import winnow
+from tests.doubles.model_provider.handle import ModelProviderDouble
 
 CANARY = "sk-canary-9b41e7"
 LOCAL_SERVER = ("--provider", "openai", "--model", "llama3.1:8b", "--endpoint", "http://localhost:11434/v1")
@@ -236,6 +237,43 @@ def test_the_seed_is_listed_where_there_is_no_database_and_none_is_made(tmp_path
     assert "gpt-4.1-mini" in done.stdout
     assert "none is enabled" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_is_tested_by_one_real_call(
+    run: Run, model_provider: ModelProviderDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOUBLE_KEY", CANARY)
+    total, date = ("Total EUR   9.00", "9.00"), ("Paid on 2026-03-14, thank you", "2026-03-14")
+    fields = {
+        name: {"value": value, "evidence": [{"page": 1, "quote": quote}], "confidence": 0.9}
+        for name, (quote, value) in {"total": total, "date": date}.items()
+    }
+    model_provider.script(answers={"Bakery Miller": {"fields": fields, "criteria": {}}})
+    endpoint = ("--endpoint", f"{model_provider.url}/v1", "--key-env", "DOUBLE_KEY")
+    run("add", "double", "--provider", "openai", "--model", "m", *endpoint)
+    refused = run("test", "double")
+    assert isinstance(refused.exception, ModelPriceUnknown)
+    assert model_provider.log() == []
+    run("set", "double", "input_price=1", "output_price=2")
+    run("disable", "double")
+    tested = run("test", "double")
+    assert tested.exit_code == 0, tested.exception
+    assert "total 9.00, date 2026-03-14; all right" in tested.stdout
+    assert "the server holds replies to the schema" in tested.stdout
+    assert rows(run)["double"]["json_mode"] == "json_schema"
+    (entry,) = model_provider.log()
+    (ledgered,) = json.loads(run("calls", "--format", "json").stdout)
+    assert (ledgered["lane"], ledgered["outcome"]) == ("test", "ok")
+    usage = entry["usage"]
+    assert (ledgered["input_tokens"], ledgered["output_tokens"]) == (usage["input"], usage["output"])
+    cost = Decimal(usage["input"] + 2 * usage["output"]).scaleb(-6)
+    assert Decimal(ledgered["cost_usd"]) == cost
+    assert f"cost: ${cost:f}" in tested.stdout
+    model_provider.script(rules=[{"do": {"status": 401}}])
+    assert isinstance(run("test", "double").exception, KeyRefused)
+    run("pause")
+    assert isinstance(run("test", "double").exception, ModelsPaused)
+    assert CANARY not in tested.output + run("calls", "--format", "json").output
 
 
 def test_calls_are_filtered_by_run_and_document(run: Run, sqlite_database: Database) -> None:
