@@ -1,0 +1,35 @@
+from blocks.database import stage_outputs
+from blocks.database.documents import record_batch
+from blocks.database.engine import Database
+from blocks.database.last_scorings import DatabaseLastScorings
+from blocks.records import Failure, Outcome, Rerun, Retry, Scoring, Stage
+from tests.doubles.scripted_stages import failing, found, id_of
+
+WAITS: Failure = failing(Stage.SCORE, Retry.NEXT_RUN)
+
+
+def keep(database: Database, fingerprint: str, model: str, failure: Failure | None = None, name: str = "a") -> None:
+    """A scoring of a document, written by a run of its own."""
+    batch = [found(name)]
+    run_id = f"run-{fingerprint}-{name}"
+    record_batch(database, run_id, batch, given_type=None, rerun=Rerun.ALL, pipeline_digest="p", chunk_size=9)
+    prints = {id_of(name): fingerprint}
+    stage_outputs.begin_attempts(database, Stage.SCORE, run_id, prints)
+    payload = Scoring(document_type="letter", model=model).model_dump_json().encode()
+    stage_outputs.write_outcomes(database, Stage.SCORE, run_id, [Outcome(id_of(name), payload, failure)], prints)
+
+
+def last(database: Database, *names: str) -> dict[str, str]:
+    loaded = DatabaseLastScorings(database).load([id_of(name) for name in names])
+    return {id_: Scoring.model_validate_json(payload).model for id_, payload in loaded.items()}
+
+
+def test_only_what_a_model_said_and_the_run_kept_may_stand_in(database: Database) -> None:
+    keep(database, "f1", "local@2")
+    keep(database, "f2", "none", name="b")
+    keep(database, "f3", "clever@1", WAITS, name="c")
+    assert last(database, "a", "b", "c") == {}
+    keep(database, "f4", "local@2 + clever@1")
+    assert last(database, "a", "b") == {id_of("a"): "local@2 + clever@1"}
+    keep(database, "f5", "local@2")
+    assert last(database, "a") == {id_of("a"): "local@2 + clever@1"}, "what local says later does not hide it"
