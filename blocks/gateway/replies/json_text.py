@@ -146,7 +146,10 @@ def _mended(model: str, text: str, start: int, *, is_whole: bool) -> ReadObject:
         raise MalformedReply(model, "JSON that could be mended in several ways")
     from json_repair import repair_json
 
-    mended = repair_json(broken, return_objects=True, skip_json_loads=True)
+    try:
+        mended = repair_json(broken, return_objects=True, skip_json_loads=True)
+    except ValueError:
+        mended = None
     if not isinstance(mended, dict):
         raise MalformedReply(model, "no JSON")
     body = _rebuilt(mended, [mark for mark in marks if mark != ","])
@@ -200,18 +203,46 @@ def _scalar(value: object, mark: str) -> object:
 
 
 def _is_mendable(marks: list[str]) -> bool:
-    """Whether a text may be shown to json-repair, which takes seconds over what has quotes within quotes."""
-    depth = 0
-    for mark, follower in zip(marks, (*marks[1:], ""), strict=True):
-        depth += (mark in "{[") - (mark in "}]")
-        is_bare = mark[0] not in "\"'{}[]:," and mark not in _LITERALS and not _NUMBER.fullmatch(mark)
-        if mark in _NO_NUMBERS:
-            raise _Unreadable("NaN or Infinity")
-        if depth > DEEPEST_MENDED or mark in {'"', "'"} or (mark == "," and follower == ","):
+    """Whether a text is an object but for commas, the kind of its quotes, and Python's literals.
+
+    Only such a text is shown to json-repair, which takes seconds over others, and fails on some.
+    """
+    open_brackets: list[str] = []
+    expected, before = "value", ""
+    for mark in marks:
+        if mark == ",":
+            if before in {",", "{", "[", ":"}:
+                return False
+        elif mark in "}]":
+            pair = "{" if mark == "}" else "["
+            if not open_brackets or open_brackets.pop() != pair or expected not in {"key", "value"} or before == ":":
+                return False
+            expected = "key" if open_brackets and open_brackets[-1] == "{" else "value"
+        elif expected == "key":
+            if _unquoted(mark) is None:
+                return False
+            expected = "colon"
+        elif expected == "colon":
+            if mark != ":":
+                return False
+            expected = "value"
+        elif mark in "{[" and len(open_brackets) < DEEPEST_MENDED:
+            open_brackets.append(mark)
+            expected = "key" if mark == "{" else "value"
+        elif _is_value(mark):
+            expected = "key" if open_brackets[-1] == "{" else "value"
+        else:
             return False
-        if is_bare and follower != ":":
-            return False
-    return True
+        before = mark
+    return not open_brackets
+
+
+def _is_value(mark: str) -> bool:
+    """Whether a mark is a scalar. Raises `_Unreadable` for NaN and its like."""
+    if mark in _NO_NUMBERS:
+        raise _Unreadable("NaN or Infinity")
+    is_quoted = len(mark) > 1 and mark[0] in "\"'"
+    return is_quoted or mark in _LITERALS or _NUMBER.fullmatch(mark) is not None
 
 
 def _unquoted(mark: str) -> str | None:
