@@ -60,7 +60,9 @@ def show(name: Annotated[str, typer.Argument(help="a document type")]) -> None:
         stdout.print(
             f"  under {band.below:g}: priority {band.priority}, due in {band.due_minutes} minutes", highlight=False
         )
-    stdout.print("route: " + " → ".join(step.model or f"{step.tier} tier" for step in document_type.route), highlight=False)
+    stdout.print(
+        "route: " + " → ".join(step.model or f"{step.tier} tier" for step in document_type.route), highlight=False
+    )
 
 
 @app.command()

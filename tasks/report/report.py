@@ -15,7 +15,7 @@ class RunReport(Record):
     """A run's counts, its cost, and what was found about its results as a whole.
 
     `missing` is how many documents of the batch ended in no state: 0 unless something is wrong. `unconfirmed_usd` is
-    what calls of which nothing came back may have cost beside `cost_usd`; `cache_hits` counts replies that cost nothing.
+    what calls of which nothing came back may have cost beside `cost_usd`; `cache_hits` counts answers from the cache.
     """
 
     counts: RunCounts
