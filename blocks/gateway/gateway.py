@@ -161,7 +161,7 @@ class Gateway:
         if price is None:
             raise ModelPriceUnknown(model.name, model.upstream)
         assert self._transport is not None, "the gateway is asked before it was woken"
-        learnt = self._learnt_of(model)
+        learnt = await self._learnt_of(model)
         wire = WireModel(
             model,
             PROVIDERS[model.provider],
@@ -193,11 +193,11 @@ class Gateway:
             raise ModelKeyMissing(model.name, model.key)
         return key
 
-    def _learnt_of(self, model: RegisteredModel) -> _Learnt:
+    async def _learnt_of(self, model: RegisteredModel) -> _Learnt:
         learnt = self._learnt.get(model.name)
         if learnt is None:
-            limits = Limits(model, workers=self._workers.get(model.name, 1))
-            learnt = self._learnt[model.name] = _Learnt(limits, RetryBudget())
+            learnt = self._learnt[model.name] = _Learnt(Limits(model), RetryBudget())
+            await self._look()  # which tells among how many workers the limits are divided
         learnt.limits.reconfigure(model)
         return learnt
 
