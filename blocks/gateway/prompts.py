@@ -56,8 +56,10 @@ Grade it from 0 to 1 by each criterion:
 """
 """For a type that has no prompt of its own."""
 
-_OPEN, _CLOSE = "\ufdd0", "\ufdd1"
-"""Stand for the fence while a template is rendered: noncharacters of Unicode, which no cleaned text contains."""
+_OPEN, _CLOSE, _OPEN_DRAFT, _CLOSE_DRAFT = "\ufdd0", "\ufdd1", "\ufdd3", "\ufdd4"
+"""Stand for the fences while a template is rendered: noncharacters of Unicode, which no cleaned text contains."""
+
+_FIRST_FENCE = re.compile(f"[{_OPEN}{_OPEN_DRAFT}]")
 
 _SAME_FENCE = "0" * 32
 
@@ -70,6 +72,7 @@ _INVISIBLE = re.compile(
     "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # halves of characters, and what is none
     "]"
 )
+_ASCII_CONTROLS = dict.fromkeys(code for code in (*range(32), 127) if chr(code) not in "\n\t")
 _JOINER = re.compile("(?<![\u0600-\u0dff\u0f00-\u109f\u1780-\u17ff])[\u200c\u200d]")
 
 
@@ -117,14 +120,19 @@ def visible(text: str) -> str:
 
     Joiners stay within Arabic and Indic words, where they decide how letters look.
     """
-    cleaned = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n"))
-    return cleaned if cleaned.isascii() else _JOINER.sub("", cleaned)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
+    if lines.isascii():
+        return lines.translate(_ASCII_CONTROLS)
+    return _JOINER.sub("", _INVISIBLE.sub("", lines))
 
 
 def _fenced(request: ModelRequest, code: str) -> Prompt:
     system, user = _rendered(request)
-    opened, closed = f"--- document {code} begins ---\n", f"\n--- document {code} ends ---"
-    return Prompt(system, user.replace(_OPEN, opened).replace(_CLOSE, closed), prompt_version(request))
+    user = user.replace(_OPEN, f"--- document {code} begins ---\n").replace(_CLOSE, f"\n--- document {code} ends ---")
+    if request.written:
+        user = user.replace(_OPEN_DRAFT, f"--- draft {code} begins ---\n")
+        user = user.replace(_CLOSE_DRAFT, f"\n--- draft {code} ends ---")
+    return Prompt(system, user, prompt_version(request))
 
 
 _kept: dict[int, "tuple[weakref.ref[ModelRequest], tuple[str, str]]"] = {}
@@ -154,7 +162,7 @@ def _render(request: ModelRequest) -> tuple[str, str]:
     except Exception as error:  # noqa: BLE001 - a template may raise whatever its expressions raise
         cause = type(error).__name__  # its message may quote the document
         raise PromptFailed(request.document_type.name, request.variant, cause) from None
-    if text.count(_OPEN) != text.count(_CLOSE):
+    if text.count(_OPEN) != text.count(_CLOSE) or text.count(_OPEN_DRAFT) != text.count(_CLOSE_DRAFT):
         raise PromptFailed(request.document_type.name, request.variant, "it cuts the document's text")
     return _parted(request, text, pages)
 
@@ -166,10 +174,11 @@ def _parted(request: ModelRequest, text: str, pages: tuple[Page, ...]) -> tuple[
     drafts = _drafts(request)
     if drafts and not any(draft in text for draft in drafts.values()):
         text = "\n".join((text, "Written before, to be written anew:", *(f"{name}: {drafts[name]}" for name in drafts)))
-    before, mark, after = text.partition(_OPEN)
+    start = _FIRST_FENCE.search(text)
+    at = start.start() if start else len(text)
     rules = RULES + CRITERIA_RULES if request.asked_criteria else RULES
     notes = "".join(f"\nNote: {visible(note)}" for note in request.notes)
-    return f"{rules}\n{before.strip()}", f"{mark}{after.rstrip()}{notes}"
+    return f"{rules}\n{text[:at].strip()}", f"{text[at:].rstrip()}{notes}"
 
 
 _skeletons: dict[tuple[str, str, tuple[str, ...]], str] = {}
@@ -203,7 +212,7 @@ def _variables(request: ModelRequest, pages: tuple[Page, ...]) -> Mapping[str, o
 
 
 def _drafts(request: ModelRequest) -> dict[str, str]:
-    return {name: _marked(visible(text)) for name, text in request.written.items()}
+    return {name: f"{_OPEN_DRAFT}{visible(text)}{_CLOSE_DRAFT}" for name, text in request.written.items()}
 
 
 def _marked(text: str) -> str:

@@ -5,7 +5,9 @@ absence is null, and there is no range, length or pattern (OpenAI, Structured Ou
 schema cannot say stands in descriptions, and `replies/` checks it.
 """
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from blocks.document_types import Criterion, DocumentField, FieldType
 from blocks.gateway.model import ModelRequest
@@ -30,16 +32,36 @@ def reply_schema(request: ModelRequest) -> dict[str, object]:
 
     The same object for equal questions; callers do not change it.
     """
+    return _made(request).schema
+
+
+def reply_schema_text(request: ModelRequest) -> str:
+    """The schema as JSON, without blanks."""
+    return _made(request).text
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A schema, and its text: writing it anew for each request would cost more than all the rest of the body."""
+
+    schema: dict[str, object]
+    text: str
+
+
+_schemas: dict[tuple[str, tuple[str, ...]], _Made] = {}
+_MOST_SCHEMAS = 256
+
+
+def _made(request: ModelRequest) -> _Made:
     key = (request.document_type.version, request.asked)
-    if key not in _schemas:
+    found = _schemas.get(key)
+    if found is None:
         if len(_schemas) >= _MOST_SCHEMAS:
             _schemas.clear()
-        _schemas[key] = _reply(request)
-    return _schemas[key]
-
-
-_schemas: dict[tuple[str, tuple[str, ...]], dict[str, object]] = {}
-_MOST_SCHEMAS = 256
+        schema = _reply(request)
+        text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+        found = _schemas[key] = _Made(schema, text)
+    return found
 
 
 def _reply(request: ModelRequest) -> dict[str, object]:

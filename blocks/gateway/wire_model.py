@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from pydantic import SecretStr
+from pydantic_core import to_json
 
 from blocks.gateway.errors import CallFailed, EmptyReply, MalformedReply
 from blocks.gateway.limit_headers import LimitHeaders, read_limit_headers
@@ -17,11 +18,15 @@ from blocks.gateway.prompts import render_prompt
 from blocks.gateway.providers.wire import Provider, WireReply, WireRequest
 from blocks.gateway.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reading import read_reply
+from blocks.gateway.reply_schema import reply_schema, reply_schema_text
 from blocks.gateway.server_traits import traits_of
 from blocks.gateway.transport import HttpReply
 
 MOST_REFUSALS = 6
 """How often one attempt may be refused for its form: two modes, and every parameter that can be left out in turn."""
+
+_SCHEMA_MARK = "\ufdd2"
+"""Stands for the schema while the rest of a body is written; a noncharacter, which no prompt contains."""
 
 _ECHO = 32
 """So many characters of a document in a row are no accident in an error's message."""
@@ -98,7 +103,7 @@ class WireModel:
         raise self._refused(question, http, said)
 
     async def _post(self, question: Question, rendered: WireRequest, body: Mapping[str, object]) -> HttpReply:
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        content = _serialised(body, reply_schema(question.request), reply_schema_text(question.request))
         try:
             http = await self._transport.post(
                 rendered.url, rendered.headers, content, question.deadline, self.name, self._model.timeout_s
@@ -193,3 +198,17 @@ class WireModel:
             return None
         prompt = render_prompt(question.request)
         return f"{prompt.system}\n{prompt.user}"
+
+
+def _serialised(body: Mapping[str, object], schema: object, schema_text: str) -> bytes:
+    """The body as JSON; the schema, which is most of it and always the same, is not written anew."""
+    content = to_json(_marked(body, schema))
+    return content.replace(f'"{_SCHEMA_MARK}"'.encode(), schema_text.encode(), 1)
+
+
+def _marked(value: object, schema: object) -> object:
+    if value is schema:
+        return _SCHEMA_MARK
+    if isinstance(value, dict):
+        return {name: _marked(inner, schema) for name, inner in value.items()}
+    return [_marked(inner, schema) for inner in value] if isinstance(value, list) else value

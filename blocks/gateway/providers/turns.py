@@ -1,12 +1,11 @@
 """The words of a request that every wire format carries: instructions, document, pictures, and the corrective turn."""
 
 import base64
-import json
 
 from blocks.gateway.model import PageImage, Question
 from blocks.gateway.prompts import render_prompt, visible
 from blocks.gateway.registry import JsonMode
-from blocks.gateway.reply_schema import reply_schema
+from blocks.gateway.reply_schema import reply_schema_text
 
 SEED = 20_231
 """Any number, as long as it is the same: where an API takes a seed, equal questions get equal answers more often."""
@@ -19,7 +18,7 @@ def instructions(question: Question, mode: JsonMode) -> tuple[str, str]:
     """What goes first, and the document. The schema stands in words where the server is not held to it."""
     prompt = render_prompt(question.request)
     if mode in (JsonMode.OBJECT, JsonMode.PROMPT):
-        schema = json.dumps(reply_schema(question.request), ensure_ascii=False, separators=(",", ":"))
+        schema = reply_schema_text(question.request)
         return f"{prompt.system}\n\nThe JSON object is of this JSON schema:\n{schema}", prompt.user
     return prompt.system, prompt.user
 
