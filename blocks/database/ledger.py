@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import Any, Generic, Protocol
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 from typing_extensions import TypeVar
 
 from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, Caps, day_of, open_budgets
@@ -37,6 +37,7 @@ from blocks.database.ledger_rows import (
     row_of,
     settle_calls,
 )
+from blocks.database.ledger_writes import insert_calls
 from blocks.database.live_runs import hold_run, live_runs
 from blocks.database.tables import model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
@@ -237,7 +238,7 @@ class DatabaseLedger(Generic[Admission]):
                 )
             )
         if rows:
-            connection.execute(insert(model_calls), rows)
+            insert_calls(connection, rows)
         return tuple(admissions)
 
     def _lose(self, worker_ids: Collection[str]) -> int:

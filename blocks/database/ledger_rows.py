@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
+from sqlalchemy import Connection, Row, literal_column, select
 
 from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, day_of
 from blocks.database.engine import Database
+from blocks.database.ledger_writes import end_calls, insert_calls, update_calls
 from blocks.database.one_of import one_of
 from blocks.database.tables import model_call_texts, model_calls
 
@@ -108,15 +109,15 @@ def settle_calls(
             new.append(call.row | {"run_id": call.run_id, "called_at": called_at, "worker_id": None})
         elif row.outcome in {OPEN, LOST}:
             sheet.add(row.run_id, row.called_at, call.spent_usd - row.cost_usd - row.unconfirmed_usd, -row.reserved_usd)
-            changed.append({f"b_{column}": call.row[column] for column in _CHANGED} | {"b_call_key": key})
+            changed.append(call.row)
         else:
             continue
         if call.text is not None:
             texts.append(call.text.model_dump() | {"kept_at": called_at})
     if new:
-        connection.execute(database.insert(model_calls), new)
+        insert_calls(connection, new)
     if changed:
-        connection.execute(_SETTLE, changed)
+        update_calls(connection, changed)
     if texts:
         connection.execute(database.insert(model_call_texts).on_conflict_do_nothing(), texts)
 
@@ -131,9 +132,10 @@ def give_back(connection: Connection, sheet: BudgetSheet, kept: Mapping[str, Kep
         if row.outcome == OPEN:
             unconfirmed_usd = row.reserved_usd if outcome == LOST else ZERO
             sheet.add(row.run_id, row.called_at, unconfirmed_usd, -row.reserved_usd)
-            rows.append({"b_call_key": key, "b_unconfirmed": unconfirmed_usd, "b_outcome": outcome})
+            ended = {"outcome": outcome, "unconfirmed_usd": unconfirmed_usd, "reserved_usd": ZERO}
+            rows.append({"call_key": key} | ended)
     if rows:
-        connection.execute(_END, rows)
+        end_calls(connection, rows)
     return len(rows)
 
 
@@ -145,7 +147,6 @@ _FROM_CALL = tuple(column.name for column in model_calls.columns if column.name 
 _INTEGERS = tuple(
     column.name for column in model_calls.columns if column.name in _FROM_CALL and column.type.python_type is int
 )
-_CHANGED = tuple(column for column in _FROM_CALL if column not in {"call_key", "document_id"})
 
 _READ = select(
     model_calls.c.call_key,
@@ -161,14 +162,4 @@ _OPEN_OF = (
     _READ.where(IS_OPEN, one_of(model_calls.c.worker_id, "b_workers"))
     .order_by(model_calls.c.call_key)
     .with_for_update()
-)
-_SETTLE = (
-    update(model_calls)
-    .where(model_calls.c.call_key == bindparam("b_call_key"))
-    .values({column: bindparam(f"b_{column}") for column in _CHANGED} | {"reserved_usd": ZERO})
-)
-_END = (
-    update(model_calls)
-    .where(model_calls.c.call_key == bindparam("b_call_key"))
-    .values(outcome=bindparam("b_outcome"), unconfirmed_usd=bindparam("b_unconfirmed"), reserved_usd=ZERO)
 )

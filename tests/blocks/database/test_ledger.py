@@ -199,6 +199,15 @@ def test_what_a_provider_states_beyond_measure_is_cut_and_no_amount_is_none(data
             ledger.exchange([Settlement("r", odd)], ())
 
 
+def test_what_a_provider_says_of_itself_is_kept_whatever_its_letters(database: Database) -> None:
+    ledger = ledger_of(database)
+    odd = call("a").model_copy(update={"model_version": "v\x00\ud800é"})
+    ledger.exchange((), [Reservation("r", odd, USD("0.1"), Caps())])
+    ledger.exchange([Settlement("r", odd)], ())
+    assert row_of(database, "a")["model_version"] == "v\\x00\\ud800é"
+    ledger.close()
+
+
 def test_every_version_that_answered_is_noted_once(database: Database) -> None:
     ledger = ledger_of(database)
     ledger.exchange([settling("a", "0"), settling("b", "0")], ())

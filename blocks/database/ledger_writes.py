@@ -1,0 +1,83 @@
+"""Writing rows of the ledger in groups: one statement with all rows on PostgreSQL, one per row on SQLite.
+
+To PostgreSQL each statement is a message of its own, which takes psycopg longer than all else about a call; SQLite is
+in the process, and takes rows one by one faster than it takes JSON apart.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, bindparam, insert, text, update
+from sqlalchemy.dialects import postgresql
+
+from blocks.database.column_types import storable
+from blocks.database.tables import model_calls
+
+_INSERTED = tuple(column.name for column in model_calls.columns if column.name != "call_id")
+_KEPT_BY_UPDATES = {"call_id", "call_key", "run_id", "document_id", "called_at", "worker_id"}
+_UPDATED = tuple(column.name for column in model_calls.columns if column.name not in _KEPT_BY_UPDATES)
+_ENDED = ("outcome", "unconfirmed_usd", "reserved_usd")
+
+
+def insert_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, which have a value for every column but `call_id`."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(insert(model_calls), rows)
+    else:
+        connection.execute(_INSERT, {"rows": _as_json(rows, _INSERTED)})
+
+
+def update_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write all of calls, by their keys, but for what their reservations have decided."""
+    _update(connection, rows, _UPDATED)
+
+
+def end_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write how calls ended, by their keys: outcome, unconfirmed_usd and reserved_usd."""
+    _update(connection, rows, _ENDED)
+
+
+def _update(connection: Connection, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    if connection.dialect.name == "sqlite":
+        named = [{f"b_{column}": row[column] for column in ("call_key", *columns)} for row in rows]
+        connection.execute(_UPDATES_ONE_BY_ONE[len(columns)], named)
+    else:
+        connection.execute(_UPDATES[len(columns)], {"rows": _as_json(rows, ("call_key", *columns))})
+
+
+def _as_json(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    return json.dumps([{column: _plain(row[column]) for column in columns} for row in rows])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _recordset(columns: Sequence[str]) -> str:
+    """The rows of the parameter `rows`, as a table with these columns."""
+    compiler = postgresql.dialect().type_compiler_instance  # type: ignore[no-untyped-call] # SQLAlchemy has no types here
+    typed = ", ".join(f"{column} {compiler.process(model_calls.c[column].type)}" for column in columns)
+    return f"json_to_recordset(CAST(:rows AS json)) AS r ({typed})"
+
+
+def _update_of(columns: Sequence[str]) -> TextClause:
+    changes = ", ".join(f"{column} = r.{column}" for column in columns)
+    source = _recordset(("call_key", *columns))
+    return text(f"UPDATE model_calls SET {changes} FROM {source} WHERE model_calls.call_key = r.call_key")
+
+
+_INSERT = text(f"INSERT INTO model_calls ({', '.join(_INSERTED)}) SELECT * FROM {_recordset(_INSERTED)}")
+_UPDATES = {len(columns): _update_of(columns) for columns in (_UPDATED, _ENDED)}
+_UPDATES_ONE_BY_ONE = {
+    len(columns): update(model_calls)
+    .where(model_calls.c.call_key == bindparam("b_call_key"))
+    .values({column: bindparam(f"b_{column}") for column in columns})
+    for columns in (_UPDATED, _ENDED)
+}
