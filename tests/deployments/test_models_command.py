@@ -1,6 +1,7 @@
 """`winnow models` as a user types it: what is told, what is kept, what is refused, and that no key is ever shown."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,6 +21,7 @@ from blocks.gateway.errors import KeyRefused, ModelInvalid, ModelPriceUnknown, M
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.shared_state import BreakerReport
 from deployments.cli.main import app
+from deployments.cli.model_values import SETTABLE
 from deployments.cli.run_models import budget_of, names_of
 from tasks.models import open_registry
 from tests.deployments.test_commands import winnow
@@ -346,3 +348,13 @@ def test_bad_configuration_ends_with_2_before_anything_starts(
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert "Prefect" not in done.stderr
+
+
+def test_the_page_on_models_names_every_key_that_can_be_set() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    table = page.split("## What can be set")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
+    assert named == set(SETTABLE)
+    helped = CliRunner().invoke(app, ["models", "set", "--help"]).output
+    assert {key for key in SETTABLE if not re.search(rf"\b{key}\b", helped)} == set()
