@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from blocks.document_types import DocumentField, FieldType
 from blocks.gateway.errors import WrongSchema
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.replies.json_text import NumberText
+from blocks.gateway.replies.json_scalars import NumberText
 from blocks.gateway.replies.quote_pages import QuotePages
 from blocks.records import CriterionReading, Evidence, FieldReading, Signals
 from blocks.values import InvalidValue, parse_enum

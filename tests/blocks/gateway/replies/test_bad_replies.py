@@ -68,8 +68,10 @@ def test_a_reply_with_any_character_lost_is_refused_or_reads_as_it_was_meant() -
         '{"a": [' + '"x "y" z", ' * 3_000 + "],}",
         '{"a": [' + '"b" ' * 8_000 + "]}",
         "{'a': ['" + "it's " * 6_000 + "']}",
+        '{"a": ' + "[:]," * 500 + "}",
+        '{"a": ' + '"x": {][],' * 500 + "}" * 500,
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_hostile_texts_are_judged_quickly(text: str) -> None:
     started = time.process_time()
