@@ -199,10 +199,12 @@ class ReviewBand(Record):
 class ReviewRules(Record):
     """When a document is accepted without a person, and how urgent it is otherwise.
 
+    `accept_models_at` is asked, in place of `accept_at`, of fields that a language model has read, where it is higher.
     `bands` are tried from the lowest `below`; the last one serves everything else.
     """
 
     accept_at: float = Field(0.8, ge=0, le=1)
+    accept_models_at: float | None = Field(None, ge=0, le=1)
     min_ocr_confidence: float = Field(0.6, ge=0, le=1)
     bands: tuple[ReviewBand, ...] = (ReviewBand(below=1.0, priority=3, due_minutes=24 * 60),)
 

@@ -55,4 +55,4 @@ def _find(
     sure = confidence_of(field, reading, grounding, judged)
     is_default = not reading.evidence and field.default is not None and reading.value == field.default
     problem: Problem | None = None if grounding.is_grounded or is_default else "ungrounded"
-    return FieldFinding(value, sure, reading.evidence, problem, is_default)
+    return FieldFinding(value, sure, reading.evidence, problem, is_default, reading.signals is not None)

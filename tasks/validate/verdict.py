@@ -27,7 +27,7 @@ class FieldFinding:
     """A field's typed value, the probability that it is right, where it stands, and what speaks against it.
 
     `value` is None where nothing was read or where the reading is no value of the field's type (`invalid`).
-    `is_default`: the document is silent, and the type says what to take then.
+    `is_default`: the document is silent, and the type says what to take then. `is_of_model`: a language model read it.
     """
 
     value: JsonValue = None
@@ -35,6 +35,7 @@ class FieldFinding:
     evidence: tuple[Evidence, ...] = ()
     problem: Problem | None = None
     is_default: bool = False
+    is_of_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ def decide(
     """The verdict on a document of a known type.
 
     Reasons, each of which sends the document to review:
-    `missing`, `low_confidence` (under the type's `accept_at`) of a required field, or of every field that was read
-    where the type requires none; `low_confidence` of an optional field that is more likely wrong than right, defaults
-    aside; `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
+    `missing`, `low_confidence` (under the type's `accept_at`, or its `accept_models_at`) of a required field, or of
+    every field that was read where the type requires none; `low_confidence` of an optional field that is more likely
+    wrong than right, defaults aside; `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
     `low_ocr_confidence`; `low_type_confidence` where the type itself is less sure than `accept_at`; `sensitive` where a
     sensitive type's document is less sure than 0.95; the kind of an upstream failure that the next run may cure.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless the document
@@ -154,13 +155,14 @@ def _field_problems(found: Mapping[str, FieldFinding]) -> Iterator[str]:
 
 
 def _gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> Iterator[str]:
-    accept_at = document_type.review.accept_at
+    review, accept_at = document_type.review, document_type.review.accept_at
+    of_models = max(accept_at, review.accept_models_at or 0.0)
     deciding = deciding_fields(document_type, found)
     for name, finding in found.items():
         if finding.problem is not None:
             continue
         optional = 0.0 if finding.is_default else min(LIKELY_AT, accept_at)
-        needed = accept_at if name in deciding else optional
+        needed = (of_models if finding.is_of_model else accept_at) if name in deciding else optional
         if finding.value is not None and finding.confidence < needed:
             yield f"low_confidence:{name}"
         elif finding.value is None and name in deciding:

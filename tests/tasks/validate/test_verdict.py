@@ -72,6 +72,16 @@ def test_a_document_without_a_doubt_is_accepted_at_its_weakest_required_field() 
     assert decided.due_minutes is None
 
 
+def test_what_a_language_model_read_may_need_more() -> None:
+    stricter = ReviewRules(accept_at=0.8, accept_models_at=0.95)
+    of_model = {**GOOD, "author": FieldFinding("Ann", 0.9, is_of_model=True)}
+    assert verdict(GOOD, review=stricter).status is Status.ACCEPTED
+    assert verdict(of_model).status is Status.ACCEPTED
+    assert verdict(of_model, review=stricter).reasons == ("low_confidence:author",)
+    looser = ReviewRules(accept_at=0.95, accept_models_at=0.5)
+    assert verdict(of_model, review=looser).reasons == ("low_confidence:author",)
+
+
 def test_each_doubt_has_its_reason() -> None:
     found = {"label": FieldFinding("good", 0.5), "note": FieldFinding("x", 0.1, problem="ungrounded")}
     unsure = Classification(document_type="post", confidence=0.7, method="signals")
