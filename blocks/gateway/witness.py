@@ -7,7 +7,7 @@ that it does not see at all is rare, and a value taken from somewhere else on th
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -111,6 +111,18 @@ def bear_out(
         signals = (reading.signals or Signals()).model_copy(update={"witness": witness, "rival": rival, "peers": peers})
         told[name] = reading.model_copy(update={"signals": signals})
     return told
+
+
+def control_fields(document_type: DocumentType, asked: Collection[str]) -> tuple[str, ...]:
+    """The fields to ask besides `asked`, whose answers are known well enough to judge the reply by: the required ones.
+
+    A reply about unsure fields alone has no rest that could speak for it, and its true values are mostly doubted too.
+    """
+    return tuple(
+        name
+        for name, field in document_type.fields.items()
+        if field.required and not field.written and name not in asked
+    )
 
 
 def witness(document_type: DocumentType, pages: tuple[Page, ...]) -> Witness:

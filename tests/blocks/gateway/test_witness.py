@@ -5,7 +5,7 @@ from pydantic import JsonValue
 
 from blocks.document_type_files import load_document_types
 from blocks.document_types import DocumentField, DocumentType, FieldHints, FieldType
-from blocks.gateway.witness import alike, bear_out, witness
+from blocks.gateway.witness import alike, bear_out, control_fields, witness
 from blocks.records import Evidence, FieldReading, Page, Signals
 from blocks.settings import PROJECT_DIR
 from tasks.validate.readings import find_fields
@@ -119,6 +119,16 @@ def test_bearing_out_sets_the_views_of_each_field_and_of_the_others() -> None:
     only = bear_out({"total": readings["total"]}, RECEIPT, witness(RECEIPT, pages))["total"].signals
     assert only is not None
     assert only.peers is None, "a reply of one field has no others"
+
+
+def test_known_fields_asked_along_with_an_unsure_one_speak_for_it() -> None:
+    pages = page_of("bakery")
+    assert control_fields(RECEIPT, ("total",)) == ("company", "date")
+    assert control_fields(RECEIPT, ("company", "date", "total", "currency")) == ()
+    readings = {name: quoted(value, line_with(pages, value)) for name, value in KRUMM.items()}
+    told = bear_out(readings, RECEIPT, witness(RECEIPT, pages))["total"].signals
+    assert told is not None
+    assert (told.peers or 0.0) > 0.7
 
 
 def test_a_written_field_is_nothing_to_bear_out() -> None:
