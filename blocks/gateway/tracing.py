@@ -11,6 +11,7 @@ imported.
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -52,30 +53,24 @@ class Tracing:
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
         self._provider: TracerProvider | None = None
+        self._endpoint: str | None = None
+        self._lock = threading.Lock()
 
     def configure(self, endpoint: str | None) -> bool:
         """Send spans to the OTLP endpoint (HTTP, protobuf) from now on; None stops it. Returns whether they are sent.
 
+        Every part of a process may ask for it: where spans are sent there already, nothing changes.
         What else OTLP exporters take (headers, certificates, the service's name) OpenTelemetry reads itself, from its
         own variables. Where the extra `otel` is missing the log says so and nothing is sent: the variable of the
         endpoint may be there for other programs.
         """
-        self.close()
-        if not endpoint:
-            return False
-        try:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.trace import TracerProvider
-            from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        except ImportError:
-            logger.warning("spans are not sent: OTEL_EXPORTER_OTLP_ENDPOINT is set, and the extra `otel` not installed")
-            return False
-        provider = TracerProvider(resource=_resource())
-        exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + TRACES_PATH)
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-        self._provider = provider
-        self.tracer = provider.get_tracer(SCOPE)
-        return True
+        with self._lock:
+            if endpoint != self._endpoint:
+                self._stop()
+                self._endpoint = endpoint
+                if endpoint:
+                    self._start(endpoint)
+            return self.tracer is not None
 
     def flush(self) -> bool:
         """Send what is waiting. Blocks for five seconds at most; returns whether all was sent."""
@@ -83,7 +78,25 @@ class Tracing:
 
     def close(self) -> None:
         """Send what is waiting, and no span after it. Harmless when repeated."""
-        provider, self._provider, self.tracer = self._provider, None, None
+        with self._lock:
+            self._stop()
+
+    def _start(self, endpoint: str) -> None:
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        except ImportError:
+            logger.warning("spans are not sent: OTEL_EXPORTER_OTLP_ENDPOINT is set, and the extra `otel` not installed")
+            return
+        provider = TracerProvider(resource=_resource())
+        exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + TRACES_PATH)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._provider = provider
+        self.tracer = provider.get_tracer(SCOPE)
+
+    def _stop(self) -> None:
+        provider, self._provider, self.tracer, self._endpoint = self._provider, None, None, None
         if provider is not None:
             provider.shutdown()
 

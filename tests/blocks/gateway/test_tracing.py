@@ -294,6 +294,14 @@ def test_settings_turn_it_on_and_closing_sends_what_waits(receiver: Receiver) ->
     assert [span["name"] for span in receiver.spans()] == ["chat gpt-4.1-mini"]
 
 
+def test_configuring_it_again_for_the_same_endpoint_changes_nothing(tracing: Tracing, receiver: Receiver) -> None:
+    tracer = tracing.tracer
+    assert tracing.configure(receiver.url)
+    assert tracing.tracer is tracer
+    assert not tracing.configure(None)
+    assert tracing.tracer is None
+
+
 def test_a_backend_that_is_gone_holds_up_no_call(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
