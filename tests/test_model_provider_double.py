@@ -17,7 +17,6 @@ import pytest
 from pydantic import BaseModel
 
 from tests.doubles.model_provider.handle import ModelProviderDouble
-from tests.doubles.model_provider.wire import Asked
 
 DOCUMENT = "ACME GmbH\nInvoice 4711\nTotal due 1,234.50 EUR"
 KEY = "sk-double-canary"
@@ -65,12 +64,6 @@ SCHEMA = {
         }
     },
 }
-
-
-def reader_of_tests(asked: Asked) -> object:
-    """A hook: reads the total, and leaves other documents to the table."""
-    found = re.search(r"Total due ([\d.,]+)", asked.document)
-    return {"total": found.group(1)} if found else None
 
 
 def _openai(double: ModelProviderDouble, **options: Any) -> openai.OpenAI:
@@ -294,7 +287,7 @@ def test_images_are_seen_in_every_format(model_provider: ModelProviderDouble) ->
 
 
 def test_a_hook_a_table_and_the_schema_answer_in_this_order(model_provider: ModelProviderDouble) -> None:
-    model_provider.script(hook="tests.test_model_provider_double:reader_of_tests", answers={"4712": {"total": "7"}})
+    model_provider.script(hook="tests.doubles.totals_reader:read", answers={"4712": {"total": "7"}})
     assert _ask_chat(model_provider).choices[0].message.content == '{"total":"1,234.50"}'
     assert _ask_chat(model_provider, "Invoice 4712").choices[0].message.content == '{"total":"7"}'
     assert _ask_chat(model_provider, "Invoice 4713").choices[0].message.content == "I have read the document."
