@@ -53,6 +53,7 @@ class ServerTraits:
     """What is known of one model's server. Used on the event loop alone.
 
     `refused_schemas` holds those that it refuses although it takes others: too large, or using what it lacks.
+    `known_mode` is one that it took, `told_mode` the one that it has also answered in, and that was passed on.
     """
 
     dropped: set[str] = field(default_factory=set)
@@ -60,6 +61,7 @@ class ServerTraits:
     refused_modes: set[JsonMode] = field(default_factory=set)
     refused_schemas: set[str] = field(default_factory=set)
     known_mode: JsonMode | None = None
+    told_mode: JsonMode | None = None
     _first: asyncio.Event | None = None
 
     def mode(self, registered: JsonMode, schema_key: str) -> JsonMode:

@@ -96,6 +96,8 @@ class WireModel:
             http = await self._post(question, rendered, body)
             said = http.body.replace(key.encode(), b"***") if key else http.body
             if 200 <= http.status < 300:
+                is_general = mode is self._traits.mode(self._model.json_mode, "")
+                self._traits.known_mode = mode if is_general else self._traits.known_mode
                 return self._judged(question, mode, http, said)
             if left and self._traits.learn(body, mode, schema_key, http.status, said):
                 continue
@@ -187,11 +189,9 @@ class WireModel:
     def _remember(self, mode: JsonMode) -> None:
         """Tell how the server can be held to a schema, once it has answered so; a schema that it refuses aside."""
         traits = self._traits
-        is_general = mode is traits.mode(self._model.json_mode, "")
-        if is_general and traits.known_mode is not mode:
-            traits.known_mode = mode
-            if mode is not self._model.json_mode:
-                self._on_json_mode(self.name, mode)
+        if mode is traits.known_mode and mode not in (traits.told_mode, self._model.json_mode):
+            traits.told_mode = mode
+            self._on_json_mode(self.name, mode)
 
     def _sent(self, question: Question) -> str | None:
         if not self._keep_texts:

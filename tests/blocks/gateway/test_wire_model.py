@@ -348,6 +348,14 @@ def test_a_slow_first_reply_holds_nobody_up_for_long() -> None:
     assert asyncio.run(both()) < 1.9
 
 
+def test_a_server_that_answers_badly_is_known_to_take_the_request_and_not_remembered() -> None:
+    modes: list[JsonMode] = []
+    model = wire_model(Scripted(lambda _: (200, chat("no JSON at all"))), modes)
+    caught(model)
+    assert traits_of(model.version).known_mode is JsonMode.SCHEMA
+    assert modes == []
+
+
 def test_a_mode_of_the_registry_is_used_at_once() -> None:
     transport = Scripted(lambda _: (200, chat(whole())))
     modes: list[JsonMode] = []
