@@ -411,11 +411,13 @@ def test_a_journal_outlives_the_process_and_a_restart_keeps_the_address(tmp_path
         double.script(answers={"4711": {"known": 1}})
         _ask_chat(double)
         url = double.url
+        assert double.log()[0]["is_whole"]  # in the journal by then: the reply alone may come before its entry
         double.kill()
         with pytest.raises(openai.APIConnectionError):
             _ask_chat(double)
         double.restart()
         assert double.url == url
         assert json.loads(_ask_chat(double).choices[0].message.content) == {"known": 1}
+        assert double.log()[0]["is_whole"]
     entries = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [entry["is_whole"] for entry in entries] == [True, True]
