@@ -25,6 +25,9 @@ from blocks.settings import load_settings
 if TYPE_CHECKING:
     from blocks.gateway.gateway import Gateway
 
+UNUSED_REPLIES_DAYS, MOST_REPLIES = 90, 1_000_000
+"""What of the cache of replies is kept: a reply takes about a kilobyte."""
+
 
 def open_registry(database: Database) -> DatabaseRegistry[RegistryState]:
     """The registry of a database, with the models of data/models.yaml in it. Raises `ModelsFileInvalid`."""
@@ -61,12 +64,14 @@ def open_gateway(database: Database) -> "Gateway":
     configure_tracing(load_settings())
     ledger = DatabaseLedger(database, Admission)
     ledger.recover()
+    replies = DatabaseReplyCache(database)
+    replies.prune(UNUSED_REPLIES_DAYS, MOST_REPLIES)
     kept = Kept(
         registry=open_registry(database),
         ledger=ledger,
         breakers=DatabaseBreakerStates(database, BreakerReport),
         leases=DatabaseLimitLeases(database, ledger.worker_id),
-        replies=DatabaseReplyCache(database),
+        replies=replies,
     )
     return Gateway(kept, key_ring())
 

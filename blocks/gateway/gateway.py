@@ -172,18 +172,21 @@ class Gateway:
             keep_texts=terms.keeps_texts,
         )
         metered = Metered(
-            Limited(Traced(wire, model, keep_texts=terms.keeps_texts), learnt.limits),
+            Limited(Traced(wire, model, keep_texts=terms.keeps_texts), learnt.limits, self._is_paused),
             self._bookkeeper,
             price=price,
             max_output_tokens=model.max_output_tokens,
             caps=terms.caps,
-            is_paused=lambda: self._state.is_paused,
+            is_paused=self._is_paused,
             keep_texts=terms.keeps_texts,
         )
         breaking = Breaking(metered, self._breakers.get(model.endpoint_key), self._breakers.get(model.name))
         retrying = Retrying(breaking, learnt.retries)
         correcting = Correcting(retrying, model.context_window, model.max_output_tokens)
         return Cached(correcting, model, self._shelf, self._recorder_of(model), is_read=terms.reads_cache)
+
+    def _is_paused(self) -> bool:
+        return self._state.is_paused
 
     def _key_of(self, model: RegisteredModel) -> SecretStr | None:
         if model.key is None:

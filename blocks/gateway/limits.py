@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from blocks.gateway.buckets import MINUTE_S, Bucket, resized
-from blocks.gateway.errors import CallFailed, LimitsReached, RateLimited
+from blocks.gateway.errors import CallFailed, LimitsReached, ModelsPaused, RateLimited
 from blocks.gateway.limit_headers import Allowance, LimitHeaders
 from blocks.gateway.model import Model, ModelReply, Question, Usage
 from blocks.gateway.registry import RegisteredModel
@@ -273,11 +273,12 @@ class Limits:
 
 
 class Limited:
-    """A `Model` that is asked only when its limits have room."""
+    """A `Model` that is asked only when its limits have room, and not when all spending was paused meanwhile."""
 
-    def __init__(self, model: Model, limits: Limits) -> None:
+    def __init__(self, model: Model, limits: Limits, is_paused: Callable[[], bool] = lambda: False) -> None:
         self._model = model
         self._limits = limits
+        self._is_paused = is_paused
 
     @property
     def name(self) -> str:
@@ -298,6 +299,9 @@ class Limited:
         counted = estimate_request_tokens(question.request) if limits.counts_tokens else 0
         estimated = limits.estimate(counted)
         await limits.take(estimated, question.deadline)
+        if self._is_paused():
+            limits.give_back(estimated)
+            raise ModelsPaused
         try:
             reply = await self._model.answer(question)
         except CallFailed as error:
