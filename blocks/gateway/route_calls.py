@@ -33,7 +33,8 @@ TURNS_PER_CALL = 2
 """Documents at a model, over its calls in flight: while some wait to try again, others are asked."""
 PATIENCE_S = 3600.0
 """How long a document waits in all for room within a model's limits per minute, time after time."""
-LOCAL_TIMEOUT_S = 120.0
+LOCAL_TIMEOUT_S = 3600.0
+"""The built-in model always answers; what bounds it is the time that its row may wait for the database."""
 
 
 class Asked(Protocol):
