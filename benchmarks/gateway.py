@@ -6,7 +6,10 @@ The ideal wall time is calls / in flight x latency. CPU is user and system time 
 after a warm-up that opens the connections. Memory is the resident set after a tenth of the calls and at the end.
 
 Subjects: bare aiohttp, bare httpx, the `openai` client and litellm's Router (with the retries, timeouts and limits that
-it has), and Winnow's transport alone. litellm is no dependency: give the interpreter of an environment that has it
+it has), Winnow's transport alone, and the gateway: all that a run has around a model (cache, corrective turn, retries,
+breaker, budgets and a ledger in a fresh SQLite file, limits, the judging of the reply), for a type of 12 fields. A run
+keeps more documents at a model than calls are in flight, so that the ledger's work for one is done while others wait
+for the model; the gateway does too. litellm is no dependency: give the interpreter of an environment that has it
 (`uv venv /tmp/litellm && uv pip install --python /tmp/litellm/bin/python litellm`) as --litellm-python.
 """
 
@@ -21,10 +24,15 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blocks.gateway.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "gpt-4o-mini"
@@ -32,8 +40,14 @@ TIMEOUT_S = 60.0
 TEXT = "\n".join(f"{line:02} consulting on site, 3 hours at 120.00 EUR, total 360.00 EUR" for line in range(60))
 """About 4 kB, as an invoice of a page."""
 
+FIELDS = {f"field_{n}": f"{n:02} consulting on site" for n in range(12)}
 SAID = json.dumps(
-    {"fields": {f"field_{n}": {"value": f"{n}.00", "confidence": 0.9} for n in range(12)}, "criteria": {}}
+    {
+        "fields": {
+            name: {"value": value, "evidence": [{"page": 1, "quote": value}], "confidence": 0.9}
+            for name, value in FIELDS.items()
+        }
+    }
 )
 
 Ask = Callable[[int], Awaitable[str]]
@@ -105,7 +119,8 @@ def _run(subject: str, url: str, arguments: argparse.Namespace, in_flight: str, 
 async def measure_one(subject: str, url: str, calls: int, in_flight: int, latency_s: float) -> dict[str, float]:
     """The figures of one subject, of this process."""
     async with SUBJECTS[subject](url, in_flight) as ask:
-        await _ask_all(ask, iter(range(2 * in_flight)), in_flight, lambda _: None)
+        at_once = in_flight * DOCUMENTS_PER_CALL.get(subject, 1)
+        await _ask_all(ask, iter(range(-2 * at_once, 0)), at_once, lambda _: None)
         memory: dict[int, float] = {}
 
         def remember(done: int) -> None:
@@ -113,7 +128,7 @@ async def measure_one(subject: str, url: str, calls: int, in_flight: int, latenc
                 memory[done] = _resident_mb()
 
         started, cpu = time.perf_counter(), _cpu_s()
-        failed = await _ask_all(ask, iter(range(calls)), in_flight, remember)
+        failed = await _ask_all(ask, iter(range(calls)), at_once, remember)
         wall_s, cpu_s = time.perf_counter() - started, _cpu_s() - cpu
     return {
         "cpu_ms": round(cpu_s / calls * 1000, 4),
@@ -125,7 +140,7 @@ async def measure_one(subject: str, url: str, calls: int, in_flight: int, latenc
     }
 
 
-async def _ask_all(ask: Ask, numbers: Iterator[int], in_flight: int, done: Callable[[int], None]) -> int:
+async def _ask_all(ask: Ask, numbers: Iterator[int], at_once: int, done: Callable[[int], None]) -> int:
     """Ask about all documents, so many at once; how many replies were not what the model said."""
     ended, failed = itertools.count(1), 0
 
@@ -135,7 +150,7 @@ async def _ask_all(ask: Ask, numbers: Iterator[int], in_flight: int, done: Calla
             failed += await ask(number) != SAID
             done(next(ended))
 
-    await asyncio.gather(*(work() for _ in range(in_flight)))
+    await asyncio.gather(*(work() for _ in range(at_once)))
     return failed
 
 
@@ -242,6 +257,72 @@ async def _transport(url: str, in_flight: int) -> AsyncIterator[Ask]:
         yield ask
 
 
+@contextlib.asynccontextmanager
+async def _gateway(url: str, in_flight: int) -> AsyncIterator[Ask]:
+    from blocks.document_types import DocumentField, DocumentType, FieldType
+    from blocks.gateway.gateway import RunTerms
+    from blocks.gateway.model import ModelRequest, Question
+    from blocks.records import Page
+
+    fields = {name: DocumentField(type=FieldType.TEXT, required=True, description=name) for name in FIELDS}
+    kind = DocumentType(name="invoice", title="Invoice", description="What is to be paid.", fields=fields)
+    terms = RunTerms(run_usd=Decimal(1_000), day_usd=Decimal(1_000))
+    with tempfile.TemporaryDirectory() as folder:
+        gateway = await asyncio.to_thread(_open_gateway, f"sqlite:///{folder}/winnow.db", url, in_flight)
+        run = gateway.for_run(terms)
+
+        async def ask(number: int) -> str:
+            page = Page(number=1, method="parsed", text=f"Invoice {number}\n{TEXT}")
+            request = ModelRequest(document_id=f"document {number}", document_type=kind, pages=(page,))
+            deadline = time.monotonic() + TIMEOUT_S
+            reply = await run.answer(MODEL, Question(request, "benchmark", deadline, document_budget_usd=Decimal(1)))
+            is_right = {name: reading.value for name, reading in reply.fields.items()} == FIELDS
+            return SAID if is_right and not reply.is_cached else "another reply"
+
+        yield ask
+        await gateway.close()
+
+
+def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
+    """A gateway over a fresh database, in whose registry the double stands with limits that it never meets."""
+    from pydantic import SecretStr
+
+    from blocks.database.breaker_states import DatabaseBreakerStates
+    from blocks.database.engine import open_database
+    from blocks.database.ledger import DatabaseLedger
+    from blocks.database.limit_leases import DatabaseLimitLeases
+    from blocks.database.model_registry import DatabaseRegistry
+    from blocks.database.reply_cache import DatabaseReplyCache
+    from blocks.gateway.gateway import Gateway, Kept
+    from blocks.gateway.ledger import Admission
+    from blocks.gateway.registry import RegisteredModel, registry_state
+    from blocks.gateway.shared_state import BreakerReport
+
+    database = open_database(address)
+    registry = DatabaseRegistry(database, registry_state)
+    registry.put(
+        RegisteredModel(
+            name=MODEL,
+            provider="openai",
+            upstream=MODEL,
+            endpoint=f"{url}/v1",
+            key="env:BENCHMARK_KEY",
+            input_price=Decimal("0.15"),
+            output_price=Decimal("0.60"),
+            rpm=10_000_000,
+            tpm=1_000_000_000,
+            in_flight=in_flight,
+            timeout_s=TIMEOUT_S,
+            context_window=128_000,
+        )
+    )
+    ledger = DatabaseLedger(database, Admission)
+    leases = DatabaseLimitLeases(database, ledger.worker_id)
+    breakers = DatabaseBreakerStates(database, BreakerReport)
+    kept = Kept(registry, ledger, breakers, leases, DatabaseReplyCache(database))
+    return Gateway(kept, {"env:BENCHMARK_KEY": SecretStr(KEY)})
+
+
 KEY = "sk-benchmark"
 HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 Subject = Callable[[str, int], contextlib.AbstractAsyncContextManager[Ask]]
@@ -251,7 +332,10 @@ SUBJECTS: dict[str, Subject] = {
     "openai": _openai,
     "litellm": _litellm,
     "transport": _transport,
+    "gateway": _gateway,
 }
+DOCUMENTS_PER_CALL = {"gateway": 2}
+"""Documents at the model, by calls in flight, where it is not one: a run's are `route_calls.TURNS_PER_CALL`."""
 
 if __name__ == "__main__":
     main()
