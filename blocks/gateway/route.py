@@ -39,7 +39,7 @@ from blocks.gateway.route_merge import (
     written_fields,
 )
 from blocks.gateway.route_plan import LOCAL, PlannedStep, asks_models, plan_route, steps_of
-from blocks.gateway.witness import bear_out, witness
+from blocks.gateway.witness import bear_out, control_fields, witness
 from blocks.records import Page, StepTrace
 
 JUDGING_THREADS = 2
@@ -172,7 +172,9 @@ class Route:
     async def _ask(
         self, walk: _Walk, planned: PlannedStep, models: Sequence[str], asked: tuple[str, ...]
     ) -> ModelReply | None:
-        errand = self._errand(walk.assignment, planned.at, planned, asked, self._written(walk, planned))
+        known = control_fields(walk.assignment.document_type, asked) if planned.step.asks == "unsure" else ()
+        fields = tuple(name for name in walk.assignment.document_type.fields if name in {*asked, *known})
+        errand = self._errand(walk.assignment, planned.at, planned, fields, self._written(walk, planned))
         draw = self._drawing(walk) if planned.step.images and walk.assignment.draw is not None else None
         reply, traces, failures = await self._caller.ask(errand, models, draw)
         walk.traces += traces

@@ -53,8 +53,8 @@ def with_answer(
 ) -> Answer:
     """The reply's readings in the place of those so far, for the fields that were asked.
 
-    A field that was asked and not found is nothing, unless the built-in model found it before: that reading is then
-    kept, with the other's silence as a disagreement. Grades are replaced where the whole document was asked, where
+    A field that was asked and not found is nothing, unless it is required and the built-in model found it before: that
+    reading is then kept, with the other's silence as a disagreement. Grades are replaced where the whole document was asked, where
     they judge what was asked, and where there were none but the built-in model's.
     """
     giver = giver_of(reply)
@@ -62,7 +62,7 @@ def with_answer(
     for name in asked:
         if name in reply.fields:
             fields[name], givers[_of_field(name)] = reply.fields[name], giver
-        elif name in fields and is_local(givers[_of_field(name)]):
+        elif name in fields and is_local(givers[_of_field(name)]) and document_type.fields[name].required:
             fields[name] = _disagreed(fields[name], ABSENT)
         elif name in fields:
             del fields[name], givers[_of_field(name)]

@@ -67,13 +67,29 @@ def test_a_cascade_ends_with_the_first_answer_that_is_enough() -> None:
     assert routed.answer.model == "a@v1"
 
 
-def test_only_unsure_fields_are_asked_and_sure_ones_stay() -> None:
-    gateway = ScriptedGateway({"local": reads(0.99, day="2024-05-01"), "a": reads(day="2099-09-09", total="9.00")})
+def test_unsure_fields_are_asked_with_those_that_a_reply_is_judged_by_and_sure_ones_stay() -> None:
+    gateway = ScriptedGateway(
+        {"local": reads(0.99, day="2024-05-01", post="4.50"), "a": reads(day="2099-09-09", total="9.00", post="9.00")}
+    )
     steps = (RouteStep(model="local", accept=StepAcceptance(confidence=0.7)), RouteStep(model="a", asks="unsure"))
-    routed = walk(gateway, bill(*steps))
-    assert gateway.asked[1][1].request.fields == ("total",), "the day was sure, the total was missing"
-    assert {name: one.value for name, one in routed.answer.fields.items()} == RIGHT
+    plain = bill(*steps)
+    posted = plain.fields | {"post": DocumentField(type=FieldType.MONEY, aliases=("Shipping",))}
+    routed = walk(gateway, plain.model_copy(update={"fields": posted}))
+    assert gateway.asked[1][1].request.fields == ("day", "total"), "the total was missing, the day is required"
+    assert {name: one.value for name, one in routed.answer.fields.items()} == RIGHT | {"post": "4.50"}
     assert routed.answer.model == "local@v1 + a@v1"
+
+
+@pytest.mark.parametrize("is_required", [True, False])
+def test_what_the_built_in_model_doubts_and_a_model_does_not_find_is_kept_only_where_it_is_required(
+    is_required: bool,
+) -> None:
+    gateway = ScriptedGateway({"local": reads(0.1, **RIGHT), "a": reads(day="2024-05-01")})
+    steps = (RouteStep(model="local", accept=SURE), RouteStep(model="a", asks="unsure"))
+    plain = bill(*steps)
+    total = plain.fields["total"].model_copy(update={"required": is_required})
+    routed = walk(gateway, plain.model_copy(update={"fields": plain.fields | {"total": total}}))
+    assert ("total" in routed.answer.fields) is is_required
 
 
 def test_the_next_model_of_a_tier_and_then_the_next_step_answer_for_one_that_fails() -> None:
