@@ -1,6 +1,7 @@
 """`winnow models`: the registry of language models, the switches, and the ledger of their calls."""
 
 import getpass
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -52,7 +53,8 @@ def list_models(output_format: FormatOption = OutputFormat.TABLE, database: Data
     state, breakers = _current(database)
     keys = key_ring()
     rows = [
-        model_row(model, _key_state(model, keys), breakers.get(model.name), state.is_paused) for model in state.models
+        model_row(model, _key_state(model, keys), _breaker_of(model, breakers), state.is_paused)
+        for model in state.models
     ]
     show_rows(rows, COLUMNS, output_format, "no models; winnow models add NAME makes one known")
     if output_format is OutputFormat.TABLE:
@@ -141,10 +143,11 @@ def set_values(
 
 @app.command()
 def enable(name: NameArgument, database: DatabaseOption = None) -> None:
-    """Let a model be asked."""
+    """Let a model be asked, at once: its circuit breaker is closed too."""
     registry = _open(database)
     model = _known(registry.load(), name)
     registry.enable(name)
+    _close_breakers(database, model)
     _say(f"{name} can be asked from now on")
     _tell_what_is_missing(model)
 
@@ -184,6 +187,7 @@ def try_once(name: NameArgument, database: DatabaseOption = None) -> None:
     opened = _database(database)
     registry = open_registry(opened)
     model = _known(registry.load(), name)
+    _close_breakers(database, model)
     reply = try_model(opened, model, load_settings())
     for line in told(_known(registry.load(), name), reply):
         stdout.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -232,6 +236,18 @@ def _is_made(url: str | None) -> bool:
     """Whether the database is there; one on a server always counts as there."""
     address = url or default_url()
     return not address.startswith("sqlite") or Path(address.partition("///")[2]).exists()
+
+
+def _breaker_of(model: RegisteredModel, breakers: Mapping[str, BreakerReport]) -> BreakerReport | None:
+    """The open one of the two breakers in front of a model: its endpoint's, and its own."""
+    return breakers.get(model.endpoint_key) or breakers.get(model.name)
+
+
+def _close_breakers(url: str | None, model: RegisteredModel) -> None:
+    """Let the next call of every worker through: somebody has seen to what was wrong."""
+    states = DatabaseBreakerStates(_database(url), BreakerReport)
+    states.close(model.endpoint_key)
+    states.close(model.name)
 
 
 def _known(state: RegistryState, name: str) -> RegisteredModel:
