@@ -157,7 +157,7 @@ class Gateway:
         Raises `ModelKeyMissing` and `ModelPriceUnknown`: nothing is asked whose key or price is not known.
         """
         key = await asyncio.to_thread(self._key_of, model)
-        price = price_of(model)
+        price = await asyncio.to_thread(price_of, model)  # the price list takes a second to load, once
         if price is None:
             raise ModelPriceUnknown(model.name, model.upstream)
         assert self._transport is not None, "the gateway is asked before it was woken"
