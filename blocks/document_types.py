@@ -160,7 +160,7 @@ class StepAcceptance(Record):
     """When the route ends with this step's answer; without one a step that answers always ends it.
 
     `confidence`: of each deciding field at least this much. `criteria`: grades of at least this much, by criterion.
-    `checks`: every required field was read, is of its type and grounded.
+    `checks`: every required field was read, is of its type and grounded, and no other one sends the document to review.
     """
 
     confidence: float | None = Field(None, ge=0, le=1)

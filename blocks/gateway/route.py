@@ -173,8 +173,8 @@ class Route:
         self, walk: _Walk, planned: PlannedStep, models: Sequence[str], asked: tuple[str, ...]
     ) -> ModelReply | None:
         known = control_fields(walk.assignment.document_type, asked) if planned.step.asks == "unsure" else ()
-        fields = tuple(name for name in walk.assignment.document_type.fields if name in {*asked, *known})
-        errand = self._errand(walk.assignment, planned.at, planned, fields, self._written(walk, planned))
+        names = tuple(name for name in walk.assignment.document_type.fields if name in {*asked, *known})
+        errand = self._errand(walk.assignment, planned.at, planned, names, self._written(walk, planned))
         draw = self._drawing(walk) if planned.step.images and walk.assignment.draw is not None else None
         reply, traces, failures = await self._caller.ask(errand, models, draw)
         walk.traces += traces

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from blocks.document_types import DocumentType, StepAcceptance, StepCondition
+from blocks.findings import FieldFinding
 from blocks.gateway.tokens import estimate_tokens
 from blocks.records import CriterionReading, Page
 
@@ -21,24 +20,16 @@ class DocumentFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One field of the answer so far: its typed value, None where there is none, and how likely it is right.
+class Standing:
+    """The answer so far, judged as it will be when the document is validated.
 
-    `has_problem`: what was read is no value of the field's type, or not borne by the document.
+    `deciding` are the fields that its confidence is the weakest of, `doubted` those beside them that send it to review.
     """
 
-    value: JsonValue = None
-    confidence: float = 0.0
-    has_problem: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The answer so far, judged as it will be when the document is validated."""
-
-    fields: Mapping[str, Judged]
+    fields: Mapping[str, FieldFinding]
     criteria: Mapping[str, CriterionReading]
     deciding: tuple[str, ...]
+    doubted: tuple[str, ...] = ()
 
     @property
     def confidence(self) -> float:
@@ -94,9 +85,10 @@ def what_is_missed(accept: StepAcceptance | None, document_type: DocumentType, s
     if accept.checks:
         required = [name for name, field in document_type.fields.items() if field.required]
         absent = [name for name in required if _is_nothing(standing.fields[name])]
-        unborne = [name for name in required if standing.fields[name].has_problem]
+        unborne = [name for name in required if standing.fields[name].problem is not None]
         missed += [f"not read: {', '.join(absent)}"] if absent else []
         missed += [f"not borne by the document: {', '.join(unborne)}"] if unborne else []
+        missed += [f"doubtful: {', '.join(standing.doubted)}"] if standing.doubted else []
     return "; ".join(missed)
 
 
@@ -105,16 +97,16 @@ def unsure_fields(accept: StepAcceptance | None, document_type: DocumentType, st
     least = accept.confidence if accept is not None and accept.confidence is not None else 0.0
 
     def is_unsure(name: str) -> bool:
-        judged = standing.fields[name]
-        if _is_nothing(judged):
+        finding = standing.fields[name]
+        if _is_nothing(finding):
             return document_type.fields[name].required
-        return judged.has_problem or judged.confidence < least
+        return name in standing.doubted or finding.problem is not None or finding.confidence < least
 
     return tuple(name for name in document_type.fields if is_unsure(name))
 
 
-def _is_nothing(judged: Judged) -> bool:
-    return judged.value is None and not judged.has_problem
+def _is_nothing(finding: FieldFinding) -> bool:
+    return finding.value is None and finding.problem is None
 
 
 def _is_within(count: int, bounds: tuple[int | None, int | None]) -> bool:

@@ -54,8 +54,8 @@ def with_answer(
     """The reply's readings in the place of those so far, for the fields that were asked.
 
     A field that was asked and not found is nothing, unless it is required and the built-in model found it before: that
-    reading is then kept, with the other's silence as a disagreement. Grades are replaced where the whole document was asked, where
-    they judge what was asked, and where there were none but the built-in model's.
+    reading is then kept, with the other's silence as a disagreement. Grades are replaced where the whole document was
+    asked, where they judge what was asked, and where there were none but the built-in model's.
     """
     giver = giver_of(reply)
     fields, givers = dict(answer.fields), dict(answer.givers)

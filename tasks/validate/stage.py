@@ -14,12 +14,12 @@ from time import perf_counter
 from blocks.document_types import DocumentType
 from blocks.errors import StageCrashed, WinnowError
 from blocks.expectations import warm_up
+from blocks.findings import FieldFinding, find_fields
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
-from tasks.validate.readings import find_fields
 from tasks.validate.rows import Row, RowExpectations
-from tasks.validate.verdict import FieldFinding, PageFacts, decide, decide_unknown
+from tasks.validate.verdict import PageFacts, decide, decide_unknown
 
 STAGE_VERSION = "1"
 """Raised whenever the same inputs may get another verdict."""

@@ -5,37 +5,16 @@ A document is accepted when there is no reason against it, and only then; so the
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import JsonValue
 
 from blocks.document_types import DocumentField, DocumentType, RejectRule, ReviewRules
-from blocks.records import UNKNOWN_TYPE, Classification, Evidence, Status, Validation
+from blocks.findings import FieldFinding, deciding_fields, gaps, problems
+from blocks.records import UNKNOWN_TYPE, Classification, Status, Validation
 from blocks.values import InvalidValue, typed_value
 
 SENSITIVE_ACCEPT_AT = 0.95
 """The confidence that a document of a sensitive type needs to be accepted without a person."""
-
-LIKELY_AT = 0.5
-"""An optional value that is more likely wrong than right is not stored without a person's word."""
-
-Problem = Literal["invalid", "ungrounded"]
-
-
-@dataclass(frozen=True, slots=True)
-class FieldFinding:
-    """A field's typed value, the probability that it is right, where it stands, and what speaks against it.
-
-    `value` is None where nothing was read or where the reading is no value of the field's type (`invalid`).
-    `is_default`: the document is silent, and the type says what to take then. `is_of_model`: a language model read it.
-    """
-
-    value: JsonValue = None
-    confidence: float = 0.0
-    evidence: tuple[Evidence, ...] = ()
-    problem: Problem | None = None
-    is_default: bool = False
-    is_of_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +51,13 @@ def decide(
     """
     found = {name: fields.get(name, FieldFinding()) for name in document_type.fields}
     confidence = _document_confidence(document_type, found, classification)
-    doubts = (*_page_reasons(document_type.review, classification, facts), *_field_problems(found))
+    doubts = (
+        *_page_reasons(document_type.review, classification, facts),
+        *(f"{problem}:{name}" for name, problem in problems(found).items()),
+    )
     reasons = [
         *doubts,
-        *_gaps(document_type, found),
+        *(f"{gap}:{name}" for name, gap in gaps(document_type, found).items()),
         *(f"expectation:{name}" for name in broken_expectations),
     ]
     rejecting = [rule for rule in document_type.reject_when if _matches(rule, document_type, found)]
@@ -121,16 +103,6 @@ def decide_unknown(facts: PageFacts) -> Validation:
     )
 
 
-def deciding_fields(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> tuple[str, ...]:
-    """The fields that a document's confidence is the weakest of: the required ones, else all that were read.
-
-    Where a type requires nothing and nothing was read, all of them: an empty row is nothing to accept.
-    """
-    required = tuple(name for name, field in document_type.fields.items() if field.required)
-    read = tuple(name for name, finding in found.items() if finding.value is not None)
-    return required or read or tuple(document_type.fields)
-
-
 def _document_confidence(
     document_type: DocumentType, found: Mapping[str, FieldFinding], classification: Classification
 ) -> float:
@@ -146,27 +118,6 @@ def _page_reasons(review: ReviewRules, classification: Classification, facts: Pa
         yield "low_ocr_confidence"
     if classification.confidence < review.accept_at:
         yield "low_type_confidence"
-
-
-def _field_problems(found: Mapping[str, FieldFinding]) -> Iterator[str]:
-    for name, finding in found.items():
-        if finding.problem is not None:
-            yield f"{finding.problem}:{name}"
-
-
-def _gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> Iterator[str]:
-    review, accept_at = document_type.review, document_type.review.accept_at
-    of_models = max(accept_at, review.accept_models_at or 0.0)
-    deciding = deciding_fields(document_type, found)
-    for name, finding in found.items():
-        if finding.problem is not None:
-            continue
-        optional = 0.0 if finding.is_default else min(LIKELY_AT, accept_at)
-        needed = (of_models if finding.is_of_model else accept_at) if name in deciding else optional
-        if finding.value is not None and finding.confidence < needed:
-            yield f"low_confidence:{name}"
-        elif finding.value is None and name in deciding:
-            yield f"missing:{name}"
 
 
 def _matches(rule: RejectRule, document_type: DocumentType, found: Mapping[str, FieldFinding]) -> bool:

@@ -92,6 +92,31 @@ def test_what_the_built_in_model_doubts_and_a_model_does_not_find_is_kept_only_w
     assert ("total" in routed.answer.fields) is is_required
 
 
+@pytest.mark.parametrize(
+    ("post", "stated", "why"),
+    [("4.50", 0.9, ""), ("4.50", 0.3, "doubtful: post"), ("7.77", 0.9, "doubtful: post"), ("?", 0.9, "doubtful: post")],
+)
+def test_an_optional_value_that_would_send_the_document_to_review_is_asked_of_a_model(
+    post: str, stated: float, why: str
+) -> None:
+    def local(question: Question) -> ModelReply:
+        sure, other = reads(0.9, **RIGHT)(question), reads(stated, post=post)(question)
+        assert isinstance(sure, ModelReply)
+        assert isinstance(other, ModelReply)
+        # no signals: what the built-in reader says of itself is calibrated
+        fields = {name: one.model_copy(update={"signals": None}) for name, one in (sure.fields | other.fields).items()}
+        return ModelReply(fields=fields)
+
+    gateway = ScriptedGateway({"local": local, "a": reads(**RIGHT)})
+    steps = (RouteStep(model="local", accept=StepAcceptance(confidence=0.8)), RouteStep(model="a", asks="unsure"))
+    plain = bill(*steps)
+    posted = plain.fields | {"post": DocumentField(type=FieldType.MONEY, aliases=("Shipping",))}
+    routed = walk(gateway, plain.model_copy(update={"fields": posted}))
+    assert gateway.names == (["local", "a"] if why else ["local"])
+    assert routed.steps[0].why == why
+    assert ("post" in routed.answer.fields) is not bool(why), "the model does not find it"
+
+
 def test_the_next_model_of_a_tier_and_then_the_next_step_answer_for_one_that_fails() -> None:
     first, second = model("a", tier="cheap", position=1), model("b", tier="cheap", position=2)
     down = fails(ServerFailed("a", 503))

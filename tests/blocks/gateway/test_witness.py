@@ -5,10 +5,10 @@ from pydantic import JsonValue
 
 from blocks.document_type_files import load_document_types
 from blocks.document_types import DocumentField, DocumentType, FieldHints, FieldType
+from blocks.findings import find_fields
 from blocks.gateway.witness import alike, bear_out, control_fields, witness
 from blocks.records import Evidence, FieldReading, Page, Signals
 from blocks.settings import PROJECT_DIR
-from tasks.validate.readings import find_fields
 
 SAMPLES = PROJECT_DIR / "data" / "samples" / "receipt"
 RECEIPT = load_document_types(PROJECT_DIR / "data" / "document_types")["receipt"]

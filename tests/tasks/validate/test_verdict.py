@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.document_types import DocumentField, DocumentType, FieldType, RejectRule, ReviewBand, ReviewRules
+from blocks.findings import FieldFinding
 from blocks.records import Classification, Status, Validation
-from tasks.validate.verdict import FieldFinding, PageFacts, decide, decide_unknown
+from tasks.validate.verdict import PageFacts, decide, decide_unknown
 
 REVIEW = ReviewRules(
     accept_at=0.8,

@@ -1,7 +1,7 @@
 from blocks.confidence import OWN_WORD, UNGROUNDED_CEILING
 from blocks.document_types import Criterion, DocumentField, DocumentType, FieldType, Rubric
+from blocks.findings import find_fields
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
-from tasks.validate.readings import find_fields
 
 TICKET = DocumentType(
     name="ticket",
