@@ -14,8 +14,8 @@ from blocks.gateway.shared_state import ReplyCache
 
 logger = logging.getLogger(__name__)
 
-GATHER_S = 0.005
-"""How long lookups, and replies to keep, wait for others to go with them."""
+GATHER_S = 0.05
+"""How long lookups, and replies to keep, wait for others to go with them; the first lookup in so long does not wait."""
 MOST_WAITING = 1_000
 """Replies that wait to be kept; beyond, new ones are not kept."""
 COMPLAIN_EVERY_S = 60.0

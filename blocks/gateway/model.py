@@ -45,15 +45,17 @@ class ModelRequest(Record):
     @property
     def asked(self) -> tuple[str, ...]:
         """The names of the fields that are asked, in the type's order."""
-        return tuple(name for name in self.document_type.fields if not self.fields or name in self.fields)
+        every = self.document_type.fields
+        return tuple(name for name in every if name in self.fields) if self.fields else tuple(every)
 
     @property
     def asked_criteria(self) -> tuple[Criterion, ...]:
         """The criteria to grade: those of the document where every field is asked, those that judge an asked field."""
-        rubric, asked = self.document_type.rubric, set(self.asked)
+        rubric, asked = self.document_type.rubric, self.asked
+        if rubric is None:
+            return ()
         is_whole = len(asked) == len(self.document_type.fields)
-        criteria = rubric.criteria if rubric else ()
-        return tuple(one for one in criteria if (is_whole if one.judges is None else one.judges in asked))
+        return tuple(one for one in rubric.criteria if (is_whole if one.judges is None else one.judges in asked))
 
 
 class Usage(Record):

@@ -98,16 +98,19 @@ class _PromptPage:
 
 def render_prompt(request: ModelRequest) -> Prompt:
     """The prompt of a request, with a fence of its own. Raises `PromptFailed` where the template cannot be rendered."""
-    return _fenced(request, secrets.token_hex(16))
+    rendered = _rendered(request)
+    return Prompt(rendered.system, rendered.fenced(secrets.token_hex(16)), prompt_version(request))
 
 
 def canonical_prompt(request: ModelRequest) -> str:
     """All that the prompt says, with the same fence every time: equal requests have equal ones. Raises `PromptFailed`.
 
-    It holds neither the reply schema nor images.
+    It is as long as the prompt with a fence of its own, and holds neither the reply schema nor images.
     """
-    prompt = _fenced(request, _SAME_FENCE)
-    return f"{prompt.system}\n{prompt.user}"
+    rendered = _rendered(request)
+    if rendered.canonical is None:
+        rendered.canonical = f"{rendered.system}\n{rendered.fenced(_SAME_FENCE)}"
+    return rendered.canonical
 
 
 def prompt_version(request: ModelRequest) -> str:
@@ -126,31 +129,40 @@ def visible(text: str) -> str:
     return _JOINER.sub("", _INVISIBLE.sub("", lines))
 
 
-def _fenced(request: ModelRequest, code: str) -> Prompt:
-    system, user = _rendered(request)
-    user = user.replace(_OPEN, f"--- document {code} begins ---\n").replace(_CLOSE, f"\n--- document {code} ends ---")
-    if request.written:
-        user = user.replace(_OPEN_DRAFT, f"--- draft {code} begins ---\n")
-        user = user.replace(_CLOSE_DRAFT, f"\n--- draft {code} ends ---")
-    return Prompt(system, user, prompt_version(request))
+@dataclass(slots=True)
+class _Rendered:
+    """A prompt with marks in place of the fence: what stands before the document, and the rest."""
+
+    system: str
+    user: str
+    canonical: str | None = None
+
+    def fenced(self, code: str) -> str:
+        """What stands in `user`, with a fence that bears this code."""
+        user = self.user.replace(_OPEN, f"--- document {code} begins ---\n")
+        user = user.replace(_CLOSE, f"\n--- document {code} ends ---")
+        if _OPEN_DRAFT in user:
+            user = user.replace(_OPEN_DRAFT, f"--- draft {code} begins ---\n")
+            user = user.replace(_CLOSE_DRAFT, f"\n--- draft {code} ends ---")
+        return user
 
 
-_kept: dict[int, "tuple[weakref.ref[ModelRequest], tuple[str, str]]"] = {}
+_kept: dict[int, "tuple[weakref.ref[ModelRequest], _Rendered]"] = {}
 """What was rendered, by the identity of its request: the limits, the cache, the budget and the wire all ask for it."""
 
 
-def _rendered(request: ModelRequest) -> tuple[str, str]:
-    """The prompt with marks in place of the fence: what stands before the document, and the rest."""
+def _rendered(request: ModelRequest) -> _Rendered:
     key = id(request)
     found = _kept.get(key)
     if found is not None and found[0]() is request:
         return found[1]
-    parts = _render(request)
-    _kept[key] = (weakref.ref(request, lambda _: _kept.pop(key, None)), parts)
-    return parts
+    rendered = _Rendered(*_render(request))
+    _kept[key] = (weakref.ref(request, lambda _: _kept.pop(key, None)), rendered)
+    return rendered
 
 
 def _render(request: ModelRequest) -> tuple[str, str]:
+    """What stands before the document, and the rest, with marks in place of the fence."""
     template = request.prompt or DEFAULT_TEMPLATE
     pages = tuple(Page(number=page.number, method=page.method, text=visible(page.text)) for page in request.pages)
     try:

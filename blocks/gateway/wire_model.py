@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from blocks.gateway.errors import CallFailed, EmptyReply, MalformedReply
 from blocks.gateway.limit_headers import LimitHeaders, read_limit_headers
 from blocks.gateway.model import ModelReply, Question, Usage
-from blocks.gateway.prompts import render_prompt
+from blocks.gateway.prompts import canonical_prompt, render_prompt
 from blocks.gateway.providers.wire import Provider, WireReply, WireRequest
 from blocks.gateway.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reading import read_reply
@@ -167,8 +167,7 @@ class WireModel:
 
     def _counted(self, question: Question, wire: WireReply) -> Usage:
         """The usage as stated, with the characters that went either way."""
-        prompt = render_prompt(question.request)
-        sent = len(prompt.system) + len(prompt.user)
+        sent = len(canonical_prompt(question.request))
         return wire.usage.model_copy(update={"input_characters": sent, "output_characters": len(wire.text)})
 
     def _refused(self, question: Question, http: HttpReply, said: bytes) -> CallFailed:
