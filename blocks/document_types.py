@@ -299,6 +299,11 @@ def prompt_variables(document_type: DocumentType, pages: tuple[Page, ...]) -> di
         **values,
         "pages": pages,
         "text": "\n\f\n".join(page.text for page in pages),
-        "document": "\n".join(f"[page {page.number}]\n{page.text}" for page in pages),
+        "document": document_text(pages),
         "written": written,
     }
+
+
+def document_text(pages: tuple[Page, ...]) -> str:
+    """The text of all pages, each under its number, as prompts have it."""
+    return "\n".join(f"[page {page.number}]\n{page.text}" for page in pages)

@@ -20,7 +20,7 @@ from blocks.document_types import DocumentType
 from blocks.gateway.cache_shelf import Shelf
 from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
-from blocks.gateway.prompts import canonical_prompt
+from blocks.gateway.prompts import prompt_digest
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.replies.reading import JUDGE_VERSION
 from blocks.gateway.reply_schema import reply_schema
@@ -57,7 +57,7 @@ def request_key(model: RegisteredModel, request: ModelRequest) -> str:
     parts = [*told, sorted(model.headers.items()), sorted(request.written.items()), request.notes]
     parts += [(one.page, one.media_type, hashlib.sha256(one.content).hexdigest()) for one in request.images]
     digest = hashlib.sha256(json.dumps(parts).encode())
-    for text in (_form(request), canonical_prompt(request), *(f"{page.number} {page.text}" for page in request.pages)):
+    for text in (_form(request), prompt_digest(request), *(f"{page.number} {page.text}" for page in request.pages)):
         content = text.encode("utf-8", "surrogatepass")
         digest.update(b"%d " % len(content))
         digest.update(content)

@@ -29,13 +29,16 @@ from blocks.gateway.errors import (
 from blocks.gateway.ledger import CANCELLED, OK, OPEN, CallText, Caps, ModelCall, Reservation, Settlement
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.prices import Price, Rate, Rates
-from blocks.gateway.prompts import canonical_prompt, prompt_version
+from blocks.gateway.prompts import canonical_prompt, prompt_digest, prompt_version
 from blocks.gateway.reply_schema import reply_schema
 
 __all__ = ["FREE", "Bookkeeper", "Metered", "document_cap", "request_bytes"]
 
 FREE = Price(((None, Rates(Rate(Decimal(0)), Rate(Decimal(0)))),))
 """The price of the built-in model."""
+
+NO_PROMPT = hashlib.sha256(b"").hexdigest()
+"""What a digest is of where the prompt cannot be rendered, and the built-in model answers."""
 
 DEFECT = "internal"
 """The outcome of an attempt that a defect of ours ended."""
@@ -73,6 +76,7 @@ class Metered:
         self._model = model
         self._bookkeeper = bookkeeper
         self._price = price
+        self._is_free = price.is_free
         self._max_output_tokens = max_output_tokens
         self._caps = caps
         self._is_paused = is_paused
@@ -98,7 +102,7 @@ class Metered:
         prompt = self._prompt(question.request)
         call = self._opened(question, prompt)
         most_usd = Decimal(0)
-        if self._price.is_free:
+        if self._is_free:
             self._bookkeeper.check()
         else:
             images = len(question.request.images)
@@ -128,7 +132,7 @@ class Metered:
         return reply.model_copy(update={"usage": usage})
 
     def _refuse_while_paused(self) -> None:
-        if not self._price.is_free and self._is_paused():
+        if not self._is_free and self._is_paused():
             raise ModelsPaused
 
     def _prompt(self, request: ModelRequest) -> str:
@@ -136,7 +140,7 @@ class Metered:
         try:
             return canonical_prompt(request)
         except PromptFailed:
-            if self._price.is_free:
+            if self._is_free:
                 return ""
             raise
 
@@ -149,7 +153,7 @@ class Metered:
             step=question.step,
             attempt=question.attempt,
             lane=question.lane,
-            request_digest=hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest(),
+            request_digest=prompt_digest(question.request) if prompt else NO_PROMPT,
             prompt_version=prompt_version(question.request),
             input_characters=len(prompt),
             outcome=OPEN,
@@ -201,7 +205,7 @@ class Metered:
         """The usage with its cost, the cost, and what is unconfirmed: one of the two is 0."""
         if usage is None or not usage.is_stated or min(_amounts(usage)) < 0:
             return usage or Usage(), Decimal(0), most_usd
-        cost_usd = Decimal(0) if self._price.is_free else self._price.cost(usage)
+        cost_usd = Decimal(0) if self._is_free else self._price.cost(usage)
         return usage.model_copy(update={"cost_usd": cost_usd}), cost_usd, Decimal(0)
 
     def _text(self, call: ModelCall, prompt: str, sent: str | None, received: str | None) -> CallText | None:

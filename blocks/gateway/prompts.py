@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from blocks.document_types import prompt_variables
+from blocks.document_types import document_text, prompt_variables
 from blocks.gateway.errors import PromptFailed
 from blocks.gateway.model import ModelRequest
 from blocks.records import Page
@@ -113,6 +113,15 @@ def canonical_prompt(request: ModelRequest) -> str:
     return rendered.canonical
 
 
+def prompt_digest(request: ModelRequest) -> str:
+    """SHA-256 of the canonical prompt. Raises `PromptFailed`."""
+    rendered = _rendered(request)
+    if rendered.digest is None:
+        content = canonical_prompt(request).encode("utf-8", "surrogatepass")
+        rendered.digest = hashlib.sha256(content).hexdigest()
+    return rendered.digest
+
+
 def prompt_version(request: ModelRequest) -> str:
     """SHA-256 of the template that a request is rendered by."""
     return _digest(request.prompt or DEFAULT_TEMPLATE)
@@ -136,6 +145,7 @@ class _Rendered:
     system: str
     user: str
     canonical: str | None = None
+    digest: str | None = None
 
     def fenced(self, code: str) -> str:
         """What stands in `user`, with a fence that bears this code."""
@@ -167,7 +177,7 @@ def _render(request: ModelRequest) -> tuple[str, str]:
     pages = tuple(Page(number=page.number, method=page.method, text=visible(page.text)) for page in request.pages)
     try:
         if _needs_no_pages(template):
-            document = _marked(str(prompt_variables(request.document_type, pages)["document"]))
+            document = _marked(document_text(pages))
             text = _skeleton(template, request).replace(_OPEN + _CLOSE, document)
         else:
             text = _template(template).render(_variables(request, pages))

@@ -64,8 +64,17 @@ def estimate_request_tokens(request: ModelRequest) -> int:
 
 def instruction_tokens(request: ModelRequest) -> int:
     """About how many tokens are asked beside the document: the prompt, the type's fields and the reply schema."""
-    fields = sum(_field_count(request.document_type.fields[name]) for name in request.asked)
-    return REQUEST_TOKENS + estimate_tokens(request.prompt) + FIELD_TOKENS * fields
+    key = (request.document_type.version, request.asked, request.prompt)
+    if key not in _instructions:
+        if len(_instructions) >= _MOST_INSTRUCTIONS:
+            _instructions.clear()
+        fields = sum(_field_count(request.document_type.fields[name]) for name in request.asked)
+        _instructions[key] = REQUEST_TOKENS + estimate_tokens(request.prompt) + FIELD_TOKENS * fields
+    return _instructions[key]
+
+
+_instructions: dict[tuple[str, tuple[str, ...], str], int] = {}
+_MOST_INSTRUCTIONS = 256
 
 
 def _field_count(field: DocumentField) -> int:
