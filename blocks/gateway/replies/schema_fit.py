@@ -32,6 +32,7 @@ _SAID_NOTHING = frozenset(
 """What models write, with no quote, in place of null."""
 _READINGS = TypeAdapter(dict[str, FieldReading])
 """Makes all readings of a reply at once: one by one, their records would take a third of the time of judging it."""
+_THREE_DECIMALS = re.compile(r"[-+]?\d+\.\d{3}")
 _PLAIN_NAME = re.compile(r"\w{1,40}")
 
 
@@ -155,15 +156,17 @@ def _listed(text: str, allowed: tuple[str, ...], path: str) -> str:
 
 
 def _text(field: DocumentField, raw: object, path: str) -> str:
-    """A text as it is, a number as the exact decimal text that a reader of any language takes for the same number."""
+    """A text as it is, a number as the exact decimal text that a reader of any language takes for the same number.
+
+    Models are told to write a decimal point and no grouping, so 20.000 in quotes is twenty as well; whether the page
+    says twenty is checked like any value.
+    """
     if not isinstance(raw, str):
         raise Misfit(f"{path} must be a string{' or null' if field.type is not FieldType.LIST else ''}")
-    if not isinstance(raw, NumberText):
-        return raw.strip()
     if field.type not in _NUMERIC:
-        return str(raw)
-    plain = f"{Decimal(raw):f}"
-    return f"{plain}0" if len(plain.partition(".")[2]) == 3 else plain  # 1.234 is one thousand in German
+        return str(raw).strip()
+    plain = f"{Decimal(raw):f}" if isinstance(raw, NumberText) else raw.strip()
+    return f"{plain}0" if _THREE_DECIMALS.fullmatch(plain) else plain  # 1.234 is one thousand in German
 
 
 def _evidence(raw: object, path: str, pages: QuotePages, *, keeps_empty: bool) -> tuple[_Entry, ...]:

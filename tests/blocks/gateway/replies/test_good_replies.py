@@ -133,6 +133,16 @@ def test_a_number_keeps_its_digits_and_means_the_same_in_every_language(token: s
         assert typed_value(BILL.fields["total"], read_value, languages) == results
 
 
+@pytest.mark.parametrize(
+    ("said", "results"),
+    [("20.000", "20.00"), ("-1.234", "-1.234"), ("1234.500", "1234.50"), ("1.234,56", "1234.56"), ("9.00", "9.00")],
+)
+def test_a_models_decimal_text_is_one_in_types_that_group_by_points_too(said: str, results: str) -> None:
+    value = believe(json.dumps(whole(total=read(said, "Total 9.00")))).fields["total"].value
+    assert typed_value(BILL.fields["total"], value, ("de", "en")) == results
+    assert typed_value(BILL.fields["total"], "1.234", ("de",)) == "1234.00", "as a document in German has it"
+
+
 def test_a_number_where_a_text_is_asked_is_its_digits() -> None:
     assert believe(json.dumps(whole(seller=read(7, 7)))).fields["seller"].evidence[0].quote == "7"
 
