@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from blocks import evidence
-from blocks.confidence import confidence_of, judging
+from blocks.confidence import UNGROUNDED_CEILING, confidence_of, judging
 from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.evidence import Grounding
 from blocks.records import CriterionReading, Evidence, FieldReading, Page
@@ -102,6 +102,37 @@ def gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> dict
         elif finding.value is None and name in deciding:
             lacking[name] = "missing"
     return lacking
+
+
+def ungrounded_criteria(
+    document_type: DocumentType, criteria: Sequence[CriterionReading], pages: Sequence[Page]
+) -> tuple[str, ...]:
+    """The criteria of the document with a quote that does not stand on its page. Takes milliseconds of CPU.
+
+    Those that judge a written text may quote that text.
+    """
+    rubric = document_type.rubric.criteria if document_type.rubric is not None else ()
+    of_document = {one.name for one in rubric if one.judges is None}
+    texts = {page.number: page.text for page in pages}
+    return tuple(
+        one.name
+        for one in criteria
+        if one.name in of_document
+        and any(evidence.locate(texts.get(quoted.page, ""), quoted.quote) is None for quoted in one.evidence)
+    )
+
+
+def believed_criteria(
+    document_type: DocumentType, criteria: Sequence[CriterionReading], pages: Sequence[Page]
+) -> tuple[CriterionReading, ...]:
+    """A model's grades, without those whose quotes are made up: these earn nothing, and nobody can be sure of them."""
+    made_up = ungrounded_criteria(document_type, criteria, pages)
+    return tuple(
+        one.model_copy(update={"grade": 0.0, "confidence": min(one.confidence, UNGROUNDED_CEILING)})
+        if one.name in made_up
+        else one
+        for one in criteria
+    )
 
 
 def _find(

@@ -261,7 +261,7 @@ class StepTrace(Record):
     """What became of one step of a route for one document.
 
     `outcome`: answered (its readings were taken), unsure (they were taken, and the route went on), skipped (`why` says
-    which condition did not hold), or the kind of the failure, with its message as `why`. `model` is empty where none
+    which condition did not hold), or the kind of the failure, and what that is as `why`. `model` is empty where none
     was asked.
     """
 
@@ -277,6 +277,8 @@ class Scoring(Record):
     `model` names every model whose readings were taken, as ``name@version``, joined by `` + ``. `steps` tells which
     step of the route answered, and why the earlier ones did not; it is empty where the route is the built-in model
     alone. `notes` tells what a reader of the result must know of the reply, such as pages that the request left out.
+    `refused` has the kinds of failures where a model was needed and those that were asked gave the document up for
+    good; the readings are then the built-in model's.
     """
 
     document_type: str
@@ -286,6 +288,7 @@ class Scoring(Record):
     score: float | None = None
     steps: tuple[StepTrace, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 class Validation(Record):

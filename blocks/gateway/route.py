@@ -2,7 +2,8 @@
 
 A cascade, a fallback chain, a second opinion, and a rewrite of what was graded too low are all steps. The built-in
 model is the floor of every route: it costs nothing and is always there. Where a model was needed and none answered, its
-reading, or the document's last one by a model, stands in until the next run.
+reading, or the document's last one by a model, stands in until the next run; where the models that were asked gave the
+document itself up, it stands for good, and a person looks at it.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from blocks.document_types import DocumentType, StepAcceptance
-from blocks.gateway.errors import BudgetExhausted, CallFailed, ModelsPaused, ModelUnavailable
+from blocks.findings import believed_criteria
+from blocks.gateway.errors import BudgetExhausted, CallFailed, ModelsPaused, ModelUnavailable, ReplyRefused
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage
 from blocks.gateway.route_calls import (
     ANSWERED,
@@ -70,11 +72,16 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What a route gave. `failure` is set where a model was needed and none answered: the answer then stands in."""
+    """What a route gave. `failure` is set where a model was needed and none answered: the answer then stands in.
+
+    `refused` has the kinds of failures where every model that was asked replied, and no reply could be used: another
+    run would only pay for them again, so the built-in model's answer is no stand-in for theirs.
+    """
 
     answer: Answer
     steps: tuple[StepTrace, ...] = ()
     failure: CallFailed | None = None
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -181,8 +188,7 @@ class Route:
         walk.failures += failures
         walk.tried |= {one.model for one in traces}
         if reply is not None and not is_local(giver_of(reply)):
-            fields = await self._in_thread(self._borne_out, walk.assignment, reply)
-            return reply.model_copy(update={"fields": fields})
+            return await self._in_thread(self._borne_out, walk.assignment, reply)
         return reply
 
     async def _merge(
@@ -223,7 +229,10 @@ class Route:
         """No step's answer was enough: the best there is, and why it is only a stand-in where a model was missing."""
         outage = outage_of(walk.failures)
         failure: CallFailed | None = None
-        if walk.failures and (outage is not None or not walk.answer.is_of_models):
+        refused: tuple[str, ...] = ()
+        if walk.failures and not walk.answer.is_of_models and all(isinstance(o, ReplyRefused) for o in walk.failures):
+            refused = tuple(dict.fromkeys(one.kind for one in walk.failures))
+        elif walk.failures and (outage is not None or not walk.answer.is_of_models):
             is_said = isinstance(outage, BudgetExhausted | ModelsPaused)
             failure = outage if is_said else ModelUnavailable(reason_of(walk.traces))
         if not walk.answer.last:
@@ -233,7 +242,7 @@ class Route:
             walk.answer = with_answer(walk.answer, walk.assignment.document_type, fields, reply, is_whole=True)
             why = "the built-in model stands in"
             walk.traces.append(StepTrace(step=at, model=reply.model, outcome=ANSWERED, why=why))
-        return Routed(walk.answer, tuple(walk.traces), failure)
+        return Routed(walk.answer, tuple(walk.traces), failure, refused)
 
     def _errand(
         self,
@@ -273,9 +282,12 @@ class Route:
 
         return draw
 
-    def _borne_out(self, assignment: Assignment, reply: ModelReply) -> Mapping[str, object]:
-        known = {name: one for name, one in reply.fields.items() if name in assignment.document_type.fields}
-        return bear_out(known, assignment.document_type, witness(assignment.document_type, assignment.pages))
+    def _borne_out(self, assignment: Assignment, reply: ModelReply) -> ModelReply:
+        document_type, pages = assignment.document_type, assignment.pages
+        known = {name: one for name, one in reply.fields.items() if name in document_type.fields}
+        fields = bear_out(known, document_type, witness(document_type, pages))
+        criteria = believed_criteria(document_type, reply.criteria, pages)
+        return reply.model_copy(update={"fields": fields, "criteria": criteria})
 
     def _judge(self, walk: _Walk) -> Standing:
         one = walk.assignment

@@ -5,6 +5,7 @@ server is no failure of anybody's.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from blocks.gateway.errors import (
     BreakerOpen,
     BudgetExhausted,
     CallFailed,
+    LedgerUnavailable,
     LimitsReached,
     ModelsPaused,
     ModelUnavailable,
@@ -48,6 +50,8 @@ class Asked(Protocol):
         """Ask the model of this name, with all policies around it."""
         ...
 
+
+log = logging.getLogger(__name__)
 
 Draw = Callable[[], Awaitable[Sequence[PageImage]]]
 """Gives pictures of a document's pages. Raises a `DocumentError` where they cannot be drawn."""
@@ -107,7 +111,8 @@ class Caller:
                     raise
                 failed = error if isinstance(error, CallFailed) else ModelUnavailable(f"{error.kind}: {error}")
                 failures.append(failed)
-                traces.append(StepTrace(step=errand.step, model=name, outcome=error.kind, why=str(error)))
+                traces.append(StepTrace(step=errand.step, model=name, outcome=error.kind, why=_outline(error)))
+                log.debug("%s about %s: %s", name, errand.request.document_id, error)
         return None, traces, failures
 
     async def ask_local(self, errand: Errand) -> ModelReply:
@@ -117,19 +122,27 @@ class Caller:
     async def _ask(self, errand: Errand, name: str, draw: Draw | None) -> ModelReply:
         if name == LOCAL:
             return await self.ask_local(errand)
-        model = self._gateway.registry().get(name)
-        if model is None:
-            raise ModelUnavailable(f"{name} was taken out of the registry")
+        model = self._enabled(name)
         request = await _with_images(errand.request, draw) if model.images else errand.request
         patience_ends = self._clock() + PATIENCE_S
         async with self._turns.at(name, model.in_flight):
             while True:
-                question = self._question(errand, model.timeout_s, request)
+                question = self._question(errand, self._enabled(name).timeout_s, request)
                 try:
                     return await self._gateway.answer(name, question)
                 except LimitsReached:
                     if self._clock() >= patience_ends:
                         raise
+
+    def _enabled(self, name: str) -> RegisteredModel:
+        """The model as its row stands now: it may have changed since the route was planned, or while turns were waited
+        for."""
+        model = self._gateway.registry().get(name)
+        if model is None:
+            raise ModelUnavailable(f"{name} was taken out of the registry")
+        if not model.is_enabled:
+            raise ModelUnavailable(f"{name} was disabled meanwhile")
+        return model
 
     def _question(self, errand: Errand, timeout_s: float, request: ModelRequest | None = None) -> Question:
         return Question(
@@ -152,6 +165,12 @@ async def _with_images(request: ModelRequest, draw: Draw | None) -> ModelRequest
         return request.model_copy(update={"notes": (*request.notes, note)})
 
 
+def _outline(error: WinnowError) -> str:
+    """What happened, by the error's own docstring. Its message has seconds, sums and what a server said: these differ
+    from one run to the next, and a payload that differs makes later stages anew."""
+    return (type(error).__doc__ or "").strip().partition("\n")[0]
+
+
 def outage_of(failures: Sequence[CallFailed]) -> CallFailed | None:
     """The failure that stands for all of them where something but the document is the reason; None elsewhere."""
     for kind in (ModelsPaused, BudgetExhausted):
@@ -163,7 +182,15 @@ def outage_of(failures: Sequence[CallFailed]) -> CallFailed | None:
 
 def is_outage(failure: CallFailed) -> bool:
     """Whether the same question may be answered another day: the endpoint, a limit or money was in the way."""
-    kinds = (RateLimited, BreakerOpen, LimitsReached, BudgetExhausted, ModelsPaused, ModelUnavailable)
+    kinds = (
+        RateLimited,
+        BreakerOpen,
+        LimitsReached,
+        BudgetExhausted,
+        LedgerUnavailable,
+        ModelsPaused,
+        ModelUnavailable,
+    )
     return failure.is_endpoint_fault or isinstance(failure, kinds)
 
 

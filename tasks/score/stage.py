@@ -172,6 +172,7 @@ def _scoring(document_type: DocumentType, routed: Routed) -> Scoring:
         score=total_score(document_type.rubric, criteria),
         steps=routed.steps,
         notes=routed.answer.notes,
+        refused=routed.refused,
     )
 
 

@@ -8,13 +8,13 @@ import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 from blocks.document_types import DocumentType
 from blocks.errors import StageCrashed, WinnowError
 from blocks.expectations import warm_up
-from blocks.findings import FieldFinding, find_fields
+from blocks.findings import FieldFinding, find_fields, ungrounded_criteria
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
@@ -92,6 +92,8 @@ class ValidateStage:
         fields: Mapping[str, FieldFinding] = {}
         if document_type is not None and scoring.document_type == document_type.name:
             fields = find_fields(document_type, scoring.fields, pages, scoring.criteria)
+            made_up = ungrounded_criteria(document_type, scoring.criteria, pages)
+            facts = replace(facts, replies=(*scoring.refused, *(f"ungrounded:{name}" for name in made_up)))
         return _Judged(document, document_type, fields, classification, facts, scoring.score)
 
     def _judge_rows(self, document_type: DocumentType, group: Sequence[_Judged]) -> list[Outcome]:

@@ -19,15 +19,16 @@ SENSITIVE_ACCEPT_AT = 0.95
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What the pages say against trusting any reading of them.
+    """What the pages, and the models' replies as a whole, say against trusting any reading.
 
     `ocr_confidence` is in [0, 1], None where no page was read by OCR; `provisional` has the kinds of failures that the
-    next run may cure.
+    next run may cure, `replies` those that it would not, and the criteria with made-up quotes (`ungrounded:<name>`).
     """
 
     has_hidden_text: bool = False
     ocr_confidence: float | None = None
     provisional: tuple[str, ...] = ()
+    replies: tuple[str, ...] = ()
 
 
 def decide(
@@ -45,7 +46,8 @@ def decide(
     every field that was read where the type requires none; `low_confidence` of an optional field that is more likely
     wrong than right, defaults aside; `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
     `low_ocr_confidence`; `low_type_confidence` where the type itself is less sure than `accept_at`; `sensitive` where a
-    sensitive type's document is less sure than 0.95; the kind of an upstream failure that the next run may cure.
+    sensitive type's document is less sure than 0.95; `ungrounded` of a criterion whose quote is made up; the kind of an
+    upstream failure that the next run may cure, or for which the models gave the document up for good.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless the document
     shows signs of tampering or of a bad reading; where it is not sure enough, its field is `low_confidence`.
     """
@@ -113,7 +115,7 @@ def _document_confidence(
 def _page_reasons(review: ReviewRules, classification: Classification, facts: PageFacts) -> Iterator[str]:
     if facts.has_hidden_text:
         yield "hidden_text"
-    yield from facts.provisional
+    yield from (*facts.provisional, *facts.replies)
     if facts.ocr_confidence is not None and facts.ocr_confidence < review.min_ocr_confidence:
         yield "low_ocr_confidence"
     if classification.confidence < review.accept_at:

@@ -15,16 +15,19 @@ from blocks.document_types import (
     StepCondition,
 )
 from blocks.gateway.errors import (
+    BreakerOpen,
     BudgetExhausted,
     DeadlinePassed,
     LimitsReached,
     ModelRefusal,
     ModelsPaused,
+    RequestRefused,
     ServerFailed,
+    WrongSchema,
 )
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.route import Assignment, Route, Routed
-from blocks.records import FieldReading, StepTrace
+from blocks.records import CriterionReading, Evidence, FieldReading, StepTrace
 from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, fails, model, reads
 
 LOCAL = RouteStep(model="local")
@@ -123,7 +126,7 @@ def test_the_next_model_of_a_tier_and_then_the_next_step_answer_for_one_that_fai
     gateway = ScriptedGateway({"a": down, "b": reads(**RIGHT)}, (first, second))
     routed = walk(gateway, bill(RouteStep(tier="cheap"), LOCAL))
     assert outcomes(routed) == [("a", "server_failed"), ("b", "answered")]
-    assert "503" in routed.steps[0].why
+    assert routed.steps[0].why.startswith("The provider's server failed")
     gateway = ScriptedGateway({"a": down, "b": reads(**RIGHT)})
     routed = walk(gateway, bill(A, B, LOCAL))
     assert (outcomes(routed), routed.failure) == ([("a", "server_failed"), ("b", "answered")], None)
@@ -138,6 +141,56 @@ def test_where_no_model_answers_the_built_in_one_stands_in_for_this_run(route: t
     assert "server_failed, model_refusal" in str(routed.failure)
     assert routed.answer.model == "local@2"
     assert routed.answer.fields["total"].value == "9.00"
+
+
+@pytest.mark.parametrize("route", [(A, B, LOCAL), (A, B), (RouteStep(model="local", accept=NEVER), A, B)])
+def test_a_document_that_the_models_give_up_for_good_waits_for_no_other_run(route: tuple[RouteStep, ...]) -> None:
+    gateway = ScriptedGateway({"a": fails(WrongSchema("a", "no fields")), "b": fails(ModelRefusal("b", "no"))})
+    routed = walk(gateway, bill(*route))
+    assert (routed.failure, routed.refused) == (None, ("wrong_schema", "model_refusal"))
+    assert routed.answer.model == "local@2"
+    misconfigured = walk(
+        ScriptedGateway({"a": fails(RequestRefused("a", 400)), "b": fails(ModelRefusal("b", "no"))}), bill(*route)
+    )
+    assert (misconfigured.failure is not None, misconfigured.refused) == (True, ()), "its refusals cost nothing"
+    answered = walk(ScriptedGateway({"a": fails(ModelRefusal("a", "no")), "b": reads(**RIGHT)}), bill(A, B))
+    assert (answered.failure, answered.refused) == (None, ())
+
+
+def test_why_a_model_did_not_answer_is_said_in_words_that_are_the_same_in_every_run() -> None:
+    def trace(error: Exception) -> StepTrace:
+        return walk(ScriptedGateway({"a": fails(error)}), bill(A, LOCAL)).steps[0]
+
+    assert trace(ServerFailed("a", 503, "gone")) == trace(ServerFailed("a", 500, "back in 7 s", 7.0))
+    assert trace(BreakerOpen("a", "x", 3.0)) == trace(BreakerOpen("a", "y", 29.0))
+    assert (
+        trace(BreakerOpen("a", "x", 3.0)).why
+        == "The model's circuit breaker is open: too many of its last calls failed."
+    )
+
+
+RATED = Rubric(
+    criteria=(Criterion(name="clarity", description=""), Criterion(name="tone", description="", judges="reply"))
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "quote", "grade"),
+    [("clarity", "Thank you", 0.9), ("clarity", "Thank you so very much", 0.0), ("tone", "Dear Ms Roe", 0.9)],
+)
+def test_a_grade_of_the_document_whose_quote_is_made_up_earns_nothing(name: str, quote: str, grade: float) -> None:
+    def answer(question: Question) -> ModelReply:
+        criterion = CriterionReading(name=name, grade=0.9, confidence=0.9, evidence=(Evidence(page=1, quote=quote),))
+        given = reads(**RIGHT)(question)
+        assert isinstance(given, ModelReply)
+        return given.model_copy(update={"criteria": (criterion,)})
+
+    route = (RouteStep(model="a", accept=StepAcceptance(criteria={name: 0.5})), B)
+    gateway = ScriptedGateway({"a": answer, "b": answer})
+    routed = walk(gateway, bill(*route).model_copy(update={"rubric": RATED}))
+    found = routed.answer.criteria[name]
+    assert (found.grade, found.confidence) == ((grade, 0.9) if grade else (0.0, 0.2))
+    assert gateway.names == (["a"] if grade else ["a", "b"])
 
 
 def test_a_run_that_needed_no_model_knows_nothing_of_an_outage() -> None:

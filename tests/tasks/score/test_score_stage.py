@@ -7,7 +7,7 @@ import pytest
 
 from blocks.document_types import Criterion, DocumentField, DocumentType, FieldType, RouteStep, Rubric
 from blocks.errors import RunInterrupted, WinnowError
-from blocks.gateway.errors import ServerFailed
+from blocks.gateway.errors import ModelRefusal, ServerFailed
 from blocks.gateway.ledger import Admission, Reservation, Settlement
 from blocks.gateway.local_gateway import LocalGateway
 from blocks.gateway.model import ModelReply, Question
@@ -176,6 +176,16 @@ def test_while_models_are_down_the_last_reading_of_a_model_stands_in() -> None:
             "local@2",
             "2024-05-01",
         )
+
+
+def test_a_document_that_a_model_refuses_is_done_and_says_so() -> None:
+    old = Scoring(document_type="letter", model="a@v0", fields={"day": FieldReading(value="1999-12-31")})
+    refused = ScoreStage({"letter": ASKED}, asked(fails(ModelRefusal("a", "no"))), "run", last=Last(known=old))
+    outcome = next(refused.work([document("known")]))
+    assert outcome.failure is None, "the next run would ask and pay again, for the same refusal"
+    scoring = scoring_of(outcome)
+    assert (scoring.refused, scoring.model) == (("model_refusal",), "local@2")
+    assert scoring.fields["day"].value == "2024-05-01"
 
 
 def test_all_documents_of_a_chunk_are_asked_at_once_and_come_as_they_are_done() -> None:

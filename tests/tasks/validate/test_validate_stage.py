@@ -3,9 +3,10 @@
 import dataclasses
 import json
 
-from blocks.document_types import DocumentField, DocumentType, Expectation, FieldType
+from blocks.document_types import Criterion, DocumentField, DocumentType, Expectation, FieldType, Rubric
 from blocks.records import (
     Classification,
+    CriterionReading,
     Document,
     Evidence,
     Extraction,
@@ -208,3 +209,25 @@ def test_the_payload_has_the_same_bytes_every_time() -> None:
     assert first.payload == second.payload
     assert first.payload is not None
     assert list(json.loads(first.payload)["fields"]) == list(BILL.fields)
+
+
+def test_what_models_gave_up_and_what_their_grades_quote_in_vain_is_seen_in_review() -> None:
+    rubric = Rubric(criteria=tuple(Criterion(name=name, description="") for name in ("clear", "whole")))
+    grades = tuple(
+        CriterionReading(name=name, grade=1.0, confidence=0.9, evidence=(Evidence(page=1, quote=quote),))
+        for name, quote in (("clear", "Total 12.50"), ("whole", "Nothing is missing"))
+    )
+    graded = BILL.model_copy(update={"rubric": rubric})
+    for more, reasons in (
+        ({"criteria": grades}, ("ungrounded:whole",)),
+        ({"criteria": grades[:1]}, ()),
+        ({"refused": ("model_refusal",)}, ("model_refusal",)),
+    ):
+        scoring = Scoring.model_validate({"document_type": "bill", "model": "a@1", "fields": READINGS, **more})
+        one = document()
+        told = dataclasses.replace(one, inputs={**one.inputs, Stage.SCORE: payload(scoring)})
+        outcome = next(ValidateStage({"bill": graded}).work([told]))
+        assert outcome.payload is not None
+        verdict = Validation.model_validate_json(outcome.payload)
+        assert verdict.reasons == reasons
+        assert verdict.status is (Status.IN_REVIEW if reasons else Status.ACCEPTED)
