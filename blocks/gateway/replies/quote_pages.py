@@ -19,6 +19,7 @@ class QuotePages:
 
     def __init__(self, pages: Sequence[Page]) -> None:
         self._texts = {page.number: page.text for page in pages}
+        self._only = next(iter(self._texts)) if len(self._texts) == 1 else None
         characters = sum(map(len, self._texts.values()))
         self._is_small = len(self._texts) <= MOST_PAGES_SEARCHED and characters <= MOST_CHARACTERS_SEARCHED
 
@@ -27,8 +28,8 @@ class QuotePages:
 
         The stated one too where it stands on none. None where there is no such page, and no telling which is meant.
         """
-        if len(self._texts) == 1 and (stated is None or stated in self._texts):
-            return next(iter(self._texts))
+        if self._only is not None and (stated is None or stated == self._only):
+            return self._only
         if not quote.strip():
             return stated if stated in self._texts else None
         if stated in self._texts and self._stands(quote, stated):

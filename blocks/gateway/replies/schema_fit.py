@@ -24,6 +24,8 @@ from blocks.values import InvalidValue, parse_enum
 MOST_ENTRIES = 2_000
 LONGEST_QUOTE = 4_000
 
+_PARTS, _QUOTED, _GRADED = ("value", "evidence", "confidence"), ("page", "quote"), ("grade", "evidence", "confidence")
+"""The keys of a field, of one of its quotes, and of a grade."""
 _NUMERIC = frozenset({FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER})
 _SAID_NOTHING = frozenset(
     {"", "-", "--", "n/a", "n.a.", "na", "null", "none", "nil", "unknown", "not found", "not available", "not stated",
@@ -91,7 +93,7 @@ def _reading(field: DocumentField, raw: object, path: str, pages: QuotePages, *,
         return None
     if not isinstance(raw, dict):
         raise Misfit(f"{path} must be null or an object with value, evidence and confidence")
-    _only(raw, {"value", "evidence", "confidence"}, path)
+    _only(raw, _PARTS, path)
     if "value" not in raw:
         raise Misfit(f"{path}.value is missing")
     evidence = _evidence(raw.get("evidence"), f"{path}.evidence", pages, keeps_empty=field.type is FieldType.TABLE)
@@ -175,13 +177,13 @@ def _evidence(raw: object, path: str, pages: QuotePages, *, keeps_empty: bool) -
         raise Misfit(f"{path} must be a list of objects with page and quote")
     _bounded(entries, path)
     quoted = [_quoted(one, f"{path}[{at}]", pages) for at, one in enumerate(entries)]
-    return tuple(one for one in quoted if keeps_empty or one["quote"].strip())
+    return tuple(quoted if keeps_empty else [one for one in quoted if one["quote"].strip()])
 
 
 def _quoted(raw: object, path: str, pages: QuotePages) -> _Entry:
     if not isinstance(raw, dict):
         raise Misfit(f"{path} must be an object with page and quote")
-    _only(raw, {"page", "quote"}, path)
+    _only(raw, _QUOTED, path)
     quote = raw.get("quote")
     if quote is not None and not isinstance(quote, str):
         raise Misfit(f"{path}.quote must be a string, copied from the page")
@@ -198,7 +200,7 @@ def _page_number(raw: object, path: str) -> int | None:
     if raw is None:
         return None
     plain = raw.strip().removesuffix(".0") if isinstance(raw, str) else ""
-    if plain.isascii() and plain.isdecimal() and len(plain) < 10:
+    if len(plain) < 10 and plain.isascii() and plain.isdecimal():
         return int(plain)
     raise Misfit(f"{path} must be a whole number")
 
@@ -237,7 +239,7 @@ def _criteria(
             continue
         if not isinstance(raw, dict):
             raise Misfit(f"{path} must be an object with grade, evidence and confidence")
-        _only(raw, {"grade", "evidence", "confidence"}, path)
+        _only(raw, _GRADED, path)
         grade = _share(raw.get("grade"), f"{path}.grade")
         confidence = _share(raw.get("confidence"), f"{path}.confidence")
         if grade is None or confidence is None:
