@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.database_fixtures",
     "tests.model_provider_fixtures",
+    "tests.model_runs",
     "tests.prefect_fixtures",
     "tests.winnow_command",
 ]

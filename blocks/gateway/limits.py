@@ -221,6 +221,13 @@ class Limits:
             wait = max(wait, self._told_tokens.wait_s(tokens, now))
         return wait
 
+    def latest_start(self, deadline: float) -> float:
+        """Until when a call waits for room: what begins with less than half of its time left would be cut short.
+
+        It would be paid for all the same, and would say nothing of the endpoint. Routes ask it anew, with all its time.
+        """
+        return (self._clock() + deadline) / 2
+
     def _left_alone(self, seconds: float) -> RateLimited:
         error = RateLimited(self._model.name, seconds)
         error.was_sent = False
@@ -298,7 +305,7 @@ class Limited:
         limits = self._limits
         counted = estimate_request_tokens(question.request) if limits.counts_tokens else 0
         estimated = limits.estimate(counted)
-        await limits.take(estimated, question.deadline)
+        await limits.take(estimated, limits.latest_start(question.deadline))
         if self._is_paused():
             limits.give_back(estimated)
             raise ModelsPaused
