@@ -9,7 +9,7 @@ field with a wrong value of the right form and are as sure as can be:
 - `elsewhere`: values of the same kind that do stand elsewhere in the document, honestly quoted
 - `labelled`: the same, from beside a label that is another field's, where there is one
 
-`truthful(text)` and `lying(text)` answer a request by its text, for a provider double to plug in.
+`truthful` and `lying` answer a request by its text and its schema, as hooks of `tests/doubles/model_provider`.
 """
 
 import csv
@@ -17,13 +17,16 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+sys.path.append(str(Path(__file__).parent))
 
 from accuracy_fields import SETTINGS, without_attachments
 from dateutil import parser as dates
@@ -41,6 +44,8 @@ from tasks.extract.extract import extract_bytes
 
 DATA = Path("../shared/data")
 SURE = 0.99
+STARTS = 400
+"""So many letters tell one document from another, where the whole page was not sent."""
 INVOICE_FIELDS = (
     "invoice_number", "issue_date", "seller_name", "buyer_name", "currency", "grand_total",
     "tax_basis_total", "tax_total", "due_payable", "iban",
@@ -151,18 +156,33 @@ def lying_reply(case: Case, lie: Lie, only: str | None = None) -> dict[str, Any]
     return _reply(case, told)
 
 
-def truthful(text: str) -> str:
-    """The truthful reader's reply to a request whose text holds one of the documents; ``{}`` where it holds none."""
-    case = _case_in(text)
-    return json.dumps(truthful_reply(case)) if case is not None else "{}"
+class AskedText(Protocol):
+    """A request as a provider double has it: what users said, and the schema of the reply."""
+
+    text: str
+    schema: dict[str, Any] | None
 
 
-def lying(text: str) -> str:
-    """A liar's reply to a request whose text holds one of the documents, each lie in turn; else ``{}``."""
-    case = _case_in(text)
-    if case is None:
-        return "{}"
-    return json.dumps(lying_reply(case, LIES[hashlib.sha256(case.name.encode()).digest()[0] % len(LIES)]))
+def truthful(asked: AskedText) -> dict[str, Any]:
+    """The truthful reader's reply to a request whose text holds one of the documents; no field where it holds none."""
+    return _answered(asked, truthful_reply)
+
+
+def lying(asked: AskedText) -> dict[str, Any]:
+    """A liar's reply to a request whose text holds one of the documents, each lie in turn; else no field."""
+
+    def reply_of(case: Case) -> dict[str, Any]:
+        return lying_reply(case, LIES[hashlib.sha256(case.name.encode()).digest()[0] % len(LIES)])
+
+    return _answered(asked, reply_of)
+
+
+def _answered(asked: AskedText, reply_of: Callable[[Case], dict[str, Any]]) -> dict[str, Any]:
+    """The reply, of the fields that the schema asks for."""
+    names = asked.schema["properties"]["fields"]["properties"] if asked.schema else {}
+    case = _case_in(asked.text)
+    told = reply_of(case)["fields"] if case is not None else {}
+    return {"fields": {name: told.get(name) for name in names or told}}
 
 
 def typed(case: Case, name: str, value: str) -> str | None:
@@ -303,13 +323,15 @@ def _types() -> Mapping[str, DocumentType]:
 
 @lru_cache(maxsize=1)
 def _known() -> tuple[tuple[str, Case], ...]:
+    """Every case with the letters of its first page that has some."""
     cases = (*receipts(), *einvoices(), *invoice2data())
-    return tuple((letters(case.extraction.visible_text)[:400], case) for case in cases)
+    return tuple(
+        (next(filter(None, (letters(page.text) for page in case.extraction.pages)), ""), case) for case in cases
+    )
 
 
 def _case_in(text: str) -> Case | None:
-    """The document whose beginning stands in a request's text; of several the one with the longest."""
+    """The document whose first page stands in a request's text, or its beginning; of several the longest match."""
     within = letters(text)
-    return max(
-        ((len(start), case) for start, case in _known() if start in within), key=lambda one: one[0], default=(0, None)
-    )[1]
+    found = [(len(part), case) for page, case in _known() for part in (page, page[:STARTS]) if part and part in within]
+    return max(found, key=lambda one: one[0], default=(0, None))[1]

@@ -1,0 +1,127 @@
+"""The ways by which a reader's reply comes to be believed or not: judged by itself, or on a route.
+
+`judge` takes a reply to every field as it is: read, borne out, validated. `walk` takes documents along the shipped
+route of their type, or through one model in place of it, as `winnow run` does, without network and database.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from readers import Case, truthful_reply
+
+from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
+from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.wire import Finish, WireReply
+from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.replies.reading import read_reply
+from blocks.gateway.route import Assignment, Route, Routed
+from blocks.gateway.witness import Witness, bear_out
+from blocks.records import Classification, Document, FieldReading, Scoring, Stage, Status, Validation
+from tasks.validate.stage import ValidateStage
+
+READER = "reader"
+ReplyOf = Callable[[Case], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a document. `told` are the fields that a route took from the reader, None without a route."""
+
+    validation: Validation
+    told: frozenset[str] | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.validation.status is Status.ACCEPTED
+
+
+def is_answerable(case: Case) -> bool:
+    """Whether the page shows every required value, and nothing else sends the document to review."""
+    told = truthful_reply(case)["fields"]
+    required = (one for one, rules in case.document_type.fields.items() if rules.required)
+    return all(told.get(one) for one in required) and not case.extraction.hidden_text.strip()
+
+
+def judge(replies: Sequence[tuple[Case, dict[str, Any]]], seen: Mapping[str, Witness]) -> list[Verdict]:
+    """Replies to every field, each borne out and validated by itself."""
+    scored = []
+    for case, reply in replies:
+        request = ModelRequest(document_id=case.name, document_type=case.document_type, pages=case.extraction.pages)
+        question = Question(request, run_id="", deadline=time.monotonic() + 60)
+        readings = bear_out(_read(question, reply).fields, case.document_type, seen[case.name])
+        scored.append((case, readings))
+    return [Verdict(one) for one in _validated(scored)]
+
+
+def walk(cases: Sequence[Case], reply_of: ReplyOf, models: tuple[str, ...] = ()) -> list[Verdict]:
+    """Documents on the route of their type, whose cheap tier is the reader; `models` replace the route."""
+    gateway = _ReaderGateway({case.name: case for case in cases}, reply_of)
+
+    async def through() -> list[Routed]:
+        route = Route(gateway, models)
+        ones = [Assignment(case.name, case.document_type, case.extraction.pages, "run") for case in cases]
+        return [await route.walk(one) for one in ones]
+
+    routed = asyncio.run(through())
+    given = _validated([(case, one.answer.fields) for case, one in zip(cases, routed, strict=True)])
+    return [Verdict(validation, _told(one)) for one, validation in zip(routed, given, strict=True)]
+
+
+class _ReaderGateway:
+    """The built-in model, and a reader that answers what it is asked."""
+
+    def __init__(self, cases: Mapping[str, Case], reply_of: ReplyOf) -> None:
+        self._cases, self._reply_of = cases, reply_of
+        self._local = LocalModel()
+        endpoint = "http://127.0.0.1:9"
+        free = {"input_price": 0, "output_price": 0}
+        self._model = RegisteredModel.model_validate(
+            {"name": READER, "provider": "openai", "upstream": "x", "endpoint": endpoint, "tier": "cheap", **free}
+        )
+
+    def registry(self) -> RegistryState:
+        return RegistryState((self._model,))
+
+    async def answer(self, name: str, question: Question) -> ModelReply:
+        if name != READER:
+            return self._local.answer(question.request)
+        reply = self._reply_of(self._cases[question.request.document_id])
+        wanted = {one: reply["fields"].get(one) for one in question.request.asked}
+        return _read(question, {"fields": wanted})
+
+
+def _read(question: Question, reply: dict[str, Any]) -> ModelReply:
+    """A reply as the judge lets it pass."""
+    return read_reply(question, READER, WireReply(text=json.dumps(reply), finish=Finish.STOP, usage=Usage()))
+
+
+def _told(routed: Routed) -> frozenset[str]:
+    givers = routed.answer.givers.items()
+    return frozenset(
+        place.removeprefix("field:")
+        for place, giver in givers
+        if place.startswith("field:") and giver.startswith(f"{READER}@")
+    )
+
+
+def _validated(scored: Sequence[tuple[Case, Mapping[str, FieldReading]]]) -> list[Validation]:
+    types = {case.document_type.name: case.document_type for case, _ in scored}
+    documents = [_document(str(at), case, readings) for at, (case, readings) in enumerate(scored)]
+    outcomes = {outcome.document_id: outcome for outcome in ValidateStage(types).work(documents)}
+    return [Validation.model_validate_json(outcomes[str(at)].payload or b"") for at in range(len(scored))]
+
+
+def _document(document_id: str, case: Case, readings: Mapping[str, FieldReading]) -> Document:
+    name = case.document_type.name
+    scoring = Scoring(document_type=name, model="reader@1", fields=dict(readings))
+    given = Classification(document_type=name, confidence=1.0, method="given")
+    inputs = {
+        Stage.EXTRACT: case.extraction.model_dump_json().encode(),
+        Stage.CLASSIFY: given.model_dump_json().encode(),
+        Stage.SCORE: scoring.model_dump_json().encode(),
+    }
+    return Document(document_id, "file:///x", "text/plain", 1, given_type=name, document_type=name, inputs=inputs)
