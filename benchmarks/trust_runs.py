@@ -33,6 +33,7 @@ WHERE r.is_current
 
 
 def main() -> None:
+    sys.path.append(str(ROOT))
     from tests.doubles.model_provider.handle import ModelProviderDouble
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
