@@ -160,10 +160,11 @@ class Notes:
         }
 
     def confidences(self, field: str) -> dict[str, float]:
-        """By reference how sure the field of the current result is."""
+        """By reference how sure the field of the current result is, where its type has it."""
         known = self.references()
         rows = self.query("select document_id, confidences from results where is_current")
-        return {known[id_]: json.loads(confidences)[field] for id_, confidences in rows}
+        told = {known[id_]: json.loads(confidences) for id_, confidences in rows}
+        return {reference: sure[field] for reference, sure in told.items() if field in sure}
 
     def steps(self) -> dict[str, list[dict[str, Any]]]:
         """By reference what became of each step of the route."""
