@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from pydantic import Field, SecretStr, ValidationError
 
 from blocks.errors import PrefectUnreachable
-from blocks.gateway.errors import ModelInvalid
+from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.keys import KeyPlace, KeyReference
 from blocks.gateway.registry import ProviderName, RegisteredModel, Tier
 from blocks.gateway.seed import default_key

@@ -1,14 +1,14 @@
 """How a call of a model fails. Each leaf is an outcome of the ledger: `kind` is what the row says.
 
 What is worth another attempt within the call is `is_transient`; what says that the model's endpoint, rather than this
-one request, is in trouble is `is_endpoint_fault`, which the circuit breaker counts. Whatever leaves the gateway has
-been given up on for this run: `retry` is `next_run`, and Prefect does not try again.
+one request, is in trouble is `is_endpoint_fault`, which the circuit breaker counts; what may be answered another day,
+since an endpoint, a limit, a switch or money was in the way and not the document, is `is_outage`. Whatever leaves the
+gateway has been given up on for this run: `retry` is `next_run`, and Prefect does not try again.
 """
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
-from blocks.errors import DocumentError, UsageError
+from blocks.errors import DocumentError
 from blocks.records import Retry
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class CallFailed(DocumentError):
     retry = Retry.NEXT_RUN
     is_transient: ClassVar[bool] = False
     is_endpoint_fault: ClassVar[bool] = False
+    is_outage: ClassVar[bool] = False
 
     usage: "Usage | None" = None
     was_sent: bool = True
@@ -46,6 +47,7 @@ class RateLimited(CallFailed):
     """The provider says that too much is asked of it."""
 
     kind = "rate_limited"
+    is_outage = True
     is_transient = True
 
     def __init__(self, model: str, retry_after_s: float | None = None) -> None:
@@ -62,6 +64,7 @@ class ServerFailed(CallFailed):
     kind = "server_failed"
     is_transient = True
     is_endpoint_fault = True
+    is_outage = True
 
     def __init__(self, model: str, status: int, said: str = "", retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
@@ -76,6 +79,7 @@ class ConnectionFailed(CallFailed):
     kind = "connection_failed"
     is_transient = True
     is_endpoint_fault = True
+    is_outage = True
 
     def __init__(self, model: str, cause: str, *, was_sent: bool) -> None:
         self.was_sent = was_sent
@@ -87,6 +91,7 @@ class DeadlinePassed(CallFailed):
 
     kind = "deadline_passed"
     is_endpoint_fault = True
+    is_outage = True
 
     def __init__(self, model: str, timeout_s: float, *, was_sent: bool) -> None:
         self.was_sent = was_sent
@@ -100,6 +105,7 @@ class KeyRefused(CallFailed):
 
     kind = "key_refused"
     is_endpoint_fault = True
+    is_outage = True
 
     def __init__(self, model: str, status: int) -> None:
         super().__init__(f"{model} refuses the key with status {status}; check the key that it names, then run again")
@@ -110,6 +116,7 @@ class OutOfCredit(CallFailed):
 
     kind = "out_of_credit"
     is_endpoint_fault = True
+    is_outage = True
 
     def __init__(self, model: str, said: str = "") -> None:
         super().__init__(
@@ -122,6 +129,7 @@ class UpstreamMissing(CallFailed):
 
     kind = "upstream_missing"
     is_endpoint_fault = True
+    is_outage = True
 
     def __init__(self, model: str, upstream: str) -> None:
         super().__init__(
@@ -153,13 +161,19 @@ class ContextTooLong(CallFailed):
 
 
 class BreakerOpen(CallFailed):
-    """The model's circuit breaker is open: too many of its last calls failed."""
+    """The model's circuit breaker is open: too many of its last calls failed.
+
+    `again_in_s` is when a call may be let through; `is_grave`, that a person must put something right before.
+    """
 
     kind = "breaker_open"
+    is_outage = True
 
     was_sent = False
 
     def __init__(self, model: str, why: str, again_in_s: float) -> None:
+        self.again_in_s = again_in_s
+        self.is_grave = any(one.kind in why for one in (KeyRefused, OutOfCredit, UpstreamMissing))
         super().__init__(f"{model} is left alone for {again_in_s:.0f} s, because {why}; see `winnow models list`")
 
 
@@ -167,6 +181,7 @@ class LimitsReached(CallFailed):
     """The model's limits left no room for the call before its deadline."""
 
     kind = "limits_reached"
+    is_outage = True
 
     was_sent = False
 
@@ -277,6 +292,7 @@ class BudgetExhausted(CallFailed):
     """No call fits what is left of a budget. `scope` is document, run or day."""
 
     kind = "budget_exhausted"
+    is_outage = True
 
     was_sent = False
 
@@ -292,6 +308,7 @@ class LedgerUnavailable(CallFailed):
     """What a call may cost cannot be reserved, so that it is not sent."""
 
     kind = "ledger_unavailable"
+    is_outage = True
 
     was_sent = False
 
@@ -303,6 +320,7 @@ class ModelsPaused(CallFailed):
     """Somebody paused all spending."""
 
     kind = "models_paused"
+    is_outage = True
 
     was_sent = False
 
@@ -314,85 +332,7 @@ class ModelUnavailable(CallFailed):
     """No model of the route that was needed gave an answer."""
 
     kind = "model_unavailable"
+    is_outage = True
 
     def __init__(self, why: str) -> None:
         super().__init__(f"no model of the route answered ({why}); run again when one does")
-
-
-# --- configuration
-
-
-class ModelUnknown(UsageError):
-    """A route or a command names a model that is not in the registry."""
-
-    kind = "model_unknown"
-
-    def __init__(self, name: str, known: tuple[str, ...], where: str = "") -> None:
-        place = f"{where}: " if where else ""
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        super().__init__(
-            f"{place}there is no model {name!r}; {hint}known are {', '.join(known)}; "
-            f"add it with `winnow models add {name}`"
-        )
-
-
-class ModelKeyMissing(UsageError):
-    """A model that is enabled has no key."""
-
-    kind = "model_key_missing"
-
-    def __init__(self, name: str, reference: str, where: str = "") -> None:
-        place = f"{where}: " if where else ""
-        super().__init__(
-            f"{place}model {name!r} takes its key from {reference}, which is not set; "
-            f"set it, or `winnow models disable {name}`"
-        )
-
-
-class ModelPriceUnknown(UsageError):
-    """A model that is enabled has no known price, so that no budget could bound it."""
-
-    kind = "model_price_unknown"
-
-    def __init__(self, name: str, upstream: str, where: str = "") -> None:
-        place = f"{where}: " if where else ""
-        super().__init__(
-            f"{place}no price is known for model {name!r} ({upstream}); give it, in USD per million tokens: "
-            f"winnow models set {name} input_price=… output_price=… (0 for a server of your own)"
-        )
-
-
-class RouteUnusable(UsageError):
-    """A route has no step whose model can be asked."""
-
-    kind = "route_unusable"
-
-    def __init__(self, document_type: str, why: str, where: str = "") -> None:
-        place = f"{where}: " if where else ""
-        super().__init__(
-            f"{place}the route of {document_type!r} has no usable step ({why}); enable a model, or add "
-            "the step {model: local}"
-        )
-
-
-class ModelInvalid(UsageError):
-    """An entry of the registry, or of its seed, is not what a model needs."""
-
-    kind = "model_invalid"
-
-    def __init__(self, name: str, problem: str, where: str = "") -> None:
-        place = f"{where}: " if where else ""
-        super().__init__(f"{place}model {name!r}: {problem}")
-
-
-class ModelsFileInvalid(UsageError):
-    """The file that the registry is seeded from holds mistakes. `problems` has one text each: file, line, remedy."""
-
-    kind = "models_file_invalid"
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        self.problems = problems
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        lines = "".join(f"\n  {problem}" for problem in problems)
-        super().__init__(f"the models file has {count}; correct them:{lines}")

@@ -22,9 +22,9 @@ from blocks.gateway.bookkeeper import Bookkeeper
 from blocks.gateway.breaker import Breakers, Breaking
 from blocks.gateway.cache import Cached, RecordHit
 from blocks.gateway.cache_shelf import Shelf
+from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown
 from blocks.gateway.correction import Correcting
-from blocks.gateway.errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown
-from blocks.gateway.ledger import CACHE_HIT, Caps, Ledger, ModelCall, Settlement
+from blocks.gateway.ledger import Caps, Ledger, ModelCall, Settlement
 from blocks.gateway.limits import Limited, Limits
 from blocks.gateway.metering import Metered
 from blocks.gateway.model import Model, ModelReply, Question
@@ -38,6 +38,7 @@ from blocks.gateway.shared_state import BreakerStates, LimitLeases, ReplyCache
 from blocks.gateway.tracing import Traced
 from blocks.gateway.transport import Transport
 from blocks.gateway.wire_model import WireModel
+from blocks.records import CACHE_HIT
 
 LOOK_EVERY_S = 1.0
 LEASE_S = 15.0
@@ -116,7 +117,7 @@ class Gateway:
         return RunGateway(self, terms)
 
     async def close(self) -> None:
-        """Write what waits, and close every connection."""
+        """Write what waits, close every connection, and leave limits and the ledger to other workers."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -126,6 +127,11 @@ class Gateway:
         if self._transport is not None:
             transport, self._transport = self._transport, None
             await transport.__aexit__(None, None, None)
+        for leave in (self._kept.leases.release, self._kept.ledger.close):
+            try:
+                await asyncio.to_thread(leave)
+            except WinnowError as error:  # what is left lapses by itself
+                log.warning("the database was not told that this worker ends (%s)", error)
 
     async def wake(self) -> None:
         """See that the transport is open and that the shared state is looked at. Cheap where both are so."""

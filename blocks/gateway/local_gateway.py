@@ -7,7 +7,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from blocks.gateway.errors import ModelUnknown
+from blocks.gateway.configuration_errors import ModelUnknown
 from blocks.gateway.ledger import Ledger, ModelCall, Settlement
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.providers.local.model import LocalModel

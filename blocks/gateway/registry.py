@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field, ValidationError
 
-from blocks.gateway.errors import ModelInvalid
+from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.records import Record
 
 ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]

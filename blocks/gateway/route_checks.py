@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from blocks.document_type_files import step_place
 from blocks.document_types import DocumentType, RouteStep
-from blocks.gateway.errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
+from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
 from blocks.gateway.prices import price_of
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.route_plan import LOCAL, plan_route

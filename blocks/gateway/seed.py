@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from blocks.gateway.errors import ModelsFileInvalid
+from blocks.gateway.configuration_errors import ModelsFileInvalid
 from blocks.gateway.keys import parse_reference
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry import RegisteredModel

@@ -11,11 +11,12 @@ import textwrap
 
 from blocks import errors
 from blocks.errors import DocumentError, RunError, UsageError, WinnowError
+from blocks.gateway import configuration_errors
 from blocks.gateway import errors as gateway_errors
 from blocks.gateway.errors import CallFailed
 from blocks.records import Retry
 
-MODULES = (errors.__name__, gateway_errors.__name__)
+MODULES = (errors.__name__, gateway_errors.__name__, configuration_errors.__name__)
 SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
     (
         CallFailed,
@@ -47,7 +48,7 @@ INTRODUCTION = """\
 Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
 semicolon, what to do; in the tables, names in braces stand for what is filled in.
 
-This page is generated from `blocks/errors.py` and `blocks/gateway/errors.py` by
+This page is generated from `blocks/errors.py`, `blocks/gateway/errors.py` and `configuration_errors.py` beside it by
 `python -m deployments.cli.errors_page > docs/errors.md`.
 """
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import ValidationError
 
 from blocks.errors import UsageError
-from blocks.gateway.errors import ModelInvalid
+from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.keys import parse_reference
 from blocks.gateway.registry import RegisteredModel
 from blocks.schema_messages import did_you_mean, schema_mistakes

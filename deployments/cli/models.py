@@ -14,7 +14,7 @@ from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database, default_url, open_database
 from blocks.database.model_registry import DatabaseRegistry
 from blocks.errors import PrefectUnreachable
-from blocks.gateway.errors import ModelInvalid, ModelUnknown
+from blocks.gateway.configuration_errors import ModelInvalid, ModelUnknown
 from blocks.gateway.keys import KeyRing
 from blocks.gateway.prices import listed_context_window, price_of
 from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState, Tier

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from blocks import errors
 from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
+from blocks.gateway import configuration_errors
 from blocks.gateway import errors as gateway_errors
 from deployments.cli.errors_page import errors_page, message_template
 
@@ -17,7 +18,12 @@ def test_the_committed_page_is_what_the_exceptions_say() -> None:
 
 
 def test_every_kind_has_exactly_one_row() -> None:
-    defined = {one for module in (errors, gateway_errors) for one in vars(module).values() if _has_own_kind(one)}
+    defined = {
+        one
+        for module in (errors, gateway_errors, configuration_errors)
+        for one in vars(module).values()
+        if _has_own_kind(one)
+    }
     kinds = [one.kind for one in defined]
     rows = re.findall(r"^\| `(\w+)`", errors_page(), flags=re.MULTILINE)
     assert Counter(rows) == Counter(kinds)

@@ -17,7 +17,8 @@ from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
 from blocks.database.tables import model_calls
 from blocks.errors import UsageError
-from blocks.gateway.errors import KeyRefused, ModelInvalid, ModelPriceUnknown, ModelsPaused, ModelUnknown
+from blocks.gateway.configuration_errors import ModelInvalid, ModelPriceUnknown, ModelUnknown
+from blocks.gateway.errors import KeyRefused, ModelsPaused
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.shared_state import BreakerReport
 from deployments.cli.main import app

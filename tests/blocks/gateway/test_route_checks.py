@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from blocks.document_type_files import load_document_types
 from blocks.document_types import DocumentType, RouteStep
 from blocks.errors import UsageError
-from blocks.gateway.errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
+from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.route_checks import check_routes
 from blocks.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blocks.database.engine import Database
-from blocks.gateway.errors import ModelsFileInvalid
+from blocks.gateway.configuration_errors import ModelsFileInvalid
 from blocks.gateway.prices import listed_context_window, price_of
 from blocks.gateway.seed import SEED_FILE, default_key, read_seed
 from tasks.models import open_registry

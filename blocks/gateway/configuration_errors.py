@@ -1,0 +1,81 @@
+"""Mistakes in the registry of models, its seed, and routes: a command or a run ends before anything is asked."""
+
+from difflib import get_close_matches
+
+from blocks.errors import UsageError
+
+
+class ModelUnknown(UsageError):
+    """A route or a command names a model that is not in the registry."""
+
+    kind = "model_unknown"
+
+    def __init__(self, name: str, known: tuple[str, ...], where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        super().__init__(
+            f"{place}there is no model {name!r}; {hint}known are {', '.join(known)}; "
+            f"add it with `winnow models add {name}`"
+        )
+
+
+class ModelKeyMissing(UsageError):
+    """A model that is enabled has no key."""
+
+    kind = "model_key_missing"
+
+    def __init__(self, name: str, reference: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}model {name!r} takes its key from {reference}, which is not set; "
+            f"set it, or `winnow models disable {name}`"
+        )
+
+
+class ModelPriceUnknown(UsageError):
+    """A model that is enabled has no known price, so that no budget could bound it."""
+
+    kind = "model_price_unknown"
+
+    def __init__(self, name: str, upstream: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}no price is known for model {name!r} ({upstream}); give it, in USD per million tokens: "
+            f"winnow models set {name} input_price=… output_price=… (0 for a server of your own)"
+        )
+
+
+class RouteUnusable(UsageError):
+    """A route has no step whose model can be asked."""
+
+    kind = "route_unusable"
+
+    def __init__(self, document_type: str, why: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(
+            f"{place}the route of {document_type!r} has no usable step ({why}); enable a model, or add "
+            "the step {model: local}"
+        )
+
+
+class ModelInvalid(UsageError):
+    """An entry of the registry, or of its seed, is not what a model needs."""
+
+    kind = "model_invalid"
+
+    def __init__(self, name: str, problem: str, where: str = "") -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(f"{place}model {name!r}: {problem}")
+
+
+class ModelsFileInvalid(UsageError):
+    """The file that the registry is seeded from holds mistakes. `problems` has one text each: file, line, remedy."""
+
+    kind = "models_file_invalid"
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"the models file has {count}; correct them:{lines}")
