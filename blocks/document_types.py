@@ -175,7 +175,8 @@ class RouteStep(Record):
     instead, the first that is available. `asks`: every field, or only those that the steps before left unsure.
     `role`: `answer` replaces what the steps before read of the fields it was asked; `second_opinion` keeps it, raises
     the confidence where the two agree and lowers it where they do not; `rewrite` replaces the written fields.
-    `images`: page images are sent, to models that take them.
+    `images`: page images are sent, to models that take them. `timeout_s`: for one call of this step, all its attempts
+    included, in place of the model's; like every limit it makes no result stale.
     """
 
     model: str | None = None
@@ -186,6 +187,7 @@ class RouteStep(Record):
     asks: Literal["all", "unsure"] = "all"
     role: Literal["answer", "second_opinion", "rewrite"] = "answer"
     images: bool = False
+    timeout_s: float | None = Field(None, gt=0, le=3600)
 
 
 class ReviewBand(Record):
@@ -284,7 +286,8 @@ class DocumentType(Record):
         return copied
 
     def _digest(self, *parts: str) -> str:
-        return hashlib.sha256(self.model_dump_json(include=set(parts)).encode()).hexdigest()
+        content = self.model_dump_json(include=set(parts), exclude={"route": {"__all__": {"timeout_s"}}})
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 def prompt_variables(document_type: DocumentType, pages: tuple[Page, ...]) -> dict[str, object]:

@@ -118,7 +118,8 @@ class Question:
 
     `deadline` is the time of `time.monotonic()` by which everything about it is through. `step` counts the route's
     steps from 0, `attempt` the attempts at one model from 1. `lane` says on whose behalf it is asked: run, or test.
-    `document_budget_usd` bounds what the document may cost in the run, None where nothing does.
+    `document_budget_usd` bounds what the document may cost in the run, None where nothing does. `timeout_s` is the time
+    that `deadline` was made of where the route's step says it; None: the model's own.
     """
 
     request: ModelRequest
@@ -129,6 +130,7 @@ class Question:
     lane: str = "run"
     correction: Correction | None = None
     document_budget_usd: Decimal | None = None
+    timeout_s: float | None = None
 
 
 class Model(Protocol):

@@ -264,7 +264,8 @@ class Route:
             fields=() if is_all else asked,
             written=dict(written or {}),
         )
-        return Errand(request, assignment.run_id, at, assignment.budget_usd)
+        timeout_s = planned.step.timeout_s if planned is not None else None
+        return Errand(request, assignment.run_id, at, assignment.budget_usd, timeout_s)
 
     def _written(self, walk: _Walk, planned: PlannedStep) -> dict[str, str]:
         if planned.step.role != "rewrite":

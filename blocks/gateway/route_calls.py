@@ -59,12 +59,13 @@ Draw = Callable[[], Awaitable[Sequence[PageImage]]]
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What is asked about one document at one step."""
+    """What is asked about one document at one step. `timeout_s` is the step's, None where the model's holds."""
 
     request: ModelRequest
     run_id: str
     step: int
     budget_usd: Decimal | None = None
+    timeout_s: float | None = None
 
 
 class Turns:
@@ -127,7 +128,7 @@ class Caller:
         patience_ends = self._clock() + PATIENCE_S
         async with self._turns.at(name, model.in_flight):
             while True:
-                question = self._question(errand, self._enabled(name).timeout_s, request)
+                question = self._question(errand, errand.timeout_s or self._enabled(name).timeout_s, request)
                 try:
                     return await self._gateway.answer(name, question)
                 except LimitsReached:
@@ -151,6 +152,7 @@ class Caller:
             deadline=self._clock() + timeout_s,
             step=errand.step,
             document_budget_usd=errand.budget_usd,
+            timeout_s=errand.timeout_s,
         )
 
 

@@ -106,9 +106,10 @@ class WireModel:
 
     async def _post(self, question: Question, rendered: WireRequest, body: Mapping[str, object]) -> HttpReply:
         content = _serialised(body, reply_schema(question.request), reply_schema_text(question.request))
+        timeout_s = question.timeout_s or self._model.timeout_s
         try:
             http = await self._transport.post(
-                rendered.url, rendered.headers, content, question.deadline, self.name, self._model.timeout_s
+                rendered.url, rendered.headers, content, question.deadline, self.name, timeout_s
             )
         except CallFailed as failed:
             failed.sent_text = self._sent(question)
