@@ -105,7 +105,7 @@ def measure(
         return done.stdout
 
     for model in ("first", "second"):
-        place = ("--endpoint", f"{provider.url}/v1", "--key-env", "FAULTS_KEY", "--timeout-s", "5")
+        place = ("--endpoint", f"{provider.url}/{model}/v1", "--key-env", "FAULTS_KEY", "--timeout-s", "5")
         price = ("--input-price", PRICE["input"], "--output-price", PRICE["output"])
         winnow("models", "add", model, "--provider", "openai", "--model", f"up-{model}", *place, *price)
         winnow("models", "set", model, "max_output_tokens=1000")
@@ -147,7 +147,7 @@ def books(path: Path, provider: "ModelProviderDouble") -> dict[str, Any]:
         "ledger_usd": str(ledger),
         "bill_usd": str(provider.total_usd()),
         "unconfirmed_usd": str(sum((Decimal(most) for _, _, _, most in calls), Decimal(0))),
-        "reserved_usd": str(sum((Decimal(usd) for (usd,) in held), Decimal(0))),
+        "reserved_usd": f"{sum((Decimal(usd) for (usd,) in held), Decimal(0)):f}",
     }
 
 

@@ -39,8 +39,8 @@ def tell_faults(notes: Notes) -> None:
     notes.provider.script(
         hook=TRUTHFUL, prices=PRICES, rules=rules, keep_bodies=True, latency_s=LATENCY_S, seed=11
     )  # fmt: skip
-    notes.add("first", timeout_s=2)
-    notes.add("second", timeout_s=2, position=1)
+    for position, name in enumerate(("first", "second")):  # at endpoints that do not fail together
+        notes.add(name, timeout_s=2, position=position, endpoint=f"{notes.provider.url}/{name}/v1")
 
 
 def assert_books_agree(notes: Notes) -> None:
