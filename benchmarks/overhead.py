@@ -202,8 +202,8 @@ def _task_per_document_and_stage(_folder: Path) -> None:
 
 
 def _bare(folder: Path, threads: int) -> None:
+    sys.path.append(str(ROOT))
     from blocks.document_type_files import load_document_types
-    from blocks.gateway.local_gateway import LocalGateway
     from blocks.records import Classification, Document, Outcome, Stage
     from blocks.settings import load_settings
     from tasks.classify.stage import ClassifyStage
@@ -211,6 +211,7 @@ def _bare(folder: Path, threads: int) -> None:
     from tasks.extract.stage import ExtractStage
     from tasks.score.stage import ScoreStage
     from tasks.validate.stage import ValidateStage
+    from tests.doubles.local_gateway import LocalGateway
 
     settings = load_settings()
     types = load_document_types(settings.document_types_dir)

@@ -14,6 +14,16 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 UNKNOWN_TYPE = "unknown"
 
+OPEN = "open"
+"""The outcome of a model call that is under way."""
+OK = "ok"
+CACHE_HIT = "cache_hit"
+CANCELLED = "cancelled"
+LOST = "lost"
+"""The outcome of a model call whose worker died before it could settle."""
+LIMITS_REACHED = "limits_reached"
+MODELS_PAUSED = "models_paused"
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in points (1/72 inch), from the top left of the page as it reads upright."""
 

@@ -1,4 +1,4 @@
-"""Circuit breakers as workers tell one another of them. A model without a row has a closed one.
+"""Circuit breakers as workers tell one another of them. An endpoint or model without a row has a closed one.
 
 Times are the database's: a pause ends for every worker at once.
 """
@@ -21,7 +21,7 @@ Report = TypeVar("Report")
 
 
 class DatabaseBreakerStates(Generic[Report]):
-    """Shares breakers. `make_report` takes model, is_open, why and open_for_s (seconds that are left of the pause).
+    """Shares breakers. `make_report` takes key, is_open, why and open_for_s (seconds that are left of the pause).
 
     A breaker whose pause is over, and that no probe has closed yet, is open for 0 seconds.
     """
@@ -31,39 +31,39 @@ class DatabaseBreakerStates(Generic[Report]):
         self._make_report = make_report
 
     def load(self) -> Mapping[str, Report]:
-        """Every breaker that is not closed, by model."""
+        """Every breaker that is not closed, by key."""
         with self._database.read() as connection:
             rows = connection.execute(_LOAD).all()
             time = database_time(connection) if rows else None
         reports = {}
-        for model, why, opened_at, open_until in rows:
+        for key, why, opened_at, open_until in rows:
             assert time is not None
             # A clock that was set back must not make a pause longer than it was meant to be.
             left = min(open_until - time, open_until - opened_at)
-            reports[model] = self._make_report(model, True, why, max(0.0, left.total_seconds()))
+            reports[key] = self._make_report(key, True, why, max(0.0, left.total_seconds()))
         return reports
 
-    def open(self, model: str, why: str, for_s: float) -> None:
-        """Open a model's breaker for every worker."""
+    def open(self, key: str, why: str, for_s: float) -> None:
+        """Open a breaker for every worker."""
         upsert = self._database.insert(breakers)
         anew = {column: upsert.excluded[column] for column in ("why", "opened_at", "open_until", "probe_until")}
         with self._database.write() as connection:
             time = database_time(connection)
             row = {
-                "model": model,
+                "key": key,
                 "why": why,
                 "opened_at": time,
                 "open_until": time + timedelta(seconds=for_s),
                 "probe_until": None,
             }
-            connection.execute(upsert.on_conflict_do_update(index_elements=[breakers.c.model], set_=anew), [row])
+            connection.execute(upsert.on_conflict_do_update(index_elements=[breakers.c.key], set_=anew), [row])
 
-    def close(self, model: str) -> None:
+    def close(self, key: str) -> None:
         """Close it for every worker."""
         with self._database.write() as connection:
-            connection.execute(delete(breakers).where(breakers.c.model == model))
+            connection.execute(delete(breakers).where(breakers.c.key == key))
 
-    def claim_probe(self, model: str, for_s: float) -> bool:
+    def claim_probe(self, key: str, for_s: float) -> bool:
         """Whether this worker may send the one probe of a half-open breaker; the claim lapses after `for_s`.
 
         False while the pause lasts or another's claim does; True where another worker has closed it.
@@ -73,7 +73,7 @@ class DatabaseBreakerStates(Generic[Report]):
             claim = (
                 update(breakers)
                 .where(
-                    breakers.c.model == model,
+                    breakers.c.key == key,
                     breakers.c.open_until <= time + timedelta(seconds=EARLY_S),
                     or_(breakers.c.probe_until.is_(None), breakers.c.probe_until <= time),
                 )
@@ -81,8 +81,8 @@ class DatabaseBreakerStates(Generic[Report]):
             )
             if connection.execute(claim).rowcount:
                 return True
-            known = select(breakers.c.model).where(breakers.c.model == model)
+            known = select(breakers.c.key).where(breakers.c.key == key)
             return connection.execute(known).first() is None
 
 
-_LOAD = select(breakers.c.model, breakers.c.why, breakers.c.opened_at, breakers.c.open_until)
+_LOAD = select(breakers.c.key, breakers.c.why, breakers.c.opened_at, breakers.c.open_until)

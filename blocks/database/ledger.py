@@ -5,7 +5,8 @@ of their keys, and then the budgets, in order of theirs; so on PostgreSQL no two
 crosswise. On SQLite one transaction writes at a time anyway.
 
 A settlement may come twice (the database went away before it could say that it had written it): the second changes
-nothing. A reservation of which nobody was told, for the same reason, is given back by the next exchange.
+nothing. A reservation of which nobody was told, for the same reason, is given back by the next exchange; asked again
+after that, it is made anew.
 """
 
 import threading
@@ -25,10 +26,7 @@ from typing_extensions import TypeVar
 from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, Caps, day_of, open_budgets
 from blocks.database.engine import Database, now
 from blocks.database.ledger_rows import (
-    CANCELLED,
     IS_OPEN,
-    LOST,
-    OPEN,
     SettledCall,
     budget_keys,
     give_back,
@@ -37,10 +35,11 @@ from blocks.database.ledger_rows import (
     row_of,
     settle_calls,
 )
-from blocks.database.ledger_writes import insert_calls
+from blocks.database.ledger_writes import delete_calls, insert_calls
 from blocks.database.live_runs import hold_run, live_runs
 from blocks.database.tables import model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
+from blocks.records import CANCELLED, LOST, OPEN
 
 
 class Reservation(Protocol):
@@ -122,6 +121,7 @@ class DatabaseLedger(Generic[Admission]):
         self._known_versions: set[tuple[str, str]] = set()
         self._known_budgets: set[BudgetKey] = set()
         self._doubtful: set[str] = set()
+        self._returned: set[str] = set()
 
     def write(self, run_id: str, calls: Sequence[BaseModel]) -> None:
         """Append calls that nothing was reserved for. A call without a key is given one."""
@@ -174,17 +174,22 @@ class DatabaseLedger(Generic[Admission]):
         self._prepare(called_at, settled, asked)
         doubtful = tuple(self._doubtful)
         with self._database.write() as connection:
-            kept = kept_calls(connection, {*(one.row["call_key"] for one in settled), *doubtful})
-            known = {one.key for one in asked if one.key in kept}
-            abandoned = {key: kept[key] for key in doubtful if key in kept and key not in known}
+            wanted = {one.key for one in asked}
+            again = wanted & self._returned
+            kept = kept_calls(connection, {*(one.row["call_key"] for one in settled), *doubtful, *again})
+            given_back = {key for key in wanted if key in kept and kept[key].outcome == CANCELLED}
+            known = {key for key in wanted if key in kept} - given_back
+            abandoned = {key: kept[key] for key in doubtful if key in kept and key not in wanted}
             keys = budget_keys(kept, settled, called_at) | _budgets_of(abandoned.values())
             keys |= {(RUN, one.reservation.run_id) for one in asked} | ({(DAY, day_of(called_at))} if asked else set())
             sheet = BudgetSheet(connection, self._database, keys)
             settle_calls(connection, self._database, sheet, kept, settled, called_at)
             give_back(connection, sheet, abandoned, CANCELLED)
+            delete_calls(connection, given_back)
             admissions = self._admit(connection, sheet, asked, known, called_at)
             sheet.write()
         self._doubtful.difference_update(doubtful)
+        self._returned = (self._returned | abandoned.keys()) - again
         return admissions
 
     def _prepare(self, called_at: datetime, settled: Sequence[SettledCall], asked: "Sequence[_Asked]") -> None:

@@ -15,10 +15,8 @@ from blocks.database.engine import Database
 from blocks.database.ledger_writes import end_calls, insert_calls, update_calls
 from blocks.database.one_of import one_of
 from blocks.database.tables import model_call_texts, model_calls
+from blocks.records import LOST, OPEN
 
-OPEN = "open"
-LOST = "lost"
-CANCELLED = "cancelled"
 MOST_INTEGER = 2**31 - 1
 
 Kept = Row[*tuple[Any, ...]]

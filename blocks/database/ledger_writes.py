@@ -5,15 +5,16 @@ in the process, and takes rows one by one faster than it takes JSON apart.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, bindparam, insert, text, update
+from sqlalchemy import Connection, TextClause, bindparam, delete, insert, text, update
 from sqlalchemy.dialects import postgresql
 
 from blocks.database.column_types import storable
+from blocks.database.one_of import one_of
 from blocks.database.tables import model_calls
 
 _INSERTED = tuple(column.name for column in model_calls.columns if column.name != "call_id")
@@ -38,6 +39,12 @@ def update_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
 def end_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write how calls ended, by their keys: outcome, unconfirmed_usd and reserved_usd."""
     _update(connection, rows, _ENDED)
+
+
+def delete_calls(connection: Connection, call_keys: Collection[str]) -> None:
+    """Take rows away that were given back before anybody was told of them, so that they can be written anew."""
+    if call_keys:
+        connection.execute(_DELETE, {"b_keys": set(call_keys)})
 
 
 def _update(connection: Connection, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -74,6 +81,7 @@ def _update_of(columns: Sequence[str]) -> TextClause:
 
 
 _INSERT = text(f"INSERT INTO model_calls ({', '.join(_INSERTED)}) SELECT * FROM {_recordset(_INSERTED)}")
+_DELETE = delete(model_calls).where(one_of(model_calls.c.call_key, "b_keys"))
 _UPDATES = {len(columns): _update_of(columns) for columns in (_UPDATED, _ENDED)}
 _UPDATES_ONE_BY_ONE = {
     len(columns): update(model_calls)

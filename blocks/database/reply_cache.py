@@ -3,7 +3,7 @@
 The cache grows until it is pruned (`prune`), by age since the last use and by count.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import bindparam, delete, select, update
@@ -21,15 +21,18 @@ class DatabaseReplyCache:
         self._database = database
 
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """The replies that are kept, by key. Each counts as a hit."""
+        """The replies that are kept, by key."""
         if not keys:
             return {}
         with self._database.read() as connection:
-            kept = {key: unpack(reply) for key, reply in connection.execute(_LOAD, {"b_keys": set(keys)})}
-        if kept:
-            with self._database.write() as connection:
-                connection.execute(_USED, {"b_keys": set(kept), "b_time": now()})
-        return kept
+            return {key: unpack(reply) for key, reply in connection.execute(_LOAD, {"b_keys": set(keys)})}
+
+    def count_hits(self, keys: Collection[str]) -> None:
+        """Note that these replies were used: those used longest ago are forgotten first."""
+        if not keys:
+            return
+        with self._database.write() as connection:
+            connection.execute(_USED, {"b_keys": set(keys), "b_time": now()})
 
     def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
         """Keep replies: by key the model that answered, and the reply's JSON. A key that is there stays as it is."""

@@ -20,7 +20,10 @@ from blocks.database.tables import (
     runs,
 )
 from blocks.document_types import DocumentType
-from blocks.records import UNKNOWN_TYPE, RunCounts
+from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, OPEN, UNKNOWN_TYPE, RunCounts
+
+_NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}
+"""Outcomes of what was never sent. A cancelled call that may have been has an unconfirmed cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class RunCosts:
     """What a run's model calls came to.
 
     `cost_usd` is what providers' usage figures say, `unconfirmed_usd` what calls of which nothing came back may have
-    cost beside it. Answers from the cache are no calls: `cache_hits` counts them. Calls under way are in neither.
+    cost beside it. Answers from the cache are no calls: `cache_hits` counts them. Calls under way, and what was
+    given up before it was sent, are in neither.
     """
 
     model_calls: int
@@ -111,20 +115,19 @@ def run_counts(database: Database, run_id: str) -> RunTally:
 def run_costs(database: Database, run_id: str) -> RunCosts:
     """The number of the run's model calls that are over, and their cost to the last digit."""
     # Summed here: SQLite, which keeps decimals as text, would sum them as binary floats.
-    is_hit = (model_calls.c.outcome == "cache_hit").label("is_hit")
-    amounts = (is_hit, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd)
+    amounts = (model_calls.c.outcome, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd)
     query = (
         select(*amounts, func.count())
-        .where(model_calls.c.run_id == run_id, model_calls.c.outcome != "open")
+        .where(model_calls.c.run_id == run_id, model_calls.c.outcome != OPEN)
         .group_by(*amounts)
     )
     with database.read() as connection:
         rows = connection.execute(query).all()
     return RunCosts(
-        model_calls=sum(number for hit, _, _, number in rows if not hit),
+        model_calls=sum(number for outcome, _, usd, number in rows if usd or outcome not in _NO_CALLS),
         cost_usd=sum((cost * number for _, cost, _, number in rows), Decimal(0)),
         unconfirmed_usd=sum((unconfirmed * number for _, _, unconfirmed, number in rows), Decimal(0)),
-        cache_hits=sum(number for hit, _, _, number in rows if hit),
+        cache_hits=sum(number for outcome, _, _, number in rows if outcome == CACHE_HIT),
     )
 
 

@@ -263,7 +263,7 @@ gateway_switches = Table(
 breakers = Table(
     "breakers",
     metadata,
-    Column("model", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("why", AnyText, nullable=False),
     Column("opened_at", UtcDateTime, nullable=False),
     Column("open_until", UtcDateTime, nullable=False),

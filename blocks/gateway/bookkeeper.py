@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable
 from blocks.gateway.grouping import Grouped
-from blocks.gateway.ledger import CANCELLED, Admission, Ledger, Reservation, Settlement
+from blocks.gateway.ledger import Admission, Ledger, ModelCall, Reservation, Settlement
+from blocks.records import CANCELLED, LOST
 
 WINDOW_S = 0.05
 """How often the ledger is written at most. A transaction takes ten times as long as a row of it: at 250 calls a second
@@ -30,6 +31,8 @@ COMPLAIN_EVERY_S = 30.0
 log = logging.getLogger(__name__)
 
 ADMITTED = Admission(is_admitted=True)
+
+_IDENTITY = {"document_id", "model", "model_version", "call_key", "step", "attempt", "lane"}
 
 
 @dataclass(slots=True)
@@ -142,6 +145,11 @@ class Bookkeeper:
             while key in self._pending:
                 try:
                     await self._group.ask(settlement)
+                except LedgerUnavailable:  # it was logged; another try with this row would give the same
+                    if settlement.call.outcome == LOST:
+                        self._pending.pop(key, None)
+                        return
+                    self._pending[key] = settlement = _lost(settlement)
                 except DatabaseUnreachable as error:
                     self._is_away(error)
                     _tell(tried)
@@ -153,8 +161,6 @@ class Bookkeeper:
         except asyncio.CancelledError:
             self._write_at_once()
             raise
-        except LedgerUnavailable:  # it was logged; another try would give the same
-            self._pending.pop(key, None)
         finally:
             _tell(tried)
 
@@ -231,6 +237,13 @@ def given_back(reservation: Reservation) -> Settlement:
     """The settlement of an attempt that was never sent."""
     call = reservation.call.model_copy(update={"outcome": CANCELLED})
     return Settlement(reservation.run_id, call, reservation.most_usd)
+
+
+def _lost(settlement: Settlement) -> Settlement:
+    """What stands for a settlement that the ledger does not take: all that was reserved may have been spent."""
+    known = settlement.call.model_dump(include=_IDENTITY)
+    call = ModelCall(**known, outcome=LOST, unconfirmed_usd=settlement.most_usd)
+    return Settlement(settlement.run_id, call, settlement.most_usd)
 
 
 def _tell(tried: "asyncio.Future[None] | None") -> None:

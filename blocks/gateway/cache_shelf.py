@@ -6,7 +6,7 @@ A cache that is out of order costs money and never a document: it is then as if 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from blocks.gateway.grouping import Grouped
 from blocks.gateway.model import ModelReply
@@ -35,6 +35,7 @@ class Shelf:
         self._clock = clock
         self._lookups: Grouped[str, bytes | None] = Grouped(self._load, window_s=gather_s)
         self._waiting: dict[str, tuple[str, bytes]] = {}
+        self._hits: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_keeping = False
         self._complained_at = -COMPLAIN_EVERY_S
@@ -43,13 +44,20 @@ class Shelf:
         """The reply that is kept under a key, None where none is."""
         if key in self._waiting:
             return self._waiting[key][1]
-        return await self._lookups.ask(key)
+        kept = await self._lookups.ask(key)
+        if kept is not None:
+            self._hits.add(key)
+            self._write_soon()
+        return kept
 
     def keep(self, key: str, model: str, reply: bytes) -> None:
         """Keep a reply soon. It can be found at once."""
         if len(self._waiting) >= MOST_WAITING:
             return
         self._waiting.setdefault(key, (model, reply))
+        self._write_soon()
+
+    def _write_soon(self) -> None:
         if not self._is_keeping:
             self._is_keeping = True
             task = asyncio.get_running_loop().create_task(self._put())
@@ -57,15 +65,15 @@ class Shelf:
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Wait until what was to be kept is kept."""
+        """Wait until what was to be kept is kept, and hits are counted."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def _put(self) -> None:
         await asyncio.sleep(self._gather_s)
-        while self._waiting:
-            batch = dict(self._waiting)
-            await asyncio.to_thread(self._write, batch)
+        while self._waiting or self._hits:
+            batch, hits, self._hits = dict(self._waiting), self._hits, set()
+            await asyncio.to_thread(self._write, batch, hits)
             for key in batch:
                 del self._waiting[key]
         self._is_keeping = False
@@ -78,9 +86,12 @@ class Shelf:
             return [None] * len(keys)
         return [kept.get(key) for key in keys]
 
-    def _write(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
+    def _write(self, replies: Mapping[str, tuple[str, bytes]], hits: Collection[str]) -> None:
         try:
-            self._cache.keep(replies)
+            if replies:
+                self._cache.keep(replies)
+            if hits:
+                self._cache.count_hits(hits)
         except Exception as error:  # noqa: BLE001 - as above
             self._complain("written", error)
 

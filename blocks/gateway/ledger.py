@@ -9,15 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from blocks.records import Record
-
-OPEN = "open"
-"""The outcome of a call that is under way."""
-OK = "ok"
-CACHE_HIT = "cache_hit"
-CANCELLED = "cancelled"
-LOST = "lost"
-"""The outcome of a call whose worker died before it could settle."""
+from blocks.records import OK, Record
 
 
 class ModelCall(Record):
@@ -118,4 +110,8 @@ class Ledger(Protocol):
 
     def recover(self) -> int:
         """Settle as `lost` what workers that died left open; returns how many. Cheap where there is none."""
+        ...
+
+    def close(self) -> None:
+        """Settle as `lost` what this worker still has open, and count as alive no longer."""
         ...

@@ -26,13 +26,14 @@ from blocks.gateway.errors import (
     RequestRefused,
     UpstreamMissing,
 )
-from blocks.gateway.ledger import CANCELLED, OK, OPEN, CallText, Caps, ModelCall, Reservation, Settlement
+from blocks.gateway.ledger import CallText, Caps, ModelCall, Reservation, Settlement
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.prices import Price, Rate, Rates
 from blocks.gateway.prompts import canonical_prompt, prompt_digest, prompt_version
 from blocks.gateway.reply_schema import reply_schema
+from blocks.records import CANCELLED, OK, OPEN
 
-__all__ = ["FREE", "Bookkeeper", "Metered", "document_cap", "request_bytes"]
+__all__ = ["FREE", "Bookkeeper", "Metered", "request_bytes"]
 
 FREE = Price(((None, Rates(Rate(Decimal(0)), Rate(Decimal(0)))),))
 """The price of the built-in model."""
@@ -50,11 +51,6 @@ SCHEMA_COPIES = 2
 """A schema stands in the prompt, or beside it as a tool or a format, and may be rendered into both."""
 
 
-def document_cap(question: Question) -> Caps:
-    """The caps of a question that knows of its document's only."""
-    return Caps(document_usd=question.document_budget_usd)
-
-
 class Metered:
     """A `Model` whose every attempt is reserved for, settled and written to the ledger.
 
@@ -69,7 +65,7 @@ class Metered:
         *,
         price: Price,
         max_output_tokens: int,
-        caps: Callable[[Question], Caps] = document_cap,
+        caps: Callable[[Question], Caps],
         is_paused: Callable[[], bool] = lambda: False,
         keep_texts: bool = False,
     ) -> None:

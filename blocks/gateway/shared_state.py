@@ -10,9 +10,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class BreakerReport:
-    """A model's breaker as workers tell one another. `open_for_s` is what is left of its pause, 0 if closed."""
+    """A breaker as workers tell one another. `key` is a model's name, or what models of one endpoint share.
 
-    model: str
+    `open_for_s` is what is left of its pause, 0 if closed.
+    """
+
+    key: str
     is_open: bool
     why: str = ""
     open_for_s: float = 0.0
@@ -22,18 +25,18 @@ class BreakerStates(Protocol):
     """Shares breakers between workers."""
 
     def load(self) -> Mapping[str, BreakerReport]:
-        """Every breaker that is not closed, by model."""
+        """Every breaker that is not closed, by key."""
         ...
 
-    def open(self, model: str, why: str, for_s: float) -> None:
-        """Open a model's breaker for every worker."""
+    def open(self, key: str, why: str, for_s: float) -> None:
+        """Open a breaker for every worker."""
         ...
 
-    def close(self, model: str) -> None:
+    def close(self, key: str) -> None:
         """Close it for every worker."""
         ...
 
-    def claim_probe(self, model: str, for_s: float) -> bool:
+    def claim_probe(self, key: str, for_s: float) -> bool:
         """Whether this worker may send the one probe of a half-open breaker; the claim lapses after `for_s`."""
         ...
 
@@ -45,12 +48,20 @@ class LimitLeases(Protocol):
         """Renew this worker's leases; tells by model how many live workers, this one included, share its limits."""
         ...
 
+    def release(self) -> None:
+        """Give this worker's leases up, so that others have its share at once."""
+        ...
+
 
 class ReplyCache(Protocol):
     """Keeps validated replies by the digest of the whole request."""
 
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         """The replies that are kept, by key."""
+        ...
+
+    def count_hits(self, keys: Collection[str]) -> None:
+        """Note that these replies were used: those used longest ago are forgotten first."""
         ...
 
     def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None:

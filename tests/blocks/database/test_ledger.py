@@ -179,6 +179,41 @@ def test_a_reservation_of_which_nobody_was_told_is_given_back(database: Database
     ledger.close()
 
 
+def test_a_reservation_that_was_given_back_unheard_is_made_anew_when_it_is_asked_again(database: Database) -> None:
+    ledger = Forgetful(database, Admission)
+    ledger.is_forgetting = True
+    with pytest.raises(DatabaseUnreachable):
+        ledger.exchange((), [asking("a")])
+    ledger.is_forgetting = False
+    ledger.exchange((), [asking("b")])  # which comes between
+    assert row_of(database, "a")["outcome"] == "cancelled"
+    ledger.is_forgetting = True
+    with pytest.raises(DatabaseUnreachable):
+        ledger.exchange((), [asking("a")])
+    ledger.is_forgetting = False
+    assert ledger.exchange((), [asking("a")])[0].is_admitted
+    assert (row_of(database, "a")["outcome"], run_budget(database)) == ("open", (0, USD("0.20")))
+    ledger.exchange([settling("a"), settling("b")], ())
+    assert (reserved_at_rest(database), run_budget(database)) == (0, (USD("0.06"), 0))
+    ledger.close()
+
+
+def test_what_was_never_sent_is_no_call_of_a_run(database: Database) -> None:
+    ledger = ledger_of(database)
+    ledger.exchange(
+        [
+            settling("a", "0", outcome="cancelled"),
+            settling("b", "0", outcome="limits_reached", error_kind="limits_reached"),
+            settling("c", "0", outcome="models_paused", error_kind="models_paused"),
+            settling("d", "0", outcome="cancelled", unconfirmed_usd=USD("0.10")),
+            settling("e", "0.02"),
+        ],
+        (),
+    )
+    assert run_costs(database, "r").model_calls == 2
+    ledger.close()
+
+
 def test_texts_are_kept_where_they_are_handed_over(database: Database) -> None:
     ledger = ledger_of(database)
     said = CallText(call_key="a", prompt="Read\x00 this", reply="{}")

@@ -1,8 +1,10 @@
 """What workers tell one another about models: breakers, leases, replies."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any, cast
 
 from sqlalchemy import select, update
 
@@ -11,6 +13,8 @@ from blocks.database.engine import Database, now
 from blocks.database.limit_leases import DatabaseLimitLeases
 from blocks.database.reply_cache import DatabaseReplyCache
 from blocks.database.tables import breakers, limit_leases, reply_cache
+from blocks.errors import DatabaseUnreachable
+from blocks.gateway.cache_shelf import Shelf
 from blocks.gateway.shared_state import BreakerReport, BreakerStates, LimitLeases, ReplyCache
 
 
@@ -23,7 +27,7 @@ def test_a_breaker_that_one_worker_opens_is_open_for_all(database: Database) -> 
     assert states.load() == {}
     states.open("m", "no credit", 30)
     (report,) = states_of(database).load().values()
-    assert (report.model, report.is_open, report.why) == ("m", True, "no credit")
+    assert (report.key, report.is_open, report.why) == ("m", True, "no credit")
     assert 25 < report.open_for_s <= 30
     states_of(database).close("m")
     assert states.load() == {}
@@ -102,6 +106,34 @@ def test_workers_that_renew_at_once_do_not_block_one_another(database: Database)
     assert set(DatabaseLimitLeases(database, "0").renew(models, 30).values()) == {6}
 
 
+class Locked:
+    """A database that can be read and not be written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def write(self) -> Any:
+        raise DatabaseUnreachable("a database", "it is locked")
+
+
+def test_a_kept_reply_is_found_where_its_hit_cannot_be_counted(database: Database) -> None:
+    DatabaseReplyCache(database).keep({"a": ("m", b"{}")})
+
+    async def scene(cache: DatabaseReplyCache) -> bytes | None:
+        shelf = Shelf(cache)
+        found = await shelf.find("a")
+        await shelf.close()
+        return found
+
+    assert asyncio.run(scene(DatabaseReplyCache(cast(Database, Locked(database))))) == b"{}"
+    assert asyncio.run(scene(DatabaseReplyCache(database))) == b"{}"
+    with database.read() as connection:
+        assert connection.execute(select(reply_cache.c.hits)).scalars().all() == [1]
+
+
 LONG = b'{"fields": ' + b'"x"' * 1000 + b"}"
 
 
@@ -113,7 +145,9 @@ def test_a_reply_stays_as_it_was_first_kept_and_its_hits_are_counted(database: D
     cache.keep({"a": ("m", b'{"a": 1}'), "b": ("m", LONG)})
     cache.keep({"a": ("other", b'{"a": 2}')})
     assert cache.load(["a", "b", "c"]) == {"a": b'{"a": 1}', "b": LONG}
-    cache.load(["a"])
+    cache.count_hits([])
+    cache.count_hits(["a", "b"])
+    cache.count_hits({"a"})
     with database.read() as connection:
         rows = connection.execute(select(reply_cache.c.cache_key, reply_cache.c.model, reply_cache.c.hits)).all()
     assert sorted(tuple(row) for row in rows) == [("a", "m", 2), ("b", "m", 1)]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -44,6 +44,10 @@ class KeptInMemory:
             raise OSError("the disk is gone: postgresql://user:hunter2@db/winnow")
         for key, reply in replies.items():
             self.kept.setdefault(key, reply)
+
+    def count_hits(self, keys: Collection[str]) -> None:
+        if self.is_down:
+            raise OSError("the disk is gone: postgresql://user:hunter2@db/winnow")
 
 
 class Answering:

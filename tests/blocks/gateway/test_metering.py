@@ -31,6 +31,7 @@ from blocks.gateway.metering import FREE, Bookkeeper, Metered, request_bytes
 from blocks.gateway.model import Correction, ModelReply, Question, Usage
 from blocks.gateway.prices import Price, Rate, Rates
 from blocks.gateway.prompts import canonical_prompt
+from blocks.records import LOST, OK
 from tests.doubles.failing_models import Scripted, a_question
 
 USD = Decimal
@@ -61,8 +62,12 @@ def most_of(asked: Question) -> Decimal:
     return PRICE.most(request_bytes(asked, canonical_prompt(asked.request)), 0, 50)
 
 
+def document_cap(asked: Question) -> Caps:
+    return Caps(document_usd=asked.document_budget_usd)
+
+
 def metered(model: Scripted, bookkeeper: Bookkeeper, **given: Any) -> Metered:
-    return Metered(model, bookkeeper, **({"price": PRICE, "max_output_tokens": 50} | given))
+    return Metered(model, bookkeeper, **({"price": PRICE, "max_output_tokens": 50, "caps": document_cap} | given))
 
 
 def ask(database: Database, script: Script | None = None, asked: Question | None = None, **given: Any) -> ModelReply:
@@ -390,6 +395,32 @@ class Ailing:
 
     def recover(self) -> int:
         return self._ledger.recover()
+
+    def close(self) -> None:
+        self._ledger.close()
+
+
+class RefusesWhatIsOver(Ailing):
+    """Takes no row of a call that is ok."""
+
+    def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
+        if any(one.call.outcome == OK for one in settlements):
+            raise TypeError("no such column")
+        return super().exchange(settlements, reservations)
+
+
+def test_a_settlement_that_the_ledger_does_not_take_counts_as_all_that_was_reserved(sqlite_database: Database) -> None:
+    ledger = ledger_of(sqlite_database)
+
+    async def scene() -> None:
+        bookkeeper = Bookkeeper(RefusesWhatIsOver(ledger))
+        await metered(Scripted(lambda _at, _q: REPLY), bookkeeper).answer(question())
+        assert await bookkeeper.close() == 0
+
+    asyncio.run(scene())
+    (row,) = rows_of(sqlite_database)
+    assert (row["outcome"], row["reserved_usd"], row["unconfirmed_usd"]) == (LOST, 0, most_of(question()))
+    ledger.close()
 
 
 def test_what_cannot_be_settled_is_kept_until_the_database_is_back(sqlite_database: Database) -> None:

@@ -9,12 +9,12 @@ from blocks.document_types import Criterion, DocumentField, DocumentType, FieldT
 from blocks.errors import RunInterrupted, WinnowError
 from blocks.gateway.errors import ModelRefusal, ServerFailed
 from blocks.gateway.ledger import Admission, Reservation, Settlement
-from blocks.gateway.local_gateway import LocalGateway
 from blocks.gateway.model import ModelReply, Question
 from blocks.records import CriterionReading, Document, Extraction, FieldReading, Outcome, Page, Retry, Scoring, Stage
 from tasks.chunk import stop_run
 from tasks.score.stage import ScoreRules, ScoreStage
 from tasks.score.total import total_score
+from tests.doubles.local_gateway import LocalGateway
 from tests.doubles.routed_models import ScriptedGateway, fails, model, reads
 
 RUBRIC = Rubric(
@@ -274,6 +274,9 @@ class Ledger:
 
     def recover(self) -> int:
         return 0
+
+    def close(self) -> None:
+        pass
 
 
 def test_the_built_in_models_calls_are_in_the_ledger_in_groups_before_their_replies_are_known() -> None:

@@ -81,12 +81,12 @@ def _create_registry() -> None:
 def _create_shared_state() -> None:
     op.create_table(
         "breakers",
-        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("why", AnyText(), nullable=False),
         sa.Column("opened_at", UtcDateTime(), nullable=False),
         sa.Column("open_until", UtcDateTime(), nullable=False),
         sa.Column("probe_until", UtcDateTime(), nullable=True),
-        sa.PrimaryKeyConstraint("model", name=op.f("pk_breakers")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_breakers")),
     )
     op.create_table(
         "limit_leases",

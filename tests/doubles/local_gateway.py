@@ -1,4 +1,4 @@
-"""The built-in model alone, answering as the whole gateway does: for tests, benchmarks, and where no registry is kept.
+"""The built-in model alone, answering as the whole gateway does.
 
 Its calls cost nothing and are written to the ledger in groups, before their replies are given out.
 """
