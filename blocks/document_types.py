@@ -145,7 +145,8 @@ class StepCondition(Record):
     `pages` and `tokens` (estimated, of the visible text) are [least, most], either of which may be null.
     `ocr_confidence_below`: the pages' mean OCR confidence; a document without OCR counts as 1. `sensitive`: whether the
     type is. `confidence_below`: the document's confidence after the steps before, 0 where none has answered.
-    `criterion_below`: least grades by criterion, one of which was missed.
+    `criterion_below`: least grades by criterion, one of which was missed. `unanswered`: whether no language model has
+    answered yet, be it that none was asked or that all failed.
     """
 
     pages: tuple[int | None, int | None] | None = None
@@ -154,6 +155,7 @@ class StepCondition(Record):
     sensitive: bool | None = None
     confidence_below: float | None = Field(None, ge=0, le=1)
     criterion_below: dict[str, float] = Field(default_factory=dict)
+    unanswered: bool | None = None
 
 
 class StepAcceptance(Record):

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     budget_per_document_usd: Decimal = Field(Decimal("0.50"), ge=0, description="what models may cost for one document")
     budget_per_run_usd: Decimal = Field(Decimal(10), ge=0, description="what models may cost in one run")
     budget_per_day_usd: Decimal = Field(Decimal(50), ge=0, description="what models may cost on one UTC day, all runs")
+    model_outage_patience_s: float = Field(180.0, ge=0, description="how long models that are down are waited for")
     keep_prompts: bool = Field(False, description="keep what is said to models and what they answer in the database")
     otlp_endpoint: str | None = Field(
         None,

@@ -196,4 +196,5 @@ def notes(workplace: Workplace, model_provider: ModelProviderDouble) -> Notes:
     made = Notes(workplace, model_provider)
     made.type()
     workplace.environment |= {"WINNOW_DOCUMENT_TYPES_DIR": str(made.types), KEY_VARIABLE: KEY}
+    workplace.environment["WINNOW_MODEL_OUTAGE_PATIENCE_S"] = "2"
     return made

@@ -5,6 +5,8 @@ is: an environment variable (``env:NAME``), a Prefect Secret block (``secret:nam
 (``block:name``).
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -70,6 +72,16 @@ class RegisteredModel(Record):
     def version(self) -> str:
         """What decides its answers: who serves it, and under which name."""
         return f"{self.provider}:{self.upstream}" + (f"@{self.endpoint}" if self.endpoint else "")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of the row that decides answers: who serves it, what it is sent, and what room it has.
+
+        Whether replies are held to a schema is found out as the model is asked, and so no part of it.
+        """
+        room = (self.max_output_tokens, self.context_window)
+        parts = (self.version, sorted(self.headers.items()), self.images, self.logprobs, room)
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def endpoint_key(self) -> str:

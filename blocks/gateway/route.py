@@ -7,9 +7,11 @@ document itself up, it stands for good, and a person looks at it.
 """
 
 import asyncio
+import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
@@ -25,7 +27,8 @@ from blocks.gateway.route_calls import (
     Caller,
     Draw,
     Errand,
-    cheapest_first,
+    Outages,
+    again_in_s,
     outage_of,
     reason_of,
 )
@@ -35,17 +38,24 @@ from blocks.gateway.route_merge import (
     Answer,
     giver_of,
     is_local,
+    others_than,
     with_answer,
     with_opinion,
     with_rewrite,
     written_fields,
 )
-from blocks.gateway.route_plan import LOCAL, PlannedStep, asks_models, plan_route, steps_of
+from blocks.gateway.route_plan import PlannedStep, asks_models, cheapest_first, plan_route, steps_of
 from blocks.gateway.witness import bear_out, control_fields, witness
 from blocks.records import Page, StepTrace
 
 JUDGING_THREADS = 2
 """Judging is Python code: more threads than this take the interpreter from one another."""
+
+OUTAGE_PATIENCE_S = 180.0
+"""How long an outage of models is waited out, before documents go to review for it. Their breakers ask after 5, 15, 35
+and 75 s, so that an outage of a minute is outlived."""
+AGAIN_WITHIN_S = 1.0
+"""Documents that waited for a model come back spread over this time, rather than in one moment."""
 
 T = TypeVar("T")
 
@@ -95,17 +105,37 @@ class _Walk:
     missed: StepAcceptance | None = None
     traces: list[StepTrace] = field(default_factory=list)
     failures: list[CallFailed] = field(default_factory=list)
-    tried: set[str] = field(default_factory=set)
     images: tuple[PageImage, ...] | None = None
+    refused: "_Refused | None" = None
+
+    def copy(self) -> "_Walk":
+        """The same place, to come back to."""
+        return replace(self, traces=list(self.traces), failures=list(self.failures), refused=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """The first step that no model answered, where none of a later one did: the steps from there on, and the document
+    as it came there."""
+
+    steps: tuple[PlannedStep, ...]
+    walk: _Walk
 
 
 class Route:
     """Takes documents along their routes, any number at once, on the gateway's loop. `models` replace every route."""
 
-    def __init__(self, gateway: Asked, models: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        gateway: Asked,
+        models: Sequence[str] = (),
+        patience_s: float = OUTAGE_PATIENCE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._gateway = gateway
         self._models = tuple(models)
-        self._caller = Caller(gateway)
+        self._outages = Outages(patience_s, clock)
+        self._caller = Caller(gateway, clock)
         self._threads = ThreadPoolExecutor(JUDGING_THREADS, thread_name_prefix="route")
 
     async def walk(self, assignment: Assignment) -> Routed:
@@ -118,15 +148,58 @@ class Route:
         if not asks_models(plan):
             return Routed(await self._local_alone(assignment, plan))
         walk = _Walk(assignment, facts_of(document_type, assignment.pages))
-        is_enough = False
-        for planned in plan:
-            is_enough = await self._take(walk, planned, has_more=asks_models(plan[planned.at + 1 :]))
-            if is_enough:
-                break
-        if not is_enough:
-            await self._save_money(walk)
-            return await self._end_unsatisfied(walk)
-        return Routed(walk.answer, tuple(walk.traces))
+        asking = max(planned.at for planned in plan if asks_models((planned,))) + 1
+        if await self._outlive(walk, plan[:asking]) or await self._take_all(walk, plan[asking:]):
+            return Routed(walk.answer, tuple(walk.traces))
+        return await self._end_unsatisfied(walk)
+
+    async def _outlive(self, walk: _Walk, plan: Sequence[PlannedStep]) -> bool:
+        """Take the steps; whether an answer ends the route.
+
+        Where every model that could answer is left alone for a while, wait, and take the steps that it refused again.
+        Nothing is held meanwhile: other documents have the turns.
+        """
+        waited_s = 0.0
+        while not await self._take_all(walk, plan):
+            refused = walk.refused
+            if refused is None:
+                return False
+            since = len(refused.walk.failures)
+            names = {one.model for one in walk.traces[len(refused.walk.traces) :] if one.model}
+            wait_s = again_in_s(walk.failures[since:])
+            if wait_s is None:
+                return False
+            wait_s += random.uniform(0, AGAIN_WITHIN_S)
+            if not self._outages.is_worth(wait_s, names, waited_s):
+                return False
+            await asyncio.sleep(wait_s)
+            waited_s += wait_s
+            before = refused.walk
+            walk.answer, walk.standing, walk.missed, walk.refused = before.answer, before.standing, before.missed, None
+            walk.traces, walk.failures, plan = before.traces, before.failures, refused.steps
+        return True
+
+    async def _take_all(self, walk: _Walk, plan: Sequence[PlannedStep]) -> bool:
+        """Take the steps until an answer ends the route; whether one does.
+
+        Where the budget is in the way and no model has answered, the cheapest of the steps that are left goes first.
+        """
+        left = tuple(plan)
+        while left:
+            planned, *rest = left
+            before = walk.copy()
+            if await self._take(walk, planned, has_more=asks_models(rest)):
+                return True
+            failures = walk.failures[len(before.failures) :]
+            if walk.answer is not before.answer and not planned.is_local:
+                walk.refused = None
+            elif failures and walk.refused is None:
+                walk.refused = _Refused(left, before)
+            if any(isinstance(one, BudgetExhausted) for one in failures) and not walk.answer.is_of_models:
+                left = cheapest_first(rest, self._gateway.registry())
+            else:
+                left = tuple(rest)
+        return False
 
     async def _local_alone(self, assignment: Assignment, plan: Sequence[PlannedStep]) -> Answer:
         first = next((planned for planned in plan if planned.is_local), None)
@@ -138,12 +211,14 @@ class Route:
     async def _take(self, walk: _Walk, planned: PlannedStep, *, has_more: bool) -> bool:
         """Take one step; whether its answer ends the route."""
         step, document_type = planned.step, walk.assignment.document_type
-        asked = self._asked(walk, planned)
-        why = planned.why or what_fails(step.when, walk.facts, walk.standing) or _why_not(walk, planned, asked)
+        asked, models = self._asked(walk, planned), self._models_of(walk, planned)
+        is_answered = walk.answer.is_of_models
+        why = planned.why or what_fails(step.when, walk.facts, walk.standing, is_answered=is_answered)
+        why = why or _why_not(walk, planned, asked, models)
         if why:
             walk.traces.append(StepTrace(step=planned.at, outcome=SKIPPED, why=why))
             return False
-        reply = await self._ask(walk, planned, planned.models, asked)
+        reply = await self._ask(walk, planned, models, asked)
         if reply is None:
             return False
         differing = await self._merge(walk, planned, asked, reply)
@@ -171,6 +246,13 @@ class Route:
             return unsure_fields(walk.missed, walk.assignment.document_type, walk.standing)
         return names
 
+    def _models_of(self, walk: _Walk, planned: PlannedStep) -> tuple[str, ...]:
+        """The models that a step asks: for a second opinion those that have not given their own yet."""
+        if self._role(walk, planned) != "second_opinion":
+            return planned.models
+        known = (self._gateway.registry().get(name) for name in planned.models)
+        return others_than(walk.answer, [one for one in known if one is not None])
+
     def _role(self, walk: _Walk, planned: PlannedStep) -> str:
         """A second opinion where only the built-in model has answered is the first of a model: an answer."""
         is_first = planned.step.role == "second_opinion" and not walk.answer.is_of_models
@@ -186,7 +268,8 @@ class Route:
         reply, traces, failures = await self._caller.ask(errand, models, draw)
         walk.traces += traces
         walk.failures += failures
-        walk.tried |= {one.model for one in traces}
+        if reply is not None:
+            self._outages.over(reply.model)
         if reply is not None and not is_local(giver_of(reply)):
             return await self._in_thread(self._borne_out, walk.assignment, reply)
         return reply
@@ -205,25 +288,6 @@ class Route:
             is_whole = planned.step.asks == "all" or walk.standing is None
             walk.answer = with_answer(walk.answer, document_type, asked, reply, is_whole=is_whole)
         return ()
-
-    async def _save_money(self, walk: _Walk) -> None:
-        """Where a budget was in the way of every model, ask the cheapest of the route's that fits what is left."""
-        if walk.answer.is_of_models or not any(isinstance(one, BudgetExhausted) for one in walk.failures):
-            return
-        registry, document_type = self._gateway.registry(), walk.assignment.document_type
-        plan = plan_route(document_type, registry, self._models)
-        names = {name for one in plan if one.step.role == "answer" for name in one.models} - walk.tried - {LOCAL}
-        usable = [one for one in registry.models if one.name in names]
-        for name in cheapest_first(usable):
-            planned = next(one for one in plan if name in one.models and one.step.role == "answer")
-            asked = self._asked(walk, planned)
-            reply = await self._ask(walk, planned, (name,), asked) if asked else None
-            if reply is not None:
-                await self._merge(walk, planned, asked, reply)
-                why = "the cheapest model that fits the budget"
-                walk.traces.append(StepTrace(step=planned.at, model=reply.model, outcome=ANSWERED, why=why))
-                walk.failures.clear()
-                return
 
     async def _end_unsatisfied(self, walk: _Walk) -> Routed:
         """No step's answer was enough: the best there is, and why it is only a stand-in where a model was missing."""
@@ -298,10 +362,12 @@ class Route:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-def _why_not(walk: _Walk, planned: PlannedStep, asked: tuple[str, ...]) -> str:
+def _why_not(walk: _Walk, planned: PlannedStep, asked: tuple[str, ...], models: tuple[str, ...]) -> str:
     """Why a step whose conditions hold has nothing to do; empty where it has."""
     if planned.is_local and walk.answer.is_of_models:
         return "a model has answered"
     if not asked:
         return "nothing was written" if planned.step.role == "rewrite" else "no field is unsure"
+    if not models:
+        return "the same model has answered"
     return ""

@@ -7,7 +7,7 @@ server is no failure of anybody's.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +18,6 @@ from blocks.gateway.errors import (
     BreakerOpen,
     BudgetExhausted,
     CallFailed,
-    LedgerUnavailable,
     LimitsReached,
     ModelsPaused,
     ModelUnavailable,
@@ -85,6 +84,26 @@ class Turns:
         self._sizes[name] = max(size, self._sizes[name])
         async with semaphore:
             yield
+
+
+class Outages:
+    """Since when documents wait for models that answer nobody. All documents of a run share one patience for them, so
+    that an outage that lasts delays the first ones and not each chunk anew."""
+
+    def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience_s = patience_s
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def is_worth(self, wait_s: float, names: Collection[str], waited_s: float) -> bool:
+        """Whether a document that has waited for so long waits on for models that are to be asked again in `wait_s`."""
+        now = self._clock()
+        begun = max([self._since.setdefault(name, now) for name in names], default=now)
+        return max(waited_s, now - begun) + wait_s <= self._patience_s
+
+    def over(self, name: str) -> None:
+        """A model has answered."""
+        self._since.pop(name, None)
 
 
 class Caller:
@@ -179,32 +198,20 @@ def outage_of(failures: Sequence[CallFailed]) -> CallFailed | None:
         for one in failures:
             if isinstance(one, kind):
                 return one
-    return next((one for one in failures if is_outage(one)), None)
+    return next((one for one in failures if one.is_outage), None)
 
 
-def is_outage(failure: CallFailed) -> bool:
-    """Whether the same question may be answered another day: the endpoint, a limit or money was in the way."""
-    kinds = (
-        RateLimited,
-        BreakerOpen,
-        LimitsReached,
-        BudgetExhausted,
-        LedgerUnavailable,
-        ModelsPaused,
-        ModelUnavailable,
-    )
-    return failure.is_endpoint_fault or isinstance(failure, kinds)
+def again_in_s(failures: Sequence[CallFailed]) -> float | None:
+    """In how many seconds one of the models that were asked may be asked again.
 
-
-def cheapest_first(models: Sequence[RegisteredModel]) -> tuple[str, ...]:
-    """The models' names by what a typical call of them costs at most, those without a known price last."""
-    from blocks.gateway.prices import price_of
-
-    def cost(model: RegisteredModel) -> tuple[bool, Decimal]:
-        price = price_of(model)
-        return price is None, Decimal(0) if price is None else price.most(8_000, 0, 1_000)
-
-    return tuple(one.name for one in sorted(models, key=cost))
+    None unless each of them was left alone, for a time that is stated; a breaker that a person must see to first states
+    none that is worth waiting for.
+    """
+    if not all(isinstance(one, BreakerOpen | RateLimited) for one in failures):
+        return None
+    stated = [one.retry_after_s for one in failures if isinstance(one, RateLimited)]
+    stated += [one.again_in_s for one in failures if isinstance(one, BreakerOpen) and not one.is_grave]
+    return min((one for one in stated if one is not None), default=None)
 
 
 def reason_of(traces: Sequence[StepTrace]) -> str:

@@ -48,8 +48,11 @@ def facts_of(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentFa
     )
 
 
-def what_fails(when: StepCondition, facts: DocumentFacts, standing: Standing | None) -> str:
-    """Which condition does not hold, in words; empty where all do. `standing` is None where no step has answered."""
+def what_fails(when: StepCondition, facts: DocumentFacts, standing: Standing | None, *, is_answered: bool) -> str:
+    """Which condition does not hold, in words; empty where all do.
+
+    `standing` is None where no step has answered; `is_answered` says whether a model beside the built-in one has.
+    """
     for name, bounds, count in (("pages", when.pages, facts.pages), ("tokens", when.tokens, facts.tokens)):
         if bounds is not None and not _is_within(count, bounds):
             return f"it has {count} {name}"
@@ -57,6 +60,13 @@ def what_fails(when: StepCondition, facts: DocumentFacts, standing: Standing | N
         return f"its OCR confidence is {facts.ocr_confidence:.2f}"
     if when.sensitive is not None and facts.is_sensitive is not when.sensitive:
         return "its type is sensitive" if facts.is_sensitive else "its type is not sensitive"
+    return _what_fails_so_far(when, standing, is_answered)
+
+
+def _what_fails_so_far(when: StepCondition, standing: Standing | None, is_answered: bool) -> str:
+    """Which condition on the answer so far does not hold."""
+    if when.unanswered is not None and when.unanswered is is_answered:
+        return "a model has answered" if is_answered else "no model has answered"
     confidence = standing.confidence if standing is not None else 0.0
     if when.confidence_below is not None and confidence >= when.confidence_below:
         return f"its confidence is {confidence:.2f}"

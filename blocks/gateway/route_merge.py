@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from blocks.confidence import of_signals
 from blocks.document_types import DocumentField, DocumentType
 from blocks.gateway.model import ModelReply
+from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.route_judge import judges_of
 from blocks.gateway.route_plan import LOCAL
 from blocks.gateway.witness import alike
@@ -41,6 +42,13 @@ class Answer:
     def model(self) -> str:
         """Every model that has a part in it, joined by `` + ``; the one that answered last where nothing was read."""
         return " + ".join(dict.fromkeys((*self.givers.values(), *self.opinions))) or self.last
+
+
+def others_than(answer: Answer, models: Sequence[RegisteredModel]) -> tuple[str, ...]:
+    """Names of those models that have no part in the answer, under whatever name: only their opinion is a second."""
+    said = [one.partition("@") for one in (*answer.givers.values(), *answer.opinions)]
+    names, versions = {name for name, _, _ in said}, {version for _, _, version in said}
+    return tuple(one.name for one in models if one.name not in names and one.version not in versions)
 
 
 def is_local(giver: str) -> bool:

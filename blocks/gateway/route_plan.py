@@ -4,14 +4,20 @@ A model that is disabled is out of the route. `--model A,B` puts those models in
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from blocks.document_types import DocumentType, RouteStep
+from blocks.gateway.prices import price_of
+from blocks.gateway.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.replies.reading import JUDGE_VERSION
 
 LOCAL = LocalModel.name
+_ASKING = hashlib.sha256("\n".join((RULES, CRITERIA_RULES, DEFAULT_TEMPLATE, JUDGE_VERSION)).encode()).hexdigest()
+"""Of what every model is told, and of how every reply is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +55,42 @@ def asks_models(steps: Sequence[PlannedStep]) -> bool:
     return any(step.models and not step.is_local for step in steps)
 
 
+def cheapest_first(steps: Sequence[PlannedStep], registry: RegistryState) -> tuple[PlannedStep, ...]:
+    """The steps with those that ask models for an answer in the order of what they cost; the others keep their places.
+
+    A step costs what a typical call of the cheapest of its models costs at most; one without a known price comes last.
+    """
+    at = [place for place, one in enumerate(steps) if one.step.role == "answer" and asks_models((one,))]
+    ordered = sorted((steps[place] for place in at), key=lambda one: min(_typical_costs(one, registry)))
+    found = list(steps)
+    for place, one in zip(at, ordered, strict=True):
+        found[place] = one
+    return tuple(found)
+
+
+def _typical_costs(planned: PlannedStep, registry: RegistryState) -> Iterable[tuple[bool, Decimal]]:
+    for one in registry.models:
+        if one.name in planned.models:
+            price = price_of(one)
+            yield price is None, Decimal(0) if price is None else price.most(8_000, 0, 1_000)
+
+
 def route_digest(document_type: DocumentType, registry: RegistryState, models: Sequence[str] = ()) -> str:
     """Digest of what the route makes of a type: who may answer each step, and what score reads of the type.
 
-    A model counts from when it was enabled first, whether or not it is enabled today; prices and limits do not.
+    A model counts from when it was enabled first, whether or not it is enabled today; prices and limits do not. How
+    models are asked and their replies are judged counts where there is one.
     """
     parts = [document_type.score_digest, f"local:{LocalModel.version}"]
     for step in steps_of(document_type, models):
         who = ",".join(_versions(step, registry))
         parts.append(f"{step.model or step.tier}:{step.prompt}:{who}")
+        if who:
+            parts.append(_ASKING)
         if step.when.sensitive is not None:
             parts.append(f"sensitive:{document_type.sensitive}")
+        if (step.accept is not None and step.accept.checks) or step.asks == "unsure":  # which go by what review asks
+            parts.append(f"review:{document_type.review.accept_at}:{document_type.review.accept_models_at}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -80,7 +111,7 @@ def _planned(at: int, step: RouteStep, registry: RegistryState) -> PlannedStep:
 
 
 def _versions(step: RouteStep, registry: RegistryState) -> tuple[str, ...]:
-    return tuple(f"{one.name}={one.version}" for one in registry.models if one.was_enabled and _serves(one, step))
+    return tuple(f"{one.name}={one.digest}" for one in registry.models if one.was_enabled and _serves(one, step))
 
 
 def _serves(model: RegisteredModel, step: RouteStep) -> bool:

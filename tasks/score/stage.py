@@ -14,10 +14,20 @@ from blocks.document_types import DocumentType
 from blocks.errors import StageCrashed, WinnowError
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.model import PageImage
-from blocks.gateway.route import Assignment, LastScorings, Route, Routed
+from blocks.gateway.route import OUTAGE_PATIENCE_S, Assignment, LastScorings, Route, Routed
 from blocks.gateway.route_calls import Asked
 from blocks.gateway.route_plan import route_digest
-from blocks.records import UNKNOWN_TYPE, Document, Extraction, Outcome, Page, Scoring, Stage, StepTrace
+from blocks.records import (
+    UNKNOWN_TYPE,
+    CriterionReading,
+    Document,
+    Extraction,
+    Outcome,
+    Page,
+    Scoring,
+    Stage,
+    StepTrace,
+)
 from tasks.chunk import raise_if_stopped
 from tasks.score.total import total_score
 
@@ -36,10 +46,12 @@ DrawPages = Callable[[Document, Sequence[Page]], Sequence[PageImage]]
 
 @dataclass(frozen=True, slots=True)
 class ScoreRules:
-    """What of a run decides who is asked: models that replace the routes, and what one document may cost."""
+    """What of a run decides who is asked: models that replace the routes, what one document may cost, and for how long
+    models that are down are waited for."""
 
     models: tuple[str, ...] = ()
     document_budget_usd: Decimal | None = None
+    outage_patience_s: float = OUTAGE_PATIENCE_S
 
 
 class ScoreStage:
@@ -66,7 +78,7 @@ class ScoreStage:
         self._rules = rules or ScoreRules()
         self._last = last
         self._draw = draw
-        self._route = Route(gateway, self._rules.models)
+        self._route = Route(gateway, self._rules.models, self._rules.outage_patience_s)
         registry = gateway.registry()
         self._routes = {name: route_digest(one, registry, self._rules.models) for name, one in self._types.items()}
         self.configuration = _sha256(STAGE_VERSION, *(f"{name}={self._routes[name]}" for name in sorted(self._routes)))
@@ -155,11 +167,23 @@ class ScoreStage:
         last = Scoring.model_validate_json(payload) if payload is not None else None
         if last is None or last.document_type != assignment.document_type.name:
             return None
-        fields = {name: reading for name, reading in last.fields.items() if name in assignment.document_type.fields}
+        document_type = assignment.document_type
+        fields = {name: reading for name, reading in last.fields.items() if name in document_type.fields}
+        criteria, score = _graded(document_type, last)
         stands_in = StepTrace(
             step=len(scoring.steps), model=last.model, outcome="answered", why="its last reading by a model stands in"
         )
-        return last.model_copy(update={"fields": fields, "steps": (*scoring.steps, stands_in)})
+        steps = (*scoring.steps, stands_in)
+        return last.model_copy(update={"fields": fields, "criteria": criteria, "score": score, "steps": steps})
+
+
+def _graded(document_type: DocumentType, last: Scoring) -> tuple[tuple[CriterionReading, ...], float | None]:
+    """An older scoring's grades by the rubric of today, and their total; None where a criterion is new."""
+    asked = document_type.rubric.criteria if document_type.rubric is not None else ()
+    graded = {one.name: one for one in last.criteria}
+    criteria = tuple(graded[one.name] for one in asked if one.name in graded)
+    is_whole = all(one.name in graded for one in asked if one.judges is None)
+    return criteria, total_score(document_type.rubric, criteria) if is_whole else None
 
 
 def _scoring(document_type: DocumentType, routed: Routed) -> Scoring:

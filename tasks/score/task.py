@@ -43,7 +43,7 @@ def _stage(
         load_document_types(settings.document_types_dir),
         _gateway(settings, budget_usd, use_cache),
         run_id,
-        ScoreRules(models, settings.budget_per_document_usd),
+        ScoreRules(models, settings.budget_per_document_usd, settings.model_outage_patience_s),
         last=DatabaseLastScorings(database),
         draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
     )

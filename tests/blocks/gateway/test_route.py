@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -17,20 +18,26 @@ from blocks.document_types import (
 from blocks.gateway.errors import (
     BreakerOpen,
     BudgetExhausted,
+    CallFailed,
     DeadlinePassed,
     LimitsReached,
     ModelRefusal,
     ModelsPaused,
+    RateLimited,
+    ReplyRefused,
     RequestRefused,
     ServerFailed,
     WrongSchema,
 )
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.route import Assignment, Route, Routed
+from blocks.gateway.route import OUTAGE_PATIENCE_S, Assignment, Route, Routed
+from blocks.gateway.route_calls import again_in_s
 from blocks.records import CriterionReading, Evidence, FieldReading, StepTrace
 from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, fails, model, reads
+from tests.doubles.virtual_time import START_S, now, run_virtually
 
 LOCAL = RouteStep(model="local")
+MODULE = CallFailed.__module__
 A, B = RouteStep(model="a"), RouteStep(model="b")
 SURE = StepAcceptance(confidence=0.9)
 NEVER = StepAcceptance(confidence=1.0)
@@ -39,7 +46,7 @@ RIGHT: dict[str, Any] = {"day": "2024-05-01", "total": "9.00"}
 
 def walk(gateway: ScriptedGateway, document_type: DocumentType, models: tuple[str, ...] = ()) -> Routed:
     one = Assignment("d", document_type, PAGES, "run", budget_usd=Decimal("0.10"))
-    return asyncio.run(Route(gateway, models).walk(one))
+    return asyncio.run(Route(gateway, models, patience_s=0).walk(one))
 
 
 def outcomes(routed: Routed) -> list[tuple[str, str]]:
@@ -218,23 +225,167 @@ def test_an_unsure_answer_stands_in_where_the_next_model_is_down_but_not_where_i
     assert refused.failure is None, "it would refuse the document tomorrow too"
 
 
-def test_on_a_low_budget_the_cheapest_model_of_the_route_that_fits_is_asked() -> None:
-    dear = model("a", input_price=10, output_price=30)
-    fair = model("b", input_price=3, output_price=9)
-    cheap = model("c", input_price=1, output_price=2)
-    short = RouteStep(model="c", when=StepCondition(pages=(None, 0)))
-    route = bill(A, RouteStep(model="b", when=StepCondition(pages=(None, 0))), short, LOCAL)
-    exhausted = fails(BudgetExhausted("document", "0.01", "0"))
-    gateway = ScriptedGateway({"a": exhausted, "b": reads(**RIGHT), "c": reads(**RIGHT)}, (dear, fair, cheap))
+DEAR, FAIR, CHEAP = (
+    model("a", input_price=10, output_price=30),
+    model("b", input_price=3, output_price=9),
+    model("c", input_price=1, output_price=2),
+)
+EXHAUSTED = fails(BudgetExhausted("document", "0.01", "0"))
+
+
+def test_on_a_low_budget_the_cheapest_step_that_fits_is_taken() -> None:
+    route = bill(A, B, RouteStep(model="c"), LOCAL)
+    answers = {"a": EXHAUSTED, "b": reads(**RIGHT), "c": reads(**RIGHT)}
+    gateway = ScriptedGateway(answers, (DEAR, FAIR, CHEAP))
     routed = walk(gateway, route)
-    assert gateway.names[-1] == "c"
-    assert "b" not in gateway.names
-    assert (routed.failure, routed.answer.model) == (None, "c@v1")
-    nothing_fits = ScriptedGateway({"a": exhausted, "b": exhausted, "c": exhausted}, (dear, fair, cheap))
-    routed = walk(nothing_fits, route)
+    assert (gateway.names, routed.failure, routed.answer.model) == (["a", "c"], None, "c@v1")
+    gateway = ScriptedGateway(dict.fromkeys("abc", EXHAUSTED), (DEAR, FAIR, CHEAP))
+    routed = walk(gateway, route)
     assert routed.failure is not None
-    assert routed.failure.kind == "budget_exhausted"
-    assert set(nothing_fits.names) == {"a", "b", "c", "local"}
+    assert (gateway.names, routed.failure.kind) == (["a", "c", "b", "local"], "budget_exhausted")
+
+
+@pytest.mark.parametrize("is_sensitive", [True, False])
+def test_on_a_low_budget_no_step_is_taken_whose_condition_does_not_hold(is_sensitive: bool) -> None:
+    hosted = RouteStep(model="c", when=StepCondition(sensitive=False))
+    own = RouteStep(model="a", when=StepCondition(sensitive=True))
+    gateway = ScriptedGateway({"a": EXHAUSTED, "c": reads(**RIGHT)}, (DEAR, CHEAP))
+    routed = walk(gateway, bill(own, hosted, LOCAL, sensitive=is_sensitive))
+    assert gateway.names == (["a", "local"] if is_sensitive else ["c"])
+    assert (routed.failure is not None) is is_sensitive
+
+
+@pytest.mark.parametrize("more", [{}, {"upstream": "a"}])
+def test_a_model_confirms_nothing_that_it_said_itself_under_whatever_name(more: dict[str, object]) -> None:
+    """The very same reply would count as a second one that agrees."""
+    first = model("a", tier="cheap")
+    route = (RouteStep(model="a", accept=NEVER), RouteStep(tier="cheap", role="second_opinion"))
+    other = model("b", tier="cheap", **({"endpoint": "http://127.0.0.1:2"} | more))
+    said = {name: reads(0.8, **RIGHT) for name in "ab"}
+
+    def versioned(question: Question) -> ModelReply:
+        given = said["a"](question)
+        assert isinstance(given, ModelReply)
+        return given.model_copy(update={"model_version": first.version})
+
+    alone = ScriptedGateway({"a": versioned}, (first,))
+    routed = walk(alone, bill(*route))
+    assert alone.names == ["a"]
+    assert (routed.steps[-1].outcome, routed.steps[-1].why) == ("skipped", "the same model has answered")
+    assert all(one.signals is not None and one.signals.agreeing == () for one in routed.answer.fields.values())
+    twins = model("b", tier="cheap", upstream="a")
+    gateway = ScriptedGateway({"a": versioned, "b": said["b"]}, (first, twins if more else other))
+    walk(gateway, bill(*route))
+    assert gateway.names == (["a"] if more else ["a", "b"])
+
+
+def test_a_step_for_what_no_model_answered_is_taken_only_then() -> None:
+    route = (
+        RouteStep(model="local", accept=NEVER),
+        RouteStep(model="a", accept=NEVER),
+        RouteStep(model="b", when=StepCondition(unanswered=True)),
+    )
+    answered = ScriptedGateway({"a": reads(0.1, **RIGHT), "b": reads(**RIGHT)})
+    assert walk(answered, bill(*route)).steps[-1].why == "a model has answered"
+    assert answered.names == ["local", "a"]
+    failed = ScriptedGateway({"a": fails(ServerFailed("a", 503)), "b": reads(**RIGHT)})
+    assert walk(failed, bill(*route)).answer.model == "b@v1"
+
+
+def test_what_is_an_outage_and_what_is_about_the_document() -> None:
+    def leaves(kind: type[CallFailed]) -> list[type[CallFailed]]:
+        return [leaf for one in kind.__subclasses__() for leaf in leaves(one)] or [kind]
+
+    about_the_document = {one.kind for one in leaves(CallFailed) if not one.is_outage and one.__module__ == MODULE}
+    assert about_the_document == {leaf.kind for leaf in leaves(ReplyRefused) if leaf.__module__ == MODULE} | {
+        "request_refused",
+        "context_too_long",
+        "prompt_failed",
+    }
+    assert all(one.is_outage for one in leaves(CallFailed) if one.is_endpoint_fault)
+
+
+class Outage:
+    """A model that is left alone, or answers 429, until a moment of virtual time."""
+
+    def __init__(self, until_s: float, refusal: Callable[[], CallFailed]) -> None:
+        self.until_s, self.refusal = until_s, refusal
+
+    def __call__(self, question: Question) -> ModelReply | Exception:
+        return self.refusal() if now() - START_S < self.until_s else reads(**RIGHT)(question)
+
+
+def open_for(seconds: float, why: str = "8 of its last 8 calls failed, the last with server_failed") -> BreakerOpen:
+    return BreakerOpen("a", why, seconds)
+
+
+def held(seconds: float) -> RateLimited:
+    error = RateLimited("a", seconds)
+    error.was_sent = False
+    return error
+
+
+def outlived(gateway: ScriptedGateway, document_type: DocumentType, documents: int = 1) -> tuple[list[Routed], float]:
+    async def run() -> tuple[list[Routed], float]:
+        route = Route(gateway, clock=now)
+        ones = [Assignment(f"d{n}", document_type, PAGES, "run") for n in range(documents)]
+        return await asyncio.gather(*(route.walk(one) for one in ones)), now() - START_S
+
+    return run_virtually(run())
+
+
+@pytest.mark.parametrize("refusal", [lambda: open_for(5), lambda: held(20)])
+def test_a_short_outage_is_waited_out_and_leaves_no_trace(refusal: Callable[[], CallFailed]) -> None:
+    gateway = ScriptedGateway({"a": Outage(60, refusal)}, (model("a", in_flight=2),))
+    routed, took_s = outlived(gateway, bill(RouteStep(model="local", accept=NEVER), A, LOCAL), 50)
+    assert {(one.answer.model, one.failure, len(one.steps)) for one in routed} == {("a@v1", None, 2)}
+    assert 60 <= took_s <= 60 + refusal_s(refusal()) + 60
+
+
+def refusal_s(error: CallFailed) -> float:
+    return again_in_s([error]) or 0.0
+
+
+def test_while_another_model_answers_none_is_waited_for() -> None:
+    gateway = ScriptedGateway({"a": Outage(60, lambda: open_for(5)), "b": reads(**RIGHT)})
+    routed, took_s = outlived(gateway, bill(A, B, LOCAL))
+    assert (gateway.names, routed[0].answer.model) == (["a", "b"], "b@v1")
+    assert took_s < 1
+
+
+def test_an_outage_that_lasts_ends_in_review_after_the_patience_that_all_documents_share() -> None:
+    gateway = ScriptedGateway({"a": Outage(9_999, lambda: open_for(5))})
+
+    async def run() -> tuple[list[Routed], list[float]]:
+        route, found, ends = Route(gateway, clock=now), [], []
+        for number in range(3):
+            found.append(await route.walk(Assignment(f"d{number}", bill(A, LOCAL), PAGES, "run")))
+            ends.append(now() - START_S)
+        return found, ends
+
+    routed, ends = run_virtually(run())
+    assert [one.failure.kind for one in routed if one.failure] == ["model_unavailable"] * 3
+    assert 150 <= ends[0] <= OUTAGE_PATIENCE_S
+    assert ends[2] <= OUTAGE_PATIENCE_S, "those that come later do not wait anew"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        lambda: open_for(30, "it says out_of_credit"),
+        lambda: open_for(60, "the probe failed with key_refused"),
+        lambda: open_for(30, "another worker found: it says upstream_missing"),
+        lambda: ServerFailed("a", 503),
+        lambda: RateLimited("a"),
+        lambda: held(600),
+    ],
+)
+def test_what_a_person_must_put_right_and_what_states_no_short_time_is_not_waited_for(
+    refusal: Callable[[], CallFailed],
+) -> None:
+    routed, took_s = outlived(ScriptedGateway({"a": Outage(9_999, refusal)}), bill(A, LOCAL))
+    assert routed[0].failure is not None
+    assert took_s < 1
 
 
 def test_a_second_opinion_that_agrees_raises_and_one_that_differs_lowers_and_is_named() -> None:
@@ -340,6 +491,7 @@ def test_where_nothing_was_written_nothing_is_rewritten_and_the_document_waits_f
         (StepCondition(sensitive=True), "its type is not sensitive"),
         (StepCondition(confidence_below=0.2), "its confidence is 0."),
         (StepCondition(criterion_below={"tone": 0.5}), "tone"),
+        (StepCondition(unanswered=False), "no model has answered"),
     ],
 )
 def test_a_step_whose_condition_does_not_hold_is_left_out_and_says_why(when: StepCondition, why: str) -> None:
