@@ -16,8 +16,6 @@ from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import JUDGE_VERSION
 
 LOCAL = LocalModel.name
-_ASKING = hashlib.sha256("\n".join((RULES, CRITERIA_RULES, DEFAULT_TEMPLATE, JUDGE_VERSION)).encode()).hexdigest()
-"""Of what every model is told, and of how every reply is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def route_digest(document_type: DocumentType, registry: RegistryState, models: S
         who = ",".join(_versions(step, registry))
         parts.append(f"{step.model or step.tier}:{step.prompt}:{who}")
         if who:
-            parts.append(_ASKING)
+            parts += (RULES, CRITERIA_RULES, DEFAULT_TEMPLATE, JUDGE_VERSION)
         if step.when.sensitive is not None:
             parts.append(f"sensitive:{document_type.sensitive}")
         if (step.accept is not None and step.accept.checks) or step.asks == "unsure":  # which go by what review asks

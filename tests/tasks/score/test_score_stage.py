@@ -5,8 +5,18 @@ from decimal import Decimal
 
 import pytest
 
-from blocks.document_types import Criterion, DocumentField, DocumentType, FieldType, RouteStep, Rubric
+from blocks.document_types import (
+    Criterion,
+    DocumentField,
+    DocumentType,
+    FieldType,
+    ReviewRules,
+    RouteStep,
+    Rubric,
+    StepAcceptance,
+)
 from blocks.errors import RunInterrupted, WinnowError
+from blocks.gateway import route_plan
 from blocks.gateway.errors import ModelRefusal, ServerFailed
 from blocks.gateway.ledger import Admission, Reservation, Settlement
 from blocks.gateway.model import ModelReply, Question
@@ -178,6 +188,28 @@ def test_while_models_are_down_the_last_reading_of_a_model_stands_in() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("weights", "score"), [((3, 1), 87.5), ((1, 1), 75.0), ((1,), 100.0), ((1, 1, 1), None), ((), None)]
+)
+def test_a_last_reading_that_stands_in_is_scored_by_the_rubric_of_today(
+    weights: tuple[int, ...], score: float | None
+) -> None:
+    grades = tuple(
+        CriterionReading(name=name, grade=grade, confidence=1.0) for name, grade in (("tone", 1.0), ("facts", 0.5))
+    )
+    old = Scoring(document_type="letter", model="a@v0", criteria=grades, score=12.3)
+    criteria = tuple(
+        Criterion(name=name, weight=weight, description="")
+        for name, weight in zip(("tone", "facts", "new"), weights, strict=False)
+    )
+    rubric = Rubric(criteria=criteria) if criteria else None
+    letter = ASKED.model_copy(update={"rubric": rubric})
+    down = ScoreStage({"letter": letter}, asked(fails(ServerFailed("a", 503))), "run", last=Last(known=old))
+    scoring = scoring_of(next(down.work([document("known")])))
+    assert (scoring.model, scoring.score) == ("a@v0", score)
+    assert {one.name for one in scoring.criteria} <= {one.name for one in criteria}
+
+
 def test_a_document_that_a_model_refuses_is_done_and_says_so() -> None:
     old = Scoring(document_type="letter", model="a@v0", fields={"day": FieldReading(value="1999-12-31")})
     refused = ScoreStage({"letter": ASKED}, asked(fails(ModelRefusal("a", "no"))), "run", last=Last(known=old))
@@ -242,6 +274,12 @@ def test_models_of_the_run_count_in_the_fingerprint_and_a_budget_does_not() -> N
         ({"is_enabled": False}, False),
         ({"input_price": 9, "rpm": 3, "in_flight": 1, "timeout_s": 1}, False),
         ({"is_enabled": False, "was_enabled": False}, True),
+        ({"images": True}, True),
+        ({"logprobs": True}, True),
+        ({"max_output_tokens": 9}, True),
+        ({"context_window": 9_999}, True),
+        ({"headers": {"x-beta": "1"}}, True),
+        ({"json_mode": "prompt", "tier": "strong", "position": 7, "tpm": 10}, False),
     ],
 )
 def test_who_may_answer_decides_the_fingerprint_and_switches_prices_and_limits_do_not(
@@ -251,6 +289,38 @@ def test_who_may_answer_decides_the_fingerprint_and_switches_prices_and_limits_d
     after = ScriptedGateway({}, (model("a", **change),))
     prints = {stage(ASKED, gateway).fingerprint(document("a")) for gateway in (before, after)}
     assert (len(prints) == 2) is is_stale
+
+
+@pytest.mark.parametrize(
+    ("step", "is_stale"),
+    [
+        (RouteStep(model="a", accept=StepAcceptance(confidence=0.5)), True),
+        (RouteStep(model="a", asks="unsure"), True),
+        (RouteStep(model="a", accept=StepAcceptance(confidence=0.5, checks=False)), False),
+        (RouteStep(model="a"), False),
+    ],
+)
+@pytest.mark.parametrize("rule", ["accept_at", "accept_models_at"])
+def test_what_review_asks_decides_the_fingerprint_of_routes_that_go_by_it(
+    step: RouteStep, is_stale: bool, rule: str
+) -> None:
+    letter = ASKED.model_copy(update={"route": (step, RouteStep(model="local"))})
+    other = letter.model_copy(update={"review": ReviewRules.model_validate({rule: 0.95})})
+    prints = {stage(one, asked(reads())).fingerprint(document("a")) for one in (letter, other)}
+    assert (len(prints) == 2) is is_stale
+
+
+@pytest.mark.parametrize("name", ["RULES", "CRITERIA_RULES", "DEFAULT_TEMPLATE", "JUDGE_VERSION"])
+def test_what_models_are_told_and_judged_by_decides_the_fingerprint_where_a_model_may_be_asked(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prints() -> tuple[str, str]:
+        return stage(ASKED, asked(reads())).fingerprint(document("a")), stage().fingerprint(document("a"))
+
+    before = prints()
+    monkeypatch.setattr(route_plan, name, "other")
+    after = prints()
+    assert (before[0] != after[0], before[1] == after[1]) == (True, True)
 
 
 def test_the_least_of_the_budgets_bounds_a_document() -> None:
