@@ -39,8 +39,8 @@ def open_registry(database: Database) -> DatabaseRegistry[RegistryState]:
 def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
     """Bring the registry's rows of models that stand in Prefect as blocks to what the blocks say.
 
-    Where they stand among the others, how their server can be held to a schema, and that they were once enabled are the
-    registry's to know. Raises `ModelInvalid` and `PrefectUnreachable`.
+    Their places among the others, how their servers can be held to a schema, that they were once enabled, and what
+    writing to the provider's cache costs are the registry's to know. Raises `ModelInvalid` and `PrefectUnreachable`.
     """
     from blocks.gateway.block import registered_blocks  # Prefect takes 2 s to import
 
@@ -50,8 +50,11 @@ def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
     state = registry.load()
     for block in blocks:
         known = state.get(block.name)
-        kept = {"position": known.position, "json_mode": known.json_mode, "headers": known.headers} if known else {}
-        model = block.model_copy(update=kept)
+        model = block
+        if known is not None:
+            kept = {name: getattr(known, name) for name in ("position", "json_mode", "cache_write_price")}
+            was_enabled = known.was_enabled or block.is_enabled
+            model = block.model_copy(update=kept | {"was_enabled": was_enabled})
         if model != known:
             registry.put(model)
 

@@ -20,6 +20,7 @@ from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.keys import KeyPlace, KeyReference
 from blocks.gateway.registry import ProviderName, RegisteredModel, Tier
 from blocks.gateway.seed import default_key
+from blocks.gateway.shown_values import endpoint_problem, headers_problem
 from blocks.schema_messages import schema_mistakes
 
 BLOCK_TYPE = "winnow-model-endpoint"
@@ -39,6 +40,7 @@ class ModelEndpoint(Block):
     input_price: Decimal | None = Field(None, description="USD per million tokens; by default that of the price list")
     output_price: Decimal | None = Field(None, description="USD per million tokens; by default that of the price list")
     cached_price: Decimal | None = Field(None, description="USD per million tokens read from the provider's cache")
+    headers: dict[str, str] = Field(default_factory=dict, description="extra headers of requests; never a credential")
     tier: Tier | None = Field(None, description="cheap or strong, for routes that name a tier")
     rpm: int | None = Field(None, description="requests per minute, over all workers")
     tpm: int | None = Field(None, description="tokens per minute, over all workers")
@@ -92,7 +94,10 @@ def _model(document: BlockDocument) -> RegisteredModel:
     key = f"block:{name}" if has_key else default_key(str(values.get("provider")), endpoint)
     known = {field: value for field, value in values.items() if field in ModelEndpoint.model_fields}
     try:
-        return RegisteredModel.model_validate(known | {"name": name, "key": key, "was_enabled": True})
+        model = RegisteredModel.model_validate(known | {"name": name, "key": key, "was_enabled": False})
     except ValidationError as error:
         first = next(schema_mistakes(error, RegisteredModel))
         raise ModelInvalid(name, f"{first.message}; correct the block in the Prefect UI") from None
+    if problem := endpoint_problem(model.endpoint) or headers_problem(model.headers):
+        raise ModelInvalid(name, f"{problem}; a block has its key in api_key")
+    return model.model_copy(update={"was_enabled": model.is_enabled})

@@ -14,6 +14,7 @@ from blocks.gateway.configuration_errors import ModelsFileInvalid
 from blocks.gateway.keys import parse_reference
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.shown_values import endpoint_problem, headers_problem
 from blocks.records import Record
 from blocks.schema_messages import schema_mistakes
 from blocks.settings import PROJECT_DIR
@@ -103,6 +104,13 @@ def _own_mistakes(name: str, entry: Mapping[str, object]) -> Iterator[Mistake]:
             parse_reference(reference)
         except ValueError as error:
             yield Mistake(("models", name, "key"), f"{error}; correct it")
+    if isinstance(endpoint := entry.get("endpoint"), str) and (problem := endpoint_problem(endpoint)):
+        yield Mistake(("models", name, "endpoint"), problem)
+    headers = entry.get("headers")
+    if isinstance(headers, dict) and (
+        problem := headers_problem({str(header): str(value) for header, value in headers.items()})
+    ):
+        yield Mistake(("models", name, "headers"), problem)
 
 
 def _why_not(key: str) -> str:

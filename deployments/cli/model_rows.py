@@ -46,6 +46,7 @@ def model_row(
         "json_mode": model.json_mode,
         "images": model.images,
         "logprobs": model.logprobs,
+        "headers": model.headers,
         "position": model.position,
         "key_reference": model.key,
         "key_state": key_state,

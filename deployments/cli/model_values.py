@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -11,6 +10,7 @@ from blocks.errors import UsageError
 from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.keys import parse_reference
 from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.shown_values import endpoint_problem, headers_problem
 from blocks.schema_messages import did_you_mean, schema_mistakes
 
 SETTABLE = (
@@ -39,7 +39,8 @@ CLEARED: Mapping[str, object] = {"endpoint": "", "json_mode": "unknown", "in_fli
 
 BUILT_IN = "local"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}\Z")
-_SECRET_PARAMETER = re.compile(r"key|token|secret|password|sig", re.IGNORECASE)
+HEADER = "header."
+"""What stands before a header's name, as in ``header.X-Org=acme``."""
 
 
 def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, object]:
@@ -51,9 +52,16 @@ def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, obje
     changes: dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        key = key.strip().replace("-", "_")
+        key = key.strip()
         if not equals:
             raise UsageError(f"{pair!r} is no key=value; such as: winnow models set {known.name} rpm=60")
+        if key.startswith(HEADER):
+            headers = changes.get("headers", known.headers)
+            changes["headers"] = _with_header(cast(Mapping[str, str], headers), key.removeprefix(HEADER), text.strip())
+            continue
+        if key == "headers":
+            raise UsageError(f"headers are set one by one; such as: winnow models set {known.name} header.X-Org=acme")
+        key = key.replace("-", "_")
         if key not in SETTABLE:
             raise UsageError(f"a model has no {key!r} to set; {did_you_mean(key, list(SETTABLE))}")
         value = text.strip() or CLEARED.get(key)
@@ -63,6 +71,23 @@ def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, obje
     if changes.keys() & {"upstream", "endpoint"} and "json_mode" not in changes:
         changes["json_mode"] = "unknown"
     return changes
+
+
+def parse_headers(pairs: Sequence[str]) -> dict[str, str]:
+    """``NAME=VALUE`` pairs as headers. Raises `UsageError`, which repeats no value."""
+    headers: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError("--header takes NAME=VALUE, such as X-Org=acme")
+        headers = _with_header(headers, name.strip(), value.strip())
+    return headers
+
+
+def _with_header(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:
+    """The headers with this one; without it where its value is empty. Names are the same in any case of letters."""
+    others = {known: text for known, text in headers.items() if known.lower() != name.lower()}
+    return others | {name: value} if value else others
 
 
 def checked_model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
@@ -81,7 +106,8 @@ def checked_model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
         raise ModelInvalid(name, f"{first.message}; correct it") from None
     if not model.upstream.strip():
         raise ModelInvalid(name, "upstream is empty; give what the provider calls the model")
-    _check_endpoint(name, model.endpoint)
+    if problem := endpoint_problem(model.endpoint) or headers_problem(model.headers):
+        raise ModelInvalid(name, problem)
     return model
 
 
@@ -90,19 +116,3 @@ def _check_key(name: str, reference: str) -> None:
         parse_reference(reference)
     except ValueError as error:
         raise ModelInvalid(name, str(error)) from None
-
-
-def _check_endpoint(name: str, endpoint: str) -> None:
-    """Refuse an address that is none, or that holds a secret: addresses are shown and logged, keys are not."""
-    if not endpoint:
-        return
-    try:
-        parts = urlsplit(endpoint)
-        has_host = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        has_host = False
-    if not has_host:
-        raise ModelInvalid(name, "its endpoint is no address; give one such as http://localhost:11434/v1")
-    secrets = [key for key, _ in parse_qsl(parts.query) if _SECRET_PARAMETER.search(key)]
-    if parts.username or parts.password or secrets:
-        raise ModelInvalid(name, "its endpoint holds a secret; take it out, and name the key's variable by --key-env")

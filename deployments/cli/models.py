@@ -22,7 +22,7 @@ from blocks.gateway.seed import default_key, read_seed
 from blocks.gateway.shared_state import BreakerReport
 from blocks.settings import configure, load_settings
 from deployments.cli.model_rows import COLUMNS, model_row, needs_prefect, price_text
-from deployments.cli.model_values import checked_model, parse_values
+from deployments.cli.model_values import checked_model, parse_headers, parse_values
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, open_existing
 from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
 from tasks.models import key_ring, open_registry
@@ -87,6 +87,9 @@ def add(
     timeout_s: Annotated[
         float | None, typer.Option(metavar="S", help="seconds for one call, attempts included")
     ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="extra header of requests, once each; never a key")
+    ] = None,
     database: DatabaseOption = None,
 ) -> None:
     """Make a model known, and let it be asked from the next call on. Its key stays where it is."""
@@ -106,6 +109,8 @@ def add(
     }
     values: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
     values |= {"provider": provider, "upstream": upstream, "endpoint": endpoint}
+    if header:
+        values["headers"] = parse_headers(header)
     values["key"] = default_key(provider, endpoint) if key_env is None else f"env:{key_env}"
     values["position"] = max((model.position for model in state.models), default=-1) + 1
     values["context_window"] = listed_context_window(provider, upstream, endpoint)
@@ -128,7 +133,8 @@ def set_values(
 
     Keys: upstream, endpoint, key_env, input_price, output_price, cached_price, cache_write_price (USD per million
     tokens), tier, rpm, tpm, in_flight, timeout_s, max_output_tokens, context_window, json_mode, images, logprobs,
-    position; key names another place of the key: env:VAR, secret:name or block:name.
+    position; key names another place of the key: env:VAR, secret:name or block:name; header.NAME an extra header of
+    requests, such as header.X-Org=acme (never a credential).
     """
     registry = _open(database)
     known = _known(registry.load(), name)
@@ -298,6 +304,8 @@ def _storable(value: object) -> object:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {text}" for name, text in value.items()) or "not set"
     return "not set" if value in (None, "") else f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 

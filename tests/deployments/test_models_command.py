@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from typer.testing import CliRunner, Result
 
 from blocks import settings
 from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
-from blocks.database.tables import model_calls
+from blocks.database.tables import limit_leases, model_calls
 from blocks.errors import UsageError
 from blocks.gateway.configuration_errors import ModelInvalid, ModelPriceUnknown, ModelUnknown
 from blocks.gateway.errors import KeyRefused, ModelsPaused
@@ -218,6 +218,20 @@ def test_pausing_is_shown_and_ends(run: Run, sqlite_database: Database) -> None:
     assert "paused" not in run("list").stderr
 
 
+def test_extra_headers_are_set_one_by_one_and_credentials_are_none(run: Run, sqlite_database: Database) -> None:
+    assert run("add", "own", *LOCAL_SERVER, "--header", "X-Org=acme", "--header", "X-Team=a=b").exit_code == 0
+    assert kept(sqlite_database, "own").headers == {"X-Org": "acme", "X-Team": "a=b"}
+    changed = run("set", "own", "header.x-org=other", "header.X-Team=")
+    assert "headers is x-org: other" in changed.stderr
+    assert kept(sqlite_database, "own").headers == {"x-org": "other"}
+    for name in ("Authorization", "x-api-key", "X-Auth-Token", "Cookie"):
+        refused = run("set", "own", f"header.{name}={CANARY}")
+        assert isinstance(refused.exception, ModelInvalid)
+        assert f"header {name} holds a secret" in str(refused.exception)
+        assert CANARY not in str(refused.exception) + refused.output
+    assert kept(sqlite_database, "own").headers == {"x-org": "other"}
+
+
 def test_an_open_breaker_is_shown_with_its_reason(run: Run, sqlite_database: Database) -> None:
     DatabaseBreakerStates(sqlite_database, BreakerReport).open("gpt-4.1", "9 of 10 calls failed: server_failed", 60)
     row = rows(run)["gpt-4.1"]
@@ -243,7 +257,7 @@ def test_the_seed_is_listed_where_there_is_no_database_and_none_is_made(tmp_path
 
 
 def test_a_model_is_tested_by_one_real_call(
-    run: Run, model_provider: ModelProviderDouble, monkeypatch: pytest.MonkeyPatch
+    run: Run, model_provider: ModelProviderDouble, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOUBLE_KEY", CANARY)
     total, date = ("Total EUR   9.00", "9.00"), ("Paid on 2026-03-14, thank you", "2026-03-14")
@@ -277,6 +291,8 @@ def test_a_model_is_tested_by_one_real_call(
     run("pause")
     assert isinstance(run("test", "double").exception, ModelsPaused)
     assert CANARY not in tested.output + run("calls", "--format", "json").output
+    with sqlite_database.read() as connection:
+        assert connection.execute(select(limit_leases)).all() == [], "the next run has all of its limits"
 
 
 def test_calls_are_filtered_by_run_and_document(run: Run, sqlite_database: Database) -> None:

@@ -10,6 +10,8 @@ from blocks.gateway.prices import listed_context_window, price_of
 from blocks.gateway.seed import SEED_FILE, default_key, read_seed
 from tasks.models import open_registry
 
+ENTRY = "models:\n  a:\n    provider: openai\n    upstream: x\n"
+
 
 def test_no_shipped_model_is_enabled_and_each_can_be_paid_for() -> None:
     models = read_seed()
@@ -56,6 +58,10 @@ def test_the_commented_example_of_a_local_server_can_be_used_as_it_stands(tmp_pa
         ("models:\n  a:\n    provider: openai\n    upstream: x\n    is_enabled: true\n", 5, "winnow models enable"),
         ("models:\n  a:\n    provider: openai\n    upstream: x\n    name: b\n", 5, "has no place here"),
         ("models:\n  a:\n    provider: openai\n    upstream: x\n    key: sk-canary-7f3a\n", 5, "env:VARIABLE"),
+        (f"{ENTRY}    endpoint: https://a.b/v1?api-key=sk-canary-7f3a\n", 5, "holds a secret"),
+        (f"{ENTRY}    endpoint: https://sk-canary-7f3a@a.b/v1\n", 5, "holds a secret"),
+        (f"{ENTRY}    headers: {{authorization: Bearer sk-canary-7f3a}}\n", 5, "header authorization holds a secret"),
+        (f"{ENTRY}    headers: {{X-Org: Bearer sk-canary-7f3a}}\n", 5, "key_env"),
         ("models:\n  a: openai\n", 2, "keys with values"),
         ("modles:\n  a:\n    provider: openai\n", 1, "did you mean 'models'"),
         ("models:\n  a:\n    provider: openai\n    upstream: x\n  a:\n    provider: openai\n", 5, "stands twice"),
