@@ -86,11 +86,6 @@ def witness_log_odds(witness: float, rival: float) -> float:
     return max(-MOST_WITNESS, min(margin, MOST_WITNESS))
 
 
-def pooled(confidences: Iterable[float]) -> float:
-    """The confidence of what independent readers agree on: the product of their odds, with an even prior."""
-    return _probability(min(sum(_log_odds(_unit(one)) for one in confidences), MOST_LOG_ODDS))
-
-
 def written(judged: Iterable[CriterionReading]) -> float:
     """The confidence of a written text: the weakest grade of the criteria that judge it, `OWN_WORD` without any."""
     return min((_unit(one.grade) for one in judged), default=OWN_WORD)
@@ -122,10 +117,6 @@ def _peers(signals: Signals) -> float:
 def _log_odds(probability: float) -> float:
     bounded = min(max(probability, SMALLEST), 1.0 - SMALLEST)
     return math.log(bounded / (1.0 - bounded))
-
-
-def _probability(log_odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-log_odds))
 
 
 def _unit(value: float) -> float:

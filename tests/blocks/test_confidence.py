@@ -13,7 +13,6 @@ from blocks.confidence import (
     confidence_of,
     judging,
     of_signals,
-    pooled,
     weakest,
     written,
 )
@@ -87,12 +86,6 @@ def test_what_a_model_says_of_itself_is_never_enough(stated: float, logprob: flo
 )
 def test_a_095_beside_a_030_is_no_095(doubted: Signals) -> None:
     assert of_signals(doubted) < 0.94
-
-
-def test_readers_that_agree_are_pooled_by_their_odds() -> None:
-    assert pooled([0.95, 0.30]) == pytest.approx(0.8906, abs=1e-4)
-    assert pooled([0.8, 0.8]) == pytest.approx(16 / 17)
-    assert pooled([]) == 0.5
 
 
 def test_an_unsure_agreement_lowers_and_a_sure_one_raises() -> None:
