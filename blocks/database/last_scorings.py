@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, or_, select
 
 from blocks.database.chunk_state import DONE
 from blocks.database.engine import Database
@@ -22,7 +22,8 @@ class DatabaseLastScorings:
         self._database = database
 
     def load(self, document_ids: Sequence[str]) -> dict[str, bytes]:
-        """By document the newest scoring, as JSON, that is no stand-in and that a model beside local gave."""
+        """By document the newest scoring, as JSON, that was validated, is no stand-in, and that a model beside local
+        gave."""
         found: dict[str, bytes] = {}
         with self._database.read() as connection:
             for document_id, packed in connection.execute(_NEWEST_FIRST, {"ids": list(document_ids)}):
@@ -37,6 +38,13 @@ def _is_of_models(payload: bytes) -> bool:
 
 
 _row = stage_outputs.c
+_verdicts = stage_outputs.alias()
+_was_validated = exists().where(
+    _verdicts.c.document_id == _row.document_id,
+    _verdicts.c.stage == bindparam("later", Stage.VALIDATE.value),
+    _verdicts.c.state == DONE,
+    or_(_verdicts.c.run_id == _row.run_id, _verdicts.c.updated_at > _row.updated_at),
+)
 _NEWEST_FIRST = (
     select(_row.document_id, _row.payload)
     .where(
@@ -44,6 +52,7 @@ _NEWEST_FIRST = (
         _row.stage == bindparam("stage", Stage.SCORE.value),
         _row.state == DONE,
         _row.payload.is_not(None),
+        _was_validated,
     )
     .order_by(_row.document_id, _row.updated_at.desc(), _row.is_current.desc())
 )

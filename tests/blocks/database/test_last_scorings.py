@@ -9,14 +9,21 @@ WAITS: Failure = failing(Stage.SCORE, Retry.NEXT_RUN)
 
 
 def keep(database: Database, fingerprint: str, model: str, failure: Failure | None = None, name: str = "a") -> None:
-    """A scoring of a document, written by a run of its own."""
+    """A scoring of a document, written and validated by a run of its own."""
+    payload = Scoring(document_type="letter", model=model).model_dump_json().encode()
+    write(database, Stage.SCORE, fingerprint, payload, failure, name)
+    write(database, Stage.VALIDATE, fingerprint, b"{}", None, name)
+
+
+def write(
+    database: Database, stage: Stage, fingerprint: str, payload: bytes, failure: Failure | None, name: str = "a"
+) -> None:
     batch = [found(name)]
     run_id = f"run-{fingerprint}-{name}"
     record_batch(database, run_id, batch, given_type=None, rerun=Rerun.ALL, pipeline_digest="p", chunk_size=9)
     prints = {id_of(name): fingerprint}
-    stage_outputs.begin_attempts(database, Stage.SCORE, run_id, prints)
-    payload = Scoring(document_type="letter", model=model).model_dump_json().encode()
-    stage_outputs.write_outcomes(database, Stage.SCORE, run_id, [Outcome(id_of(name), payload, failure)], prints)
+    stage_outputs.begin_attempts(database, stage, run_id, prints)
+    stage_outputs.write_outcomes(database, stage, run_id, [Outcome(id_of(name), payload, failure)], prints)
 
 
 def last(database: Database, *names: str) -> dict[str, str]:
@@ -33,3 +40,14 @@ def test_only_what_a_model_said_and_the_run_kept_may_stand_in(database: Database
     assert last(database, "a", "b") == {id_of("a"): "local@2 + clever@1"}
     keep(database, "f5", "local@2")
     assert last(database, "a") == {id_of("a"): "local@2 + clever@1"}, "what local says later does not hide it"
+
+
+def test_what_was_never_validated_does_not_stand_in(database: Database) -> None:
+    payload = Scoring(document_type="letter", model="clever@1").model_dump_json().encode()
+    keep(database, "f1", "clever@0")
+    write(database, Stage.SCORE, "f2", payload, None)
+    assert last(database, "a") == {id_of("a"): "clever@0"}
+    write(database, Stage.VALIDATE, "f2", b"", failing(Stage.VALIDATE, Retry.NEVER))
+    assert last(database, "a") == {id_of("a"): "clever@0"}
+    write(database, Stage.VALIDATE, "f2", b"{}", None)
+    assert last(database, "a") == {id_of("a"): "clever@1"}
