@@ -106,8 +106,8 @@ def checked_model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
         raise ModelInvalid(name, f"{first.message}; correct it") from None
     if not model.upstream.strip():
         raise ModelInvalid(name, "upstream is empty; give what the provider calls the model")
-    if problem := endpoint_problem(model.endpoint) or headers_problem(model.headers):
-        raise ModelInvalid(name, problem)
+    if shown := endpoint_problem(model.endpoint) or headers_problem(model.headers):
+        raise ModelInvalid(name, shown)
     return model
 
 
