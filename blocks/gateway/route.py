@@ -166,7 +166,7 @@ class Route:
                 return False
             since = len(refused.walk.failures)
             names = {one.model for one in walk.traces[len(refused.walk.traces) :] if one.model}
-            wait_s = again_in_s(walk.failures[since:])
+            wait_s = again_in_s(walk.failures[since:], is_first=not waited_s)
             if wait_s is None:
                 return False
             wait_s += random.uniform(0, AGAIN_WITHIN_S)

@@ -34,6 +34,8 @@ TURNS_PER_CALL = 2
 """Documents at a model, over its calls in flight: while some wait to try again, others are asked."""
 PATIENCE_S = 3600.0
 """How long a document waits in all for room within a model's limits per minute, time after time."""
+ONCE_MORE_S = 5.0
+"""After what a document asks once more that met the beginning of an outage: as long as a breaker is open at first."""
 LOCAL_TIMEOUT_S = 3600.0
 """The built-in model always answers; what bounds it is the time that its row may wait for the database."""
 
@@ -201,16 +203,19 @@ def outage_of(failures: Sequence[CallFailed]) -> CallFailed | None:
     return next((one for one in failures if one.is_outage), None)
 
 
-def again_in_s(failures: Sequence[CallFailed]) -> float | None:
+def again_in_s(failures: Sequence[CallFailed], *, is_first: bool = True) -> float | None:
     """In how many seconds one of the models that were asked may be asked again.
 
     None unless each of them was left alone, for a time that is stated; a breaker that a person must see to first states
-    none that is worth waiting for.
+    none that is worth waiting for. Those whose last attempts failed as an outage began are asked once more: `is_first`
+    says that the document has not waited yet.
     """
-    if not all(isinstance(one, BreakerOpen | RateLimited) for one in failures):
+    faults = [one for one in failures if is_first and one.is_transient and one.is_endpoint_fault]
+    if not all(isinstance(one, BreakerOpen | RateLimited) for one in failures if one not in faults):
         return None
     stated = [one.retry_after_s for one in failures if isinstance(one, RateLimited)]
     stated += [one.again_in_s for one in failures if isinstance(one, BreakerOpen) and not one.is_grave]
+    stated += [ONCE_MORE_S for _ in faults]
     return min((one for one in stated if one is not None), default=None)
 
 

@@ -346,6 +346,15 @@ def refusal_s(error: CallFailed) -> float:
     return again_in_s([error]) or 0.0
 
 
+@pytest.mark.parametrize(("outage_s", "asked"), [(2, 2), (9_999, 2)])
+def test_a_document_that_met_the_beginning_of_an_outage_is_asked_once_more(outage_s: float, asked: int) -> None:
+    gateway = ScriptedGateway({"a": Outage(outage_s, lambda: ServerFailed("a", 503))})
+    routed, took_s = outlived(gateway, bill(A))
+    assert gateway.names.count("a") == asked
+    assert (routed[0].failure is None) is (outage_s < 5)
+    assert took_s < 7
+
+
 def test_while_another_model_answers_none_is_waited_for() -> None:
     gateway = ScriptedGateway({"a": Outage(60, lambda: open_for(5)), "b": reads(**RIGHT)})
     routed, took_s = outlived(gateway, bill(A, B, LOCAL))
@@ -375,7 +384,7 @@ def test_an_outage_that_lasts_ends_in_review_after_the_patience_that_all_documen
         lambda: open_for(30, "it says out_of_credit"),
         lambda: open_for(60, "the probe failed with key_refused"),
         lambda: open_for(30, "another worker found: it says upstream_missing"),
-        lambda: ServerFailed("a", 503),
+        lambda: DeadlinePassed("a", 60, was_sent=True),
         lambda: RateLimited("a"),
         lambda: held(600),
     ],

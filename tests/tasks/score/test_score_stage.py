@@ -147,6 +147,7 @@ def test_criteria_that_judge_a_written_text_are_no_part_of_the_total() -> None:
     assert total_score(judged, grades[2:]) is None
 
 
+SOON = ScoreRules(outage_patience_s=0)
 ASKED = LETTER.model_copy(update={"route": (RouteStep(model="a"), RouteStep(model="local")), "rubric": None})
 
 
@@ -173,7 +174,9 @@ def test_while_models_are_down_the_last_reading_of_a_model_stands_in() -> None:
     day = FieldReading(value="1999-12-31")
     old = Scoring(document_type="letter", model="a@v0", fields={"day": day, "gone": day})
     other = Scoring(document_type="memo", model="a@v0", fields={"day": day})
-    down = ScoreStage({"letter": ASKED}, asked(fails(ServerFailed("a", 503))), "run", last=Last(known=old, other=other))
+    down = ScoreStage(
+        {"letter": ASKED}, asked(fails(ServerFailed("a", 503))), "run", SOON, Last(known=old, other=other)
+    )
     outcomes = {one.document_id: one for one in down.work([document(name) for name in ("known", "other", "new")])}
     for outcome in outcomes.values():
         assert outcome.failure is not None
@@ -204,7 +207,7 @@ def test_a_last_reading_that_stands_in_is_scored_by_the_rubric_of_today(
     )
     rubric = Rubric(criteria=criteria) if criteria else None
     letter = ASKED.model_copy(update={"rubric": rubric})
-    down = ScoreStage({"letter": letter}, asked(fails(ServerFailed("a", 503))), "run", last=Last(known=old))
+    down = ScoreStage({"letter": letter}, asked(fails(ServerFailed("a", 503))), "run", SOON, Last(known=old))
     scoring = scoring_of(next(down.work([document("known")])))
     assert (scoring.model, scoring.score) == ("a@v0", score)
     assert {one.name for one in scoring.criteria} <= {one.name for one in criteria}
