@@ -50,11 +50,10 @@ def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
     state = registry.load()
     for block in blocks:
         known = state.get(block.name)
-        model = block
+        kept: dict[str, object] = {"was_enabled": block.is_enabled or bool(known and known.was_enabled)}
         if known is not None:
-            kept = {name: getattr(known, name) for name in ("position", "json_mode", "cache_write_price")}
-            was_enabled = known.was_enabled or block.is_enabled
-            model = block.model_copy(update=kept | {"was_enabled": was_enabled})
+            kept |= {name: getattr(known, name) for name in ("position", "json_mode", "cache_write_price")}
+        model = block.model_copy(update=kept)
         if model != known:
             registry.put(model)
 

@@ -94,7 +94,7 @@ def _model(document: BlockDocument) -> RegisteredModel:
     key = f"block:{name}" if has_key else default_key(str(values.get("provider")), endpoint)
     known = {field: value for field, value in values.items() if field in ModelEndpoint.model_fields}
     try:
-        model = RegisteredModel.model_validate(known | {"name": name, "key": key, "was_enabled": False})
+        model = RegisteredModel.model_validate(known | {"name": name, "key": key})
     except ValidationError as error:
         first = next(schema_mistakes(error, RegisteredModel))
         raise ModelInvalid(name, f"{first.message}; correct the block in the Prefect UI") from None
