@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from blocks.gateway.circuit import Breaker, BreakerRules, Ticket, Verdict
 from blocks.gateway.errors import (
@@ -13,7 +14,10 @@ from blocks.gateway.errors import (
     UpstreamMissing,
 )
 from blocks.gateway.model import Model, ModelReply, Question
-from blocks.gateway.shared_state import BreakerReport, BreakerStates
+from blocks.gateway.shared_state import BreakerStates
+
+_entered: ContextVar[tuple[tuple[Breaker, Ticket], ...]] = ContextVar("entered", default=())
+"""The breakers that have let the call under way through."""
 
 
 class Breaking:
@@ -42,13 +46,17 @@ class Breaking:
         return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
-        """Ask, unless the breaker is open. Raises `BreakerOpen`, and what the model raises."""
+        """Ask, unless the breaker is open. Raises `BreakerOpen`, and what the model raises.
+
+        What waits inside for its turn asks again, by `refuse_behind_open_breaker`, before it is sent.
+        """
         ticket = await self._breaker.enter(self.name, question.deadline)
         try:
             own = await self._own.enter(self.name, question.deadline) if self._own else None
         except BaseException:
             self._breaker.leave(ticket, Verdict.NOTHING)
             raise
+        _entered.set(((self._breaker, ticket), *(((self._own, own),) if self._own and own else ())))
         started = self._clock()
         try:
             reply = await self._model.answer(question)
@@ -72,6 +80,12 @@ class Breaking:
             self._own.leave(own, verdict if verdict in {Verdict.SOUND, Verdict.BUSY} else Verdict.NOTHING)
 
 
+def refuse_behind_open_breaker(model: str) -> None:
+    """Raise `BreakerOpen` where a breaker that let the call under way through has opened since then."""
+    for breaker, ticket in _entered.get():
+        breaker.check(ticket, model)
+
+
 def judge(error: CallFailed, took_s: float) -> Verdict:
     """What a failure that took so long says of the endpoint.
 
@@ -80,7 +94,7 @@ def judge(error: CallFailed, took_s: float) -> Verdict:
     if isinstance(error, OutOfCredit | KeyRefused | UpstreamMissing):
         return Verdict.GRAVE
     if isinstance(error, RateLimited):
-        return Verdict.BUSY
+        return Verdict.BUSY if error.was_sent else Verdict.NOTHING
     if isinstance(error, DeadlinePassed) and (error.latency_ms or not error.was_sent):
         return Verdict.FAULT if error.latency_ms * 2 >= took_s * 1_000 else Verdict.NOTHING
     if error.is_endpoint_fault:
@@ -105,10 +119,6 @@ class Breakers:
         if key not in self._breakers:
             self._breakers[key] = Breaker(key, self._states, self._rules, self._clock)
         return self._breakers[key]
-
-    def reports(self) -> tuple[BreakerReport, ...]:
-        """How each of them stands."""
-        return tuple(breaker.report() for breaker in list(self._breakers.values()))
 
     def sync(self) -> None:
         """Tell the other workers what is new here, and take over what they know. About once a second, off the loop.

@@ -112,6 +112,12 @@ class Breaker:
         logger.info("breaker of %s: one call is let through as a probe", self.key)
         return ticket
 
+    def check(self, ticket: Ticket, model: str) -> None:
+        """Raise `BreakerOpen` where the breaker has opened since it let this call through."""
+        with self._lock:
+            if self._is_open and ticket.generation != self._generation:
+                raise BreakerOpen(model, self._why, max(self._until - self._clock(), ASK_AGAIN_S))
+
     def leave(self, ticket: Ticket, verdict: Verdict, kind: str = "") -> None:
         """End a call that was let through. `kind` is that of its failure."""
         with self._lock:
@@ -133,13 +139,6 @@ class Breaker:
         with self._lock:
             left_s = max(0.0, self._until - self._clock()) if self._is_open else 0.0
             return BreakerReport(self.key, self._is_open, self._why if self._is_open else "", left_s)
-
-    def reset(self) -> None:
-        """Close it, since somebody has put right what was wrong."""
-        with self._lock:
-            if self._is_open:
-                self._close("it was reset")
-            self._cooldown_s = self._rules.cooldown_s
 
     # --- other workers; in a worker thread
 
@@ -178,11 +177,18 @@ class Breaker:
     # --- inside
 
     async def _claim(self, now: float, deadline: float) -> bool:
-        """Whether the probe is this worker's. A claim outlasts a probe that came to nothing."""
+        """Whether the probe is this worker's. A claim outlasts a probe that came to nothing.
+
+        One that is not heard of by the deadline is as good as another worker's: it lapses.
+        """
         if self._states is None or now < self._claimed_until:
             return True
         for_s = max(deadline - now, 0.0) + ASK_AGAIN_S
-        is_ours = await asyncio.to_thread(self._states.claim_probe, self.key, for_s)
+        try:
+            async with asyncio.timeout(max(deadline - now, 0.0)):
+                is_ours = await asyncio.to_thread(self._states.claim_probe, self.key, for_s)
+        except TimeoutError:
+            return False
         if is_ours:
             self._claimed_until = now + for_s
         return is_ours

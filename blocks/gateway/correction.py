@@ -1,7 +1,7 @@
 """What a model may be asked once more, differently: with its mistake shown to it, or with fewer pages.
 
-Each happens at most once per question. Which pages are left out is written into the request's notes, and so stands in
-the reply's, where reviewers see it.
+Each happens at most once per question, so that with `retries.MAX_ATTEMPTS` it is sent five times at most. Which pages
+are left out is written into the request's notes, and so stands in the reply's, where reviewers see it.
 """
 
 from collections.abc import Sequence
@@ -70,8 +70,11 @@ class Correcting:
             if question.correction is not None:
                 raise
             correction = Correction(error.reply_text[:MAX_SHOWN_CHARACTERS], error.problem)
-            again = replace(question, correction=correction, attempt=error.attempt + 1)
-        return await self._model.answer(again)
+            wrong, again = error, replace(question, correction=correction, attempt=error.attempt + 1)
+        try:
+            return await self._model.answer(again)
+        except ContextTooLong:  # the document fits, and its correction does not
+            raise wrong from None
 
     def _fitting(self, question: Question) -> Question:
         """The question, shortened where it is known not to fit."""

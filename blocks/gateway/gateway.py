@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -19,11 +20,12 @@ from pydantic import SecretStr
 
 from blocks.errors import WinnowError
 from blocks.gateway.bookkeeper import Bookkeeper
-from blocks.gateway.breaker import Breakers, Breaking
+from blocks.gateway.breaker import Breakers, Breaking, refuse_behind_open_breaker
 from blocks.gateway.cache import Cached, RecordHit
 from blocks.gateway.cache_shelf import Shelf
 from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown
 from blocks.gateway.correction import Correcting
+from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.ledger import Caps, Ledger, ModelCall, Settlement
 from blocks.gateway.limits import Limited, Limits
 from blocks.gateway.metering import Metered
@@ -34,6 +36,7 @@ from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.gateway.registry import JsonMode, RegisteredModel, Registry, RegistryState
 from blocks.gateway.retries import RetryBudget, Retrying
+from blocks.gateway.server_traits import traits_of
 from blocks.gateway.shared_state import BreakerStates, LimitLeases, ReplyCache
 from blocks.gateway.tracing import Traced
 from blocks.gateway.transport import Transport
@@ -85,6 +88,7 @@ class _Learnt:
 
     limits: Limits
     retries: RetryBudget
+    json_mode: JsonMode
 
 
 class Gateway:
@@ -102,10 +106,12 @@ class Gateway:
         self._shelf = Shelf(kept.replies)
         self._workers: Mapping[str, int] = {}
         self._transport: Transport | None = None
-        self._starting = asyncio.Lock()
+        self._waking: asyncio.Task[None] | None = None
+        self._held: dict[str, tuple[float, SecretStr]] = {}
         self._watch: asyncio.Task[None] | None = None
         self._memories: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
+        self._under_way = 0
 
     def registry(self) -> RegistryState:
         """The registry as it stood a second or two ago."""
@@ -118,10 +124,11 @@ class Gateway:
 
     async def close(self) -> None:
         """Write what waits, close every connection, and leave limits and the ledger to other workers."""
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        for task in (self._waking, self._watch):
+            if task is not None and not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self._shelf.close()
         await self._bookkeeper.close()
         if self._transport is not None:
@@ -138,13 +145,25 @@ class Gateway:
         self._called_at = time.monotonic()
         if self._watch is not None and not self._watch.done():
             return
-        async with self._starting:
-            if self._watch is not None and not self._watch.done():
-                return
-            if self._transport is None:
-                self._transport = await Transport().__aenter__()
-            await self._look()
-            self._watch = asyncio.create_task(self._keep_looking())
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.create_task(self._wake())
+        await asyncio.shield(self._waking)  # others wait for it too
+
+    async def _wake(self) -> None:
+        if self._transport is None:
+            self._transport = await Transport().__aenter__()
+        await self._look()
+        self._watch = asyncio.create_task(self._keep_looking())
+
+    @contextlib.contextmanager
+    def calling(self) -> Iterator[None]:
+        """A call is under way: what workers share is looked at for as long as it takes."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._called_at = time.monotonic()
 
     async def answer_locally(self, question: Question) -> ModelReply:
         """The built-in model's reply, read off the loop, with its free row in the ledger."""
@@ -168,7 +187,6 @@ class Gateway:
 
         Raises `ModelKeyMissing` and `ModelPriceUnknown`: nothing is asked whose key or price is not known.
         """
-        key = await asyncio.to_thread(self._key_of, model)
         price = await asyncio.to_thread(price_of, model)  # the price list takes a second to load, once
         if price is None:
             raise ModelPriceUnknown(model.name, model.upstream)
@@ -178,13 +196,18 @@ class Gateway:
             model,
             PROVIDERS[model.provider],
             self._transport,
-            key,
+            lambda: self._held[model.key][1] if model.key is not None else None,
             self._remember_json_mode,
             on_limits=learnt.limits.heard,
             keep_texts=terms.keeps_texts,
         )
         metered = Metered(
-            Limited(Traced(wire, model, keep_texts=terms.keeps_texts), learnt.limits, self._is_paused),
+            Limited(
+                Traced(wire, model, keep_texts=terms.keeps_texts),
+                learnt.limits,
+                self._is_paused,
+                lambda: refuse_behind_open_breaker(model.name),
+            ),
             self._bookkeeper,
             price=price,
             max_output_tokens=model.max_output_tokens,
@@ -200,19 +223,38 @@ class Gateway:
     def _is_paused(self) -> bool:
         return self._state.is_paused
 
-    def _key_of(self, model: RegisteredModel) -> SecretStr | None:
+    async def hold_key(self, model: RegisteredModel) -> None:
+        """Have the key of a model at hand, as it was a second ago at most. Raises `ModelKeyMissing`."""
         if model.key is None:
-            return None
-        key = self._keys.get(model.key)
+            return
+        held = self._held.get(model.key)
+        if held is not None:
+            if time.monotonic() - held[0] < LOOK_EVERY_S:
+                return
+            self._held[model.key] = time.monotonic(), held[1]  # the others go on with this one meanwhile
+        try:
+            key = await asyncio.to_thread(self._keys.get, model.key)
+        except WinnowError as error:
+            if held is None:
+                raise
+            log.warning("the key of %s cannot be looked up (%s); the last one is used", model.name, error)
+            return
         if key is None:
+            if held is not None:
+                self._held[model.key] = -math.inf, held[1]  # for calls under way; the next one looks again
             raise ModelKeyMissing(model.name, model.key)
-        return key
+        self._held[model.key] = time.monotonic(), key
 
     async def _learnt_of(self, model: RegisteredModel) -> _Learnt:
         learnt = self._learnt.get(model.name)
         if learnt is None:
-            learnt = self._learnt[model.name] = _Learnt(Limits(model), RetryBudget())
+            learnt = self._learnt[model.name] = _Learnt(Limits(model), RetryBudget(), model.json_mode)
             await self._look()  # which tells among how many workers the limits are divided
+        if learnt.json_mode is not model.json_mode:
+            learnt.json_mode = model.json_mode
+            traits = traits_of(model.version)
+            if traits.told_mode is not model.json_mode:  # not what was found out here, but what somebody has set
+                traits.forget_modes()
         learnt.limits.reconfigure(model)
         return learnt
 
@@ -247,7 +289,7 @@ class Gateway:
 
     async def _keep_looking(self) -> None:
         recovered_at = time.monotonic()
-        while time.monotonic() - self._called_at < IDLE_S:
+        while self._under_way or time.monotonic() - self._called_at < IDLE_S:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 await self._look()
@@ -292,15 +334,30 @@ class RunGateway:
 
     async def answer(self, name: str, question: Question) -> ModelReply:
         """Ask the model of this name, with all policies around it. Raises `ModelUnknown`, and what the model raises."""
+        with self._gateway.calling():
+            if name == LOCAL:
+                await self._gateway.wake()
+                return await self._gateway.answer_locally(question)
+            try:
+                async with asyncio.timeout(max(question.deadline - time.monotonic(), 0.0)):
+                    chain = await self._chain(name)
+            except TimeoutError:  # the database, or Prefect that has the key, is slow
+                raise DeadlinePassed(name, question.timeout_s or self._timeout_s(name), was_sent=False) from None
+            return await chain.answer(question)
+
+    async def _chain(self, name: str) -> Model:
         await self._gateway.wake()
-        if name == LOCAL:
-            return await self._gateway.answer_locally(question)
         state = self._gateway.registry()
         model = state.get(name)
         if model is None:
             raise ModelUnknown(name, (LOCAL, *(one.name for one in state.models)))
+        await self._gateway.hold_key(model)
         made_of, chain = self._chains.get(name, (None, None))
         if chain is None or (made_of is not model and made_of != model):
             chain = await self._gateway.chain(model, self._terms)
         self._chains[name] = (model, chain)
-        return await chain.answer(question)
+        return chain
+
+    def _timeout_s(self, name: str) -> float:
+        model = self.registry().get(name)
+        return model.timeout_s if model is not None else 0.0

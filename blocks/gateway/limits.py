@@ -280,12 +280,22 @@ class Limits:
 
 
 class Limited:
-    """A `Model` that is asked only when its limits have room, and not when all spending was paused meanwhile."""
+    """A `Model` that is asked only when its limits have room, and not when all models were paused meanwhile.
 
-    def __init__(self, model: Model, limits: Limits, is_paused: Callable[[], bool] = lambda: False) -> None:
+    `refuse` raises the `CallFailed` of a call that is not to be made any more, now that there is room for it.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        limits: Limits,
+        is_paused: Callable[[], bool] = lambda: False,
+        refuse: Callable[[], None] = lambda: None,
+    ) -> None:
         self._model = model
         self._limits = limits
         self._is_paused = is_paused
+        self._refuse = refuse
 
     @property
     def name(self) -> str:
@@ -305,10 +315,16 @@ class Limited:
         limits = self._limits
         counted = estimate_request_tokens(question.request) if limits.counts_tokens else 0
         estimated = limits.estimate(counted)
-        await limits.take(estimated, limits.latest_start(question.deadline))
-        if self._is_paused():
+        try:
+            await limits.take(estimated, limits.latest_start(question.deadline))
+        except asyncio.CancelledError as error:
+            error.was_sent = False  # type: ignore[attr-defined]  # what was reserved for it was not spent
+            raise
+        try:
+            self._refuse_now()
+        except CallFailed:
             limits.give_back(estimated)
-            raise ModelsPaused
+            raise
         try:
             reply = await self._model.answer(question)
         except CallFailed as error:
@@ -318,11 +334,19 @@ class Limited:
             else:
                 limits.give_back(estimated)
             raise
-        except BaseException:  # a cancelled call, or a defect, was possibly sent: it frees its place, not its tokens
-            limits.finish(estimated, counted, None)
+        except BaseException as error:
+            if getattr(error, "was_sent", True):  # possibly sent: it frees its place, not its tokens
+                limits.finish(estimated, counted, None)
+            else:
+                limits.give_back(estimated)
             raise
         limits.finish(estimated, counted, reply.usage)
         return reply
+
+    def _refuse_now(self) -> None:
+        if self._is_paused():
+            raise ModelsPaused
+        self._refuse()
 
     def _hold(self, error: CallFailed) -> None:
         if error.retry_after_s:

@@ -128,7 +128,7 @@ class Metered:
         return reply.model_copy(update={"usage": usage})
 
     def _refuse_while_paused(self) -> None:
-        if not self._is_free and self._is_paused():
+        if self._is_paused():
             raise ModelsPaused
 
     def _prompt(self, request: ModelRequest) -> str:

@@ -43,10 +43,18 @@ class RetryBudget:
         self._slices: deque[list[int]] = deque()
         self._calls = self._retries = 0
 
-    def count_call(self) -> None:
-        """Note a call, which is no repetition."""
-        self._slice()[1] += 1
+    def count_call(self) -> list[int]:
+        """Note a call, which is no repetition; for `forget_call`, where it is noted."""
+        noted = self._slice()
+        noted[1] += 1
         self._calls += 1
+        return noted
+
+    def forget_call(self, noted: list[int]) -> None:
+        """Take a call back that was never sent: what does not reach the provider allows no repetitions."""
+        if noted[0] > self._slice()[0] - SLICES:
+            noted[1] -= 1
+            self._calls -= 1
 
     def take(self) -> bool:
         """Whether one more call may be repeated now; if so, it is counted."""
@@ -101,16 +109,18 @@ class Retrying:
         Raises the last attempt's `CallFailed`, whose `attempt` says which it was: at once where it is not transient,
         where waiting as long as the provider asks would pass the deadline, and where the budget is used up.
         """
-        self._budget.count_call()
+        noted, was_sent = self._budget.count_call(), False
         while True:
             try:
                 return await self._model.answer(question)
             except CallFailed as error:
                 error.attempt = question.attempt
-                if not error.is_transient or question.attempt >= MAX_ATTEMPTS:
-                    raise
+                was_sent = was_sent or error.was_sent
                 again_at = self._again_at(question.attempt, error.retry_after_s)
-                if again_at >= question.deadline or not self._budget.take():
+                is_over = not error.is_transient or question.attempt >= MAX_ATTEMPTS or again_at >= question.deadline
+                if is_over or not self._budget.take():
+                    if not was_sent:
+                        self._budget.forget_call(noted)
                     raise
             await self._wait_until(again_at)
             question = replace(question, attempt=question.attempt + 1)

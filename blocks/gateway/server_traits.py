@@ -42,6 +42,8 @@ _FORMAT = re.compile(
     r"|text\.format|structured[ _-]outputs?|output_config|tool_choice|tools? (?:use )?(?:is|are) not supported"
     r"|not support (?:tools?|function)|grammar|json mode is not"
 )
+_PASSING = re.compile(r"temporar|overload|later|try again|at the moment|right now|currently|maintenance")
+"""Said of what will be otherwise in a while; nothing is learnt from it, since what is learnt stays."""
 _THIS_SCHEMA = re.compile(
     r"invalid[ _](?:json[ _])?schema|schema .{0,60}(?:too (?:large|complex|many|deep)|exceed)|too many states"
     r"|schema is too complex|compiled grammar is too large"
@@ -70,6 +72,12 @@ class ServerTraits:
         refused = self.refused_modes | ({JsonMode.SCHEMA} if schema_key in self.refused_schemas else set())
         return next((mode for mode in MODES[MODES.index(start) :] if mode not in refused), JsonMode.PROMPT)
 
+    def forget_modes(self) -> None:
+        """Forget how the server can be held to a schema: somebody has said otherwise."""
+        self.refused_modes.clear()
+        self.refused_schemas.clear()
+        self.known_mode = self.told_mode = None
+
     def fitted(self, body: Mapping[str, object]) -> Mapping[str, object]:
         """A body without what the server refuses."""
         if not self.dropped and not self.renamed:
@@ -87,6 +95,8 @@ class ServerTraits:
         if status not in (400, 422, 501):
             return False
         words = read_error(said).words
+        if _PASSING.search(words):
+            return False
         if mode is not JsonMode.PROMPT and _FORMAT.search(words):
             if mode is JsonMode.SCHEMA and _THIS_SCHEMA.search(words):
                 self.refused_schemas.add(schema_key)
@@ -118,6 +128,9 @@ class ServerTraits:
                     await self._first.wait()
             except TimeoutError:
                 pass  # it is answering: the server took its request
+            except asyncio.CancelledError as error:
+                error.was_sent = False  # type: ignore[attr-defined]  # as `Transport.post` says it of what it sends
+                raise
             yield
             return
         first = self._first = asyncio.Event()

@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 SCOPE = "winnow.gateway"
 TRACES_PATH = "/v1/traces"
-FLUSH_TIMEOUT_MS = 5_000
 
 _PROVIDER_NAMES = {
     "openai": "openai",
@@ -57,7 +56,9 @@ class Tracing:
         self._lock = threading.Lock()
 
     def configure(self, endpoint: str | None) -> bool:
-        """Send spans to the OTLP endpoint (HTTP, protobuf) from now on; None stops it. Returns whether they are sent.
+        """Send spans to the OTLP endpoint (HTTP, protobuf) from now on; None sends what waits, and none after it.
+
+        Returns whether spans are sent. OpenTelemetry itself sends what waits when the process exits.
 
         Every part of a process may ask for it: where spans are sent there already, nothing changes.
         What else OTLP exporters take (headers, certificates, the service's name) OpenTelemetry reads itself, from its
@@ -71,15 +72,6 @@ class Tracing:
                 if endpoint:
                     self._start(endpoint)
             return self.tracer is not None
-
-    def flush(self) -> bool:
-        """Send what is waiting. Blocks for five seconds at most; returns whether all was sent."""
-        return self._provider is None or self._provider.force_flush(FLUSH_TIMEOUT_MS)
-
-    def close(self) -> None:
-        """Send what is waiting, and no span after it. Harmless when repeated."""
-        with self._lock:
-            self._stop()
 
     def _start(self, endpoint: str) -> None:
         try:

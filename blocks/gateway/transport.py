@@ -101,7 +101,8 @@ class Transport:
         """Post `content` and read the reply, whatever its status, until `deadline` (of `time.monotonic()`).
 
         `model` and `timeout_s` are for messages. Raises `ConnectionFailed`, `DeadlinePassed` or `ReplyTooLarge`, with
-        `was_sent`, `latency_ms`, `first_byte_ms` and `output_characters` (bytes received) set.
+        `was_sent`, `latency_ms`, `first_byte_ms` and `output_characters` (bytes received) set. Where the caller is
+        cancelled, the `CancelledError` bears `was_sent` too.
         """
         started = time.monotonic()
         attempt = _Attempt()
@@ -123,6 +124,9 @@ class Transport:
             failed = ConnectionFailed(model, _cause(error), was_sent=attempt.was_sent)
         except ReplyTooLarge as error:
             failed = error
+        except asyncio.CancelledError as error:
+            error.was_sent = attempt.was_sent  # type: ignore[attr-defined]  # what was not sent is not owed
+            raise
         failed.latency_ms = _ms_since(started)
         failed.first_byte_ms = attempt.first_byte_ms
         failed.output_characters = attempt.received_bytes

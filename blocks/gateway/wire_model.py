@@ -45,6 +45,7 @@ class Posts(Protocol):
 class WireModel:
     """A registered model as a `Model`.
 
+    `key` gives the key as it is now, so that one that was exchanged is followed.
     `on_json_mode` is told, once, how the server can be held to a schema; `on_limits` what each reply's headers say of
     limits. Both are called on the event loop and must not block. `keep_texts` puts what was said onto replies and
     errors, for the ledger.
@@ -55,7 +56,7 @@ class WireModel:
         model: RegisteredModel,
         provider: Provider,
         transport: Posts,
-        key: SecretStr | None,
+        key: Callable[[], SecretStr | None],
         on_json_mode: Callable[[str, JsonMode], None],
         *,
         on_limits: Callable[[LimitHeaders], None] | None = None,
@@ -88,7 +89,8 @@ class WireModel:
     async def _answer(self, question: Question) -> ModelReply:
         request = question.request
         schema_key = f"{request.document_type.version}:{','.join(request.asked)}"
-        key = self._key.get_secret_value() if self._key is not None else None
+        secret = self._key()
+        key = secret.get_secret_value() if secret is not None else None
         for left in reversed(range(MOST_REFUSALS)):
             mode = self._traits.mode(self._model.json_mode, schema_key)
             rendered = self._provider.render(self._model, question, key, mode)

@@ -500,19 +500,6 @@ def test_transitions_are_logged_with_their_reason(caplog: pytest.LogCaptureFixtu
     ]
 
 
-def test_a_reset_closes_it_for_all() -> None:
-    _, shared, first, second = two_workers()
-    first.fails = lambda: KeyRefused("m", 401)
-    asyncio.run(first.outcome())
-    first.breakers.sync()
-    second.breakers.sync()
-    first.breaker.reset()
-    first.breakers.sync()
-    second.breakers.sync()
-    assert (first.is_open, second.is_open, shared.load()) == (False, False, {})
-    assert second.breakers.reports() == (BreakerReport("e", False),)
-
-
 def test_an_open_breaker_says_how_long() -> None:
     endpoint = Endpoint(Clock())
     endpoint.fails = lambda: OutOfCredit("m")

@@ -226,7 +226,7 @@ def test_a_loop_that_is_closed_settles_what_it_had_under_way(sqlite_database: Da
 
 
 def test_free_models_reserve_nothing_and_are_ledgered(sqlite_database: Database) -> None:
-    ask(sqlite_database, price=FREE, caps=lambda _: Caps(USD(0), USD(0), USD(0)), is_paused=lambda: True)
+    ask(sqlite_database, price=FREE, caps=lambda _: Caps(USD(0), USD(0), USD(0)))
     (row,) = rows_of(sqlite_database)
     assert (row["outcome"], row["cost_usd"], row["unconfirmed_usd"]) == ("ok", 0, 0)
     with sqlite_database.read() as connection:
@@ -247,6 +247,8 @@ def test_a_template_that_cannot_be_rendered_costs_nothing_and_does_not_keep_a_fr
 def test_paused_models_are_not_asked(sqlite_database: Database) -> None:
     with pytest.raises(ModelsPaused):
         ask(sqlite_database, is_paused=lambda: True)
+    with pytest.raises(ModelsPaused):  # a free one of one's own server too
+        ask(sqlite_database, price=FREE, is_paused=lambda: True)
     assert rows_of(sqlite_database) == []
 
 

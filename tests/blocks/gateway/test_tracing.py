@@ -117,7 +117,12 @@ def tracing(receiver: Receiver) -> Iterator[Tracing]:
     made = Tracing()
     assert made.configure(receiver.url)
     yield made
-    made.close()
+    made.configure(None)
+
+
+def flush(tracing: Tracing) -> bool:
+    assert tracing._provider is not None
+    return tracing._provider.force_flush()
 
 
 class Scripted:
@@ -148,7 +153,7 @@ def trace(tracing: Tracing, receiver: Receiver, outcome: ModelReply | Exception,
             asyncio.run(model.answer(ask(step=1, attempt=2)))
     else:
         assert asyncio.run(model.answer(ask(step=1, attempt=2))) == outcome
-    assert tracing.flush()
+    assert flush(tracing)
     [span] = receiver.spans()
     return span
 
@@ -250,7 +255,7 @@ def test_an_attempt_that_is_cancelled_ends_its_span(tracing: Tracing, receiver: 
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(cancel())
-    tracing.flush()
+    flush(tracing)
     assert [span["error.type"] for span in receiver.spans()] == ["cancelled"]
 
 
@@ -259,7 +264,7 @@ def test_nothing_of_a_document_and_no_key_is_sent(tracing: Tracing, receiver: Re
     failed.sent_text, failed.reply_text = f"{PAGE_1} {CANARY}", PAGE_1
     trace(tracing, receiver, failed)
     asyncio.run(Traced(Scripted(answered()), REGISTERED, tracing=tracing).answer(ask()))
-    tracing.flush()
+    flush(tracing)
     sent = b"".join(receiver.raw)
     assert len(receiver.spans()) == 2
     for secret in (CANARY, "Baker", "Flour", "fields"):
@@ -289,7 +294,7 @@ def test_settings_turn_it_on_and_closing_sends_what_waits(receiver: Receiver) ->
     assert configure_tracing(Settings(otlp_endpoint=f"{receiver.url}/"))
     model = Traced(Scripted(answered()), REGISTERED)
     asyncio.run(model.answer(ask()))
-    TRACING.close()
+    TRACING.configure(None)
     asyncio.run(model.answer(ask()))
     assert [span["name"] for span in receiver.spans()] == ["chat gpt-4.1-mini"]
 
@@ -312,7 +317,7 @@ def test_a_backend_that_is_gone_holds_up_no_call(
     tracing.configure(gone.url)
     gone.close()
     reply = asyncio.run(Traced(Scripted(answered()), REGISTERED, tracing=tracing).answer(ask()))
-    tracing.close()
+    tracing.configure(None)
     assert reply == answered()
 
 
@@ -321,7 +326,7 @@ def test_without_an_endpoint_nothing_of_opentelemetrys_sdk_is_loaded() -> None:
         "import sys, blocks.gateway.tracing as t\n"
         "before = set(sys.modules)\n"
         "assert t.TRACING.configure(None) is False\n"
-        "t.TRACING.close()\n"
+        "t.TRACING.configure(None)\n"
         "assert t.TRACING.tracer is None\n"
         "print([m for m in sys.modules if m.startswith('opentelemetry')])"
     )

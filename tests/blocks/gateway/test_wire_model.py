@@ -37,7 +37,7 @@ def wire_model(
         model,
         PROVIDERS[model.provider],
         transport,
-        SecretStr(KEY),
+        lambda: SecretStr(KEY),
         lambda _, mode: told.append(mode),
         on_limits=limits.append if limits is not None else None,
         keep_texts=True,
@@ -471,7 +471,7 @@ def test_texts_are_kept_only_where_they_are_asked_for() -> None:
     assert "Baker & Sons" in kept.sent_text
     assert kept.received_text == json.dumps(whole())
     model = RegisteredModel(name="quiet", provider="openai", upstream="quiet")
-    quiet = run(WireModel(model, PROVIDERS["openai"], transport, None, lambda *_: None))
+    quiet = run(WireModel(model, PROVIDERS["openai"], transport, lambda: None, lambda *_: None))
     assert (quiet.sent_text, quiet.received_text) == (None, None)
 
 

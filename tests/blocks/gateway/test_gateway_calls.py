@@ -1,0 +1,255 @@
+"""The gateway around a call: its deadline, its key, and what workers share while it lasts."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from blocks.gateway import gateway as module
+from blocks.gateway.breaker import Breakers, Breaking
+from blocks.gateway.cache import Cached
+from blocks.gateway.cache_shelf import Shelf
+from blocks.gateway.circuit import Verdict
+from blocks.gateway.configuration_errors import ModelKeyMissing
+from blocks.gateway.correction import Correcting
+from blocks.gateway.errors import (
+    BreakerOpen,
+    CallFailed,
+    ContextTooLong,
+    DeadlinePassed,
+    ServerFailed,
+    WrongSchema,
+)
+from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
+from blocks.gateway.model import ModelReply, Question
+from blocks.gateway.registry import JsonMode, RegistryState
+from blocks.gateway.retries import RetryBudget, Retrying
+from blocks.gateway.server_traits import ServerTraits, traits_of
+from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.transport import HttpReply
+from tests.doubles.failing_models import Scripted, a_model, a_question
+
+SLOW_S, DEADLINE_S = 0.6, 0.1
+
+
+class Shared:
+    """All that workers share, in memory; `slow_s` is how long everything takes."""
+
+    def __init__(self, slow_s: float = 0.0, **model: object) -> None:
+        given = {"endpoint": "http://127.0.0.1:9/v1", "input_price": 0, "output_price": 0, "key": "secret:k"}
+        self.model = a_model(**(given | {"json_mode": "prompt"} | model))
+        self.slow_s = slow_s
+        self.is_paused = False
+        self.renewed = 0
+
+    def load(self, *_: object) -> Any:
+        time.sleep(self.slow_s)
+        return {} if _ else RegistryState((self.model,), self.is_paused)
+
+    def claim_probe(self, key: str, for_s: float) -> bool:
+        time.sleep(self.slow_s)
+        return True
+
+    def open(self, key: str, why: str, for_s: float) -> None: ...
+
+    def close(self, *_: str) -> None: ...
+
+    def remember_json_mode(self, name: str, mode: JsonMode) -> None: ...
+
+    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, int]:
+        self.renewed += 1
+        return {}
+
+    def release(self) -> None: ...
+
+    def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None: ...
+
+    def count_hits(self, keys: Collection[str]) -> None: ...
+
+    def exchange(self, settlements: Sequence[object], reservations: Sequence[object]) -> Sequence[Any]:
+        return ()
+
+    def recover(self) -> int:
+        return 0
+
+
+class States(Shared):
+    def load(self, *_: object) -> Mapping[str, BreakerReport]:
+        return {}
+
+
+class Posts:
+    """In place of the transport: keeps the keys it was sent, and says no."""
+
+    def __init__(self, takes_s: float = 0.0) -> None:
+        self.keys: list[str] = []
+        self.takes_s = takes_s
+
+    async def post(self, url: str, headers: Mapping[str, str], *_: object) -> HttpReply:
+        self.keys.append(headers.get("authorization", ""))
+        await asyncio.sleep(self.takes_s)
+        return HttpReply(400, {}, json.dumps({"error": {"message": "no"}}).encode(), 1, 1)
+
+
+async def opened(shared: Shared, keys: Mapping[str, SecretStr], posts: Posts) -> tuple[Gateway, RunGateway]:
+    kept: Any = Kept(shared, shared, States(), shared, shared)  # type: ignore[arg-type]
+    gateway = await asyncio.to_thread(Gateway, kept, keys)
+    await gateway.wake()
+    transport = gateway._transport
+    assert transport is not None
+    transport.post = posts.post  # type: ignore[method-assign,assignment]
+    return gateway, gateway.for_run(RunTerms(reads_cache=False))
+
+
+async def failure(answer: Callable[[Question], Any], question: Question) -> BaseException:
+    with pytest.raises(Exception) as failed:  # noqa: PT011 - which one is what the tests are about
+        await answer(question)
+    return failed.value
+
+
+def test_a_key_that_was_exchanged_is_followed_and_one_taken_away_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    keys = {"secret:k": SecretStr("OLD")}
+    posts = Posts()
+
+    async def run() -> BaseException:
+        gateway, run = await opened(Shared(), keys, posts)
+        for key in ("OLD", "NEW"):
+            keys["secret:k"] = SecretStr(key)
+            await asyncio.sleep(0.03)
+            await failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5))
+        del keys["secret:k"]
+        await asyncio.sleep(0.03)
+        last = await failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5))
+        await gateway.close()
+        return last
+
+    assert isinstance(asyncio.run(run()), ModelKeyMissing)
+    assert posts.keys == ["Bearer OLD", "Bearer NEW"]
+
+
+def test_what_workers_share_is_looked_at_for_as_long_as_a_call_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(module, "IDLE_S", 0.1)
+    shared = Shared(key=None)
+
+    async def run() -> tuple[int, bool]:
+        gateway, run = await opened(shared, {}, Posts(takes_s=0.8))
+        call = asyncio.create_task(run.answer("m", a_question(time.monotonic() + 5)))
+        await asyncio.sleep(0.4)
+        before, shared.is_paused = shared.renewed, True
+        await asyncio.sleep(0.3)
+        seen = shared.renewed - before, gateway._is_paused()
+        await asyncio.gather(call, return_exceptions=True)
+        await gateway.close()
+        return seen
+
+    renewed, is_paused = asyncio.run(run())
+    assert renewed > 0
+    assert is_paused
+
+
+# --- the deadline, while the database is slow
+
+
+async def seconds(answer: Callable[[Question], Any]) -> tuple[float, object]:
+    started = time.monotonic()
+    try:
+        ended = await answer(a_question(started + DEADLINE_S))
+    except CallFailed as error:
+        ended = error
+    return time.monotonic() - started, ended
+
+
+def test_a_lookup_that_comes_too_late_is_a_miss() -> None:
+    async def run() -> tuple[float, object]:
+        async def record(_question: Question, _key: str) -> None: ...
+
+        shelf: Any = Shelf(Shared(SLOW_S))
+        return await seconds(Cached(Scripted(), a_model(), shelf, record).answer)
+
+    took_s, ended = asyncio.run(run())
+    assert took_s < SLOW_S
+    assert isinstance(ended, ModelReply)
+
+
+def test_a_probe_that_is_granted_too_late_is_another_worker_s() -> None:
+    async def run() -> tuple[float, object]:
+        breaker = Breakers(States(SLOW_S)).get("e")
+        breaker.leave(await breaker.enter("m", 0), Verdict.GRAVE, "x")
+        breaker._until = 0
+        return await seconds(Breaking(Scripted(), breaker).answer)
+
+    took_s, ended = asyncio.run(run())
+    assert took_s < SLOW_S
+    assert isinstance(ended, BreakerOpen)
+
+
+def test_the_first_look_at_what_workers_share_is_part_of_a_call() -> None:
+    async def run() -> tuple[float, object]:
+        shared = Shared(SLOW_S)
+        kept: Any = Kept(shared, shared, States(), shared, shared)  # type: ignore[arg-type]
+        gateway = await asyncio.to_thread(Gateway, kept, {})
+        run = await asyncio.to_thread(gateway.for_run, RunTerms())
+        ended = await seconds(lambda asked: run.answer("m", asked))
+        await gateway.close()
+        return ended
+
+    took_s, ended = asyncio.run(run())
+    assert took_s < SLOW_S
+    assert isinstance(ended, DeadlinePassed)
+    assert not ended.was_sent
+
+
+# --- how often, and how, a server is asked
+
+
+def test_one_question_is_sent_five_times_at_most() -> None:
+    down, long, wrong = ServerFailed("m", 503), ContextTooLong("m"), WrongSchema("m", "x")
+
+    def most(*ends: CallFailed) -> int:
+        async def nothing(_seconds: float) -> None: ...
+
+        model = Scripted(lambda at, _: ends[min(at, len(ends) - 1)])
+        retrying = Retrying(model, RetryBudget(), sleep=nothing, clock=lambda: 0.0, share_of=lambda: 0.0)
+        asyncio.run(failure(Correcting(retrying).answer, a_question(1e9, "a", "b " * 900, "c")))
+        return len(model.asked)
+
+    assert most(down, down, long, wrong) == 5
+    assert most(down, down, wrong, long, wrong) == 4
+    assert most(wrong, long, wrong) == 2
+
+
+def test_a_refusal_that_passes_teaches_nothing() -> None:
+    traits = ServerTraits()
+    body: dict[str, object] = {"response_format": {}}
+    said = b'{"error": {"message": "response_format is temporarily unavailable"}}'
+    assert not traits.learn(body, JsonMode.SCHEMA, "", 400, said)
+    assert traits.mode(JsonMode.SCHEMA, "") is JsonMode.SCHEMA
+    assert traits.learn(body, JsonMode.SCHEMA, "", 400, said.replace(b"temporarily unavailable", b"not supported"))
+    assert traits.mode(JsonMode.SCHEMA, "") is JsonMode.OBJECT
+
+
+def test_a_mode_that_somebody_sets_is_tried_anew() -> None:
+    shared = Shared(key=None, upstream="set-by-hand", json_mode="unknown")
+
+    async def run() -> list[JsonMode]:
+        gateway, run = await opened(shared, {}, Posts())
+        modes = []
+        for mode in ("unknown", "json_object", "json_schema"):
+            shared.model = shared.model.model_copy(update={"json_mode": JsonMode(mode)})
+            await gateway._look()
+            await failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5))
+            traits = traits_of(shared.model.version)
+            modes.append(traits.mode(shared.model.json_mode, ""))
+            if mode == "unknown":  # which writes the mode that was found into the row
+                traits.refused_modes.add(JsonMode.SCHEMA)
+                traits.known_mode = traits.told_mode = JsonMode.OBJECT
+        await gateway.close()
+        return modes
+
+    assert asyncio.run(run()) == [JsonMode.SCHEMA, JsonMode.OBJECT, JsonMode.SCHEMA]
