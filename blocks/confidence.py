@@ -7,7 +7,8 @@ independent voices add up (the product of odds with an even prior: Genest and Zi
 Distributions", 1986): 0.95 and 0.30 for one value give 0.89.
 
 What a language model says of itself is bounded by `OWN_WORD`, under what any document is accepted at: only a voice from
-elsewhere lifts a value above it.
+elsewhere lifts a value above it, and never the mere rest of a good reply where the built-in reader does not see the
+value or clearly prefers another: one wrong value among right ones is what such a reply looks like.
 """
 
 import math
@@ -20,7 +21,7 @@ from blocks.records import CriterionReading, FieldReading, Signals
 UNGROUNDED_CEILING = 0.2
 """What a value without evidence may have at most: it may be right, but nobody can see why."""
 OWN_WORD = 0.75
-"""What a language model's reading may have at most on its own word, and a written text that no criterion judges."""
+"""What a language model's reading may have at most on its own word, and any text that it wrote."""
 UNSTATED = 0.6
 """What a reading counts for whose model says nothing of how sure it is."""
 CEILING = 0.985
@@ -31,6 +32,8 @@ MOST_WITNESS = 4.0
 """Most log odds that the built-in reader gives a value, or takes from it."""
 PEERS_FOR, PEERS_AGAINST = 1.8, 2.5
 """Most log odds that the rest of the reply lends to a value, and takes from it."""
+TIE = 0.35
+"""Log odds by which the built-in reader may prefer another value and still be in two minds: odds of 10 to 7."""
 MOST_LOG_ODDS = 30.0
 """More voices than make this many log odds say nothing new."""
 REPAIRED = 0.4
@@ -43,7 +46,7 @@ def confidence_of(
     """The confidence of a field's reading, in [0, 1]: the one function that routes accept by and validate judges by.
 
     `grounding` is what `evidence.check` found of it; `judged` are the grades of the criteria that judge the field,
-    where it is a written one (see `judging`): its confidence is the weakest of them, and its evidence is not asked for.
+    where it is a written one (see `written`): its evidence is not asked for.
     A reading without signals is the built-in reader's, whose own confidence is calibrated.
     """
     if field.written:
@@ -67,13 +70,14 @@ def of_signals(signals: Signals) -> float:
     """The probability that a language model chose the right value, its evidence aside, in [0, `CEILING`].
 
     Its own word is the lowest of what it says and of its tokens' probability, `OWN_WORD` at most. The log odds of the
-    other voices are added: of the built-in reader for the value against its best other one, of the rest of the reply,
-    of models that read the same. Models that read another value compete with it for the whole.
+    other voices are added: of the built-in reader for the value against its best other one, of the rest of the reply
+    (which offsets doubt, but only tips what the built-in reader sees and is in two minds about or prefers), of models
+    that read the same. Models that read another value compete with it for the whole.
     Never falls when a signal that speaks for the value rises, or one against it falls.
     """
     own = min([_unit(one) for one in (signals.stated, signals.logprob) if one is not None] or [UNSTATED])
     log_odds = _log_odds(min(own, OWN_WORD)) - (REPAIRED if signals.is_repaired else 0.0)
-    log_odds += _witness(signals) + _peers(signals)
+    log_odds += _borne(signals)
     log_odds += sum(_log_odds(_unit(one)) for one in signals.agreeing)
     odds = math.exp(min(log_odds, MOST_LOG_ODDS))
     rivals = sum(math.exp(_log_odds(_unit(one))) for one in signals.disagreeing)
@@ -87,8 +91,11 @@ def witness_log_odds(witness: float, rival: float) -> float:
 
 
 def written(judged: Iterable[CriterionReading]) -> float:
-    """The confidence of a written text: the weakest grade of the criteria that judge it, `OWN_WORD` without any."""
-    return min((_unit(one.grade) for one in judged), default=OWN_WORD)
+    """The confidence of a written text: the weakest grade of the criteria that judge it, and how sure these grades are.
+
+    `OWN_WORD` at most: every model grades its own draft, in the very reply that has it.
+    """
+    return min((OWN_WORD, *(min(_unit(one.grade), _unit(one.confidence)) for one in judged)))
 
 
 def judging(rubric: Rubric | None, field: str, criteria: Iterable[CriterionReading]) -> tuple[CriterionReading, ...]:
@@ -100,6 +107,13 @@ def judging(rubric: Rubric | None, field: str, criteria: Iterable[CriterionReadi
 def weakest(confidences: Iterable[float]) -> float:
     """A document's confidence: that of its weakest required field; 1 where nothing is required."""
     return min(confidences, default=1.0)
+
+
+def _borne(signals: Signals) -> float:
+    witness = _witness(signals)
+    together = witness + _peers(signals)
+    is_unseen = signals.witness is not None and _unit(signals.witness) <= SMALLEST
+    return min(together, 0.0) if is_unseen or witness < -TIE else together
 
 
 def _witness(signals: Signals) -> float:

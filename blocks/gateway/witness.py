@@ -22,7 +22,13 @@ from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.fields import FieldRanker
 from blocks.gateway.providers.local.lexicon import Lexicon
 from blocks.gateway.providers.local.lists import read_list
-from blocks.gateway.providers.local.name_shapes import MOST_LETTERS, clean_name, is_address, is_contact
+from blocks.gateway.providers.local.name_shapes import (
+    MOST_LETTERS,
+    clean_name,
+    has_legal_form,
+    is_address,
+    is_contact,
+)
 from blocks.gateway.providers.local.ranking import Place, Ranked
 from blocks.gateway.providers.local.sheet import Sheet, open_sheet
 from blocks.gateway.providers.local.tables import TableReader
@@ -41,6 +47,8 @@ PEER_WEIGHT = 0.5
 """Weight of each other field's log odds in what the rest of a reply says: its fields may err together."""
 HEAD_ROWS, HEAD, HEAD_PER_ROW = 4, 0.6, 0.3
 """Log odds of a line at the head of a document that the built-in reader does not take for a name, less by each row."""
+REGISTERED = 0.4
+"""Log odds that a legal form lends to a name: who is paid is a company; the sign above its name need not be."""
 MOST_WEIGHT = 30.0
 """Weights above it are all certainty; their exponentials need not overflow."""
 KEPT_LEXICONS = 64
@@ -134,6 +142,7 @@ def witness(document_type: DocumentType, pages: tuple[Page, ...]) -> Witness:
     agree(document_type, ranked)
     _add_up(fields, ranked, pages)
     _head(fields, ranked, sheet)
+    _registered(fields, ranked)
     seen = {name: _weighed(found) for name, found in ranked.items()}
     for name, field in fields.items():
         if field.type is FieldType.ENUM:
@@ -188,9 +197,10 @@ def _add_up(fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranke
         if field.type is not FieldType.MONEY or not (field.hints.sum_of or field.hints.settled_below):
             continue
         places = sorted(_places(found))
-        whole = borne_out([amount for _, amount in places], shares)
+        wholes, parts = borne_out([amount for _, amount in places], shares)
         for one in found:
-            one.weight += ADDS_UP if Decimal(one.value) in whole else 0.0
+            amount = Decimal(one.value)
+            one.weight += ADDS_UP if amount in wholes else -ADDS_UP if amount in parts else 0.0
         rounded = rounded_from({Decimal(one.value): one.weight for one in found})
         for one in found:
             one.weight = max(one.weight, rounded.get(Decimal(one.value), one.weight))
@@ -210,6 +220,15 @@ def _head(fields: Mapping[str, DocumentField], ranked: dict[str, list[Ranked]], 
                 continue
             weight = HEAD - HEAD_PER_ROW * at
             found.append(Ranked(text, [Place(Candidate(cell, 0, len(cell.text), text), weight)], weight))
+
+
+def _registered(fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]]) -> None:
+    """Let a legal form speak for the name of who issues a document. Changes `ranked`."""
+    for name, found in ranked.items():
+        hints = fields[name].hints
+        if hints.kind == "organisation" and hints.position == "top":
+            for one in found:
+                one.weight += REGISTERED if has_legal_form(one.value) else 0.0
 
 
 def _could_be_name(text: str) -> bool:

@@ -105,12 +105,27 @@ def test_a_value_that_the_built_in_reader_ranks_first_is_accepted_and_one_from_e
 
 
 def test_the_rest_of_a_reply_tips_what_is_close_and_saves_nothing_that_is_contradicted() -> None:
-    close = Signals(stated=0.99, witness=0.3, rival=0.5)
+    close = Signals(stated=0.99, witness=0.4, rival=0.5)
     assert of_signals(close) < ACCEPT_AT < of_signals(close.model_copy(update={"peers": 0.95}))
     contradicted = Signals(stated=0.99, witness=0.05, rival=0.9, peers=1.0)
     assert of_signals(contradicted) < ACCEPT_AT
     among_lies = Signals(stated=0.99, witness=0.6, rival=0.2, peers=0.02)
     assert of_signals(among_lies) < ACCEPT_AT
+
+
+@pytest.mark.parametrize(
+    "doubted",
+    [
+        Signals(stated=0.99, witness=0.29, rival=0.88),
+        Signals(stated=0.99, witness=0.3, rival=0.5),
+        Signals(stated=0.99, witness=0.0, rival=0.0),
+        Signals(stated=0.99, witness=0.01, rival=0.0),
+    ],
+)
+def test_one_wrong_value_is_not_accepted_for_the_right_ones_around_it(doubted: Signals) -> None:
+    among_truths = doubted.model_copy(update={"peers": 1.0})
+    assert of_signals(doubted) <= of_signals(among_truths) < ACCEPT_AT
+    assert of_signals(among_truths.model_copy(update={"agreeing": (0.9,)})) > ACCEPT_AT
 
 
 def test_a_mended_reply_counts_less() -> None:
@@ -180,4 +195,14 @@ def test_a_written_text_is_as_good_as_its_weakest_judgement() -> None:
     reading = FieldReading(value="Dear Ann", signals=Signals(stated=1.0))
     assert confidence_of(field, reading, Grounding(False, "no quote was given"), judged) == 0.6
     assert written(()) == OWN_WORD
+
+
+@given(unit, unit)
+def test_a_models_grade_of_its_own_draft_is_never_enough(grade: float, sure: float) -> None:
+    judged = CriterionReading(name="tone", grade=grade, confidence=sure)
+    assert written([judged]) == min(grade, sure, OWN_WORD) < ACCEPT_AT
+
+
+def test_no_grade_is_asked_for_without_a_rubric() -> None:
+    grades = [CriterionReading(name="tone", grade=0.9, confidence=1.0)]
     assert judging(None, "answer", grades) == ()

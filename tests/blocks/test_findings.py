@@ -40,5 +40,5 @@ def test_a_written_text_needs_no_quote_and_is_as_sure_as_its_grade() -> None:
     readings = {"answer": FieldReading(value="We are sorry.", confidence=0.99, signals=Signals(stated=0.99))}
     unjudged = find_fields(TICKET, readings, PAGES)["answer"]
     assert (unjudged.problem, unjudged.confidence, unjudged.value) == (None, OWN_WORD, "We are sorry.")
-    graded = (CriterionReading(name="tone", grade=0.9, confidence=0.8),)
-    assert find_fields(TICKET, readings, PAGES, graded)["answer"].confidence == 0.9
+    graded = (CriterionReading(name="tone", grade=0.6, confidence=0.8),)
+    assert find_fields(TICKET, readings, PAGES, graded)["answer"].confidence == 0.6
