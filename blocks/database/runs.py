@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from blocks.database.chunk_state import PROVISIONAL
 from blocks.database.engine import Database, now
 from blocks.database.one_of import one_of
 from blocks.database.tables import (
@@ -18,6 +19,7 @@ from blocks.database.tables import (
     results,
     run_documents,
     runs,
+    stage_outputs,
 )
 from blocks.document_types import DocumentType
 from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, OPEN, UNKNOWN_TYPE, RunCounts
@@ -146,6 +148,25 @@ def counts_by_type(database: Database, run_id: str) -> dict[str, dict[str, int]]
         for type_name, outcome, number in connection.execute(query):
             counts.setdefault(type_name, {})[outcome] = number
     return counts
+
+
+def waiting_kinds(database: Database, run_id: str) -> dict[str, int]:
+    """How many of the run's documents wait in review for what the next run may cure, by kind, most frequent first."""
+    number = func.count(stage_outputs.c.document_id.distinct()).label("number")
+    query = (
+        select(stage_outputs.c.failure_kind, number)
+        .where(
+            stage_outputs.c.document_id.in_(
+                select(run_documents.c.document_id).where(run_documents.c.run_id == run_id)
+            ),
+            stage_outputs.c.is_current,
+            stage_outputs.c.state == PROVISIONAL,
+        )
+        .group_by(stage_outputs.c.failure_kind)
+        .order_by(number.desc(), stage_outputs.c.failure_kind)
+    )
+    with database.read() as connection:
+        return {row.failure_kind: row.number for row in connection.execute(query)}
 
 
 def failure_kinds(database: Database, run_id: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blocks.errors import DatabaseUnreachable
-from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable
+from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable, LimitsReached
 from blocks.gateway.grouping import Grouped
 from blocks.gateway.ledger import Admission, Ledger, ModelCall, Reservation, Settlement
 from blocks.records import CANCELLED, LOST
@@ -82,7 +82,8 @@ class Bookkeeper:
     async def reserve(self, reservation: Reservation, deadline: float) -> None:
         """Reserve money for one attempt; wait, until `deadline`, for what is only reserved by calls under way.
 
-        Raises `BudgetExhausted` where no call fits what is left, and `LedgerUnavailable` where the ledger cannot say.
+        Raises `BudgetExhausted` where no call fits what is left, `LimitsReached` where the money is still held by calls
+        under way at the deadline, and `LedgerUnavailable` where the ledger cannot say.
         Whoever is cancelled while waiting has reserved nothing.
         """
         unreachable_since: float | None = None
@@ -104,8 +105,10 @@ class Bookkeeper:
             unreachable_since = None
             if admission.is_admitted:
                 return
-            if not admission.may_fit_later or not await self._money_within(deadline):
+            if not admission.may_fit_later:
                 raise BudgetExhausted(admission.scope, f"{admission.cap_usd:f}", f"{admission.spent_usd:f}")
+            if not await self._money_within(deadline):
+                raise LimitsReached(reservation.call.model)  # no shortage of money: calls under way hold it
 
     async def settle(self, settlement: Settlement, deadline: float) -> None:
         """Settle an attempt and wait until that is written, not beyond `deadline`, nor for a database that is away.

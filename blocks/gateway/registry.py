@@ -25,6 +25,10 @@ MOST = 1_000_000_000
 """More of anything than there can be, and no more than a column of a database holds."""
 
 
+MOST_USD = 1_000_000
+"""More than a million tokens of any model cost."""
+
+
 class JsonMode(StrEnum):
     """How a server can be held to a schema; `unknown` until it was tried. Detected at the first call and remembered."""
 
@@ -50,10 +54,10 @@ class RegisteredModel(Record):
     endpoint: str = ""
     key: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    input_price: Decimal | None = Field(None, ge=0)
-    output_price: Decimal | None = Field(None, ge=0)
-    cached_price: Decimal | None = Field(None, ge=0)
-    cache_write_price: Decimal | None = Field(None, ge=0)
+    input_price: Decimal | None = Field(None, ge=0, le=MOST_USD)
+    output_price: Decimal | None = Field(None, ge=0, le=MOST_USD)
+    cached_price: Decimal | None = Field(None, ge=0, le=MOST_USD)
+    cache_write_price: Decimal | None = Field(None, ge=0, le=MOST_USD)
     tier: Tier | None = None
     rpm: int | None = Field(None, ge=1, le=MOST)
     tpm: int | None = Field(None, ge=1, le=MOST)

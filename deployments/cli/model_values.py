@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
 from blocks.errors import UsageError
 from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.keys import parse_reference
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry import RegisteredModel, Tier
 from blocks.gateway.shown_values import endpoint_problem, headers_problem
 from blocks.schema_messages import did_you_mean, schema_mistakes
 
@@ -92,11 +92,12 @@ def _with_header(headers: Mapping[str, str], name: str, value: str) -> dict[str,
 
 def checked_model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
     """A model of the registry out of what was given. Raises `ModelInvalid`, which repeats no key."""
-    if not _NAME.match(name) or name == BUILT_IN:
-        problem = (
-            "the built-in model has this name" if name == BUILT_IN else "a name has letters, digits and . _ : / @ -"
-        )
-        raise ModelInvalid(name, f"{problem}; choose another name")
+    if name == BUILT_IN:
+        raise ModelInvalid(name, "the built-in model has this name; choose another name")
+    if name in get_args(Tier):
+        raise ModelInvalid(name, "a tier has this name; choose another name")
+    if not _NAME.match(name):
+        raise ModelInvalid(name, "a name has letters, digits and . _ : / @ -; choose another name")
     if key := values.get("key"):
         _check_key(name, str(key))
     try:

@@ -37,7 +37,9 @@ CALL_COLUMNS = (
     "input_tokens",
     "output_tokens",
     "cost_usd",
+    "unconfirmed_usd",
     "latency_ms",
+    "lane",
 )
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="what routes call the model")]

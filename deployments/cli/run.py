@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 
     from tasks.report.report import RunReport
 
+REMEDIES = {
+    "budget_exhausted": "give more by --budget or WINNOW_BUDGET_PER_DAY_USD, then run again",
+    "models_paused": "winnow models resume, then run again",
+    "model_unavailable": "winnow models list and winnow models calls say why; then run again",
+    "ocr_unavailable": "winnow doctor says what OCR lacks; then run again",
+}
+"""What to do about the kinds of failures that the next run may cure."""
+
 StatusFilter = Literal["accepted", "in_review", "rejected", "failed"]
 
 
@@ -189,6 +197,7 @@ def _summary(state: "State[RunReport]", report: "RunReport", duration_s: float) 
         "cost_usd": str(report.cost_usd),
         "unconfirmed_usd": str(report.unconfirmed_usd),
         "cache_hits": report.cache_hits,
+        "waiting": report.waiting,
         "duration_s": round(duration_s, 1),
     }
 
@@ -217,17 +226,25 @@ def _show_summary(
         table.add_row(str(report.cache_hits), "answers from the cache, for nothing")
     table.add_row(f"{summary['duration_s']} s", "")
     stdout.print(table)
+    for kind, number in report.waiting.items():
+        remedy = REMEDIES.get(kind, "run again when it is put right")
+        line = f"{number} of those in review wait for the next run: {kind}; {remedy}"
+        stdout.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not state.is_completed():
         stderr.print(f"the run failed: {state.message}", style="red", markup=False, highlight=False, soft_wrap=True)
     stdout.print("\nNext:", highlight=False)
     with_database = f" --database {shlex.quote(database)}" if database else ""
-    for line in ("review list", f"results --run {summary['run_id']}", f"failures --run {summary['run_id']}"):
+    run_id = summary["run_id"]
+    failures = (f"failures --run {run_id}",) if summary["failed"] else ()
+    for line in ("review list", f"results --run {run_id}", *failures):
         stdout.print(f"  {_command()} {line}{with_database}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _money(usd: Decimal) -> str:
-    """USD in cents, or as exactly as an amount under a cent needs."""
-    return f"{usd:.2f}" if usd == 0 or usd >= Decimal("0.01") else f"{usd.normalize():f}"
+    """USD to a hundredth of a cent, or as exactly as an amount under a cent needs."""
+    if usd == 0:
+        return "0.00"
+    return f"{usd:.4f}" if usd >= Decimal("0.01") else f"{usd.normalize():f}"
 
 
 def _command() -> str:

@@ -16,9 +16,11 @@ from tasks.models import key_ring, open_registry, put_blocks
 
 
 def names_of(options: Sequence[str] | None) -> tuple[str, ...]:
-    """The models that --model names, each once, in order; it may be given more than once."""
-    names = (name.strip() for option in options or () for name in option.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
+    """The models that --model names, each once, in order; it may be given more than once. Raises `UsageError`."""
+    names = tuple(dict.fromkeys(name.strip() for option in options or () for name in option.split(",")))
+    if not all(names):  # as a script's empty variable gives: the types' routes would then spend what was not meant
+        raise UsageError("--model has an empty name in it; name a model, or leave --model out for the types' routes")
+    return names
 
 
 def budget_of(option: str | None) -> Decimal | None:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import Field
+
 from blocks.database import runs
 from blocks.database.engine import Database
 from blocks.records import Record, RunCounts, WholeFinding
@@ -16,6 +18,7 @@ class RunReport(Record):
 
     `missing` is how many documents of the batch ended in no state: 0 unless something is wrong. `unconfirmed_usd` is
     what calls of which nothing came back may have cost beside `cost_usd`; `cache_hits` counts answers from the cache.
+    `waiting` counts documents that are in review for what the next run may cure, by its kind.
     """
 
     counts: RunCounts
@@ -27,6 +30,7 @@ class RunReport(Record):
     cost_usd: Decimal
     unconfirmed_usd: Decimal = Decimal(0)
     cache_hits: int = 0
+    waiting: dict[str, int] = Field(default_factory=dict)
 
     def closing(
         self, allowed_failure_share: float
@@ -62,6 +66,7 @@ def build_report(database: Database, run: RunContext, findings: tuple[WholeFindi
         cost_usd=costs.cost_usd,
         unconfirmed_usd=costs.unconfirmed_usd,
         cache_hits=costs.cache_hits,
+        waiting=runs.waiting_kinds(database, run.run_id),
     )
 
 
@@ -71,6 +76,8 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
     sections = [f"# {run.name}", message, _types_table(report.by_type)]
     if report.failure_kinds:
         sections.append(_table(("failure", "documents"), report.failure_kinds.items()))
+    if report.waiting:
+        sections.append(_table(("waits for the next run", "documents"), report.waiting.items()))
     if report.findings:
         rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
         sections.append(_table(("type", "expectation", "finding", "observed"), rows))

@@ -22,7 +22,7 @@ from blocks.gateway.errors import KeyRefused, ModelsPaused
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.shared_state import BreakerReport
 from deployments.cli.main import app
-from deployments.cli.model_values import SETTABLE
+from deployments.cli.model_values import SETTABLE, checked_model
 from deployments.cli.run_models import budget_of, names_of
 from tasks.models import open_registry
 from tests.deployments.test_commands import winnow
@@ -335,6 +335,18 @@ def call(number: int, run_id: str, document_id: str) -> dict[str, object]:
 def test_a_budget_is_an_amount_of_money(amount: str) -> None:
     with pytest.raises(UsageError, match="--budget is"):
         budget_of(amount)
+
+
+@pytest.mark.parametrize("option", ["", ",", "fast,", " "])
+def test_an_empty_name_of_a_model_is_no_wish_for_the_routes_of_the_types(option: str) -> None:
+    with pytest.raises(UsageError, match="--model has an empty name"):
+        names_of([option])
+
+
+@pytest.mark.parametrize("name", ["local", "cheap", "strong"])
+def test_a_model_is_named_neither_like_the_built_in_one_nor_like_a_tier(name: str) -> None:
+    with pytest.raises(ModelInvalid, match="choose another name"):
+        checked_model(name, {"provider": "openai", "upstream": "x"})
 
 
 def test_models_and_budget_of_a_run_are_read_as_they_are_meant() -> None:

@@ -129,7 +129,7 @@ def test_a_stalling_model_falls_to_the_next_one_and_is_soon_left_alone(
 ) -> None:
     notes.provider.script(**SCRIPT, latency_s=0.05)
     other.script(**SCRIPT, latency_s=30)
-    notes.add("slow", other, timeout_s=1, in_flight=8)
+    notes.add("slow", other, timeout_s=3, in_flight=8)
     notes.add("second", position=1)
     notes.run(notes.write(100), "--model", "slow,second")
     assert notes.states() == Counter(accepted=100)

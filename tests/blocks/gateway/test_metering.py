@@ -356,7 +356,7 @@ def test_waiting_for_money_that_others_have_reserved_ends_at_the_deadline(sqlite
         bookkeeper = Bookkeeper(ledger, poll_s=0.05)
         model = metered(Scripted(), bookkeeper, caps=lambda _: Caps(run_usd=most_of(asked)))
         started = time.monotonic()
-        with pytest.raises(BudgetExhausted, match="budget of the run"):
+        with pytest.raises(LimitsReached, match="limits of m"):
             await model.answer(question(seconds=0.3))
         waited = time.monotonic() - started
         asyncio.get_running_loop().call_later(
