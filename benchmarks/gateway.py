@@ -335,7 +335,7 @@ SUBJECTS: dict[str, Subject] = {
     "gateway": _gateway,
 }
 DOCUMENTS_PER_CALL = {"gateway": 2}
-"""Documents at the model, by calls in flight, where it is not one: a run's are `route_calls.TURNS_PER_CALL`."""
+"""Documents at the model, by calls in flight, where it is not one: a run's are `blocks.gateway.routing.calls.TURNS_PER_CALL`."""
 
 if __name__ == "__main__":
     main()

@@ -35,7 +35,7 @@ from readers import (
 )
 from trust_paths import READER, Verdict, is_answerable, judge, walk
 
-from blocks.gateway.witness import Witness, witness
+from blocks.gateway.routing.witness import Witness, witness
 
 SETS: Mapping[str, Callable[[Path], Iterable[Case]]] = {
     "receipts": receipts,

@@ -18,8 +18,8 @@ from blocks.gateway.providers.local.model import LocalModel
 from blocks.gateway.providers.wire import Finish, WireReply
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import read_reply
-from blocks.gateway.route import Assignment, Route, Routed
-from blocks.gateway.witness import Witness, bear_out
+from blocks.gateway.routing.route import Assignment, Route, Routed
+from blocks.gateway.routing.witness import Witness, bear_out
 from blocks.records import Classification, Document, FieldReading, Scoring, Stage, Status, Validation
 from tasks.validate.stage import ValidateStage
 

@@ -16,10 +16,10 @@ from blocks.database.model_registry import DatabaseRegistry
 from blocks.database.reply_cache import DatabaseReplyCache
 from blocks.gateway.keys import KeyReference, KeyRing
 from blocks.gateway.ledger import Admission
+from blocks.gateway.policies.tracing import configure_tracing
 from blocks.gateway.registry import RegistryState, registry_state
 from blocks.gateway.seed import read_seed
 from blocks.gateway.shared_state import BreakerReport
-from blocks.gateway.tracing import configure_tracing
 from blocks.settings import load_settings
 
 if TYPE_CHECKING:

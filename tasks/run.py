@@ -10,7 +10,7 @@ from blocks.database.live_runs import hold_run
 from blocks.document_type_files import load_document_types
 from blocks.document_types import DocumentType
 from blocks.errors import DocumentTypeUnknown, RunInterrupted
-from blocks.gateway.route_checks import check_routes
+from blocks.gateway.routing.checks import check_routes
 from blocks.records import Backfill, Batch, Rerun
 from blocks.settings import Settings, load_settings
 from tasks.chunk import RunContext

@@ -19,28 +19,28 @@ from decimal import Decimal
 from pydantic import SecretStr
 
 from blocks.errors import WinnowError
-from blocks.gateway.bookkeeper import Bookkeeper
-from blocks.gateway.breaker import Breakers, Breaking, refuse_behind_open_breaker
-from blocks.gateway.cache import Cached, RecordHit
-from blocks.gateway.cache_shelf import Shelf
 from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown
-from blocks.gateway.correction import Correcting
 from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.ledger import Caps, Ledger, ModelCall, Settlement
-from blocks.gateway.limits import Limited, Limits
-from blocks.gateway.metering import Metered
 from blocks.gateway.model import Model, ModelReply, Question
+from blocks.gateway.policies.bookkeeper import Bookkeeper
+from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
+from blocks.gateway.policies.cache import Cached, RecordHit
+from blocks.gateway.policies.cache_shelf import Shelf
+from blocks.gateway.policies.correction import Correcting
+from blocks.gateway.policies.limits import Limited, Limits
+from blocks.gateway.policies.metering import Metered
+from blocks.gateway.policies.retries import RetryBudget, Retrying
+from blocks.gateway.policies.tracing import Traced
 from blocks.gateway.prices import price_of
 from blocks.gateway.prompts import prompt_version
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.server_traits import traits_of
+from blocks.gateway.providers.wire_model import WireModel
 from blocks.gateway.registry import JsonMode, RegisteredModel, Registry, RegistryState
-from blocks.gateway.retries import RetryBudget, Retrying
-from blocks.gateway.server_traits import traits_of
 from blocks.gateway.shared_state import BreakerStates, LimitLeases, ReplyCache
-from blocks.gateway.tracing import Traced
 from blocks.gateway.transport import Transport
-from blocks.gateway.wire_model import WireModel
 from blocks.records import CACHE_HIT
 
 LOOK_EVERY_S = 1.0

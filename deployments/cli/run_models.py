@@ -7,7 +7,7 @@ from blocks.database.engine import open_database
 from blocks.document_types import DocumentType
 from blocks.errors import UsageError
 from blocks.gateway.registry import RegistryState
-from blocks.gateway.route_checks import check_routes
+from blocks.gateway.routing.checks import check_routes
 from blocks.settings import Settings, load_settings
 from deployments import prefect_server
 from deployments.cli.output import stderr

@@ -14,9 +14,9 @@ from blocks.document_types import DocumentType
 from blocks.errors import StageCrashed, WinnowError
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.model import PageImage
-from blocks.gateway.route import OUTAGE_PATIENCE_S, Assignment, LastScorings, Route, Routed
-from blocks.gateway.route_calls import Asked
-from blocks.gateway.route_plan import route_digest
+from blocks.gateway.routing.calls import Asked
+from blocks.gateway.routing.plan import route_digest
+from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, LastScorings, Route, Routed
 from blocks.records import (
     UNKNOWN_TYPE,
     CriterionReading,

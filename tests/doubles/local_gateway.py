@@ -23,7 +23,7 @@ class _Group:
 
 
 class LocalGateway:
-    """Satisfies `blocks.gateway.route_calls.Asked` with no model but `local`. `ledger` None keeps no rows."""
+    """Satisfies `blocks.gateway.routing.calls.Asked` with no model but `local`. `ledger` None keeps no rows."""
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._model = LocalModel()

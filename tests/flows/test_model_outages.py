@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from blocks.database.engine import close_database, open_database
-from blocks.gateway.route_calls import TURNS_PER_CALL
+from blocks.gateway.routing.calls import TURNS_PER_CALL
 from tasks.models import open_registry
 from tests.doubles.model_provider.handle import ModelProviderDouble
 from tests.model_runs import PRICES, TRUTHFUL, Notes, asked_notes, wait_for_requests

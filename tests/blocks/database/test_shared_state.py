@@ -14,7 +14,7 @@ from blocks.database.limit_leases import DatabaseLimitLeases
 from blocks.database.reply_cache import DatabaseReplyCache
 from blocks.database.tables import breakers, limit_leases, reply_cache
 from blocks.errors import DatabaseUnreachable
-from blocks.gateway.cache_shelf import Shelf
+from blocks.gateway.policies.cache_shelf import Shelf
 from blocks.gateway.shared_state import BreakerReport, BreakerStates, LimitLeases, ReplyCache
 
 

@@ -10,12 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from blocks.gateway import gateway as module
-from blocks.gateway.breaker import Breakers, Breaking
-from blocks.gateway.cache import Cached
-from blocks.gateway.cache_shelf import Shelf
-from blocks.gateway.circuit import Verdict
 from blocks.gateway.configuration_errors import ModelKeyMissing
-from blocks.gateway.correction import Correcting
 from blocks.gateway.errors import (
     BreakerOpen,
     CallFailed,
@@ -26,9 +21,14 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
 from blocks.gateway.model import ModelReply, Question
+from blocks.gateway.policies.breaker import Breakers, Breaking
+from blocks.gateway.policies.cache import Cached
+from blocks.gateway.policies.cache_shelf import Shelf
+from blocks.gateway.policies.circuit import Verdict
+from blocks.gateway.policies.correction import Correcting
+from blocks.gateway.policies.retries import RetryBudget, Retrying
+from blocks.gateway.providers.server_traits import ServerTraits, traits_of
 from blocks.gateway.registry import JsonMode, RegistryState
-from blocks.gateway.retries import RetryBudget, Retrying
-from blocks.gateway.server_traits import ServerTraits, traits_of
 from blocks.gateway.shared_state import BreakerReport
 from blocks.gateway.transport import HttpReply
 from tests.doubles.failing_models import Scripted, a_model, a_question

@@ -9,14 +9,14 @@ import pytest
 from blocks.database.budgets import budget_of
 from blocks.database.engine import Database
 from blocks.database.ledger import DatabaseLedger
-from blocks.gateway.bookkeeper import Bookkeeper
-from blocks.gateway.breaker import Breakers, Breaking, refuse_behind_open_breaker
 from blocks.gateway.errors import BreakerOpen, CallFailed, OutOfCredit, ServerFailed
 from blocks.gateway.ledger import Admission, Caps
-from blocks.gateway.limits import Limited, Limits
-from blocks.gateway.metering import Metered
+from blocks.gateway.policies.bookkeeper import Bookkeeper
+from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
+from blocks.gateway.policies.limits import Limited, Limits
+from blocks.gateway.policies.metering import Metered
+from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.prices import Price, Rate, Rates
-from blocks.gateway.retries import RetryBudget, Retrying
 from blocks.gateway.transport import Transport
 from tests.doubles.failing_models import Scripted, a_model, a_question
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from blocks.document_type_files import load_document_types
 from blocks.gateway.errors import ServerFailed
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.route import Assignment, Route, Routed
+from blocks.gateway.routing.route import Assignment, Route, Routed
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 from blocks.settings import Settings
 from tests.doubles.routed_models import Answer, ScriptedGateway, fails, model

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from blocks.document_types import RouteStep
-from blocks.gateway.route import Assignment, Route
+from blocks.gateway.routing.route import Assignment, Route
 from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, model, reads
 
 

@@ -1,0 +1,1 @@
+"""One wrapper per policy: each is a `Model` around another `Model`, with what it keeps beside it."""

@@ -1,0 +1,134 @@
+"""Asks a model only while its circuit breaker lets calls through, and keeps the breakers of this process."""
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from blocks.gateway.errors import (
+    CallFailed,
+    DeadlinePassed,
+    KeyRefused,
+    OutOfCredit,
+    RateLimited,
+    UpstreamMissing,
+)
+from blocks.gateway.model import Model, ModelReply, Question
+from blocks.gateway.policies.circuit import Breaker, BreakerRules, Ticket, Verdict
+from blocks.gateway.shared_state import BreakerStates
+
+_entered: ContextVar[tuple[tuple[Breaker, Ticket], ...]] = ContextVar("entered", default=())
+"""The breakers that have let the call under way through."""
+
+
+class Breaking:
+    """A `Model` behind the breaker of its endpoint, which models of the same endpoint and key share.
+
+    `own` is the model's own breaker, for what says nothing of its neighbours: that the endpoint does not know it.
+    Without one the endpoint's serves for that too.
+    """
+
+    def __init__(
+        self, model: Model, breaker: Breaker, own: Breaker | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._model = model
+        self._breaker = breaker
+        self._own = own
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """What routes and the ledger call it."""
+        return self._model.name
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same request may get another answer."""
+        return self._model.version
+
+    async def answer(self, question: Question) -> ModelReply:
+        """Ask, unless the breaker is open. Raises `BreakerOpen`, and what the model raises.
+
+        What waits inside for its turn asks again, by `refuse_behind_open_breaker`, before it is sent.
+        """
+        ticket = await self._breaker.enter(self.name, question.deadline)
+        try:
+            own = await self._own.enter(self.name, question.deadline) if self._own else None
+        except BaseException:
+            self._breaker.leave(ticket, Verdict.NOTHING)
+            raise
+        _entered.set(((self._breaker, ticket), *(((self._own, own),) if self._own and own else ())))
+        started = self._clock()
+        try:
+            reply = await self._model.answer(question)
+        except CallFailed as error:
+            self._leave(ticket, own, judge(error, self._clock() - started), error.kind)
+            raise
+        except BaseException:
+            self._leave(ticket, own, Verdict.NOTHING, "")
+            raise
+        self._leave(ticket, own, Verdict.SOUND, "")
+        return reply
+
+    def _leave(self, ticket: Ticket, own: Ticket | None, verdict: Verdict, kind: str) -> None:
+        if own is None or self._own is None:
+            self._breaker.leave(ticket, verdict, kind)
+        elif kind == UpstreamMissing.kind:
+            self._breaker.leave(ticket, Verdict.SOUND)
+            self._own.leave(own, verdict, kind)
+        else:
+            self._breaker.leave(ticket, verdict, kind)
+            self._own.leave(own, verdict if verdict in {Verdict.SOUND, Verdict.BUSY} else Verdict.NOTHING)
+
+
+def refuse_behind_open_breaker(model: str) -> None:
+    """Raise `BreakerOpen` where a breaker that let the call under way through has opened since then."""
+    for breaker, ticket in _entered.get():
+        breaker.check(ticket, model)
+
+
+def judge(error: CallFailed, took_s: float) -> Verdict:
+    """What a failure that took so long says of the endpoint.
+
+    A deadline that passed while the call waited for its turn here, for most of its time, says nothing.
+    """
+    if isinstance(error, OutOfCredit | KeyRefused | UpstreamMissing):
+        return Verdict.GRAVE
+    if isinstance(error, RateLimited):
+        return Verdict.BUSY if error.was_sent else Verdict.NOTHING
+    if isinstance(error, DeadlinePassed) and (error.latency_ms or not error.was_sent):
+        return Verdict.FAULT if error.latency_ms * 2 >= took_s * 1_000 else Verdict.NOTHING
+    if error.is_endpoint_fault:
+        return Verdict.FAULT
+    return Verdict.SOUND if error.was_sent else Verdict.NOTHING
+
+
+class Breakers:
+    """The breakers of this process, by key."""
+
+    def __init__(
+        self,
+        states: BreakerStates | None = None,
+        rules: BreakerRules | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._states, self._rules, self._clock = states, rules, clock
+        self._breakers: dict[str, Breaker] = {}
+
+    def get(self, key: str) -> Breaker:
+        """The breaker of a key, made where there is none yet."""
+        if key not in self._breakers:
+            self._breakers[key] = Breaker(key, self._states, self._rules, self._clock)
+        return self._breakers[key]
+
+    def sync(self) -> None:
+        """Tell the other workers what is new here, and take over what they know. About once a second, off the loop.
+
+        Raises what the keeper of the states raises; what was not told then is told the next time.
+        """
+        if self._states is None:
+            return
+        breakers = list(self._breakers.values())
+        generations = [breaker.tell(self._states) for breaker in breakers]
+        told = self._states.load()
+        for breaker, generation in zip(breakers, generations, strict=True):
+            breaker.hear(told.get(breaker.key), generation)

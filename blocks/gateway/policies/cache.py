@@ -1,0 +1,172 @@
+"""Pays once for the same question: validated replies are kept under the whole request and the model that answered.
+
+The key is made of all that is sent and all that the reply is judged by, so a change of any of it asks anew. It names
+the model, so no model's answer is ever taken for another's, a fallback's for the primary's included. What answers
+another request than the one that was asked, such as one whose pages were shortened to fit (the reply then bears notes
+that the request does not), is not kept: asked of a model with a larger window, the document deserves a whole reading.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+import weakref
+from collections.abc import Awaitable, Callable
+
+from pydantic import ValidationError
+
+from blocks.document_types import DocumentType
+from blocks.gateway.errors import DeadlinePassed
+from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
+from blocks.gateway.policies.cache_shelf import Shelf
+from blocks.gateway.prompts import prompt_digest
+from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.replies.reading import JUDGE_VERSION
+from blocks.gateway.reply_schema import reply_schema
+from blocks.records import CriterionReading, FieldReading, Record
+
+logger = logging.getLogger(__name__)
+
+RecordHit = Callable[[Question, str], Awaitable[None]]
+"""Writes a question that was answered from the cache, and the key of its reply, to the ledger."""
+
+
+class KeptReply(Record):
+    """A reply as it is kept: what it says and who said it, nothing of what it cost."""
+
+    fields: dict[str, FieldReading]
+    criteria: tuple[CriterionReading, ...]
+    model: str
+    model_version: str
+    is_repaired: bool
+    is_unwrapped: bool
+    notes: tuple[str, ...]
+
+
+_KEPT = set(KeptReply.model_fields)
+
+
+def request_key(model: RegisteredModel, request: ModelRequest) -> str:
+    """SHA-256 over the request as this model is sent it, its random fence aside, and over what its reply is judged by.
+
+    How the model is held to the schema is no part of it, nor are prices, limits and switches. Raises `PromptFailed`.
+    """
+    sampling = "temperature 0"
+    told = [JUDGE_VERSION, sampling, model.name, model.version, model.max_output_tokens, model.logprobs]
+    parts = [*told, sorted(model.headers.items()), sorted(request.written.items()), request.notes]
+    parts += [(one.page, one.media_type, hashlib.sha256(one.content).hexdigest()) for one in request.images]
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    for text in (_form(request), prompt_digest(request), *(f"{page.number} {page.text}" for page in request.pages)):
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(b"%d " % len(content))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+_forms: dict[int, tuple[weakref.ref[DocumentType], dict[tuple[str, ...], str]]] = {}
+"""Digests of what is asked, by the identity of the type, which cannot change: all its documents are asked the same."""
+
+
+def _form(request: ModelRequest) -> str:
+    """SHA-256 of the schema of the reply, and of the fields and criteria by which it is judged."""
+    kind = request.document_type
+    key, asked = id(kind), request.asked
+    found = _forms.get(key)
+    if found is None or found[0]() is not kind:
+        found = _forms[key] = (weakref.ref(kind, lambda _: _forms.pop(key, None)), {})
+    if asked not in found[1]:
+        fields = [(name, kind.fields[name].model_dump_json()) for name in asked]
+        criteria = [one.model_dump_json() for one in request.asked_criteria]
+        content = json.dumps([reply_schema(request), fields, criteria])
+        found[1][asked] = hashlib.sha256(content.encode()).hexdigest()
+    return found[1][asked]
+
+
+class Cached:
+    """A `Model` that asks the model within it only what has not been answered yet.
+
+    Equal questions at once are asked once; where that one fails, the next of them is asked. With `is_read` off nothing
+    kept is used, and replies are kept all the same. A question of the lane `test` or with a correction is none of the
+    cache's business.
+    """
+
+    def __init__(
+        self, model: Model, registered: RegisteredModel, shelf: Shelf, record_hit: RecordHit, *, is_read: bool = True
+    ) -> None:
+        self._model = model
+        self._registered = registered
+        self._shelf = shelf
+        self._record_hit = record_hit
+        self._is_read = is_read
+
+    @property
+    def name(self) -> str:
+        """What routes and the ledger call the model."""
+        return self._model.name
+
+    @property
+    def version(self) -> str:
+        """The version of the model."""
+        return self._model.version
+
+    async def answer(self, question: Question) -> ModelReply:
+        """A kept reply, with `is_cached` and no usage, or the model's. Raises what the model raises."""
+        if question.lane == "test" or question.correction is not None:
+            return await self._model.answer(question)
+        key = request_key(self._registered, question.request)
+        if not self._is_read:
+            return await self._ask(question, key)
+        flights = self._shelf.flights
+        while (flight := flights.get(key)) is not None:
+            if (shared := await self._landed(flight, question)) is not None:
+                return await self._hit(question, key, shared)
+        flight = flights[key] = asyncio.get_running_loop().create_future()
+        reply: ModelReply | None = None
+        try:
+            kept = self._believed(question.request, await self._found(key, question.deadline))
+            reply = kept or await self._ask(question, key)
+        finally:
+            del flights[key]
+            flight.set_result(reply)
+        return reply if kept is None else await self._hit(question, key, kept)
+
+    async def _found(self, key: str, deadline: float) -> bytes | None:
+        """What is kept under a key; None where that is not known by the deadline."""
+        try:
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
+                return await self._shelf.find(key)
+        except TimeoutError:
+            return None
+
+    async def _ask(self, question: Question, key: str) -> ModelReply:
+        reply = await self._model.answer(question)
+        if reply.model == self.name and set(reply.notes) <= set(question.request.notes):
+            self._shelf.keep(key, self.name, reply.model_dump_json(include=_KEPT).encode())
+        return reply
+
+    async def _hit(self, question: Question, key: str, reply: ModelReply) -> ModelReply:
+        await self._record_hit(question, key)
+        return reply.model_copy(update={"is_cached": True, "usage": Usage(), "latency_ms": 0, "first_byte_ms": 0})
+
+    def _believed(self, request: ModelRequest, content: bytes | None) -> ModelReply | None:
+        """A kept reply, if it is one of this model to these fields."""
+        if content is None:
+            return None
+        try:
+            kept = KeptReply.model_validate_json(content)
+        except ValidationError:
+            logger.warning("a reply of %s in the cache cannot be read; the model is asked again", self.name)
+            return None
+        if kept.model != self.name or not set(kept.fields) <= set(request.asked):
+            logger.warning("a reply in the cache is none of %s to this request; the model is asked again", self.name)
+            return None
+        return ModelReply.model_validate(kept.model_dump())
+
+    async def _landed(self, flight: "asyncio.Future[ModelReply | None]", question: Question) -> ModelReply | None:
+        """What the same question, asked by another, gave; None where it failed. Raises `DeadlinePassed`."""
+        left_s = question.deadline - time.monotonic()
+        done, _ = await asyncio.wait({flight}, timeout=max(left_s, 0))
+        if not done:
+            raise DeadlinePassed(self.name, self._registered.timeout_s, was_sent=False)
+        return flight.result()

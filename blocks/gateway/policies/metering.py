@@ -1,0 +1,265 @@
+"""Metering: no attempt without its money reserved, none without its row in the ledger.
+
+What an attempt cost follows from the usage that the provider states. Where it was sent and no usage came back, all that
+was reserved for it counts as spent, unconfirmed: a reply that was cut off, a connection that broke and a caller that
+was cancelled may all be billed.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from blocks.gateway.errors import (
+    CallFailed,
+    ContextTooLong,
+    KeyRefused,
+    ModelsPaused,
+    OutOfCredit,
+    PromptFailed,
+    RateLimited,
+    ReplyRefused,
+    RequestRefused,
+    UpstreamMissing,
+)
+from blocks.gateway.ledger import CallText, Caps, ModelCall, Reservation, Settlement
+from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
+from blocks.gateway.policies.bookkeeper import Bookkeeper, given_back
+from blocks.gateway.prices import Price, Rate, Rates
+from blocks.gateway.prompts import canonical_prompt, prompt_digest, prompt_version
+from blocks.gateway.reply_schema import reply_schema
+from blocks.records import CANCELLED, OK, OPEN
+
+__all__ = ["FREE", "Bookkeeper", "Metered", "request_bytes"]
+
+FREE = Price(((None, Rates(Rate(Decimal(0)), Rate(Decimal(0)))),))
+"""The price of the built-in model."""
+
+NO_PROMPT = hashlib.sha256(b"").hexdigest()
+"""What a digest is of where the prompt cannot be rendered, and the built-in model answers."""
+
+DEFECT = "internal"
+"""The outcome of an attempt that a defect of ours ended."""
+
+TURNED_AWAY = (RateLimited, KeyRefused, OutOfCredit, UpstreamMissing, RequestRefused, ContextTooLong)
+"""What a provider says before a model has seen the request. None bills it."""
+
+SCHEMA_COPIES = 2
+"""A schema stands in the prompt, or beside it as a tool or a format, and may be rendered into both."""
+
+
+class Metered:
+    """A `Model` whose every attempt is reserved for, settled and written to the ledger.
+
+    A model whose `price` is free reserves nothing. `max_output_tokens` bounds its replies. `caps` gives what a question
+    may cost; `is_paused` whether all spending is stopped. With `keep_texts` what was said is kept beside the row.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        bookkeeper: Bookkeeper,
+        *,
+        price: Price,
+        max_output_tokens: int,
+        caps: Callable[[Question], Caps],
+        is_paused: Callable[[], bool] = lambda: False,
+        keep_texts: bool = False,
+    ) -> None:
+        self._model = model
+        self._bookkeeper = bookkeeper
+        self._price = price
+        self._is_free = price.is_free
+        self._max_output_tokens = max_output_tokens
+        self._caps = caps
+        self._is_paused = is_paused
+        self._keep_texts = keep_texts
+
+    @property
+    def name(self) -> str:
+        """What routes and the ledger call it."""
+        return self._model.name
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same request may get another answer."""
+        return self._model.version
+
+    async def answer(self, question: Question) -> ModelReply:
+        """Reserve, ask, settle. The reply's usage says what it cost.
+
+        Raises `ModelsPaused`, `BudgetExhausted` and `LedgerUnavailable` before anything is sent, and what the model
+        raises. When it returns or raises, the row is written, unless the database is away.
+        """
+        self._refuse_while_paused()
+        prompt = self._prompt(question.request)
+        call = self._opened(question, prompt)
+        most_usd = Decimal(0)
+        if self._is_free:
+            self._bookkeeper.check()
+        else:
+            images = len(question.request.images)
+            most_usd = self._price.most(request_bytes(question, prompt), images, self._max_output_tokens)
+            reservation = Reservation(question.run_id, call, most_usd, self._caps(question))
+            await self._bookkeeper.reserve(reservation, question.deadline)
+            if self._is_paused():
+                self._bookkeeper.settle_later(given_back(reservation))
+                raise ModelsPaused
+        started = time.monotonic()
+        try:
+            reply = await self._model.answer(question)
+        except CallFailed as error:
+            failed = self._failed(call, error, most_usd, started)
+            received = error.reply_text if isinstance(error, ReplyRefused) else None
+            text = self._text(call, prompt, error.sent_text, received)
+            await self._bookkeeper.settle(Settlement(question.run_id, failed, most_usd, text), question.deadline)
+            raise
+        except BaseException as error:
+            ended = self._ended(call, error, most_usd, started)
+            text = self._text(call, prompt, None, None)
+            self._bookkeeper.settle_later(Settlement(question.run_id, ended, most_usd, text))
+            raise
+        answered, usage = self._answered(call, reply, most_usd, started)
+        text = self._text(call, prompt, reply.sent_text, reply.received_text)
+        await self._bookkeeper.settle(Settlement(question.run_id, answered, most_usd, text), question.deadline)
+        return reply.model_copy(update={"usage": usage})
+
+    def _refuse_while_paused(self) -> None:
+        if self._is_paused():
+            raise ModelsPaused
+
+    def _prompt(self, request: ModelRequest) -> str:
+        """The prompt. The built-in model reads none, and a template that cannot be rendered must not keep it back."""
+        try:
+            return canonical_prompt(request)
+        except PromptFailed:
+            if self._is_free:
+                return ""
+            raise
+
+    def _opened(self, question: Question, prompt: str) -> ModelCall:
+        return ModelCall(
+            document_id=question.request.document_id,
+            model=self.name,
+            model_version=self.version,
+            call_key=uuid.uuid4().hex,
+            step=question.step,
+            attempt=question.attempt,
+            lane=question.lane,
+            request_digest=prompt_digest(question.request) if prompt else NO_PROMPT,
+            prompt_version=prompt_version(question.request),
+            input_characters=len(prompt),
+            outcome=OPEN,
+        )
+
+    def _answered(
+        self, call: ModelCall, reply: ModelReply, most_usd: Decimal, started: float
+    ) -> tuple[ModelCall, Usage]:
+        usage, cost_usd, unconfirmed_usd = self._counted(reply.usage, most_usd)
+        row = _counts(usage, call) | {
+            "model_version": reply.model_version or call.model_version,
+            "cost_usd": cost_usd,
+            "unconfirmed_usd": unconfirmed_usd,
+            "latency_ms": reply.latency_ms or _since(started),
+            "first_byte_ms": reply.first_byte_ms,
+            "outcome": OK,
+        }
+        return call.model_copy(update=row), usage
+
+    def _failed(self, call: ModelCall, error: CallFailed, most_usd: Decimal, started: float) -> ModelCall:
+        was_sent = error.was_sent and not isinstance(error, TURNED_AWAY)
+        usage, cost_usd, unconfirmed_usd = self._counted(error.usage, most_usd if was_sent else Decimal(0))
+        row = _counts(usage, call) | {
+            "output_characters": error.output_characters or usage.output_characters,
+            "cost_usd": cost_usd,
+            "unconfirmed_usd": unconfirmed_usd,
+            "latency_ms": error.latency_ms or _since(started),
+            "first_byte_ms": error.first_byte_ms,
+            "outcome": error.kind,
+            "error_kind": error.kind,
+        }
+        return call.model_copy(update=row)
+
+    def _ended(self, call: ModelCall, error: BaseException, most_usd: Decimal, started: float) -> ModelCall:
+        """An attempt that was cancelled, or that a defect ended.
+
+        It may have been sent, unless the exception says of itself that it was not (`was_sent` is False).
+        """
+        is_defect = isinstance(error, Exception)
+        row = {
+            "unconfirmed_usd": most_usd if getattr(error, "was_sent", True) else Decimal(0),
+            "latency_ms": _since(started),
+            "outcome": DEFECT if is_defect else CANCELLED,
+            "error_kind": DEFECT if is_defect else None,
+        }
+        return call.model_copy(update=row)
+
+    def _counted(self, usage: Usage | None, most_usd: Decimal) -> tuple[Usage, Decimal, Decimal]:
+        """The usage with its cost, the cost, and what is unconfirmed: one of the two is 0."""
+        if usage is None or not usage.is_stated or min(_amounts(usage)) < 0:
+            return usage or Usage(), Decimal(0), most_usd
+        cost_usd = Decimal(0) if self._is_free else self._price.cost(usage)
+        return usage.model_copy(update={"cost_usd": cost_usd}), cost_usd, Decimal(0)
+
+    def _text(self, call: ModelCall, prompt: str, sent: str | None, received: str | None) -> CallText | None:
+        """What was said, where it is kept; the canonical prompt where nobody says what was sent."""
+        if not self._keep_texts:
+            return None
+        return CallText(call_key=call.call_key, prompt=prompt if sent is None else sent, reply=received or "")
+
+
+def request_bytes(question: Question, prompt: str) -> int:
+    """The UTF-8 length of the text that a question becomes, at most: prompt, schema, and a corrective turn."""
+    size = _utf8_length(prompt) + SCHEMA_COPIES * _schema_bytes(question.request)
+    if question.correction is not None:
+        size += _utf8_length(question.correction.reply) + _utf8_length(question.correction.problem)
+    return size
+
+
+_schema_sizes: dict[tuple[str, tuple[str, ...]], int] = {}
+_MOST_SCHEMAS = 256
+
+
+def _schema_bytes(request: ModelRequest) -> int:
+    key = (request.document_type.version, request.asked)
+    if key not in _schema_sizes:
+        if len(_schema_sizes) >= _MOST_SCHEMAS:
+            _schema_sizes.clear()
+        _schema_sizes[key] = len(json.dumps(reply_schema(request)))
+    return _schema_sizes[key]
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _counts(usage: Usage, call: ModelCall) -> dict[str, Any]:
+    """What the ledger has of a usage, but for money."""
+    return {
+        "input_characters": usage.input_characters or call.input_characters,
+        "output_characters": usage.output_characters,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+    }
+
+
+def _amounts(usage: Usage) -> tuple[int, ...]:
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.cache_write_1h_tokens,
+        usage.reasoning_tokens,
+    )
+
+
+def _since(started: float) -> int:
+    """Milliseconds since a time of `time.monotonic()`."""
+    return round((time.monotonic() - started) * 1000)

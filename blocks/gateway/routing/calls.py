@@ -1,0 +1,225 @@
+"""How a step's models are asked: the next one where one fails, and no more at once than a model can take.
+
+A document waits for its turn at a model before its call's time begins to run, so that a long queue in front of a slow
+server is no failure of anybody's.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from blocks.errors import DocumentError, WinnowError
+from blocks.gateway.errors import (
+    BreakerOpen,
+    BudgetExhausted,
+    CallFailed,
+    LimitsReached,
+    ModelsPaused,
+    ModelUnavailable,
+    RateLimited,
+)
+from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question
+from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.routing.plan import LOCAL
+from blocks.records import StepTrace
+
+ANSWERED, UNSURE, SKIPPED = "answered", "unsure", "skipped"
+"""Outcomes of steps; any other is the kind of a failure."""
+TURNS_PER_CALL = 2
+"""Documents at a model, over its calls in flight: while some wait to try again, others are asked."""
+PATIENCE_S = 3600.0
+"""How long a document waits in all for room within a model's limits per minute, time after time."""
+ONCE_MORE_S = 5.0
+"""After what a document asks once more that met the beginning of an outage: as long as a breaker is open at first."""
+LOCAL_TIMEOUT_S = 3600.0
+"""The built-in model always answers; what bounds it is the time that its row may wait for the database."""
+
+
+class Asked(Protocol):
+    """What a route needs of the gateway."""
+
+    def registry(self) -> RegistryState:
+        """The registry as it stands."""
+        ...
+
+    async def answer(self, name: str, question: Question) -> ModelReply:
+        """Ask the model of this name, with all policies around it."""
+        ...
+
+
+log = logging.getLogger(__name__)
+
+Draw = Callable[[], Awaitable[Sequence[PageImage]]]
+"""Gives pictures of a document's pages. Raises a `DocumentError` where they cannot be drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What is asked about one document at one step. `timeout_s` is the step's, None where the model's holds."""
+
+    request: ModelRequest
+    run_id: str
+    step: int
+    budget_usd: Decimal | None = None
+    timeout_s: float | None = None
+
+
+class Turns:
+    """Whose turn it is at each model. Lives on the gateway's event loop."""
+
+    def __init__(self) -> None:
+        self._semaphores: dict[str, asyncio.Semaphore] = {}
+        self._sizes: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def at(self, name: str, calls_in_flight: int) -> AsyncIterator[None]:
+        """Wait for a turn at a model. Where it takes more calls than before, more are let in at once."""
+        size = calls_in_flight * TURNS_PER_CALL
+        semaphore = self._semaphores.setdefault(name, asyncio.Semaphore(size))
+        for _ in range(size - self._sizes.setdefault(name, size)):
+            semaphore.release()
+        self._sizes[name] = max(size, self._sizes[name])
+        async with semaphore:
+            yield
+
+
+class Outages:
+    """Since when documents wait for models that answer nobody. All documents of a run share one patience for them, so
+    that an outage that lasts delays the first ones and not each chunk anew."""
+
+    def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience_s = patience_s
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def is_worth(self, wait_s: float, names: Collection[str], waited_s: float) -> bool:
+        """Whether a document that has waited for so long waits on for models that are to be asked again in `wait_s`."""
+        now = self._clock()
+        begun = max([self._since.setdefault(name, now) for name in names], default=now)
+        return max(waited_s, now - begun) + wait_s <= self._patience_s
+
+    def over(self, name: str) -> None:
+        """A model has answered."""
+        self._since.pop(name, None)
+
+
+class Caller:
+    """Asks the models of a step in order, and says why those before did not answer."""
+
+    def __init__(self, gateway: Asked, clock: Callable[[], float] = time.monotonic) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self._turns = Turns()
+
+    async def ask(
+        self, errand: Errand, names: Sequence[str], draw: Draw | None = None
+    ) -> tuple[ModelReply | None, list[StepTrace], list[CallFailed]]:
+        """The first reply, with what became of the models before it. `draw` gives pictures for models that take them.
+
+        Raises the built-in model's failure, and defects.
+        """
+        traces: list[StepTrace] = []
+        failures: list[CallFailed] = []
+        for name in names:
+            try:
+                return await self._ask(errand, name, draw), traces, failures
+            except WinnowError as error:
+                if name == LOCAL:
+                    raise
+                failed = error if isinstance(error, CallFailed) else ModelUnavailable(f"{error.kind}: {error}")
+                failures.append(failed)
+                traces.append(StepTrace(step=errand.step, model=name, outcome=error.kind, why=_outline(error)))
+                log.debug("%s about %s: %s", name, errand.request.document_id, error)
+        return None, traces, failures
+
+    async def ask_local(self, errand: Errand) -> ModelReply:
+        """The built-in model's reply. Raises the `WinnowError` that it raises."""
+        return await self._gateway.answer(LOCAL, self._question(errand, LOCAL_TIMEOUT_S))
+
+    async def _ask(self, errand: Errand, name: str, draw: Draw | None) -> ModelReply:
+        if name == LOCAL:
+            return await self.ask_local(errand)
+        model = self._enabled(name)
+        request = await _with_images(errand.request, draw) if model.images else errand.request
+        patience_ends = self._clock() + PATIENCE_S
+        async with self._turns.at(name, model.in_flight):
+            while True:
+                question = self._question(errand, errand.timeout_s or self._enabled(name).timeout_s, request)
+                try:
+                    return await self._gateway.answer(name, question)
+                except LimitsReached:
+                    if self._clock() >= patience_ends:
+                        raise
+
+    def _enabled(self, name: str) -> RegisteredModel:
+        """The model as its row stands now: it may have changed since the route was planned, or while turns were waited
+        for."""
+        model = self._gateway.registry().get(name)
+        if model is None:
+            raise ModelUnavailable(f"{name} was taken out of the registry")
+        if not model.is_enabled:
+            raise ModelUnavailable(f"{name} was disabled meanwhile")
+        return model
+
+    def _question(self, errand: Errand, timeout_s: float, request: ModelRequest | None = None) -> Question:
+        return Question(
+            request=request or errand.request,
+            run_id=errand.run_id,
+            deadline=self._clock() + timeout_s,
+            step=errand.step,
+            document_budget_usd=errand.budget_usd,
+            timeout_s=errand.timeout_s,
+        )
+
+
+async def _with_images(request: ModelRequest, draw: Draw | None) -> ModelRequest:
+    """The request with pictures of its pages; where they cannot be drawn, with a note that says so."""
+    if draw is None:
+        return request
+    try:
+        return request.model_copy(update={"images": tuple(await draw())})
+    except DocumentError as error:
+        note = f"pictures of its pages could not be drawn ({error.kind})"
+        return request.model_copy(update={"notes": (*request.notes, note)})
+
+
+def _outline(error: WinnowError) -> str:
+    """What happened, by the error's own docstring. Its message has seconds, sums and what a server said: these differ
+    from one run to the next, and a payload that differs makes later stages anew."""
+    return (type(error).__doc__ or "").strip().partition("\n")[0]
+
+
+def outage_of(failures: Sequence[CallFailed]) -> CallFailed | None:
+    """The failure that stands for all of them where something but the document is the reason; None elsewhere."""
+    for kind in (ModelsPaused, BudgetExhausted):
+        for one in failures:
+            if isinstance(one, kind):
+                return one
+    return next((one for one in failures if one.is_outage), None)
+
+
+def again_in_s(failures: Sequence[CallFailed], *, is_first: bool = True) -> float | None:
+    """In how many seconds one of the models that were asked may be asked again.
+
+    None unless each of them was left alone, for a time that is stated; a breaker that a person must see to first states
+    none that is worth waiting for. Those whose last attempts failed as an outage began are asked once more: `is_first`
+    says that the document has not waited yet.
+    """
+    faults = [one for one in failures if is_first and one.is_transient and one.is_endpoint_fault]
+    if not all(isinstance(one, BreakerOpen | RateLimited) for one in failures if one not in faults):
+        return None
+    stated = [one.retry_after_s for one in failures if isinstance(one, RateLimited)]
+    stated += [one.again_in_s for one in failures if isinstance(one, BreakerOpen) and not one.is_grave]
+    stated += [ONCE_MORE_S for _ in faults]
+    return min((one for one in stated if one is not None), default=None)
+
+
+def reason_of(traces: Sequence[StepTrace]) -> str:
+    """What kept the models that were asked from answering, for the failure that says that none did."""
+    kinds = (one.outcome for one in traces if one.model and one.outcome not in (ANSWERED, UNSURE))
+    return ", ".join(dict.fromkeys(kinds)) or "none could be asked"

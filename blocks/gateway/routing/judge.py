@@ -1,0 +1,35 @@
+"""Judges an answer within a route by what will judge it in the end: typed values, evidence, and one confidence."""
+
+from collections.abc import Mapping, Sequence
+
+from blocks.document_types import Criterion, DocumentType
+from blocks.findings import deciding_fields, find_fields, gaps, problems
+from blocks.gateway.routing.facts import Standing
+from blocks.records import CriterionReading, FieldReading, Page
+
+
+def judge_answer(
+    document_type: DocumentType,
+    fields: Mapping[str, FieldReading],
+    criteria: Mapping[str, CriterionReading],
+    pages: Sequence[Page],
+) -> Standing:
+    """How the answer stands. Takes milliseconds of CPU: not for the event loop.
+
+    Written fields are no doubts of their own: the criteria that judge them say whether they are good enough.
+    """
+    found = find_fields(document_type, fields, pages, tuple(criteria.values()))
+    deciding = deciding_fields(document_type, found)
+    doubted = {**gaps(document_type, found), **problems(found)}
+    beside = tuple(
+        name
+        for name, field in document_type.fields.items()
+        if name in doubted and name not in deciding and not field.written
+    )
+    return Standing(found, criteria, deciding, beside)
+
+
+def judges_of(document_type: DocumentType, names: Sequence[str]) -> tuple[Criterion, ...]:
+    """The criteria that judge one of these written fields."""
+    criteria = document_type.rubric.criteria if document_type.rubric is not None else ()
+    return tuple(one for one in criteria if one.judges in names and one.judges is not None)

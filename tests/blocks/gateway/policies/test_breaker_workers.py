@@ -1,0 +1,47 @@
+"""Breakers of several workers that share a real database, by the real clock."""
+
+import asyncio
+from collections import Counter
+
+from blocks.database.breaker_states import DatabaseBreakerStates
+from blocks.database.engine import Database
+from blocks.gateway.errors import CallFailed, OutOfCredit
+from blocks.gateway.policies.breaker import Breakers, Breaking
+from blocks.gateway.policies.circuit import BreakerRules
+from blocks.gateway.shared_state import BreakerReport
+from tests.doubles.failing_models import REPLY, Scripted, a_question
+
+RULES = BreakerRules(grave_cooldown_s=0.6, cooldown_s=0.6)
+
+
+async def outcome(breaking: Breaking) -> str:
+    try:
+        await breaking.answer(a_question(asyncio.get_running_loop().time() + 10))
+    except CallFailed as error:
+        return error.kind
+    return "ok"
+
+
+def test_200_callers_of_two_workers_make_one_probe(database: Database) -> None:
+    """Promise 15, over workers."""
+    workers = [Breakers(DatabaseBreakerStates(database, BreakerReport), RULES) for _ in range(2)]
+    is_paid = False
+    model = Scripted(lambda _at, _question: REPLY if is_paid else OutOfCredit("m"), takes_s=0.2)
+    breaking = [Breaking(model, worker.get("e")) for worker in workers]
+
+    async def run() -> tuple[Counter[str], Counter[str]]:
+        nonlocal is_paid
+        assert await outcome(breaking[0]) == "out_of_credit"
+        for worker in workers:
+            await asyncio.to_thread(worker.sync)
+        assert await outcome(breaking[1]) == "breaker_open"
+        is_paid = True
+        await asyncio.sleep(0.8)
+        half_open = await asyncio.gather(*(outcome(one) for one in breaking for _ in range(100)))
+        for worker in workers:
+            await asyncio.to_thread(worker.sync)
+        closed = await asyncio.gather(*(outcome(one) for one in breaking for _ in range(100)))
+        return Counter(half_open), Counter(closed)
+
+    assert asyncio.run(run()) == ({"ok": 1, "breaker_open": 199}, {"ok": 200})
+    assert DatabaseBreakerStates(database, BreakerReport).load() == {}

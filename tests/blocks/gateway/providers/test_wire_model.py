@@ -1,0 +1,515 @@
+"""One attempt at a model behind HTTP: against a real server that speaks every format, and a transport by hand."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from blocks.gateway import errors
+from blocks.gateway.errors import CallFailed
+from blocks.gateway.model import Correction, ModelReply, Question
+from blocks.gateway.policies.limit_headers import LimitHeaders
+from blocks.gateway.providers.catalogue import PROVIDERS
+from blocks.gateway.providers.server_traits import traits_of
+from blocks.gateway.providers.wire_model import Posts, WireModel
+from blocks.gateway.registry import JsonMode, RegisteredModel
+from blocks.gateway.transport import HttpReply, Transport
+from tests.blocks.gateway.questions import BILL, PAGE_1, ask, whole
+from tests.doubles.model_provider.handle import ModelProviderDouble
+
+KEY = "sk-canary-4711"
+NAMES = tuple(PROVIDERS)
+_models = iter(range(10_000))
+
+
+def wire_model(
+    transport: Posts, modes: list[JsonMode] | None = None, limits: list[LimitHeaders] | None = None, **values: Any
+) -> WireModel:
+    """A model that nothing is known of: each has an upstream of its own."""
+    named = {"name": "asked", "provider": "openai", "upstream": f"m{next(_models)}"} | values
+    model = RegisteredModel.model_validate(named)
+    told = modes if modes is not None else []
+    return WireModel(
+        model,
+        PROVIDERS[model.provider],
+        transport,
+        lambda: SecretStr(KEY),
+        lambda _, mode: told.append(mode),
+        on_limits=limits.append if limits is not None else None,
+        keep_texts=True,
+    )
+
+
+# --- against a server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModelProviderDouble]:
+    with ModelProviderDouble() as double:
+        yield double
+
+
+def over_http(server: ModelProviderDouble, use: Callable[[Transport], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        async with Transport() as transport:
+            return await use(transport)
+
+    return asyncio.run(run())
+
+
+def answer(server: ModelProviderDouble, provider: str, question: Question | None = None, **values: Any) -> ModelReply:
+    async def use(transport: Transport) -> ModelReply:
+        model = wire_model(transport, provider=provider, endpoint=server.url, **values)
+        return await model.answer(question or ask())
+
+    reply: ModelReply = over_http(server, use)
+    return reply
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_a_question_is_answered(server: ModelProviderDouble, provider: str) -> None:
+    server.script(answers={"Baker": whole()}, keys=[KEY])
+    reply = answer(server, provider, logprobs=True)
+    assert reply.fields["total"].value == "9.00"
+    assert reply.fields["lines"].value == [
+        {"item": "Flour", "amount": "7.00"},
+        {"item": "Yeast", "amount": "2.00"},
+    ]
+    assert {one.name for one in reply.criteria} == {"clear", "polite"}
+    assert reply.usage.is_stated
+    assert reply.usage.input_tokens > 100
+    assert reply.received_text is not None
+    assert json.loads(reply.received_text) == whole()
+    assert reply.usage.output_characters == len(reply.received_text)
+    assert reply.usage.input_characters > len(PAGE_1)
+    assert reply.latency_ms >= reply.first_byte_ms >= 0
+    assert reply.model == "asked"
+    assert reply.model_version
+    if provider != "anthropic":
+        assert reply.fields["total"].signals is not None
+        assert reply.fields["total"].signals.logprob is not None
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_usage_is_what_the_provider_bills(server: ModelProviderDouble, provider: str) -> None:
+    counts = {"input": 2_000, "output": 300, "cached": 1_200, "cache_write": 0, "reasoning": 100}
+    server.script(answers={"Baker": whole()}, rules=[{"do": {"usage": counts}}])
+    usage = answer(server, provider).usage
+    assert (usage.input_tokens, usage.output_tokens, usage.cached_tokens) == (2_000, 300, 1_200)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_a_reply_without_usage_says_so(server: ModelProviderDouble, provider: str) -> None:
+    server.script(answers={"Baker": whole()}, rules=[{"do": {"usage": "none"}}])
+    assert not answer(server, provider).usage.is_stated
+
+
+@pytest.mark.parametrize("provider", NAMES)
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ("bad_key", errors.KeyRefused),
+        ("bad_request", errors.RequestRefused),
+        ("context_too_long", errors.ContextTooLong),
+        ("filtered", errors.ContentFiltered),
+        ("no_model", errors.UpstreamMissing),
+        ("out_of_credit", errors.OutOfCredit),
+        ("overloaded", errors.ServerFailed),
+        ("rate_limited", errors.RateLimited),
+        ("server_error", errors.ServerFailed),
+    ],
+)
+def test_each_error_of_each_provider_is_typed(
+    server: ModelProviderDouble, provider: str, told: str, kind: type[CallFailed]
+) -> None:
+    server.script(rules=[{"do": {"error": told}}])
+    with pytest.raises(CallFailed) as caught:
+        answer(server, provider)
+    assert type(caught.value) is kind
+    assert len(server.log()) == 1
+    assert (caught.value.usage is None) == (told == "server_error")
+    if told == "rate_limited":
+        assert caught.value.retry_after_s in (1.0, 1.5)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+@pytest.mark.parametrize(
+    ("finish", "kind"),
+    [
+        ("length", errors.TruncatedReply),
+        ("refusal", errors.ReplyRefused),
+        ("filtered", errors.ReplyRefused),
+        ("empty", errors.EmptyReply),
+    ],
+)
+def test_a_reply_that_is_none_is_typed_and_paid(
+    server: ModelProviderDouble, provider: str, finish: str, kind: type[CallFailed]
+) -> None:
+    server.script(answers={"Baker": whole()}, rules=[{"do": {"finish": finish}}])
+    with pytest.raises(kind) as caught:
+        answer(server, provider)
+    assert caught.value.usage is None or caught.value.usage.input_tokens > 0
+    assert (caught.value.usage is not None) == (server.log()[0]["usage"] is not None)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_a_correction_is_a_second_turn(server: ModelProviderDouble, provider: str) -> None:
+    server.script(answers={"Baker": whole()}, rules=[{"when": {"turns": 1}, "do": {"status": 500}}])
+    question = ask(correction=Correction('{"fields": {}}', "fields.total is missing"))
+    assert answer(server, provider, question).fields["total"].value == "9.00"
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_a_server_without_schemas_is_asked_in_words_and_remembered(server: ModelProviderDouble, provider: str) -> None:
+    refuse = {"when": {"mode": "tool" if provider == "anthropic" else "json_schema"}}
+    refused = {"do": {"error": "unsupported_format"}}
+    server.script(answers={"Baker": whole()}, rules=[refuse | refused])
+    modes: list[JsonMode] = []
+
+    async def use(transport: Transport) -> None:
+        model = wire_model(transport, modes, provider=provider, endpoint=server.url)
+        for _ in range(2):
+            reply = await model.answer(ask())
+            assert reply.fields["total"].value == "9.00"
+
+    over_http(server, use)
+    assert modes == [JsonMode.OBJECT]
+    assert [entry["status"] for entry in server.log()] == [400, 200, 200]
+
+
+# --- by hand
+
+
+Reply = tuple[int, Any]
+
+
+class Scripted:
+    """A transport that replies as a function of what was sent says, and keeps what was sent."""
+
+    def __init__(
+        self, replies: Callable[[dict[str, Any]], Reply], delay_s: float = 0.0, headers: dict[str, str] | None = None
+    ) -> None:
+        self._replies = replies
+        self._delay_s = delay_s
+        self._headers = headers or {}
+        self.sent: list[dict[str, Any]] = []
+
+    async def post(
+        self, url: str, headers: Mapping[str, str], content: bytes, deadline: float, model: str, timeout_s: float
+    ) -> HttpReply:
+        body = json.loads(content)
+        self.sent.append(body)
+        await asyncio.sleep(self._delay_s)
+        status, said = self._replies(body)
+        raw = said if isinstance(said, bytes) else json.dumps(said).encode()
+        return HttpReply(status, self._headers, raw, 12, 5)
+
+
+def chat(content: object, finish: str = "stop", usage: object = None) -> dict[str, Any]:
+    text = content if isinstance(content, str) else json.dumps(content)
+    counts = {"prompt_tokens": 100, "completion_tokens": 50} if usage is None else usage
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    return {"model": "m-1", "choices": [choice], "usage": counts}
+
+
+def refusal(message: str, param: str | None = None, code: str | None = None) -> Reply:
+    return 400, {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+
+
+def run(model: WireModel, question: Question | None = None) -> ModelReply:
+    return asyncio.run(model.answer(question or ask()))
+
+
+def caught(model: WireModel, question: Question | None = None) -> CallFailed:
+    with pytest.raises(CallFailed) as raised:
+        run(model, question)
+    return raised.value
+
+
+def test_a_reasoning_model_is_asked_without_what_it_refuses_and_that_is_remembered() -> None:
+    def replies(body: dict[str, Any]) -> Reply:
+        if "max_tokens" in body:
+            said = "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            return refusal(said + "Use 'max_completion_tokens' instead.", "max_tokens", "unsupported_parameter")
+        if "temperature" in body:
+            said = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value"
+            return refusal(said, "temperature", "unsupported_value")
+        return 200, chat(whole())
+
+    transport = Scripted(replies)
+    model = wire_model(transport, endpoint="http://localhost:1/v1", max_output_tokens=55)
+    run(model)
+    assert len(transport.sent) == 3
+    run(model)
+    assert len(transport.sent) == 4
+    assert transport.sent[-1]["max_completion_tokens"] == 55
+    assert "temperature" not in transport.sent[-1]
+    assert transport.sent[-1]["seed"]
+
+
+def test_a_bound_is_never_given_up() -> None:
+    def replies(body: dict[str, Any]) -> Reply:
+        name = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
+        return refusal(f"Unrecognized request argument supplied: {name}")
+
+    transport = Scripted(replies)
+    assert type(caught(wire_model(transport))) is errors.RequestRefused
+    assert [("max_tokens" in body) + ("max_completion_tokens" in body) for body in transport.sent] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("provider", "message", "gone"),
+    [
+        ("anthropic", "`temperature` is deprecated for this model.", "temperature"),
+        ("anthropic", "temperature: Extra inputs are not permitted", "temperature"),
+        (
+            "openai",
+            "[{'type': 'extra_forbidden', 'loc': ('body', 'seed'), 'msg': 'Extra inputs are not permitted'}]",
+            "seed",
+        ),
+        ("openai-responses", "Unsupported parameter: 'temperature' is not supported with this model.", "temperature"),
+    ],
+)
+def test_servers_say_in_many_ways_what_they_do_not_take(provider: str, message: str, gone: str) -> None:
+    transport = Scripted(lambda body: refusal(message) if gone in body else (500, {}))
+    assert type(caught(wire_model(transport, provider=provider))) is errors.ServerFailed
+    assert [gone in body for body in transport.sent] == [True, False]
+
+
+def test_gemini_does_without_logprobs_where_it_has_none() -> None:
+    message = "Logprobs is not enabled for models/gemini-x"
+    transport = Scripted(lambda body: refusal(message) if "responseLogprobs" in body["generationConfig"] else (500, {}))
+    caught(wire_model(transport, provider="gemini", logprobs=True))
+    assert len(transport.sent) == 2
+    assert transport.sent[1]["generationConfig"]["maxOutputTokens"] == 4096
+
+
+def test_a_refused_value_that_can_be_put_right_by_nobody_is_not_tried_twice() -> None:
+    transport = Scripted(lambda _: refusal("temperature must be between 0 and 2"))
+    assert type(caught(wire_model(transport))) is errors.RequestRefused
+    assert len(transport.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("refused", "said", "wanted"),
+    [
+        (
+            {"json_schema"},
+            "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+            JsonMode.OBJECT,
+        ),
+        ({"json_schema", "json_object"}, "This response_format type is unavailable now", JsonMode.PROMPT),
+        ({"json_object", "json_schema"}, "'response_format.type' must be 'text'", JsonMode.PROMPT),
+        (set(), "", JsonMode.SCHEMA),
+    ],
+)
+def test_json_modes_are_stepped_down_and_told_once(refused: set[str], said: str, wanted: JsonMode) -> None:
+    def replies(body: dict[str, Any]) -> Reply:
+        mode = body.get("response_format", {}).get("type")
+        return refusal(said, "response_format") if mode in refused else (200, chat(whole()))
+
+    modes: list[JsonMode] = []
+    transport = Scripted(replies)
+    model = wire_model(transport, modes)
+    for _ in range(3):
+        run(model)
+    assert modes == [wanted]
+    assert len(transport.sent) == 3 + len(refused)
+
+
+def test_many_at_once_pay_for_the_first_refusal_once() -> None:
+    def replies(body: dict[str, Any]) -> Reply:
+        is_schema = body.get("response_format", {}).get("type") == "json_schema"
+        return refusal("response_format json_schema is not supported") if is_schema else (200, chat(whole()))
+
+    transport = Scripted(replies, delay_s=0.02)
+    model = wire_model(transport)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(model.answer(ask()) for _ in range(40)))
+
+    asyncio.run(all_at_once())
+    assert len(transport.sent) == 41
+
+
+def test_a_slow_first_reply_holds_nobody_up_for_long() -> None:
+    transport = Scripted(lambda _: (200, chat(whole())), delay_s=1.0)
+    model = wire_model(transport)
+
+    async def both() -> float:
+        started = time.monotonic()
+        await asyncio.gather(model.answer(ask()), model.answer(ask()))
+        return time.monotonic() - started
+
+    assert asyncio.run(both()) < 1.9
+
+
+def test_a_server_that_answers_badly_is_known_to_take_the_request_and_not_remembered() -> None:
+    modes: list[JsonMode] = []
+    model = wire_model(Scripted(lambda _: (200, chat("no JSON at all"))), modes)
+    caught(model)
+    assert traits_of(model.version).known_mode is JsonMode.SCHEMA
+    assert modes == []
+
+
+def test_a_mode_of_the_registry_is_used_at_once() -> None:
+    transport = Scripted(lambda _: (200, chat(whole())))
+    modes: list[JsonMode] = []
+    run(wire_model(transport, modes, json_mode=JsonMode.PROMPT))
+    assert "response_format" not in transport.sent[0]
+    assert modes == []
+
+
+def test_a_remembered_mode_that_no_longer_holds_is_told_anew() -> None:
+    def replies(body: dict[str, Any]) -> Reply:
+        is_schema = body.get("response_format", {}).get("type") == "json_schema"
+        return refusal("response_format json_schema is not supported") if is_schema else (200, chat(whole()))
+
+    modes: list[JsonMode] = []
+    run(wire_model(Scripted(replies), modes, json_mode=JsonMode.SCHEMA))
+    assert modes == [JsonMode.OBJECT]
+
+
+def test_one_types_schema_that_is_refused_says_nothing_of_others() -> None:
+    def replies(body: dict[str, Any]) -> Reply:
+        schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+        is_large = "days" in schema.get("properties", {}).get("fields", {}).get("properties", {})
+        said = "Invalid schema for response_format 'reading': schema is too large"
+        return refusal(said, "response_format", "invalid_json_schema") if is_large else (200, chat({"fields": TOTAL}))
+
+    modes: list[JsonMode] = []
+    transport = Scripted(replies)
+    model = wire_model(transport, modes)
+    whole_type, one_field = ask(), ask(ask().request.model_copy(update={"fields": ("total",)}))
+    caught(model, whole_type)
+    caught(model, whole_type)
+    run(model, one_field)
+    assert [body["response_format"]["type"] for body in transport.sent] == [
+        "json_schema",
+        "json_object",
+        "json_object",
+        "json_schema",
+    ]
+    assert modes == [JsonMode.SCHEMA]
+
+
+TOTAL = {"total": whole()["fields"]["total"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", errors.EmptyReply),
+        (b"  \n", errors.EmptyReply),
+        (b"<html>Sign in</html>", errors.MalformedReply),
+        (b"[]", errors.MalformedReply),
+        (b"\xff\xfe", errors.MalformedReply),
+        (b"[" * 100_000, errors.MalformedReply),
+        (b'{"choices": [{"message": ' + b"9" * 5_000 + b"}]}", errors.MalformedReply),
+        (json.dumps(chat(whole())).encode()[:-20], errors.MalformedReply),
+        (b'{"error": {"message": "broke off", "code": 502}}', errors.ServerFailed),
+    ],
+)
+def test_a_body_that_is_no_reply_is_typed_and_of_unknown_cost(body: bytes, kind: type[CallFailed]) -> None:
+    failed = caught(wire_model(Scripted(lambda _: (200, body))))
+    assert type(failed) is kind
+    assert failed.usage is None
+    assert failed.was_sent
+    assert (failed.latency_ms, failed.first_byte_ms) == (12, 5)
+
+
+def test_a_name_twice_in_a_tool_call_is_refused_although_parsed_json_no_longer_shows_it() -> None:
+    body = {
+        "type": "message",
+        "content": [{"type": "tool_use", "name": "reading", "input": whole()}],
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 10, "output_tokens": 20},
+    }
+    raw = json.dumps(body).replace('"total": {', '"total": {"value": "8.00"}, "total": {', 1).encode()
+    assert run(wire_model(Scripted(lambda _: (200, body)), provider="anthropic")).fields["total"].value == "9.00"
+    failed = caught(wire_model(Scripted(lambda _: (200, raw)), provider="anthropic"))
+    assert type(failed) is errors.MalformedReply
+    assert failed.usage is not None
+    assert failed.usage.output_tokens == 20
+
+
+def test_what_a_refused_reply_cost_and_said_is_kept() -> None:
+    failed = caught(wire_model(Scripted(lambda _: (200, chat({"fields": {}})))))
+    assert isinstance(failed, errors.WrongSchema)
+    assert failed.usage is not None
+    assert (failed.usage.input_tokens, failed.usage.output_tokens) == (100, 50)
+    assert failed.usage.input_characters > len(PAGE_1)
+    assert failed.reply_text == '{"fields": {}}'
+    assert failed.output_characters == len(failed.reply_text)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_a_key_that_a_server_repeats_is_taken_out(status: int) -> None:
+    body = {"error": {"message": f"you sent {KEY}", "code": KEY}} if status != 200 else chat(f"{KEY} is no JSON")
+    failed = caught(wire_model(Scripted(lambda _: (status, body))))
+    assert KEY not in f"{failed!r} {failed} {vars(failed)}"
+
+
+def test_a_document_that_an_error_repeats_is_taken_out() -> None:
+    secret = "Jane Roe of 12 Example Street owes 4711 EUR to the bank of her town"
+    request = ask().request.model_copy(
+        update={"pages": (ask().request.pages[0].model_copy(update={"text": f"Dear all,\n{secret}."}),)}
+    )
+    failed = caught(wire_model(Scripted(lambda _: refusal(f"bad content {secret}, at 7"))), ask(request))
+    assert "4711" not in str(failed)
+    assert type(failed) is errors.RequestRefused
+
+
+def test_texts_are_kept_only_where_they_are_asked_for() -> None:
+    transport = Scripted(lambda _: (200, chat(whole())))
+    kept = run(wire_model(transport))
+    assert kept.sent_text is not None
+    assert "Baker & Sons" in kept.sent_text
+    assert kept.received_text == json.dumps(whole())
+    model = RegisteredModel(name="quiet", provider="openai", upstream="quiet")
+    quiet = run(WireModel(model, PROVIDERS["openai"], transport, lambda: None, lambda *_: None))
+    assert (quiet.sent_text, quiet.received_text) == (None, None)
+
+
+def test_what_headers_say_of_limits_is_told_of_good_replies_and_bad_ones() -> None:
+    headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}
+    limits: list[LimitHeaders] = []
+    run(wire_model(Scripted(lambda _: (200, chat(whole())), headers=headers), limits=limits))
+    caught(wire_model(Scripted(lambda _: (429, {}), headers=headers), limits=limits))
+    assert [one.requests.remaining for one in limits if one.requests] == [59, 59]
+
+
+def test_notes_of_the_request_stand_in_the_reply() -> None:
+    request = ask().request.model_copy(update={"notes": ("page 3 was left out",)})
+    assert run(wire_model(Scripted(lambda _: (200, chat(whole())))), ask(request)).notes == ("page 3 was left out",)
+
+
+def test_a_prompt_that_fails_sends_nothing() -> None:
+    transport = Scripted(lambda _: (200, chat(whole())))
+    failed = caught(wire_model(transport), ask(ask().request.model_copy(update={"prompt": "{{ nothing.here }}"})))
+    assert type(failed) is errors.PromptFailed
+    assert not failed.was_sent
+    assert transport.sent == []
+
+
+def test_a_document_that_is_no_unicode_is_sent_all_the_same() -> None:
+    first, second = ask().request.pages
+    pages = (first.model_copy(update={"text": "a\ud800b"}), second)
+    transport = Scripted(lambda _: (500, {}))
+    caught(wire_model(transport), ask(ask().request.model_copy(update={"pages": pages})))
+    assert "ab" in transport.sent[0]["messages"][1]["content"]
+
+
+def test_name_and_version_are_the_registrys() -> None:
+    model = wire_model(Scripted(lambda _: (200, b"")), endpoint="http://h/v1", upstream="up", name="mine")
+    assert (model.name, model.version) == ("mine", "openai:up@http://h/v1")
+    assert traits_of(model.version) is traits_of("openai:up@http://h/v1")
+
+
+def test_the_type_asked_is_the_whole_one() -> None:
+    reply = run(wire_model(Scripted(lambda _: (200, chat(whole())))))
+    assert set(reply.fields) <= set(BILL.fields)

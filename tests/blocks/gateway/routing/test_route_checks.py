@@ -1,0 +1,77 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from blocks.document_type_files import load_document_types
+from blocks.document_types import DocumentType, RouteStep
+from blocks.errors import UsageError
+from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
+from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.routing.checks import check_routes
+from blocks.settings import Settings
+from tests.doubles.routed_models import bill, model
+
+KEYS: Mapping[str, SecretStr] = {"env:KEY": SecretStr("canary")}
+NOTE = """\
+title: Note
+fields:
+  day: {type: date}
+route:
+  - {model: local, accept: {confidence: 0.9}}
+  - tier: cheap
+  - model: clever
+"""
+
+
+def types(folder: Path) -> dict[str, DocumentType]:
+    (folder / "note").mkdir()
+    (folder / "note" / "type.yaml").write_text(NOTE)
+    return load_document_types(folder)
+
+
+@pytest.mark.parametrize(
+    ("models", "error", "line", "says"),
+    [
+        ([], ModelUnknown, 7, "winnow models add clever"),
+        ([model("clever", key="env:OTHER")], ModelKeyMissing, 7, "env:OTHER"),
+        ([model("clever", input_price=None, upstream="no-such-model")], ModelPriceUnknown, 7, "no-such-model"),
+        ([model("clever"), model("x", tier="cheap", key="env:OTHER")], ModelKeyMissing, 6, "env:OTHER"),
+    ],
+)
+def test_a_route_that_cannot_work_is_told_with_file_and_line(
+    tmp_path: Path, models: list[RegisteredModel], error: type[UsageError], line: int, says: str
+) -> None:
+    with pytest.raises(error) as raised:
+        check_routes(types(tmp_path), RegistryState(tuple(models)), KEYS)
+    assert f"{tmp_path / 'note' / 'type.yaml'}:{line}" in str(raised.value)
+    assert says in str(raised.value)
+
+
+def test_models_that_are_disabled_may_lack_key_and_price(tmp_path: Path) -> None:
+    off = {"is_enabled": False, "key": "env:OTHER", "input_price": None, "upstream": "no-such-model"}
+    check_routes(types(tmp_path), RegistryState((model("clever", **off), model("x", tier="cheap", **off))), KEYS)
+
+
+def test_a_route_needs_somebody_to_ask() -> None:
+    cheap = bill(RouteStep(tier="cheap"))
+    with pytest.raises(RouteUnusable, match="no model of the tier cheap is enabled"):
+        check_routes({"bill": cheap}, RegistryState(), KEYS)
+    check_routes({"bill": cheap}, RegistryState((model("x", tier="cheap", key="env:KEY"),)), KEYS)
+
+
+def test_models_of_the_command_are_checked_in_place_of_the_routes() -> None:
+    cheap = {"bill": bill(RouteStep(tier="cheap"))}
+    check_routes(cheap, RegistryState((model("x"),)), KEYS, ("x",))
+    check_routes(cheap, RegistryState(), KEYS, ("local",))
+    with pytest.raises(ModelUnknown, match="--model: there is no model 'y'; known are local, x"):
+        check_routes(cheap, RegistryState((model("x"),)), KEYS, ("y",))
+    with pytest.raises(RouteUnusable, match="x is disabled"):
+        check_routes(cheap, RegistryState((model("x", is_enabled=False),)), KEYS, ("x",))
+
+
+def test_the_shipped_types_work_without_any_model_and_with_one_of_a_tier() -> None:
+    shipped = load_document_types(Settings().document_types_dir)
+    for models in ((), (model("c", tier="cheap"),), (model("s", tier="strong"),)):
+        check_routes(shipped, RegistryState(models), {})

@@ -1,0 +1,162 @@
+import re
+
+import pytest
+from pydantic import JsonValue
+
+from blocks.document_type_files import load_document_types
+from blocks.document_types import DocumentField, DocumentType, FieldHints, FieldType
+from blocks.findings import find_fields
+from blocks.gateway.routing.witness import alike, bear_out, control_fields, witness
+from blocks.records import Evidence, FieldReading, Page, Signals
+from blocks.settings import PROJECT_DIR
+
+SAMPLES = PROJECT_DIR / "data" / "samples" / "receipt"
+RECEIPT = load_document_types(PROJECT_DIR / "data" / "document_types")["receipt"]
+TEXT = DocumentField(type=FieldType.TEXT)
+
+KRUMM = {"company": "Krumm & Sons Bakery", "date": "14/02/2025", "total": "12.50"}
+TRUTHS = {
+    "bakery": KRUMM,
+    "X00016469612": {"company": "BOOK TA .K(TAMAN DAYA) SDN BND", "date": "25/12/2018", "total": "9.00"},
+    "X51005763940": {"company": "ELITETRAX MARKETING SDN BHD", "date": "11.02.18", "total": "60.00"},
+    "X51006619496": {"company": "99 SPEED MART S/B", "date": "14-12-16", "total": "61.65"},
+    "X51007339111": {"company": "SANYU STATIONERY SHOP", "date": "12/08/2017", "total": "3.00"},
+}
+"""What the receipts say, read by eye; the third names a chain above the company, the last a supplier below it."""
+
+
+def page_of(name: str) -> tuple[Page, ...]:
+    return (Page(number=1, method="parsed", text=(SAMPLES / f"{name}.txt").read_text(encoding="utf-8")),)
+
+
+def quoted(value: str, quote: str) -> FieldReading:
+    return FieldReading(value=value, evidence=(Evidence(page=1, quote=quote),), signals=Signals(stated=0.99))
+
+
+def line_with(pages: tuple[Page, ...], text: str) -> str:
+    return next(line for line in pages[0].text.splitlines() if text.casefold() in line.casefold())
+
+
+def test_the_witness_knows_the_value_it_ranks_first_and_the_next_best() -> None:
+    seen = witness(RECEIPT, page_of("bakery"))
+    total, rival = seen.of("total", "12.50")
+    assert total > 0.8
+    assert rival < 0.2
+    lie, truth = seen.of("total", "5.20")
+    assert lie < 0.05
+    assert truth == total
+
+
+def test_values_are_compared_as_results_hold_them() -> None:
+    seen = witness(RECEIPT, page_of("bakery"))
+    assert seen.of("total", "GBP 12.50") == seen.of("total", "12.5")
+    assert seen.of("date", "14/02/2025") == seen.of("date", "2025-02-14")
+    assert seen.of("date", "no date at all")[0] == 0.0
+
+
+def test_a_field_without_candidates_has_no_witness() -> None:
+    memo = DocumentType(name="memo", title="Memo", fields={"number": DocumentField(type=FieldType.TEXT)})
+    assert witness(memo, (Page(number=1, method="parsed", text="Dear Ann"),)).of("number", "7") == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("ACME Ltd", "acme ltd.", 1.0),
+        ("Max Mustermann", "Herrn Max Mustermann", 1.0),
+        ("THREE STOOGES", "Three Stooges Bistro & Cafe", 1.0),
+        ("HAPPY SNACKS ENTERPRISE", "HAPPY SNACKS ENTYERPRISE", 1.0),
+        ("SDN BHD", "GARDENIA BAKERIES (KL) SDN BHD", 0.0),
+        ("Branch 12 Trading", "Branch 13 Trading", 0.0),
+        ("Alpha Trading", "Omega Trading", 0.0),
+        ("", "Alpha", 0.0),
+    ],
+)
+def test_names_are_the_same_without_form_of_address_and_bent_letters(one: str, other: str, expected: float) -> None:
+    assert alike(TEXT, one, other) == alike(TEXT, other, one) == expected
+
+
+def test_a_whole_number_is_compared_as_one() -> None:
+    days = DocumentField(type=FieldType.INTEGER, required=True, aliases=("days",))
+    terms = DocumentType(name="terms", title="Terms", fields={"days": days})
+    seen = witness(terms, (Page(number=1, method="parsed", text="Days: 30"),))
+    assert seen.of("days", 30) == seen.of("days", "30")
+    assert seen.of("days", 30)[0] > 0.5
+
+
+def test_lists_and_tables_are_alike_by_what_they_share() -> None:
+    assert alike(DocumentField(type=FieldType.LIST), ["a", "b"], ["B", "c"]) == 0.5
+    table = DocumentField(type=FieldType.TABLE, columns={"name": TEXT, "price": DocumentField(type=FieldType.MONEY)})
+    rows: list[JsonValue] = [{"name": "Apple", "price": "1.50"}, {"name": "Pear No. 2", "price": "2.00"}]
+    shortened: list[JsonValue] = [{"name": "Apple red", "price": "1.50"}]
+    assert alike(table, rows, [{"name": "Apple", "price": "1.50"}, {"name": "Pear", "price": "2.00"}]) == 1.0
+    assert alike(table, rows, shortened) == 0.5
+
+
+def test_an_enum_fields_labels_are_all_weighed() -> None:
+    kinds = DocumentField(
+        type=FieldType.ENUM,
+        enum=("refund", "delivery"),
+        hints=FieldHints(keywords={"refund": ("money back", "refund"), "delivery": ("parcel", "courier")}),
+    )
+    ticket = DocumentType(name="ticket", title="Ticket", fields={"kind": kinds})
+    seen = witness(ticket, (Page(number=1, method="parsed", text="I want a refund, my money back please"),))
+    refund, delivery = seen.of("kind", "refund"), seen.of("kind", "delivery")
+    assert refund[0] > refund[1] > 0.0
+    assert delivery[0] == refund[1]
+    assert delivery[0] < delivery[1] < refund[0], "a judgement is contradicted by half"
+
+
+def test_bearing_out_sets_the_views_of_each_field_and_of_the_others() -> None:
+    pages = page_of("bakery")
+    readings = {name: quoted(value, line_with(pages, value)) for name, value in KRUMM.items()}
+    told = bear_out(readings, RECEIPT, witness(RECEIPT, pages))
+    for reading in told.values():
+        assert reading.signals is not None
+        assert reading.signals.stated == 0.99
+        assert (reading.signals.witness or 0.0) > (reading.signals.rival or 0.0)
+        assert (reading.signals.peers or 0.0) > 0.7
+    only = bear_out({"total": readings["total"]}, RECEIPT, witness(RECEIPT, pages))["total"].signals
+    assert only is not None
+    assert only.peers is None, "a reply of one field has no others"
+
+
+def test_known_fields_asked_along_with_an_unsure_one_speak_for_it() -> None:
+    pages = page_of("bakery")
+    assert control_fields(RECEIPT, ("total",)) == ("company", "date")
+    assert control_fields(RECEIPT, ("company", "date", "total", "currency")) == ()
+    readings = {name: quoted(value, line_with(pages, value)) for name, value in KRUMM.items()}
+    told = bear_out(readings, RECEIPT, witness(RECEIPT, pages))["total"].signals
+    assert told is not None
+    assert (told.peers or 0.0) > 0.7
+
+
+def test_a_written_field_is_nothing_to_bear_out() -> None:
+    mail = DocumentType(name="mail", title="Mail", fields={"answer": DocumentField(type=FieldType.TEXT, written=True)})
+    told = bear_out(
+        {"answer": quoted("Dear Ann", "Ann")}, mail, witness(mail, (Page(number=1, method="parsed", text="Ann"),))
+    )
+    assert told["answer"].signals == Signals(stated=0.99)
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_true_values_of_a_real_receipt_are_sure_and_values_from_elsewhere_on_it_are_not(name: str) -> None:
+    pages = page_of(name)
+    seen = witness(RECEIPT, pages)
+    truth = {field: quoted(value, line_with(pages, value)) for field, value in TRUTHS[name].items()}
+    found = find_fields(RECEIPT, bear_out(truth, RECEIPT, seen), pages)
+    assert all(found[field].confidence >= RECEIPT.review.accept_at for field in truth), found
+    assert not any(found[field].problem for field in truth)
+    last = pages[0].text.splitlines()[-1]
+    lies = {"company": quoted(last, last), "date": truth["date"], "total": _other_amount(pages, TRUTHS[name]["total"])}
+    judged = find_fields(RECEIPT, bear_out(lies, RECEIPT, seen), pages)
+    assert min(judged[field].confidence for field in ("company", "total")) < RECEIPT.review.accept_at
+
+
+def _other_amount(pages: tuple[Page, ...], truth: str) -> FieldReading:
+    """The first amount of the page that is not the total."""
+    for line in pages[0].text.splitlines():
+        for found in re.findall(r"(?<![\d.])\d+\.\d\d(?![\d.])", line):
+            if found != truth and float(found):
+                return quoted(found, line)
+    raise AssertionError("the receipt has one amount only")
