@@ -335,7 +335,7 @@ SUBJECTS: dict[str, Subject] = {
     "gateway": _gateway,
 }
 DOCUMENTS_PER_CALL = {"gateway": 2}
-"""Documents at the model, by calls in flight, where it is not one: a run's are `blocks.gateway.routing.calls.TURNS_PER_CALL`."""
+"""Documents at the model, by calls in flight, where it is not one, as in runs (TURNS_PER_CALL of routing/calls.py)."""
 
 if __name__ == "__main__":
     main()
