@@ -152,7 +152,7 @@ def test_routes_are_walked_step_by_step_and_nothing_is_paid_twice(notes: Notes) 
     assert steps["doubting"][1]["why"] == "differing: place"
     assert steps["agreeing"][1]["why"] == ""
     place_sure = notes.confidences("place")
-    assert place_sure["REF-0003"] < 0.9 < place_sure["REF-0004"]
+    assert place_sure["REF-0003"] < 0.8 < place_sure["REF-0004"]
 
     results = notes.results()
     answered = [call for call in notes.provider.log() if call["status"] == 200]
