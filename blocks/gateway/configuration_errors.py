@@ -33,6 +33,17 @@ class ModelKeyMissing(UsageError):
         )
 
 
+class KeyUnusable(UsageError):
+    """A key has characters that no header can carry, as when it was copied with a line break."""
+
+    kind = "key_unusable"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"the key in {reference} has a blank, a line break or a character outside ASCII in it; set the key alone"
+        )
+
+
 class ModelPriceUnknown(UsageError):
     """A model that is enabled has no known price, so that no budget could bound it."""
 

@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from blocks.gateway.configuration_errors import KeyUnusable
 from blocks.settings import key_variable
 
 KEPT_FOR_S = 300.0
 """How long a key that came from a block is used before the block is asked again, so that a key can be exchanged."""
 
 _REFERENCE = re.compile(r"(?P<place>env|secret|block):(?P<name>\S+)\Z")
+_SENDABLE = re.compile(r"[!-~]+\Z")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")  # upper case only, so that no key is taken for a name
 
 
@@ -64,7 +66,10 @@ class KeyRing(Mapping[str, SecretStr]):
         self._kept: dict[str, tuple[float, SecretStr]] = {}
 
     def __getitem__(self, reference: str) -> SecretStr:
-        """The key of a reference. Raises KeyError where it is not set, or where the reference is none."""
+        """The key of a reference, without what stands around it.
+
+        Raises KeyError where it is not set, or where the reference is none, and `KeyUnusable`.
+        """
         try:
             parsed = parse_reference(reference)
         except ValueError:
@@ -72,7 +77,10 @@ class KeyRing(Mapping[str, SecretStr]):
         key = key_variable(parsed.name) if parsed.place is KeyPlace.ENVIRONMENT else self._of_block(reference, parsed)
         if key is None:
             raise KeyError(reference)
-        return key
+        text = key.get_secret_value().strip()
+        if not _SENDABLE.match(text):
+            raise KeyUnusable(reference)
+        return SecretStr(text)
 
     def __iter__(self) -> Iterator[str]:
         """The references that were asked for and kept."""

@@ -13,7 +13,7 @@ COLUMNS = ("name", "provider", "upstream", "tier", "price", "limits", "key", "en
 def model_row(
     model: RegisteredModel, key_state: str, breaker: BreakerReport | None, is_paused: bool
 ) -> dict[str, object]:
-    """The row. `key_state`: set, missing, none (no key is named) or unknown (nobody could be asked).
+    """The row. `key_state`: set, missing, unusable, none (no key is named) or unknown (nobody could be asked).
 
     Prices in USD per million tokens as they are now, None where they are not known.
     """

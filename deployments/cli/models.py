@@ -14,7 +14,7 @@ from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database, default_url, open_database
 from blocks.database.model_registry import DatabaseRegistry
 from blocks.errors import PrefectUnreachable
-from blocks.gateway.configuration_errors import ModelInvalid, ModelUnknown
+from blocks.gateway.configuration_errors import KeyUnusable, ModelInvalid, ModelUnknown
 from blocks.gateway.keys import KeyRing
 from blocks.gateway.prices import listed_context_window, price_of
 from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState, Tier
@@ -274,6 +274,8 @@ def _key_state(model: RegisteredModel, keys: KeyRing) -> str:
         return "set" if model.key in keys else "missing"
     except PrefectUnreachable:
         return "unknown"
+    except KeyUnusable:
+        return "unusable"
 
 
 def _tell_what_is_missing(model: RegisteredModel) -> None:
@@ -291,6 +293,8 @@ def _tell_what_is_missing(model: RegisteredModel) -> None:
         case "missing":
             other = f"winnow models set {model.name} key_env=…"
             _warn(f"its key is not set: put it into {model.key}, or name another: {other}")
+        case "unusable":
+            _warn(f"the key in {model.key} has a blank, a line break or a character outside ASCII; set the key alone")
         case "unknown":
             _say(f"its key is taken from {model.key}; no Prefect API is configured here that could be asked for it")
     _tell_of_block(model)

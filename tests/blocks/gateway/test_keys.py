@@ -6,6 +6,7 @@ import pickle
 import pytest
 from pydantic import SecretStr
 
+from blocks.gateway.configuration_errors import KeyUnusable
 from blocks.gateway.keys import KEPT_FOR_S, KeyPlace, KeyReference, KeyRing, parse_reference
 
 CANARY = "sk-canary-51d0c2"
@@ -50,14 +51,14 @@ def test_a_variable_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_block_is_asked_once_in_a_while_so_that_a_key_can_be_exchanged() -> None:
-    blocks, now = Blocks(secret_openai="old", block_gpt="its own"), [0.0]
+    blocks, now = Blocks(secret_openai="old", block_gpt="its-own"), [0.0]
     ring = KeyRing(blocks.find, clock=lambda: now[0])
     assert [ring["secret:openai"].get_secret_value() for _ in range(3)] == ["old"] * 3
     assert blocks.asked == 1
     blocks.keys["secret_openai"] = "new"
     now[0] += KEPT_FOR_S
     assert ring["secret:openai"].get_secret_value() == "new"
-    assert ring["block:gpt"].get_secret_value() == "its own"
+    assert ring["block:gpt"].get_secret_value() == "its-own"
 
 
 def test_a_key_that_is_missing_is_looked_for_again() -> None:
@@ -79,3 +80,18 @@ def test_a_key_is_in_no_text_log_or_error(monkeypatch: pytest.MonkeyPatch, caplo
         ring[CANARY]
     assert CANARY not in caplog.text + repr(raised.value) + str(raised.value) + str(list(ring)) + f"{ring}"
     assert CANARY.encode() not in pickle.dumps([repr(key) for key in keys])
+
+
+@pytest.mark.parametrize("key", ["abc\ndef", "k\u00e9y", "two words", "control\x01"])
+def test_a_key_that_no_header_can_carry_is_refused_without_being_told(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("ODD_KEY", key)
+    with pytest.raises(KeyUnusable, match="env:ODD_KEY") as raised:
+        KeyRing().get("env:ODD_KEY")
+    assert key not in str(raised.value)
+
+
+def test_a_line_break_after_a_key_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODD_KEY", "abc\n")
+    assert KeyRing()["env:ODD_KEY"].get_secret_value() == "abc"
