@@ -27,12 +27,12 @@ ROUTE = "route:\n  - {tier: cheap}\n  - {model: local}\n"
 LOCAL_FIRST = "route:\n  - {model: local, accept: {confidence: 0.8}}\n  - {tier: cheap}\n"
 
 
-def test_a_killed_run_pays_for_its_calls_in_flight_and_no_more(notes: Notes) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.long)])
+def test_a_killed_run_pays_for_its_calls_in_flight_and_no_more(notes: Notes, kills: int) -> None:
     notes.type(ROUTE)
     notes.provider.script(**SCRIPT, latency_s=0.3)
     notes.add("first", tier="cheap", in_flight=CALLS_IN_FLIGHT)
-    source = notes.write(40)
-    kills = 2
+    source = notes.write(60)
     for _ in range(kills):
         with notes.workplace.started("run", *notes.arguments(source, "--chunk-size", "10")) as process:
             wait_for_requests(notes.provider, notes.provider.state()["requests"] + 9)
@@ -40,9 +40,9 @@ def test_a_killed_run_pays_for_its_calls_in_flight_and_no_more(notes: Notes) -> 
         wait_until(lambda: notes.provider.state()["in_flight"] == 0)
     summary = notes.run(source, "--chunk-size", "10")
     log = notes.provider.log()
-    assert (summary["documents"], notes.states()) == (40, Counter(accepted=40))
+    assert (summary["documents"], notes.states()) == (60, Counter(accepted=60))
     # Beside calls under way, one per place may be over and not be kept yet: as many documents are at a model at once.
-    assert len(log) - 40 <= kills * CALLS_IN_FLIGHT * TURNS_PER_CALL
+    assert len(log) - 60 <= kills * CALLS_IN_FLIGHT * TURNS_PER_CALL
     assert notes.attempts() >= asked_notes(log)
     assert notes.reserved_usd() == 0
     assert notes.outcomes()["lost"] >= 1
