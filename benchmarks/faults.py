@@ -105,7 +105,7 @@ def measure(
         return done.stdout
 
     for model in ("first", "second"):
-        place = ("--endpoint", f"{provider.url}/{model}/v1", "--key-env", "FAULTS_KEY", "--timeout-s", "5")
+        place = ("--endpoint", f"{provider.url}/{model}/v1", "--key-env", "FAULTS_KEY", "--timeout-s", "10")
         price = ("--input-price", PRICE["input"], "--output-price", PRICE["output"])
         winnow("models", "add", model, "--provider", "openai", "--model", f"up-{model}", *place, *price)
         winnow("models", "set", model, "max_output_tokens=1000")

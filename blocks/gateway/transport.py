@@ -31,6 +31,9 @@ MAX_CONNECTIONS = 512
 """Connections open at once, over all models; calls beyond wait for one, within their deadline. What bounds a model's
 calls is its `in_flight`; this bounds this process's open files, of which most systems allow 1,024."""
 
+LAST_LOOK_S = 0.05
+"""How long after the deadline what has arrived by then is read: on a busy machine a whole reply, which is paid for, may
+lie there when the loop gets to look at the clock."""
 IDLE_CONNECTION_S = 4.0
 """How long a connection is kept for the next call. Servers built on uvicorn (vLLM and others) close idle ones after
 5 s by default, and a request that meets the closing may have been billed."""
@@ -112,8 +115,12 @@ class Transport:
         loop = asyncio.get_running_loop()
         failed: CallFailed
         try:
-            async with asyncio.timeout_at(loop.time() + deadline - started):
-                return await self._exchange(_request(url, headers, content), model, started, attempt)
+            async with asyncio.timeout(None) as bound:
+                due = loop.call_at(loop.time() + deadline - started, _look_once_more, bound)
+                try:
+                    return await self._exchange(_request(url, headers, content), model, started, attempt)
+                finally:
+                    due.cancel()
         except TimeoutError:
             # A timeout of the system's own (ETIMEDOUT) is one too, and the deadline has not passed then.
             if time.monotonic() < deadline:
@@ -155,6 +162,10 @@ class Transport:
         if decoder and (not decoder.eof or decoder.unused_data):
             raise zlib.error
         return HttpReply(response.status_code, headers, bytes(body), _ms_since(started), attempt.first_byte_ms)
+
+
+def _look_once_more(bound: asyncio.Timeout) -> None:
+    bound.reschedule(asyncio.get_running_loop().time() + LAST_LOOK_S)
 
 
 def _request(url: str, headers: Mapping[str, str], content: bytes) -> httpx.Request:

@@ -40,7 +40,7 @@ def tell_faults(notes: Notes) -> None:
         hook=TRUTHFUL, prices=PRICES, rules=rules, keep_bodies=True, latency_s=LATENCY_S, seed=11
     )  # fmt: skip
     for position, name in enumerate(("first", "second")):  # at endpoints that do not fail together
-        notes.add(name, timeout_s=2, position=position, endpoint=f"{notes.provider.url}/{name}/v1")
+        notes.add(name, timeout_s=5, position=position, endpoint=f"{notes.provider.url}/{name}/v1")
 
 
 def assert_books_agree(notes: Notes) -> None:

@@ -204,6 +204,18 @@ def test_the_connection_is_closed_when_the_deadline_passes(model_provider: Model
     assert started + 0.2 <= entry["gone_at"] <= started + 1.2
 
 
+def test_a_reply_that_lies_there_when_a_busy_loop_sees_the_deadline_is_read(
+    model_provider: ModelProviderDouble,
+) -> None:
+    url = _do(model_provider, delay_s=0.2)
+
+    async def work(transport: Transport) -> HttpReply:
+        asyncio.get_running_loop().call_later(0.1, time.sleep, 0.6)
+        return await _post(transport, url, timeout_s=0.5)
+
+    assert _run(work).status == 200
+
+
 def test_a_deadline_that_has_passed_sends_nothing(model_provider: ModelProviderDouble) -> None:
     failed, took_s = _failure(model_provider.url + PATH, timeout_s=-0.001)
     assert isinstance(failed, DeadlinePassed)
