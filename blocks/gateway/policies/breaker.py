@@ -14,13 +14,14 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.model import Model, ModelReply, Question
 from blocks.gateway.policies.circuit import Breaker, BreakerRules, Ticket, Verdict
+from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.shared_state import BreakerStates
 
 _entered: ContextVar[tuple[tuple[Breaker, Ticket], ...]] = ContextVar("entered", default=())
 """The breakers that have let the call under way through."""
 
 
-class Breaking:
+class Breaking(Wrapper):
     """A `Model` behind the breaker of its endpoint, which models of the same endpoint and key share.
 
     `own` is the model's own breaker, for what says nothing of its neighbours: that the endpoint does not know it.
@@ -30,20 +31,10 @@ class Breaking:
     def __init__(
         self, model: Model, breaker: Breaker, own: Breaker | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._breaker = breaker
         self._own = own
         self._clock = clock
-
-    @property
-    def name(self) -> str:
-        """What routes and the ledger call it."""
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the same request may get another answer."""
-        return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
         """Ask, unless the breaker is open. Raises `BreakerOpen`, and what the model raises.
@@ -53,7 +44,7 @@ class Breaking:
         ticket = await self._breaker.enter(self.name, question.deadline)
         try:
             own = await self._own.enter(self.name, question.deadline) if self._own else None
-        except BaseException:
+        except BaseException:  # cancellation too: a ticket that is kept would keep a half-open breaker shut
             self._breaker.leave(ticket, Verdict.NOTHING)
             raise
         _entered.set(((self._breaker, ticket), *(((self._own, own),) if self._own and own else ())))
@@ -63,7 +54,7 @@ class Breaking:
         except CallFailed as error:
             self._leave(ticket, own, judge(error, self._clock() - started), error.kind)
             raise
-        except BaseException:
+        except BaseException:  # a cancelled call, or a defect of ours, says nothing of the endpoint
             self._leave(ticket, own, Verdict.NOTHING, "")
             raise
         self._leave(ticket, own, Verdict.SOUND, "")

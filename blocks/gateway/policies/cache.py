@@ -20,6 +20,7 @@ from blocks.document_types import DocumentType
 from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies.cache_shelf import Shelf
+from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.prompts import prompt_digest
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.replies.reading import JUDGE_VERSION
@@ -83,7 +84,7 @@ def _form(request: ModelRequest) -> str:
     return found[1][asked]
 
 
-class Cached:
+class Cached(Wrapper):
     """A `Model` that asks the model within it only what has not been answered yet.
 
     Equal questions at once are asked once; where that one fails, the next of them is asked. With `is_read` off nothing
@@ -94,21 +95,11 @@ class Cached:
     def __init__(
         self, model: Model, registered: RegisteredModel, shelf: Shelf, record_hit: RecordHit, *, is_read: bool = True
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._registered = registered
         self._shelf = shelf
         self._record_hit = record_hit
         self._is_read = is_read
-
-    @property
-    def name(self) -> str:
-        """What routes and the ledger call the model."""
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        """The version of the model."""
-        return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
         """A kept reply, with `is_cached` and no usage, or the model's. Raises what the model raises."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from blocks.document_types import DocumentField
 from blocks.gateway.errors import CallFailed, ContextTooLong, WrongSchema
 from blocks.gateway.model import Correction, Model, ModelReply, ModelRequest, Question
+from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.tokens import estimate_request_tokens, estimate_tokens
 from blocks.records import Page
 
@@ -21,25 +22,15 @@ MAX_SHOWN_CHARACTERS = 8_000
 ALIAS_WEIGHT, MOST_DIGITS = 20, 200
 
 
-class Correcting:
+class Correcting(Wrapper):
     """A `Model` that is asked once more where its reply has another schema, or the document did not fit.
 
     `context_window` is the model's, in tokens, None where it is not known; `max_output_tokens` is kept free in it.
     """
 
     def __init__(self, model: Model, context_window: int | None = None, max_output_tokens: int = 0) -> None:
-        self._model = model
+        super().__init__(model)
         self._room = None if context_window is None else context_window - max_output_tokens
-
-    @property
-    def name(self) -> str:
-        """What routes and the ledger call it."""
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the same request may get another answer."""
-        return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
         """Ask, and once more where that may help. Raises what the last asking raised.

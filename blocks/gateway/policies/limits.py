@@ -19,6 +19,7 @@ from blocks.gateway.errors import CallFailed, LimitsReached, ModelsPaused, RateL
 from blocks.gateway.model import Model, ModelReply, Question, Usage
 from blocks.gateway.policies.buckets import MINUTE_S, Bucket, resized
 from blocks.gateway.policies.limit_headers import Allowance, LimitHeaders
+from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.tokens import estimate_request_tokens
 
@@ -279,7 +280,7 @@ class Limits:
             self._scale += LEARNING_SHARE * (seen - self._scale)
 
 
-class Limited:
+class Limited(Wrapper):
     """A `Model` that is asked only when its limits have room, and not when all models were paused meanwhile.
 
     `refuse` raises the `CallFailed` of a call that is not to be made any more, now that there is room for it.
@@ -292,20 +293,10 @@ class Limited:
         is_paused: Callable[[], bool] = lambda: False,
         refuse: Callable[[], None] = lambda: None,
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._limits = limits
         self._is_paused = is_paused
         self._refuse = refuse
-
-    @property
-    def name(self) -> str:
-        """What routes and the ledger call it."""
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the same request may get another answer."""
-        return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
         """Wait for room, ask, and correct the estimate. Raises what `Limits.take` raises, and what the model raises.

@@ -28,6 +28,7 @@ from blocks.gateway.errors import (
 from blocks.gateway.ledger import CallText, Caps, ModelCall, Reservation, Settlement
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies.bookkeeper import Bookkeeper, given_back
+from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.prices import Price, Rate, Rates
 from blocks.gateway.prompts import canonical_prompt, prompt_digest, prompt_version
 from blocks.gateway.reply_schema import reply_schema
@@ -51,7 +52,7 @@ SCHEMA_COPIES = 2
 """A schema stands in the prompt, or beside it as a tool or a format, and may be rendered into both."""
 
 
-class Metered:
+class Metered(Wrapper):
     """A `Model` whose every attempt is reserved for, settled and written to the ledger.
 
     A model whose `price` is free reserves nothing. `max_output_tokens` bounds its replies. `caps` gives what a question
@@ -69,7 +70,7 @@ class Metered:
         is_paused: Callable[[], bool] = lambda: False,
         keep_texts: bool = False,
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._bookkeeper = bookkeeper
         self._price = price
         self._is_free = price.is_free
@@ -77,16 +78,6 @@ class Metered:
         self._caps = caps
         self._is_paused = is_paused
         self._keep_texts = keep_texts
-
-    @property
-    def name(self) -> str:
-        """What routes and the ledger call it."""
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the same request may get another answer."""
-        return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
         """Reserve, ask, settle. The reply's usage says what it cost.

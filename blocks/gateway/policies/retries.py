@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Model, ModelReply, Question
+from blocks.gateway.policies.wrapper import Wrapper
 
 MAX_ATTEMPTS = 3
 BASE_S, CAP_S = 0.5, 20.0
@@ -77,7 +78,7 @@ class RetryBudget:
         return self._slices[-1]
 
 
-class Retrying:
+class Retrying(Wrapper):
     """A `Model` that is asked again after a transient failure."""
 
     def __init__(
@@ -89,19 +90,9 @@ class Retrying:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         share_of: Callable[[], float] = random.random,
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._budget = budget
         self._clock, self._sleep, self._share_of = clock, sleep, share_of
-
-    @property
-    def name(self) -> str:
-        """What routes and the ledger call it."""
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the same request may get another answer."""
-        return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
         """Ask until there is an answer, at most `MAX_ATTEMPTS` times and not beyond the question's deadline.

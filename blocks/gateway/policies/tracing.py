@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from blocks.errors import WinnowError
 from blocks.gateway.errors import CallFailed, ReplyRefused
 from blocks.gateway.model import Model, ModelReply, Question, Usage
+from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry import RegisteredModel
 from blocks.settings import Settings
@@ -101,28 +102,18 @@ def configure_tracing(settings: Settings) -> bool:
     return TRACING.configure(settings.otlp_endpoint)
 
 
-class Traced:
+class Traced(Wrapper):
     """A `Model` whose every attempt is a span. `keep_texts`: what was said is in it too."""
 
     def __init__(
         self, model: Model, registered: RegisteredModel, *, keep_texts: bool = False, tracing: Tracing = TRACING
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._registered = registered
         self._keep_texts = keep_texts
         self._tracing = tracing
         self._operation = _OPERATIONS.get(registered.provider, "chat")
         self._attributes = _of_model(registered, self._operation)
-
-    @property
-    def name(self) -> str:
-        """What routes and the ledger call the model."""
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        """The version of the model."""
-        return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
         """The model's reply. Raises what the model raises."""
