@@ -7,17 +7,11 @@ reset being seconds or milliseconds since 1970. What cannot be read is as if it 
 """
 
 import math
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
-SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-SPAN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
-EARLIEST_MOMENT_S, EARLIEST_MOMENT_MS = 1e9, 1e12
-"""A number from here on is a moment since 1970 in seconds, or in milliseconds, and no time to go."""
+from blocks.gateway.providers.retry_after import said_now, seconds_to_go
 
 NAMES = (
     ("x-ratelimit-{}-requests", "x-ratelimit-{}-tokens"),
@@ -46,10 +40,10 @@ class LimitHeaders:
 
 def read_limit_headers(headers: Mapping[str, str]) -> LimitHeaders | None:
     """The limits that a reply's headers tell, None where they tell none. Names are found in any case."""
-    lower = {name.lower(): value for name, value in headers.items() if "ratelimit-" in name.lower()}
-    if not lower:
+    lower = {name.lower(): value for name, value in headers.items()}
+    if not any("ratelimit-" in name for name in lower):
         return None
-    now_s = _said_now(headers)
+    now_s = said_now(lower, time.time())
     requests = tokens = None
     for request_name, token_name in NAMES:
         requests = requests or _allowance(lower, request_name, now_s)
@@ -62,7 +56,8 @@ def _allowance(headers: Mapping[str, str], name: str, now_s: float) -> Allowance
     if remaining is None:
         return None
     limit = _number(headers.get(name.format("limit"), ""))
-    return Allowance(remaining, limit, _seconds_to_go(headers.get(name.format("reset"), ""), now_s))
+    wait_s = seconds_to_go(headers.get(name.format("reset"), ""), now_s)
+    return Allowance(remaining, limit, None if wait_s is None else max(0.0, wait_s))
 
 
 def _number(said: str) -> float | None:
@@ -72,29 +67,3 @@ def _number(said: str) -> float | None:
     except ValueError:
         return None
     return max(0.0, number) if math.isfinite(number) else None
-
-
-def _seconds_to_go(said: str, now_s: float) -> float | None:
-    number = _number(said)
-    if number is not None:
-        if number >= EARLIEST_MOMENT_MS:
-            number /= 1_000
-        return max(0.0, number - now_s) if number >= EARLIEST_MOMENT_S else number
-    span = SPAN.fullmatch(said.strip())
-    if said.strip() and span:
-        return sum(float(part) * unit for part, unit in zip(span.groups(), SPAN_SECONDS, strict=True) if part)
-    try:
-        moment = datetime.fromisoformat(said)
-    except ValueError:
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, aware.timestamp() - now_s)
-
-
-def _said_now(headers: Mapping[str, str]) -> float:
-    """The provider's own clock where it states it, so that a wrong clock here moves no moment; else this machine's."""
-    said = next((value for name, value in headers.items() if name.lower() == "date"), "")
-    try:
-        return parsedate_to_datetime(said).timestamp()
-    except ValueError:
-        return time.time()

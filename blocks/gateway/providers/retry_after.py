@@ -51,9 +51,9 @@ def _in_headers(headers: Mapping[str, str], now: float) -> Iterator[float]:
     if seconds is not None:
         yield seconds
     elif value:
-        moment, reference = _moment(value), _moment(headers.get("date", ""))
+        moment = _moment(value)
         if moment is not None:
-            yield moment - (now if reference is None else reference)
+            yield moment - said_now(headers, now)
         yield from _span(value.lower())
 
 
@@ -98,24 +98,34 @@ def _of_limits(headers: Mapping[str, str], now: float) -> Iterator[float]:
     resets: dict[str, float] = {}
     for name, value in headers.items():
         if "ratelimit" in name and "reset" in name:
-            resets.update((name, wait) for wait in _reset(value, headers, now))
+            wait = seconds_to_go(value, said_now(headers, now))
+            resets |= {} if wait is None else {name: wait}
     left = {name: _number(headers.get(name.replace("reset", "remaining"), "")) for name in resets}
     used_up = [resets[name] for name, remaining in left.items() if remaining is not None and remaining <= 0]
     yield from used_up or resets.values()
 
 
-def _reset(value: str, headers: Mapping[str, str], now: float) -> Iterator[float]:
-    """A reset as time to go, in seconds or with units, or as a moment: RFC 3339, or (milli)seconds since 1970."""
-    number, reference = _number(value), _moment(headers.get("date", ""))
-    moment = _moment(value) if number is None else None
-    if number is not None and number >= _EARLIEST_MOMENT:
-        moment = number / 1_000 if number >= _EARLIEST_MOMENT * 1_000 else number
-    if moment is not None:
-        yield moment - (now if reference is None else reference)
-    elif number is not None:
-        yield number
-    else:
-        yield from _span(value.lower())
+def seconds_to_go(value: str, now: float) -> float | None:
+    """How far off a reset is, under 0 where it has passed; None for what says no time.
+
+    It is said as time to go, in seconds or with units, or as a moment: RFC 3339, or (milli)seconds since 1970.
+    """
+    number = _number(value)
+    if number is None:
+        moment = _moment(value)
+        return next(_span(value.lower()), None) if moment is None else moment - now
+    if number < _EARLIEST_MOMENT:
+        return number
+    return (number / 1_000 if number >= _EARLIEST_MOMENT * 1_000 else number) - now
+
+
+def said_now(headers: Mapping[str, str], now: float) -> float:
+    """The provider's own clock where it states it, so that a wrong clock moves no moment; else `now`.
+
+    Names of `headers` are in lower case.
+    """
+    said = _moment(headers.get("date", ""))
+    return now if said is None else said
 
 
 def _span(text: str) -> Iterator[float]:
@@ -135,7 +145,7 @@ def _is_number(value: object) -> bool:
 
 def _moment(text: str) -> float | None:
     """A date as HTTP writes it, or RFC 3339, in seconds since 1970."""
-    for read in (parsedate_to_datetime, datetime.fromisoformat):
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(text)
         except (ValueError, TypeError, IndexError, OverflowError):
