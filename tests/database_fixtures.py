@@ -8,13 +8,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, select, text
 
 from blocks.database.engine import Database, close_database, head_revision, open_database
-from blocks.database.tables import metadata
+from blocks.database.tables import budgets, metadata
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +114,11 @@ def on_server(url: str, statement: str) -> None:
 def database_at(url: str, name: str) -> str:
     """The address of another database of the same server."""
     return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def budget_of(database: Database, scope: str, key: str) -> tuple[Decimal, Decimal]:
+    """What a run or a day has spent, and what it has reserved, in USD."""
+    query = select(budgets.c.spent_usd, budgets.c.reserved_usd).where(budgets.c.scope == scope, budgets.c.key == key)
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return (row[0], row[1]) if row else (Decimal(0), Decimal(0))

@@ -138,14 +138,6 @@ def open_budgets(database: Database, keys: Collection[BudgetKey]) -> None:
         _insert(connection, database, keys)
 
 
-def budget_of(database: Database, scope: str, key: str) -> tuple[Decimal, Decimal]:
-    """What a run or a day has spent, and what it has reserved, in USD."""
-    query = select(budgets.c.spent_usd, budgets.c.reserved_usd).where(budgets.c.scope == scope, budgets.c.key == key)
-    with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    return (row[0], row[1]) if row else (ZERO, ZERO)
-
-
 def _locked(connection: Connection, keys: Collection[BudgetKey]) -> dict[BudgetKey, Sums]:
     rows = connection.execute(_LOCK, {"b_scopes": {scope for scope, _ in keys}, "b_keys": {key for _, key in keys}})
     wanted: Mapping[BudgetKey, None] = dict.fromkeys(keys)

@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from blocks.database import ledger as ledger_module
-from blocks.database.budgets import budget_of, day_of
+from blocks.database.budgets import day_of
 from blocks.database.engine import Database, now
 from blocks.database.ledger import DatabaseLedger
 from blocks.database.runs import run_costs
 from blocks.database.tables import budgets, model_call_texts, model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.ledger import Admission, CallText, Caps, Ledger, ModelCall, Reservation, Settlement
+from tests.database_fixtures import budget_of
 
 USD = Decimal
 ROOT = Path(__file__).parents[3]

@@ -13,7 +13,6 @@ from sqlalchemy import column as sql_column
 from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy import table as sql_table
 
-from blocks.database.budgets import budget_of
 from blocks.database.column_types import ExactDecimal, UtcDateTime
 from blocks.database.engine import close_database, open_database
 from blocks.database.ledger import DatabaseLedger
@@ -22,6 +21,7 @@ from blocks.database.runs import run_costs
 from blocks.database.schema import MIGRATIONS_DIR
 from blocks.database.tables import metadata, model_calls, model_versions
 from blocks.gateway.ledger import ModelCall
+from tests.database_fixtures import budget_of
 
 CALLED_AT = datetime(2026, 11, 1, 23, 30, tzinfo=UTC)
 SEEN_VERSIONS = sql_table(
