@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from blocks.database.budgets import budget_of
 from blocks.database.engine import Database
 from blocks.database.ledger import DatabaseLedger
 from blocks.gateway.errors import BreakerOpen, CallFailed, OutOfCredit, ServerFailed
@@ -18,6 +17,7 @@ from blocks.gateway.policies.metering import Metered
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.prices import Price, Rate, Rates
 from blocks.gateway.transport import Transport
+from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_model, a_question
 
 PRICE = Price(((None, Rates(Rate(Decimal(3)), Rate(Decimal(15)))),))

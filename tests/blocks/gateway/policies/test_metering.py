@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from blocks.database.budgets import budget_of
 from blocks.database.engine import Database
 from blocks.database.ledger import DatabaseLedger
 from blocks.database.runs import run_costs
@@ -32,6 +31,7 @@ from blocks.gateway.policies.metering import FREE, Bookkeeper, Metered, request_
 from blocks.gateway.prices import Price, Rate, Rates
 from blocks.gateway.prompts import canonical_prompt
 from blocks.records import LOST, OK
+from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
 
 USD = Decimal

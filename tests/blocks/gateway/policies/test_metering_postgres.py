@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from blocks.database.budgets import budget_of
 from blocks.database.engine import Database, close_database, open_database
 from blocks.database.ledger import DatabaseLedger
 from blocks.database.runs import run_costs
@@ -23,6 +22,7 @@ from blocks.gateway.ledger import Admission, Caps
 from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.policies.metering import Bookkeeper, Metered
 from blocks.gateway.prices import Price, Rate, Rates
+from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
 
 pytestmark = pytest.mark.postgres
