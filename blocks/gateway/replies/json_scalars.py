@@ -16,13 +16,11 @@ class NumberText(str):
 
     __slots__ = ()
 
-
-def exact_number(text: str) -> NumberText:
-    """A number's digits, as they are written. Raises `Unreadable` where they are absurdly many."""
-    _, _, exponent = text.lower().partition("e")
-    if len(text) > LONGEST_NUMBER or (exponent and abs(int(exponent)) > LARGEST_EXPONENT):
-        raise Unreadable("a number of absurd size")
-    return NumberText(text)
+    @property
+    def is_absurd(self) -> bool:
+        """Whether it has more digits, or a larger exponent, than any figure of a document."""
+        _, _, exponent = self.lower().partition("e")
+        return len(self) > LONGEST_NUMBER or (exponent != "" and abs(int(exponent)) > LARGEST_EXPONENT)
 
 
 def no_number(text: str) -> Never:

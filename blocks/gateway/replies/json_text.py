@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blocks.gateway.errors import MalformedReply, TruncatedReply, WrongSchema
-from blocks.gateway.replies.json_scalars import Unreadable, exact_number, no_number
+from blocks.gateway.replies.json_scalars import NumberText, Unreadable, no_number
 from blocks.gateway.replies.mending import end_of_object, mended
 
 INVISIBLE = " \t\r\n\ufeff\u200b\u2060\u00a0"
@@ -156,6 +156,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=exact_number, parse_int=exact_number, parse_constant=no_number, strict=False
+    object_pairs_hook=_object, parse_float=NumberText, parse_int=NumberText, parse_constant=no_number, strict=False
 )
 """Not strict in one thing: line breaks within a text are taken, which can be read in one way only."""

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from blocks.gateway.replies.json_scalars import Unreadable, exact_number
+from blocks.gateway.replies.json_scalars import NumberText, Unreadable
 
 LONGEST_MENDED = 50_000
 DEEPEST_MENDED = 12
@@ -16,7 +16,11 @@ DEEPEST_MENDED = 12
 
 SEVERAL_WAYS = "JSON that could be mended in several ways"
 
-_TOKEN = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[{}\[\],:]|[^\s{}\[\],:\"']+|[\"']", re.DOTALL)
+_TOKEN = re.compile(
+    r"\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:\"']+", re.DOTALL
+)
+"""A text in quotes that is never closed is one mark up to the end: tried anew at each quote within it, a reply that
+repeats one would be read for minutes."""
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _NO_NUMBERS = frozenset({"NaN", "nan", "Infinity", "-Infinity", "inf", "-inf"})
 _LITERALS: dict[str, bool | None] = {
@@ -26,8 +30,8 @@ _LITERALS: dict[str, bool | None] = {
 
 def mended(text: str) -> dict[str, Any]:
     """The object that a broken text, from its first to its last bracket, means. Raises `Unreadable`."""
-    marks = _TOKEN.findall(text)
-    if len(text) > LONGEST_MENDED or not _is_mendable(marks):
+    marks = _TOKEN.findall(text) if len(text) <= LONGEST_MENDED else []
+    if not marks or not _is_mendable(marks):
         raise Unreadable(SEVERAL_WAYS)
     from json_repair import repair_json
 
@@ -94,7 +98,7 @@ def _scalar(value: object, mark: str) -> object:
     if mark in _LITERALS and _LITERALS[mark] is value:
         return value
     if _NUMBER.fullmatch(mark) and isinstance(value, int | float) and not isinstance(value, bool):
-        return exact_number(mark)
+        return NumberText(mark)
     if mark[:1] in {'"', "'"} and isinstance(value, str) and _unquoted(mark) == value:
         return value
     raise Unreadable(SEVERAL_WAYS)
@@ -139,13 +143,13 @@ def _is_value(mark: str) -> bool:
     """Whether a mark is a scalar. Raises `Unreadable` for NaN and its like."""
     if mark in _NO_NUMBERS:
         raise Unreadable("NaN or Infinity")
-    is_quoted = len(mark) > 1 and mark[0] in "\"'"
+    is_quoted = len(mark) > 1 and mark[0] in "\"'" and mark[0] == mark[-1]
     return is_quoted or mark in _LITERALS or _NUMBER.fullmatch(mark) is not None
 
 
 def _unquoted(mark: str) -> str | None:
     """The text of a quoted mark, or a bare name; None where it is none."""
-    if len(mark) < 2 or mark[0] not in "\"'":
+    if len(mark) < 2 or mark[0] not in "\"'" or mark[0] != mark[-1]:
         return mark if mark.isidentifier() else None
     inner = mark[1:-1].replace("\\'", "'")
     if mark[0] == "'":

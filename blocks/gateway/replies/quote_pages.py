@@ -11,7 +11,11 @@ from blocks.records import Page
 
 MOST_PAGES_SEARCHED = 20
 MOST_CHARACTERS_SEARCHED = 100_000
-"""Beyond either a quote is looked for letter by letter only: the search for bent ones would hold up other calls."""
+LONGEST_SEARCHED = 300
+MOST_COMPARED = 50_000_000
+"""Beyond any of them a quote is looked for letter by letter only: the search for bent ones (which takes a nanosecond
+or two per character of the quote and character of the page, and more for long quotes) would hold up other calls. The
+last one is for all quotes of a reply, together."""
 
 
 class QuotePages:
@@ -21,7 +25,8 @@ class QuotePages:
         self._texts = {page.number: page.text for page in pages}
         self._only = next(iter(self._texts)) if len(self._texts) == 1 else None
         characters = sum(map(len, self._texts.values()))
-        self._is_small = len(self._texts) <= MOST_PAGES_SEARCHED and characters <= MOST_CHARACTERS_SEARCHED
+        is_small = len(self._texts) <= MOST_PAGES_SEARCHED and characters <= MOST_CHARACTERS_SEARCHED
+        self._comparisons_left = MOST_COMPARED if is_small else 0
 
     def page_of(self, stated: int | None, quote: str) -> int | None:
         """The page of a quote: the stated one where the quote stands there, else the only other one where it does.
@@ -45,4 +50,10 @@ class QuotePages:
 
     def _stands(self, quote: str, number: int) -> bool:
         text = self._texts[number]
-        return quote in text or (self._is_small and locate(text, quote) is not None)
+        if quote in text:
+            return True
+        comparisons = len(quote) * len(text)
+        if len(quote) > LONGEST_SEARCHED or comparisons > self._comparisons_left:
+            return False
+        self._comparisons_left -= comparisons
+        return locate(text, quote) is not None

@@ -23,10 +23,13 @@ from blocks.gateway.replies.quote_pages import QuotePages
 from blocks.gateway.replies.refusals import refusal_in, speaks_of_itself
 from blocks.gateway.replies.schema_fit import Fitted, fit
 from blocks.gateway.replies.token_probabilities import value_probabilities
-from blocks.records import Evidence, FieldReading
+from blocks.records import FieldReading
 
 JUDGE_VERSION = "1"
 """Goes up whenever the same reply may be judged otherwise; cached replies were judged before they were kept."""
+
+LONGEST_VERSION = 200
+"""Characters of the name of what has served a reply: an index of the database takes no text of any length."""
 
 _REFUSING_KEYS = ("refusal", "refused")
 
@@ -64,10 +67,17 @@ def _read(request: ModelRequest, model: str, reply: WireReply) -> ModelReply:
         criteria=fitted.criteria,
         usage=reply.usage,
         model=model,
-        model_version=reply.served_by,
+        model_version=_printable(reply.served_by),
         is_repaired=read.is_repaired,
         is_unwrapped=bool(read.around),
     )
+
+
+def _printable(served_by: str) -> str:
+    """The name that a server gives what has served it, as far as rows and logs may hold it."""
+    if served_by.isprintable() and len(served_by) <= LONGEST_VERSION:
+        return served_by
+    return "".join(filter(str.isprintable, served_by))[:LONGEST_VERSION]
 
 
 def _check_status(model: str, reply: WireReply) -> None:
@@ -102,25 +112,24 @@ def _check_readings(model: str, request: ModelRequest, fitted: Fitted, read: Rea
         said = refusal_in(read.around)
         if said is not None:
             raise ModelRefusal(model, said)
+    known = request.document_type.fields
+    texts = {page.number: page.text for page in request.pages}
     for name, reading in fitted.fields.items():
-        if not isinstance(reading.value, str):
+        value = reading.value
+        if not isinstance(value, str):
             continue
-        is_written = request.document_type.fields[name].written
-        said = speaks_of_itself(reading.value) if is_written else _declining_value(request, reading, reading.value)
+        said = speaks_of_itself(value) if known[name].written else _declining_value(request, texts, reading, value)
         if said is not None:
             raise ModelRefusal(model, said)
 
 
-def _declining_value(request: ModelRequest, reading: FieldReading, value: str) -> str | None:
-    """The words by which a value declines, unless it is the document that says so."""
-    if any(value in evidence.quote and _stands(request, evidence) for evidence in reading.evidence):
-        return None
+def _declining_value(request: ModelRequest, texts: Mapping[int, str], reading: FieldReading, value: str) -> str | None:
+    """The words by which a value declines, unless it is the document that says so. `texts` are its pages'."""
+    for evidence in reading.evidence:
+        if value in evidence.quote and evidence.quote in texts.get(evidence.page, ""):
+            return None
     said = refusal_in(value)
     return None if said is not None and _is_quoted(request, reading) else said
-
-
-def _stands(request: ModelRequest, evidence: Evidence) -> bool:
-    return any(evidence.quote in page.text for page in request.pages if page.number == evidence.page)
 
 
 def _has_value(reading: FieldReading) -> bool:

@@ -6,7 +6,7 @@ goes into logs, and the reply may quote the document.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -24,8 +24,11 @@ from blocks.values import InvalidValue, parse_enum
 MOST_ENTRIES = 2_000
 LONGEST_QUOTE = 4_000
 
-_PARTS, _QUOTED, _GRADED = ("value", "evidence", "confidence"), ("page", "quote"), ("grade", "evidence", "confidence")
-"""The keys of a field, of one of its quotes, and of a grade."""
+_WHOLE = dict.fromkeys(("fields", "criteria"))
+_PARTS = dict.fromkeys(("value", "evidence", "confidence"))
+_QUOTED = dict.fromkeys(("page", "quote"))
+_GRADED = dict.fromkeys(("grade", "evidence", "confidence"))
+"""The keys of a reply, of a field, of one of its quotes, and of a grade: in order, and quick to compare with."""
 _NUMERIC = frozenset({FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER})
 _SAID_NOTHING = frozenset(
     {"", "-", "--", "n/a", "n.a.", "na", "null", "none", "nil", "unknown", "not found", "not available", "not stated",
@@ -59,7 +62,7 @@ def fit(model: str, request: ModelRequest, body: Mapping[str, Any], *, is_repair
     pages = QuotePages(request.pages)
     try:
         criteria = request.asked_criteria
-        _only(body, {"fields", "criteria"}, "the reply")
+        _only(body, _WHOLE, "the reply")
         given = body.get("fields", {} if not request.asked else None)
         if not isinstance(given, dict):
             raise Misfit('the reply has no object "fields"')
@@ -73,24 +76,24 @@ def fit(model: str, request: ModelRequest, body: Mapping[str, Any], *, is_repair
 def _fields(
     request: ModelRequest, given: Mapping[str, Any], pages: QuotePages, *, is_repaired: bool
 ) -> dict[str, FieldReading]:
-    asked = request.asked
-    _only(given, asked, "fields")
+    asked, known = request.asked, request.document_type.fields
+    _only(given, dict.fromkeys(asked), "fields")
     if asked and not given:
         raise Misfit(f"fields is empty; give each of {', '.join(asked[:20])}, or null where the document does not say")
     readings: dict[str, _Entry] = {}
     for name in asked:
-        field = request.document_type.fields[name]
-        if name not in given and field.required:
-            raise Misfit(f"fields.{name} is missing; give it, or null where the document does not say")
-        reading = _reading(field, given.get(name), f"fields.{name}", pages, is_repaired=is_repaired)
+        field, raw = known[name], given.get(name)
+        if raw is None:
+            if field.required and name not in given:
+                raise Misfit(f"fields.{name} is missing; give it, or null where the document does not say")
+            continue
+        reading = _reading(field, raw, f"fields.{name}", pages, is_repaired=is_repaired)
         if reading is not None:
             readings[name] = reading
     return _READINGS.validate_python(readings)
 
 
 def _reading(field: DocumentField, raw: object, path: str, pages: QuotePages, *, is_repaired: bool) -> _Entry | None:
-    if raw is None:
-        return None
     if not isinstance(raw, dict):
         raise Misfit(f"{path} must be null or an object with value, evidence and confidence")
     _only(raw, _PARTS, path)
@@ -109,19 +112,20 @@ def _value(field: DocumentField, raw: object, path: str, *, has_quote: bool) -> 
     """The value, None where the reply says that there is none."""
     if raw is None:
         return None
-    if field.type is FieldType.TABLE:
+    kind = field.type
+    if kind is FieldType.TABLE:
         return _rows(field, raw, path)
-    if field.type is FieldType.LIST:
+    if kind is FieldType.LIST:
         items = raw if isinstance(raw, list) else [raw]
         _bounded(items, path)
         texts = [_text(field, one, f"{path}[{at}]") for at, one in enumerate(items) if one is not None]
         entries = tuple(field.hints.keywords)
         return [_listed(one, entries, path) for one in texts if one]
     text = _text(field, raw, path)
-    is_silence = text.casefold() in _SAID_NOTHING and not (has_quote or field.written)
+    is_silence = not (has_quote or field.written) and text.casefold() in _SAID_NOTHING
     if not text or (is_silence and text not in field.enum):
         return None
-    return _one_of(field, text, path)
+    return _one_of(field, text, path) if kind is FieldType.ENUM else text
 
 
 def _rows(field: DocumentField, raw: object, path: str) -> list[JsonValue]:
@@ -167,6 +171,8 @@ def _text(field: DocumentField, raw: object, path: str) -> str:
         raise Misfit(f"{path} must be a string{' or null' if field.type is not FieldType.LIST else ''}")
     if field.type not in _NUMERIC:
         return str(raw).strip()
+    if isinstance(raw, NumberText) and raw.is_absurd:
+        raise Misfit(f"{path} is a number of absurd size")
     plain = f"{Decimal(raw):f}" if isinstance(raw, NumberText) else raw.strip()
     return f"{plain}0" if _THREE_DECIMALS.fullmatch(plain) else plain  # 1.234 is one thousand in German
 
@@ -177,7 +183,7 @@ def _evidence(raw: object, path: str, pages: QuotePages, *, keeps_empty: bool) -
         raise Misfit(f"{path} must be a list of objects with page and quote")
     _bounded(entries, path)
     quoted = [_quoted(one, f"{path}[{at}]", pages) for at, one in enumerate(entries)]
-    return tuple(quoted if keeps_empty else [one for one in quoted if one["quote"].strip()])
+    return tuple(quoted if keeps_empty else (one for one in quoted if one["quote"].strip()))
 
 
 def _quoted(raw: object, path: str, pages: QuotePages) -> _Entry:
@@ -250,11 +256,12 @@ def _criteria(
     return tuple(readings)
 
 
-def _only(given: Mapping[str, Any], known: Collection[str], path: str) -> None:
-    for name in given:
-        if name not in known:
-            which = f'"{name}"' if _PLAIN_NAME.fullmatch(name) else "a key"
-            raise Misfit(f"{path} has {which}, which is not in the schema; its keys are {', '.join(list(known)[:30])}")
+def _only(given: Mapping[str, Any], known: Mapping[str, object], path: str) -> None:
+    if given.keys() <= known.keys():
+        return
+    name = next(name for name in given if name not in known)
+    which = f'"{name}"' if _PLAIN_NAME.fullmatch(name) else "a key"
+    raise Misfit(f"{path} has {which}, which is not in the schema; its keys are {', '.join(list(known)[:30])}")
 
 
 def _bounded(entries: list[Any], path: str) -> None:
