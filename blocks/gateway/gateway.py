@@ -108,6 +108,7 @@ class Gateway:
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None
         self._held: dict[str, tuple[float, SecretStr]] = {}
+        self._lookups: dict[str, asyncio.Task[None]] = {}
         self._watch: asyncio.Task[None] | None = None
         self._memories: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
@@ -140,10 +141,15 @@ class Gateway:
             except WinnowError as error:  # what is left lapses by itself
                 log.warning("the database was not told that this worker ends (%s)", error)
 
+    @property
+    def is_awake(self) -> bool:
+        """Whether the transport is open and the shared state is looked at."""
+        return self._watch is not None and not self._watch.done()
+
     async def wake(self) -> None:
         """See that the transport is open and that the shared state is looked at. Cheap where both are so."""
         self._called_at = time.monotonic()
-        if self._watch is not None and not self._watch.done():
+        if self.is_awake:
             return
         if self._waking is None or self._waking.done():
             self._waking = asyncio.create_task(self._wake())
@@ -190,7 +196,8 @@ class Gateway:
         price = await asyncio.to_thread(price_of, model)  # the price list takes a second to load, once
         if price is None:
             raise ModelPriceUnknown(model.name, model.upstream)
-        assert self._transport is not None, "the gateway is asked before it was woken"
+        if self._transport is None:
+            raise RuntimeError("the gateway is asked before it was woken, or after it was closed")
         learnt = await self._learnt_of(model)
         wire = WireModel(
             model,
@@ -223,17 +230,29 @@ class Gateway:
     def _is_paused(self) -> bool:
         return self._state.is_paused
 
+    def has_key(self, model: RegisteredModel) -> bool:
+        """Whether the key of a model, where it needs one, is at hand as it was a second ago at most."""
+        if model.key is None:
+            return True
+        held = self._held.get(model.key)
+        return held is not None and time.monotonic() - held[0] < LOOK_EVERY_S
+
     async def hold_key(self, model: RegisteredModel) -> None:
         """Have the key of a model at hand, as it was a second ago at most. Raises `ModelKeyMissing`."""
-        if model.key is None:
+        if model.key is None or self.has_key(model):
             return
-        held = self._held.get(model.key)
-        if held is not None:
-            if time.monotonic() - held[0] < LOOK_EVERY_S:
-                return
+        if (held := self._held.get(model.key)) is not None:
             self._held[model.key] = time.monotonic(), held[1]  # the others go on with this one meanwhile
+        lookup = self._lookups.get(model.key)
+        if lookup is None:
+            lookup = self._lookups[model.key] = asyncio.create_task(self._look_up(model, model.key))
+            lookup.add_done_callback(lambda _: self._lookups.pop(str(model.key)))
+        await asyncio.shield(lookup)  # others wait for it too
+
+    async def _look_up(self, model: RegisteredModel, reference: str) -> None:
+        held = self._held.get(reference)
         try:
-            key = await asyncio.to_thread(self._keys.get, model.key)
+            key = await asyncio.to_thread(self._keys.get, reference)
         except WinnowError as error:
             if held is None:
                 raise
@@ -241,9 +260,9 @@ class Gateway:
             return
         if key is None:
             if held is not None:
-                self._held[model.key] = -math.inf, held[1]  # for calls under way; the next one looks again
-            raise ModelKeyMissing(model.name, model.key)
-        self._held[model.key] = time.monotonic(), key
+                self._held[reference] = -math.inf, held[1]  # for calls under way; the next one looks again
+            raise ModelKeyMissing(model.name, reference)
+        self._held[reference] = time.monotonic(), key
 
     async def _learnt_of(self, model: RegisteredModel) -> _Learnt:
         learnt = self._learnt.get(model.name)
@@ -338,12 +357,21 @@ class RunGateway:
             if name == LOCAL:
                 await self._gateway.wake()
                 return await self._gateway.answer_locally(question)
-            try:
-                async with asyncio.timeout(max(question.deadline - time.monotonic(), 0.0)):
-                    chain = await self._chain(name)
-            except TimeoutError:  # the database, or Prefect that has the key, is slow
-                raise DeadlinePassed(name, question.timeout_s or self._timeout_s(name), was_sent=False) from None
+            chain = self._ready_chain(name)
+            if chain is None:
+                try:
+                    async with asyncio.timeout_at(question.deadline):
+                        chain = await self._chain(name)
+                except TimeoutError:  # the database, or Prefect that has the key, is slow
+                    raise DeadlinePassed(name, question.timeout_s or self._timeout_s(name), was_sent=False) from None
             return await chain.answer(question)
+
+    def _ready_chain(self, name: str) -> Model | None:
+        """The chain, where nothing need be looked up for it: neither registry nor key are older than a second."""
+        made_of, chain = self._chains.get(name, (None, None))
+        if made_of is None or not self._gateway.is_awake or self.registry().get(name) is not made_of:
+            return None
+        return chain if self._gateway.has_key(made_of) else None
 
     async def _chain(self, name: str) -> Model:
         await self._gateway.wake()

@@ -6,6 +6,7 @@ call begins while too many wait. A process that dies with some leaves its rows o
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Sequence
@@ -91,8 +92,7 @@ class Bookkeeper:
             self.check()
             self._money_back.clear()
             try:
-                async with asyncio.timeout(max(0.0, deadline - _now())):
-                    admission = await self._group.ask(reservation)
+                admission = await self._group.ask(reservation, deadline)
             except TimeoutError:
                 raise LedgerUnavailable("it did not answer in time") from None
             except DatabaseUnreachable as error:
@@ -116,12 +116,12 @@ class Bookkeeper:
         It is written in any case, sooner or later, whatever becomes of the caller.
         """
         tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        alarm = tried.get_loop().call_at(deadline, _tell, tried)
         self._start(settlement, tried)
         try:
-            async with asyncio.timeout(max(0.0, deadline - _now())):
-                await tried
-        except TimeoutError:
-            log.debug("the ledger is slow: %d calls wait to be settled", len(self._pending))
+            await tried
+        finally:
+            alarm.cancel()
 
     def settle_later(self, settlement: Settlement) -> None:
         """Settle an attempt without waiting for it."""
@@ -130,42 +130,53 @@ class Bookkeeper:
     async def close(self, timeout_s: float = 30.0) -> int:
         """Wait until everything is settled, and say how much is not: those rows stay open, until they are lost."""
         until = _now() + timeout_s
-        while self._tasks and (left_s := until - _now()) > 0:
-            await asyncio.wait(set(self._tasks), timeout=left_s)
+        while self._pending and _now() < until:
+            self._money_back.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._money_back.wait()
         if self._pending:
             log.error("%d model calls could not be settled: their rows stay open", len(self._pending))
         return len(self._pending)
 
     def _start(self, settlement: Settlement, tried: "asyncio.Future[None] | None") -> None:
         self._pending[settlement.call.call_key] = settlement
-        task = asyncio.create_task(self._write(settlement, tried), name="settlement")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        answer = self._group.hand_in(settlement)
+        answer.add_done_callback(lambda done: self._answered(settlement, tried, done))
 
-    async def _write(self, settlement: Settlement, tried: "asyncio.Future[None] | None") -> None:
-        key = settlement.call.call_key
+    def _answered(
+        self, settlement: Settlement, tried: "asyncio.Future[None] | None", answer: asyncio.Future[Admission]
+    ) -> None:
+        """Take note of what became of a settlement. What was not written is handed in again, sooner or later."""
+        if answer.cancelled():
+            self._write_at_once()
+        elif (error := answer.exception()) is None:
+            self._is_back()
+            self._forget(settlement)
+        elif isinstance(error, LedgerUnavailable):  # it was logged; another try with this row would give the same
+            if settlement.call.outcome == LOST:
+                self._forget(settlement)
+            else:
+                self._start(_lost(settlement), tried)
+                return
+        else:
+            self._is_away(error)
+            task = asyncio.create_task(self._start_later(settlement), name="settlement")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        _tell(tried)
+
+    async def _start_later(self, settlement: Settlement) -> None:
         try:
-            while key in self._pending:
-                try:
-                    await self._group.ask(settlement)
-                except LedgerUnavailable:  # it was logged; another try with this row would give the same
-                    if settlement.call.outcome == LOST:
-                        self._pending.pop(key, None)
-                        return
-                    self._pending[key] = settlement = _lost(settlement)
-                except DatabaseUnreachable as error:
-                    self._is_away(error)
-                    _tell(tried)
-                    await self._next_try(math.inf)
-                else:
-                    self._is_back()
-                    self._pending.pop(key, None)
-                    self._money_back.set()
+            await self._next_try(math.inf)
         except asyncio.CancelledError:
             self._write_at_once()
             raise
-        finally:
-            _tell(tried)
+        self._start(settlement, None)
+
+    def _forget(self, settlement: Settlement) -> None:
+        self._pending.pop(settlement.call.call_key, None)
+        self._money_back.set()
 
     def _write_at_once(self) -> None:
         """The loop is being closed: write what waits, without it."""
@@ -198,7 +209,7 @@ class Bookkeeper:
 
     # --- while the database is away
 
-    def _is_away(self, error: Exception) -> None:
+    def _is_away(self, error: BaseException) -> None:
         now = _now()
         if self._outage is None:
             self._outage = _Outage(since=now, try_again_at=now + FIRST_PAUSE_S)

@@ -115,20 +115,12 @@ class Cached(Wrapper):
         flight = flights[key] = asyncio.get_running_loop().create_future()
         reply: ModelReply | None = None
         try:
-            kept = self._believed(question.request, await self._found(key, question.deadline))
+            kept = self._believed(question.request, await self._shelf.find(key, question.deadline))
             reply = kept or await self._ask(question, key)
         finally:
             del flights[key]
             flight.set_result(reply)
         return reply if kept is None else await self._hit(question, key, kept)
-
-    async def _found(self, key: str, deadline: float) -> bytes | None:
-        """What is kept under a key; None where that is not known by the deadline."""
-        try:
-            async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
-                return await self._shelf.find(key)
-        except TimeoutError:
-            return None
 
     async def _ask(self, question: Question, key: str) -> ModelReply:
         reply = await self._model.answer(question)

@@ -40,11 +40,14 @@ class Shelf:
         self._is_keeping = False
         self._complained_at = -COMPLAIN_EVERY_S
 
-    async def find(self, key: str) -> bytes | None:
-        """The reply that is kept under a key, None where none is."""
+    async def find(self, key: str, deadline: float) -> bytes | None:
+        """The reply that is kept under a key; None where none is, or where that is not known by the deadline."""
         if key in self._waiting:
             return self._waiting[key][1]
-        kept = await self._lookups.ask(key)
+        try:
+            kept = await self._lookups.ask(key, deadline)
+        except TimeoutError:
+            return None
         if kept is not None:
             self._hits.add(key)
             self._write_soon()

@@ -36,18 +36,26 @@ class Grouped(Generic[Item, Result]):
         self._runner: asyncio.Task[None] | None = None
         self._not_before = 0.0
 
-    async def ask(self, item: Item) -> Result:
-        """What `work` gives for the item."""
-        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, answer))
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run(), name="group")
+    async def ask(self, item: Item, deadline: float) -> Result:
+        """What `work` gives for the item. Raises `TimeoutError` at the deadline, in the loop's time."""
+        answer = self.hand_in(item)
+        alarm = answer.get_loop().call_at(deadline, _expire, answer)
         try:
             return await answer
         except asyncio.CancelledError:
             if self._unclaimed is not None and answer.done() and not answer.cancelled() and not answer.exception():
                 self._unclaimed(item, answer.result())  # answered, and cancelled before it could be taken
             raise
+        finally:
+            alarm.cancel()
+
+    def hand_in(self, item: Item) -> asyncio.Future[Result]:
+        """Have the item worked on; a future for what `work` gives for it."""
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run(), name="group")
+        return answer
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -83,3 +91,8 @@ class Grouped(Generic[Item, Result]):
                 answer.set_result(result)
             elif self._unclaimed is not None:
                 self._unclaimed(item, result)
+
+
+def _expire(answer: "asyncio.Future[Result]") -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())

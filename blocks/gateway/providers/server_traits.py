@@ -115,13 +115,14 @@ class ServerTraits:
         self.dropped |= found
         return bool(found) or is_new_bound
 
+    def is_known(self, registered: JsonMode) -> bool:
+        """Whether it is known how the server can be held to a schema, from the registry or from a call."""
+        return registered is not JsonMode.UNKNOWN or self.known_mode is not None
+
     @asynccontextmanager
-    async def first_alone(self, registered: JsonMode) -> AsyncIterator[None]:
+    async def first_alone(self) -> AsyncIterator[None]:
         """While nothing is known of the server, let one caller go ahead; the others enter when it has left, or after
         `WAIT_FOR_FIRST_S`."""
-        if registered is not JsonMode.UNKNOWN or self.known_mode is not None:
-            yield
-            return
         if self._first is not None:
             try:
                 async with asyncio.timeout(WAIT_FOR_FIRST_S):

@@ -8,8 +8,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import jiter
+import orjson
 from pydantic import SecretStr
-from pydantic_core import to_json
 
 from blocks.gateway.errors import CallFailed, EmptyReply, MalformedReply
 from blocks.gateway.model import ModelReply, Question, Usage
@@ -19,14 +20,10 @@ from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.wire import Provider, WireReply, WireRequest
 from blocks.gateway.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reading import read_reply
-from blocks.gateway.reply_schema import reply_schema, reply_schema_text
 from blocks.gateway.transport import HttpReply
 
 MOST_REFUSALS = 6
 """How often one attempt may be refused for its form: two modes, and every parameter that can be left out in turn."""
-
-_SCHEMA_MARK = "\ufdd2"
-"""Stands for the schema while the rest of a body is written; a noncharacter, which no prompt contains."""
 
 _ECHO = 32
 """So many characters of a document in a row are no accident in an error's message."""
@@ -83,7 +80,9 @@ class WireModel:
 
     async def answer(self, question: Question) -> ModelReply:
         """The judged reply to one request. Raises a `CallFailed` with what the ledger records of the attempt."""
-        async with self._traits.first_alone(self._model.json_mode):
+        if self._traits.is_known(self._model.json_mode):
+            return await self._answer(question)
+        async with self._traits.first_alone():
             return await self._answer(question)
 
     async def _answer(self, question: Question) -> ModelReply:
@@ -107,11 +106,10 @@ class WireModel:
         raise self._refused(question, http, said)
 
     async def _post(self, question: Question, rendered: WireRequest, body: Mapping[str, object]) -> HttpReply:
-        content = _serialised(body, reply_schema(question.request), reply_schema_text(question.request))
         timeout_s = question.timeout_s or self._model.timeout_s
         try:
             http = await self._transport.post(
-                rendered.url, rendered.headers, content, question.deadline, self.name, timeout_s
+                rendered.url, rendered.headers, orjson.dumps(body), question.deadline, self.name, timeout_s
             )
         except CallFailed as failed:
             failed.sent_text = self._sent(question)
@@ -152,21 +150,17 @@ class WireModel:
         """
         if not said.strip():
             raise EmptyReply(self.name, "an empty body")
-        names_twice: list[bool] = []
-
-        def made(pairs: list[tuple[str, object]]) -> dict[str, object]:
-            value = dict(pairs)
-            if len(value) != len(pairs):
-                names_twice.append(True)
-            return value
-
+        is_ambiguous = False
         try:
-            body: object = json.loads(said.decode(), object_pairs_hook=made)
-        except (ValueError, RecursionError):
-            raise MalformedReply(self.name, "its body is no JSON") from None
+            body: object = jiter.from_json(said, catch_duplicate_keys=True)
+        except ValueError:
+            try:
+                body, is_ambiguous = _parsed_leniently(said)
+            except (ValueError, RecursionError):
+                raise MalformedReply(self.name, "its body is no JSON") from None
         if not isinstance(body, dict):
             raise MalformedReply(self.name, "its body is no JSON object")
-        return body, bool(names_twice)
+        return body, is_ambiguous
 
     def _counted(self, question: Question, wire: WireReply) -> Usage:
         """The usage as stated, with the characters that went either way."""
@@ -202,15 +196,17 @@ class WireModel:
         return f"{prompt.system}\n{prompt.user}"
 
 
-def _serialised(body: Mapping[str, object], schema: object, schema_text: str) -> bytes:
-    """The body as JSON; the schema, which is most of it and always the same, is not written anew."""
-    content = to_json(_marked(body, schema))
-    return content.replace(f'"{_SCHEMA_MARK}"'.encode(), schema_text.encode(), 1)
+def _parsed_leniently(said: bytes) -> tuple[object, bool]:
+    """What jiter does not take: names given twice, and halves of surrogate pairs. Such a body may still state a usage.
 
+    Also whether a name is given twice. Raises `ValueError` and `RecursionError`.
+    """
+    names_twice: list[bool] = []
 
-def _marked(value: object, schema: object) -> object:
-    if value is schema:
-        return _SCHEMA_MARK
-    if isinstance(value, dict):
-        return {name: _marked(inner, schema) for name, inner in value.items()}
-    return [_marked(inner, schema) for inner in value] if isinstance(value, list) else value
+    def made(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            names_twice.append(True)
+        return value
+
+    return json.loads(said.decode(), object_pairs_hook=made), bool(names_twice)

@@ -1,10 +1,13 @@
 import asyncio
+import math
 import threading
 from collections.abc import Sequence
 
 import pytest
 
 from blocks.gateway.policies.grouping import Grouped
+
+FAR = math.inf
 
 
 class Squares:
@@ -42,7 +45,7 @@ def test_what_is_asked_at_once_is_done_at_once_and_answered_in_order() -> None:
 
     async def scene() -> list[int]:
         grouped = squares.grouped()
-        return await asyncio.gather(*(grouped.ask(number) for number in range(100)))
+        return await asyncio.gather(*(grouped.ask(number, FAR) for number in range(100)))
 
     assert asyncio.run(scene()) == [number * number for number in range(100)]
     assert squares.groups == [list(range(100))]
@@ -53,7 +56,7 @@ def test_a_group_has_no_more_than_it_may_have() -> None:
 
     async def scene() -> None:
         grouped = squares.grouped(window_s=0, most=4)
-        await asyncio.gather(*(grouped.ask(number) for number in range(10)))
+        await asyncio.gather(*(grouped.ask(number, FAR) for number in range(10)))
 
     asyncio.run(scene())
     assert [len(group) for group in squares.groups] == [4, 4, 2]
@@ -65,10 +68,10 @@ def test_while_one_group_is_worked_on_the_next_gathers() -> None:
     async def scene() -> None:
         grouped = squares.grouped(window_s=0)
         squares.go.clear()
-        tasks = [asyncio.create_task(grouped.ask(0))]
+        tasks = [asyncio.create_task(grouped.ask(0, FAR))]
         await until_begun(squares, 1)
         for number in (1, 2, 3):
-            tasks.append(asyncio.create_task(grouped.ask(number)))
+            tasks.append(asyncio.create_task(grouped.ask(number, FAR)))
             await asyncio.sleep(0.002)
         squares.go.set()
         await asyncio.gather(*tasks)
@@ -82,8 +85,8 @@ def test_an_exception_is_raised_to_the_one_it_is_meant_for_or_to_the_group() -> 
 
     async def scene() -> list[int | BaseException]:
         grouped = squares.grouped()
-        first = await asyncio.gather(grouped.ask(2), grouped.ask(-1), return_exceptions=True)
-        return first + await asyncio.gather(grouped.ask(3), grouped.ask(1313), return_exceptions=True)
+        first = await asyncio.gather(grouped.ask(2, FAR), grouped.ask(-1, FAR), return_exceptions=True)
+        return first + await asyncio.gather(grouped.ask(3, FAR), grouped.ask(1313, FAR), return_exceptions=True)
 
     two, minus, three, unlucky = asyncio.run(scene())
     assert two == 4
@@ -98,14 +101,14 @@ def test_who_goes_before_his_group_begins_is_not_part_of_it_and_who_goes_later_i
     async def scene() -> None:
         grouped = squares.grouped(window_s=0)
         squares.go.clear()
-        begun = asyncio.create_task(grouped.ask(5))
+        begun = asyncio.create_task(grouped.ask(5, FAR))
         await until_begun(squares, 1)
-        waiting = asyncio.create_task(grouped.ask(6))
+        waiting = asyncio.create_task(grouped.ask(6, FAR))
         await asyncio.sleep(0)
         begun.cancel()
         waiting.cancel()
         squares.go.set()
-        assert await grouped.ask(7) == 49
+        assert await grouped.ask(7, FAR) == 49
         for task in (begun, waiting):
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -122,15 +125,31 @@ def test_a_result_that_comes_in_the_moment_of_cancelling_is_told_of() -> None:
         grouped = squares.grouped(window_s=0)
 
         async def cancel_the_other() -> None:
-            await grouped.ask(1)
+            await grouped.ask(1, FAR)
             other.cancel()  # whose result is there, and not taken yet
 
         canceller = asyncio.create_task(cancel_the_other())
-        other = asyncio.create_task(grouped.ask(5))
+        other = asyncio.create_task(grouped.ask(5, FAR))
         await canceller
         with pytest.raises(asyncio.CancelledError):
             await other
 
     asyncio.run(scene())
     assert squares.groups == [[1, 5]]
+    assert squares.unclaimed == [(5, 25)]
+
+
+def test_at_the_deadline_who_asks_is_told_so_and_what_was_done_for_him_is_told_of() -> None:
+    squares = Squares()
+    squares.go.clear()
+
+    async def scene() -> None:
+        grouped = squares.grouped()
+        with pytest.raises(TimeoutError):
+            await grouped.ask(5, asyncio.get_running_loop().time() + 0.02)
+        squares.go.set()
+        assert await grouped.ask(6, FAR) == 36
+
+    asyncio.run(scene())
+    assert squares.groups == [[5], [6]]
     assert squares.unclaimed == [(5, 25)]
