@@ -6,6 +6,7 @@ asked again at once: that is still the same attempt, since nothing was read and 
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import jiter
@@ -123,8 +124,8 @@ class WireModel:
         try:
             body, is_ambiguous = self._parsed(said)
             wire = self._provider.read(self._model, body)
-            usage = self._counted(question, wire)
-            stated = usage if usage.is_stated else None
+            wire = replace(wire, usage=self._counted(question, wire))
+            stated = wire.usage if wire.usage.is_stated else None
             if is_ambiguous:
                 raise MalformedReply(self.name, "an object of its body has a name twice")
             reply = read_reply(question, self.name, wire)
@@ -134,7 +135,6 @@ class WireModel:
         self._remember(mode)
         return reply.model_copy(
             update={
-                "usage": usage,
                 "notes": (*reply.notes, *question.request.notes),
                 "latency_ms": http.latency_ms,
                 "first_byte_ms": http.first_byte_ms,

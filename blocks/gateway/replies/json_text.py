@@ -1,6 +1,6 @@
 """A reply's text to the one JSON object that it holds, or the reason why it holds none.
 
-Read strictly (RFC 8259), with each number kept as it is written: 9.00 stays 9.00. What several readers would read
+Read strictly (RFC 8259), with each fraction kept as it is written: 9.00 stays 9.00. What several readers would read
 differently (a key given twice, NaN, half a surrogate pair, two objects) is refused. Prose and code fences around the
 object are left away.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blocks.gateway.errors import MalformedReply, TruncatedReply, WrongSchema
-from blocks.gateway.replies.json_scalars import NumberText, Unreadable, no_number
+from blocks.gateway.replies.json_scalars import ABSURD, NumberText, Unreadable, no_number
 from blocks.gateway.replies.mending import end_of_object, mended
 
 INVISIBLE = " \t\r\n\ufeff\u200b\u2060\u00a0"
@@ -54,6 +54,8 @@ def read_object(model: str, text: str, *, is_whole: bool) -> ReadObject | None:
         raise MalformedReply(model, str(error)) from None
     except RecursionError:
         raise MalformedReply(model, "nested too deeply") from None
+    except ValueError:  # Python's own bound on the digits of a whole number
+        raise MalformedReply(model, ABSURD) from None
     return read
 
 
@@ -155,7 +157,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=NumberText, parse_int=NumberText, parse_constant=no_number, strict=False
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=NumberText, parse_constant=no_number, strict=False)
 """Not strict in one thing: line breaks within a text are taken, which can be read in one way only."""

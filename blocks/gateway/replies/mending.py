@@ -98,7 +98,7 @@ def _scalar(value: object, mark: str) -> object:
     if mark in _LITERALS and _LITERALS[mark] is value:
         return value
     if _NUMBER.fullmatch(mark) and isinstance(value, int | float) and not isinstance(value, bool):
-        return NumberText(mark)
+        return int(mark) if mark.lstrip("-").isdecimal() else NumberText(mark)
     if mark[:1] in {'"', "'"} and isinstance(value, str) and _unquoted(mark) == value:
         return value
     raise Unreadable(SEVERAL_WAYS)

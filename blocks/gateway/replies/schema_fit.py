@@ -8,7 +8,6 @@ goes into logs, and the reply may quote the document.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
@@ -16,7 +15,7 @@ from pydantic import JsonValue, TypeAdapter
 from blocks.document_types import DocumentField, FieldType
 from blocks.gateway.errors import WrongSchema
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.replies.json_scalars import NumberText
+from blocks.gateway.replies.json_scalars import NumberText, Unreadable, plain_number
 from blocks.gateway.replies.quote_pages import QuotePages
 from blocks.records import CriterionReading, FieldReading
 from blocks.values import InvalidValue, parse_enum
@@ -167,14 +166,19 @@ def _text(field: DocumentField, raw: object, path: str) -> str:
     Models are told to write a decimal point and no grouping, so 20.000 in quotes is twenty as well; whether the page
     says twenty is checked like any value.
     """
-    if not isinstance(raw, str):
+    if isinstance(raw, NumberText) or type(raw) is int:
+        if field.type not in _NUMERIC:
+            return str(raw)
+        try:
+            plain = plain_number(raw)
+        except Unreadable as error:
+            raise Misfit(f"{path} is {error}") from None
+    elif isinstance(raw, str):
+        plain = raw.strip()
+    else:
         raise Misfit(f"{path} must be a string{' or null' if field.type is not FieldType.LIST else ''}")
-    if field.type not in _NUMERIC:
-        return str(raw).strip()
-    if isinstance(raw, NumberText) and raw.is_absurd:
-        raise Misfit(f"{path} is a number of absurd size")
-    plain = f"{Decimal(raw):f}" if isinstance(raw, NumberText) else raw.strip()
-    return f"{plain}0" if _THREE_DECIMALS.fullmatch(plain) else plain  # 1.234 is one thousand in German
+    is_german = field.type in _NUMERIC and _THREE_DECIMALS.fullmatch(plain) is not None
+    return f"{plain}0" if is_german else plain  # 1.234 is one thousand in German
 
 
 def _evidence(raw: object, path: str, pages: QuotePages, *, keeps_empty: bool) -> tuple[_Entry, ...]:
@@ -191,9 +195,12 @@ def _quoted(raw: object, path: str, pages: QuotePages) -> _Entry:
         raise Misfit(f"{path} must be an object with page and quote")
     _only(raw, _QUOTED, path)
     quote = raw.get("quote")
-    if quote is not None and not isinstance(quote, str):
+    if quote is None:
+        quote = ""
+    elif type(quote) is int:
+        quote = str(quote)
+    elif not isinstance(quote, str):
         raise Misfit(f"{path}.quote must be a string, copied from the page")
-    quote = str(quote or "")
     if len(quote) > LONGEST_QUOTE:
         raise Misfit(f"{path}.quote is longer than {LONGEST_QUOTE:,} characters; quote less")
     page = pages.page_of(_page_number(raw.get("page"), f"{path}.page"), quote)
@@ -205,6 +212,8 @@ def _quoted(raw: object, path: str, pages: QuotePages) -> _Entry:
 def _page_number(raw: object, path: str) -> int | None:
     if raw is None:
         return None
+    if type(raw) is int:
+        return raw
     plain = raw.strip().removesuffix(".0") if isinstance(raw, str) else ""
     if len(plain) < 10 and plain.isascii() and plain.isdecimal():
         return int(plain)
@@ -215,10 +224,10 @@ def _share(raw: object, path: str) -> float | None:
     """A number in [0, 1]; None for null."""
     if raw is None:
         return None
-    if isinstance(raw, str):
+    if isinstance(raw, str) or type(raw) is int:
         try:
             value = float(raw)
-        except ValueError:
+        except (ValueError, OverflowError):
             value = -1.0
         if 0 <= value <= 1:
             return value + 0.0

@@ -1,7 +1,7 @@
 import pytest
 
 from blocks.gateway.model import PageImage
-from blocks.gateway.tokens import estimate_request_tokens, estimate_tokens
+from blocks.gateway.tokens import estimate_request_tokens, estimate_tokens, most_request_tokens
 from tests.doubles.failing_models import a_question
 
 COUNTED = [
@@ -62,3 +62,9 @@ def test_a_request_counts_pages_pictures_and_questions() -> None:
     assert estimate_request_tokens(one_field) < bare
     long_prompt = request.model_copy(update={"prompt": "be exact " * 100})
     assert estimate_request_tokens(long_prompt) == bare + estimate_tokens("be exact " * 100)
+
+
+@pytest.mark.parametrize("text", ["", "1", "111", "请" * 3, "?!" * 40, "Ж" * 7, *(text for text, _ in COUNTED + WIDE)])
+def test_no_request_is_estimated_beyond_what_its_lengths_allow(text: str) -> None:
+    request = a_question(1.0, text, text, text).request
+    assert estimate_request_tokens(request) <= most_request_tokens(request)
