@@ -30,3 +30,21 @@ def test_two_workers_together_keep_a_limit_and_one_that_is_left_alone_has_all_of
     assert ended == {"ok": 72}
     assert 4 < together <= 8
     assert 4 < alone <= 8
+
+
+def test_what_a_provider_says_of_its_limits_is_kept_to(
+    sqlite_database: Database, model_provider: ModelProviderDouble
+) -> None:
+    """The registry knows of no limit per minute: only the headers tell of it."""
+    register(sqlite_database, model_provider, in_flight=8)
+    model_provider.script(latency_s=0.05, limits={"requests": 10, "window_s": 1.0})
+
+    async def run() -> Counter[str]:
+        async with workers(sqlite_database) as (worker,):
+            await worker.ask()
+            return await worker.ask_all(23)
+
+    assert asyncio.run(run()) == {"ok": 23}
+    statuses = Counter(entry["status"] for entry in model_provider.log())
+    assert statuses[200] == 24
+    assert statuses[429] <= 5, "without a look at the headers it is about ten"
