@@ -48,3 +48,21 @@ def test_what_a_provider_says_of_its_limits_is_kept_to(
     statuses = Counter(entry["status"] for entry in model_provider.log())
     assert statuses[200] == 24
     assert statuses[429] <= 5, "without a look at the headers it is about ten"
+
+
+def test_a_breaker_that_one_worker_opens_keeps_the_other_from_calling(
+    database: Database, model_provider: ModelProviderDouble
+) -> None:
+    register(database, model_provider)
+
+    async def run() -> list[str]:
+        async with workers(database, 2) as (one, other):
+            before = [await one.ask(), await other.ask()]
+            model_provider.script(rules=[{"do": {"error": "out_of_credit"}}])
+            failed = await one.ask()
+            await one.look()
+            await other.look()
+            return [*before, failed, await other.ask(), await other.ask()]
+
+    assert asyncio.run(run()) == ["ok", "ok", "out_of_credit", "breaker_open", "breaker_open"]
+    assert len(model_provider.log()) == 1
