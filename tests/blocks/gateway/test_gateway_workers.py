@@ -66,3 +66,19 @@ def test_a_breaker_that_one_worker_opens_keeps_the_other_from_calling(
 
     assert asyncio.run(run()) == ["ok", "ok", "out_of_credit", "breaker_open", "breaker_open"]
     assert len(model_provider.log()) == 1
+
+
+def test_a_worker_that_begins_knows_of_breakers_that_are_open(
+    database: Database, model_provider: ModelProviderDouble
+) -> None:
+    register(database, model_provider)
+    model_provider.script(rules=[{"do": {"error": "out_of_credit"}}])
+
+    async def run() -> list[str]:
+        async with workers(database, 2) as (one, other):
+            failed = await one.ask()
+            await one.look()
+            return [failed, await other.ask()]
+
+    assert asyncio.run(run()) == ["out_of_credit", "breaker_open"]
+    assert len(model_provider.log()) == 1
