@@ -5,6 +5,7 @@ from collections import Counter
 
 from blocks.database.engine import Database
 from tests.blocks.gateway.workers import register, workers
+from tests.doubles.failing_models import a_question
 from tests.doubles.model_provider.handle import ModelProviderDouble
 
 
@@ -82,3 +83,23 @@ def test_a_worker_that_begins_knows_of_breakers_that_are_open(
 
     assert asyncio.run(run()) == ["out_of_credit", "breaker_open"]
     assert len(model_provider.log()) == 1
+
+
+def test_a_document_that_does_not_fit_the_window_is_sent_shortened_or_not_at_all(
+    sqlite_database: Database, model_provider: ModelProviderDouble
+) -> None:
+    register(sqlite_database, model_provider, context_window=3_000)
+    model_provider.script(keep_bodies=True)
+    filler = "nothing of note on this page " * 600
+
+    async def run() -> list[str]:
+        async with workers(sqlite_database) as (worker,):
+            fits = a_question(0, "Total due 9.00", filler, "Invoice date 1 May 2024")
+            return [await worker.put(fits), await worker.put(a_question(0, filler))]
+
+    assert asyncio.run(run()) == ["ok", "context_too_long"]
+    (entry,) = model_provider.log()
+    sent = str(entry["body"]["messages"])
+    assert "Total due 9.00" in sent
+    assert "1 May 2024" in sent
+    assert "nothing of note" not in sent
