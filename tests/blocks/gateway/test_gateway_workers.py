@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
+from decimal import Decimal
 
 from blocks.database.engine import Database
-from tests.blocks.gateway.workers import register, workers
+from tests.blocks.gateway.workers import PRICES, ledger_rows, register, workers
 from tests.doubles.failing_models import a_question
 from tests.doubles.model_provider.handle import ModelProviderDouble
 
@@ -103,3 +104,23 @@ def test_a_document_that_does_not_fit_the_window_is_sent_shortened_or_not_at_all
     assert "Total due 9.00" in sent
     assert "1 May 2024" in sent
     assert "nothing of note" not in sent
+
+
+def test_a_latency_that_doubles_costs_time_and_nothing_else(
+    sqlite_database: Database, model_provider: ModelProviderDouble
+) -> None:
+    register(sqlite_database, model_provider, in_flight=8)
+    slower = {"name": "slower", "when": {"after": 60}, "do": {"delay_s": 0.2}}
+    model_provider.script(latency_s=0.1, rules=[slower], prices=PRICES)
+
+    async def run() -> Counter[str]:
+        async with workers(sqlite_database) as (worker,):
+            return await worker.ask_all(120)
+
+    assert asyncio.run(run()) == {"ok": 120}
+    assert model_provider.state()["high_water"] <= 8
+    assert Counter(entry["rule"] for entry in model_provider.log()) == {"": 60, "slower": 60}
+    rows = ledger_rows(sqlite_database)
+    assert Counter(row["outcome"] for row in rows) == {"ok": 120}
+    spent = sum((row["cost_usd"] + row["unconfirmed_usd"] for row in rows), Decimal(0))
+    assert spent == model_provider.total_usd() > 0
