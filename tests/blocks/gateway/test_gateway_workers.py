@@ -1,8 +1,12 @@
 """Whole gateways over one database against the provider double: what workers keep together, and what one adapts to."""
 
 import asyncio
+import math
+import time
 from collections import Counter
 from decimal import Decimal
+from email.utils import formatdate
+from typing import Any
 
 from blocks.database.engine import Database
 from tests.blocks.gateway.workers import PRICES, ledger_rows, register, workers
@@ -124,3 +128,47 @@ def test_a_latency_that_doubles_costs_time_and_nothing_else(
     assert Counter(row["outcome"] for row in rows) == {"ok": 120}
     spent = sum((row["cost_usd"] + row["unconfirmed_usd"] for row in rows), Decimal(0))
     assert spent == model_provider.total_usd() > 0
+
+
+WAIT_S = 1.6
+
+
+def refusals(date: str) -> dict[str, dict[str, Any]]:
+    """429s that ask for `WAIT_S` in every form, the last one for that date; by the name of the model that says so."""
+    return {
+        "seconds": {"headers": {"retry-after": f"{WAIT_S}"}, "body": ""},
+        "ms": {"headers": {"retry-after-ms": f"{WAIT_S * 1_000:.0f}"}, "body": ""},
+        "prose": {"body": f'{{"error": {{"message": "Please try again in {WAIT_S * 1_000:.0f}ms."}}}}'},
+        "google": {"body": f'{{"error": {{"details": [{{"retryDelay": "{WAIT_S}s"}}]}}}}'},
+        "body": {"body": f'{{"error": {{"retry_after": {WAIT_S}}}}}'},
+        "reset": {"headers": {"x-ratelimit-reset-requests": f"{WAIT_S}s"}, "body": "{}"},
+        "date": {"headers": {"retry-after": date}, "body": ""},
+    }
+
+
+def test_no_call_comes_earlier_than_a_provider_asks_for(
+    sqlite_database: Database, model_provider: ModelProviderDouble
+) -> None:
+    """Promise 14 over HTTP, by the double's log: seven forms, each by a model of its own, to six documents at once."""
+    moment = math.ceil(time.time()) + 2
+    said = refusals(formatdate(moment, usegmt=True))
+    texts = [(name, f"{name} {at}: total due 9.00") for name in said for at in range(6)]
+    model_provider.script(
+        rules=[{"when": {"containing": text}, "times": 1, "do": {"status": 429} | said[name]} for name, text in texts],
+        latency_s=0.05,
+        keep_bodies=True,
+    )
+    for name in said:
+        register(sqlite_database, model_provider, name=name, endpoint=f"{model_provider.url}/{name}/v1")
+
+    async def run() -> Counter[str]:
+        async with workers(sqlite_database) as (worker,):
+            return Counter(await asyncio.gather(*(worker.ask(text, name) for name, text in texts)))
+
+    assert asyncio.run(run()) == {"ok": len(texts)}
+    log = [(entry["received_at"], entry["status"], str(entry["body"]["messages"])) for entry in model_provider.log()]
+    until = moment - (time.time() - time.monotonic())
+    for name, text in texts:
+        (refused_at, refused), (answered_at, answered) = [(at, status) for at, status, sent in log if text in sent]
+        assert (refused, answered) == (429, 200)
+        assert answered_at >= (until if name == "date" else refused_at + WAIT_S), name
