@@ -1,7 +1,7 @@
 """Asks a model only while its circuit breaker lets calls through, and keeps the breakers of this process."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 
 from blocks.gateway.errors import (
@@ -15,7 +15,7 @@ from blocks.gateway.errors import (
 from blocks.gateway.model import Model, ModelReply, Question
 from blocks.gateway.policies.circuit import Breaker, BreakerRules, Ticket, Verdict
 from blocks.gateway.policies.wrapper import Wrapper
-from blocks.gateway.shared_state import BreakerStates
+from blocks.gateway.shared_state import BreakerReport, BreakerStates
 
 _entered: ContextVar[tuple[tuple[Breaker, Ticket], ...]] = ContextVar("entered", default=())
 """The breakers that have let the call under way through."""
@@ -104,11 +104,13 @@ class Breakers:
     ) -> None:
         self._states, self._rules, self._clock = states, rules, clock
         self._breakers: dict[str, Breaker] = {}
+        self._told: Mapping[str, BreakerReport] = {}
 
     def get(self, key: str) -> Breaker:
-        """The breaker of a key, made where there is none yet."""
+        """The breaker of a key; where there is none yet one is made, as other workers knew it at the last `sync`."""
         if key not in self._breakers:
-            self._breakers[key] = Breaker(key, self._states, self._rules, self._clock)
+            breaker = self._breakers[key] = Breaker(key, self._states, self._rules, self._clock)
+            breaker.hear(self._told.get(key), generation=0)
         return self._breakers[key]
 
     def sync(self) -> None:
@@ -120,6 +122,6 @@ class Breakers:
             return
         breakers = list(self._breakers.values())
         generations = [breaker.tell(self._states) for breaker in breakers]
-        told = self._states.load()
+        self._told = told = self._states.load()
         for breaker, generation in zip(breakers, generations, strict=True):
             breaker.hear(told.get(breaker.key), generation)

@@ -1,8 +1,11 @@
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -20,7 +23,9 @@ from blocks.database.ledger import DatabaseLedger
 from blocks.database.runs import run_costs
 from blocks.database.tables import budgets, model_call_texts, model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
+from blocks.gateway.errors import BudgetExhausted
 from blocks.gateway.ledger import Admission, CallText, Caps, Ledger, ModelCall, Reservation, Settlement
+from blocks.gateway.policies.bookkeeper import Bookkeeper
 from tests.database_fixtures import budget_of
 
 USD = Decimal
@@ -370,10 +375,10 @@ def test_room_for_ten_admits_ten_of_64_at_once(database: Database, scope: str) -
     assert reserved_at_rest(database) == 0
 
 
-def grouped_rounds(database: Database, rounds: int) -> None:
+def test_a_budget_is_never_overshot_in_groups(database: Database) -> None:
     ledger = ledger_of(database)
     caps = Caps(run_usd=USD("1.0"))
-    for number in range(rounds):
+    for number in range(25):
         run = f"r{number}"
         keys = [f"{run}-{at}" for at in range(64)]
         admissions = ledger.exchange((), [asking(key, caps=caps, run=run) for key in keys])
@@ -381,17 +386,39 @@ def grouped_rounds(database: Database, rounds: int) -> None:
         assert len(admitted) == 10
         ledger.exchange([settling(key, "0.0999999999", run=run) for key in admitted], ())
     assert reserved_at_rest(database) == 0
-    assert budget_of(database, "day", day_of(now())) == (USD("0.0999999999") * 10 * rounds, 0)
+    assert budget_of(database, "day", day_of(now())) == (USD("0.0999999999") * 250, 0)
     ledger.close()
 
 
-def test_a_budget_is_never_overshot_in_groups(database: Database) -> None:
-    grouped_rounds(database, 25)
+@pytest.mark.parametrize("rounds", [25, pytest.param(1_000, marks=pytest.mark.long)])
+def test_64_callers_of_two_workers_never_overshoot_a_budget_with_room_for_ten(database: Database, rounds: int) -> None:
+    """Promise 11: 64 callers at once, room for 10, 1,000 rounds: each reserves for itself, sends, and settles."""
+    ledgers = [ledger_of(database) for _ in range(2)]
+    caps = Caps(run_usd=USD("1.0"))
 
+    async def ask(bookkeeper: Bookkeeper, run: str, at: int) -> str:
+        deadline = time.monotonic() + 60
+        try:
+            await bookkeeper.reserve(asking(f"{run}-{at}", caps=caps, run=run), deadline)
+        except BudgetExhausted as error:
+            return error.kind
+        await asyncio.sleep(0)  # the call
+        await bookkeeper.settle(settling(f"{run}-{at}", "0.0999999999", run=run), deadline)
+        return "ok"
 
-@pytest.mark.long
-def test_a_budget_is_never_overshot_in_a_thousand_rounds(database: Database) -> None:
-    grouped_rounds(database, 1000)
+    async def scene() -> None:
+        bookkeepers = [Bookkeeper(ledger, window_s=0.002, poll_s=0.02) for ledger in ledgers]
+        for number in range(rounds):
+            callers = (ask(bookkeepers[at % 2], f"r{number}", at) for at in range(64))
+            assert Counter(await asyncio.gather(*callers)) == {"ok": 10, "budget_exhausted": 54}, number
+        for bookkeeper in bookkeepers:
+            assert await bookkeeper.close() == 0
+
+    asyncio.run(scene())
+    assert reserved_at_rest(database) == 0
+    assert budget_of(database, "day", day_of(now())) == (USD("0.0999999999") * 10 * rounds, 0)
+    for ledger in ledgers:
+        ledger.close()
 
 
 RIVAL = """

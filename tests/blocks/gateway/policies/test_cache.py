@@ -404,6 +404,7 @@ def _other_model(rng: random.Random) -> RegisteredModel:
             {"provider": rng.choice(["anthropic", "gemini", "openai-responses"]), "name": said},
             {"headers": {"x-variant": said}},
             {"max_output_tokens": rng.randint(5_000, 10**9)},
+            {"logprobs": not REGISTERED.logprobs},
         ]
     )
     return REGISTERED.model_copy(update=changes)
