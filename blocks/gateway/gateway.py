@@ -11,7 +11,6 @@ import gc
 import logging
 import math
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,7 +20,7 @@ from pydantic import SecretStr
 from blocks.errors import WinnowError
 from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown
 from blocks.gateway.errors import DeadlinePassed
-from blocks.gateway.ledger import Caps, Ledger, ModelCall, Settlement
+from blocks.gateway.ledger import Caps, Ledger, ModelCall, Settlement, new_call_key
 from blocks.gateway.model import Model, ModelReply, Question
 from blocks.gateway.policies.bookkeeper import Bookkeeper
 from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
@@ -179,7 +178,7 @@ class Gateway:
             document_id=question.request.document_id,
             model=self._local.name,
             model_version=self._local.version,
-            call_key=uuid.uuid4().hex,
+            call_key=new_call_key(),
             step=question.step,
             lane=question.lane,
             input_characters=reply.usage.input_characters,
@@ -283,7 +282,7 @@ class Gateway:
                 document_id=question.request.document_id,
                 model=model.name,
                 model_version=model.version,
-                call_key=uuid.uuid4().hex,
+                call_key=new_call_key(),
                 step=question.step,
                 lane=question.lane,
                 request_digest=key,

@@ -4,6 +4,8 @@ An attempt that may cost money is written before it is sent, as a reservation, a
 leaves rows that say what was under way, and no budget can be passed by asking twice.
 """
 
+import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -44,6 +46,11 @@ class ModelCall(Record):
     first_byte_ms: int = 0
     outcome: str = OK
     error_kind: str | None = None
+
+
+def new_call_key() -> str:
+    """A key that no other attempt has. Later ones are greater: an index then has those of a group beside each other."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 class CallText(Record):

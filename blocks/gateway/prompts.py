@@ -56,8 +56,9 @@ Grade it from 0 to 1 by each criterion:
 """
 """For a type that has no prompt of its own."""
 
-_OPEN, _CLOSE, _OPEN_DRAFT, _CLOSE_DRAFT = "\ufdd0", "\ufdd1", "\ufdd3", "\ufdd4"
-"""Stand for the fences while a template is rendered: noncharacters of Unicode, which no cleaned text contains."""
+_OPEN, _CLOSE, _OPEN_DRAFT, _CLOSE_DRAFT = "\x01", "\x02", "\x03", "\x04"
+"""Stand for the fences while a template is rendered: control characters, which no cleaned text contains. As they are
+ASCII, a prompt that is so too stays a byte per character, which all that follows is twice as fast with."""
 
 _FIRST_FENCE = re.compile(f"[{_OPEN}{_OPEN_DRAFT}]")
 

@@ -8,7 +8,6 @@ was cancelled may all be billed.
 import hashlib
 import json
 import time
-import uuid
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -25,7 +24,7 @@ from blocks.gateway.errors import (
     RequestRefused,
     UpstreamMissing,
 )
-from blocks.gateway.ledger import CallText, Caps, ModelCall, Reservation, Settlement
+from blocks.gateway.ledger import CallText, Caps, ModelCall, Reservation, Settlement, new_call_key
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies.bookkeeper import Bookkeeper, given_back
 from blocks.gateway.policies.wrapper import Wrapper
@@ -136,7 +135,7 @@ class Metered(Wrapper):
             document_id=question.request.document_id,
             model=self.name,
             model_version=self.version,
-            call_key=uuid.uuid4().hex,
+            call_key=new_call_key(),
             step=question.step,
             attempt=question.attempt,
             lane=question.lane,

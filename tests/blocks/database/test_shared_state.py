@@ -1,6 +1,7 @@
 """What workers tell one another about models: breakers, leases, replies."""
 
 import asyncio
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -124,7 +125,7 @@ def test_a_kept_reply_is_found_where_its_hit_cannot_be_counted(database: Databas
 
     async def scene(cache: DatabaseReplyCache) -> bytes | None:
         shelf = Shelf(cache)
-        found = await shelf.find("a")
+        found = await shelf.find("a", math.inf)
         await shelf.close()
         return found
 
