@@ -392,6 +392,21 @@ def test_damaged_compression_is_no_reply(model_provider: ModelProviderDouble, en
     assert isinstance(failed, ConnectionFailed)
 
 
+def test_a_reply_in_an_unknown_encoding_gives_its_connection_back(model_provider: ModelProviderDouble) -> None:
+    url = _do(model_provider, headers={"content-encoding": "br"}, cut="stall", cut_at=0.5)
+
+    async def work(transport: Transport) -> list[CallFailed]:
+        failures = []
+        for _ in range(4):
+            with pytest.raises(CallFailed) as caught:
+                await _post(transport, url, 1.0)
+            failures.append(caught.value)
+        return failures
+
+    failures = _run(work, max_connections=3)
+    assert ["compressed in a way" in str(one) for one in failures] == [True] * 4
+
+
 def test_no_error_holds_the_key_or_the_request() -> None:
     for header in (KEY + "\r\nx: y", KEY + "ä", KEY + "\x00"):
 
