@@ -255,9 +255,12 @@ def test_on_a_low_budget_no_step_is_taken_whose_condition_does_not_hold(is_sensi
     assert (routed.failure is not None) is is_sensitive
 
 
+@pytest.mark.parametrize("served_by", ["gpt-4o-2024-08-06", "a", ""])
 @pytest.mark.parametrize("more", [{}, {"upstream": "a"}])
-def test_a_model_confirms_nothing_that_it_said_itself_under_whatever_name(more: dict[str, object]) -> None:
-    """The very same reply would count as a second one that agrees."""
+def test_a_model_confirms_nothing_that_it_said_itself_under_whatever_name(
+    more: dict[str, object], served_by: str
+) -> None:
+    """The very same reply would count as a second one that agrees. Whatever the provider says has served it."""
     first = model("a", tier="cheap")
     route = (RouteStep(model="a", accept=NEVER), RouteStep(tier="cheap", role="second_opinion"))
     other = model("b", tier="cheap", **({"endpoint": "http://127.0.0.1:2"} | more))
@@ -266,7 +269,7 @@ def test_a_model_confirms_nothing_that_it_said_itself_under_whatever_name(more: 
     def versioned(question: Question) -> ModelReply:
         given = said["a"](question)
         assert isinstance(given, ModelReply)
-        return given.model_copy(update={"model_version": first.version})
+        return given.model_copy(update={"model": "a", "model_version": served_by})
 
     alone = ScriptedGateway({"a": versioned}, (first,))
     routed = walk(alone, bill(*route))
