@@ -13,6 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 UNKNOWN_TYPE = "unknown"
+LOCAL = "local"
+"""The name of the built-in model, in routes, readings and the ledger."""
+TEST_LANE = "test"
+"""The lane of calls that try a model out: they belong to no document, and none is answered from the cache."""
 
 OPEN = "open"
 """The outcome of a model call that is under way."""

@@ -343,8 +343,8 @@ def test_an_empty_name_of_a_model_is_no_wish_for_the_routes_of_the_types(option:
         names_of([option])
 
 
-@pytest.mark.parametrize("name", ["local", "cheap", "strong"])
-def test_a_model_is_named_neither_like_the_built_in_one_nor_like_a_tier(name: str) -> None:
+@pytest.mark.parametrize("name", ["local", "cheap", "strong", "local@gpu", "gpt@eu", "", "two words"])
+def test_a_model_is_named_neither_like_what_routes_name_nor_like_a_model_with_its_version(name: str) -> None:
     with pytest.raises(ModelInvalid, match="choose another name"):
         checked_model(name, {"provider": "openai", "upstream": "x"})
 
