@@ -41,7 +41,7 @@ from blocks.gateway.providers.wire_model import WireModel
 from blocks.gateway.registry import JsonMode, RegisteredModel, Registry, RegistryState
 from blocks.gateway.shared_state import BreakerStates, LimitLeases, ReplyCache
 from blocks.gateway.transport import Transport
-from blocks.records import CACHE_HIT
+from blocks.records import CACHE_HIT, LOCAL
 
 LOOK_EVERY_S = 1.0
 LEASE_S = 15.0
@@ -52,7 +52,6 @@ IDLE_S = 60.0
 COLLECT_EVERY = 20_000
 """New objects between two searches for garbage in cycles. Python's own 700 are those of three calls, and the search
 through all that hundreds of calls under way hold took a fifth of the time of a call."""
-LOCAL = "local"
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,10 @@ from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelReply, ModelRequest, Question
 from blocks.gateway.prices import price_of
 from blocks.gateway.registry import JsonMode, RegisteredModel
-from blocks.records import Page
+from blocks.records import TEST_LANE, Page
 from blocks.settings import Settings
 from tasks.models import open_gateway
 
-LANE = "test"
 TEXT = "Bakery Miller\nRye bread   4.20\nRolls   4.80\nTotal EUR   9.00\nPaid on 2026-03-14, thank you"
 EXPECTED = {"total": "9.00", "date": "2026-03-14"}
 MODES = {
@@ -37,7 +36,7 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         reads_cache=False,
         keeps_texts=settings.keep_prompts,
     )
-    run_id = f"{LANE}-{uuid.uuid4()}"
+    run_id = f"{TEST_LANE}-{uuid.uuid4()}"
     question = Question(
         request=ModelRequest(
             document_id=run_id,
@@ -46,7 +45,7 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         ),
         run_id=run_id,
         deadline=time.monotonic() + model.timeout_s,
-        lane=LANE,
+        lane=TEST_LANE,
         document_budget_usd=settings.budget_per_document_usd,
     )
     gateway = open_gateway(database)

@@ -10,9 +10,8 @@ from blocks.document_types import DocumentField, DocumentType
 from blocks.gateway.model import ModelReply
 from blocks.gateway.registry import RegistryState
 from blocks.gateway.routing.judge import judges_of
-from blocks.gateway.routing.plan import LOCAL
 from blocks.gateway.routing.witness import alike
-from blocks.records import CriterionReading, FieldReading, Signals
+from blocks.records import LOCAL, CriterionReading, FieldReading, Signals
 from blocks.values import InvalidValue, typed_value
 
 ABSENT = 0.5

@@ -14,8 +14,7 @@ from blocks.gateway.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import JUDGE_VERSION
-
-LOCAL = LocalModel.name
+from blocks.records import LOCAL
 
 
 @dataclass(frozen=True, slots=True)
