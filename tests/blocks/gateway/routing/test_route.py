@@ -15,6 +15,7 @@ from blocks.document_types import (
     StepAcceptance,
     StepCondition,
 )
+from blocks.gateway.configuration_errors import ModelUnknown
 from blocks.gateway.errors import (
     BreakerOpen,
     BudgetExhausted,
@@ -243,6 +244,17 @@ def test_on_a_low_budget_the_cheapest_step_that_fits_is_taken() -> None:
     routed = walk(gateway, route)
     assert routed.failure is not None
     assert (gateway.names, routed.failure.kind) == (["a", "c", "b", "local"], "budget_exhausted")
+
+
+def test_a_model_that_is_removed_while_its_route_is_walked_comes_last() -> None:
+    def remove_and_fail(question: Question) -> Exception:
+        gateway.models = (CHEAP,)
+        return BudgetExhausted("document", "0.01", "0")
+
+    answers = {"a": remove_and_fail, "b": fails(ModelUnknown("b", ())), "c": reads(**RIGHT)}
+    gateway = ScriptedGateway(answers, (DEAR, FAIR, CHEAP))
+    routed = walk(gateway, bill(A, B, RouteStep(model="c"), LOCAL))
+    assert (gateway.names, routed.answer.model) == (["a", "c"], "c@v1")
 
 
 @pytest.mark.parametrize("is_sensitive", [True, False])
