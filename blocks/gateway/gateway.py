@@ -103,7 +103,7 @@ class Gateway:
         self._local = LocalModel()
         self._bookkeeper = Bookkeeper(kept.ledger)
         self._shelf = Shelf(kept.replies)
-        self._workers: Mapping[str, int] = {}
+        self._workers: Mapping[str, tuple[int, int]] = {}
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None
         self._held: dict[str, tuple[float, SecretStr]] = {}
@@ -301,11 +301,11 @@ class Gateway:
     async def _look(self) -> None:
         self._state, self._workers = await asyncio.to_thread(self._load)
         for name, learnt in self._learnt.items():
-            learnt.limits.set_share(self._workers.get(name, 1))
+            learnt.limits.set_share(*self._workers.get(name, (0, 1)))
             if (model := self._state.get(name)) is not None:
                 learnt.limits.reconfigure(model)
 
-    def _load(self) -> tuple[RegistryState, Mapping[str, int]]:
+    def _load(self) -> tuple[RegistryState, Mapping[str, tuple[int, int]]]:
         state = self._kept.registry.load()
         self._breakers.sync()
         used = tuple(self._learnt)

@@ -60,7 +60,7 @@ class Shared:
 
     def remember_json_mode(self, name: str, mode: JsonMode) -> None: ...
 
-    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, int]:
+    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, tuple[int, int]]:
         self.renewed += 1
         return {}
 

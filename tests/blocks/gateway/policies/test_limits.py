@@ -279,30 +279,57 @@ def test_a_limit_that_is_lifted_lets_all_that_wait_go() -> None:
     assert run_virtually(run()) == pytest.approx(1_005.0)
 
 
+def share(live: list[Limits]) -> None:
+    """Tell workers how many they are, as their leases do."""
+    for place, limits in enumerate(live):
+        limits.set_share(place, len(live))
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4, 200])
-def test_workers_together_keep_to_the_limit(workers: int) -> None:
+@pytest.mark.parametrize("in_flight", [1, 3, 8])
+def test_workers_together_keep_to_the_limit(workers: int, in_flight: int) -> None:
     async def run() -> tuple[list[float], int]:
         model = Scripted(takes_s=2.0)
-        every = [Limits(a_model(rpm=100, in_flight=8), workers=1, clock=now) for _ in range(workers)]
-        for limits in every:
-            limits.set_share(workers)
-        await asyncio.gather(*(ask(Limited(model, limits), -(-400 // workers)) for limits in every))
+        live = [Limits(a_model(rpm=100, in_flight=in_flight), clock=now) for _ in range(workers)]
+
+        async def work(limits: Limits) -> None:
+            assert set(await ask(Limited(model, limits), -(-400 // workers))) == {"ok"}
+            live.remove(limits)
+            share(live)
+
+        share(live)
+        await asyncio.gather(*(work(limits) for limits in tuple(live)))
         return model.times, model.busiest
 
     times, busiest = run_virtually(run())
     assert most_in_a_minute(times) <= max(100, workers)  # each may make one at once
-    assert busiest <= max(8, workers)
+    assert busiest == in_flight, "no call more, and no place left empty"
+
+
+def test_who_has_no_place_waits_until_one_is_left() -> None:
+    async def run() -> tuple[list[str], list[str], list[str]]:
+        model = Scripted(takes_s=1.0)
+        first, second = live = [limits_of(in_flight=1), limits_of(in_flight=1)]
+        share(live)
+        refused = await ask(Limited(model, second), 1, deadline=now() + 10)
+        waiting = asyncio.create_task(ask(Limited(model, second), 1))
+        answered = await ask(Limited(model, first), 3)
+        assert not waiting.done()
+        share([second])
+        return refused, answered, await waiting
+
+    assert run_virtually(run()) == (["limits_reached"], ["ok"] * 3, ["ok"])
 
 
 def test_a_worker_that_is_left_alone_takes_all_of_the_limit() -> None:
     async def run() -> int:
         model = Scripted()
         limits = limits_of(rpm=60)
-        limits.set_share(4)
+        limits.set_share(0, 4)
         asking = asyncio.create_task(ask(Limited(model, limits), 1_000))
         await asyncio.sleep(60)
         before = len(model.asked)
-        limits.set_share(1)
+        limits.set_share(0, 1)
         await asyncio.sleep(60)
         asking.cancel()
         return len(model.asked) - before
