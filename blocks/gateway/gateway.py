@@ -128,6 +128,7 @@ class Gateway:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        await asyncio.gather(*self._memories, return_exceptions=True)  # each logs its own failure
         await self._shelf.close()
         await self._bookkeeper.close()
         if self._transport is not None:

@@ -14,7 +14,7 @@ from blocks.gateway.model import ModelReply, ModelRequest, Question
 from blocks.gateway.registry import JsonMode, RegisteredModel
 from blocks.records import TEST_LANE, Page
 from blocks.settings import Settings
-from tasks.models import open_gateway
+from tasks.models import hold_gateway, open_gateway
 
 TEXT = "Bakery Miller\nRye bread   4.20\nRolls   4.80\nTotal EUR   9.00\nPaid on 2026-03-14, thank you"
 EXPECTED = {"total": "9.00", "date": "2026-03-14"}
@@ -59,13 +59,9 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         lane=TEST_LANE,
         document_budget_usd=settings.budget_per_document_usd,
     )
-    gateway = open_gateway(database)
-    loop = gateway_loop()
-    try:
-        reply = loop.submit(gateway.for_run(terms).answer(model.name, question)).result()
-    finally:
-        loop.submit(gateway.close()).result()
-        open_gateway.cache_clear()  # what is closed is not asked again
+    with hold_gateway(database):
+        models = open_gateway(database).for_run(terms)
+        reply = gateway_loop().submit(models.answer(model.name, question)).result()
     attempts = list_calls(database, run_id=run_id)
     return Trial(
         reply,
