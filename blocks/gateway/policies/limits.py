@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from blocks.gateway.errors import CallFailed, LimitsReached, ModelsPaused, RateLimited
 from blocks.gateway.model import Model, ModelReply, Question, Usage
 from blocks.gateway.policies.buckets import MINUTE_S, Bucket, resized
-from blocks.gateway.policies.limit_headers import Allowance, LimitHeaders
 from blocks.gateway.policies.wrapper import Wrapper
+from blocks.gateway.providers.limit_headers import Allowance, LimitHeaders
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.tokens import estimate_request_tokens
 

@@ -33,6 +33,11 @@ class OpenAiChat:
 
     default_endpoint = "https://api.openai.com/v1"
     default_key = "env:OPENAI_API_KEY"
+    telemetry_operation = "chat"
+
+    def telemetry_name(self, endpoint: str) -> str:
+        """Who serves the endpoint."""
+        return openai_telemetry_name(endpoint)
 
     def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
         """The question as a chat: the instructions as the system's turn, the document as the user's."""
@@ -76,6 +81,11 @@ class OpenAiChat:
     def failure(self, model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
         """What an HTTP error means."""
         return failure_of(model, status, headers, body)
+
+
+def openai_telemetry_name(endpoint: str) -> str:
+    """Who serves either OpenAI format. A server of one's own speaks as OpenAI's, and the conventions name no other."""
+    return "azure.ai.openai" if is_azure(endpoint) else "openai"
 
 
 def openai_headers(model: RegisteredModel, endpoint: str, key: str | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from blocks.gateway.providers import turns
 from blocks.gateway.providers.addresses import address
 from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
 from blocks.gateway.providers.failures import embedded_failure, failure_of
-from blocks.gateway.providers.openai_chat import logprobs, openai_headers
+from blocks.gateway.providers.openai_chat import logprobs, openai_headers, openai_telemetry_name
 from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
 from blocks.gateway.registry import JsonMode, RegisteredModel
 from blocks.gateway.reply_schema import REPLY_NAME, reply_schema
@@ -21,6 +21,11 @@ class OpenAiResponses:
 
     default_endpoint = "https://api.openai.com/v1"
     default_key = "env:OPENAI_API_KEY"
+    telemetry_operation = "chat"
+
+    def telemetry_name(self, endpoint: str) -> str:
+        """Who serves the endpoint."""
+        return openai_telemetry_name(endpoint)
 
     def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
         """The question: instructions, and the document as the user's input."""
