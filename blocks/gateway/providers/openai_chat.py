@@ -67,12 +67,12 @@ class OpenAiChat:
             raise embedded_failure(model, outer)
         choice = mapping(next(iter(items(outer.get("choices"))), None))
         if choice.get("finish_reason") == "error" or choice.get("error"):
-            raise embedded_failure(model, choice, usage=_usage(outer.get("usage")))
+            raise embedded_failure(model, choice, usage=openai_usage(outer.get("usage"), "prompt", "completion"))
         message = mapping(choice.get("message"))
         return WireReply(
             text=_content(message.get("content")),
             finish=FINISHES.get(text(choice.get("finish_reason")), Finish.UNKNOWN),
-            usage=_usage(outer.get("usage")),
+            usage=openai_usage(outer.get("usage"), "prompt", "completion"),
             served_by=text(outer.get("model")),
             refusal=text(message.get("refusal")),
             token_logprobs=logprobs(mapping(choice.get("logprobs")).get("content")),
@@ -94,6 +94,25 @@ def openai_headers(model: RegisteredModel, endpoint: str, key: str | None) -> di
     if key:
         headers |= {"api-key": key} if is_azure(endpoint) else {"authorization": f"Bearer {key}"}
     return headers
+
+
+def openai_usage(usage: object, sent: str, made: str) -> Usage:
+    """The counts of both OpenAI formats, which name what was sent and made differently, such as ``prompt_tokens``.
+
+    What was sent has the cached tokens within it, what was made the reasoning. DeepSeek names its cache apart,
+    OpenRouter says what was written to one.
+    """
+    said = mapping(usage)
+    inward, outward = mapping(said.get(f"{sent}_tokens_details")), mapping(said.get(f"{made}_tokens_details"))
+    sent_tokens, made_tokens = count(said.get(f"{sent}_tokens")), count(said.get(f"{made}_tokens"))
+    cached = part(inward.get("cached_tokens", said.get("prompt_cache_hit_tokens")), sent_tokens or 0)
+    return stated(
+        sent_tokens,
+        made_tokens,
+        cached_tokens=cached,
+        cache_write_tokens=part(inward.get("cache_write_tokens"), (sent_tokens or 0) - cached),
+        reasoning_tokens=part(outward.get("reasoning_tokens"), made_tokens or 0),
+    )
 
 
 def logprobs(tokens: object) -> tuple[tuple[str, float], ...]:
@@ -125,19 +144,3 @@ def _content(content: object) -> str:
     if isinstance(content, list):
         return "".join(text(mapping(one).get("text")) for one in content if mapping(one).get("type") != "reasoning")
     return text(content)
-
-
-def _usage(usage: object) -> Usage:
-    """`prompt_tokens` has the cached ones within it, `completion_tokens` the reasoning. DeepSeek names its cache apart,
-    OpenRouter says what was written to one."""
-    said = mapping(usage)
-    sent, made = count(said.get("prompt_tokens")), count(said.get("completion_tokens"))
-    inward, outward = mapping(said.get("prompt_tokens_details")), mapping(said.get("completion_tokens_details"))
-    cached = part(inward.get("cached_tokens", said.get("prompt_cache_hit_tokens")), sent or 0)
-    return stated(
-        sent,
-        made,
-        cached_tokens=cached,
-        cache_write_tokens=part(inward.get("cache_write_tokens"), (sent or 0) - cached),
-        reasoning_tokens=part(outward.get("reasoning_tokens"), made or 0),
-    )
