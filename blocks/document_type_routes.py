@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from blocks.records import LOCAL
 from blocks.schema_messages import did_you_mean
 from blocks.yaml_lines import Mistake, Path
 from blocks.yaml_values import mapping, number, sequence
 
-LOCAL = "local"
 SHARE = "a probability or a grade is a number from 0 to 1"
 
 

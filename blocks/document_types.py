@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue
 
-from blocks.records import Page, Record
+from blocks.records import LOCAL, Page, Record
 
 PROMPT_VARIABLES = (
     "document_type",
@@ -251,7 +251,7 @@ class DocumentType(Record):
     fields: dict[str, DocumentField]
     rubric: Rubric | None = None
     classification: ClassificationRules = ClassificationRules()
-    route: tuple[RouteStep, ...] = (RouteStep(model="local"),)
+    route: tuple[RouteStep, ...] = (RouteStep(model=LOCAL),)
     budget_usd: Decimal | None = Field(None, ge=0)
     review: ReviewRules = ReviewRules()
     sensitive: bool = False

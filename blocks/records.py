@@ -13,6 +13,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 UNKNOWN_TYPE = "unknown"
+LOCAL = "local"
+"""The name of the built-in model, in routes, readings and the ledger."""
+NO_MODEL = "none"
+"""What a scoring has in the place of a model where none was asked."""
+TEST_LANE = "test"
+"""The lane of calls that try a model out: they belong to no document, and none is answered from the cache."""
 
 OPEN = "open"
 """The outcome of a model call that is under way."""

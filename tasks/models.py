@@ -3,7 +3,10 @@
 Here the database's rows and the gateway's records meet, for runs and for the command alike.
 """
 
-from functools import cache
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -14,6 +17,7 @@ from blocks.database.ledger import DatabaseLedger
 from blocks.database.limit_leases import DatabaseLimitLeases
 from blocks.database.model_registry import DatabaseRegistry
 from blocks.database.reply_cache import DatabaseReplyCache
+from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.keys import KeyReference, KeyRing
 from blocks.gateway.ledger import Admission
 from blocks.gateway.policies.tracing import configure_tracing
@@ -27,6 +31,10 @@ if TYPE_CHECKING:
 
 UNUSED_REPLIES_DAYS, MOST_REPLIES = 90, 1_000_000
 """What of the cache of replies is kept: a reply takes about a kilobyte."""
+
+_gateways: dict[Database, "Gateway"] = {}
+_holders: Counter[Database] = Counter()
+_opening, _holding = threading.Lock(), threading.Lock()
 
 
 def open_registry(database: Database) -> DatabaseRegistry[RegistryState]:
@@ -58,9 +66,35 @@ def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
             registry.put(model)
 
 
-@cache
 def open_gateway(database: Database) -> "Gateway":
     """The gateway of this process over a database. What workers that died left open is settled first."""
+    with _opening:
+        if database not in _gateways:
+            _gateways[database] = _make_gateway(database)
+        return _gateways[database]
+
+
+@contextmanager
+def hold_gateway(database: Database) -> Iterator[None]:
+    """Use the gateway of this process, in a run or a trial; the last of them that ends closes it.
+
+    What waits is then written, and the shares of the models' limits are other workers' at once, not when they lapse.
+    A later run of the process opens another one.
+    """
+    with _holding:
+        _holders[database] += 1
+    try:
+        yield
+    finally:
+        with _holding:
+            _holders[database] -= 1
+            if not _holders[database]:
+                del _holders[database]
+                if gateway := _gateways.pop(database, None):
+                    gateway_loop().submit(gateway.close()).result()
+
+
+def _make_gateway(database: Database) -> "Gateway":
     from blocks.gateway.gateway import Gateway, Kept  # brings the HTTP client, which most commands do without
 
     configure_tracing(load_settings())

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from blocks.database import runs, views
 from blocks.database.block import connect
+from blocks.database.engine import Database
 from blocks.database.live_runs import hold_run
 from blocks.document_type_files import load_document_types
 from blocks.document_types import DocumentType
@@ -14,7 +15,7 @@ from blocks.gateway.routing.checks import check_routes
 from blocks.records import Backfill, Batch, Rerun
 from blocks.settings import Settings, load_settings
 from tasks.chunk import RunContext
-from tasks.models import key_ring, open_registry, put_blocks
+from tasks.models import hold_gateway, key_ring, open_registry, put_blocks
 from tasks.pipeline import pipeline_digest
 
 
@@ -31,6 +32,7 @@ def open_run(
 ) -> Iterator[RunContext]:
     """Write the run's row, with a snapshot of settings and type versions; on an error, write how it ended and raise.
 
+    However it ends, the last run of a process leaves the models: nothing waits to be written, others have their limits.
     `run_id` and `name` are those of the Prefect flow run around it; `models`, `budget_usd` and `use_cache` are for the
     run's context.
     Raises `DocumentTypeUnknown`, `DatabaseUnreachable`, `DatabaseNewer`, or what `check_routes` raises of models and
@@ -52,7 +54,24 @@ def open_run(
         budget_usd=budget_usd,
         use_cache=use_cache,
     )
-    run = run.model_copy(update={"pipeline_digest": pipeline_digest(settings, run)})
+    with hold_gateway(database):
+        run = _begin(database, settings, types, run, batch)
+        try:
+            with hold_run(database, run_id):
+                yield run
+        except (KeyboardInterrupt, SystemExit, RunInterrupted):
+            runs.finish_run(database, run.run_id, "Cancelled", "stopped before the end")
+            raise
+        except Exception as error:
+            runs.finish_run(database, run.run_id, "Failed", str(error))
+            raise
+
+
+def _begin(
+    database: Database, settings: Settings, types: Mapping[str, DocumentType], run: RunContext, batch: Batch | Backfill
+) -> RunContext:
+    """Write the run's row; the run with the digest of what its documents are worked under."""
+    begun = run.model_copy(update={"pipeline_digest": pipeline_digest(settings, run)})
     views.create_views(database, types)
     runs.start_run(
         database,
@@ -62,15 +81,7 @@ def open_run(
         types=types,
         source=batch.model_dump_json(exclude_none=True),
     )
-    try:
-        with hold_run(database, run_id):
-            yield run
-    except (KeyboardInterrupt, SystemExit, RunInterrupted):
-        runs.finish_run(database, run.run_id, "Cancelled", "stopped before the end")
-        raise
-    except Exception as error:
-        runs.finish_run(database, run.run_id, "Failed", str(error))
-        raise
+    return begun
 
 
 def _known_type(types: Mapping[str, DocumentType], name: str | None) -> None:

@@ -38,6 +38,12 @@ __all__ = [
 ]
 
 BUSY_TIMEOUT_S = 60.0
+SERVER_STATES = ("08", "40", "53", "55P03", "57", "58")
+"""Beginnings of the SQLSTATEs that speak of PostgreSQL's state rather than of the statement, so that the same one may
+be taken later: connections, rolled back by others (serialization, deadlocks), resources (a full disk, no connection
+free), a lock not granted, an operator's intervention and a system error. What psycopg also calls an `OperationalError`
+(54, a limit of the program such as the size of an index's row; 55000) fails each time. See "PostgreSQL Error Codes",
+appendix A of its documentation."""
 
 _open: dict[tuple[int, str], "Database"] = {}
 _opening = threading.Lock()
@@ -85,8 +91,8 @@ class Database:
         try:
             yield
         except (OperationalError, InterfaceError) as error:
-            if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
-                raise  # SQLite's word for a wrong statement, which says nothing of the database
+            if _is_of_the_statement(error):
+                raise
             raise DatabaseUnreachable(self.safe_url, _cause(error)) from error
 
 
@@ -206,6 +212,14 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("winnow_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _is_of_the_statement(error: DBAPIError) -> bool:
+    """Whether the error speaks of what was asked, which fails again however often it is, and not of the database."""
+    if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
+        return True  # SQLite's word for a wrong statement
+    state = getattr(error.orig, "sqlstate", None)  # None where there is no connection to hear one from
+    return state is not None and not state.startswith(SERVER_STATES)
 
 
 def _cause(error: Exception) -> str:

@@ -10,9 +10,7 @@ from blocks.database.engine import Database
 from blocks.database.one_of import one_of
 from blocks.database.payloads import unpack
 from blocks.database.tables import stage_outputs
-from blocks.records import Stage
-
-_FREE = ("local", "none")
+from blocks.records import LOCAL, NO_MODEL, Stage
 
 
 class DatabaseLastScorings:
@@ -34,7 +32,7 @@ class DatabaseLastScorings:
 
 def _is_of_models(payload: bytes) -> bool:
     models = str(json.loads(payload).get("model", ""))
-    return any(one.partition("@")[0] not in _FREE for one in models.split(" + ") if one)
+    return any(one.partition("@")[0] not in (LOCAL, NO_MODEL) for one in models.split(" + ") if one)
 
 
 _row = stage_outputs.c

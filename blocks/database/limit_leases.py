@@ -1,12 +1,14 @@
-"""Leases by which workers divide each model's limits: every live worker has an equal share.
+"""Leases by which workers divide each model's limits: every live worker has an equal share, as far as there are parts.
 
-A worker counts until its lease expires by the database's clock, or until it gives it up.
+A worker counts until its lease expires by the database's clock, or until it gives it up. Workers stand in the order in
+which they came: where a limit has fewer parts than there are workers, the first ones have them, and nobody who has one
+loses it to a newcomer.
 """
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from sqlalchemy import bindparam, delete, func, select, tuple_
+from sqlalchemy import bindparam, case, delete, func, select, tuple_
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
@@ -24,24 +26,26 @@ class DatabaseLimitLeases:
         self._database = database
         self._worker_id = worker_id
 
-    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, int]:
-        """Renew this worker's leases; by model, how many live workers there are, this one included."""
+    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, tuple[int, int]]:
+        """Renew this worker's leases; by model its place among the live workers, from 0, and how many there are."""
         asked = sorted(set(models))
         if not asked:
             return {}
         upsert = self._database.insert(limit_leases)
+        is_alive = limit_leases.c.expires_at > upsert.excluded.leased_at
+        leased_at = case((is_alive, limit_leases.c.leased_at), else_=upsert.excluded.leased_at)
         anew = upsert.on_conflict_do_update(
             index_elements=[limit_leases.c.model, limit_leases.c.worker_id],
-            set_={"expires_at": upsert.excluded.expires_at},
+            set_={"leased_at": leased_at, "expires_at": upsert.excluded.expires_at},
         )
         with self._database.write() as connection:
             time = database_time(connection)
-            expires_at = time + timedelta(seconds=for_s)
-            rows = [{"model": model, "worker_id": self._worker_id, "expires_at": expires_at} for model in asked]
-            connection.execute(anew, rows)
-            workers: dict[str, int] = dict(connection.execute(_WORKERS, {"b_models": asked, "b_time": time}).all())
+            lease = {"worker_id": self._worker_id, "leased_at": time, "expires_at": time + timedelta(seconds=for_s)}
+            connection.execute(anew, [{"model": model} | lease for model in asked])
+            mine = {"b_models": asked, "b_time": time, "b_worker": self._worker_id}
+            places = {model: (place - 1, workers) for model, place, workers in connection.execute(_PLACES, mine)}
             connection.execute(_FORGET, {"b_long_ago": time - KEPT_EXPIRED})
-        return {model: max(1, workers.get(model, 1)) for model in asked}
+        return {model: places.get(model, (0, 1)) for model in asked}
 
     def release(self) -> None:
         """Give this worker's leases up."""
@@ -49,11 +53,19 @@ class DatabaseLimitLeases:
             connection.execute(delete(limit_leases).where(limit_leases.c.worker_id == self._worker_id))
 
 
-_WORKERS = (
-    select(limit_leases.c.model, func.count())
+_live = (
+    select(
+        limit_leases.c.model,
+        limit_leases.c.worker_id,
+        func.row_number()
+        .over(partition_by=limit_leases.c.model, order_by=(limit_leases.c.leased_at, limit_leases.c.worker_id))
+        .label("place"),
+        func.count().over(partition_by=limit_leases.c.model).label("workers"),
+    )
     .where(one_of(limit_leases.c.model, "b_models"), limit_leases.c.expires_at > bindparam("b_time"))
-    .group_by(limit_leases.c.model)
+    .subquery()
 )
+_PLACES = select(_live.c.model, _live.c.place, _live.c.workers).where(_live.c.worker_id == bindparam("b_worker"))
 
 _lapsed = (
     select(limit_leases.c.model, limit_leases.c.worker_id)

@@ -275,6 +275,7 @@ limit_leases = Table(
     metadata,
     Column("model", Text, primary_key=True),
     Column("worker_id", Text, primary_key=True),
+    Column("leased_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
 )
 

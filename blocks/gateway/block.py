@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr, ValidationError
 from blocks.errors import PrefectUnreachable
 from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.keys import KeyPlace, KeyReference
-from blocks.gateway.registry import ProviderName, RegisteredModel, Tier
+from blocks.gateway.registry import ProviderName, RegisteredModel, Tier, name_problem
 from blocks.gateway.seed import default_key
 from blocks.gateway.shown_values import endpoint_problem, headers_problem
 from blocks.schema_messages import schema_mistakes
@@ -89,6 +89,8 @@ def find_block_key(reference: KeyReference) -> SecretStr | None:
 
 def _model(document: BlockDocument) -> RegisteredModel:
     name, values = str(document.name), dict(document.data)
+    if problem := name_problem(name):
+        raise ModelInvalid(name, f"{problem}, and save the block under it")
     has_key = values.pop("api_key", None) is not None
     endpoint = str(values.get("endpoint") or "")
     key = f"block:{name}" if has_key else default_key(str(values.get("provider")), endpoint)

@@ -125,7 +125,7 @@ class OutOfCredit(CallFailed):
 
 
 class UpstreamMissing(CallFailed):
-    """The provider knows no such model, or has nothing at this address (404, 410)."""
+    """The provider knows no such model, or none for this key, or has nothing at this address (404, 410, some 403)."""
 
     kind = "upstream_missing"
     is_endpoint_fault = True
@@ -133,7 +133,8 @@ class UpstreamMissing(CallFailed):
 
     def __init__(self, model: str, upstream: str) -> None:
         super().__init__(
-            f"the endpoint of {model} knows no model {upstream!r}; correct it (winnow models set {model} upstream=…)"
+            f"the endpoint of {model} knows no model {upstream!r}; "
+            f"correct it (winnow models set {model} upstream=…), or give its key access to it"
         )
 
 

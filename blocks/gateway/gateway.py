@@ -40,7 +40,7 @@ from blocks.gateway.providers.wire_model import WireModel
 from blocks.gateway.registry import JsonMode, RegisteredModel, Registry, RegistryState
 from blocks.gateway.shared_state import BreakerStates, LimitLeases, ReplyCache
 from blocks.gateway.transport import Transport
-from blocks.records import CACHE_HIT
+from blocks.records import CACHE_HIT, LOCAL
 
 LOOK_EVERY_S = 1.0
 LEASE_S = 15.0
@@ -51,7 +51,6 @@ IDLE_S = 60.0
 COLLECT_EVERY = 20_000
 """New objects between two searches for garbage in cycles. Python's own 700 are those of three calls, and the search
 through all that hundreds of calls under way hold took a fifth of the time of a call."""
-LOCAL = "local"
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +102,7 @@ class Gateway:
         self._local = LocalModel()
         self._bookkeeper = Bookkeeper(kept.ledger)
         self._shelf = Shelf(kept.replies)
-        self._workers: Mapping[str, int] = {}
+        self._workers: Mapping[str, tuple[int, int]] = {}
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None
         self._held: dict[str, tuple[float, SecretStr]] = {}
@@ -129,6 +128,7 @@ class Gateway:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        await asyncio.gather(*self._memories, return_exceptions=True)  # each logs its own failure
         await self._shelf.close()
         await self._bookkeeper.close()
         if self._transport is not None:
@@ -320,11 +320,11 @@ class Gateway:
     async def _look(self) -> None:
         self._state, self._workers = await asyncio.to_thread(self._load)
         for name, learnt in self._learnt.items():
-            learnt.limits.set_share(self._workers.get(name, 1))
+            learnt.limits.set_share(*self._workers.get(name, (0, 1)))
             if (model := self._state.get(name)) is not None:
                 learnt.limits.reconfigure(model)
 
-    def _load(self) -> tuple[RegistryState, Mapping[str, int]]:
+    def _load(self) -> tuple[RegistryState, Mapping[str, tuple[int, int]]]:
         state = self._kept.registry.load()
         self._breakers.sync()
         used = tuple(self._learnt)

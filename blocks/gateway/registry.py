@@ -7,20 +7,22 @@ is: an environment variable (``env:NAME``), a Prefect Secret block (``secret:nam
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from pydantic import Field, ValidationError
 
 from blocks.gateway.configuration_errors import ModelInvalid
-from blocks.records import Record
+from blocks.records import LOCAL, Record
 
 ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]
 Tier = Literal["cheap", "strong"]
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
 MOST = 1_000_000_000
 """More of anything than there can be, and no more than a column of a database holds."""
 
@@ -36,6 +38,22 @@ class JsonMode(StrEnum):
     SCHEMA = "json_schema"
     OBJECT = "json_object"
     PROMPT = "prompt"
+
+
+def name_problem(name: str) -> str | None:
+    """What is wrong with the name of a model, with the remedy; None where nothing is.
+
+    ``@`` stands between a name and a version wherever Winnow says who gave a value.
+    """
+    if name == LOCAL:
+        return "the built-in model has this name; choose another name"
+    if name in get_args(Tier):
+        return "a tier has this name; choose another name"
+    if "@" in name:
+        return "@ stands between a model's name and its version; choose another name, with - or / in its place"
+    if not _NAME.match(name):
+        return "a name has letters, digits and . _ : / -; choose another name"
+    return None
 
 
 class RegisteredModel(Record):
@@ -132,8 +150,3 @@ class Registry(Protocol):
     def remember_json_mode(self, name: str, mode: JsonMode) -> None:
         """Keep how a model's server can be held to a schema."""
         ...
-
-
-def by_name(models: Sequence[RegisteredModel]) -> dict[str, RegisteredModel]:
-    """The models by their names."""
-    return {one.name: one for one in models}

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from blocks.gateway.configuration_errors import ModelsFileInvalid
 from blocks.gateway.keys import parse_reference
 from blocks.gateway.providers.catalogue import PROVIDERS
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry import RegisteredModel, name_problem
 from blocks.gateway.shown_values import endpoint_problem, headers_problem
 from blocks.records import Record
 from blocks.schema_messages import schema_mistakes
@@ -96,6 +96,8 @@ def _model(name: str, entry: object, place: int) -> RegisteredModel | list[Mista
 
 
 def _own_mistakes(name: str, entry: Mapping[str, object]) -> Iterator[Mistake]:
+    if problem := name_problem(name):
+        yield Mistake(("models", name), f"{name!r}: {problem}")
     for key in ("name", *SWITCHES):
         if key in entry:
             yield Mistake(("models", name, key), f"{key!r} has no place here; {_why_not(key)}")

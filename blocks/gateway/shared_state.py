@@ -44,8 +44,11 @@ class BreakerStates(Protocol):
 class LimitLeases(Protocol):
     """Divides each model's limits among the workers that use it."""
 
-    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, int]:
-        """Renew this worker's leases; tells by model how many live workers, this one included, share its limits."""
+    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, tuple[int, int]]:
+        """Renew this worker's leases; tells by model how many live workers share its limits, this one included.
+
+        Before that number stands this worker's place among them, from 0, in the order in which they came.
+        """
         ...
 
     def release(self) -> None:

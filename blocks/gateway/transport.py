@@ -145,13 +145,13 @@ class Transport:
         if self._http is None:
             raise RuntimeError("the transport is used before it was entered, or after it was left")
         response = await self._http.handle_async_request(request)
-        attempt.first_byte_ms = _ms_since(started)
-        headers = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers.raw}
         stream = response.stream
         assert isinstance(stream, httpx.AsyncByteStream)
-        body = bytearray()
-        decoder = _decoder(headers.get("content-encoding", ""))
-        try:
+        try:  # whatever is wrong with the reply, from here on its connection is to be given back
+            attempt.first_byte_ms = _ms_since(started)
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
+            decoder = _decoder(headers.get("content-encoding", ""))
+            body = bytearray()
             async for chunk in stream:
                 attempt.received_bytes += len(chunk)
                 body += decoder.decompress(chunk, self._max_reply_bytes + 1 - len(body)) if decoder else chunk

@@ -2,19 +2,20 @@
 
 import time
 import uuid
+from dataclasses import dataclass
+from decimal import Decimal
 
+from blocks.database.calls import list_calls
 from blocks.database.engine import Database
 from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelReply, ModelRequest, Question
-from blocks.gateway.prices import price_of
 from blocks.gateway.registry import JsonMode, RegisteredModel
-from blocks.records import Page
+from blocks.records import TEST_LANE, Page
 from blocks.settings import Settings
-from tasks.models import open_gateway
+from tasks.models import hold_gateway, open_gateway
 
-LANE = "test"
 TEXT = "Bakery Miller\nRye bread   4.20\nRolls   4.80\nTotal EUR   9.00\nPaid on 2026-03-14, thank you"
 EXPECTED = {"total": "9.00", "date": "2026-03-14"}
 MODES = {
@@ -25,7 +26,16 @@ MODES = {
 }
 
 
-def try_model(database: Database, model: RegisteredModel, settings: Settings) -> ModelReply:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A reply, and what its attempts cost by the ledger: `cost_usd` for sure, and at most `unconfirmed_usd` more."""
+
+    reply: ModelReply
+    cost_usd: Decimal
+    unconfirmed_usd: Decimal
+
+
+def try_model(database: Database, model: RegisteredModel, settings: Settings) -> Trial:
     """Ask a model about a small receipt: a reply that came now, settled in the ledger in a run of its own.
 
     The budgets of a document and of the day bound it, the pause switch stops it. Raises what the model raises, and
@@ -37,7 +47,7 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         reads_cache=False,
         keeps_texts=settings.keep_prompts,
     )
-    run_id = f"{LANE}-{uuid.uuid4()}"
+    run_id = f"{TEST_LANE}-{uuid.uuid4()}"
     question = Question(
         request=ModelRequest(
             document_id=run_id,
@@ -46,21 +56,23 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         ),
         run_id=run_id,
         deadline=time.monotonic() + model.timeout_s,
-        lane=LANE,
+        lane=TEST_LANE,
         document_budget_usd=settings.budget_per_document_usd,
     )
-    gateway = open_gateway(database)
-    loop = gateway_loop()
-    try:
-        return loop.submit(gateway.for_run(terms).answer(model.name, question)).result()
-    finally:
-        loop.submit(gateway.close()).result()
-        open_gateway.cache_clear()  # what is closed is not asked again
+    with hold_gateway(database):
+        models = open_gateway(database).for_run(terms)
+        reply = gateway_loop().submit(models.answer(model.name, question)).result()
+    attempts = list_calls(database, run_id=run_id)
+    return Trial(
+        reply,
+        sum((one["cost_usd"] for one in attempts), Decimal(0)),
+        sum((one["unconfirmed_usd"] for one in attempts), Decimal(0)),
+    )
 
 
-def told(model: RegisteredModel, reply: ModelReply) -> list[str]:
+def told(model: RegisteredModel, trial: Trial) -> list[str]:
     """What the call showed, a line each."""
-    price, usage = price_of(model), reply.usage
+    reply, usage = trial.reply, trial.reply.usage
     read = {name: reply.fields[name].value if name in reply.fields else None for name in EXPECTED}
     wrong = [name for name, value in EXPECTED.items() if str(read[name]) != value]
     lines = [
@@ -70,12 +82,18 @@ def told(model: RegisteredModel, reply: ModelReply) -> list[str]:
         + (f"; wrong: {', '.join(wrong)}" if wrong else "; all right"),
         f"usage: {usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out "
         f"({usage.reasoning_tokens} reasoning)" + ("" if usage.is_stated else "; the server stated none"),
-        f"cost: ${price.cost(usage):f}" if price else "cost: unknown",
+        f"cost: {_cost(trial)}",
         f"schema: {model.json_mode.value}: {MODES[model.json_mode]}",
     ]
     if reply.is_repaired:
         lines.append("the reply had to be mended before it could be read")
     return lines + [f"note: {note}" for note in reply.notes]
+
+
+def _cost(trial: Trial) -> str:
+    if not trial.unconfirmed_usd:
+        return f"${trial.cost_usd.normalize():f}"
+    return f"unknown, at most ${(trial.cost_usd + trial.unconfirmed_usd).normalize():f}, which the budgets count"
 
 
 def _receipt() -> DocumentType:

@@ -1,15 +1,14 @@
 """What a user types of a model, as the registry's record, or an error that says what to type instead."""
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from blocks.errors import UsageError
 from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.keys import parse_reference
-from blocks.gateway.registry import RegisteredModel, Tier
+from blocks.gateway.registry import RegisteredModel, name_problem
 from blocks.gateway.shown_values import endpoint_problem, headers_problem
 from blocks.schema_messages import did_you_mean, schema_mistakes
 
@@ -37,8 +36,6 @@ SETTABLE = (
 CLEARED: Mapping[str, object] = {"endpoint": "", "json_mode": "unknown", "in_flight": 16}
 """What an empty value stands for where it is not nothing."""
 
-BUILT_IN = "local"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}\Z")
 HEADER = "header."
 """What stands before a header's name, as in ``header.X-Org=acme``."""
 
@@ -92,12 +89,8 @@ def _with_header(headers: Mapping[str, str], name: str, value: str) -> dict[str,
 
 def checked_model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
     """A model of the registry out of what was given. Raises `ModelInvalid`, which repeats no key."""
-    if name == BUILT_IN:
-        raise ModelInvalid(name, "the built-in model has this name; choose another name")
-    if name in get_args(Tier):
-        raise ModelInvalid(name, "a tier has this name; choose another name")
-    if not _NAME.match(name):
-        raise ModelInvalid(name, "a name has letters, digits and . _ : / @ -; choose another name")
+    if problem := name_problem(name):
+        raise ModelInvalid(name, problem)
     if key := values.get("key"):
         _check_key(name, str(key))
     try:

@@ -196,8 +196,8 @@ def try_once(name: NameArgument, database: DatabaseOption = None) -> None:
     registry = open_registry(opened)
     model = _known(registry.load(), name)
     _close_breakers(database, model)
-    reply = try_model(opened, model, load_settings())
-    for line in told(_known(registry.load(), name), reply):
+    trial = try_model(opened, model, load_settings())
+    for line in told(_known(registry.load(), name), trial):
         stdout.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -18,6 +18,7 @@ from blocks.gateway.routing.calls import Asked
 from blocks.gateway.routing.plan import route_digest
 from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, LastScorings, Route, Routed
 from blocks.records import (
+    NO_MODEL,
     UNKNOWN_TYPE,
     CriterionReading,
     Document,
@@ -33,7 +34,6 @@ from tasks.score.total import total_score
 
 STAGE_VERSION = "1"
 """Raised whenever the same replies may give another scoring."""
-NO_MODEL = "none"
 MAX_IN_FLIGHT_BYTES = 32_000_000
 """Pages of documents that are being asked about, as JSON: more would wait for models only to fill the memory."""
 LOOK_EVERY_S = 0.5

@@ -9,7 +9,7 @@ from blocks.database import documents
 from blocks.database.block import connect
 from blocks.database.last_scorings import DatabaseLastScorings
 from blocks.document_type_files import load_document_types
-from blocks.gateway.gateway import RunGateway, RunTerms
+from blocks.gateway.gateway import Gateway, RunTerms
 from blocks.page_images import draw_pages
 from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
@@ -22,12 +22,14 @@ def score_stage(settings: Settings, run: RunContext) -> ScoreStage:
     """The score stage of a run in this process: one for all its chunks."""
     types = load_document_types(settings.document_types_dir)
     versions = tuple(one.version for one in types.values())
-    return _stage(settings, run.run_id, run.models, run.budget_usd, run.use_cache, versions)
+    gateway = open_gateway(connect(settings))
+    return _stage(settings, gateway, run.run_id, run.models, run.budget_usd, run.use_cache, versions)
 
 
 @lru_cache(maxsize=4)
 def _stage(
     settings: Settings,
+    gateway: Gateway,
     run_id: str,
     models: tuple[str, ...],
     budget_usd: Decimal | None,
@@ -41,7 +43,7 @@ def _stage(
 
     return ScoreStage(
         load_document_types(settings.document_types_dir),
-        _gateway(settings, budget_usd, use_cache),
+        gateway.for_run(_terms(settings, budget_usd, use_cache)),
         run_id,
         ScoreRules(models, settings.budget_per_document_usd, settings.model_outage_patience_s),
         last=DatabaseLastScorings(database),
@@ -49,15 +51,14 @@ def _stage(
     )
 
 
-def _gateway(settings: Settings, budget_usd: Decimal | None, use_cache: bool) -> RunGateway:
-    """The models of this process, as a run may ask them."""
-    terms = RunTerms(
+def _terms(settings: Settings, budget_usd: Decimal | None, use_cache: bool) -> RunTerms:
+    """On what terms a run asks the models of this process."""
+    return RunTerms(
         run_usd=settings.budget_per_run_usd if budget_usd is None else budget_usd,
         day_usd=settings.budget_per_day_usd,
         reads_cache=use_cache,
         keeps_texts=settings.keep_prompts,
     )
-    return open_gateway(connect(settings)).for_run(terms)
 
 
 @stage_task

@@ -265,7 +265,8 @@ def test_a_model_is_tested_by_one_real_call(
         name: {"value": value, "evidence": [{"page": 1, "quote": quote}], "confidence": 0.9}
         for name, (quote, value) in {"total": total, "date": date}.items()
     }
-    model_provider.script(answers={"Bakery Miller": {"fields": fields, "criteria": {}}})
+    answers = {"Bakery Miller": {"fields": fields, "criteria": {}}}
+    model_provider.script(answers=answers)
     endpoint = ("--endpoint", f"{model_provider.url}/v1", "--key-env", "DOUBLE_KEY")
     run("add", "double", "--provider", "openai", "--model", "m", *endpoint)
     refused = run("test", "double")
@@ -285,7 +286,12 @@ def test_a_model_is_tested_by_one_real_call(
     assert (ledgered["input_tokens"], ledgered["output_tokens"]) == (usage["input"], usage["output"])
     cost = Decimal(usage["input"] + 2 * usage["output"]).scaleb(-6)
     assert Decimal(ledgered["cost_usd"]) == cost
-    assert f"cost: ${cost:f}" in tested.stdout
+    assert f"cost: ${cost:f}\n" in tested.stdout
+    model_provider.script(answers=answers, rules=[{"do": {"usage": "none"}}])
+    unstated = run("test", "double")
+    at_most = Decimal(json.loads(run("calls", "--format", "json").stdout)[-1]["unconfirmed_usd"])
+    assert at_most > 0
+    assert f"cost: unknown, at most ${at_most.normalize():f}" in unstated.stdout
     model_provider.script(rules=[{"do": {"status": 401}}])
     assert isinstance(run("test", "double").exception, KeyRefused)
     run("pause")
@@ -343,8 +349,8 @@ def test_an_empty_name_of_a_model_is_no_wish_for_the_routes_of_the_types(option:
         names_of([option])
 
 
-@pytest.mark.parametrize("name", ["local", "cheap", "strong"])
-def test_a_model_is_named_neither_like_the_built_in_one_nor_like_a_tier(name: str) -> None:
+@pytest.mark.parametrize("name", ["local", "cheap", "strong", "local@gpu", "gpt@eu", "", "two words"])
+def test_a_model_is_named_neither_like_what_routes_name_nor_like_a_model_with_its_version(name: str) -> None:
     with pytest.raises(ModelInvalid, match="choose another name"):
         checked_model(name, {"provider": "openai", "upstream": "x"})
 

@@ -48,7 +48,8 @@ class ScriptedGateway:
             self.under_way -= 1
         if isinstance(given, Exception):
             raise given
-        return given.model_copy(update={"model": name, "model_version": given.model_version or "v1"})
+        version = given.model_version if given.model else given.model_version or "v1"
+        return given.model_copy(update={"model": name, "model_version": version})
 
     @property
     def names(self) -> list[str]:

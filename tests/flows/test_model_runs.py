@@ -57,6 +57,7 @@ def test_200_documents_through_ten_faults(notes: Notes) -> None:
     assert summary["documents"] == sum(states.values()) == 200
     assert sum(summary[state] for state in ("accepted", "in_review", "rejected", "failed")) == 200
     assert_books_agree(notes)
+    assert notes.query("select * from limit_leases") == [], "the next run has all of the limits"
     assert {entry["rule"] for entry in notes.provider.log()} == {"", *FAULTS_OF_SERVERS, *FAULTS_OF_REPLIES}
     kinds = {"ok", "rate_limited", "server_failed", "connection_failed", "deadline_passed", "truncated_reply"}
     kinds |= {"malformed_reply", "empty_reply", "model_refusal", "wrong_schema"}

@@ -13,7 +13,7 @@ from blocks.gateway.errors import (
     UpstreamMissing,
 )
 from blocks.gateway.model import Model, ModelReply, Question
-from blocks.gateway.policies.circuit import Breaker, BreakerRules, Ticket, Verdict
+from blocks.gateway.policies.circuit import Breaker, BreakerRules, Sign, Ticket
 from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.shared_state import BreakerReport, BreakerStates
 
@@ -45,7 +45,7 @@ class Breaking(Wrapper):
         try:
             own = await self._own.enter(self.name, question.deadline) if self._own else None
         except BaseException:  # cancellation too: a ticket that is kept would keep a half-open breaker shut
-            self._breaker.leave(ticket, Verdict.NOTHING)
+            self._breaker.leave(ticket, Sign.NOTHING)
             raise
         _entered.set(((self._breaker, ticket), *(((self._own, own),) if self._own and own else ())))
         started = self._clock()
@@ -55,20 +55,20 @@ class Breaking(Wrapper):
             self._leave(ticket, own, judge(error, self._clock() - started), error.kind)
             raise
         except BaseException:  # a cancelled call, or a defect of ours, says nothing of the endpoint
-            self._leave(ticket, own, Verdict.NOTHING, "")
+            self._leave(ticket, own, Sign.NOTHING, "")
             raise
-        self._leave(ticket, own, Verdict.SOUND, "")
+        self._leave(ticket, own, Sign.SOUND, "")
         return reply
 
-    def _leave(self, ticket: Ticket, own: Ticket | None, verdict: Verdict, kind: str) -> None:
+    def _leave(self, ticket: Ticket, own: Ticket | None, sign: Sign, kind: str) -> None:
         if own is None or self._own is None:
-            self._breaker.leave(ticket, verdict, kind)
+            self._breaker.leave(ticket, sign, kind)
         elif kind == UpstreamMissing.kind:
-            self._breaker.leave(ticket, Verdict.SOUND)
-            self._own.leave(own, verdict, kind)
+            self._breaker.leave(ticket, Sign.SOUND)
+            self._own.leave(own, sign, kind)
         else:
-            self._breaker.leave(ticket, verdict, kind)
-            self._own.leave(own, verdict if verdict in {Verdict.SOUND, Verdict.BUSY} else Verdict.NOTHING)
+            self._breaker.leave(ticket, sign, kind)
+            self._own.leave(own, sign if sign in {Sign.SOUND, Sign.BUSY} else Sign.NOTHING)
 
 
 def refuse_behind_open_breaker(model: str) -> None:
@@ -77,20 +77,20 @@ def refuse_behind_open_breaker(model: str) -> None:
         breaker.check(ticket, model)
 
 
-def judge(error: CallFailed, took_s: float) -> Verdict:
+def judge(error: CallFailed, took_s: float) -> Sign:
     """What a failure that took so long says of the endpoint.
 
     A deadline that passed while the call waited for its turn here, for most of its time, says nothing.
     """
     if isinstance(error, OutOfCredit | KeyRefused | UpstreamMissing):
-        return Verdict.GRAVE
+        return Sign.GRAVE
     if isinstance(error, RateLimited):
-        return Verdict.BUSY if error.was_sent else Verdict.NOTHING
+        return Sign.BUSY if error.was_sent else Sign.NOTHING
     if isinstance(error, DeadlinePassed) and (error.latency_ms or not error.was_sent):
-        return Verdict.FAULT if error.latency_ms * 2 >= took_s * 1_000 else Verdict.NOTHING
+        return Sign.FAULT if error.latency_ms * 2 >= took_s * 1_000 else Sign.NOTHING
     if error.is_endpoint_fault:
-        return Verdict.FAULT
-    return Verdict.SOUND if error.was_sent else Verdict.NOTHING
+        return Sign.FAULT
+    return Sign.SOUND if error.was_sent else Sign.NOTHING
 
 
 class Breakers:

@@ -25,7 +25,7 @@ from blocks.gateway.prompts import prompt_digest
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.replies.reading import JUDGE_VERSION
 from blocks.gateway.reply_schema import reply_schema
-from blocks.records import CriterionReading, FieldReading, Record
+from blocks.records import TEST_LANE, CriterionReading, FieldReading, Record
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Cached(Wrapper):
 
     async def answer(self, question: Question) -> ModelReply:
         """A kept reply, with `is_cached` and no usage, or the model's. Raises what the model raises."""
-        if question.lane == "test" or question.correction is not None:
+        if question.lane == TEST_LANE or question.correction is not None:
             return await self._model.answer(question)
         key = request_key(self._registered, question.request)
         if not self._is_read:

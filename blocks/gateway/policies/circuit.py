@@ -45,7 +45,7 @@ class BreakerRules:
     most_cooldown_s: float = 120.0
 
 
-class Verdict(Enum):
+class Sign(Enum):
     """What the end of a call says of the endpoint. BUSY: it is there, and asks for patience. NOTHING: it was not asked,
     or nobody waited for the end."""
 
@@ -118,21 +118,21 @@ class Breaker:
             if self._is_open and ticket.generation != self._generation:
                 raise BreakerOpen(model, self._why, max(self._until - self._clock(), ASK_AGAIN_S))
 
-    def leave(self, ticket: Ticket, verdict: Verdict, kind: str = "") -> None:
+    def leave(self, ticket: Ticket, sign: Sign, kind: str = "") -> None:
         """End a call that was let through. `kind` is that of its failure."""
         with self._lock:
             if ticket.generation != self._generation:
                 return
             if ticket.is_probe:
                 self._is_probing = False
-                if verdict in {Verdict.SOUND, Verdict.BUSY}:
+                if sign in {Sign.SOUND, Sign.BUSY}:
                     self._close("the probe was answered")
-                elif verdict is not Verdict.NOTHING:
+                elif sign is not Sign.NOTHING:
                     self._open(f"the probe failed with {kind}", self._cooldown_s * 2)
-            elif verdict is Verdict.GRAVE:
+            elif sign is Sign.GRAVE:
                 self._open(f"it says {kind}", self._first_cooldown_s(self._rules.grave_cooldown_s))
-            elif verdict in {Verdict.SOUND, Verdict.FAULT}:
-                self._count(verdict is Verdict.FAULT, kind)
+            elif sign in {Sign.SOUND, Sign.FAULT}:
+                self._count(sign is Sign.FAULT, kind)
 
     def report(self) -> BreakerReport:
         """How the breaker stands, as `winnow models list` shows it."""

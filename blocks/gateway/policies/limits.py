@@ -1,8 +1,9 @@
 """Rate limits of one model: requests and tokens per minute, calls in flight, and what the provider says of itself.
 
 All calls of a process are on one event loop, so nothing here is locked. Callers are served in the order in which they
-came. Each worker takes its share of the limits; how many workers there are it is told. aiolimiter and pyrate-limiter do
-not fit: neither can change a rate, correct an amount afterwards, or be held back by what a provider says.
+came. Each worker takes its share of the limits; how many workers there are, and its place among them, it is told.
+aiolimiter and pyrate-limiter do not fit: neither can change a rate, correct an amount afterwards, or be held back by
+what a provider says.
 
 Beside the bucket of each limit stands what the provider's headers last said, as a bucket of its own, so that a key
 which others use too is not overdrawn.
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 from blocks.gateway.errors import CallFailed, LimitsReached, ModelsPaused, RateLimited
 from blocks.gateway.model import Model, ModelReply, Question, Usage
 from blocks.gateway.policies.buckets import MINUTE_S, Bucket, resized
-from blocks.gateway.policies.limit_headers import Allowance, LimitHeaders
 from blocks.gateway.policies.wrapper import Wrapper
+from blocks.gateway.providers.limit_headers import Allowance, LimitHeaders
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.tokens import estimate_request_tokens
 
@@ -59,9 +60,9 @@ class _Waiter:
 class Limits:
     """The limits of one model in this process. Lives as long as the process, through every change of the registry."""
 
-    def __init__(self, model: RegisteredModel, workers: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, model: RegisteredModel, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._workers = max(1, workers)
+        self._place, self._workers = 0, 1
         self._model = model
         self._requests: Bucket | None = None
         self._tokens: Bucket | None = None
@@ -86,10 +87,13 @@ class Limits:
             self._apply()
             self._serve()
 
-    def set_share(self, workers: int) -> None:
-        """Tell how many live workers, this one included, share the limits."""
-        if max(1, workers) != self._workers:
-            self._workers = max(1, workers)
+    def set_share(self, place: int, workers: int) -> None:
+        """Tell how many live workers, this one included, share the limits, and its place among them, from 0.
+
+        Of workers that outnumber the calls that may be in flight, the last ones have none: their calls wait.
+        """
+        if (place, workers) != (self._place, self._workers):
+            self._place, self._workers = place, workers
             self._apply()
             self._serve()
 
@@ -186,9 +190,11 @@ class Limits:
 
     def _apply(self) -> None:
         now = self._clock()
-        self._requests = resized(self._requests, self._model.rpm, self._workers, now, whole=True)
-        self._tokens = resized(self._tokens, self._model.tpm, self._workers, now, whole=False)
-        self._most_in_flight = max(1, self._model.in_flight // self._workers)
+        each, more = divmod(self._model.in_flight, self._workers)
+        self._most_in_flight = each + (self._place < more)
+        self._sharing = min(self._workers, self._model.in_flight)  # a worker that makes no calls needs no share
+        self._requests = resized(self._requests, self._model.rpm, self._sharing, now, whole=True)
+        self._tokens = resized(self._tokens, self._model.tpm, self._sharing, now, whole=False)
 
     def _told(self, said: Allowance, under_way: float, now: float) -> Told:
         """This worker's share of what is left, without the calls under way, which may not have been counted yet.
@@ -198,8 +204,8 @@ class Limits:
         reset_s = max(MINUTE_S if said.reset_s is None else said.reset_s, LEAST_TIMER_S)
         limit = max(said.remaining, said.limit or 1.0)
         rate = (limit - said.remaining) / reset_s
-        level = max(0.0, said.remaining - under_way) / self._workers
-        return Told(Bucket(limit / self._workers, rate / self._workers, level, now), now + reset_s)
+        level = max(0.0, said.remaining - under_way) / self._sharing
+        return Told(Bucket(limit / self._sharing, rate / self._sharing, level, now), now + reset_s)
 
     def _wait_s(self, tokens: float) -> float:
         """How long until the next call may begin; infinite while only the end of another one makes room."""

@@ -98,7 +98,8 @@ class Retrying(Wrapper):
         """Ask until there is an answer, at most `MAX_ATTEMPTS` times and not beyond the question's deadline.
 
         Raises the last attempt's `CallFailed`, whose `attempt` says which it was: at once where it is not transient,
-        where waiting as long as the provider asks would pass the deadline, and where the budget is used up.
+        where waiting as long as the provider asks would pass the deadline, and where it was sent and the budget is used
+        up.
         """
         noted, was_sent = self._budget.count_call(), False
         while True:
@@ -109,7 +110,8 @@ class Retrying(Wrapper):
                 was_sent = was_sent or error.was_sent
                 again_at = self._again_at(question.attempt, error.retry_after_s)
                 is_over = not error.is_transient or question.attempt >= MAX_ATTEMPTS or again_at >= question.deadline
-                if is_over or not self._budget.take():
+                # What follows an attempt that was never sent adds nothing to the provider's load.
+                if is_over or (error.was_sent and not self._budget.take()):
                     if not was_sent:
                         self._budget.forget_call(noted)
                     raise

@@ -34,13 +34,6 @@ logger = logging.getLogger(__name__)
 SCOPE = "winnow.gateway"
 TRACES_PATH = "/v1/traces"
 
-_PROVIDER_NAMES = {
-    "openai": "openai",
-    "openai-responses": "openai",
-    "anthropic": "anthropic",
-    "gemini": "gcp.gemini",
-}
-_OPERATIONS = {"gemini": "generate_content"}
 _FINISH_REASONS = {
     "truncated_reply": "length",
     "content_filtered": "content_filter",
@@ -112,7 +105,7 @@ class Traced(Wrapper):
         self._registered = registered
         self._keep_texts = keep_texts
         self._tracing = tracing
-        self._operation = _OPERATIONS.get(registered.provider, "chat")
+        self._operation = PROVIDERS[registered.provider].telemetry_operation
         self._attributes = _of_model(registered, self._operation)
 
     async def answer(self, question: Question) -> ModelReply:
@@ -177,23 +170,23 @@ class Traced(Wrapper):
 
 def _of_model(model: RegisteredModel, operation: str) -> Mapping[str, str | int]:
     """What every span of a model says."""
+    provider = PROVIDERS[model.provider]
     attributes: dict[str, str | int] = {
         "gen_ai.operation.name": operation,
-        "gen_ai.provider.name": _PROVIDER_NAMES[model.provider],
+        "gen_ai.provider.name": provider.telemetry_name(""),
         "gen_ai.request.model": model.upstream,
         "gen_ai.request.max_tokens": model.max_output_tokens,
         "gen_ai.output.type": "json",
         "winnow.model": model.name,
     }
     try:
-        address = urlsplit(model.endpoint or PROVIDERS[model.provider].default_endpoint)
+        address = urlsplit(model.endpoint or provider.default_endpoint)
         host, port = address.hostname, address.port or (80 if address.scheme == "http" else 443)
     except ValueError:  # no address; the call itself will say so
         return attributes
     if host:
-        attributes |= {"server.address": host, "server.port": port}
-        if host.endswith(".openai.azure.com"):
-            attributes["gen_ai.provider.name"] = "azure.ai.openai"
+        name = provider.telemetry_name(model.endpoint)
+        attributes |= {"gen_ai.provider.name": name, "server.address": host, "server.port": port}
     return attributes
 
 

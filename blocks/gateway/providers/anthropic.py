@@ -37,6 +37,11 @@ class Anthropic:
 
     default_endpoint = "https://api.anthropic.com/v1"
     default_key = "env:ANTHROPIC_API_KEY"
+    telemetry_operation = "chat"
+
+    def telemetry_name(self, endpoint: str) -> str:
+        """Who serves the endpoint."""
+        return "anthropic"
 
     def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
         """The question, with the schema as a tool; in the modes without a schema, in words alone."""

@@ -170,9 +170,10 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
     meant = _meant(model.name, status, error)
     if meant is not None:
         return meant
-    if status in (401, 403, 407) or (status == 400 and _BAD_KEY.search(error.words)):
+    is_unknown = status in (400, 403) and bool(_NO_MODEL.search(error.words))  # 403: the key is good, for other models
+    if status in (401, 407) or (status == 403 and not is_unknown) or (status == 400 and _BAD_KEY.search(error.words)):
         return errors.KeyRefused(model.name, status)
-    if status in (404, 405, 410) or status < 400 or (status == 400 and _NO_MODEL.search(error.words)):
+    if is_unknown or status in (404, 405, 410) or status < 400:
         return errors.UpstreamMissing(model.name, model.upstream)
     if status >= 500 or status in (408, 409, 425):
         return errors.ServerFailed(model.name, status, error.said)

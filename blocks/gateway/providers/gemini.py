@@ -30,6 +30,11 @@ class Gemini:
 
     default_endpoint = "https://generativelanguage.googleapis.com/v1beta"
     default_key = "env:GEMINI_API_KEY"
+    telemetry_operation = "generate_content"
+
+    def telemetry_name(self, endpoint: str) -> str:
+        """Who serves the endpoint."""
+        return "gcp.gemini"
 
     def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
         """The question: a system instruction, and the document as the user's content."""

@@ -33,6 +33,11 @@ class OpenAiChat:
 
     default_endpoint = "https://api.openai.com/v1"
     default_key = "env:OPENAI_API_KEY"
+    telemetry_operation = "chat"
+
+    def telemetry_name(self, endpoint: str) -> str:
+        """Who serves the endpoint."""
+        return openai_telemetry_name(endpoint)
 
     def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
         """The question as a chat: the instructions as the system's turn, the document as the user's."""
@@ -62,12 +67,12 @@ class OpenAiChat:
             raise embedded_failure(model, outer)
         choice = mapping(next(iter(items(outer.get("choices"))), None))
         if choice.get("finish_reason") == "error" or choice.get("error"):
-            raise embedded_failure(model, choice, usage=_usage(outer.get("usage")))
+            raise embedded_failure(model, choice, usage=openai_usage(outer.get("usage"), "prompt", "completion"))
         message = mapping(choice.get("message"))
         return WireReply(
             text=_content(message.get("content")),
             finish=FINISHES.get(text(choice.get("finish_reason")), Finish.UNKNOWN),
-            usage=_usage(outer.get("usage")),
+            usage=openai_usage(outer.get("usage"), "prompt", "completion"),
             served_by=text(outer.get("model")),
             refusal=text(message.get("refusal")),
             token_logprobs=logprobs(mapping(choice.get("logprobs")).get("content")),
@@ -78,12 +83,36 @@ class OpenAiChat:
         return failure_of(model, status, headers, body)
 
 
+def openai_telemetry_name(endpoint: str) -> str:
+    """Who serves either OpenAI format. A server of one's own speaks as OpenAI's, and the conventions name no other."""
+    return "azure.ai.openai" if is_azure(endpoint) else "openai"
+
+
 def openai_headers(model: RegisteredModel, endpoint: str, key: str | None) -> dict[str, str]:
     """The headers of both OpenAI formats. The row's own come first: none of them can take the key's place."""
     headers = {"content-type": "application/json"} | {name.lower(): value for name, value in model.headers.items()}
     if key:
         headers |= {"api-key": key} if is_azure(endpoint) else {"authorization": f"Bearer {key}"}
     return headers
+
+
+def openai_usage(usage: object, sent: str, made: str) -> Usage:
+    """The counts of both OpenAI formats, which name what was sent and made differently, such as ``prompt_tokens``.
+
+    What was sent has the cached tokens within it, what was made the reasoning. DeepSeek names its cache apart,
+    OpenRouter says what was written to one.
+    """
+    said = mapping(usage)
+    inward, outward = mapping(said.get(f"{sent}_tokens_details")), mapping(said.get(f"{made}_tokens_details"))
+    sent_tokens, made_tokens = count(said.get(f"{sent}_tokens")), count(said.get(f"{made}_tokens"))
+    cached = part(inward.get("cached_tokens", said.get("prompt_cache_hit_tokens")), sent_tokens or 0)
+    return stated(
+        sent_tokens,
+        made_tokens,
+        cached_tokens=cached,
+        cache_write_tokens=part(inward.get("cache_write_tokens"), (sent_tokens or 0) - cached),
+        reasoning_tokens=part(outward.get("reasoning_tokens"), made_tokens or 0),
+    )
 
 
 def logprobs(tokens: object) -> tuple[tuple[str, float], ...]:
@@ -115,19 +144,3 @@ def _content(content: object) -> str:
     if isinstance(content, list):
         return "".join(text(mapping(one).get("text")) for one in content if mapping(one).get("type") != "reasoning")
     return text(content)
-
-
-def _usage(usage: object) -> Usage:
-    """`prompt_tokens` has the cached ones within it, `completion_tokens` the reasoning. DeepSeek names its cache apart,
-    OpenRouter says what was written to one."""
-    said = mapping(usage)
-    sent, made = count(said.get("prompt_tokens")), count(said.get("completion_tokens"))
-    inward, outward = mapping(said.get("prompt_tokens_details")), mapping(said.get("completion_tokens_details"))
-    cached = part(inward.get("cached_tokens", said.get("prompt_cache_hit_tokens")), sent or 0)
-    return stated(
-        sent,
-        made,
-        cached_tokens=cached,
-        cache_write_tokens=part(inward.get("cache_write_tokens"), (sent or 0) - cached),
-        reasoning_tokens=part(outward.get("reasoning_tokens"), made or 0),
-    )

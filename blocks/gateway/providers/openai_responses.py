@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from blocks.gateway.errors import CallFailed
-from blocks.gateway.model import Question, Usage
+from blocks.gateway.model import Question
 from blocks.gateway.providers import turns
 from blocks.gateway.providers.addresses import address
-from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
+from blocks.gateway.providers.counts import items, mapping, text
 from blocks.gateway.providers.failures import embedded_failure, failure_of
-from blocks.gateway.providers.openai_chat import logprobs, openai_headers
+from blocks.gateway.providers.openai_chat import logprobs, openai_headers, openai_telemetry_name, openai_usage
 from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
 from blocks.gateway.registry import JsonMode, RegisteredModel
 from blocks.gateway.reply_schema import REPLY_NAME, reply_schema
@@ -21,6 +21,11 @@ class OpenAiResponses:
 
     default_endpoint = "https://api.openai.com/v1"
     default_key = "env:OPENAI_API_KEY"
+    telemetry_operation = "chat"
+
+    def telemetry_name(self, endpoint: str) -> str:
+        """Who serves the endpoint."""
+        return openai_telemetry_name(endpoint)
 
     def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
         """The question: instructions, and the document as the user's input."""
@@ -46,7 +51,7 @@ class OpenAiResponses:
     def read(self, model: RegisteredModel, body: object) -> WireReply:
         """The text of all messages of the output. Raises a `CallFailed` where the response has failed."""
         outer = mapping(body)
-        usage = _usage(outer.get("usage"))
+        usage = openai_usage(outer.get("usage"), "input", "output")
         if outer.get("error"):
             raise embedded_failure(model, outer, usage=usage)
         status = text(outer.get("status"))
@@ -87,18 +92,3 @@ def _parts(outer: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
         message = mapping(one)
         if message.get("type") == "message":
             yield from (mapping(part_) for part_ in items(message.get("content")))
-
-
-def _usage(usage: object) -> Usage:
-    """`input_tokens` has the cached ones within it, `output_tokens` the reasoning."""
-    said = mapping(usage)
-    sent, made = count(said.get("input_tokens")), count(said.get("output_tokens"))
-    inward, outward = mapping(said.get("input_tokens_details")), mapping(said.get("output_tokens_details"))
-    cached = part(inward.get("cached_tokens"), sent or 0)
-    return stated(
-        sent,
-        made,
-        cached_tokens=cached,
-        cache_write_tokens=part(inward.get("cache_write_tokens"), (sent or 0) - cached),
-        reasoning_tokens=part(outward.get("reasoning_tokens"), made or 0),
-    )

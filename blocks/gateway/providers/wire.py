@@ -59,6 +59,15 @@ class Provider(Protocol):
         """Where its key is by default, such as ``env:OPENAI_API_KEY``."""
         ...
 
+    @property
+    def telemetry_operation(self) -> str:
+        """What OpenTelemetry's conventions for generative AI call its operation, such as ``chat``."""
+        ...
+
+    def telemetry_name(self, endpoint: str) -> str:
+        """What these conventions call who serves the endpoint, the provider's own where it is empty."""
+        ...
+
     def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
         """The question as the provider wants it, held to the reply schema in this mode."""
         ...

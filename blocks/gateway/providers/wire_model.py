@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from blocks.gateway.errors import CallFailed, EmptyReply, MalformedReply
 from blocks.gateway.model import ModelReply, Question, Usage
-from blocks.gateway.policies.limit_headers import LimitHeaders, read_limit_headers
 from blocks.gateway.prompts import canonical_prompt, render_prompt
+from blocks.gateway.providers.limit_headers import LimitHeaders, read_limit_headers
 from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.wire import Provider, WireReply, WireRequest
 from blocks.gateway.registry import JsonMode, RegisteredModel

@@ -25,8 +25,7 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question
 from blocks.gateway.registry import RegisteredModel, RegistryState
-from blocks.gateway.routing.plan import LOCAL
-from blocks.records import StepTrace
+from blocks.records import LOCAL, StepTrace
 
 ANSWERED, UNSURE, SKIPPED = "answered", "unsure", "skipped"
 """Outcomes of steps; any other is the kind of a failure."""

@@ -9,7 +9,8 @@ from blocks.document_types import DocumentType, RouteStep
 from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
 from blocks.gateway.prices import price_of
 from blocks.gateway.registry import RegisteredModel, RegistryState
-from blocks.gateway.routing.plan import LOCAL, plan_route
+from blocks.gateway.routing.plan import plan_route
+from blocks.records import LOCAL
 
 OPTION = "--model"
 

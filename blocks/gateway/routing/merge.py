@@ -8,11 +8,10 @@ from pydantic import JsonValue
 from blocks.confidence import of_signals
 from blocks.document_types import DocumentField, DocumentType
 from blocks.gateway.model import ModelReply
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry import RegistryState
 from blocks.gateway.routing.judge import judges_of
-from blocks.gateway.routing.plan import LOCAL
 from blocks.gateway.routing.witness import alike
-from blocks.records import CriterionReading, FieldReading, Signals
+from blocks.records import LOCAL, CriterionReading, FieldReading, Signals
 from blocks.values import InvalidValue, typed_value
 
 ABSENT = 0.5
@@ -44,11 +43,16 @@ class Answer:
         return " + ".join(dict.fromkeys((*self.givers.values(), *self.opinions))) or self.last
 
 
-def others_than(answer: Answer, models: Sequence[RegisteredModel]) -> tuple[str, ...]:
-    """Names of those models that have no part in the answer, under whatever name: only their opinion is a second."""
-    said = [one.partition("@") for one in (*answer.givers.values(), *answer.opinions)]
-    names, versions = {name for name, _, _ in said}, {version for _, _, version in said}
-    return tuple(one.name for one in models if one.name not in names and one.version not in versions)
+def others_than(answer: Answer, names: Sequence[str], registry: RegistryState) -> tuple[str, ...]:
+    """Those of the models that have no part in the answer, under whatever name: only their opinion is a second.
+
+    Two names are one model where the registry has the same server and upstream under both. What the provider says has
+    served a reply does not tell: it may be a date's, another one's or nothing.
+    """
+    said = {one.partition("@")[0] for one in (*answer.givers.values(), *answer.opinions)}
+    versions = {one.version for one in registry.models if one.name in said}
+    others = (one for one in map(registry.get, names) if one is not None)
+    return tuple(one.name for one in others if one.name not in said and one.version not in versions)
 
 
 def is_local(giver: str) -> bool:

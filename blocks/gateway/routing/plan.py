@@ -4,7 +4,7 @@ A model that is disabled is out of the route. `--model A,B` puts those models in
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,8 +14,10 @@ from blocks.gateway.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import JUDGE_VERSION
+from blocks.records import LOCAL
 
-LOCAL = LocalModel.name
+UNKNOWN = (True, Decimal(0))
+"""A cost that is not known, in the order of costs: after all that are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,20 @@ def asks_models(steps: Sequence[PlannedStep]) -> bool:
 def cheapest_first(steps: Sequence[PlannedStep], registry: RegistryState) -> tuple[PlannedStep, ...]:
     """The steps with those that ask models for an answer in the order of what they cost; the others keep their places.
 
-    A step costs what a typical call of the cheapest of its models costs at most; one without a known price comes last.
+    A step costs what a typical call of the cheapest of its models costs at most; one without a known price, or whose
+    models have left the registry since the route was planned, comes last.
     """
     at = [place for place, one in enumerate(steps) if one.step.role == "answer" and asks_models((one,))]
-    ordered = sorted((steps[place] for place in at), key=lambda one: min(_typical_costs(one, registry)))
+    ordered = sorted((steps[place] for place in at), key=lambda one: _typical_cost(one, registry))
     found = list(steps)
     for place, one in zip(at, ordered, strict=True):
         found[place] = one
     return tuple(found)
 
 
-def _typical_costs(planned: PlannedStep, registry: RegistryState) -> Iterable[tuple[bool, Decimal]]:
-    for one in registry.models:
-        if one.name in planned.models:
-            price = price_of(one)
-            yield price is None, Decimal(0) if price is None else price.most(8_000, 0, 1_000)
+def _typical_cost(planned: PlannedStep, registry: RegistryState) -> tuple[bool, Decimal]:
+    prices = (price_of(one) for one in registry.models if one.name in planned.models)
+    return min(((False, price.most(8_000, 0, 1_000)) for price in prices if price is not None), default=UNKNOWN)
 
 
 def route_digest(document_type: DocumentType, registry: RegistryState, models: Sequence[str] = ()) -> str:

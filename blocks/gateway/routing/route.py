@@ -250,8 +250,7 @@ class Route:
         """The models that a step asks: for a second opinion those that have not given their own yet."""
         if self._role(walk, planned) != "second_opinion":
             return planned.models
-        known = (self._gateway.registry().get(name) for name in planned.models)
-        return others_than(walk.answer, [one for one in known if one is not None])
+        return others_than(walk.answer, planned.models, self._gateway.registry())
 
     def _role(self, walk: _Walk, planned: PlannedStep) -> str:
         """A second opinion where only the built-in model has answered is the first of a model: an answer."""

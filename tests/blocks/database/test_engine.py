@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from blocks.database.engine import (
     Database,
@@ -115,6 +115,30 @@ def test_a_database_that_goes_away_is_a_typed_error(postgres_database: Database)
     with pytest.raises(DatabaseUnreachable), postgres_database.write() as connection:
         connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     assert database_id(postgres_database)  # and the pool recovers
+
+
+_INCOMPRESSIBLE = "SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) AS n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"CREATE TEMPORARY TABLE big (words text UNIQUE) ON COMMIT DROP; INSERT INTO big {_INCOMPRESSIBLE}",  # 54000
+        "CREATE SEQUENCE unused; SELECT currval('unused')",  # 55000
+    ],
+)
+def test_a_statement_that_fails_each_time_is_no_unreachable_database(
+    postgres_database: Database, statement: str
+) -> None:
+    with pytest.raises(OperationalError), postgres_database.write() as connection:
+        connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize("state", ["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P03", "58030"])
+def test_what_the_server_may_take_later_is_an_unreachable_database(postgres_database: Database, state: str) -> None:
+    raised_by_server = f"DO $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END $$"
+    with pytest.raises(DatabaseUnreachable, match="not now"), postgres_database.write() as connection:
+        connection.exec_driver_sql(raised_by_server)
 
 
 def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:

@@ -75,17 +75,17 @@ def test_limits_are_divided_among_workers_that_live(database: Database) -> None:
     first, second = DatabaseLimitLeases(database, "a"), DatabaseLimitLeases(database, "b")
     one: LimitLeases = first
     assert one.renew([], 30) == {}
-    assert first.renew(["m", "n"], 30) == {"m": 1, "n": 1}
-    assert second.renew(["m"], 30) == {"m": 2}
-    assert first.renew(["m", "n"], 30) == {"m": 2, "n": 1}
+    assert first.renew(["m", "n"], 30) == {"m": (0, 1), "n": (0, 1)}
+    assert second.renew(["m"], 30) == {"m": (1, 2)}
+    assert first.renew(["m", "n"], 30) == {"m": (0, 2), "n": (0, 1)}
     second.release()
-    assert first.renew(["m"], 30) == {"m": 1}
+    assert first.renew(["m"], 30) == {"m": (0, 1)}
 
 
 def test_a_lease_that_is_not_renewed_lapses_and_is_forgotten_in_the_end(database: Database) -> None:
     first, second = DatabaseLimitLeases(database, "a"), DatabaseLimitLeases(database, "b")
     second.renew(["m"], 0)
-    assert first.renew(["m"], 30) == {"m": 1}
+    assert first.renew(["m"], 30) == {"m": (0, 1)}
     with database.write() as connection:
         stale = update(limit_leases).where(limit_leases.c.worker_id == "b")
         connection.execute(stale.values(expires_at=now() - timedelta(days=1)))
@@ -104,7 +104,21 @@ def test_workers_that_renew_at_once_do_not_block_one_another(database: Database)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(renew, range(6)))
-    assert set(DatabaseLimitLeases(database, "0").renew(models, 30).values()) == {6}
+    places = [DatabaseLimitLeases(database, str(worker)).renew(models, 30) for worker in range(6)]
+    for model in models:
+        assert sorted(place[model] for place in places) == [(place, 6) for place in range(6)]
+
+
+def test_who_came_first_keeps_its_place_until_it_leaves_or_lapses(database: Database) -> None:
+    """Names do not decide: the first one's comes last."""
+    late, later, first = (DatabaseLimitLeases(database, name) for name in ("b", "a", "z"))
+    assert [one.renew(["m"], 30)["m"] for one in (first, late, later)] == [(0, 1), (1, 2), (2, 3)]
+    assert [one.renew(["m"], 30)["m"] for one in (later, late, first)] == [(2, 3), (1, 3), (0, 3)]
+    with database.write() as connection:
+        lapsed = update(limit_leases).where(limit_leases.c.worker_id == "z")
+        connection.execute(lapsed.values(expires_at=now() - timedelta(seconds=1)))
+    assert late.renew(["m"], 30)["m"] == (0, 2)
+    assert first.renew(["m"], 30)["m"] == (2, 3), "it comes anew"
 
 
 class Locked:

@@ -24,7 +24,7 @@ from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.breaker import Breakers, Breaking
 from blocks.gateway.policies.cache import Cached
 from blocks.gateway.policies.cache_shelf import Shelf
-from blocks.gateway.policies.circuit import Verdict
+from blocks.gateway.policies.circuit import Sign
 from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.providers.server_traits import ServerTraits, traits_of
@@ -60,7 +60,7 @@ class Shared:
 
     def remember_json_mode(self, name: str, mode: JsonMode) -> None: ...
 
-    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, int]:
+    def renew(self, models: Collection[str], for_s: float) -> Mapping[str, tuple[int, int]]:
         self.renewed += 1
         return {}
 
@@ -180,7 +180,7 @@ def test_a_lookup_that_comes_too_late_is_a_miss() -> None:
 def test_a_probe_that_is_granted_too_late_is_another_worker_s() -> None:
     async def run() -> tuple[float, object]:
         breaker = Breakers(States(SLOW_S)).get("e")
-        breaker.leave(await breaker.enter("m", 0), Verdict.GRAVE, "x")
+        breaker.leave(await breaker.enter("m", 0), Sign.GRAVE, "x")
         breaker._until = 0
         return await seconds(Breaking(Scripted(), breaker).answer)
 

@@ -20,6 +20,7 @@ SCRIPT = f"""
 import json
 from prefect.blocks.system import Secret
 from blocks.gateway.block import ModelEndpoint, find_block_key, registered_blocks
+from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.keys import KeyReference, KeyRing, parse_reference
 
 Secret(value="{CANARY}-secret").save("winnow-test-key", overwrite=True)
@@ -37,7 +38,15 @@ references = ["secret:winnow-test-key", "secret:winnow-test-mapping", "secret:no
               "block:winnow-test-own", "block:none"]
 found = {{reference: keys[reference].get_secret_value() if reference in keys else None for reference in references}}
 shown = repr(endpoint) + str(endpoint) + repr(keys) + json.dumps(models) + repr(registered_blocks())
-print(json.dumps({{"models": models, "found": found, "is_shown": "{CANARY}" in shown}}))
+refused = ""
+ModelEndpoint(provider="openai", upstream="x").save("local", overwrite=True)
+try:
+    registered_blocks()
+except ModelInvalid as error:
+    refused = str(error)
+finally:
+    ModelEndpoint.delete("local")
+print(json.dumps({{"models": models, "found": found, "is_shown": "{CANARY}" in shown, "refused": refused}}))
 """
 
 
@@ -86,3 +95,4 @@ def test_models_and_keys_come_out_of_prefect_s_blocks(local_server: LocalServer)
         "block:none": None,
     }
     assert not said["is_shown"]
+    assert "model 'local': the built-in model has this name" in said["refused"]

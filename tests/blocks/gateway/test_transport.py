@@ -74,6 +74,13 @@ def _settled(double: ModelProviderDouble) -> list[dict[str, Any]]:
     return double.log()
 
 
+async def _until_in_flight(double: ModelProviderDouble, count: int) -> None:
+    """Wait until the double works on so many requests, while the loop goes on."""
+    async with asyncio.timeout(20):
+        while (await asyncio.to_thread(double.state))["in_flight"] != count:
+            await asyncio.sleep(0.02)
+
+
 def test_a_reply_is_whole_and_timed(model_provider: ModelProviderDouble) -> None:
     url = _do(model_provider, delay_s=0.1, drip_bytes=200, drip_every_s=0.02)
     reply = _run(lambda transport: _post(transport, url))
@@ -207,11 +214,15 @@ def test_the_connection_is_closed_when_the_deadline_passes(model_provider: Model
 def test_a_reply_that_lies_there_when_a_busy_loop_sees_the_deadline_is_read(
     model_provider: ModelProviderDouble,
 ) -> None:
-    url = _do(model_provider, delay_s=0.2)
+    url = _do(model_provider, delay_s=0.5)
 
     async def work(transport: Transport) -> HttpReply:
-        asyncio.get_running_loop().call_later(0.1, time.sleep, 0.6)
-        return await _post(transport, url, timeout_s=0.5)
+        deadline = time.monotonic() + 2.0
+        call = asyncio.create_task(transport.post(url, HEADERS, _content(), deadline, "m", 2.0))
+        await _until_in_flight(model_provider, 1)
+        _settled(model_provider)  # from here on the loop does not run
+        time.sleep(max(0.0, deadline + 0.1 - time.monotonic()))
+        return await call
 
     assert _run(work).status == 200
 
@@ -392,6 +403,21 @@ def test_damaged_compression_is_no_reply(model_provider: ModelProviderDouble, en
     assert isinstance(failed, ConnectionFailed)
 
 
+def test_a_reply_in_an_unknown_encoding_gives_its_connection_back(model_provider: ModelProviderDouble) -> None:
+    url = _do(model_provider, headers={"content-encoding": "br"}, cut="stall", cut_at=0.5)
+
+    async def work(transport: Transport) -> list[CallFailed]:
+        failures = []
+        for _ in range(4):
+            with pytest.raises(CallFailed) as caught:
+                await _post(transport, url, 1.0)
+            failures.append(caught.value)
+        return failures
+
+    failures = _run(work, max_connections=3)
+    assert ["compressed in a way" in str(one) for one in failures] == [True] * 4
+
+
 def test_no_error_holds_the_key_or_the_request() -> None:
     for header in (KEY + "\r\nx: y", KEY + "ä", KEY + "\x00"):
 
@@ -455,8 +481,7 @@ def test_the_provider_is_killed_with_calls_in_flight(model_provider: ModelProvid
 
     async def work(transport: Transport) -> tuple[list[Any], float, list[Any], list[Any]]:
         calls = [asyncio.create_task(outcome(transport, 5.0)) for _ in range(50)]
-        while (await asyncio.to_thread(model_provider.state))["in_flight"] < 50:
-            await asyncio.sleep(0.02)
+        await _until_in_flight(model_provider, 50)
         started = time.monotonic()
         await asyncio.to_thread(model_provider.kill)
         in_flight = await asyncio.gather(*calls)
@@ -478,11 +503,11 @@ def test_a_cancelled_call_closes_its_connection(model_provider: ModelProviderDou
 
     async def work(transport: Transport) -> None:
         call = asyncio.create_task(_post(transport, url, 20))
-        await asyncio.sleep(0.2)
+        await _until_in_flight(model_provider, 1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await asyncio.sleep(0.1)
+        await _until_in_flight(model_provider, 0)  # while the transport is open still
 
     _run(work)
     (entry,) = _settled(model_provider)

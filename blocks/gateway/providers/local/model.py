@@ -12,7 +12,7 @@ from blocks.gateway.providers.local.persons import is_wanted
 from blocks.gateway.providers.local.ranking import Ranked, confidence
 from blocks.gateway.providers.local.sheet import open_sheet
 from blocks.gateway.providers.local.tables import TableReader
-from blocks.records import CriterionReading, FieldReading, Page
+from blocks.records import LOCAL, CriterionReading, FieldReading, Page
 
 MIN_CONFIDENCE = 0.1
 """Readings less sure than this are left out: in review they would only be noise."""
@@ -27,7 +27,7 @@ KEPT_LEXICONS = 64
 class LocalModel:
     """Deterministic, offline, free. `version` stands for the code of this package."""
 
-    name = "local"
+    name = LOCAL
     version = "2"
 
     def __init__(self) -> None:

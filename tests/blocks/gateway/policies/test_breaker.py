@@ -25,7 +25,7 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.breaker import Breakers, Breaking
-from blocks.gateway.policies.circuit import BreakerRules, Verdict
+from blocks.gateway.policies.circuit import BreakerRules, Sign
 from blocks.gateway.shared_state import BreakerReport
 from tests.doubles.failing_models import REPLY, Scripted, a_question
 
@@ -299,7 +299,7 @@ def test_a_probe_that_says_nothing_lets_the_next_call_probe(ending: Callable[[],
     clock = Clock()
     shared = SharedBreakers(clock)
     endpoint = Endpoint(clock, Breakers(shared, RULES, clock), takes_s=0.0 if ending else 5.0)
-    endpoint.breaker.leave(asyncio.run(endpoint.breaker.enter("m", 0)), Verdict.GRAVE, "out_of_credit")
+    endpoint.breaker.leave(asyncio.run(endpoint.breaker.enter("m", 0)), Sign.GRAVE, "out_of_credit")
     clock.now += 31
     endpoint.fails = ending
 
@@ -339,12 +339,12 @@ def test_calls_from_before_it_opened_change_nothing_when_they_end() -> None:
     async def run() -> None:
         early = [await endpoint.breaker.enter("m", 0) for _ in range(20)]
         for ticket in early[:8]:
-            endpoint.breaker.leave(ticket, Verdict.FAULT, "server_failed")
+            endpoint.breaker.leave(ticket, Sign.FAULT, "server_failed")
         endpoint.clock.now += 5.001
         probe = await endpoint.breaker.enter("m", 0)
-        endpoint.breaker.leave(probe, Verdict.SOUND)
+        endpoint.breaker.leave(probe, Sign.SOUND)
         for ticket in early[8:]:
-            endpoint.breaker.leave(ticket, Verdict.FAULT, "server_failed")
+            endpoint.breaker.leave(ticket, Sign.FAULT, "server_failed")
 
     asyncio.run(run())
     assert not endpoint.is_open

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -75,6 +74,19 @@ class Answering:
         return ModelReply(**{"fields": fields, "usage": usage, "model": self.name, "latency_ms": 9} | changes)
 
 
+class Held(Answering):
+    """A model that answers when it is let; `began` is set once it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.let = asyncio.Event(), asyncio.Event()
+
+    async def answer(self, question: Question) -> ModelReply:
+        self.began.set()
+        await self.let.wait()
+        return await super().answer(question)
+
+
 class Hits:
     def __init__(self) -> None:
         self.seen: list[tuple[Question, str]] = []
@@ -142,33 +154,35 @@ def test_where_the_one_that_asks_fails_the_next_one_asks() -> None:
 
 
 def test_where_the_one_that_asks_is_cancelled_the_others_go_on() -> None:
-    model = Answering(takes_s=0.05)
+    model = Held()
 
     async def work() -> None:
         cached = Cached(model, REGISTERED, Shelf(KeptInMemory()), Hits())
         tasks = [asyncio.create_task(cached.answer(ask(REQUEST))) for _ in range(3)]
-        await asyncio.sleep(0.03)
+        await model.began.wait()
+        model.began.clear()
         tasks[0].cancel()
+        await model.began.wait()  # by one of the others
+        model.let.set()
         replies = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(replies[0], asyncio.CancelledError)
         assert all(isinstance(one, ModelReply) for one in replies[1:])
-        assert len(model.calls) == 2
+        assert len(model.calls) == 1
 
     on_loop(work)
 
 
 def test_who_waits_for_another_keeps_to_its_own_deadline() -> None:
-    model = Answering(takes_s=0.4)
+    model = Held()
 
     async def work() -> None:
         cached = Cached(model, REGISTERED, Shelf(KeptInMemory()), Hits())
         patient = asyncio.create_task(cached.answer(ask(REQUEST)))
-        await asyncio.sleep(0.02)
-        started = time.monotonic()
+        await model.began.wait()
         with pytest.raises(DeadlinePassed) as raised:
             await cached.answer(ask(REQUEST, seconds=0.05))
-        assert time.monotonic() - started < 0.3
         assert not raised.value.was_sent
+        model.let.set()
         assert (await patient).fields
 
     on_loop(work)

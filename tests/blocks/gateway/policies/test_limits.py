@@ -6,8 +6,8 @@ import pytest
 
 from blocks.gateway.errors import ConnectionFailed, LimitsReached, RateLimited, ServerFailed
 from blocks.gateway.model import ModelReply, Usage
-from blocks.gateway.policies.limit_headers import Allowance, LimitHeaders, read_limit_headers
 from blocks.gateway.policies.limits import Limited, Limits
+from blocks.gateway.providers.limit_headers import Allowance, LimitHeaders
 from tests.doubles.failing_models import REPLY, Scripted, a_model, a_question
 from tests.doubles.virtual_time import now, run_virtually
 
@@ -279,30 +279,57 @@ def test_a_limit_that_is_lifted_lets_all_that_wait_go() -> None:
     assert run_virtually(run()) == pytest.approx(1_005.0)
 
 
+def share(live: list[Limits]) -> None:
+    """Tell workers how many they are, as their leases do."""
+    for place, limits in enumerate(live):
+        limits.set_share(place, len(live))
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4, 200])
-def test_workers_together_keep_to_the_limit(workers: int) -> None:
+@pytest.mark.parametrize("in_flight", [1, 3, 8])
+def test_workers_together_keep_to_the_limit(workers: int, in_flight: int) -> None:
     async def run() -> tuple[list[float], int]:
         model = Scripted(takes_s=2.0)
-        every = [Limits(a_model(rpm=100, in_flight=8), workers=1, clock=now) for _ in range(workers)]
-        for limits in every:
-            limits.set_share(workers)
-        await asyncio.gather(*(ask(Limited(model, limits), -(-400 // workers)) for limits in every))
+        live = [Limits(a_model(rpm=100, in_flight=in_flight), clock=now) for _ in range(workers)]
+
+        async def work(limits: Limits) -> None:
+            assert set(await ask(Limited(model, limits), -(-400 // workers))) == {"ok"}
+            live.remove(limits)
+            share(live)
+
+        share(live)
+        await asyncio.gather(*(work(limits) for limits in tuple(live)))
         return model.times, model.busiest
 
     times, busiest = run_virtually(run())
     assert most_in_a_minute(times) <= max(100, workers)  # each may make one at once
-    assert busiest <= max(8, workers)
+    assert busiest == in_flight, "no call more, and no place left empty"
+
+
+def test_who_has_no_place_waits_until_one_is_left() -> None:
+    async def run() -> tuple[list[str], list[str], list[str]]:
+        model = Scripted(takes_s=1.0)
+        first, second = live = [limits_of(in_flight=1), limits_of(in_flight=1)]
+        share(live)
+        refused = await ask(Limited(model, second), 1, deadline=now() + 10)
+        waiting = asyncio.create_task(ask(Limited(model, second), 1))
+        answered = await ask(Limited(model, first), 3)
+        assert not waiting.done()
+        share([second])
+        return refused, answered, await waiting
+
+    assert run_virtually(run()) == (["limits_reached"], ["ok"] * 3, ["ok"])
 
 
 def test_a_worker_that_is_left_alone_takes_all_of_the_limit() -> None:
     async def run() -> int:
         model = Scripted()
         limits = limits_of(rpm=60)
-        limits.set_share(4)
+        limits.set_share(0, 4)
         asking = asyncio.create_task(ask(Limited(model, limits), 1_000))
         await asyncio.sleep(60)
         before = len(model.asked)
-        limits.set_share(1)
+        limits.set_share(0, 1)
         await asyncio.sleep(60)
         asking.cancel()
         return len(model.asked) - before
@@ -428,77 +455,6 @@ def test_a_provider_that_enforces_its_limits_hardly_ever_has_to_say_no() -> None
     done, refused = run_virtually(run())
     assert done == 400
     assert refused <= 12
-
-
-HEADERS: list[tuple[dict[str, str], LimitHeaders | None]] = [
-    ({}, None),
-    ({"content-type": "application/json", "Retry-After": "3"}, None),
-    (
-        {
-            "X-RateLimit-Limit-Requests": "60",
-            "X-RateLimit-Remaining-Requests": "59",
-            "X-RateLimit-Reset-Requests": "1s",
-            "x-ratelimit-limit-tokens": "150000",
-            "x-ratelimit-remaining-tokens": "149984",
-            "x-ratelimit-reset-tokens": "6m0s",
-        },
-        LimitHeaders(Allowance(59, 60, 1.0), Allowance(149_984, 150_000, 360.0)),
-    ),
-    (
-        {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "120ms"},
-        LimitHeaders(Allowance(0, None, 0.12)),
-    ),
-    (
-        {"x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": "1h2m3.5s"},
-        LimitHeaders(Allowance(3, None, 3_723.5)),
-    ),
-    (
-        {"x-ratelimit-remaining-tokens": "7", "x-ratelimit-reset-tokens": "42"},
-        LimitHeaders(None, Allowance(7, None, 42)),
-    ),
-    (
-        {
-            "date": "Fri, 17 May 2024 10:00:00 GMT",
-            "anthropic-ratelimit-requests-limit": "50",
-            "anthropic-ratelimit-requests-remaining": "49",
-            "anthropic-ratelimit-requests-reset": "2024-05-17T10:00:02Z",
-            "anthropic-ratelimit-tokens-limit": "40000",
-            "anthropic-ratelimit-tokens-remaining": "1000",
-            "anthropic-ratelimit-tokens-reset": "2024-05-17T12:00:30+02:00",
-            "anthropic-ratelimit-input-tokens-remaining": "30000",
-        },
-        LimitHeaders(Allowance(49, 50, 2.0), Allowance(1_000, 40_000, 30.0)),
-    ),
-    (
-        {"anthropic-ratelimit-input-tokens-remaining": "5", "anthropic-ratelimit-input-tokens-limit": "10"},
-        LimitHeaders(None, Allowance(5, 10)),
-    ),
-    (
-        {
-            "Date": "Fri, 17 May 2024 10:00:00 GMT",
-            "X-RateLimit-Limit": "20",
-            "X-RateLimit-Remaining": "0",
-            "X-RateLimit-Reset": "1715940005000",
-        },
-        LimitHeaders(Allowance(0, 20, 5.0)),
-    ),
-    (
-        {"date": "Fri, 17 May 2024 10:00:00 GMT", "x-ratelimit-remaining": "1", "x-ratelimit-reset": "1715940000"},
-        LimitHeaders(Allowance(1, None, 0.0)),
-    ),
-    ({"x-ratelimit-remaining-requests": "-2"}, LimitHeaders(Allowance(0))),
-    ({"x-ratelimit-remaining-requests": "many", "x-ratelimit-remaining-tokens": "nan"}, None),
-    (
-        {"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "soon", "date": "yesterday"},
-        LimitHeaders(Allowance(1)),
-    ),
-    ({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": " "}, LimitHeaders(Allowance(1))),
-]
-
-
-@pytest.mark.parametrize(("headers", "said"), HEADERS)
-def test_limit_headers_are_read(headers: dict[str, str], said: LimitHeaders | None) -> None:
-    assert read_limit_headers(headers) == said
 
 
 def test_the_estimate_learns_from_what_was_counted() -> None:

@@ -12,7 +12,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from blocks.gateway.errors import CallFailed, RateLimited, RequestRefused, ServerFailed, TruncatedReply
+from blocks.gateway.errors import (
+    CallFailed,
+    ConnectionFailed,
+    RateLimited,
+    RequestRefused,
+    ServerFailed,
+    TruncatedReply,
+)
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.retries import BUDGET_FLOOR, MAX_ATTEMPTS, RetryBudget, Retrying
 from blocks.gateway.providers import failures
@@ -64,6 +71,26 @@ def test_what_is_not_transient_is_not_tried_again(make: Callable[[], CallFailed]
     with pytest.raises(CallFailed):
         run_virtually(retrying(model).answer(a_question(FAR)))
     assert len(model.asked) == 1
+
+
+def test_attempts_that_were_never_sent_use_up_no_budget_and_are_three_at_most() -> None:
+    def not_sent() -> ConnectionFailed:
+        return ConnectionFailed("m", "its host is not known", was_sent=False)
+
+    budget = RetryBudget(share=0.0, floor=1, clock=now)
+
+    def ask(model: Scripted) -> ModelReply:
+        return run_virtually(Retrying(model, budget, clock=now).answer(a_question(FAR)))
+
+    for _ in range(2):
+        assert ask(Scripted(failing(2, not_sent))) is REPLY
+    never = Scripted(always(not_sent))
+    with pytest.raises(ConnectionFailed):
+        ask(never)
+    assert len(never.asked) == MAX_ATTEMPTS
+    assert ask(Scripted(failing(1, server_failed))) is REPLY, "the one that the budget has"
+    with pytest.raises(ServerFailed):
+        ask(Scripted(failing(1, server_failed)))
 
 
 def test_waits_are_a_random_share_of_a_bound_that_doubles() -> None:

@@ -217,6 +217,16 @@ def test_names_are_those_of_the_conventions_own_registry(tracing: Tracing, recei
         ("anthropic", "", ("chat", "anthropic", "api.anthropic.com", 443)),
         ("gemini", "", ("generate_content", "gcp.gemini", "generativelanguage.googleapis.com", 443)),
         ("openai", "https://x.openai.azure.com/openai/v1", ("chat", "azure.ai.openai", "x.openai.azure.com", 443)),
+        (
+            "openai-responses",
+            "https://x.cognitiveservices.azure.com/openai/v1",
+            ("chat", "azure.ai.openai", "x.cognitiveservices.azure.com", 443),
+        ),
+        (
+            "anthropic",
+            "https://x.services.ai.azure.com/anthropic/v1",
+            ("chat", "anthropic", "x.services.ai.azure.com", 443),
+        ),
         ("openai", "http://localhost/v1", ("chat", "openai", "localhost", 80)),
         ("openai", "http://[nonsense", ("chat", "openai", None, None)),
     ],

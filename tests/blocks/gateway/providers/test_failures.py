@@ -159,6 +159,11 @@ CASES: list[tuple[int, Any, type[CallFailed]]] = [
     (401, anthropic("authentication_error", "invalid x-api-key"), errors.KeyRefused),
     (403, anthropic("permission_error", "Your API key does not have permission"), errors.KeyRefused),
     (
+        403,
+        openai("Project `proj_x` does not have access to model `gpt-9`", "model_not_found", "invalid_request_error"),
+        errors.UpstreamMissing,
+    ),
+    (
         400,
         google(400, "INVALID_ARGUMENT", "API key not valid.", info("ErrorInfo", reason="API_KEY_INVALID")),
         errors.KeyRefused,

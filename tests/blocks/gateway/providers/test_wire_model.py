@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from blocks.gateway import errors
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Correction, ModelReply, Question
-from blocks.gateway.policies.limit_headers import LimitHeaders
 from blocks.gateway.providers.catalogue import PROVIDERS
+from blocks.gateway.providers.limit_headers import LimitHeaders
 from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.wire_model import Posts, WireModel
 from blocks.gateway.registry import JsonMode, RegisteredModel

@@ -15,6 +15,7 @@ from blocks.document_types import (
     StepAcceptance,
     StepCondition,
 )
+from blocks.gateway.configuration_errors import ModelUnknown
 from blocks.gateway.errors import (
     BreakerOpen,
     BudgetExhausted,
@@ -245,6 +246,17 @@ def test_on_a_low_budget_the_cheapest_step_that_fits_is_taken() -> None:
     assert (gateway.names, routed.failure.kind) == (["a", "c", "b", "local"], "budget_exhausted")
 
 
+def test_a_model_that_is_removed_while_its_route_is_walked_comes_last() -> None:
+    def remove_and_fail(question: Question) -> Exception:
+        gateway.models = (CHEAP,)
+        return BudgetExhausted("document", "0.01", "0")
+
+    answers = {"a": remove_and_fail, "b": fails(ModelUnknown("b", ())), "c": reads(**RIGHT)}
+    gateway = ScriptedGateway(answers, (DEAR, FAIR, CHEAP))
+    routed = walk(gateway, bill(A, B, RouteStep(model="c"), LOCAL))
+    assert (gateway.names, routed.answer.model) == (["a", "c"], "c@v1")
+
+
 @pytest.mark.parametrize("is_sensitive", [True, False])
 def test_on_a_low_budget_no_step_is_taken_whose_condition_does_not_hold(is_sensitive: bool) -> None:
     hosted = RouteStep(model="c", when=StepCondition(sensitive=False))
@@ -255,9 +267,12 @@ def test_on_a_low_budget_no_step_is_taken_whose_condition_does_not_hold(is_sensi
     assert (routed.failure is not None) is is_sensitive
 
 
+@pytest.mark.parametrize("served_by", ["gpt-4o-2024-08-06", "a", ""])
 @pytest.mark.parametrize("more", [{}, {"upstream": "a"}])
-def test_a_model_confirms_nothing_that_it_said_itself_under_whatever_name(more: dict[str, object]) -> None:
-    """The very same reply would count as a second one that agrees."""
+def test_a_model_confirms_nothing_that_it_said_itself_under_whatever_name(
+    more: dict[str, object], served_by: str
+) -> None:
+    """The very same reply would count as a second one that agrees. Whatever the provider says has served it."""
     first = model("a", tier="cheap")
     route = (RouteStep(model="a", accept=NEVER), RouteStep(tier="cheap", role="second_opinion"))
     other = model("b", tier="cheap", **({"endpoint": "http://127.0.0.1:2"} | more))
@@ -266,7 +281,7 @@ def test_a_model_confirms_nothing_that_it_said_itself_under_whatever_name(more: 
     def versioned(question: Question) -> ModelReply:
         given = said["a"](question)
         assert isinstance(given, ModelReply)
-        return given.model_copy(update={"model_version": first.version})
+        return given.model_copy(update={"model": "a", "model_version": served_by})
 
     alone = ScriptedGateway({"a": versioned}, (first,))
     routed = walk(alone, bill(*route))

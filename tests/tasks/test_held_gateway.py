@@ -1,0 +1,56 @@
+"""The gateway of a process is closed when the last of those that use it ends, and can be asked again."""
+
+import time
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import func, select
+
+from blocks.database.engine import Database
+from blocks.database.tables import limit_leases, reply_cache
+from blocks.gateway.event_loop import gateway_loop
+from blocks.gateway.gateway import RunTerms
+from blocks.gateway.model import ModelRequest, Question
+from blocks.gateway.registry import RegisteredModel
+from tasks.models import hold_gateway, open_gateway, open_registry
+from tests.blocks.gateway.questions import BILL, PAGES
+from tests.doubles.model_provider.handle import ModelProviderDouble
+
+
+def ask(database: Database, document_id: str) -> None:
+    """Ask the double's model of one document; its reply is new, so that it is to be kept."""
+    pages = tuple(page.model_copy(update={"text": f"{page.text} {document_id}"}) for page in PAGES)
+    request = ModelRequest(document_id=document_id, document_type=BILL, pages=pages)
+    question = Question(request, run_id="r", deadline=time.monotonic() + 20)
+    gateway_loop().submit(open_gateway(database).for_run(RunTerms()).answer("double", question)).result(30)
+
+
+def left(database: Database) -> tuple[int, int]:
+    """How many leases there are, and how many replies are kept."""
+    with database.read() as connection:
+        counts = [connection.execute(select(func.count()).select_from(one)) for one in (limit_leases, reply_cache)]
+        return counts[0].scalar_one(), counts[1].scalar_one()
+
+
+def test_the_last_run_of_a_process_leaves_nothing_waiting_and_no_lease(
+    database: Database, model_provider: ModelProviderDouble
+) -> None:
+    model = RegisteredModel(
+        name="double",
+        provider="openai",
+        upstream="held",
+        endpoint=f"{model_provider.url}/v1",
+        input_price=Decimal(1),
+        output_price=Decimal(1),
+    )
+    open_registry(database).put(model)
+    with hold_gateway(database):
+        ask(database, "a")
+        with pytest.raises(ZeroDivisionError), hold_gateway(database):
+            raise ZeroDivisionError
+        assert left(database)[0] == 1, "one of the two runs goes on"
+    assert left(database) == (0, 1)
+    with hold_gateway(database):
+        ask(database, "b")
+        assert left(database)[0] == 1
+    assert left(database) == (0, 2)
