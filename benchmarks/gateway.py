@@ -293,11 +293,12 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     from blocks.database.limit_leases import DatabaseLimitLeases
     from blocks.database.model_registry import DatabaseRegistry
     from blocks.database.reply_cache import DatabaseReplyCache
-    from blocks.gateway.gateway import Gateway, Kept
+    from blocks.gateway.gateway import Gateway, Kept, collect_garbage_less_often
     from blocks.gateway.ledger import Admission
     from blocks.gateway.registry import RegisteredModel, registry_state
     from blocks.gateway.shared_state import BreakerReport
 
+    collect_garbage_less_often()
     database = open_database(address)
     registry = DatabaseRegistry(database, registry_state)
     registry.put(

@@ -95,8 +95,13 @@ def hold_gateway(database: Database) -> Iterator[None]:
 
 
 def _make_gateway(database: Database) -> "Gateway":
-    from blocks.gateway.gateway import Gateway, Kept  # brings the HTTP client, which most commands do without
+    from blocks.gateway.gateway import (  # brings the HTTP client, which most commands do without
+        Gateway,
+        Kept,
+        collect_garbage_less_often,
+    )
 
+    collect_garbage_less_often()
     configure_tracing(load_settings())
     ledger = DatabaseLedger(database, Admission)
     ledger.recover()

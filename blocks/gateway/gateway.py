@@ -48,7 +48,7 @@ LEASE_S = 15.0
 RECOVER_EVERY_S = 30.0
 IDLE_S = 60.0
 """After so long without a call nothing is looked at any more, until the next call."""
-COLLECT_EVERY = 20_000
+COLLECT_EVERY = 100_000
 """New objects between two searches for garbage in cycles. Python's own 700 are those of three calls, and the search
 through all that hundreds of calls under way hold took a fifth of the time of a call."""
 
@@ -93,7 +93,6 @@ class Gateway:
     """The models of a process. Made off the event loop, since it reads the registry; used on the loop."""
 
     def __init__(self, kept: Kept, keys: Mapping[str, SecretStr]) -> None:
-        _collect_less_often()
         self._kept = kept
         self._keys = keys
         self._state = kept.registry.load()
@@ -331,7 +330,7 @@ class Gateway:
         return state, self._kept.leases.renew(used, LEASE_S) if used else {}
 
 
-def _collect_less_often() -> None:
+def collect_garbage_less_often() -> None:
     """Have this process search for garbage every `COLLECT_EVERY` objects, unless it does so less often or never."""
     first, *others = gc.get_threshold()
     if 0 < first < COLLECT_EVERY:

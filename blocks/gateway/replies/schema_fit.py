@@ -120,7 +120,7 @@ def _value(field: DocumentField, raw: object, path: str, *, has_quote: bool) -> 
         texts = [_text(field, one, f"{path}[{at}]") for at, one in enumerate(items) if one is not None]
         entries = tuple(field.hints.keywords)
         return [_listed(one, entries, path) for one in texts if one]
-    text = _text(field, raw, path)
+    text = raw.strip() if type(raw) is str and kind not in _NUMERIC else _text(field, raw, path)
     is_silence = not (has_quote or field.written) and text.casefold() in _SAID_NOTHING
     if not text or (is_silence and text not in field.enum):
         return None
@@ -186,34 +186,42 @@ def _evidence(raw: object, path: str, pages: QuotePages, *, keeps_empty: bool) -
     if not isinstance(entries, list):
         raise Misfit(f"{path} must be a list of objects with page and quote")
     _bounded(entries, path)
-    quoted = [_quoted(one, f"{path}[{at}]", pages) for at, one in enumerate(entries)]
-    return tuple(quoted if keeps_empty else (one for one in quoted if one["quote"].strip()))
+    quoted = []
+    for at, one in enumerate(entries):
+        entry = _quoted(one, f"{path}[{at}]", pages)
+        if keeps_empty or not (entry["quote"] == "" or entry["quote"].isspace()):
+            quoted.append(entry)
+    return tuple(quoted)
 
 
 def _quoted(raw: object, path: str, pages: QuotePages) -> _Entry:
     if not isinstance(raw, dict):
         raise Misfit(f"{path} must be an object with page and quote")
     _only(raw, _QUOTED, path)
-    quote = raw.get("quote")
-    if quote is None:
-        quote = ""
-    elif type(quote) is int:
-        quote = str(quote)
-    elif not isinstance(quote, str):
-        raise Misfit(f"{path}.quote must be a string, copied from the page")
+    quote, page = raw.get("quote"), raw.get("page")
+    if type(quote) is not str:
+        quote = _quote_text(quote, path)
     if len(quote) > LONGEST_QUOTE:
         raise Misfit(f"{path}.quote is longer than {LONGEST_QUOTE:,} characters; quote less")
-    page = pages.page_of(_page_number(raw.get("page"), f"{path}.page"), quote)
-    if page is None:
+    found = pages.page_of(page if type(page) is int else _page_number(page, f"{path}.page"), quote)
+    if found is None:
         raise Misfit(f"{path}.page must be the number of the page that has the quote")
-    return {"page": page, "quote": quote}
+    return {"page": found, "quote": quote}
+
+
+def _quote_text(raw: object, path: str) -> str:
+    """A quote that is no text: nothing for null, and the digits of a number."""
+    if raw is None:
+        return ""
+    if type(raw) is int or isinstance(raw, NumberText):
+        return str(raw)
+    raise Misfit(f"{path}.quote must be a string, copied from the page")
 
 
 def _page_number(raw: object, path: str) -> int | None:
+    """The number of a page that is given as anything but a whole number; None for null."""
     if raw is None:
         return None
-    if type(raw) is int:
-        return raw
     plain = raw.strip().removesuffix(".0") if isinstance(raw, str) else ""
     if len(plain) < 10 and plain.isascii() and plain.isdecimal():
         return int(plain)
@@ -266,6 +274,7 @@ def _criteria(
 
 
 def _only(given: Mapping[str, Any], known: Mapping[str, object], path: str) -> None:
+    """See that an object has no other keys. Raises `Misfit`."""
     if given.keys() <= known.keys():
         return
     name = next(name for name in given if name not in known)

@@ -11,7 +11,7 @@ from blocks.gateway.policies.circuit import BreakerRules
 from blocks.gateway.shared_state import BreakerReport
 from tests.doubles.failing_models import REPLY, Scripted, a_question
 
-RULES = BreakerRules(grave_cooldown_s=0.6, cooldown_s=0.6)
+RULES = BreakerRules(grave_cooldown_s=2.0, cooldown_s=2.0)
 
 
 async def outcome(breaking: Breaking) -> str:
@@ -36,7 +36,7 @@ def test_200_callers_of_two_workers_make_one_probe(database: Database) -> None:
             await asyncio.to_thread(worker.sync)
         assert await outcome(breaking[1]) == "breaker_open"
         is_paid = True
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(2.3)
         half_open = await asyncio.gather(*(outcome(one) for one in breaking for _ in range(100)))
         for worker in workers:
             await asyncio.to_thread(worker.sync)
