@@ -11,19 +11,19 @@ _HIDDEN = ("call_id", "worker_id")
 
 
 def list_calls(
-    database: Database, *, run_id: str | None = None, document_id: str | None = None
+    database: Database, *, run_id: str | None = None, document_id: str | None = None, newest: int | None = None
 ) -> list[dict[str, Any]]:
-    """The attempts at models in the order in which they were begun, ready for JSON.
+    """The attempts at models in the order in which they were begun, ready for JSON; at most so many of the `newest`.
 
     `document_id` may be the first letters of one. Keys are the columns of `model_calls`; an attempt that is under way
     has the outcome ``open``.
     """
     columns = [column for column in model_calls.columns if column.name not in _HIDDEN]
-    query = select(*columns).order_by(model_calls.c.called_at, model_calls.c.call_id)
+    query = select(*columns).order_by(model_calls.c.called_at.desc(), model_calls.c.call_id.desc()).limit(newest)
     if run_id is not None:
         query = query.where(model_calls.c.run_id == run_id)
     if document_id is not None:
         query = query.where(model_calls.c.document_id.startswith(document_id, autoescape=True))
     with database.read() as connection:
         rows = connection.execute(query).mappings().all()
-    return [dict(row) | {"called_at": row["called_at"].isoformat()} for row in rows]
+    return [dict(row) | {"called_at": row["called_at"].isoformat()} for row in reversed(rows)]

@@ -207,11 +207,15 @@ def calls(
     document: Annotated[
         str | None, typer.Option("--document", metavar="ID", help="only calls for this document; its first letters do")
     ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="list so many of the newest calls at most")] = 1_000,
     output_format: FormatOption = OutputFormat.TABLE,
     database: DatabaseOption = None,
 ) -> None:
     """List the ledger: one row per attempt at a model, with tokens, cost, latency and outcome."""
-    rows = calls_queries.list_calls(open_existing(database), run_id=run, document_id=document)
+    rows = calls_queries.list_calls(open_existing(database), run_id=run, document_id=document, newest=limit + 1)
+    if len(rows) > limit:
+        rows = rows[1:]
+        _say(f"only the newest calls, {limit:,} of them; --limit lists more, --run and --document choose")
     shown = [row | {"document_id": str(row["document_id"])[:12]} for row in rows]
     is_table = output_format is OutputFormat.TABLE
     show_rows(shown if is_table else rows, CALL_COLUMNS, output_format, "no calls of a model")

@@ -319,6 +319,12 @@ def test_calls_are_filtered_by_run_and_document(run: Run, sqlite_database: Datab
     row = json.loads(run("calls", "--format", "json", "--run", "run-2").stdout)[0]
     assert (row["cost_usd"], row["outcome"], row["lane"]) == ("0.00123", "ok", "run")
     assert "def222" in run("calls").stdout
+    assert listed("--limit", "2") == ["key-2", "key-3"]
+    assert listed("--limit", "1", "--run", "run-1") == ["key-2"]
+    for output_format in ("table", "json"):
+        cut = run("calls", "--limit", "2", "--format", output_format)
+        assert "only the newest calls, 2 of them; --limit lists more" in cut.stderr
+        assert "newest" not in run("calls", "--limit", "3", "--format", output_format).stderr
 
 
 def call(number: int, run_id: str, document_id: str) -> dict[str, object]:
