@@ -17,6 +17,7 @@ from blocks.errors import DocumentError, WinnowError
 from blocks.gateway.errors import BudgetExhausted, CallFailed, LimitsReached, ModelsPaused, ModelUnavailable
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question
 from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.tokens import estimate_request_tokens
 from blocks.records import LOCAL, StepTrace
 
 ANSWERED, UNSURE, SKIPPED = "answered", "unsure", "skipped"
@@ -94,7 +95,7 @@ class Caller:
         """
         traces: list[StepTrace] = []
         failures: list[CallFailed] = []
-        for name in names:
+        for name in self._fitting_first(errand.request, names):
             try:
                 return await self._ask(errand, name, draw), traces, failures
             except WinnowError as error:
@@ -105,6 +106,20 @@ class Caller:
                 traces.append(StepTrace(step=errand.step, model=name, outcome=error.kind, why=_outline(error)))
                 log.debug("%s about %s: %s", name, errand.request.document_id, error)
         return None, traces, failures
+
+    def _fitting_first(self, request: ModelRequest, names: Sequence[str]) -> Sequence[str]:
+        """The models whose context window has room for the whole request, then the others, each in their order: a
+        document that is shortened for one is read in part, though another may be shown all of it."""
+        known = [self._gateway.registry().get(name) for name in names]
+        rooms = {
+            one.name: one.context_window - one.max_output_tokens
+            for one in known
+            if one is not None and one.context_window is not None
+        }
+        if len(names) < 2 or not rooms:
+            return names
+        tokens = estimate_request_tokens(request)
+        return sorted(names, key=lambda name: rooms.get(name, tokens) < tokens)
 
     async def ask_local(self, errand: Errand) -> ModelReply:
         """The built-in model's reply. Raises the `WinnowError` that it raises."""

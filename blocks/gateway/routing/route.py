@@ -52,6 +52,8 @@ JUDGING_THREADS = 2
 OUTAGE_PATIENCE_S = 180.0
 """How long an outage of models is waited out, before documents go to review for it. Their breakers ask after 5, 15, 35
 and 75 s, so that an outage of a minute is outlived."""
+READ_IN_PART = "read in part"
+"""Why an answer with notes is not enough: they tell what of the document the model was not shown."""
 
 T = TypeVar("T")
 
@@ -224,6 +226,8 @@ class Route:
         if has_more or not planned.is_local:
             walk.standing = await self._in_thread(self._judge, walk)
             missed = what_is_missed(step.accept, document_type, walk.standing)
+        if reply.notes and step.accept is not None and step.accept.checks:
+            missed = "; ".join(part for part in (READ_IN_PART, missed) if part)
         if differing:
             missed = "; ".join(part for part in (f"differing: {', '.join(differing)}", missed) if part)
         ends = step.accept is None or (not missed and not is_floor)
@@ -282,7 +286,8 @@ class Route:
             walk.answer = with_rewrite(walk.answer, document_type, reply)
         elif role == "answer":
             is_whole = planned.step.asks == "all" or walk.standing is None
-            walk.answer = with_answer(walk.answer, document_type, asked, reply, is_whole=is_whole)
+            before = replace(walk.answer, notes=()) if is_whole else walk.answer  # nothing is left of what they are of
+            walk.answer = with_answer(before, document_type, asked, reply, is_whole=is_whole)
         return ()
 
     async def _end_unsatisfied(self, walk: _Walk) -> Routed:

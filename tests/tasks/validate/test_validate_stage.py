@@ -222,6 +222,7 @@ def test_what_models_gave_up_and_what_their_grades_quote_in_vain_is_seen_in_revi
         ({"criteria": grades}, ("ungrounded:whole",)),
         ({"criteria": grades[:1]}, ()),
         ({"refused": ("model_refusal",)}, ("model_refusal",)),
+        ({"notes": ("page 2 of 3 left out: the document does not fit the context window of a",)}, ("read_in_part",)),
     ):
         scoring = Scoring.model_validate({"document_type": "bill", "model": "a@1", "fields": READINGS, **more})
         one = document()
