@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import pytest
+
 from blocks.document_types import DocumentType, RouteStep, StepAcceptance
+from blocks.errors import DocumentError
 from blocks.gateway.errors import ContextTooLong
 from blocks.gateway.model import ModelReply, PageImage, Question
 from blocks.gateway.policies.correction import Correcting
@@ -20,6 +23,7 @@ PROSE = "The parties agree that the terms below shall remain in force. " * 40
 LONG = tuple(Page(number=at, method="parsed", text=TEXT if at == 1 else PROSE) for at in range(1, 7))
 SMALL: dict[str, Any] = {"context_window": 2_600, "max_output_tokens": 600}
 """Room for some of the long document's pages."""
+PICTURE = PageImage(page=1, media_type="image/png", content=b"png", width=10, height=10)
 
 
 class _Behind:
@@ -104,3 +108,51 @@ def test_an_answer_of_a_model_that_was_shown_less_is_not_enough_and_one_to_the_w
     routed = walk(gateway, bill(checked, B))
     assert outcomes(routed) == [("a", "unsure", "read in part"), ("b", "answered", "")]
     assert (routed.answer.model, routed.answer.notes) == ("b@v1", ())
+
+
+# --- pictures
+
+
+@pytest.mark.parametrize("is_asked_for", [True, False])
+@pytest.mark.parametrize("takes_images", [True, False])
+def test_pictures_are_sent_where_the_step_asks_for_them_and_the_model_takes_them(
+    *, is_asked_for: bool, takes_images: bool
+) -> None:
+    drawn: list[int] = []
+
+    def draw() -> Sequence[PageImage]:
+        drawn.append(1)
+        return (PICTURE,)
+
+    gateway = ShorteningGateway({"a": reads(**RIGHT)}, (model("a", images=takes_images),))
+    routed = walk(gateway, bill(RouteStep(model="a", images=is_asked_for)), PAGES, draw)
+    is_sent = is_asked_for and takes_images
+    assert gateway.asked[0][1].request.images == ((PICTURE,) if is_sent else ())
+    assert len(drawn) == is_sent, "drawing takes seconds: nothing is drawn that nobody looks at"
+    assert (routed.answer.model, routed.answer.notes) == ("a@v1", ())
+
+
+def test_pictures_are_drawn_once_for_all_models_that_take_them() -> None:
+    drawn: list[int] = []
+
+    def draw() -> Sequence[PageImage]:
+        drawn.append(1)
+        return (PICTURE,)
+
+    models = (model("a", images=True), model("b", images=True))
+    gateway = ShorteningGateway({"a": fails(ContextTooLong("a")), "b": reads(**RIGHT)}, models)
+    walk(gateway, bill(RouteStep(model="a", images=True), RouteStep(model="b", images=True)), PAGES, draw)
+    assert [question.request.images for _, question in gateway.asked] == [(PICTURE,), (PICTURE,)]
+    assert len(drawn) == 1
+
+
+def test_a_model_is_told_that_pictures_could_not_be_drawn_and_so_is_the_reader_of_its_answer() -> None:
+    def draw() -> Sequence[PageImage]:
+        raise DocumentError("torn")
+
+    gateway = ShorteningGateway({"a": reads(**RIGHT)}, (model("a", images=True),))
+    routed = walk(gateway, bill(RouteStep(model="a", images=True)), PAGES, draw)
+    note = f"pictures of its pages could not be drawn ({DocumentError.kind})"
+    request = gateway.asked[0][1].request
+    assert (request.images, request.notes) == ((), (note,))
+    assert (routed.answer.model, routed.answer.notes, routed.failure) == ("a@v1", (note,), None)
