@@ -265,12 +265,17 @@ class FieldReading(Record):
 
 
 class CriterionReading(Record):
-    """A rubric criterion's grade in [0, 1], with the quotes that bear it."""
+    """A rubric criterion's grade in [0, 1], with the quotes that bear it.
+
+    `is_grounded` is False where a language model graded the document and no quote in it bears the grade, which is 0
+    then.
+    """
 
     name: str
     grade: float
     confidence: float
     evidence: tuple[Evidence, ...] = ()
+    is_grounded: bool = True
 
 
 class StepTrace(Record):

@@ -14,7 +14,7 @@ from time import perf_counter
 from blocks.document_types import DocumentType
 from blocks.errors import StageCrashed, WinnowError
 from blocks.expectations import warm_up
-from blocks.findings import FieldFinding, find_fields, ungrounded_criteria
+from blocks.findings import FieldFinding, find_fields
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
@@ -95,9 +95,9 @@ class ValidateStage:
         fields: Mapping[str, FieldFinding] = {}
         if document_type is not None and scoring.document_type == document_type.name:
             fields = find_fields(document_type, scoring.fields, pages, scoring.criteria)
-            made_up = ungrounded_criteria(document_type, scoring.criteria, pages)
             partly = (READ_IN_PART,) if scoring.notes else ()
-            replies = (*scoring.refused, *partly, *(f"ungrounded:{name}" for name in made_up))
+            ungrounded = (f"ungrounded:{one.name}" for one in scoring.criteria if not one.is_grounded)
+            replies = (*scoring.refused, *partly, *ungrounded)
             facts = replace(facts, replies=replies)
         return _Judged(document, document_type, fields, classification, facts, scoring.score)
 

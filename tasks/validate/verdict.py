@@ -23,7 +23,7 @@ class PageFacts:
 
     `ocr_confidence` is in [0, 1], None where no page was read by OCR; `provisional` has the kinds of failures that the
     next run may cure, `replies` those that it would not, `read_in_part` where a model was not shown all, and the
-    criteria with made-up quotes (`ungrounded:<name>`).
+    criteria that no quote bears (`ungrounded:<name>`).
     """
 
     has_hidden_text: bool = False
@@ -47,7 +47,7 @@ def decide(
     every field that was read where the type requires none; `low_confidence` of an optional field that is more likely
     wrong than right, defaults aside; `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
     `low_ocr_confidence`; `low_type_confidence` where the type itself is less sure than `accept_at`; `sensitive` where a
-    sensitive type's document is less sure than 0.95; `ungrounded` of a criterion whose quote is made up;
+    sensitive type's document is less sure than 0.95; `ungrounded` of a criterion that no quote bears;
     `read_in_part`; the kind of an upstream failure that the next run may cure, or for which the models gave the
     document up for good.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless the document

@@ -180,11 +180,18 @@ RATED = Rubric(
 
 @pytest.mark.parametrize(
     ("name", "quote", "grade"),
-    [("clarity", "Thank you", 0.9), ("clarity", "Thank you so very much", 0.0), ("tone", "Dear Ms Roe", 0.9)],
+    [
+        ("clarity", "Thank you", 0.9),
+        ("clarity", "Thank you so very much", 0.0),
+        ("clarity", "", 0.0),
+        ("tone", "Dear Ms Roe", 0.9),
+        ("tone", "", 0.9),
+    ],
 )
-def test_a_grade_of_the_document_whose_quote_is_made_up_earns_nothing(name: str, quote: str, grade: float) -> None:
+def test_a_grade_of_the_document_that_no_quote_bears_earns_nothing(name: str, quote: str, grade: float) -> None:
     def answer(question: Question) -> ModelReply:
-        criterion = CriterionReading(name=name, grade=0.9, confidence=0.9, evidence=(Evidence(page=1, quote=quote),))
+        quotes = (Evidence(page=1, quote=quote),) if quote else ()
+        criterion = CriterionReading(name=name, grade=0.9, confidence=0.9, evidence=quotes)
         given = reads(**RIGHT)(question)
         assert isinstance(given, ModelReply)
         return given.model_copy(update={"criteria": (criterion,)})
@@ -193,7 +200,7 @@ def test_a_grade_of_the_document_whose_quote_is_made_up_earns_nothing(name: str,
     gateway = ScriptedGateway({"a": answer, "b": answer})
     routed = walk(gateway, bill(*route).model_copy(update={"rubric": RATED}))
     found = routed.answer.criteria[name]
-    assert (found.grade, found.confidence) == ((grade, 0.9) if grade else (0.0, 0.2))
+    assert (found.grade, found.confidence, found.is_grounded) == ((grade, 0.9, True) if grade else (0.0, 0.2, False))
     assert gateway.names == (["a"] if grade else ["a", "b"])
 
 
