@@ -104,35 +104,29 @@ def gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> dict
     return lacking
 
 
-def ungrounded_criteria(
+def believed_criteria(
     document_type: DocumentType, criteria: Sequence[CriterionReading], pages: Sequence[Page]
-) -> tuple[str, ...]:
-    """The criteria of the document with a quote that does not stand on its page. Takes milliseconds of CPU.
+) -> tuple[CriterionReading, ...]:
+    """A language model's grades, where those that no quote bears earn nothing, and nobody can be sure of them.
 
-    Those that judge a written text may quote that text.
+    A grade of the document above 0 needs a quote, and each of its quotes stands on its page; one that judges a written
+    text is no reading of the document, and may quote that text. Takes milliseconds of CPU.
     """
     rubric = document_type.rubric.criteria if document_type.rubric is not None else ()
     of_document = {one.name for one in rubric if one.judges is None}
     texts = {page.number: page.text for page in pages}
-    return tuple(
-        one.name
-        for one in criteria
-        if one.name in of_document
-        and any(evidence.locate(texts.get(quoted.page, ""), quoted.quote) is None for quoted in one.evidence)
-    )
+    return tuple(one if one.name not in of_document or _is_borne(one, texts) else _unbelieved(one) for one in criteria)
 
 
-def believed_criteria(
-    document_type: DocumentType, criteria: Sequence[CriterionReading], pages: Sequence[Page]
-) -> tuple[CriterionReading, ...]:
-    """A model's grades, without those whose quotes are made up: these earn nothing, and nobody can be sure of them."""
-    made_up = ungrounded_criteria(document_type, criteria, pages)
-    return tuple(
-        one.model_copy(update={"grade": 0.0, "confidence": min(one.confidence, UNGROUNDED_CEILING)})
-        if one.name in made_up
-        else one
-        for one in criteria
-    )
+def _is_borne(criterion: CriterionReading, texts: Mapping[int, str]) -> bool:
+    if not criterion.evidence:
+        return criterion.grade <= 0
+    return all(evidence.locate(texts.get(one.page, ""), one.quote) is not None for one in criterion.evidence)
+
+
+def _unbelieved(criterion: CriterionReading) -> CriterionReading:
+    sure = min(criterion.confidence, UNGROUNDED_CEILING)
+    return criterion.model_copy(update={"grade": 0.0, "confidence": sure, "is_grounded": False})
 
 
 def _find(

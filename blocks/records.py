@@ -265,12 +265,17 @@ class FieldReading(Record):
 
 
 class CriterionReading(Record):
-    """A rubric criterion's grade in [0, 1], with the quotes that bear it."""
+    """A rubric criterion's grade in [0, 1], with the quotes that bear it.
+
+    `is_grounded` is False where a language model graded the document and no quote in it bears the grade, which is 0
+    then.
+    """
 
     name: str
     grade: float
     confidence: float
     evidence: tuple[Evidence, ...] = ()
+    is_grounded: bool = True
 
 
 class StepTrace(Record):
@@ -292,7 +297,8 @@ class Scoring(Record):
 
     `model` names every model whose readings were taken, as ``name@version``, joined by `` + ``. `steps` tells which
     step of the route answered, and why the earlier ones did not; it is empty where the route is the built-in model
-    alone. `notes` tells what a reader of the result must know of the reply, such as pages that the request left out.
+    alone. `notes` tells what of the document a model was not shown: pages that its context window has no room
+    for, pictures that could not be drawn. Any of them sends the document to review.
     `refused` has the kinds of failures where a model was needed and those that were asked gave the document up for
     good; the readings are then the built-in model's.
     """

@@ -14,7 +14,7 @@ from time import perf_counter
 from blocks.document_types import DocumentType
 from blocks.errors import StageCrashed, WinnowError
 from blocks.expectations import warm_up
-from blocks.findings import FieldFinding, find_fields, ungrounded_criteria
+from blocks.findings import FieldFinding, find_fields
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
@@ -23,6 +23,9 @@ from tasks.validate.verdict import PageFacts, decide, decide_unknown
 
 STAGE_VERSION = "1"
 """Raised whenever the same inputs may get another verdict."""
+READ_IN_PART = "read_in_part"
+"""The reason of a document of which a model was shown less than its route asks for: what it was not shown may say
+otherwise, and nobody has read it. The scoring's notes tell what."""
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +95,10 @@ class ValidateStage:
         fields: Mapping[str, FieldFinding] = {}
         if document_type is not None and scoring.document_type == document_type.name:
             fields = find_fields(document_type, scoring.fields, pages, scoring.criteria)
-            made_up = ungrounded_criteria(document_type, scoring.criteria, pages)
-            facts = replace(facts, replies=(*scoring.refused, *(f"ungrounded:{name}" for name in made_up)))
+            partly = (READ_IN_PART,) if scoring.notes else ()
+            ungrounded = (f"ungrounded:{one.name}" for one in scoring.criteria if not one.is_grounded)
+            replies = (*scoring.refused, *partly, *ungrounded)
+            facts = replace(facts, replies=replies)
         return _Judged(document, document_type, fields, classification, facts, scoring.score)
 
     def _judge_rows(self, document_type: DocumentType, group: Sequence[_Judged]) -> list[Outcome]:

@@ -22,7 +22,8 @@ class PageFacts:
     """What the pages, and the models' replies as a whole, say against trusting any reading.
 
     `ocr_confidence` is in [0, 1], None where no page was read by OCR; `provisional` has the kinds of failures that the
-    next run may cure, `replies` those that it would not, and the criteria with made-up quotes (`ungrounded:<name>`).
+    next run may cure, `replies` those that it would not, `read_in_part` where a model was not shown all, and the
+    criteria that no quote bears (`ungrounded:<name>`).
     """
 
     has_hidden_text: bool = False
@@ -46,8 +47,9 @@ def decide(
     every field that was read where the type requires none; `low_confidence` of an optional field that is more likely
     wrong than right, defaults aside; `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
     `low_ocr_confidence`; `low_type_confidence` where the type itself is less sure than `accept_at`; `sensitive` where a
-    sensitive type's document is less sure than 0.95; `ungrounded` of a criterion whose quote is made up; the kind of an
-    upstream failure that the next run may cure, or for which the models gave the document up for good.
+    sensitive type's document is less sure than 0.95; `ungrounded` of a criterion that no quote bears;
+    `read_in_part`; the kind of an upstream failure that the next run may cure, or for which the models gave the
+    document up for good.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless the document
     shows signs of tampering or of a bad reading; where it is not sure enough, its field is `low_confidence`.
     """

@@ -7,24 +7,17 @@ server is no failure of anybody's.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
 from blocks.errors import DocumentError, WinnowError
-from blocks.gateway.errors import (
-    BreakerOpen,
-    BudgetExhausted,
-    CallFailed,
-    LimitsReached,
-    ModelsPaused,
-    ModelUnavailable,
-    RateLimited,
-)
+from blocks.gateway.errors import BudgetExhausted, CallFailed, LimitsReached, ModelsPaused, ModelUnavailable
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question
 from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.tokens import estimate_request_tokens
 from blocks.records import LOCAL, StepTrace
 
 ANSWERED, UNSURE, SKIPPED = "answered", "unsure", "skipped"
@@ -33,8 +26,6 @@ TURNS_PER_CALL = 2
 """Documents at a model, over its calls in flight: while some wait to try again, others are asked."""
 PATIENCE_S = 3600.0
 """How long a document waits in all for room within a model's limits per minute, time after time."""
-ONCE_MORE_S = 5.0
-"""After what a document asks once more that met the beginning of an outage: as long as a breaker is open at first."""
 LOCAL_TIMEOUT_S = 3600.0
 """The built-in model always answers; what bounds it is the time that its row may wait for the database."""
 
@@ -87,26 +78,6 @@ class Turns:
             yield
 
 
-class Outages:
-    """Since when documents wait for models that answer nobody. All documents of a run share one patience for them, so
-    that an outage that lasts delays the first ones and not each chunk anew."""
-
-    def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._patience_s = patience_s
-        self._clock = clock
-        self._since: dict[str, float] = {}
-
-    def is_worth(self, wait_s: float, names: Collection[str], waited_s: float) -> bool:
-        """Whether a document that has waited for so long waits on for models that are to be asked again in `wait_s`."""
-        now = self._clock()
-        begun = max([self._since.setdefault(name, now) for name in names], default=now)
-        return max(waited_s, now - begun) + wait_s <= self._patience_s
-
-    def over(self, name: str) -> None:
-        """A model has answered."""
-        self._since.pop(name, None)
-
-
 class Caller:
     """Asks the models of a step in order, and says why those before did not answer."""
 
@@ -124,7 +95,7 @@ class Caller:
         """
         traces: list[StepTrace] = []
         failures: list[CallFailed] = []
-        for name in names:
+        for name in self._fitting_first(errand.request, names):
             try:
                 return await self._ask(errand, name, draw), traces, failures
             except WinnowError as error:
@@ -135,6 +106,20 @@ class Caller:
                 traces.append(StepTrace(step=errand.step, model=name, outcome=error.kind, why=_outline(error)))
                 log.debug("%s about %s: %s", name, errand.request.document_id, error)
         return None, traces, failures
+
+    def _fitting_first(self, request: ModelRequest, names: Sequence[str]) -> Sequence[str]:
+        """The models whose context window has room for the whole request, then the others, each in their order: a
+        document that is shortened for one is read in part, though another may be shown all of it."""
+        known = [self._gateway.registry().get(name) for name in names]
+        rooms = {
+            one.name: one.context_window - one.max_output_tokens
+            for one in known
+            if one is not None and one.context_window is not None
+        }
+        if len(names) < 2 or not rooms:
+            return names
+        tokens = estimate_request_tokens(request)
+        return sorted(names, key=lambda name: rooms.get(name, tokens) < tokens)
 
     async def ask_local(self, errand: Errand) -> ModelReply:
         """The built-in model's reply. Raises the `WinnowError` that it raises."""
@@ -200,22 +185,6 @@ def outage_of(failures: Sequence[CallFailed]) -> CallFailed | None:
             if isinstance(one, kind):
                 return one
     return next((one for one in failures if one.is_outage), None)
-
-
-def again_in_s(failures: Sequence[CallFailed], *, is_first: bool = True) -> float | None:
-    """In how many seconds one of the models that were asked may be asked again.
-
-    None unless each of them was left alone, for a time that is stated; a breaker that a person must see to first states
-    none that is worth waiting for. Those whose last attempts failed as an outage began are asked once more: `is_first`
-    says that the document has not waited yet.
-    """
-    faults = [one for one in failures if is_first and one.is_transient and one.is_endpoint_fault]
-    if not all(isinstance(one, BreakerOpen | RateLimited) for one in failures if one not in faults):
-        return None
-    stated = [one.retry_after_s for one in failures if isinstance(one, RateLimited)]
-    stated += [one.again_in_s for one in failures if isinstance(one, BreakerOpen) and not one.is_grave]
-    stated += [ONCE_MORE_S for _ in faults]
-    return min((one for one in stated if one is not None), default=None)
 
 
 def reason_of(traces: Sequence[StepTrace]) -> str:

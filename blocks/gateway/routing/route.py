@@ -7,7 +7,6 @@ document itself up, it stands for good, and a person looks at it.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +26,6 @@ from blocks.gateway.routing.calls import (
     Caller,
     Draw,
     Errand,
-    Outages,
-    again_in_s,
     outage_of,
     reason_of,
 )
@@ -44,6 +41,7 @@ from blocks.gateway.routing.merge import (
     with_rewrite,
     written_fields,
 )
+from blocks.gateway.routing.outages import Outages, Patience
 from blocks.gateway.routing.plan import PlannedStep, asks_models, cheapest_first, plan_route, steps_of
 from blocks.gateway.routing.witness import bear_out, control_fields, witness
 from blocks.records import Page, StepTrace
@@ -54,8 +52,8 @@ JUDGING_THREADS = 2
 OUTAGE_PATIENCE_S = 180.0
 """How long an outage of models is waited out, before documents go to review for it. Their breakers ask after 5, 15, 35
 and 75 s, so that an outage of a minute is outlived."""
-AGAIN_WITHIN_S = 1.0
-"""Documents that waited for a model come back spread over this time, rather than in one moment."""
+READ_IN_PART = "read in part"
+"""Why an answer with notes is not enough: they tell what of the document the model was not shown."""
 
 T = TypeVar("T")
 
@@ -121,6 +119,12 @@ class _Refused:
     steps: tuple[PlannedStep, ...]
     walk: _Walk
 
+    def failed_since(self, walk: _Walk) -> list[tuple[str, CallFailed]]:
+        """How the models failed that were asked since then, by name and in order."""
+        traces = walk.traces[len(self.walk.traces) :]
+        names = [one.model for one in traces if one.outcome not in (ANSWERED, UNSURE, SKIPPED)]
+        return list(zip(names, walk.failures[len(self.walk.failures) :], strict=True))
+
 
 class Route:
     """Takes documents along their routes, any number at once, on the gateway's loop. `models` replace every route."""
@@ -134,6 +138,7 @@ class Route:
     ) -> None:
         self._gateway = gateway
         self._models = tuple(models)
+        self._clock = clock
         self._outages = Outages(patience_s, clock)
         self._caller = Caller(gateway, clock)
         self._threads = ThreadPoolExecutor(JUDGING_THREADS, thread_name_prefix="route")
@@ -156,24 +161,18 @@ class Route:
     async def _outlive(self, walk: _Walk, plan: Sequence[PlannedStep]) -> bool:
         """Take the steps; whether an answer ends the route.
 
-        Where every model that could answer is left alone for a while, wait, and take the steps that it refused again.
-        Nothing is held meanwhile: other documents have the turns.
+        Where every model that could answer is down for a while, or left alone, wait, and take the steps that it refused
+        again. Nothing is held meanwhile: other documents have the turns.
         """
-        waited_s = 0.0
+        patience = Patience(self._outages, self._clock)
         while not await self._take_all(walk, plan):
             refused = walk.refused
             if refused is None:
                 return False
-            since = len(refused.walk.failures)
-            names = {one.model for one in walk.traces[len(refused.walk.traces) :] if one.model}
-            wait_s = again_in_s(walk.failures[since:], is_first=not waited_s)
+            wait_s = patience.wait_s(refused.failed_since(walk))
             if wait_s is None:
                 return False
-            wait_s += random.uniform(0, AGAIN_WITHIN_S)
-            if not self._outages.is_worth(wait_s, names, waited_s):
-                return False
             await asyncio.sleep(wait_s)
-            waited_s += wait_s
             before = refused.walk
             walk.answer, walk.standing, walk.missed, walk.refused = before.answer, before.standing, before.missed, None
             walk.traces, walk.failures, plan = before.traces, before.failures, refused.steps
@@ -227,6 +226,8 @@ class Route:
         if has_more or not planned.is_local:
             walk.standing = await self._in_thread(self._judge, walk)
             missed = what_is_missed(step.accept, document_type, walk.standing)
+        if reply.notes and step.accept is not None and step.accept.checks:
+            missed = "; ".join(part for part in (READ_IN_PART, missed) if part)
         if differing:
             missed = "; ".join(part for part in (f"differing: {', '.join(differing)}", missed) if part)
         ends = step.accept is None or (not missed and not is_floor)
@@ -267,7 +268,7 @@ class Route:
         reply, traces, failures = await self._caller.ask(errand, models, draw)
         walk.traces += traces
         walk.failures += failures
-        if reply is not None:
+        if reply is not None and not reply.is_cached:
             self._outages.over(reply.model)
         if reply is not None and not is_local(giver_of(reply)):
             return await self._in_thread(self._borne_out, walk.assignment, reply)
@@ -285,7 +286,8 @@ class Route:
             walk.answer = with_rewrite(walk.answer, document_type, reply)
         elif role == "answer":
             is_whole = planned.step.asks == "all" or walk.standing is None
-            walk.answer = with_answer(walk.answer, document_type, asked, reply, is_whole=is_whole)
+            before = replace(walk.answer, notes=()) if is_whole else walk.answer  # nothing is left of what they are of
+            walk.answer = with_answer(before, document_type, asked, reply, is_whole=is_whole)
         return ()
 
     async def _end_unsatisfied(self, walk: _Walk) -> Routed:

@@ -213,15 +213,14 @@ def test_the_payload_has_the_same_bytes_every_time() -> None:
 
 def test_what_models_gave_up_and_what_their_grades_quote_in_vain_is_seen_in_review() -> None:
     rubric = Rubric(criteria=tuple(Criterion(name=name, description="") for name in ("clear", "whole")))
-    grades = tuple(
-        CriterionReading(name=name, grade=1.0, confidence=0.9, evidence=(Evidence(page=1, quote=quote),))
-        for name, quote in (("clear", "Total 12.50"), ("whole", "Nothing is missing"))
-    )
+    clear = CriterionReading(name="clear", grade=1.0, confidence=0.9)
+    whole = CriterionReading(name="whole", grade=0.0, confidence=0.2, is_grounded=False)
     graded = BILL.model_copy(update={"rubric": rubric})
     for more, reasons in (
-        ({"criteria": grades}, ("ungrounded:whole",)),
-        ({"criteria": grades[:1]}, ()),
+        ({"criteria": (clear, whole)}, ("ungrounded:whole",)),
+        ({"criteria": (clear,)}, ()),
         ({"refused": ("model_refusal",)}, ("model_refusal",)),
+        ({"notes": ("page 2 of 3 left out: the document does not fit the context window of a",)}, ("read_in_part",)),
     ):
         scoring = Scoring.model_validate({"document_type": "bill", "model": "a@1", "fields": READINGS, **more})
         one = document()

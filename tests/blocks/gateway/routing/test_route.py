@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -24,18 +23,15 @@ from blocks.gateway.errors import (
     LimitsReached,
     ModelRefusal,
     ModelsPaused,
-    RateLimited,
     ReplyRefused,
     RequestRefused,
     ServerFailed,
     WrongSchema,
 )
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.routing.calls import again_in_s
-from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, Route, Routed
+from blocks.gateway.routing.route import Assignment, Route, Routed
 from blocks.records import CriterionReading, Evidence, FieldReading, StepTrace
 from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, fails, model, reads
-from tests.doubles.virtual_time import START_S, now, run_virtually
 
 LOCAL = RouteStep(model="local")
 MODULE = CallFailed.__module__
@@ -184,11 +180,18 @@ RATED = Rubric(
 
 @pytest.mark.parametrize(
     ("name", "quote", "grade"),
-    [("clarity", "Thank you", 0.9), ("clarity", "Thank you so very much", 0.0), ("tone", "Dear Ms Roe", 0.9)],
+    [
+        ("clarity", "Thank you", 0.9),
+        ("clarity", "Thank you so very much", 0.0),
+        ("clarity", "", 0.0),
+        ("tone", "Dear Ms Roe", 0.9),
+        ("tone", "", 0.9),
+    ],
 )
-def test_a_grade_of_the_document_whose_quote_is_made_up_earns_nothing(name: str, quote: str, grade: float) -> None:
+def test_a_grade_of_the_document_that_no_quote_bears_earns_nothing(name: str, quote: str, grade: float) -> None:
     def answer(question: Question) -> ModelReply:
-        criterion = CriterionReading(name=name, grade=0.9, confidence=0.9, evidence=(Evidence(page=1, quote=quote),))
+        quotes = (Evidence(page=1, quote=quote),) if quote else ()
+        criterion = CriterionReading(name=name, grade=0.9, confidence=0.9, evidence=quotes)
         given = reads(**RIGHT)(question)
         assert isinstance(given, ModelReply)
         return given.model_copy(update={"criteria": (criterion,)})
@@ -197,7 +200,7 @@ def test_a_grade_of_the_document_whose_quote_is_made_up_earns_nothing(name: str,
     gateway = ScriptedGateway({"a": answer, "b": answer})
     routed = walk(gateway, bill(*route).model_copy(update={"rubric": RATED}))
     found = routed.answer.criteria[name]
-    assert (found.grade, found.confidence) == ((grade, 0.9) if grade else (0.0, 0.2))
+    assert (found.grade, found.confidence, found.is_grounded) == ((grade, 0.9, True) if grade else (0.0, 0.2, False))
     assert gateway.names == (["a"] if grade else ["a", "b"])
 
 
@@ -318,98 +321,6 @@ def test_what_is_an_outage_and_what_is_about_the_document() -> None:
         "prompt_failed",
     }
     assert all(one.is_outage for one in leaves(CallFailed) if one.is_endpoint_fault)
-
-
-class Outage:
-    """A model that is left alone, or answers 429, until a moment of virtual time."""
-
-    def __init__(self, until_s: float, refusal: Callable[[], CallFailed]) -> None:
-        self.until_s, self.refusal = until_s, refusal
-
-    def __call__(self, question: Question) -> ModelReply | Exception:
-        return self.refusal() if now() - START_S < self.until_s else reads(**RIGHT)(question)
-
-
-def open_for(seconds: float, why: str = "8 of its last 8 calls failed, the last with server_failed") -> BreakerOpen:
-    return BreakerOpen("a", why, seconds)
-
-
-def held(seconds: float) -> RateLimited:
-    error = RateLimited("a", seconds)
-    error.was_sent = False
-    return error
-
-
-def outlived(gateway: ScriptedGateway, document_type: DocumentType, documents: int = 1) -> tuple[list[Routed], float]:
-    async def run() -> tuple[list[Routed], float]:
-        route = Route(gateway, clock=now)
-        ones = [Assignment(f"d{n}", document_type, PAGES, "run") for n in range(documents)]
-        return await asyncio.gather(*(route.walk(one) for one in ones)), now() - START_S
-
-    return run_virtually(run())
-
-
-@pytest.mark.parametrize("refusal", [lambda: open_for(5), lambda: held(20)])
-def test_a_short_outage_is_waited_out_and_leaves_no_trace(refusal: Callable[[], CallFailed]) -> None:
-    gateway = ScriptedGateway({"a": Outage(60, refusal)}, (model("a", in_flight=2),))
-    routed, took_s = outlived(gateway, bill(RouteStep(model="local", accept=NEVER), A, LOCAL), 50)
-    assert {(one.answer.model, one.failure, len(one.steps)) for one in routed} == {("a@v1", None, 2)}
-    assert 60 <= took_s <= 60 + refusal_s(refusal()) + 60
-
-
-def refusal_s(error: CallFailed) -> float:
-    return again_in_s([error]) or 0.0
-
-
-@pytest.mark.parametrize(("outage_s", "asked"), [(2, 2), (9_999, 2)])
-def test_a_document_that_met_the_beginning_of_an_outage_is_asked_once_more(outage_s: float, asked: int) -> None:
-    gateway = ScriptedGateway({"a": Outage(outage_s, lambda: ServerFailed("a", 503))})
-    routed, took_s = outlived(gateway, bill(A))
-    assert gateway.names.count("a") == asked
-    assert (routed[0].failure is None) is (outage_s < 5)
-    assert took_s < 7
-
-
-def test_while_another_model_answers_none_is_waited_for() -> None:
-    gateway = ScriptedGateway({"a": Outage(60, lambda: open_for(5)), "b": reads(**RIGHT)})
-    routed, took_s = outlived(gateway, bill(A, B, LOCAL))
-    assert (gateway.names, routed[0].answer.model) == (["a", "b"], "b@v1")
-    assert took_s < 1
-
-
-def test_an_outage_that_lasts_ends_in_review_after_the_patience_that_all_documents_share() -> None:
-    gateway = ScriptedGateway({"a": Outage(9_999, lambda: open_for(5))})
-
-    async def run() -> tuple[list[Routed], list[float]]:
-        route, found, ends = Route(gateway, clock=now), [], []
-        for number in range(3):
-            found.append(await route.walk(Assignment(f"d{number}", bill(A, LOCAL), PAGES, "run")))
-            ends.append(now() - START_S)
-        return found, ends
-
-    routed, ends = run_virtually(run())
-    assert [one.failure.kind for one in routed if one.failure] == ["model_unavailable"] * 3
-    assert 150 <= ends[0] <= OUTAGE_PATIENCE_S
-    assert ends[2] <= OUTAGE_PATIENCE_S, "those that come later do not wait anew"
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        lambda: open_for(30, "it says out_of_credit"),
-        lambda: open_for(60, "the probe failed with key_refused"),
-        lambda: open_for(30, "another worker found: it says upstream_missing"),
-        lambda: DeadlinePassed("a", 60, was_sent=True),
-        lambda: RateLimited("a"),
-        lambda: held(600),
-    ],
-)
-def test_what_a_person_must_put_right_and_what_states_no_short_time_is_not_waited_for(
-    refusal: Callable[[], CallFailed],
-) -> None:
-    routed, took_s = outlived(ScriptedGateway({"a": Outage(9_999, refusal)}), bill(A, LOCAL))
-    assert routed[0].failure is not None
-    assert took_s < 1
 
 
 def test_a_second_opinion_that_agrees_raises_and_one_that_differs_lowers_and_is_named() -> None:

@@ -1,0 +1,277 @@
+"""Outages of all models, in virtual time: how long they delay documents, and when they send them to review."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from blocks.document_types import DocumentType, RouteStep, StepAcceptance
+from blocks.gateway.errors import (
+    BreakerOpen,
+    BudgetExhausted,
+    CallFailed,
+    ConnectionFailed,
+    DeadlinePassed,
+    KeyRefused,
+    OutOfCredit,
+    RateLimited,
+    RequestRefused,
+    ServerFailed,
+    UpstreamMissing,
+)
+from blocks.gateway.model import Model, ModelReply, Question
+from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
+from blocks.gateway.policies.correction import Correcting
+from blocks.gateway.policies.limits import Limited, Limits
+from blocks.gateway.policies.retries import BUDGET_FLOOR, BUDGET_SHARE, RetryBudget, Retrying
+from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.routing.outages import FIRST_WAIT_S, MOST_FAULTS_AMONG_ANSWERS, Outages, Patience, again_in_s
+from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, Route, Routed
+from tests.doubles.failing_models import Scripted
+from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, model, reads
+from tests.doubles.virtual_time import START_S, now, run_virtually
+
+LOCAL = RouteStep(model="local")
+A, B = RouteStep(model="a"), RouteStep(model="b")
+NEVER = StepAcceptance(confidence=1.0)
+RIGHT = {"day": "2024-05-01", "total": "9.00"}
+Fault = Callable[[], CallFailed]
+
+FAULTS: dict[str, Fault] = {
+    "503": lambda: ServerFailed("m", 503),
+    "refused": lambda: ConnectionFailed("m", "refused", was_sent=False),
+    "reset": lambda: ConnectionFailed("m", "reset", was_sent=True),
+    "time-out": lambda: DeadlinePassed("m", 5, was_sent=True),
+    "429": lambda: RateLimited("m"),
+    "429 for 2 s": lambda: RateLimited("m", 2.0),
+}
+"""All that a provider does while it is down, or says it is too busy."""
+
+
+@dataclass(frozen=True)
+class Down:
+    """An outage of all models: how they fail, and from when to when after the start."""
+
+    fault: Fault
+    from_s: float
+    to_s: float
+    takes_s: float = 0.3
+
+
+class TwoModels:
+    """A gateway of two models, each behind the real policies, that are down at the same time.
+
+    `asked_in_outage` counts the requests that reached them meanwhile, by model.
+    """
+
+    def __init__(self, down: Down) -> None:
+        self._models = tuple(model(name, tier="cheap", position=at, in_flight=4) for at, name in enumerate("ab"))
+        self._local = LocalModel()
+        self._down = down
+        self._breakers = Breakers(clock=now)
+        self._chains = {one.name: self._chain(one) for one in self._models}
+        self.asked_in_outage: Counter[str] = Counter()
+
+    def registry(self) -> RegistryState:
+        return RegistryState(self._models)
+
+    async def answer(self, name: str, question: Question) -> ModelReply:
+        if name == "local":
+            return self._local.answer(question.request)
+        return await self._chains[name].answer(question)
+
+    def _chain(self, of: RegisteredModel) -> Model:
+        def says(_at: int, question: Question) -> ModelReply | BaseException:
+            if self._down.from_s <= now() - START_S < self._down.to_s:
+                self.asked_in_outage[of.name] += 1
+                return self._down.fault()
+            reply = reads(**RIGHT)(question)
+            assert isinstance(reply, ModelReply)
+            return reply.model_copy(update={"model": of.name, "model_version": "v1"})
+
+        scripted = Scripted(says, takes_s=self._down.takes_s)
+        scripted.name = of.name
+        limited = Limited(scripted, Limits(of, clock=now), refuse=lambda: refuse_behind_open_breaker(of.name))
+        breaking = Breaking(limited, self._breakers.get(of.name), clock=now)
+        return Correcting(Retrying(breaking, RetryBudget(clock=now), clock=now))
+
+
+def endure(down: Down, documents: int) -> tuple[list[Routed], float, Counter[str]]:
+    """What became of the documents of a run, how long it took, and what was asked in the outage."""
+
+    async def run() -> tuple[list[Routed], float, Counter[str]]:
+        gateway = TwoModels(down)
+        route, kind = Route(gateway, clock=now), bill(RouteStep(tier="cheap"), LOCAL)
+        walks = (route.walk(Assignment(f"d{at}", kind, PAGES, "run")) for at in range(documents))
+        return await asyncio.gather(*walks), now() - START_S, gateway.asked_in_outage
+
+    return run_virtually(run())
+
+
+def in_review(routed: list[Routed]) -> int:
+    return sum(one.failure is not None for one in routed)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_all_models_down_for_a_minute_delay_a_run_and_send_nothing_to_review(name: str) -> None:
+    takes_s = 5 if name == "time-out" else 0.3
+    routed, took_s, asked = endure(Down(FAULTS[name], 3, 63, takes_s), 200)
+    assert in_review(routed) == 0
+    assert {one.answer.model for one in routed} <= {"a@v1", "b@v1"}
+    assert 63 <= took_s <= (360 if takes_s > 1 else 150)
+    assert max(asked.values()) <= (1 + BUDGET_SHARE) * 200 + BUDGET_FLOOR, "waiting documents are no storm"
+    if name not in {"429", "429 for 2 s"}:  # a model that says it is busy is there, and no breaker opens
+        assert asked.total() <= 60, "a few open the breakers, and then one at a time looks whether they are back"
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("from_s", [0.0, 0.1])
+def test_a_small_run_outlives_an_outage_too(name: str, from_s: float) -> None:
+    routed, took_s, asked = endure(Down(FAULTS[name], from_s, from_s + 60), 6)
+    assert (in_review(routed), len(routed)) == (0, 6)
+    assert 60 <= took_s <= 150
+    assert max(asked.values()) <= (60 / 2 * 4 if name == "429 for 2 s" else 50)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_an_outage_that_outlasts_the_patience_ends_in_review_when_it_is_used_up(name: str) -> None:
+    routed, took_s, asked = endure(Down(FAULTS[name], 0, 400), 40)
+    assert [one.failure.kind for one in routed if one.failure] == ["model_unavailable"] * 40
+    assert {one.answer.model for one in routed} == {"local@2"}
+    assert OUTAGE_PATIENCE_S - 20 <= took_s <= OUTAGE_PATIENCE_S + 60
+    if name != "429 for 2 s":  # it says how often it may be asked: four calls in flight every 2 s
+        assert max(asked.values()) <= 7 * 40 + BUDGET_FLOOR, "each wait is as long as all before it"
+
+
+class Outage:
+    """A model that fails, is left alone, or answers 429, until a moment of virtual time."""
+
+    def __init__(self, until_s: float, refusal: Callable[[], CallFailed]) -> None:
+        self.until_s, self.refusal = until_s, refusal
+
+    def __call__(self, question: Question) -> ModelReply | Exception:
+        return self.refusal() if now() - START_S < self.until_s else reads(**RIGHT)(question)
+
+
+def open_for(seconds: float, why: str = "8 of its last 8 calls failed, the last with server_failed") -> BreakerOpen:
+    return BreakerOpen("a", why, seconds)
+
+
+def held(seconds: float) -> RateLimited:
+    error = RateLimited("a", seconds)
+    error.was_sent = False
+    return error
+
+
+def outlived(gateway: ScriptedGateway, document_type: DocumentType, documents: int = 1) -> tuple[list[Routed], float]:
+    async def run() -> tuple[list[Routed], float]:
+        route = Route(gateway, clock=now)
+        ones = [Assignment(f"d{n}", document_type, PAGES, "run") for n in range(documents)]
+        return await asyncio.gather(*(route.walk(one) for one in ones)), now() - START_S
+
+    return run_virtually(run())
+
+
+@pytest.mark.parametrize("refusal", [lambda: open_for(5), lambda: held(20)])
+def test_a_short_outage_is_waited_out_and_leaves_no_trace(refusal: Callable[[], CallFailed]) -> None:
+    gateway = ScriptedGateway({"a": Outage(60, refusal)}, (model("a", in_flight=2),))
+    routed, took_s = outlived(gateway, bill(RouteStep(model="local", accept=NEVER), A, LOCAL), 50)
+    assert {(one.answer.model, one.failure, len(one.steps)) for one in routed} == {("a@v1", None, 2)}
+    assert 60 <= took_s <= 60 + refusal_s(refusal()) + 60
+
+
+def refusal_s(error: CallFailed) -> float:
+    return again_in_s([error]) or 0.0
+
+
+@pytest.mark.parametrize("outage_s", [2, 60, 9_999])
+def test_a_document_asks_again_after_waits_that_grow(outage_s: float) -> None:
+    gateway = ScriptedGateway({"a": Outage(outage_s, lambda: ServerFailed("a", 503))})
+    routed, took_s = outlived(gateway, bill(A))
+    asked = gateway.names.count("a")
+    if outage_s < OUTAGE_PATIENCE_S:
+        assert (routed[0].answer.model, routed[0].failure, len(routed[0].steps)) == ("a@v1", None, 1)
+        assert took_s <= max(2 * outage_s, FIRST_WAIT_S) * 1.5
+        assert asked <= 6
+    else:
+        assert routed[0].failure is not None
+        assert took_s == pytest.approx(OUTAGE_PATIENCE_S), "the last time it is asked is when the patience is used up"
+        assert 6 <= asked <= 7
+
+
+@pytest.mark.parametrize("name", ["503", "reset", "time-out", "429"])
+def test_a_document_that_a_model_fails_at_while_it_answers_others_is_given_up_sooner(name: str) -> None:
+    def waits(*, answers_others: bool) -> int:
+        time_s, asked = 0.0, 0
+        outages = Outages(OUTAGE_PATIENCE_S, lambda: time_s)
+        patience = Patience(outages, lambda: time_s)
+        while True:
+            time_s += 1
+            if answers_others:
+                outages.over("a")
+            wait_s = patience.wait_s([("a", FAULTS[name]())])
+            if wait_s is None:
+                return asked
+            time_s += wait_s
+            asked += 1
+
+    assert waits(answers_others=False) >= 5
+    if name == "429":  # that others are answered says that there is a limit, not that the document is to blame
+        assert waits(answers_others=True) >= 5
+    else:
+        assert waits(answers_others=True) == MOST_FAULTS_AMONG_ANSWERS
+
+
+def test_while_another_model_answers_none_is_waited_for() -> None:
+    gateway = ScriptedGateway({"a": Outage(60, lambda: open_for(5)), "b": reads(**RIGHT)})
+    routed, took_s = outlived(gateway, bill(A, B, LOCAL))
+    assert (gateway.names, routed[0].answer.model) == (["a", "b"], "b@v1")
+    assert took_s < 1
+
+
+def test_an_outage_that_lasts_ends_in_review_after_the_patience_that_all_documents_share() -> None:
+    gateway = ScriptedGateway({"a": Outage(9_999, lambda: open_for(5))})
+
+    async def run() -> tuple[list[Routed], list[float]]:
+        route, found, ends = Route(gateway, clock=now), [], []
+        for number in range(3):
+            found.append(await route.walk(Assignment(f"d{number}", bill(A, LOCAL), PAGES, "run")))
+            ends.append(now() - START_S)
+        return found, ends
+
+    routed, ends = run_virtually(run())
+    assert [one.failure.kind for one in routed if one.failure] == ["model_unavailable"] * 3
+    assert 150 <= ends[0] <= OUTAGE_PATIENCE_S
+    assert ends[2] <= OUTAGE_PATIENCE_S, "those that come later do not wait anew"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        lambda: open_for(30, "it says out_of_credit"),
+        lambda: open_for(60, "the probe failed with key_refused"),
+        lambda: open_for(30, "another worker found: it says upstream_missing"),
+        lambda: KeyRefused("a", 401),
+        lambda: OutOfCredit("a"),
+        lambda: UpstreamMissing("a", "gpt"),
+        lambda: RequestRefused("a", 400),
+        lambda: BudgetExhausted("run", "1", "1"),
+        lambda: held(600),
+    ],
+)
+def test_what_a_person_must_put_right_what_is_about_the_document_and_what_takes_too_long_is_not_waited_for(
+    refusal: Fault,
+) -> None:
+    routed, took_s = outlived(ScriptedGateway({"a": Outage(9_999, refusal)}), bill(A, LOCAL))
+    assert took_s < 1
+    assert routed[0].failure is not None
+
+
+def test_a_model_whose_key_is_refused_keeps_no_document_from_waiting_for_the_other() -> None:
+    gateway = ScriptedGateway({"a": lambda _: KeyRefused("a", 401), "b": Outage(60, FAULTS["503"])})
+    routed, took_s = outlived(gateway, bill(A, B, LOCAL))
+    assert routed[0].answer.model == "b@v1"
+    assert took_s < 150
