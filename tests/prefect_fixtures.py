@@ -1,5 +1,8 @@
 """A real Prefect server in a process of its own, one per test session, with a home of its own."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,3 +27,17 @@ def local_server(prefect_home: Path) -> LocalServer:
     """The server that `winnow run` starts and keeps."""
     assert prefect_home.exists()
     return prefect_server.ensure()
+
+
+def in_prefect(script: str, server: LocalServer) -> str:
+    """Run Python in a process that asks this server; gives the last line that it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PREFECT_API_URL": server.url, "PREFECT_LOGGING_LEVEL": "CRITICAL"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]

@@ -10,25 +10,66 @@ from typing import Any
 import pytest
 
 from deployments.prefect_server import LocalServer
+from tests.doubles.model_provider.wire import fingerprint
 from tests.model_runs import KEY, PRICES, TRUTHFUL, Notes
+from tests.prefect_fixtures import in_prefect
 
 pytestmark = pytest.mark.prefect
 
-CANARIES = (KEY.encode(), KEY[:16].encode(), KEY[-12:].encode())
-ECHO = f'{{"error": {{"message": "Incorrect key in Authorization: Bearer {KEY}", "code": "{KEY}"}}}}'
-ERRORS: tuple[dict[str, Any], ...] = (
-    *(
-        {"status": status, "body": ECHO, "headers": {"x-echo": KEY}}
-        for status in (400, 401, 402, 404, 413, 429, 500, 529)
-    ),
-    {"body": f"Bearer {KEY}"},
-    {"text": f"I cannot help with {KEY}.", "finish": "refusal"},
-    {"text": f'{{"fields": {{"{KEY}": "{KEY}"}}}}'},
-    {"status": 200, "body": ECHO},
-    {"cut": "reset", "cut_at": 0.9, "body": ECHO},
-    {"raw": f"HTTP/1.1 {KEY}\r\n\r\n"},
-    {"finish": "length", "keep_text": 0.5},
-)
+KEYS = {
+    "openai": KEY,
+    "openai-responses": "sk-canary-5b0de92c7714fa63",
+    "canary-claude": "sk-canary-e19c4d7a2f8036b5",
+    "gemini": KEY,
+}
+"""By model its key: of the environment, of a Secret block, of the model's own block, and of the environment."""
+CANARIES = tuple(part.encode() for key in KEYS.values() for part in (key, key[:16], key[-12:]))
+BLOCKS = """
+from prefect.blocks.system import Secret
+from blocks.gateway.block import ModelEndpoint
+Secret(value="{secret}").save("canary-key", overwrite=True)
+ModelEndpoint(
+    provider="anthropic", upstream="up-canary-claude", endpoint="{endpoint}", api_key="{own}",
+    input_price="0.4", output_price="1.6", timeout_s=3, max_output_tokens=400,
+).save("canary-claude", overwrite=True)
+print("saved")
+"""
+NO_BLOCKS = """
+from prefect.blocks.system import Secret
+from blocks.gateway.block import ModelEndpoint
+Secret.delete("canary-key")
+ModelEndpoint.delete("canary-claude")
+print("deleted")
+"""
+
+
+def errors(key: str) -> tuple[dict[str, Any], ...]:
+    """What a provider does that repeats the key it was sent wherever it can."""
+    echo = f'{{"error": {{"message": "Incorrect key in Authorization: Bearer {key}", "code": "{key}"}}}}'
+    return (
+        *(
+            {"status": status, "body": echo, "headers": {"x-echo": key}}
+            for status in (400, 401, 402, 404, 413, 429, 500, 529)
+        ),
+        {"body": f"Bearer {key}"},
+        {"text": f"I cannot help with {key}.", "finish": "refusal"},
+        {"text": f'{{"fields": {{"{key}": "{key}"}}}}'},
+        {"status": 200, "body": echo},
+        {"cut": "reset", "cut_at": 0.9, "body": echo},
+        {"raw": f"HTTP/1.1 {key}\r\n\r\n"},
+        {"finish": "length", "keep_text": 0.5},
+    )
+
+
+@pytest.fixture
+def blocks(notes: Notes, local_server: LocalServer) -> Iterator[None]:
+    """Prefect's blocks with two of the keys; taken away after, since the server is that of all tests."""
+    own, secret = KEYS["canary-claude"], KEYS["openai-responses"]
+    try:
+        in_prefect(BLOCKS.format(secret=secret, own=own, endpoint=f"{notes.provider.url}/2"), local_server)
+        yield
+    finally:
+        in_prefect(NO_BLOCKS, local_server)
 
 
 @pytest.fixture
@@ -55,38 +96,47 @@ def collector() -> Iterator[tuple[str, list[bytes]]]:
     server.server_close()
 
 
+@pytest.mark.usefixtures("blocks")
 def test_no_key_is_found_after_errors_of_every_kind(
-    notes: Notes, local_server: LocalServer, prefect_home: Path, collector: tuple[str, list[bytes]]
+    notes: Notes, prefect_home: Path, collector: tuple[str, list[bytes]]
 ) -> None:
+    """Prefect keeps the keys of blocks encrypted in its database: in clear they are not to be found there either."""
     address, spans = collector
     notes.workplace.environment |= {
         "OTEL_EXPORTER_OTLP_ENDPOINT": address,
         "WINNOW_KEEP_PROMPTS": "true",
         "PREFECT_LOGGING_LEVEL": "DEBUG",
     }
-    providers = ("openai", "openai-responses", "anthropic", "gemini")
     rules = [
-        {"when": {"containing": f"REF-{at:04}"}, "do": error} for at, error in enumerate(ERRORS)
+        {"when": {"containing": f"REF-{at:04}", "model": f"up-{name}"}, "do": error}
+        for name, key in KEYS.items()
+        for at, error in enumerate(errors(key))
     ]  # each note meets one error at every model
     notes.provider.script(hook=TRUTHFUL, prices=PRICES, rules=rules, latency_s=0.02)
-    for position, provider in enumerate(providers):
-        endpoint = notes.provider.url + ("" if provider in ("anthropic", "gemini") else "/v1")
-        notes.add(provider, provider=provider, endpoint=f"{endpoint}/{position}", position=position, timeout_s=3)
+    endpoint, told = notes.provider.url, {"timeout_s": 3}
+    notes.add("openai", provider="openai", endpoint=f"{endpoint}/v1/0", **told)
+    notes.add(
+        "openai-responses", provider="openai-responses", endpoint=f"{endpoint}/v1/1", key="secret:canary-key", **told
+    )
+    notes.add("gemini", provider="gemini", endpoint=f"{endpoint}/3", **told)
     said = []
-    run = ("run", *notes.arguments(notes.write(len(ERRORS) + 5), "--model", ",".join(providers)))
+    run = ("run", *notes.arguments(notes.write(len(errors("")) + 5), "--model", ",".join(KEYS)))
     for arguments in (run, ("models", "list"), ("models", "calls"), ("review", "list"), ("failures",)):
         done = notes.workplace.winnow(*arguments)
         said.append(done.stdout + done.stderr)
     kinds = {"request_refused", "key_refused", "out_of_credit", "upstream_missing", "rate_limited", "server_failed"}
     kinds |= {"connection_failed", "malformed_reply", "model_refusal", "wrong_schema", "truncated_reply", "ok"}
     assert kinds <= set(notes.outcomes())
+    used = {(entry["model"], entry["key"]) for entry in notes.provider.log()}
+    assert used == {(f"up-{name}", fingerprint(key)) for name, key in KEYS.items()}
 
     assert spans
     places = {f"output {at}": text.encode() for at, text in enumerate(said)}
     places |= {f"span {at}": body for at, body in enumerate(spans)}
     files = [path for root in (notes.workplace.folder, prefect_home) for path in root.rglob("*") if path.is_file()]
     places |= {str(path): path.read_bytes() for path in files}
-    assert any(name.endswith("prefect.db") for name in places)
+    of_prefect = b"".join(content for name, content in places.items() if "prefect.db" in name)
+    assert b"canary-claude" in of_prefect, "the blocks are to be searched"
     tables = notes.query("select name from sqlite_master where type = 'table'")
     for (table,) in tables:
         rows = notes.query(f'select * from "{table}"')

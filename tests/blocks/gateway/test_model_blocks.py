@@ -1,13 +1,11 @@
 """Models and keys that stand in Prefect as blocks, against a real Prefect server."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from deployments.prefect_server import LocalServer
+from tests.prefect_fixtures import in_prefect
 
 CANARY = "sk-canary-c07e55"
 
@@ -56,19 +54,6 @@ for model in registered_blocks():  # the server is that of all tests, and a bloc
     ModelEndpoint.delete(model.name)
 print(registered_blocks())
 """
-
-
-def in_prefect(script: str, server: LocalServer) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"PREFECT_API_URL": server.url, "PREFECT_LOGGING_LEVEL": "CRITICAL"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().splitlines()[-1]
 
 
 @pytest.mark.prefect

@@ -1,0 +1,116 @@
+"""The score stage as its task joins it: what settings and a run's options say of money and texts reaches every call."""
+
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from blocks.database.block import connect
+from blocks.database.engine import Database, close_database
+from blocks.database.tables import model_call_texts, model_calls
+from blocks.gateway.event_loop import gateway_loop
+from blocks.records import Document, Extraction, Page, Stage
+from blocks.settings import Settings
+from tasks.chunk import RunContext
+from tasks.models import open_gateway
+from tasks.score.task import score_stage
+from tests.blocks.gateway.workers import register
+from tests.doubles.model_provider.handle import ModelProviderDouble
+from tests.doubles.note_reader import note
+from tests.model_runs import NOTE, PRICES, TRUTHFUL
+
+NOTES = 16
+CAP = Decimal("0.003")
+"""Room for some of the calls about `NOTES` notes."""
+
+
+def documents(start: int = 0) -> list[Document]:
+    made = []
+    for at in range(start, start + NOTES):
+        pages = (Page(number=1, method="parsed", text=note(at)),)
+        extraction = Extraction(media_type="text/plain", pages=pages, engine="test", language="eng")
+        made.append(
+            Document(
+                document_id=f"d{at}",
+                uri=f"file:///d{at}.txt",
+                media_type="text/plain",
+                size_bytes=1,
+                document_type="note",
+                digests={Stage.EXTRACT: f"e{at}"},
+                inputs={Stage.EXTRACT: extraction.model_dump_json().encode()},
+            )
+        )
+    return made
+
+
+class Joined:
+    """The stage of a process with these settings, over a database whose one model is the double's."""
+
+    def __init__(self, database: Database, provider: ModelProviderDouble, types: Path) -> None:
+        self._given = {"database_url": database.url, "document_types_dir": types}
+        self._opened: list[Database] = []
+        self.database = database
+        self.provider = provider
+        provider.script(hook=TRUTHFUL, prices=PRICES)
+        register(database, provider, key=None, in_flight=4)
+
+    def score(self, run: RunContext, start: int = 0, **settings: object) -> Counter[str]:
+        """Score notes under a run; counts how they ended."""
+        told = Settings.model_validate(self._given | settings)
+        self._opened.append(connect(told))
+        outcomes = list(score_stage(told, run).work(documents(start)))
+        return Counter(outcome.failure.kind if outcome.failure else "ok" for outcome in outcomes)
+
+    def spent(self) -> Decimal:
+        with self.database.read() as connection:
+            rows = connection.execute(select(model_calls.c.cost_usd, model_calls.c.unconfirmed_usd)).all()
+        return sum((cost + unconfirmed for cost, unconfirmed in rows), Decimal(0))
+
+    def texts(self) -> int:
+        with self.database.read() as connection:
+            return len(connection.execute(select(model_call_texts.c.call_key)).all())
+
+    def close(self) -> None:
+        for database in self._opened:
+            gateway_loop().submit(open_gateway(database).close()).result(timeout=30)
+            close_database(database)
+
+
+@pytest.fixture
+def joined(sqlite_database: Database, model_provider: ModelProviderDouble, tmp_path: Path) -> Iterator[Joined]:
+    folder = tmp_path / "types" / "note"
+    folder.mkdir(parents=True)
+    (folder / "type.yaml").write_text(f"name: note\n{NOTE}route: [{{model: m}}]\n")
+    made = Joined(sqlite_database, model_provider, folder.parent)
+    yield made
+    made.close()
+
+
+def test_by_default_every_document_is_asked_about_and_no_text_is_kept(joined: Joined) -> None:
+    assert joined.score(RunContext(run_id="r")) == {"ok": NOTES}
+    assert len(joined.provider.log()) == NOTES
+    assert joined.spent() == joined.provider.total_usd() > CAP
+    assert joined.texts() == 0
+
+
+def test_texts_are_kept_where_the_setting_asks_for_it(joined: Joined) -> None:
+    joined.score(RunContext(run_id="r"), keep_prompts=True)
+    assert joined.texts() == NOTES
+
+
+@pytest.mark.parametrize("scope", ["run", "day", "document", "option"])
+def test_each_budget_of_the_settings_and_of_the_run_bounds_what_is_spent(joined: Joined, scope: str) -> None:
+    run = RunContext(run_id="r", budget_usd=CAP if scope == "option" else None)
+    cap = Decimal("0.0001") if scope == "document" else CAP
+    settings = {} if scope == "option" else {f"budget_per_{scope}_usd": cap}
+    ended = joined.score(run, **settings)
+    if scope == "day":  # of which another run has the rest
+        ended += joined.score(run.model_copy(update={"run_id": "other"}), NOTES, **settings)
+    asked = len(joined.provider.log())
+    assert ended["ok"] == asked
+    assert ended["budget_exhausted"] == ended.total() - asked > 0
+    assert joined.spent() == joined.provider.total_usd() <= cap
+    assert (asked == 0) == (scope == "document"), "not even one call fits what a document may cost here"
