@@ -34,8 +34,11 @@ class DatabaseReplyCache:
         with self._database.write() as connection:
             connection.execute(_USED, {"b_keys": set(keys), "b_time": now()})
 
-    def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
-        """Keep replies: by key the model that answered, and the reply's JSON. A key that is there stays as it is."""
+    def keep(self, replies: Mapping[str, tuple[str, bytes]], *, replaces: bool = False) -> None:
+        """Keep replies: by key the model that answered, and the reply's JSON.
+
+        A key that is there stays as it is, or, with `replaces`, gets the new reply.
+        """
         if not replies:
             return
         time = now()
@@ -43,8 +46,14 @@ class DatabaseReplyCache:
             {"cache_key": key, "model": model, "reply": pack(reply), "hits": 0, "kept_at": time, "used_at": time}
             for key, (model, reply) in sorted(replies.items())  # in one order: workers that insert the same wait once
         ]
+        insert = self._database.insert(reply_cache)
+        if replaces:
+            new = {name: insert.excluded[name] for name in ("model", "reply", "kept_at", "used_at")}
+            insert = insert.on_conflict_do_update(index_elements=["cache_key"], set_=new)
+        else:
+            insert = insert.on_conflict_do_nothing()
         with self._database.write() as connection:
-            connection.execute(self._database.insert(reply_cache).on_conflict_do_nothing(), rows)
+            connection.execute(insert, rows)
 
     def prune(self, unused_days: float, most: int) -> int:
         """Forget what was not used for so long, and beyond `most` what was used longest ago. Returns how many went.

@@ -27,6 +27,7 @@ from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_op
 from blocks.gateway.policies.cache import Cached, RecordHit
 from blocks.gateway.policies.cache_shelf import Shelf
 from blocks.gateway.policies.correction import Correcting
+from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.metering import Metered
 from blocks.gateway.policies.retries import RetryBudget, Retrying
@@ -99,8 +100,9 @@ class Gateway:
         self._breakers = Breakers(kept.breakers)
         self._learnt: dict[str, _Learnt] = {}
         self._local = LocalModel()
-        self._bookkeeper = Bookkeeper(kept.ledger)
-        self._shelf = Shelf(kept.replies)
+        rounds = Rounds()
+        self._bookkeeper = Bookkeeper(kept.ledger, rounds)
+        self._shelf = Shelf(kept.replies, rounds)
         self._workers: Mapping[str, tuple[int, int]] = {}
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None

@@ -67,6 +67,9 @@ class ReplyCache(Protocol):
         """Note that these replies were used: those used longest ago are forgotten first."""
         ...
 
-    def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
-        """Keep replies: by key the model that answered, and the reply's JSON. A key that is there stays as it is."""
+    def keep(self, replies: Mapping[str, tuple[str, bytes]], *, replaces: bool) -> None:
+        """Keep replies: by key the model that answered, and the reply's JSON.
+
+        A key that is there stays as it is, or, with `replaces`, gets the new reply.
+        """
         ...

@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable, LimitsReached
 from blocks.gateway.ledger import Admission, Ledger, ModelCall, Reservation, Settlement
-from blocks.gateway.policies.grouping import Grouped
+from blocks.gateway.policies.grouping import Grouped, Rounds
 from blocks.records import CANCELLED, LOST
 
-WINDOW_S = 0.05
-"""How often the ledger is written at most. A transaction takes ten times as long as a row of it: at 250 calls a second
-it then has twelve reservations and as many settlements. Calls with more time between them wait for nothing."""
 PATIENCE_S = 5.0
 """How long a reservation waits for a database that is away: a restart of PostgreSQL takes a second or two."""
 POLL_S = 1.0
@@ -52,8 +49,8 @@ class Bookkeeper:
     def __init__(
         self,
         ledger: Ledger,
+        rounds: Rounds,
         *,
-        window_s: float = WINDOW_S,
         patience_s: float = PATIENCE_S,
         poll_s: float = POLL_S,
         most_pending: int = MOST_PENDING,
@@ -63,7 +60,7 @@ class Bookkeeper:
         self._poll_s = poll_s
         self._most_pending = most_pending
         self._group: Grouped[Reservation | Settlement, Admission] = Grouped(
-            self._exchange, window_s=window_s, unclaimed=self._give_back
+            self._exchange, rounds, unclaimed=self._give_back
         )
         self._pending: dict[str, Settlement] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -88,8 +88,8 @@ class Cached(Wrapper):
     """A `Model` that asks the model within it only what has not been answered yet.
 
     Equal questions at once are asked once; where that one fails, the next of them is asked. With `is_read` off nothing
-    kept is used, and replies are kept all the same. A question of the lane `test` or with a correction is none of the
-    cache's business.
+    kept is used, and the new replies take the place of those that were kept. A question of the lane `test` or with a
+    correction is none of the cache's business.
     """
 
     def __init__(
@@ -125,7 +125,8 @@ class Cached(Wrapper):
     async def _ask(self, question: Question, key: str) -> ModelReply:
         reply = await self._model.answer(question)
         if reply.model == self.name and set(reply.notes) <= set(question.request.notes):
-            self._shelf.keep(key, self.name, reply.model_dump_json(include=_KEPT).encode())
+            content = reply.model_dump_json(include=_KEPT).encode()
+            self._shelf.keep(key, self.name, content, replaces=not self._is_read)
         return reply
 
     async def _hit(self, question: Question, key: str, reply: ModelReply) -> ModelReply:

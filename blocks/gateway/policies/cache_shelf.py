@@ -6,19 +6,35 @@ A cache that is out of order costs money and never a document: it is then as if 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from blocks.gateway.model import ModelReply
-from blocks.gateway.policies.grouping import Grouped
+from blocks.gateway.policies.grouping import Grouped, Rounds
 from blocks.gateway.shared_state import ReplyCache
 
 logger = logging.getLogger(__name__)
 
-GATHER_S = 0.05
-"""How long lookups, and replies to keep, wait for others to go with them; the first lookup in so long does not wait."""
 MOST_WAITING = 1_000
 """Replies that wait to be kept; beyond, new ones are not kept."""
 COMPLAIN_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A reply to keep. With `replaces`, in place of one that is kept already."""
+
+    key: str
+    model: str
+    reply: bytes
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A kept reply that was used."""
+
+    key: str
 
 
 class Shelf:
@@ -28,58 +44,45 @@ class Shelf:
     where it gave none.
     """
 
-    def __init__(self, cache: ReplyCache, gather_s: float = GATHER_S, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, cache: ReplyCache, rounds: Rounds, clock: Callable[[], float] = time.monotonic) -> None:
         self.flights: dict[str, asyncio.Future[ModelReply | None]] = {}
         self._cache = cache
-        self._gather_s = gather_s
         self._clock = clock
-        self._lookups: Grouped[str, bytes | None] = Grouped(self._load, window_s=gather_s)
-        self._waiting: dict[str, tuple[str, bytes]] = {}
-        self._hits: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._is_keeping = False
+        self._lookups: Grouped[str, bytes | None] = Grouped(self._load, rounds)
+        self._writes: Grouped[_Kept | _Hit, None] = Grouped(self._write, rounds)
+        self._waiting: dict[str, bytes] = {}
+        self._under_way: set[asyncio.Future[None]] = set()
         self._complained_at = -COMPLAIN_EVERY_S
 
     async def find(self, key: str, deadline: float) -> bytes | None:
         """The reply that is kept under a key; None where none is, or where that is not known by the deadline."""
         if key in self._waiting:
-            return self._waiting[key][1]
+            return self._waiting[key]
         try:
             kept = await self._lookups.ask(key, deadline)
         except TimeoutError:
             return None
         if kept is not None:
-            self._hits.add(key)
-            self._write_soon()
+            self._put(_Hit(key))
         return kept
 
-    def keep(self, key: str, model: str, reply: bytes) -> None:
-        """Keep a reply soon. It can be found at once."""
-        if len(self._waiting) >= MOST_WAITING:
+    def keep(self, key: str, model: str, reply: bytes, *, replaces: bool = False) -> None:
+        """Keep a reply soon. It can be found at once. With `replaces`, it is found in place of one that is kept."""
+        if len(self._waiting) >= MOST_WAITING or (key in self._waiting and not replaces):
             return
-        self._waiting.setdefault(key, (model, reply))
-        self._write_soon()
-
-    def _write_soon(self) -> None:
-        if not self._is_keeping:
-            self._is_keeping = True
-            task = asyncio.get_running_loop().create_task(self._put())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._waiting[key] = reply
+        self._put(_Kept(key, model, reply, replaces)).add_done_callback(lambda _: self._waiting.pop(key, None))
 
     async def close(self) -> None:
         """Wait until what was to be kept is kept, and hits are counted."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._under_way:
+            await asyncio.wait(self._under_way)
 
-    async def _put(self) -> None:
-        await asyncio.sleep(self._gather_s)
-        while self._waiting or self._hits:
-            batch, hits, self._hits = dict(self._waiting), self._hits, set()
-            await asyncio.to_thread(self._write, batch, hits)
-            for key in batch:
-                del self._waiting[key]
-        self._is_keeping = False
+    def _put(self, item: _Kept | _Hit) -> asyncio.Future[None]:
+        written = self._writes.hand_in(item)
+        self._under_way.add(written)
+        written.add_done_callback(self._under_way.discard)
+        return written
 
     def _load(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         try:
@@ -89,14 +92,17 @@ class Shelf:
             return [None] * len(keys)
         return [kept.get(key) for key in keys]
 
-    def _write(self, replies: Mapping[str, tuple[str, bytes]], hits: Collection[str]) -> None:
+    def _write(self, items: Sequence[_Kept | _Hit]) -> Sequence[None]:
         try:
-            if replies:
-                self._cache.keep(replies)
-            if hits:
+            for replaces in (False, True):
+                kept = [one for one in items if isinstance(one, _Kept) and one.replaces is replaces]
+                if kept:
+                    self._cache.keep({one.key: (one.model, one.reply) for one in kept}, replaces=replaces)
+            if hits := {one.key for one in items if isinstance(one, _Hit)}:
                 self._cache.count_hits(hits)
         except Exception as error:  # noqa: BLE001 - as above
             self._complain("written", error)
+        return [None] * len(items)
 
     def _complain(self, what: str, error: Exception) -> None:
         if self._clock() - self._complained_at >= COMPLAIN_EVERY_S:

@@ -26,6 +26,7 @@ from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted
 from blocks.gateway.ledger import Admission, CallText, Caps, Ledger, ModelCall, Reservation, Settlement
 from blocks.gateway.policies.bookkeeper import Bookkeeper
+from blocks.gateway.policies.grouping import Rounds
 from tests.database_fixtures import budget_of
 
 USD = Decimal
@@ -407,7 +408,7 @@ def test_64_callers_of_two_workers_never_overshoot_a_budget_with_room_for_ten(da
         return "ok"
 
     async def scene() -> None:
-        bookkeepers = [Bookkeeper(ledger, window_s=0.002, poll_s=0.02) for ledger in ledgers]
+        bookkeepers = [Bookkeeper(ledger, Rounds(0.002), poll_s=0.02) for ledger in ledgers]
         for number in range(rounds):
             callers = (ask(bookkeepers[at % 2], f"r{number}", at) for at in range(64))
             assert Counter(await asyncio.gather(*callers)) == {"ok": 10, "budget_exhausted": 54}, number

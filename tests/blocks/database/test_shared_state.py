@@ -16,6 +16,7 @@ from blocks.database.reply_cache import DatabaseReplyCache
 from blocks.database.tables import breakers, limit_leases, reply_cache
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.policies.cache_shelf import Shelf
+from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.shared_state import BreakerReport, BreakerStates, LimitLeases, ReplyCache
 
 
@@ -138,7 +139,7 @@ def test_a_kept_reply_is_found_where_its_hit_cannot_be_counted(database: Databas
     DatabaseReplyCache(database).keep({"a": ("m", b"{}")})
 
     async def scene(cache: DatabaseReplyCache) -> bytes | None:
-        shelf = Shelf(cache)
+        shelf = Shelf(cache, Rounds())
         found = await shelf.find("a", math.inf)
         await shelf.close()
         return found
@@ -166,6 +167,8 @@ def test_a_reply_stays_as_it_was_first_kept_and_its_hits_are_counted(database: D
     with database.read() as connection:
         rows = connection.execute(select(reply_cache.c.cache_key, reply_cache.c.model, reply_cache.c.hits)).all()
     assert sorted(tuple(row) for row in rows) == [("a", "m", 2), ("b", "m", 1)]
+    cache.keep({"a": ("other", b'{"a": 3}'), "c": ("m", b"{}")}, replaces=True)
+    assert cache.load(["a", "c"]) == {"a": b'{"a": 3}', "c": b"{}"}
 
 
 def test_pruning_forgets_what_was_not_used_for_long_and_what_is_too_much(database: Database) -> None:

@@ -26,6 +26,7 @@ from blocks.gateway.policies.cache import Cached
 from blocks.gateway.policies.cache_shelf import Shelf
 from blocks.gateway.policies.circuit import Sign
 from blocks.gateway.policies.correction import Correcting
+from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.providers.server_traits import ServerTraits, traits_of
 from blocks.gateway.registry import JsonMode, RegistryState
@@ -66,7 +67,7 @@ class Shared:
 
     def release(self) -> None: ...
 
-    def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None: ...
+    def keep(self, replies: Mapping[str, tuple[str, bytes]], *, replaces: bool) -> None: ...
 
     def count_hits(self, keys: Collection[str]) -> None: ...
 
@@ -169,7 +170,7 @@ def test_a_lookup_that_comes_too_late_is_a_miss() -> None:
     async def run() -> tuple[float, object]:
         async def record(_question: Question, _key: str) -> None: ...
 
-        shelf: Any = Shelf(Shared(SLOW_S))
+        shelf: Any = Shelf(Shared(SLOW_S), Rounds())
         return await seconds(Cached(Scripted(), a_model(), shelf, record).answer)
 
     took_s, ended = asyncio.run(run())

@@ -12,6 +12,7 @@ from blocks.gateway.errors import BreakerOpen, CallFailed, OutOfCredit, ServerFa
 from blocks.gateway.ledger import Admission, Caps
 from blocks.gateway.policies.bookkeeper import Bookkeeper
 from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
+from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.metering import Metered
 from blocks.gateway.policies.retries import RetryBudget, Retrying
@@ -33,7 +34,7 @@ class Clock:
 def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: Database) -> None:
     async def run() -> int:
         model, limits = Scripted(takes_s=30), Limits(a_model(in_flight=1))
-        bookkeeper = Bookkeeper(DatabaseLedger(sqlite_database, Admission))
+        bookkeeper = Bookkeeper(DatabaseLedger(sqlite_database, Admission), Rounds())
         chain = Breaking(
             Metered(
                 Limited(model, limits),

@@ -14,6 +14,7 @@ from blocks.gateway.errors import DeadlinePassed, ReplyRefused, ServerFailed
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question, Usage
 from blocks.gateway.policies.cache import Cached, request_key
 from blocks.gateway.policies.cache_shelf import Shelf
+from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.replies.reading import read_reply
 from blocks.records import FieldReading, Page
@@ -38,11 +39,10 @@ class KeptInMemory:
         self.loads.append(list(keys))
         return {key: self.kept[key][1] for key in keys if key in self.kept}
 
-    def keep(self, replies: Mapping[str, tuple[str, bytes]]) -> None:
+    def keep(self, replies: Mapping[str, tuple[str, bytes]], *, replaces: bool) -> None:
         if self.is_down:
             raise OSError("the disk is gone: postgresql://user:hunter2@db/winnow")
-        for key, reply in replies.items():
-            self.kept.setdefault(key, reply)
+        self.kept |= {key: reply for key, reply in replies.items() if replaces or key not in self.kept}
 
     def count_hits(self, keys: Collection[str]) -> None:
         if self.is_down:
@@ -103,7 +103,7 @@ def test_the_same_question_is_paid_once_over_processes() -> None:
     store, hits, model = KeptInMemory(), Hits(), Answering()
 
     async def ask_once() -> ModelReply:
-        shelf = Shelf(store)
+        shelf = Shelf(store, Rounds())
         reply = await Cached(model, REGISTERED, shelf, hits).answer(ask(REQUEST))
         await shelf.close()
         return reply
@@ -125,7 +125,7 @@ def test_equal_questions_at_once_are_paid_once() -> None:
     store, hits, model = KeptInMemory(), Hits(), Answering(takes_s=0.02)
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(store), hits)
+        cached = Cached(model, REGISTERED, Shelf(store, Rounds()), hits)
         replies = await asyncio.gather(*(cached.answer(ask(REQUEST)) for _ in range(50)))
         assert len(model.calls) == 1
         assert sum(not reply.is_cached for reply in replies) == 1
@@ -145,7 +145,7 @@ def test_where_the_one_that_asks_fails_the_next_one_asks() -> None:
     model = Answering(fail_twice, takes_s=0.01)
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(KeptInMemory()), Hits())
+        cached = Cached(model, REGISTERED, Shelf(KeptInMemory(), Rounds()), Hits())
         replies = await asyncio.gather(*(cached.answer(ask(REQUEST)) for _ in range(10)), return_exceptions=True)
         assert [type(one) for one in replies].count(ServerFailed) == 2
         assert len(model.calls) == 3
@@ -157,7 +157,7 @@ def test_where_the_one_that_asks_is_cancelled_the_others_go_on() -> None:
     model = Held()
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(KeptInMemory()), Hits())
+        cached = Cached(model, REGISTERED, Shelf(KeptInMemory(), Rounds()), Hits())
         tasks = [asyncio.create_task(cached.answer(ask(REQUEST))) for _ in range(3)]
         await model.began.wait()
         model.began.clear()
@@ -176,7 +176,7 @@ def test_who_waits_for_another_keeps_to_its_own_deadline() -> None:
     model = Held()
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(KeptInMemory()), Hits())
+        cached = Cached(model, REGISTERED, Shelf(KeptInMemory(), Rounds()), Hits())
         patient = asyncio.create_task(cached.answer(ask(REQUEST)))
         await model.began.wait()
         with pytest.raises(DeadlinePassed) as raised:
@@ -192,7 +192,7 @@ def test_lookups_at_once_are_one_lookup() -> None:
     store, model = KeptInMemory(), Answering()
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(store), Hits())
+        cached = Cached(model, REGISTERED, Shelf(store, Rounds()), Hits())
         requests = [REQUEST.model_copy(update={"written": {"answer": str(n)}}) for n in range(40)]
         await asyncio.gather(*(cached.answer(ask(request)) for request in requests))
         assert [len(keys) for keys in store.loads] == [40]
@@ -204,7 +204,7 @@ def test_without_the_cache_nothing_is_read_and_replies_are_kept() -> None:
     store, hits, model = KeptInMemory(), Hits(), Answering()
 
     async def work() -> None:
-        shelf = Shelf(store)
+        shelf = Shelf(store, Rounds())
         cached = Cached(model, REGISTERED, shelf, hits, is_read=False)
         for _ in range(3):
             assert not (await cached.answer(ask(REQUEST))).is_cached
@@ -218,7 +218,7 @@ def test_a_call_that_tests_a_model_is_a_real_one() -> None:
     store, model = KeptInMemory(), Answering()
 
     async def work() -> None:
-        shelf = Shelf(store)
+        shelf = Shelf(store, Rounds())
         cached = Cached(model, REGISTERED, shelf, Hits())
         await cached.answer(ask(REQUEST))
         await cached.answer(ask(REQUEST, lane="test"))
@@ -238,7 +238,7 @@ def test_what_answers_another_request_or_comes_from_another_model_is_not_kept(ch
     model = Answering(lambda _: model.plain(**changes))
 
     async def work() -> None:
-        shelf = Shelf(store)
+        shelf = Shelf(store, Rounds())
         await Cached(model, REGISTERED, shelf, Hits()).answer(ask(REQUEST))
         await shelf.close()
         assert store.kept == {}
@@ -251,11 +251,27 @@ def test_the_notes_of_the_request_do_not_keep_its_reply_from_the_cache() -> None
     model = Answering(lambda question: model.plain(notes=question.request.notes))
 
     async def work() -> None:
-        shelf = Shelf(store)
+        shelf = Shelf(store, Rounds())
         noted = REQUEST.model_copy(update={"notes": ("two pages were left out",)})
         await Cached(model, REGISTERED, shelf, Hits()).answer(ask(noted))
         await shelf.close()
         assert len(store.kept) == 1
+
+    on_loop(work)
+
+
+def test_who_reads_nothing_from_the_cache_replaces_what_it_has() -> None:
+    store, said = KeptInMemory(), iter("abc")
+    model = Answering(lambda _: ModelReply(fields={"total": FieldReading(value=next(said))}, model="m"))
+
+    async def work() -> None:
+        shelf = Shelf(store, Rounds(0))
+        values = []
+        for is_read in (True, True, False, True):
+            reply = await Cached(model, REGISTERED, shelf, Hits(), is_read=is_read).answer(ask(REQUEST))
+            values.append((reply.fields["total"].value, reply.is_cached))
+            await shelf.close()
+        assert values == [("a", False), ("a", True), ("b", False), ("b", True)]
 
     on_loop(work)
 
@@ -266,7 +282,7 @@ def test_no_bad_reply_is_kept(shape: str) -> None:
     model = Answering(lambda question: read_reply(question, "m", BAD_SHAPES[shape][0]))
 
     async def work() -> None:
-        shelf = Shelf(store, gather_s=0)
+        shelf = Shelf(store, Rounds(0))
         cached = Cached(model, REGISTERED, shelf, hits)
         for _ in range(2):
             with pytest.raises(ReplyRefused):
@@ -283,7 +299,7 @@ def test_a_store_that_is_down_costs_money_and_no_document(caplog: pytest.LogCapt
     store.is_down = True
 
     async def work() -> None:
-        shelf = Shelf(store)
+        shelf = Shelf(store, Rounds())
         cached = Cached(model, REGISTERED, shelf, Hits())
         for _ in range(3):
             assert (await cached.answer(ask(REQUEST))).fields
@@ -308,7 +324,7 @@ def test_a_kept_reply_that_cannot_be_read_is_asked_anew(content: bytes) -> None:
     store.kept[request_key(REGISTERED, REQUEST)] = ("m", content)
 
     async def work() -> None:
-        reply = await Cached(model, REGISTERED, Shelf(store), Hits()).answer(ask(REQUEST))
+        reply = await Cached(model, REGISTERED, Shelf(store, Rounds()), Hits()).answer(ask(REQUEST))
         assert not reply.is_cached
 
     on_loop(work)
@@ -318,7 +334,7 @@ def test_a_kept_reply_of_another_model_or_to_other_fields_is_not_believed() -> N
     async def work() -> None:
         for change in ({"model": "other"}, {"fields": {"secret": {"value": "x"}}}):
             store, model = KeptInMemory(), Answering()
-            shelf = Shelf(store)
+            shelf = Shelf(store, Rounds())
             cached = Cached(model, REGISTERED, shelf, Hits())
             await cached.answer(ask(REQUEST))
             await shelf.close()
@@ -335,7 +351,7 @@ def test_no_key_stands_in_the_cache() -> None:
     store = KeptInMemory()
 
     async def work() -> None:
-        shelf = Shelf(store)
+        shelf = Shelf(store, Rounds())
         model = Answering(lambda question: read_reply(question, "m", wire(whole())))
         await Cached(model, registered, shelf, Hits()).answer(ask(REQUEST))
         await shelf.close()
@@ -441,7 +457,7 @@ def count_wrong_hits(rounds: int, seed: int) -> tuple[int, int]:
 
     async def work() -> None:
         nonlocal hits, wrong
-        shelf = Shelf(store, gather_s=0)
+        shelf = Shelf(store, Rounds(0))
         asked: list[tuple[RegisteredModel, ModelRequest]] = [(REGISTERED, REQUEST)]
         for _ in range(rounds):
             model, request = rng.choice(asked[-20:])

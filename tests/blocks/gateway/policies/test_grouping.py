@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from blocks.gateway.policies.grouping import Grouped
+from blocks.gateway.policies.grouping import Grouped, Rounds
 
 FAR = math.inf
 
@@ -29,7 +29,7 @@ class Squares:
     def grouped(self, window_s: float = 0.01, most: int = 256) -> Grouped[int, int]:
         return Grouped(
             self.work,
-            window_s=window_s,
+            Rounds(window_s),
             most=most,
             unclaimed=lambda item, result: self.unclaimed.append((item, result)),
         )
@@ -153,3 +153,26 @@ def test_at_the_deadline_who_asks_is_told_so_and_what_was_done_for_him_is_told_o
     asyncio.run(scene())
     assert squares.groups == [[5], [6]]
     assert squares.unclaimed == [(5, 25)]
+
+
+def test_groups_that_share_their_rounds_are_worked_on_in_one_go_in_the_order_in_which_they_were_made() -> None:
+    done: list[tuple[str, int, list[int]]] = []
+
+    async def scene() -> None:
+        rounds = Rounds(0.02)
+
+        def group(name: str) -> Grouped[int, int]:
+            def work(numbers: Sequence[int]) -> Sequence[int]:
+                done.append((name, threading.get_ident(), list(numbers)))
+                return numbers
+
+            return Grouped(work, rounds)
+
+        first, second = group("first"), group("second")
+        await first.ask(0, FAR)
+        answers = await asyncio.gather(second.ask(1, FAR), first.ask(2, FAR), second.ask(3, FAR))
+        assert answers == [1, 2, 3]
+
+    asyncio.run(scene())
+    assert [(name, numbers) for name, _, numbers in done] == [("first", [0]), ("first", [2]), ("second", [1, 3])]
+    assert done[1][1] == done[2][1] != threading.get_ident()

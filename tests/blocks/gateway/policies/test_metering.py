@@ -27,6 +27,7 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 from blocks.gateway.model import Correction, ModelReply, Question, Usage
+from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.metering import FREE, Bookkeeper, Metered, request_bytes
 from blocks.gateway.prices import Price, Rate, Rates
 from blocks.gateway.prompts import canonical_prompt
@@ -75,7 +76,7 @@ def ask(database: Database, script: Script | None = None, asked: Question | None
     ledger = ledger_of(database)
 
     async def scene() -> ModelReply:
-        bookkeeper = Bookkeeper(ledger)
+        bookkeeper = Bookkeeper(ledger, Rounds())
         try:
             return await metered(Scripted(script or (lambda _at, _q: REPLY)), bookkeeper, **given).answer(
                 asked or question()
@@ -187,7 +188,7 @@ def test_a_caller_that_is_cancelled_leaves_a_row_that_says_so(sqlite_database: D
     ledger = ledger_of(sqlite_database)
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ledger)
+        bookkeeper = Bookkeeper(ledger, Rounds())
         model = Cancelled(takes_s=30)
         task = asyncio.create_task(metered(model, bookkeeper).answer(question()))
         while not model.under_way:
@@ -210,7 +211,7 @@ def test_a_loop_that_is_closed_settles_what_it_had_under_way(sqlite_database: Da
     ledger = ledger_of(sqlite_database)
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ledger, window_s=5)
+        bookkeeper = Bookkeeper(ledger, Rounds(5))
         model = Scripted(lambda _at, _q: REPLY, takes_s=0.05)
         tasks = [asyncio.create_task(metered(model, bookkeeper).answer(question(str(at)))) for at in range(5)]
         while len(model.asked) < 5:
@@ -314,7 +315,7 @@ def test_room_for_ten_lets_ten_of_64_through_and_the_others_wait_until_that_is_s
     cap = USD(tokens) / 100_000 * 9 + most  # nine that cost this much, and one more
 
     async def scene() -> tuple[list[str], int]:
-        bookkeeper = Bookkeeper(ledger)
+        bookkeeper = Bookkeeper(ledger, Rounds())
         model = Scripted(paying(tokens), takes_s=0.01)
         kinds = await ask_all(metered(model, bookkeeper, caps=lambda _: Caps(run_usd=cap)), 64)
         assert await bookkeeper.close() == 0
@@ -334,7 +335,7 @@ def test_what_calls_cost_less_than_reserved_goes_to_those_who_wait(sqlite_databa
     most = most_of(question("00"))
 
     async def scene() -> tuple[list[str], int]:
-        bookkeeper = Bookkeeper(ledger)
+        bookkeeper = Bookkeeper(ledger, Rounds())
         model = Scripted(paying(1), takes_s=0.005)
         kinds = await ask_all(metered(model, bookkeeper, caps=lambda _: Caps(run_usd=most * 2)), 20)
         assert await bookkeeper.close() == 0
@@ -353,7 +354,7 @@ def test_waiting_for_money_that_others_have_reserved_ends_at_the_deadline(sqlite
     other.exchange((), [Reservation("r", call, most_of(asked), Caps())])
 
     async def scene() -> float:
-        bookkeeper = Bookkeeper(ledger, poll_s=0.05)
+        bookkeeper = Bookkeeper(ledger, Rounds(), poll_s=0.05)
         model = metered(Scripted(), bookkeeper, caps=lambda _: Caps(run_usd=most_of(asked)))
         started = time.monotonic()
         with pytest.raises(LimitsReached, match="limits of m"):
@@ -415,7 +416,7 @@ def test_a_settlement_that_the_ledger_does_not_take_counts_as_all_that_was_reser
     ledger = ledger_of(sqlite_database)
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(RefusesWhatIsOver(ledger))
+        bookkeeper = Bookkeeper(RefusesWhatIsOver(ledger), Rounds())
         await metered(Scripted(lambda _at, _q: REPLY), bookkeeper).answer(question())
         assert await bookkeeper.close() == 0
 
@@ -434,7 +435,7 @@ def test_what_cannot_be_settled_is_kept_until_the_database_is_back(sqlite_databa
         return REPLY
 
     async def scene() -> list[str]:
-        bookkeeper = Bookkeeper(ailing, patience_s=0.2)
+        bookkeeper = Bookkeeper(ailing, Rounds(), patience_s=0.2)
         model = metered(Scripted(goes_away, takes_s=0.05), bookkeeper)
         kinds = await ask_all(model, 20)
         assert bookkeeper.pending == 20
@@ -457,7 +458,7 @@ def test_a_reservation_outlives_a_short_restart_of_the_database(sqlite_database:
     ailing.is_away = True
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ailing)
+        bookkeeper = Bookkeeper(ailing, Rounds())
         asyncio.get_running_loop().call_later(0.3, setattr, ailing, "is_away", False)
         await metered(Scripted(lambda _at, _q: REPLY), bookkeeper).answer(question())
 
@@ -472,7 +473,7 @@ def test_with_too_many_unsettled_calls_no_other_begins_not_even_a_free_one(sqlit
     ailing.is_away = True
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ailing, most_pending=3)
+        bookkeeper = Bookkeeper(ailing, Rounds(), most_pending=3)
         model = metered(Scripted(lambda _at, _q: REPLY), bookkeeper, price=FREE)
         assert await ask_all(model, 3) == ["ok"] * 3
         assert await ask_all(model, 2) == ["ledger_unavailable"] * 2
@@ -488,7 +489,7 @@ def test_a_row_that_no_ledger_takes_keeps_no_other_out_of_it(sqlite_database: Da
     ledger = ledger_of(sqlite_database)
 
     async def scene() -> list[str]:
-        bookkeeper = Bookkeeper(Ailing(ledger))
+        bookkeeper = Bookkeeper(Ailing(ledger), Rounds())
         free = metered(Scripted(lambda _at, _q: REPLY), bookkeeper, price=FREE)
         dear = metered(Scripted(lambda _at, _q: REPLY), bookkeeper)
 

@@ -20,6 +20,7 @@ from blocks.database.tables import model_calls
 from blocks.gateway.errors import LedgerUnavailable
 from blocks.gateway.ledger import Admission, Caps
 from blocks.gateway.model import ModelReply, Question, Usage
+from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.metering import Bookkeeper, Metered
 from blocks.gateway.prices import Price, Rate, Rates
 from tests.database_fixtures import budget_of
@@ -61,7 +62,7 @@ def test_what_was_sent_is_settled_when_postgres_is_back(server: Any, database: D
     caps = Caps(run_usd=Decimal(100), day_usd=Decimal(100), document_usd=Decimal(1))
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ledger, patience_s=0.3)
+        bookkeeper = Bookkeeper(ledger, Rounds(), patience_s=0.3)
         slow, quick = Scripted(lambda _at, _q: REPLY, takes_s=1.0), Scripted(lambda _at, _q: REPLY)
         given: dict[str, Any] = {"price": PRICE, "max_output_tokens": 50, "caps": lambda _: caps}
         calls = [
