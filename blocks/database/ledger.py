@@ -17,13 +17,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, select
-from typing_extensions import TypeVar
 
-from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, Caps, day_of, open_budgets
+from blocks.database.budgets import DAY, RUN, BudgetKey, BudgetSheet, Caps, day_of, open_budgets
 from blocks.database.engine import Database, now
 from blocks.database.ledger_rows import (
     IS_OPEN,
@@ -85,18 +84,7 @@ class Settlement(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer to a reservation, for a caller that brings no record of its own for it."""
-
-    is_admitted: bool
-    scope: str = ""
-    cap_usd: Decimal = ZERO
-    spent_usd: Decimal = ZERO
-    may_fit_later: bool = False
-
-
-Admission = TypeVar("Admission", default=Verdict)
+Admission = TypeVar("Admission")
 
 
 class DatabaseLedger(Generic[Admission]):
@@ -109,7 +97,7 @@ class DatabaseLedger(Generic[Admission]):
     def __init__(
         self,
         database: Database,
-        make_admission: Callable[..., Admission] = Verdict,  # type: ignore[assignment] # the type variable's default
+        make_admission: Callable[..., Admission],
         worker_id: str | None = None,
     ) -> None:
         self._database = database
@@ -122,11 +110,6 @@ class DatabaseLedger(Generic[Admission]):
         self._known_budgets: set[BudgetKey] = set()
         self._doubtful: set[str] = set()
         self._returned: set[str] = set()
-
-    def write(self, run_id: str, calls: Sequence[BaseModel]) -> None:
-        """Append calls that nothing was reserved for. A call without a key is given one."""
-        if calls:
-            self._exchange([SettledCall(run_id, row_of(call)) for call in calls], ())
 
     def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
         """Settle, then admit or refuse each reservation in order, in one transaction; one admission per reservation.

@@ -1,6 +1,5 @@
 """Rows of the ledger: made of records of calls, read for settling, and written."""
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +37,7 @@ class SettledCall:
 
 
 def row_of(call: BaseModel) -> dict[str, Any]:
-    """The row of a call, which is given a key where it has none.
+    """The row of a call.
 
     What a provider may state beyond any measure is cut to what a column holds. Raises `ValueError` for amounts that are
     no amounts: these would spoil every sum.
@@ -51,7 +50,6 @@ def row_of(call: BaseModel) -> dict[str, Any]:
     spent = spent_of(row)
     if not spent.is_finite() or row["cost_usd"] < 0 or row["unconfirmed_usd"] < 0:
         raise ValueError(f"call {row['call_key']} is said to cost {row['cost_usd']} USD")
-    row["call_key"] = row["call_key"] or uuid.uuid4().hex
     row["reserved_usd"] = ZERO
     return row
 

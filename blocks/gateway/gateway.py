@@ -172,7 +172,11 @@ class Gateway:
             self._called_at = time.monotonic()
 
     async def answer_locally(self, question: Question) -> ModelReply:
-        """The built-in model's reply, read off the loop, with its free row in the ledger."""
+        """The built-in model's reply, read off the loop, with its free row in the ledger.
+
+        Raises `LedgerUnavailable` where so many rows wait to be written that no further call may begin.
+        """
+        self._bookkeeper.check()
         started = time.monotonic()
         reply = await asyncio.to_thread(self._local.answer, question.request)
         call = ModelCall(
@@ -279,6 +283,7 @@ class Gateway:
 
     def _recorder_of(self, model: RegisteredModel) -> RecordHit:
         async def record(question: Question, key: str) -> None:
+            self._bookkeeper.check()
             call = ModelCall(
                 document_id=question.request.document_id,
                 model=model.name,
@@ -355,7 +360,6 @@ class RunGateway:
         """Ask the model of this name, with all policies around it. Raises `ModelUnknown`, and what the model raises."""
         with self._gateway.calling():
             if name == LOCAL:
-                await self._gateway.wake()
                 return await self._gateway.answer_locally(question)
             chain = self._ready_chain(name)
             if chain is None:

@@ -27,7 +27,7 @@ class ModelCall(Record):
     document_id: str
     model: str
     model_version: str
-    call_key: str = ""
+    call_key: str
     step: int = 0
     attempt: int = 1
     lane: str = "run"

@@ -119,7 +119,8 @@ class Question:
     `deadline` is the time of `time.monotonic()` by which everything about it is through. `step` counts the route's
     steps from 0, `attempt` the attempts at one model from 1. `lane` says on whose behalf it is asked: run, or test.
     `document_budget_usd` bounds what the document may cost in the run, None where nothing does. `timeout_s` is the time
-    that `deadline` was made of where the route's step says it; None: the model's own.
+    that `deadline` was made of where the route's step says it; None: the model's own. `digest` is what the cache of
+    replies knows the question by, empty where it was not asked.
     """
 
     request: ModelRequest
@@ -131,6 +132,7 @@ class Question:
     correction: Correction | None = None
     document_budget_usd: Decimal | None = None
     timeout_s: float | None = None
+    digest: str = ""
 
 
 class Model(Protocol):

@@ -13,6 +13,7 @@ import logging
 import time
 import weakref
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -106,6 +107,7 @@ class Cached(Wrapper):
         if question.lane == TEST_LANE or question.correction is not None:
             return await self._model.answer(question)
         key = request_key(self._registered, question.request)
+        question = replace(question, digest=key)
         if not self._is_read:
             return await self._ask(question, key)
         flights = self._shelf.flights

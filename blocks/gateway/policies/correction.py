@@ -49,7 +49,7 @@ class Correcting(Wrapper):
             shorter = shortened(question.request, keep, self.name)
             if shorter is None:
                 raise
-            question = replace(question, request=shorter, attempt=error.attempt + 1)
+            question = replace(question, request=shorter, digest="", attempt=error.attempt + 1)
             reply = await self._corrected(question)
         missing = tuple(note for note in question.request.notes if note not in reply.notes)
         return reply.model_copy(update={"notes": (*missing, *reply.notes)}) if missing else reply
@@ -78,7 +78,7 @@ class Correcting(Wrapper):
         shorter = shortened(question.request, self._room - (tokens - pages), self.name)
         if shorter is None:
             raise _not_sent(ContextTooLong(self.name, tokens))
-        return replace(question, request=shorter)
+        return replace(question, request=shorter, digest="")
 
 
 def shortened(request: ModelRequest, tokens: int, model: str) -> ModelRequest | None:

@@ -18,7 +18,6 @@ from blocks.gateway.errors import (
     KeyRefused,
     ModelsPaused,
     OutOfCredit,
-    PromptFailed,
     RateLimited,
     ReplyRefused,
     RequestRefused,
@@ -28,18 +27,10 @@ from blocks.gateway.ledger import CallText, Caps, ModelCall, Reservation, Settle
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies.bookkeeper import Bookkeeper, given_back
 from blocks.gateway.policies.wrapper import Wrapper
-from blocks.gateway.prices import Price, Rate, Rates
+from blocks.gateway.prices import Price
 from blocks.gateway.prompts import canonical_prompt, prompt_digest, prompt_version
 from blocks.gateway.reply_schema import reply_schema
 from blocks.records import CANCELLED, OK, OPEN
-
-__all__ = ["FREE", "Bookkeeper", "Metered", "request_bytes"]
-
-FREE = Price(((None, Rates(Rate(Decimal(0)), Rate(Decimal(0)))),))
-"""The price of the built-in model."""
-
-NO_PROMPT = hashlib.sha256(b"").hexdigest()
-"""What a digest is of where the prompt cannot be rendered, and the built-in model answers."""
 
 DEFECT = "internal"
 """The outcome of an attempt that a defect of ours ended."""
@@ -81,11 +72,11 @@ class Metered(Wrapper):
     async def answer(self, question: Question) -> ModelReply:
         """Reserve, ask, settle. The reply's usage says what it cost.
 
-        Raises `ModelsPaused`, `BudgetExhausted` and `LedgerUnavailable` before anything is sent, and what the model
-        raises. When it returns or raises, the row is written, unless the database is away.
+        Raises `PromptFailed`, `ModelsPaused`, `BudgetExhausted` and `LedgerUnavailable` before anything is sent, and
+        what the model raises. When it returns or raises, the row is written, unless the database is away.
         """
         self._refuse_while_paused()
-        prompt = self._prompt(question.request)
+        prompt = canonical_prompt(question.request)
         call = self._opened(question, prompt)
         most_usd = Decimal(0)
         if self._is_free:
@@ -121,15 +112,6 @@ class Metered(Wrapper):
         if self._is_paused():
             raise ModelsPaused
 
-    def _prompt(self, request: ModelRequest) -> str:
-        """The prompt. The built-in model reads none, and a template that cannot be rendered must not keep it back."""
-        try:
-            return canonical_prompt(request)
-        except PromptFailed:
-            if self._is_free:
-                return ""
-            raise
-
     def _opened(self, question: Question, prompt: str) -> ModelCall:
         return ModelCall(
             document_id=question.request.document_id,
@@ -139,7 +121,7 @@ class Metered(Wrapper):
             step=question.step,
             attempt=question.attempt,
             lane=question.lane,
-            request_digest=prompt_digest(question.request) if prompt else NO_PROMPT,
+            request_digest=_digest(question),
             prompt_version=prompt_version(question.request),
             input_characters=len(prompt),
             outcome=OPEN,
@@ -160,8 +142,10 @@ class Metered(Wrapper):
         return call.model_copy(update=row), usage
 
     def _failed(self, call: ModelCall, error: CallFailed, most_usd: Decimal, started: float) -> ModelCall:
-        was_sent = error.was_sent and not isinstance(error, TURNED_AWAY)
-        usage, cost_usd, unconfirmed_usd = self._counted(error.usage, most_usd if was_sent else Decimal(0))
+        if error.was_sent and not isinstance(error, TURNED_AWAY):
+            usage, cost_usd, unconfirmed_usd = self._counted(error.usage, most_usd)
+        else:
+            usage, cost_usd, unconfirmed_usd = error.usage or Usage(), Decimal(0), Decimal(0)
         row = _counts(usage, call) | {
             "output_characters": error.output_characters or usage.output_characters,
             "cost_usd": cost_usd,
@@ -199,6 +183,15 @@ class Metered(Wrapper):
         if not self._keep_texts:
             return None
         return CallText(call_key=call.call_key, prompt=prompt if sent is None else sent, reply=received or "")
+
+
+def _digest(question: Question) -> str:
+    """What the ledger knows a request by: as the cache does where it was asked, a corrective turn by itself."""
+    digest = question.digest or prompt_digest(question.request)
+    if question.correction is None:
+        return digest
+    said = f"{digest}\n{question.correction.problem}\n{question.correction.reply}"
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def request_bytes(question: Question, prompt: str) -> int:

@@ -253,7 +253,7 @@ def test_what_a_provider_says_of_itself_is_kept_whatever_its_letters(database: D
 def test_every_version_that_answered_is_noted_once(database: Database) -> None:
     ledger = ledger_of(database)
     ledger.exchange([settling("a", "0"), settling("b", "0")], ())
-    ledger_of(database).write("r", [call("", cost_usd=USD("0.5"))] * 2)
+    ledger_of(database).exchange([settling("c", "0.5"), settling("d", "0.5")], ())
     with database.read() as connection:
         assert [tuple(row)[:2] for row in connection.execute(select(model_versions))] == [("m", "1")]
     assert run_budget(database) == (USD("1.0"), 0)

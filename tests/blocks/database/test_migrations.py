@@ -20,7 +20,7 @@ from blocks.database.model_registry import DatabaseRegistry
 from blocks.database.runs import run_costs
 from blocks.database.schema import MIGRATIONS_DIR
 from blocks.database.tables import metadata, model_calls, model_versions
-from blocks.gateway.ledger import ModelCall
+from blocks.gateway.ledger import Admission, ModelCall, Settlement, new_call_key
 from tests.database_fixtures import budget_of
 
 CALLED_AT = datetime(2026, 11, 1, 23, 30, tzinfo=UTC)
@@ -98,8 +98,10 @@ def test_a_database_of_the_first_version_keeps_its_calls_and_gets_the_gateways_t
 def test_what_earlier_calls_cost_counts_for_budgets(filled_url: str) -> None:
     database = open_database(filled_url)
     try:
-        call = ModelCall(document_id="d", model="local", model_version="1", cost_usd=Decimal("0.05"))
-        DatabaseLedger(database).write("a", [call])
+        call = ModelCall(
+            document_id="d", model="local", model_version="1", call_key=new_call_key(), cost_usd=Decimal("0.05")
+        )
+        DatabaseLedger(database, Admission).exchange([Settlement("a", call)], ())
         assert budget_of(database, "run", "a") == (Decimal("0.35"), 0)
         assert budget_of(database, "run", "b") == (Decimal("0.0000001"), 0)
         assert budget_of(database, "day", "2026-11-01") == (Decimal("0.3000001"), 0)

@@ -12,7 +12,7 @@ from blocks.database.engine import Database
 from blocks.database.ledger import DatabaseLedger
 from blocks.database.views import create_views
 from blocks.document_type_files import load_document_types
-from blocks.gateway.ledger import ModelCall
+from blocks.gateway.ledger import Admission, ModelCall, Settlement, new_call_key
 from blocks.records import Classification, Rerun, Retry, Stage, Status, Validation
 from blocks.settings import PROJECT_DIR
 from tasks.chunk import RunContext, run_stage
@@ -61,9 +61,12 @@ def prepare(database: Database) -> None:
     for stage in (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE):
         run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
     store_chunk(database, "run", ids, "p")
-    call = ModelCall(document_id=id_of("a"), model="local", model_version="1", cost_usd=Decimal("0.0000001"))
-    DatabaseLedger(database).write("run", [call] * 3)
-    DatabaseLedger(database).write("run", [])
+    cost_usd = Decimal("0.0000001")
+    calls = [
+        ModelCall(document_id=id_of("a"), model="local", model_version="1", call_key=new_call_key(), cost_usd=cost_usd)
+        for _ in range(3)
+    ]
+    DatabaseLedger(database, Admission).exchange([Settlement("run", one) for one in calls], ())
 
 
 def answers(database: Database) -> list[list[dict[str, Any]]]:

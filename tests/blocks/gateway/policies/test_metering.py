@@ -27,15 +27,17 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 from blocks.gateway.model import Correction, ModelReply, Question, Usage
+from blocks.gateway.policies.bookkeeper import Bookkeeper
 from blocks.gateway.policies.grouping import Rounds
-from blocks.gateway.policies.metering import FREE, Bookkeeper, Metered, request_bytes
+from blocks.gateway.policies.metering import Metered, request_bytes
 from blocks.gateway.prices import Price, Rate, Rates
-from blocks.gateway.prompts import canonical_prompt
+from blocks.gateway.prompts import canonical_prompt, prompt_digest
 from blocks.records import LOST, OK
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
 
 USD = Decimal
+FREE = Price(((None, Rates(Rate(USD(0)), Rate(USD(0)))),))
 PRICE = Price(((None, Rates(Rate(USD("2.5")), Rate(USD("10")))),))
 REPLY = ModelReply(
     usage=Usage(input_tokens=1000, output_tokens=100, cached_tokens=10),
@@ -226,6 +228,29 @@ def test_a_loop_that_is_closed_settles_what_it_had_under_way(sqlite_database: Da
     ledger.close()
 
 
+def test_what_a_provider_turns_away_costs_no_fee_per_request(sqlite_database: Database) -> None:
+    fee = Price(((None, Rates(Rate(USD("2.5")), Rate(USD("10")), request_usd=USD("0.012"))),))
+    turned_away = RateLimited("m")
+    turned_away.usage = Usage()
+    with pytest.raises(RateLimited):
+        ask(sqlite_database, lambda _at, _q: turned_away, price=fee)
+    (row,) = rows_of(sqlite_database)
+    assert (row["outcome"], row["cost_usd"], row["unconfirmed_usd"]) == ("rate_limited", 0, 0)
+    assert ask(sqlite_database, price=fee).usage.cost_usd == COST + USD("0.012")
+
+
+def test_a_row_has_the_digest_that_the_cache_knows_the_request_by_and_a_corrective_turn_one_of_its_own(
+    sqlite_database: Database,
+) -> None:
+    correction = Correction('{"fields": {}}', "fields is empty")
+    for asked in (question(digest="d" * 64), question(digest="d" * 64, correction=correction), question()):
+        ask(sqlite_database, asked=asked)
+    first, corrected, unkept = (row["request_digest"] for row in rows_of(sqlite_database))
+    assert first == "d" * 64
+    assert unkept == prompt_digest(question().request)
+    assert len({first, corrected, unkept}) == 3
+
+
 def test_free_models_reserve_nothing_and_are_ledgered(sqlite_database: Database) -> None:
     ask(sqlite_database, price=FREE, caps=lambda _: Caps(USD(0), USD(0), USD(0)))
     (row,) = rows_of(sqlite_database)
@@ -234,15 +259,12 @@ def test_free_models_reserve_nothing_and_are_ledgered(sqlite_database: Database)
         assert connection.execute(select(budgets)).all() == []
 
 
-def test_a_template_that_cannot_be_rendered_costs_nothing_and_does_not_keep_a_free_model_back(
-    sqlite_database: Database,
-) -> None:
+def test_a_template_that_cannot_be_rendered_costs_nothing(sqlite_database: Database) -> None:
     broken = a_question(time.monotonic() + 20)
     broken = replace(broken, request=broken.request.model_copy(update={"prompt": "{{ nothing.such }}"}))
     with pytest.raises(PromptFailed):
         ask(sqlite_database, asked=broken)
     assert rows_of(sqlite_database) == []
-    assert ask(sqlite_database, asked=broken, price=FREE).model == "m"
 
 
 def test_paused_models_are_not_asked(sqlite_database: Database) -> None:
