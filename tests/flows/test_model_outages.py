@@ -59,32 +59,35 @@ def other(tmp_path: Path) -> Iterator[ModelProviderDouble]:
         yield double
 
 
-@pytest.mark.long
+@pytest.mark.parametrize("number", [20, pytest.param(60, marks=pytest.mark.long)])
 def test_a_provider_killed_amid_requests_costs_the_next_run_what_it_kept_back(
-    notes: Notes, other: ModelProviderDouble, tmp_path: Path
+    notes: Notes, other: ModelProviderDouble, tmp_path: Path, number: int
 ) -> None:
     notes.type(ROUTE)
     other.script(**SCRIPT, latency_s=0.2)
     notes.add("first", other, tier="cheap", in_flight=CALLS_IN_FLIGHT, timeout_s=10)
-    source = notes.write(60)
+    source = notes.write(number)
     with notes.workplace.started("run", *notes.arguments(source)) as process:
-        wait_for_requests(other, 15)
+        wait_for_requests(other, number // 4)
         other.kill()
         time.sleep(0.5)
         other.restart()
         _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert sum(notes.states().values()) == 60
+    assert sum(notes.states().values()) == number
+    assert notes.reserved_usd() == 0
     kept_back = notes.provisional()
     assert notes.reasons() == Counter({"model_unavailable": len(kept_back)} if kept_back else {})
-    assert notes.outcomes()["connection_failed"] >= 1
+    assert notes.query("select count(*) from model_calls where outcome = 'connection_failed'") > [(0,)]
+    assert notes.query("select count(*) from model_calls where outcome in ('open', 'lost')") == [(0,)]
     journal = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert notes.attempts() >= asked_notes(journal)
     assert sum((Decimal(one["cost_usd"] or 0) for one in journal), Decimal(0)) == notes.ledger_usd()
     notes.workplace.winnow("models", "enable", "first")  # which closes its breaker
     other.script(**SCRIPT, latency_s=0.02)
     notes.run(source)
     assert set(asked_notes(other.log())) == kept_back
-    assert notes.states() == Counter(accepted=60)
+    assert notes.states() == Counter(accepted=number)
 
 
 def test_while_all_models_are_down_the_last_results_stand_and_the_next_run_takes_up_the_rest(
