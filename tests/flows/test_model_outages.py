@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import time
 from collections import Counter
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 
 from blocks.database.engine import close_database, open_database
-from blocks.gateway.routing.calls import TURNS_PER_CALL
 from tasks.models import open_registry
 from tests.doubles.model_provider.handle import ModelProviderDouble
 from tests.model_runs import PRICES, TRUTHFUL, Notes, asked_notes, wait_for_requests
@@ -28,21 +28,29 @@ LOCAL_FIRST = "route:\n  - {model: local, accept: {confidence: 0.8}}\n  - {tier:
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.long)])
-def test_a_killed_run_pays_for_its_calls_in_flight_and_no_more(notes: Notes, kills: int) -> None:
+def test_a_killed_run_pays_for_its_calls_in_flight_and_for_replies_not_kept_yet(notes: Notes, kills: int) -> None:
+    """Promise 3, by the provider's log, with twice its figure, killed at any moment.
+
+    A reply is kept some 0.1 s after it came: it is settled with others, within 0.05 s, and then put into the cache of
+    replies with others, within 0.05 s and a write. Its place is free as soon as it came, and the next call under way.
+    So what a kill costs is the calls in flight, and the replies of the last 0.1 s: at this latency one per place.
+    """
+    chance = random.Random(kills)
+    latency_s = 0.3
     notes.type(ROUTE)
-    notes.provider.script(**SCRIPT, latency_s=0.3)
+    notes.provider.script(**SCRIPT, latency_s=latency_s)
     notes.add("first", tier="cheap", in_flight=CALLS_IN_FLIGHT)
     source = notes.write(60)
     for _ in range(kills):
-        with notes.workplace.started("run", *notes.arguments(source, "--chunk-size", "10")) as process:
-            wait_for_requests(notes.provider, notes.provider.state()["requests"] + 9)
+        with notes.workplace.started("run", *notes.arguments(source, "--chunk-size", "30")) as process:
+            wait_for_requests(notes.provider, notes.provider.state()["requests"] + chance.randint(12, 24))
+            time.sleep(chance.random() * latency_s)
             os.killpg(process.pid, signal.SIGKILL)
         wait_until(lambda: notes.provider.state()["in_flight"] == 0)
-    summary = notes.run(source, "--chunk-size", "10")
+    summary = notes.run(source, "--chunk-size", "30")
     log = notes.provider.log()
     assert (summary["documents"], notes.states()) == (60, Counter(accepted=60))
-    # Beside calls under way, one per place may be over and not be kept yet: as many documents are at a model at once.
-    assert len(log) - 60 <= kills * CALLS_IN_FLIGHT * TURNS_PER_CALL
+    assert len(log) - 60 <= kills * CALLS_IN_FLIGHT * 2
     assert notes.attempts() >= asked_notes(log)
     assert notes.reserved_usd() == 0
     assert notes.outcomes()["lost"] >= 1
@@ -59,32 +67,35 @@ def other(tmp_path: Path) -> Iterator[ModelProviderDouble]:
         yield double
 
 
-@pytest.mark.long
+@pytest.mark.parametrize("number", [20, pytest.param(60, marks=pytest.mark.long)])
 def test_a_provider_killed_amid_requests_costs_the_next_run_what_it_kept_back(
-    notes: Notes, other: ModelProviderDouble, tmp_path: Path
+    notes: Notes, other: ModelProviderDouble, tmp_path: Path, number: int
 ) -> None:
     notes.type(ROUTE)
     other.script(**SCRIPT, latency_s=0.2)
     notes.add("first", other, tier="cheap", in_flight=CALLS_IN_FLIGHT, timeout_s=10)
-    source = notes.write(60)
+    source = notes.write(number)
     with notes.workplace.started("run", *notes.arguments(source)) as process:
-        wait_for_requests(other, 15)
+        wait_for_requests(other, number // 4)
         other.kill()
         time.sleep(0.5)
         other.restart()
         _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert sum(notes.states().values()) == 60
+    assert sum(notes.states().values()) == number
+    assert notes.reserved_usd() == 0
     kept_back = notes.provisional()
     assert notes.reasons() == Counter({"model_unavailable": len(kept_back)} if kept_back else {})
-    assert notes.outcomes()["connection_failed"] >= 1
+    assert notes.query("select count(*) from model_calls where outcome = 'connection_failed'") > [(0,)]
+    assert notes.query("select count(*) from model_calls where outcome in ('open', 'lost')") == [(0,)]
     journal = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert notes.attempts() >= asked_notes(journal)
     assert sum((Decimal(one["cost_usd"] or 0) for one in journal), Decimal(0)) == notes.ledger_usd()
     notes.workplace.winnow("models", "enable", "first")  # which closes its breaker
     other.script(**SCRIPT, latency_s=0.02)
     notes.run(source)
     assert set(asked_notes(other.log())) == kept_back
-    assert notes.states() == Counter(accepted=60)
+    assert notes.states() == Counter(accepted=number)
 
 
 def test_while_all_models_are_down_the_last_results_stand_and_the_next_run_takes_up_the_rest(
