@@ -5,7 +5,7 @@ Loading is fast and says no more than yes or no of a sound folder; lines are loo
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,19 +75,32 @@ def check(path: Path) -> list[Problem]:
         problems.extend(reading.problems)
         problems.extend(parts.check_expectations(folder))
         if reading.document_type is not None:
-            problems.extend(parts.check_prompts(folder, reading.document_type))
+            problems.extend(parts.check_prompts(folder, reading.document_type, reading.document_type.prompts))
             problems.extend(_check_values(folder, reading.document_type))
     return sorted(set(problems), key=lambda problem: (str(problem.file), problem.line, problem.message))
 
 
 def step_place(document_type: DocumentType, at: int) -> str:
     """Where a step of a type's route stands, counted from 0, as ``file:line``; in words for a type of no file."""
+    folder = _folder_of(document_type)
+    if folder is None:
+        return f"{document_type.name}, step {at + 1} of its route"
+    yaml, _ = parts.read_yaml(folder / TYPE_FILE, [])
+    return f"{folder / TYPE_FILE}:{yaml.line(('route', at)) if yaml is not None else 1}"
+
+
+def prompt_problems(document_type: DocumentType, variants: Collection[str]) -> list[Problem]:
+    """Mistakes in these prompts of a type that show only when they are rendered, as `check` tells them."""
+    folder = _folder_of(document_type) or Path(document_type.name)
+    return list(parts.check_prompts(folder, document_type, variants))
+
+
+def _folder_of(document_type: DocumentType) -> Path | None:
+    """Where the type was loaded from."""
     for folder, (_, types) in _loaded.items():
         if types.get(document_type.name) is document_type:
-            file = folder / document_type.name / TYPE_FILE
-            yaml, _ = parts.read_yaml(file, [])
-            return f"{file}:{yaml.line(('route', at)) if yaml is not None else 1}"
-    return f"{document_type.name}, step {at + 1} of its route"
+            return folder / document_type.name
+    return None
 
 
 def _check_values(folder: Path, document_type: DocumentType) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,11 +92,16 @@ def read_prompts(folder: Path, problems: list[Problem]) -> dict[str, str]:
     return prompts
 
 
-def check_prompts(folder: Path, document_type: DocumentType) -> Iterator[Problem]:
-    """Mistakes that show only when a template is rendered, such as an attribute that a field does not have."""
+def check_prompts(folder: Path, document_type: DocumentType, variants: Collection[str]) -> Iterator[Problem]:
+    """Mistakes that show only when a template is rendered, such as an attribute that a field does not have.
+
+    Looks at those of the `variants` that the type has.
+    """
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     page = Page(number=1, method="parsed", text="A page of text.")
     for variant, template in document_type.prompts.items():
+        if variant not in variants:
+            continue
         try:
             environment.from_string(template).render(prompt_variables(document_type, (page,)))
         except Exception as error:  # noqa: BLE001 - a template may raise whatever its expressions raise

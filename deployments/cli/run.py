@@ -38,6 +38,7 @@ REMEDIES = {
     "budget_exhausted": "give more by --budget or WINNOW_BUDGET_PER_DAY_USD, then run again",
     "models_paused": "winnow models resume, then run again",
     "model_unavailable": "winnow models list and winnow models calls say why; then run again",
+    "prompt_failed": "winnow types check names the prompt; correct it, then run again",
     "ocr_unavailable": "winnow doctor says what OCR lacks; then run again",
 }
 """What to do about the kinds of failures that the next run may cure."""

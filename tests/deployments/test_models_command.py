@@ -391,6 +391,23 @@ def test_bad_configuration_ends_with_2_before_anything_starts(
     assert "Prefect" not in done.stderr
 
 
+def test_a_prompt_that_cannot_be_rendered_ends_a_run_with_the_line_that_the_check_prints(tmp_path: Path) -> None:
+    prompts = tmp_path / "types" / "note" / "prompts"
+    prompts.mkdir(parents=True)
+    (prompts.parent / "type.yaml").write_text("title: Note\nfields:\n  day: {type: date}\n")
+    (prompts / "default.md").write_text("Read this.\n{{ ().__class__.__mro__ }}\n")
+    (tmp_path / "a.txt").write_text("hello")
+    told = {"XDG_STATE_HOME": str(tmp_path / "state"), "OPENAI_API_KEY": CANARY}
+    told |= {"WINNOW_DOCUMENT_TYPES_DIR": str(tmp_path / "types")}
+    assert winnow("models", "enable", "gpt-4.1", cwd=tmp_path, **told).returncode == 0
+    done = winnow("run", "a.txt", "--model", "gpt-4.1", cwd=tmp_path, **told)
+    (line,) = winnow("types", "check", cwd=tmp_path, **told).stderr.splitlines()
+    assert "note/prompts/default.md:2: the template fails" in line
+    assert done.returncode == 2
+    assert line in done.stderr
+    assert "Prefect" not in done.stderr
+
+
 def test_the_page_on_models_names_every_key_that_can_be_set() -> None:
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
     table = page.split("## What can be set")[1].split("\n## ")[0]

@@ -4,12 +4,13 @@ from collections.abc import Container, Iterable, Mapping
 
 from pydantic import SecretStr
 
-from blocks.document_type_files import step_place
+from blocks.document_type_files import prompt_problems, step_place
 from blocks.document_types import DocumentType, RouteStep
+from blocks.errors import DocumentTypeInvalid
 from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
 from blocks.gateway.prices import price_of
 from blocks.gateway.registry import RegisteredModel, RegistryState
-from blocks.gateway.routing.plan import plan_route
+from blocks.gateway.routing.plan import asks_models, plan_route
 from blocks.records import LOCAL
 
 OPTION = "--model"
@@ -23,12 +24,19 @@ def check_routes(
 ) -> None:
     """Check every type's route, or the `models` that replace them all. `keys` has the keys that are set, by reference.
 
-    Models that are disabled are out of a route, and may lack a key or a price.
-    Raises `ModelUnknown`, `ModelKeyMissing`, `ModelPriceUnknown` and `RouteUnusable`, which name the step's place.
+    Models that are disabled are out of a route, and may lack a key or a price; prompts that no model is asked by may
+    fail.
+    Raises `ModelUnknown`, `ModelKeyMissing`, `ModelPriceUnknown` and `RouteUnusable`, which name the step's place, and
+    `DocumentTypeInvalid` for prompts that cannot be rendered.
     """
     if models:
         _check_option(registry, keys, models)
-        return
+    else:
+        _check_types(types, registry, keys)
+    _check_prompts(types, registry, models)
+
+
+def _check_types(types: Mapping[str, DocumentType], registry: RegistryState, keys: Container[str]) -> None:
     checked: set[str] = set()
     for name, document_type in types.items():
         for at, step in enumerate(document_type.route):
@@ -38,6 +46,16 @@ def check_routes(
         if not any(planned.models for planned in plan):
             why = "; ".join(dict.fromkeys(planned.why for planned in plan))
             raise RouteUnusable(name, why, step_place(document_type, 0))
+
+
+def _check_prompts(types: Mapping[str, DocumentType], registry: RegistryState, models: tuple[str, ...]) -> None:
+    problems: list[str] = []
+    for document_type in types.values():
+        plan = plan_route(document_type, registry, models)
+        variants = {planned.step.prompt for planned in plan if asks_models((planned,))}
+        problems.extend(str(problem) for problem in prompt_problems(document_type, variants))
+    if problems:
+        raise DocumentTypeInvalid(tuple(problems))
 
 
 def _check_option(registry: RegistryState, keys: Container[str], models: tuple[str, ...]) -> None:

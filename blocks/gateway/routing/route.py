@@ -16,7 +16,14 @@ from typing import Protocol, TypeVar
 
 from blocks.document_types import DocumentType, StepAcceptance
 from blocks.findings import believed_criteria
-from blocks.gateway.errors import BudgetExhausted, CallFailed, ModelsPaused, ModelUnavailable, ReplyRefused
+from blocks.gateway.errors import (
+    BudgetExhausted,
+    CallFailed,
+    ModelsPaused,
+    ModelUnavailable,
+    PromptFailed,
+    ReplyRefused,
+)
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage
 from blocks.gateway.routing.calls import (
     ANSWERED,
@@ -298,8 +305,9 @@ class Route:
         if walk.failures and not walk.answer.is_of_models and all(isinstance(o, ReplyRefused) for o in walk.failures):
             refused = tuple(dict.fromkeys(one.kind for one in walk.failures))
         elif walk.failures and (outage is not None or not walk.answer.is_of_models):
-            is_said = isinstance(outage, BudgetExhausted | ModelsPaused)
-            failure = outage if is_said else ModelUnavailable(reason_of(walk.traces))
+            told = outage or next((one for one in walk.failures if isinstance(one, PromptFailed)), None)
+            is_said = isinstance(told, BudgetExhausted | ModelsPaused | PromptFailed)
+            failure = told if is_said else ModelUnavailable(reason_of(walk.traces))
         if not walk.answer.last:
             at = len(steps_of(walk.assignment.document_type, self._models))
             reply = await self._caller.ask_local(self._errand(walk.assignment, at))

@@ -23,6 +23,7 @@ from blocks.gateway.errors import (
     LimitsReached,
     ModelRefusal,
     ModelsPaused,
+    PromptFailed,
     ReplyRefused,
     RequestRefused,
     ServerFailed,
@@ -308,6 +309,19 @@ def test_a_step_for_what_no_model_answered_is_taken_only_then() -> None:
     assert answered.names == ["local", "a"]
     failed = ScriptedGateway({"a": fails(ServerFailed("a", 503)), "b": reads(**RIGHT)})
     assert walk(failed, bill(*route)).answer.model == "b@v1"
+
+
+def test_a_prompt_that_fails_is_said_in_place_of_models_that_are_not_there() -> None:
+    broken = fails(PromptFailed("bill", "default", "UndefinedError"))
+    routed = walk(ScriptedGateway({"a": broken, "b": fails(ModelRefusal("b", "no"))}), bill(A, B, LOCAL))
+    assert routed.failure is not None
+    assert (routed.failure.kind, routed.failure.retry) == ("prompt_failed", "next_run")
+    assert "prompts/default.md" in str(routed.failure)
+    down = walk(ScriptedGateway({"a": broken, "b": fails(ServerFailed("b", 503))}), bill(A, B, LOCAL))
+    assert down.failure is not None
+    assert down.failure.kind == "model_unavailable"
+    answered = walk(ScriptedGateway({"a": broken, "b": reads(**RIGHT)}), bill(A, B, LOCAL))
+    assert answered.failure is None
 
 
 def test_what_is_an_outage_and_what_is_about_the_document() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from blocks.document_type_files import load_document_types
+from blocks.document_type_files import check, load_document_types
 from blocks.document_types import DocumentType, RouteStep
-from blocks.errors import UsageError
+from blocks.errors import DocumentTypeInvalid, UsageError
 from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.checks import check_routes
@@ -69,6 +69,39 @@ def test_models_of_the_command_are_checked_in_place_of_the_routes() -> None:
         check_routes(cheap, RegistryState((model("x"),)), KEYS, ("y",))
     with pytest.raises(RouteUnusable, match="x is disabled"):
         check_routes(cheap, RegistryState((model("x", is_enabled=False),)), KEYS, ("x",))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ().__class__.__mro__ }}",
+        '{% include "/etc/passwd" %}',
+        "{% for at in range(10**9) %}x{% endfor %}",
+        "{% for field in fields.values() %}\n{{ field.descripton }}{% endfor %}",
+    ],
+)
+def test_a_prompt_that_cannot_be_rendered_stops_the_runs_that_ask_by_it(tmp_path: Path, template: str) -> None:
+    (tmp_path / "note" / "prompts").mkdir(parents=True)
+    (tmp_path / "note" / "type.yaml").write_text(NOTE.replace("tier: cheap", "{tier: cheap, prompt: short}"))
+    (tmp_path / "note" / "prompts" / "short.md").write_text(template)
+    loaded = load_document_types(tmp_path)
+    clever, cheap = model("clever"), model("x", tier="cheap")
+    check_routes(loaded, RegistryState((clever,)), KEYS)
+    check_routes(loaded, RegistryState((clever, cheap)), KEYS, ("clever",))
+    (problem,) = check(tmp_path)
+    with pytest.raises(DocumentTypeInvalid) as raised:
+        check_routes(loaded, RegistryState((clever, cheap)), KEYS)
+    assert raised.value.problems == (str(problem),)
+
+
+def test_models_of_the_command_are_asked_by_the_default_prompt(tmp_path: Path) -> None:
+    (tmp_path / "note" / "prompts").mkdir(parents=True)
+    (tmp_path / "note" / "type.yaml").write_text("title: Note\nfields:\n  day: {type: date}\n")
+    (tmp_path / "note" / "prompts" / "default.md").write_text("{{ pages[7].text }}")
+    loaded, registry = load_document_types(tmp_path), RegistryState((model("x"),))
+    check_routes(loaded, registry, KEYS, ("local",))
+    with pytest.raises(DocumentTypeInvalid, match=r"note/prompts/default.md:1: the template fails"):
+        check_routes(loaded, registry, KEYS, ("x",))
 
 
 def test_the_shipped_types_work_without_any_model_and_with_one_of_a_tier() -> None:
