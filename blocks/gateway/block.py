@@ -17,10 +17,10 @@ from pydantic import Field, SecretStr, ValidationError
 
 from blocks.errors import PrefectUnreachable
 from blocks.gateway.configuration_errors import ModelInvalid
+from blocks.gateway.entry_checks import entry_mistakes
 from blocks.gateway.keys import KeyPlace, KeyReference
 from blocks.gateway.registry import ProviderName, RegisteredModel, Tier, name_problem
 from blocks.gateway.seed import default_key
-from blocks.gateway.shown_values import endpoint_problem, headers_problem
 from blocks.schema_messages import schema_mistakes
 
 BLOCK_TYPE = "winnow-model-endpoint"
@@ -100,6 +100,7 @@ def _model(document: BlockDocument) -> RegisteredModel:
     except ValidationError as error:
         first = next(schema_mistakes(error, RegisteredModel))
         raise ModelInvalid(name, f"{first.message}; correct the block in the Prefect UI") from None
-    if problem := endpoint_problem(model.endpoint) or headers_problem(model.headers):
-        raise ModelInvalid(name, f"{problem}; a block has its key in api_key")
+    mistake = next(entry_mistakes(model.model_dump(exclude={"name", "key"})), None)
+    if mistake is not None:
+        raise ModelInvalid(name, f"{mistake.message}; a block has its key in api_key")
     return model.model_copy(update={"was_enabled": model.is_enabled})

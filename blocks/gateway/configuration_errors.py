@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 
 from blocks.errors import UsageError
+from blocks.gateway.shown_values import quoted
 
 
 class ModelUnknown(UsageError):
@@ -13,10 +14,11 @@ class ModelUnknown(UsageError):
     def __init__(self, name: str, known: tuple[str, ...], where: str = "") -> None:
         place = f"{where}: " if where else ""
         near = get_close_matches(name, known, n=1)
+        typed = name if quoted(name) == repr(name) else "NAME"
         hint = f"did you mean {near[0]!r}? " if near else ""
         super().__init__(
-            f"{place}there is no model {name!r}; {hint}known are {', '.join(known)}; "
-            f"add it with `winnow models add {name}`"
+            f"{place}there is no model {quoted(name)}; {hint}known are {', '.join(known)}; "
+            f"make it known with `winnow models add {typed} --provider PROVIDER --model UPSTREAM`"
         )
 
 
@@ -77,7 +79,7 @@ class ModelInvalid(UsageError):
 
     def __init__(self, name: str, problem: str, where: str = "") -> None:
         place = f"{where}: " if where else ""
-        super().__init__(f"{place}model {name!r}: {problem}")
+        super().__init__(f"{place}model {quoted(name)}: {problem}")
 
 
 class ModelsFileInvalid(UsageError):

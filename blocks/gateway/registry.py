@@ -17,6 +17,7 @@ from typing import Literal, Protocol, get_args
 from pydantic import Field, ValidationError
 
 from blocks.gateway.configuration_errors import ModelInvalid
+from blocks.gateway.shown_values import looks_like_a_key
 from blocks.records import LOCAL, Record
 
 ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]
@@ -52,7 +53,9 @@ def name_problem(name: str) -> str | None:
     if "@" in name:
         return "@ stands between a model's name and its version; choose another name, with - or / in its place"
     if not _NAME.match(name):
-        return "a name has letters, digits and . _ : / -; choose another name"
+        return "a name has at most 100 letters, digits and . _ : / -; choose another name"
+    if looks_like_a_key(name):
+        return "it looks like a key, and a name is shown; choose another name"
     return None
 
 

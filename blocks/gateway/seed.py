@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from blocks.gateway.configuration_errors import ModelsFileInvalid
-from blocks.gateway.keys import parse_reference
+from blocks.gateway.entry_checks import entry_mistakes
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry import RegisteredModel, name_problem
-from blocks.gateway.shown_values import endpoint_problem, headers_problem
+from blocks.gateway.shown_values import quoted
 from blocks.records import Record
 from blocks.schema_messages import schema_mistakes
 from blocks.settings import PROJECT_DIR
@@ -83,36 +83,28 @@ def _entries(yaml: YamlFile, file: Path, problems: list[str]) -> list[tuple[str,
 def _model(name: str, entry: object, place: int) -> RegisteredModel | list[Mistake]:
     path = ("models", name)
     if not isinstance(entry, dict):
-        return [Mistake(path, f"{name!r} must be keys with values, one per line and indented; it is {entry!r:.60}")]
+        shown = quoted(str(entry))
+        return [Mistake(path, f"{quoted(name)} must be keys with values, one per line and indented; it is {shown}")]
     mistakes = list(_own_mistakes(name, entry))
     values = {"position": place, "key": default_key(str(entry.get("provider")), str(entry.get("endpoint") or ""))}
     switches = dict.fromkeys(SWITCHES, False)
     try:
         model = RegisteredModel.model_validate(values | entry | {"name": name} | switches)
     except ValidationError as error:
-        found = schema_mistakes(error, RegisteredModel)
-        return mistakes + [Mistake((*path, *mistake.path), mistake.message) for mistake in found]
+        known = {mistake.path for mistake in mistakes}
+        found = (Mistake((*path, *one.path), one.message) for one in schema_mistakes(error, RegisteredModel))
+        return mistakes + [mistake for mistake in found if mistake.path not in known]
     return mistakes or model
 
 
 def _own_mistakes(name: str, entry: Mapping[str, object]) -> Iterator[Mistake]:
     if problem := name_problem(name):
-        yield Mistake(("models", name), f"{name!r}: {problem}")
+        yield Mistake(("models", name), f"{quoted(name)}: {problem}")
     for key in ("name", *SWITCHES):
         if key in entry:
             yield Mistake(("models", name, key), f"{key!r} has no place here; {_why_not(key)}")
-    if isinstance(reference := entry.get("key"), str):
-        try:
-            parse_reference(reference)
-        except ValueError as error:
-            yield Mistake(("models", name, "key"), f"{error}; correct it")
-    if isinstance(endpoint := entry.get("endpoint"), str) and (problem := endpoint_problem(endpoint)):
-        yield Mistake(("models", name, "endpoint"), problem)
-    headers = entry.get("headers")
-    if isinstance(headers, dict) and (
-        problem := headers_problem({str(header): str(value) for header, value in headers.items()})
-    ):
-        yield Mistake(("models", name, "headers"), problem)
+    for mistake in entry_mistakes(entry):
+        yield Mistake(("models", name, *mistake.path), mistake.message)
 
 
 def _why_not(key: str) -> str:

@@ -41,6 +41,8 @@ RETRY = {
     Retry.NEVER: "never by itself; `--rerun failed` asks for it",
 }
 AT_ONCE = "at once, at most twice; then the next run takes it up again"
+SHOWING = {"type", "str", "len", "quoted"}
+"""Functions around the data of a message."""
 RETRY_OF_A_COMMAND = "when the command is given again"
 INTRODUCTION = """\
 # Errors
@@ -120,7 +122,7 @@ def _template(node: ast.expr) -> str:
 
 def _name(node: ast.expr) -> str:
     """The first name that an expression reads."""
-    names = (part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id not in {"type", "str", "len"})
+    names = (part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id not in SHOWING)
     return next(names, "…")
 
 

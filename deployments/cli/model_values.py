@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from blocks.errors import UsageError
 from blocks.gateway.configuration_errors import ModelInvalid
-from blocks.gateway.keys import parse_reference
+from blocks.gateway.entry_checks import entry_mistakes
 from blocks.gateway.registry import RegisteredModel, name_problem
-from blocks.gateway.shown_values import endpoint_problem, headers_problem
+from blocks.gateway.shown_values import quoted
 from blocks.schema_messages import did_you_mean, schema_mistakes
 
 SETTABLE = (
@@ -47,20 +47,24 @@ def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, obje
     Raises `UsageError`.
     """
     changes: dict[str, object] = {}
+    given: set[str] = set()
     for pair in pairs:
         key, equals, text = pair.partition("=")
         key = key.strip()
         if not equals:
-            raise UsageError(f"{pair!r} is no key=value; such as: winnow models set {known.name} rpm=60")
+            raise UsageError(f"{quoted(pair)} is no key=value; such as: winnow models set {known.name} rpm=60")
+        if key.lower() in given:
+            raise UsageError(f"{quoted(key)} is given twice; give it once")
+        given.add(key.lower())
         if key.startswith(HEADER):
             headers = changes.get("headers", known.headers)
             changes["headers"] = _with_header(cast(Mapping[str, str], headers), key.removeprefix(HEADER), text.strip())
             continue
         if key == "headers":
             raise UsageError(f"headers are set one by one; such as: winnow models set {known.name} header.X-Org=acme")
-        key = key.replace("-", "_")
+        typed, key = key, key.replace("-", "_")
         if key not in SETTABLE:
-            raise UsageError(f"a model has no {key!r} to set; {did_you_mean(key, list(SETTABLE))}")
+            raise UsageError(f"a model has no {quoted(typed)} to set; {did_you_mean(key, list(SETTABLE))}")
         value = text.strip() or CLEARED.get(key)
         if key == "key_env":
             key, value = "key", f"env:{value}" if value else None
@@ -77,7 +81,9 @@ def parse_headers(pairs: Sequence[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError("--header takes NAME=VALUE, such as X-Org=acme")
-        headers = _with_header(headers, name.strip(), value.strip())
+        if name.strip().lower() in map(str.lower, headers):
+            raise UsageError(f"--header {quoted(name.strip())} is given twice; give it once")
+        headers[name.strip()] = value.strip()
     return headers
 
 
@@ -91,22 +97,17 @@ def checked_model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
     """A model of the registry out of what was given. Raises `ModelInvalid`, which repeats no key."""
     if problem := name_problem(name):
         raise ModelInvalid(name, problem)
-    if key := values.get("key"):
-        _check_key(name, str(key))
+    _refuse_mistakes(name, values)  # before the schema, whose words repeat what was typed
     try:
         model = RegisteredModel.model_validate({**values, "name": name})
     except ValidationError as error:
         first = next(schema_mistakes(error, RegisteredModel))
         raise ModelInvalid(name, f"{first.message}; correct it") from None
-    if not model.upstream.strip():
-        raise ModelInvalid(name, "upstream is empty; give what the provider calls the model")
-    if shown := endpoint_problem(model.endpoint) or headers_problem(model.headers):
-        raise ModelInvalid(name, shown)
+    _refuse_mistakes(name, model.model_dump())
     return model
 
 
-def _check_key(name: str, reference: str) -> None:
-    try:
-        parse_reference(reference)
-    except ValueError as error:
-        raise ModelInvalid(name, str(error)) from None
+def _refuse_mistakes(name: str, values: Mapping[str, object]) -> None:
+    mistake = next(entry_mistakes(values), None)
+    if mistake is not None:
+        raise ModelInvalid(name, mistake.message)
