@@ -13,12 +13,34 @@ class ModelUnknown(UsageError):
 
     def __init__(self, name: str, known: tuple[str, ...], where: str = "") -> None:
         place = f"{where}: " if where else ""
-        near = get_close_matches(name, known, n=1)
+        lowered = {one.lower(): one for one in known}
+        near = get_close_matches(name.lower(), lowered, n=1)
         typed = name if quoted(name) == repr(name) else "NAME"
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = f"did you mean {lowered[near[0]]!r}? " if near else ""
         super().__init__(
             f"{place}there is no model {quoted(name)}; {hint}known are {', '.join(known)}; "
             f"make it known with `winnow models add {typed} --provider PROVIDER --model UPSTREAM`"
+        )
+
+
+class ModelDisabled(UsageError):
+    """`--model` names a model that is disabled."""
+
+    kind = "model_disabled"
+
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(f"{where}: model {name!r} is disabled; `winnow models enable {name}`, or leave it out")
+
+
+class ModelNeverAsked(UsageError):
+    """`--model` names a model after the built-in one, which takes every document and every answer."""
+
+    kind = "model_never_asked"
+
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(
+            f"{where}: the built-in model takes every document and every answer, so {name!r} after it is never asked; "
+            "put local last, or leave it out: it is the floor of every route"
         )
 
 

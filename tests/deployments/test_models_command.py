@@ -403,6 +403,7 @@ def test_models_and_budget_of_a_run_are_read_as_they_are_meant() -> None:
     [
         (("run", "a.txt", "--model", "nobody"), "there is no model 'nobody'"),
         (("run", "a.txt", "--model", "gpt-4.1"), "winnow models enable gpt-4.1"),
+        (("run", "a.txt", "--model", "local,gpt-4.1"), "'gpt-4.1' is disabled"),
         (("run", "a.txt", "--budget", "plenty"), "--budget is 'plenty'"),
     ],
 )

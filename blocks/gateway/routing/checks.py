@@ -7,7 +7,14 @@ from pydantic import SecretStr
 from blocks.document_type_files import prompt_problems, step_place
 from blocks.document_types import DocumentType, RouteStep
 from blocks.errors import DocumentTypeInvalid
-from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
+from blocks.gateway.configuration_errors import (
+    ModelDisabled,
+    ModelKeyMissing,
+    ModelNeverAsked,
+    ModelPriceUnknown,
+    ModelUnknown,
+    RouteUnusable,
+)
 from blocks.gateway.prices import price_of
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.plan import asks_models, plan_route
@@ -26,8 +33,8 @@ def check_routes(
 
     Models that are disabled are out of a route, and may lack a key or a price; prompts that no model is asked by may
     fail.
-    Raises `ModelUnknown`, `ModelKeyMissing`, `ModelPriceUnknown` and `RouteUnusable`, which name the step's place, and
-    `DocumentTypeInvalid` for prompts that cannot be rendered.
+    Raises `ModelUnknown`, `ModelKeyMissing`, `ModelPriceUnknown` and `RouteUnusable`, which name the step's place;
+    `ModelDisabled` and `ModelNeverAsked` for `models`, and `DocumentTypeInvalid` for prompts that cannot be rendered.
     """
     if models:
         _check_option(registry, keys, models)
@@ -63,7 +70,9 @@ def _check_option(registry: RegistryState, keys: Container[str], models: tuple[s
         _check_step(RouteStep(model=name), registry, keys, OPTION)
         known = registry.get(name)
         if known is not None and not known.is_enabled:
-            raise RouteUnusable("this run", f"{name} is disabled: winnow models enable {name}", OPTION)
+            raise ModelDisabled(name, OPTION)
+    if LOCAL in models[:-1]:
+        raise ModelNeverAsked(models[models.index(LOCAL) + 1], OPTION)
 
 
 def _needs_place(step: RouteStep, registry: RegistryState, keys: Container[str], checked: set[str]) -> bool:

@@ -7,7 +7,14 @@ from pydantic import SecretStr
 from blocks.document_type_files import check, load_document_types
 from blocks.document_types import DocumentType, RouteStep
 from blocks.errors import DocumentTypeInvalid, UsageError
-from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown, RouteUnusable
+from blocks.gateway.configuration_errors import (
+    ModelDisabled,
+    ModelKeyMissing,
+    ModelNeverAsked,
+    ModelPriceUnknown,
+    ModelUnknown,
+    RouteUnusable,
+)
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.checks import check_routes
 from blocks.settings import Settings
@@ -67,8 +74,13 @@ def test_models_of_the_command_are_checked_in_place_of_the_routes() -> None:
     check_routes(cheap, RegistryState(), KEYS, ("local",))
     with pytest.raises(ModelUnknown, match="--model: there is no model 'y'; known are local, x"):
         check_routes(cheap, RegistryState((model("x"),)), KEYS, ("y",))
-    with pytest.raises(RouteUnusable, match="x is disabled"):
+    with pytest.raises(ModelUnknown, match="did you mean 'local'"):
+        check_routes(cheap, RegistryState((model("x"),)), KEYS, ("LOCAL",))
+    with pytest.raises(ModelDisabled, match="'x' is disabled; `winnow models enable x`"):
         check_routes(cheap, RegistryState((model("x", is_enabled=False),)), KEYS, ("x",))
+    with pytest.raises(ModelNeverAsked, match="'y' after it is never asked; put local last"):
+        check_routes(cheap, RegistryState((model("x"), model("y"))), KEYS, ("x", "local", "y"))
+    check_routes(cheap, RegistryState((model("x"),)), KEYS, ("x", "local"))
 
 
 @pytest.mark.parametrize(
