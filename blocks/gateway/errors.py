@@ -125,15 +125,21 @@ class OutOfCredit(CallFailed):
 
 
 class UpstreamMissing(CallFailed):
-    """The provider knows no such model, or none for this key, or has nothing at this address (404, 410, some 403)."""
+    """The provider knows no such model, or none for this key, or has nothing at this address (3xx, 404, 410, some 403).
+
+    `at_address` says what is there in place of models, where the address is in doubt and not the model.
+    """
 
     kind = "upstream_missing"
     is_endpoint_fault = True
     is_outage = True
 
-    def __init__(self, model: str, upstream: str) -> None:
+    def __init__(self, model: str, upstream: str, at_address: str = "") -> None:
         super().__init__(
-            f"the endpoint of {model} knows no model {upstream!r}; "
+            f"no model answers at the address of {model}: {at_address}; "
+            f"check its endpoint (winnow models set {model} endpoint=https://…/v1)"
+            if at_address
+            else f"the endpoint of {model} knows no model {upstream!r}; "
             f"correct it (winnow models set {model} upstream=…), or give its key access to it"
         )
 
@@ -253,6 +259,10 @@ class ContentFiltered(ReplyRefused):
         )
 
 
+NO_JSON = "its body is no JSON"
+"""What is wrong with a reply that comes from no model: an address that is a web page's answers so, and all is well."""
+
+
 class MalformedReply(ReplyRefused):
     """The reply is no JSON object that can be read in one way only. `shape` names what is wrong."""
 
@@ -260,7 +270,12 @@ class MalformedReply(ReplyRefused):
 
     def __init__(self, model: str, shape: str) -> None:
         self.shape = shape
-        super().__init__(f"the reply of {model} cannot be read ({shape}); run again, or route to another model")
+        is_page = shape.startswith(NO_JSON)
+        super().__init__(
+            f"the reply of {model} cannot be read ({shape}); check its endpoint (https://…/v1?), then run again"
+            if is_page
+            else f"the reply of {model} cannot be read ({shape}); run again, or route to another model"
+        )
 
 
 class WrongSchema(ReplyRefused):

@@ -174,10 +174,18 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
     if status in (401, 407) or (status == 403 and not is_unknown) or (status == 400 and _BAD_KEY.search(error.words)):
         return errors.KeyRefused(model.name, status)
     if is_unknown or status in (404, 405, 410) or status < 400:
-        return errors.UpstreamMissing(model.name, model.upstream)
+        return errors.UpstreamMissing(model.name, model.upstream, _at_address(model, status, error))
     if status >= 500 or status in (408, 409, 425):
         return errors.ServerFailed(model.name, status, error.said)
     return errors.RequestRefused(model.name, status, error.said)
+
+
+def _at_address(model: RegisteredModel, status: int, error: ErrorBody) -> str:
+    """What is at the address where an error says nothing of a model; empty where it does."""
+    if status < 400:
+        return f"it redirects elsewhere, with status {status}, which is not followed"
+    names_model = any(word in error.words for word in ("model", "deployment", model.upstream.lower()))
+    return "" if names_model or not model.endpoint else f"status {status}, and no word of a model"
 
 
 def _meant(name: str, status: int, error: ErrorBody) -> CallFailed | None:

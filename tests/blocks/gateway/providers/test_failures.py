@@ -215,6 +215,28 @@ def test_an_error_means_what_the_provider_says_it_does(status: int, body: Any, k
     assert type(meaning(status, body)) is kind
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (404, "<html><title>404 Not Found</title></html>", "status 404, and no word of a model; check its endpoint"),
+        (404, "404 page not found", "check its endpoint (winnow models set asked endpoint=https://…/v1)"),
+        (404, openai("Invalid URL (POST /v1/v1/chat/completions)"), "check its endpoint"),
+        (405, {"detail": "Method Not Allowed"}, "status 405, and no word of a model; check its endpoint"),
+        (301, "", "it redirects elsewhere, with status 301"),
+        (308, "<html><title>Permanent Redirect</title></html>", "with status 308"),
+        (404, openai("The model `gpt-9` does not exist", "model_not_found"), "knows no model 'gpt-9'; correct it"),
+        (404, {"error": {"code": "DeploymentNotFound", "message": "It does not exist."}}, "knows no model 'gpt-9'"),
+        (404, "gpt-9 is not here", "knows no model 'gpt-9'"),
+    ],
+)
+def test_an_address_that_has_no_models_is_told_from_a_model_that_is_not_there(
+    status: int, body: Any, says: str
+) -> None:
+    own = MODEL.model_copy(update={"endpoint": "http://localhost:8000"})
+    content = (body if isinstance(body, str) else json.dumps(body)).encode()
+    assert says in str(failure_of(own, status, {}, content))
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_format_reads_every_error_alike(name: str) -> None:
     for status, body, kind in CASES:

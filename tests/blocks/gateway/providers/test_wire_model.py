@@ -447,6 +447,16 @@ def test_what_a_refused_reply_cost_and_said_is_kept() -> None:
     assert failed.output_characters == len(failed.reply_text)
 
 
+@pytest.mark.parametrize("body", [b"<!doctype html><title>Welcome</title>", b"ok", b'"ok"'])
+def test_a_page_in_place_of_a_reply_speaks_of_the_endpoint(body: bytes) -> None:
+    failed = caught(wire_model(Scripted(lambda _: (200, body))))
+    assert type(failed) is errors.MalformedReply
+    assert "its body is no JSON" in str(failed)
+    assert "check its endpoint (https://…/v1?)" in str(failed)
+    unread = caught(wire_model(Scripted(lambda _: (200, chat("no JSON at all")))))
+    assert "endpoint" not in str(unread)
+
+
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
 def test_a_key_that_a_server_repeats_is_taken_out(status: int) -> None:
     body = {"error": {"message": f"you sent {KEY}", "code": KEY}} if status != 200 else chat(f"{KEY} is no JSON")
