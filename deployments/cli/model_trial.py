@@ -2,6 +2,8 @@
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,6 +13,7 @@ from blocks.document_types import DocumentField, DocumentType, FieldType
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelReply, ModelRequest, Question
+from blocks.gateway.policies import circuit
 from blocks.gateway.registry import JsonMode, RegisteredModel
 from blocks.records import TEST_LANE, Page
 from blocks.settings import Settings
@@ -59,7 +62,7 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         lane=TEST_LANE,
         document_budget_usd=settings.budget_per_document_usd,
     )
-    with hold_gateway(database):
+    with _quiet_breakers(), hold_gateway(database):
         models = open_gateway(database).for_run(terms)
         reply = gateway_loop().submit(models.answer(model.name, question)).result()
     attempts = list_calls(database, run_id=run_id)
@@ -68,6 +71,16 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         sum((one["cost_usd"] for one in attempts), Decimal(0)),
         sum((one["unconfirmed_usd"] for one in attempts), Decimal(0)),
     )
+
+
+@contextmanager
+def _quiet_breakers() -> Iterator[None]:
+    """A trial's failure is told as such; the breaker that it opens ends with this process, and no run hears of it."""
+    circuit.logger.disabled = True
+    try:
+        yield
+    finally:
+        circuit.logger.disabled = False
 
 
 def told(model: RegisteredModel, trial: Trial) -> list[str]:

@@ -283,7 +283,11 @@ def test_the_seed_is_listed_where_there_is_no_database_and_none_is_made(tmp_path
 
 
 def test_a_model_is_tested_by_one_real_call(
-    run: Run, model_provider: ModelProviderDouble, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    model_provider: ModelProviderDouble,
+    sqlite_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("DOUBLE_KEY", CANARY)
     total, date = ("Total EUR   9.00", "9.00"), ("Paid on 2026-03-14, thank you", "2026-03-14")
@@ -320,6 +324,8 @@ def test_a_model_is_tested_by_one_real_call(
     assert f"cost: unknown, at most ${at_most.normalize():f}" in unstated.stdout
     model_provider.script(rules=[{"do": {"status": 401}}])
     assert isinstance(run("test", "double").exception, KeyRefused)
+    assert rows(run)["double"]["breaker"] == "closed"
+    assert [record.getMessage() for record in caplog.records if "breaker" in record.getMessage()] == []
     run("pause")
     assert isinstance(run("test", "double").exception, ModelsPaused)
     assert CANARY not in tested.output + run("calls", "--format", "json").output
