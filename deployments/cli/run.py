@@ -220,7 +220,7 @@ def _show_summary(
     for key, meaning in meanings.items():
         if summary[key] or key in ("accepted", "in_review", "failed", "documents"):
             table.add_row(str(summary[key]), meaning)
-    table.add_row(f"${_money(report.cost_usd)}", f"for {report.model_calls} model calls")
+    table.add_row(f"${_money(report.cost_usd)}", f"for {report.calls}")
     if report.unconfirmed_usd:
         table.add_row(f"${_money(report.unconfirmed_usd)}", "at most, for calls of which nothing came back")
     if report.cache_hits:

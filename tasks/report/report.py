@@ -32,6 +32,11 @@ class RunReport(Record):
     cache_hits: int = 0
     waiting: dict[str, int] = Field(default_factory=dict)
 
+    @property
+    def calls(self) -> str:
+        """The calls of language models in words."""
+        return "1 model call" if self.model_calls == 1 else f"{self.model_calls} model calls"
+
     def closing(
         self, allowed_failure_share: float
     ) -> tuple[Literal["Completed", "CompletedWithErrors", "Failed"], str]:
@@ -82,7 +87,7 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
         rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
         sections.append(_table(("type", "expectation", "finding", "observed"), rows))
     sections += [
-        f"{report.model_calls} model calls, {report.cost_usd:.4f} USD{_beside(report)}.",
+        f"{report.calls}, {report.cost_usd:.4f} USD{_beside(report)}.",
         f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, or the view `review_queue`.",
         f"Failures: `winnow failures --run {run.run_id}`.",
     ]

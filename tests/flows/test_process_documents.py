@@ -33,6 +33,12 @@ def outputs(workplace: Workplace) -> list[tuple[str, str, str]]:
         return database.execute("select document_id, stage, updated_at from stage_outputs order by 1, 2").fetchall()
 
 
+def readings(workplace: Workplace, summary: dict[str, object]) -> int:
+    """How many documents the built-in model read in a run."""
+    calls = workplace.rows("models", "calls", "--run", str(summary["run_id"]))
+    return sum(call["model"] == "local" for call in calls)
+
+
 def test_a_folder_with_a_bad_file(workplace: Workplace) -> None:
     folder = receipts(workplace.folder / "shop receipts", 4)
     (folder / "broken.pdf").write_bytes(b"%PDF-1.7\nnot a document\n")
@@ -41,7 +47,7 @@ def test_a_folder_with_a_bad_file(workplace: Workplace) -> None:
     assert summary["failed"] == 1
     ended = ("accepted", "in_review", "rejected", "failed", "skipped")
     assert sum(int(str(summary[key])) for key in ended) == 5
-    assert summary["model_calls"] == 4
+    assert (summary["model_calls"], readings(workplace, summary)) == (0, 4)
 
     results = workplace.rows("results")
     assert {row["document_type"] for row in results} == {"receipt"}
@@ -75,10 +81,10 @@ def test_a_second_run_has_nothing_to_do(workplace: Workplace) -> None:
     first = workplace.run("in")
     before = outputs(workplace)
     second = workplace.run("in")
-    assert (first["skipped"], second["skipped"], second["model_calls"]) == (0, 3, 0)
+    assert (first["skipped"], second["skipped"], readings(workplace, second)) == (0, 3, 0)
     assert outputs(workplace) == before
     again = workplace.run("in", "--rerun", "all")
-    assert (again["skipped"], again["model_calls"]) == (0, 3)
+    assert (again["skipped"], readings(workplace, again)) == (0, 3)
 
 
 def test_a_run_in_which_everything_fails_is_failed(workplace: Workplace) -> None:
@@ -160,7 +166,7 @@ def test_a_changed_field_recomputes_score_and_nothing_before_it(workplace: Workp
         definition.read_text().replace("fields:\n", "fields:\n  till: {type: text, aliases: [till]}\n", 1)
     )
     summary = workplace.run("in")
-    assert summary["model_calls"] == 3
+    assert readings(workplace, summary) == 3
     after: dict[tuple[str, str], set[str]] = {}
     for id_, stage, at in outputs(workplace):
         after.setdefault((id_, stage), set()).add(at)
@@ -174,7 +180,7 @@ def test_known_documents_are_taken_from_the_database(workplace: Workplace) -> No
     (workplace.folder / "in" / "note.txt").write_text("Dear diary, the weather was fine and nobody came by.\n")
     workplace.run("in")
     summary = workplace.run("--from-database", "--type", "receipt", "--rerun", "all")
-    assert (summary["documents"], summary["model_calls"]) == (3, 3)
+    assert (summary["documents"], readings(workplace, summary)) == (3, 3)
     flow_run = workplace.ask(f"flow_runs/{summary['run_id']}")
     assert isinstance(flow_run, dict)
     assert flow_run["name"].startswith("backfill receipt ")

@@ -61,10 +61,11 @@ def prepare(database: Database) -> None:
     for stage in (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE):
         run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
     store_chunk(database, "run", ids, "p")
-    cost_usd = Decimal("0.0000001")
+    paid = {"model": "gpt", "cost_usd": Decimal("0.0000001")}
+    lost = {"model": "gpt", "unconfirmed_usd": Decimal("0.02"), "outcome": "lost"}
     calls = [
-        ModelCall(document_id=id_of("a"), model="local", model_version="1", call_key=new_call_key(), cost_usd=cost_usd)
-        for _ in range(3)
+        ModelCall.model_validate({"document_id": id_of("a"), "model_version": "1", "call_key": new_call_key(), **one})
+        for one in (paid, paid, paid, {"model": "local"}, {"model": "local"}, lost)
     ]
     DatabaseLedger(database, Admission).exchange([Settlement("run", one) for one in calls], ())
 
@@ -82,7 +83,8 @@ def test_the_five_queries_answer_what_they_promise(database: Database) -> None:
     assert [(str(row["due_date"]), row["grand_total"]) for row in due] == [("2026-11-18", 1500)]
     assert due[0]["due_date"] == ("2026-11-18" if database.is_sqlite else date(2026, 11, 18))
     (spent,) = spend
-    assert (spent["name"], spent["model"], spent["calls"]) == ("invoices", "local", 3)
+    assert (spent["name"], spent["model"], spent["calls"]) == ("invoices", "gpt", 4)
+    assert abs(Decimal(str(spent["unconfirmed_usd"])) - Decimal("0.02")) < Decimal("1e-12")
     assert abs(Decimal(str(spent["cost_usd"])) - Decimal("0.0000003")) < Decimal("1e-12")
     assert [(row["uri"], row["kind"], row["attempts"]) for row in failing_ones] == [("/in/f", "encrypted", 1)]
     assert [(row["field"], row["unsure"], row["documents"]) for row in unsure] == [
@@ -94,7 +96,7 @@ def test_the_five_queries_answer_what_they_promise(database: Database) -> None:
 def test_costs_are_exact(database: Database) -> None:
     prepare(database)
     costs = runs.run_costs(database, "run")
-    assert (costs.model_calls, costs.cost_usd) == (3, Decimal("0.0000003"))
+    assert (costs.model_calls, costs.cost_usd, costs.unconfirmed_usd) == (4, Decimal("0.0000003"), Decimal("0.02"))
     assert runs.run_costs(database, "another").cost_usd == 0
 
 
