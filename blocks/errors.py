@@ -301,6 +301,30 @@ class DocumentTypeUnknown(UsageError):
         super().__init__(f"no document type is called {name!r}; there are: {', '.join(known) or 'none'}")
 
 
+class RunUnknown(UsageError):
+    """A run was named by an id, or the first letters of one, that no run has, or that several have."""
+
+    kind = "run_unknown"
+
+    def __init__(self, letters: str, *, newest: tuple[str, ...] = (), several: tuple[str, ...] = ()) -> None:
+        super().__init__(
+            f"several runs have an id that begins with {letters!r}: {', '.join(several)}; give more of it"
+            if several
+            else f"no run has an id that begins with {letters!r}; the newest are: {', '.join(newest) or 'none'}"
+        )
+
+
+class DocumentUnknown(UsageError):
+    """A document was named by an id, or the first letters of one, that no document has."""
+
+    kind = "document_unknown"
+
+    def __init__(self, letters: str) -> None:
+        super().__init__(
+            f"no document has an id that begins with {letters!r}; winnow results --format json lists the ids"
+        )
+
+
 class ExpectationInvalid(UsageError):
     """An expectation of a document type that Great Expectations does not know, or whose arguments it refuses."""
 

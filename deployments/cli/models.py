@@ -12,6 +12,7 @@ import typer
 from blocks.database import calls as calls_queries
 from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database, default_url, open_database
+from blocks.database.known_ids import check_document
 from blocks.database.model_registry import DatabaseRegistry
 from blocks.errors import PrefectUnreachable
 from blocks.gateway.configuration_errors import KeyUnusable, ModelInvalid, ModelUnknown
@@ -23,7 +24,7 @@ from blocks.gateway.shared_state import BreakerReport
 from blocks.settings import configure, load_settings
 from deployments.cli.model_rows import COLUMNS, model_row, needs_prefect, price_text
 from deployments.cli.model_values import checked_model, parse_headers, parse_values
-from deployments.cli.options import DatabaseOption, FormatOption, RunOption, open_existing
+from deployments.cli.options import DatabaseOption, FormatOption, RunOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
 from tasks.models import key_ring, open_registry
 
@@ -212,7 +213,11 @@ def calls(
     database: DatabaseOption = None,
 ) -> None:
     """List the ledger: one row per attempt at a model, with tokens, cost, latency and outcome."""
-    rows = calls_queries.list_calls(open_existing(database), run_id=run, document_id=document, newest=limit + 1)
+    opened = open_existing(database)
+    run_id = chosen_run(opened, run)
+    if document is not None:
+        check_document(opened, document)
+    rows = calls_queries.list_calls(opened, run_id=run_id, document_id=document, newest=limit + 1)
     if len(rows) > limit:
         rows = rows[1:]
         _say(f"only the newest calls, {limit:,} of them; --limit lists more, --run and --document choose")

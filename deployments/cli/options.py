@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from blocks.database.engine import Database, default_url, open_database
+from blocks.database.known_ids import find_run
 from blocks.settings import configure
 from deployments.cli.output import OutputFormat
 
@@ -18,7 +19,14 @@ DatabaseOption = Annotated[
 ]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="how rows are printed")]
 TypeOption = Annotated[str | None, typer.Option("--type", metavar="NAME", help="only documents of this type")]
-RunOption = Annotated[str | None, typer.Option("--run", metavar="ID", help="only documents of this run")]
+RunOption = Annotated[
+    str | None, typer.Option("--run", metavar="ID", help="only documents of this run; its first letters do")
+]
+
+
+def chosen_run(database: Database, run: str | None) -> str | None:
+    """The id of the run that --run names; None where it names none. Raises `RunUnknown`."""
+    return None if run is None else find_run(database, run)
 
 
 def open_existing(url: str | None) -> Database:

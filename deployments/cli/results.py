@@ -7,7 +7,7 @@ import typer
 from blocks.database import failures as failures_queries
 from blocks.database import results as results_queries
 from blocks.records import Status
-from deployments.cli.options import DatabaseOption, FormatOption, RunOption, TypeOption, open_existing
+from deployments.cli.options import DatabaseOption, FormatOption, RunOption, TypeOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows
 
 RESULT_COLUMNS = ("uri", "document_type", "status", "confidence", "score", "reasons", "fields")
@@ -22,8 +22,12 @@ def results(
     database: DatabaseOption = None,
 ) -> None:
     """List results, one row per document."""
-    rows = results_queries.list_results(open_existing(database), document_type=document_type, status=status, run_id=run)
-    show_rows(rows, RESULT_COLUMNS, output_format, "no results yet; winnow run SOURCE makes some")
+    opened = open_existing(database)
+    run_id = chosen_run(opened, run)
+    rows = results_queries.list_results(opened, document_type=document_type, status=status, run_id=run_id)
+    is_chosen = any(option is not None for option in (document_type, status, run))
+    empty = "no results of these" if is_chosen else "no results yet; winnow run SOURCE makes some"
+    show_rows(rows, RESULT_COLUMNS, output_format, empty)
 
 
 def failures(
@@ -32,5 +36,6 @@ def failures(
     database: DatabaseOption = None,
 ) -> None:
     """List documents that failed, with what to do about each."""
-    rows = failures_queries.list_failures(open_existing(database), run_id=run)
+    opened = open_existing(database)
+    rows = failures_queries.list_failures(opened, run_id=chosen_run(opened, run))
     show_rows(rows, FAILURE_COLUMNS, output_format, "no failures")

@@ -16,7 +16,7 @@ from blocks import settings
 from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
 from blocks.database.tables import limit_leases, model_calls
-from blocks.errors import UsageError
+from blocks.errors import DocumentUnknown, RunUnknown, UsageError
 from blocks.gateway.configuration_errors import ModelInvalid, ModelPriceUnknown, ModelUnknown
 from blocks.gateway.errors import KeyRefused, ModelsPaused
 from blocks.gateway.registry import RegisteredModel
@@ -347,7 +347,11 @@ def test_calls_are_filtered_by_run_and_document(run: Run, sqlite_database: Datab
     assert listed("--run", "run-1") == ["key-1", "key-2"]
     assert listed("--document", "abc") == ["key-1", "key-3"]
     assert listed("--document", "abc111", "--run", "run-2") == ["key-3"]
-    assert listed("--document", "%") == []
+    assert listed("--run", "run-2", "--document", "def") == []
+    for option, unknown in (("--document", "%"), ("--document", ""), ("--document", "abd")):
+        assert isinstance(run("calls", option, unknown).exception, DocumentUnknown)
+    for unknown in ("nosuch", "", "run-"):
+        assert isinstance(run("calls", "--run", unknown).exception, RunUnknown)
     row = json.loads(run("calls", "--format", "json", "--run", "run-2").stdout)[0]
     assert (row["cost_usd"], row["outcome"], row["lane"]) == ("0.00123", "ok", "run")
     assert "def222" in run("calls").stdout

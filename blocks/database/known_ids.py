@@ -1,0 +1,42 @@
+"""Runs and documents as people name them: by an id, or by its first letters."""
+
+from sqlalchemy import Select, select
+
+from blocks.database.engine import Database
+from blocks.database.tables import documents, model_calls, runs
+from blocks.errors import DocumentUnknown, RunUnknown
+
+_SHOWN = 3
+"""So many ids stand in a message."""
+
+
+def find_run(database: Database, letters: str) -> str:
+    """The id of the one run that has this id, or an id that begins so; a trial of a model is a run in the ledger only.
+
+    Raises `RunUnknown`.
+    """
+    begun = select(runs.c.run_id).where(runs.c.run_id.startswith(letters, autoescape=True))
+    called = select(model_calls.c.run_id).where(model_calls.c.run_id.startswith(letters, autoescape=True)).distinct()
+    exact = select(runs.c.run_id).where(runs.c.run_id == letters)
+    for query in (exact, begun, called) if letters else ():
+        found = _ids(database, query)
+        if letters in found or len(found) == 1:
+            return letters if letters in found else found[0]
+        if found:
+            raise RunUnknown(letters, several=tuple(found))
+    newest = _ids(database, select(runs.c.run_id).order_by(runs.c.started_at.desc()))
+    raise RunUnknown(letters, newest=tuple(newest))
+
+
+def check_document(database: Database, letters: str) -> None:
+    """See that there is a document whose id begins so. Raises `DocumentUnknown`."""
+    for column in (documents.c.document_id, model_calls.c.document_id):
+        if letters and _ids(database, select(column).where(column.startswith(letters, autoescape=True))):
+            return
+    raise DocumentUnknown(letters)
+
+
+def _ids(database: Database, query: Select[str]) -> list[str]:
+    """The first ids that a query finds, so many as a message shows."""
+    with database.read() as connection:
+        return list(connection.execute(query.limit(_SHOWN)).scalars())
