@@ -108,12 +108,11 @@ class Rates:
 class Price:
     """A model's rates, each with the time in which they hold; the last that holds counts, and else the first.
 
-    `image_tokens` bounds what one page image counts. `is_listed`: the price list gave them, in part at least.
+    `image_tokens` bounds what one page image counts.
     """
 
     periods: tuple[tuple[Constraint | None, Rates], ...]
     image_tokens: int = IMAGE_TOKENS
-    is_listed: bool = False
 
     def rates(self, at: datetime | None = None) -> Rates:
         """The rates that hold at a time, now where none is given."""
@@ -187,7 +186,7 @@ def listed_price(provider: ProviderName, upstream: str, endpoint: str) -> Price 
     complete = tuple((when, rates) for when, rates in known if rates is not None)
     if not complete or len(complete) < len(known):
         return None
-    return Price(complete, IMAGE_TOKENS_OF.get(info.id, IMAGE_TOKENS), is_listed=True)
+    return Price(complete, IMAGE_TOKENS_OF.get(info.id, IMAGE_TOKENS))
 
 
 def listed_context_window(provider: ProviderName, upstream: str, endpoint: str) -> int | None:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from blocks.gateway.keys import parse_reference
-from blocks.gateway.prices import price_of
+from blocks.gateway.prices import listed_price, price_of
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.shared_state import BreakerReport
 
@@ -65,6 +65,34 @@ def price_text(model: RegisteredModel) -> str:
     rates = price.rates()
     plus = "+" if rates.input.tiers else ""
     return f"{_usd(rates.input.usd)}{plus} in, {_usd(rates.output.usd)}{plus} out"
+
+
+def price_with_sources(model: RegisteredModel) -> str:
+    """The price in words, with who says so; of each part where the registry states some and the list the others."""
+    price = price_of(model)
+    if price is None:
+        return price_text(model)
+    rates = price.rates()
+    parts = [
+        ("in", rates.input, model.input_price),
+        ("out", rates.output, model.output_price),
+        ("read from the cache", rates.cached, model.cached_price),
+        ("written to the cache", rates.cache_write, model.cache_write_price),
+    ]
+    known = [(name, rate, own is not None) for name, rate, own in parts if rate is not None]
+    if not any(is_own for *_, is_own in known):
+        return f"{price_text(model)}, by the price list"
+    if all(is_own for *_, is_own in known):
+        return f"{price_text(model)}, as you set it"
+    return ", ".join(f"{_usd(rate.usd)} {name} ({'yours' if is_own else 'listed'})" for name, rate, is_own in known)
+
+
+def hides_costs(model: RegisteredModel) -> bool:
+    """Whether a price was set to 0 that somebody takes money for: budgets then do not see what is spent."""
+    if 0 not in (model.input_price, model.output_price):
+        return False
+    listed = listed_price(model.provider, model.upstream, model.endpoint)
+    return not model.endpoint or bool(listed and not listed.is_free)
 
 
 def needs_prefect(model: RegisteredModel) -> bool:

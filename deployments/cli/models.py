@@ -22,7 +22,7 @@ from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState
 from blocks.gateway.seed import default_key, read_seed
 from blocks.gateway.shared_state import BreakerReport
 from blocks.settings import configure, load_settings
-from deployments.cli.model_rows import COLUMNS, model_row, needs_prefect, price_text
+from deployments.cli.model_rows import COLUMNS, hides_costs, model_row, needs_prefect, price_with_sources
 from deployments.cli.model_values import checked_model, parse_headers, parse_values
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
@@ -289,15 +289,19 @@ def _key_state(model: RegisteredModel, keys: KeyRing) -> str:
 
 def _tell_what_is_missing(model: RegisteredModel) -> None:
     """Say what will make runs refuse to start, where a person can still do something about it."""
-    price = price_of(model)
-    if price is None:
+    if price_of(model) is None:
         _warn(
             f"NO PRICE IS KNOWN for {model.name} ({model.upstream}): every run that may ask it refuses to start until "
             f"you say, in USD per million tokens: winnow models set {model.name} input_price=… output_price=… "
             "(0 for a server of your own)"
         )
     else:
-        _say(f"price in USD per million tokens: {price_text(model)}" + (", by the price list" * price.is_listed))
+        _say(f"price in USD per million tokens: {price_with_sources(model)}")
+    if hides_costs(model):
+        _warn(
+            f"a price of {model.name} is 0, and its provider takes money: budgets cannot see what it costs; "
+            f"winnow models set {model.name} input_price= output_price= takes the listed prices"
+        )
     match _key_state(model, key_ring()):
         case "missing":
             other = f"winnow models set {model.name} key_env=…"

@@ -71,6 +71,31 @@ def test_a_hosted_model_is_added_with_its_provider_s_usual_key_and_the_listed_pr
     assert (row["input_price"], row["output_price"], row["key_state"]) == ("0.4", "1.6", "missing")
 
 
+def test_each_price_is_told_with_who_says_so_and_a_price_that_hides_costs_loudly(run: Run) -> None:
+    hosted = ("--provider", "openai", "--model", "gpt-4.1-mini")
+    mixed = run("add", "mixed", *hosted, "--input-price", "0.3").stderr
+    assert "0.3 in (yours), 1.6 out (listed), 0.1 read from the cache (listed)\n" in mixed
+    assert "0.3 in, 1 out, as you set it\n" in run("add", "own", *LOCAL_SERVER, *prices("0.3", "1")).stderr
+    assert "0.4 in, 1.6 out, by the price list\n" in run("set", "mixed", "input_price=").stderr
+    assert "budgets cannot see" not in mixed
+    for zero in ("input_price=0", "output_price=0"):
+        assert "budgets cannot see what it costs" in run("set", "mixed", zero).stderr
+    groq = (
+        "--provider",
+        "openai",
+        "--model",
+        "llama-3.3-70b-versatile",
+        "--endpoint",
+        "https://api.groq.com/openai/v1",
+    )
+    assert "budgets cannot see" in run("add", "groq", *groq, *prices("0", "0")).stderr
+    assert "budgets cannot see" not in run("add", "free", *LOCAL_SERVER, *prices("0", "0")).stderr
+
+
+def prices(input_price: str, output_price: str) -> tuple[str, ...]:
+    return "--input-price", input_price, "--output-price", output_price
+
+
 def test_a_server_of_one_s_own_gets_no_key_and_its_unknown_price_is_told_loudly(
     run: Run, sqlite_database: Database
 ) -> None:
