@@ -5,21 +5,31 @@ from difflib import get_close_matches
 from blocks.errors import UsageError
 from blocks.gateway.shown_values import quoted
 
+_SHOWN = 6
+"""So many names of models stand in a message."""
+
 
 class ModelUnknown(UsageError):
-    """A route or a command names a model that is not in the registry."""
+    """A route or a command names a model that is not in the registry.
+
+    One of the `known` is asked after where it is close; where none is, the first of them are told, of those that are
+    `offered` where some are not.
+    """
 
     kind = "model_unknown"
 
-    def __init__(self, name: str, known: tuple[str, ...], where: str = "") -> None:
+    def __init__(self, name: str, known: tuple[str, ...], where: str = "", offered: tuple[str, ...] = ()) -> None:
         place = f"{where}: " if where else ""
         lowered = {one.lower(): one for one in known}
         near = get_close_matches(name.lower(), lowered, n=1)
         typed = name if quoted(name) == repr(name) else "NAME"
-        hint = f"did you mean {lowered[near[0]]!r}? " if near else ""
+        told = offered or known
+        more = f" and {len(told) - _SHOWN} more (winnow models list)" if len(told) > _SHOWN else ""
+        listed = f"known are {', '.join(told[:_SHOWN])}{more};"
+        hint = f"did you mean {lowered[near[0]]!r}? Else" if near else listed
         super().__init__(
-            f"{place}there is no model {quoted(name)}; {hint}known are {', '.join(known)}; "
-            f"make it known with `winnow models add {typed} --provider PROVIDER --model UPSTREAM`"
+            f"{place}there is no model {quoted(name)}; {hint} make it known with "
+            f"`winnow models add {typed} --provider PROVIDER --model UPSTREAM`"
         )
 
 

@@ -125,6 +125,17 @@ class RegistryState:
         """The model of this name."""
         return next((one for one in self.models if one.name == name), None)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a route may name: the built-in model, and every other."""
+        return (LOCAL, *(one.name for one in self.models))
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of `names` that messages offer: those of models that somebody put out of use are left out."""
+        out_of_use = {one.name for one in self.models if one.was_enabled and not one.is_enabled}
+        return tuple(name for name in self.names if name not in out_of_use)
+
     def of_tier(self, tier: Tier) -> tuple[RegisteredModel, ...]:
         """The enabled models of a tier, in order."""
         return tuple(one for one in self.models if one.tier == tier and one.is_enabled)

@@ -57,6 +57,9 @@ def default_key(provider: str, endpoint: str) -> str | None:
 def _open(file: Path, problems: list[str]) -> YamlFile | None:
     try:
         yaml = YamlFile(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        problems.append(f"{file}:1: it is not there; take it from the repository, or write one that says models: {{}}")
+        return None
     except OSError as error:
         problems.append(f"{file}:1: it cannot be read: {error.strerror}; check its permissions")
         return None

@@ -1,16 +1,18 @@
 """What a user types of a model, as the registry's record, or an error that says what to type instead."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
 from blocks.errors import UsageError
 from blocks.gateway.configuration_errors import ModelInvalid
 from blocks.gateway.entry_checks import entry_mistakes
-from blocks.gateway.registry import RegisteredModel, name_problem
+from blocks.gateway.prices import listed_context_window
+from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState, name_problem
+from blocks.gateway.seed import default_key, read_seed
 from blocks.gateway.shown_values import quoted
-from blocks.schema_messages import did_you_mean, schema_mistakes
+from blocks.schema_messages import did_you_mean, typed_mistake
 
 SETTABLE = (
     "upstream",
@@ -36,8 +38,43 @@ SETTABLE = (
 CLEARED: Mapping[str, object] = {"endpoint": "", "json_mode": "unknown", "in_flight": 16}
 """What an empty value stands for where it is not nothing."""
 
+CAPABILITIES = ("json_mode", "images", "logprobs", "context_window")
+"""What a model can, whatever it is called and however it is reached."""
+
 HEADER = "header."
 """What stands before a header's name, as in ``header.X-Org=acme``."""
+
+
+class Served(NamedTuple):
+    """Who serves a model, under which name, and where; the provider's own endpoint where none is given."""
+
+    provider: ProviderName
+    upstream: str
+    endpoint: str
+
+
+def values_of_new(state: RegistryState, name: str, served: Served) -> dict[str, Any]:
+    """What is known of a model that is added, as columns of the registry, before what was typed of it.
+
+    One that is in the registry by this name, and is served so, is as it is there. Any other comes last, and can do what
+    data/models.yaml says of the same model under another name.
+    """
+    known = state.get(name)
+    if known and _served(known) == served:
+        return known.model_dump(exclude={"name", "is_enabled", "was_enabled"})
+    values: dict[str, Any] = served._asdict() | {
+        "key": default_key(served.provider, served.endpoint),
+        "position": max((model.position for model in state.models), default=-1) + 1,
+    }
+    if window := listed_context_window(*served):
+        most = RegisteredModel.model_fields["max_output_tokens"].default
+        values |= {"context_window": window, "max_output_tokens": min(most, window // 2)}
+    twin = next((model for model in read_seed() if _served(model) == served), None)
+    return values | ({column: getattr(twin, column) for column in CAPABILITIES} if twin else {})
+
+
+def _served(model: RegisteredModel) -> Served:
+    return Served(model.provider, model.upstream, model.endpoint)
 
 
 def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, object]:
@@ -101,8 +138,7 @@ def checked_model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
     try:
         model = RegisteredModel.model_validate({**values, "name": name})
     except ValidationError as error:
-        first = next(schema_mistakes(error, RegisteredModel))
-        raise ModelInvalid(name, f"{first.message}; correct it") from None
+        raise ModelInvalid(name, typed_mistake(error, RegisteredModel)) from None
     _refuse_mistakes(name, model.model_dump())
     return model
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,16 +14,17 @@ from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database, default_url, open_database
 from blocks.database.known_ids import check_document
 from blocks.database.model_registry import DatabaseRegistry
-from blocks.errors import PrefectUnreachable
+from blocks.errors import PrefectUnreachable, UsageError
 from blocks.gateway.configuration_errors import KeyUnusable, ModelInvalid, ModelUnknown
 from blocks.gateway.keys import KeyRing
-from blocks.gateway.prices import listed_context_window, price_of
+from blocks.gateway.prices import price_of
 from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState, Tier
-from blocks.gateway.seed import default_key, read_seed
+from blocks.gateway.seed import read_seed
 from blocks.gateway.shared_state import BreakerReport
+from blocks.records import LOCAL
 from blocks.settings import configure, load_settings
 from deployments.cli.model_rows import COLUMNS, hides_costs, model_row, needs_prefect, price_with_sources
-from deployments.cli.model_values import checked_model, parse_headers, parse_values
+from deployments.cli.model_values import Served, checked_model, parse_headers, parse_values, values_of_new
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
 from tasks.models import key_ring, open_registry
@@ -100,8 +101,11 @@ def add(
     state = registry.load()
     known = state.get(name)
     if known and known.was_enabled:
-        raise ModelInvalid(name, f"it is in the registry already; change it with `winnow models set {name} key=value`")
+        enabling = "" if known.is_enabled else f", and let it be asked with `winnow models enable {name}`"
+        change = f"change it with `winnow models set {name} key=value`{enabling}"
+        raise ModelInvalid(name, f"it is in the registry already; {change}")
     given = {
+        "key": None if key_env is None else f"env:{key_env}",
         "input_price": input_price,
         "output_price": output_price,
         "tier": tier,
@@ -109,20 +113,16 @@ def add(
         "tpm": tpm,
         "in_flight": in_flight,
         "timeout_s": timeout_s,
+        "headers": parse_headers(header) if header else None,
     }
-    values: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
-    values |= {"provider": provider, "upstream": upstream, "endpoint": endpoint}
-    if header:
-        values["headers"] = parse_headers(header)
-    values["key"] = default_key(provider, endpoint) if key_env is None else f"env:{key_env}"
-    values["position"] = max((model.position for model in state.models), default=-1) + 1
-    values["context_window"] = listed_context_window(provider, upstream, endpoint)
-    if known and (known.provider, known.upstream, known.endpoint) == (provider, upstream, endpoint):
-        values = known.model_dump(exclude={"name", "is_enabled", "was_enabled"}) | values
-        values["context_window"] = known.context_window
-    model = checked_model(name, values)
+    served = Served(provider, upstream, endpoint)
+    values = values_of_new(state, name, served)
+    model = checked_model(name, values | {option: value for option, value in given.items() if value is not None})
     registry.put(model)
     _say(f"{name} can be asked from now on: {model.version}")
+    if known:
+        place = "keeps its place" if model.position == known.position else "is another model now, and comes last"
+        _say(f"it was known, and {place} among those of its tier: position {model.position}")
     _tell_what_is_missing(model)
 
 
@@ -144,7 +144,7 @@ def set_values(
     changes = parse_values(known, values)
     model = checked_model(name, known.model_dump(exclude={"name"}) | changes)
     registry.set_values(name, {column: _storable(getattr(model, column)) for column in changes})
-    _say(f"{name}: " + ", ".join(f"{column} is {_shown(getattr(model, column))}" for column in changes))
+    _say(f"{name}: " + ", ".join(_set_to(model, column) for column in changes))
     _tell_of_block(model)
     if model.is_enabled:
         _tell_what_is_missing(model)
@@ -269,8 +269,13 @@ def _close_breakers(url: str | None, model: RegisteredModel) -> None:
 
 def _known(state: RegistryState, name: str) -> RegisteredModel:
     model = state.get(name)
+    if name == LOCAL:
+        raise UsageError(
+            "local is the built-in model: it is in no registry, costs nothing, asks no network and is always there; "
+            "winnow run SOURCE --model local asks it alone"
+        )
     if model is None:
-        raise ModelUnknown(name, tuple(one.name for one in state.models))
+        raise ModelUnknown(name, state.names, offered=state.offered)
     return model
 
 
@@ -322,10 +327,15 @@ def _storable(value: object) -> object:
     return str(value) if isinstance(value, StrEnum) else value
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {text}" for name, text in value.items()) or "not set"
-    return "not set" if value in (None, "") else f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+def _set_to(model: RegisteredModel, column: str) -> str:
+    """What a column says now, in words."""
+    value = getattr(model, column)
+    if column == "headers":
+        headers = ", ".join(f"{name}: {text}" for name, text in model.headers.items())
+        return f"its extra headers are {headers}" if headers else "it has no extra headers"
+    if value in (None, ""):
+        return f"{column} is not set"
+    return f"{column} is {value.normalize():f}" if isinstance(value, Decimal) else f"{column} is {value}"
 
 
 def _user() -> str:

@@ -14,6 +14,10 @@ from deployments.cli.output import stderr
 from deployments.prefect_client import profile_url
 from tasks.models import key_ring, open_registry, put_blocks
 
+MOST_BUDGET_USD = 1_000_000_000
+LEAST_EXPONENT = -12
+"""An amount of more, or of less than a millionth of a millionth, is a slip of the keyboard."""
+
 
 def names_of(options: Sequence[str] | None) -> tuple[str, ...]:
     """The models that --model names, each once, in order; it may be given more than once. Raises `UsageError`."""
@@ -31,9 +35,15 @@ def budget_of(option: str | None) -> Decimal | None:
         usd = Decimal(option.strip().removeprefix("$"))
     except InvalidOperation:
         usd = Decimal("nan")
-    if not usd.is_finite() or usd < 0:
-        raise UsageError(f"--budget is {option!r}: give an amount of USD, such as --budget 2.50")
+    if not usd.is_finite() or usd < 0 or usd > MOST_BUDGET_USD or (usd and usd.adjusted() < LEAST_EXPONENT):
+        raise UsageError(f"--budget is {option[:40]!r}: give an amount of USD, such as --budget 2.50")
     return usd
+
+
+def budgets_told(run_usd: Decimal, settings: Settings) -> str:
+    """The budgets in words, amounts as people write them."""
+    day_usd, document_usd = settings.budget_per_day_usd, settings.budget_per_document_usd
+    return f"${run_usd:f} for this run, ${day_usd:f} a day, ${document_usd:f} a document"
 
 
 def check_before_prefect(types: Mapping[str, DocumentType], models: tuple[str, ...]) -> None:
@@ -60,8 +70,7 @@ def check_with_prefect(types: Mapping[str, DocumentType], models: tuple[str, ...
         return
     run_usd = settings.budget_per_run_usd if budget_usd is None else budget_usd
     stderr.print(
-        f"models: {', '.join(asked)}; budget: ${run_usd} for this run, ${settings.budget_per_day_usd} a day, "
-        f"${settings.budget_per_document_usd} a document",
+        f"models: {', '.join(asked)}; budget: {budgets_told(run_usd, settings)}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -21,9 +21,10 @@ from blocks.gateway.configuration_errors import ModelInvalid, ModelPriceUnknown,
 from blocks.gateway.errors import KeyRefused, ModelsPaused
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.shared_state import BreakerReport
+from blocks.settings import Settings
 from deployments.cli.main import app
 from deployments.cli.model_values import SETTABLE, checked_model
-from deployments.cli.run_models import budget_of, names_of
+from deployments.cli.run_models import budget_of, budgets_told, names_of
 from tasks.models import open_registry
 from tests.deployments.test_commands import winnow
 from tests.doubles.model_provider.handle import ModelProviderDouble
@@ -140,6 +141,67 @@ def test_a_seeded_model_can_be_added_by_its_name_and_keeps_what_is_known_of_it(
     assert "in the registry already" in str(again.exception)
 
 
+def test_a_model_that_the_seed_knows_by_another_name_can_do_what_it_says_there(
+    run: Run, sqlite_database: Database
+) -> None:
+    assert run("add", "fast", "--provider", "openai", "--model", "gpt-4.1-mini").exit_code == 0
+    model, seeded = kept(sqlite_database, "fast"), kept(sqlite_database, "gpt-4.1-mini")
+    for column in ("images", "logprobs", "json_mode", "context_window"):
+        assert getattr(model, column) == getattr(seeded, column) is not False, column
+    assert (model.tier, model.position) == (None, max(row["position"] for row in rows(run).values()))
+    proxied = ("--provider", "openai", "--model", "gpt-4.1-mini", "--endpoint", "http://localhost:4000")
+    run("add", "proxied", *proxied)
+    assert not kept(sqlite_database, "proxied").images, "what a server of one's own passes on is not known"
+
+
+def test_what_becomes_of_the_place_of_a_seeded_model_is_told(run: Run, sqlite_database: Database) -> None:
+    place = kept(sqlite_database, "gpt-4.1-mini").position
+    same = run("add", "gpt-4.1-mini", "--provider", "openai", "--model", "gpt-4.1-mini").stderr
+    assert f"it was known, and keeps its place among those of its tier: position {place}\n" in same
+    assert kept(sqlite_database, "gpt-4.1-mini").position == place
+    other = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1-nano").stderr
+    last = max(row["position"] for row in rows(run).values())
+    assert f"is another model now, and comes last among those of its tier: position {last}\n" in other
+    run("disable", "gpt-4.1")
+    again = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1")
+    assert "`winnow models enable gpt-4.1`" in str(again.exception)
+
+
+def test_a_small_window_leaves_room_for_a_document(run: Run, sqlite_database: Database) -> None:
+    small = (
+        "--provider",
+        "openai",
+        "--model",
+        "openai/gpt-3.5-turbo-instruct",
+        "--endpoint",
+        "https://openrouter.ai/api/v1",
+    )
+    assert run("add", "small", *small).exit_code == 0
+    model = kept(sqlite_database, "small")
+    assert (model.context_window, model.max_output_tokens) == (4095, 2047)
+
+
+def test_the_built_in_model_is_in_no_registry_and_told_so(run: Run) -> None:
+    for command in (("test", "local"), ("enable", "local"), ("disable", "local"), ("set", "local", "rpm=1")):
+        refused = run(*command)
+        assert isinstance(refused.exception, UsageError)
+        assert "local is the built-in model" in str(refused.exception)
+
+
+def test_models_that_somebody_put_out_of_use_are_not_offered(run: Run) -> None:
+    def more() -> int:
+        unknown = str(run("enable", "zzz").exception)
+        told = re.search(r"known are local, .* and (\d+) more \(winnow models list\); make it known with", unknown)
+        assert told, unknown
+        return int(told[1])
+
+    run("add", "mine", *LOCAL_SERVER)
+    before = more()
+    run("disable", "mine")
+    assert more() == before - 1
+    assert "did you mean 'mine'?" in str(run("enable", "mime").exception), "it is still there"
+
+
 @pytest.mark.parametrize(
     ("change", "column", "value"),
     [
@@ -171,6 +233,7 @@ def test_set_changes_one_value_and_nothing_else(
     change: str, column: str, value: object, run: Run, sqlite_database: Database
 ) -> None:
     run("add", "fast", "--provider", "openai", "--model", "gpt-4.1-mini", "--tier", "cheap")
+    run("set", "fast", "json_mode=unknown")
     before = kept(sqlite_database, "fast").model_dump()
     changed = run("set", "fast", change)
     assert changed.exit_code == 0, changed.exception
@@ -199,7 +262,8 @@ def test_another_upstream_is_asked_anew_how_it_can_be_held_to_a_schema(run: Run,
         (("set", "fast", "input_price=inf"), "'input_price' must be"),
         (("set", "fast", "tier=medium"), "'medium' is not allowed for 'tier'"),
         (("set", "fast", "json_mode=xml"), "'xml' is not allowed for 'json_mode'"),
-        (("set", "fast", "upstream="), "'upstream' has no value"),
+        (("set", "fast", "input_price=NaN"), "'input_price' must be a finite number; it is 'NaN'"),
+        (("set", "fast", "upstream="), "'upstream' is empty; give it a value"),
         (("set", "fast", "endpoint=localhost"), "its endpoint is no address"),
         (("set", "fast", "endpoint=https://me:secret@proxy.example/v1"), "its endpoint holds a secret"),
         (("set", "fast", "endpoint=https://proxy.example/v1?api_key=abc"), "its endpoint holds a secret"),
@@ -273,7 +337,7 @@ def test_extra_headers_are_set_one_by_one_and_credentials_are_none(run: Run, sql
     assert run("add", "own", *LOCAL_SERVER, "--header", "X-Org=acme", "--header", "X-Team=a=b").exit_code == 0
     assert kept(sqlite_database, "own").headers == {"X-Org": "acme", "X-Team": "a=b"}
     changed = run("set", "own", "header.x-org=other", "header.X-Team=")
-    assert "headers is x-org: other" in changed.stderr
+    assert "own: its extra headers are x-org: other\n" in changed.stderr
     assert kept(sqlite_database, "own").headers == {"x-org": "other"}
     for name in ("Authorization", "x-api-key", "X-Auth-Token", "Cookie"):
         refused = run("set", "own", f"header.{name}={CANARY}")
@@ -404,7 +468,7 @@ def call(number: int, run_id: str, document_id: str) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("amount", ["plenty", "-1", "-0.001", "nan", "inf", "", "1,5"])
+@pytest.mark.parametrize("amount", ["plenty", "-1", "-0.001", "nan", "inf", "", "1,5", "1e400", "1e-400"])
 def test_a_budget_is_an_amount_of_money(amount: str) -> None:
     with pytest.raises(UsageError, match="--budget is"):
         budget_of(amount)
@@ -420,6 +484,11 @@ def test_an_empty_name_of_a_model_is_no_wish_for_the_routes_of_the_types(option:
 def test_a_model_is_named_neither_like_what_routes_name_nor_like_a_model_with_its_version(name: str) -> None:
     with pytest.raises(ModelInvalid, match="choose another name"):
         checked_model(name, {"provider": "openai", "upstream": "x"})
+
+
+def test_budgets_are_told_as_people_write_them() -> None:
+    told = budgets_told(Decimal("1E-7"), Settings(budget_per_day_usd=Decimal("1E+2")))
+    assert told.startswith("$0.0000001 for this run, $100 a day, ")
 
 
 def test_models_and_budget_of_a_run_are_read_as_they_are_meant() -> None:

@@ -86,7 +86,7 @@ def _needs_place(step: RouteStep, registry: RegistryState, keys: Container[str],
 
 def _check_step(step: RouteStep, registry: RegistryState, keys: Container[str], place: str) -> None:
     if step.model not in (None, LOCAL) and registry.get(str(step.model)) is None:
-        raise ModelUnknown(str(step.model), (LOCAL, *(one.name for one in registry.models)), place)
+        raise ModelUnknown(str(step.model), registry.names, place, registry.offered)
     for model in _asked(step, registry):
         if _lacks_key(model, keys):
             raise ModelKeyMissing(model.name, str(model.key), place)

@@ -67,6 +67,7 @@ def test_the_commented_example_of_a_local_server_can_be_used_as_it_stands(tmp_pa
         ("models:\n  a:\n    provider: openai\n    upstream: sk-canary-7f3a\n", 4, "its upstream looks like a key"),
         ('models:\n  a:\n    provider: openai\n    upstream: "a\\e[31mb"\n', 4, "control character"),
         (f"{ENTRY}    headers: {{X-Org: a, x-org: b}}\n", 5, "stands twice"),
+        (f"{ENTRY}    headers: {{1: a}}\n", 5, "the key 1 must be text; put it in quotes"),
         (f"{ENTRY}    timeout_s: 0.0001\n", 5, "0.1 seconds or more"),
         (f"{ENTRY}    context_window: 4096\n", 5, "leaves no room"),
         ("models:\n  a: sk-canary-7f3a\n", 2, "keys with values"),
@@ -91,7 +92,7 @@ def test_a_mistake_is_told_with_file_line_and_remedy(text: str, line: int, says:
 
 
 def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelsFileInvalid, match="cannot be read"):
+    with pytest.raises(ModelsFileInvalid, match=r"none.yaml:1: it is not there; take it from"):
         read_seed(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"models: {} # \xe9\n")
     with pytest.raises(ModelsFileInvalid, match="UTF-8"):
