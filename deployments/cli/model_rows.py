@@ -9,6 +9,8 @@ from blocks.gateway.shared_state import BreakerReport
 
 COLUMNS = ("name", "provider", "upstream", "tier", "price", "limits", "key", "enabled", "breaker")
 
+NARROW_COLUMNS = ("name", "tier", "price", "key_state", "enabled", "breaker")
+
 
 def model_row(
     model: RegisteredModel, key_state: str, breaker: BreakerReport | None, is_paused: bool

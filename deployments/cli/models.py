@@ -23,7 +23,14 @@ from blocks.gateway.seed import read_seed
 from blocks.gateway.shared_state import BreakerReport
 from blocks.records import LOCAL
 from blocks.settings import configure, load_settings
-from deployments.cli.model_rows import COLUMNS, hides_costs, model_row, needs_prefect, price_with_sources
+from deployments.cli.model_rows import (
+    COLUMNS,
+    NARROW_COLUMNS,
+    hides_costs,
+    model_row,
+    needs_prefect,
+    price_with_sources,
+)
 from deployments.cli.model_values import Served, checked_model, parse_headers, parse_values, values_of_new
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
@@ -60,7 +67,7 @@ def list_models(output_format: FormatOption = OutputFormat.TABLE, database: Data
         model_row(model, _key_state(model, keys), _breaker_of(model, breakers), state.is_paused)
         for model in state.models
     ]
-    show_rows(rows, COLUMNS, output_format, "no models; winnow models add NAME makes one known")
+    show_rows(rows, COLUMNS, output_format, "no models; winnow models add NAME makes one known", NARROW_COLUMNS)
     if output_format is OutputFormat.TABLE:
         if state.is_paused:
             _warn("all models are paused: nothing is asked until `winnow models resume`")

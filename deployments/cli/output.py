@@ -20,6 +20,7 @@ _READ_WHOLE = ("reasons", "message", "aliases", "asks", "fields_read", "price", 
 _MOST_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
 _WIDE = 60
 _NARROW = 110
+_UNBOUNDED = 10_000
 _CUT = ("uri", "fields")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -32,8 +33,13 @@ class OutputFormat(StrEnum):
     CSV = "csv"
 
 
-def show_rows(rows: Rows, columns: Sequence[str], output_format: OutputFormat, empty: str) -> None:
-    """Print rows on standard output. A table shows `columns`; JSON and csv every key."""
+def show_rows(
+    rows: Rows, columns: Sequence[str], output_format: OutputFormat, empty: str, narrow: Sequence[str] = ()
+) -> None:
+    """Print rows on standard output. A table shows `columns`; JSON and csv every key.
+
+    Where they do not fit the terminal, it shows those of `narrow`, or a few lines per row where there are none.
+    """
     match output_format:
         case OutputFormat.JSON:
             print(json.dumps([dict(row) for row in rows], ensure_ascii=False, indent=2, default=str))
@@ -41,6 +47,9 @@ def show_rows(rows: Rows, columns: Sequence[str], output_format: OutputFormat, e
             _write_csv(rows, columns)
         case OutputFormat.TABLE if not rows:
             stderr.print(empty, highlight=False)
+        case OutputFormat.TABLE if narrow and not _fits(_as_table(rows, columns)):
+            stdout.print(_as_table(rows, narrow))
+            stderr.print("a wider terminal shows more, and --format json all", style="dim", highlight=False)
         case OutputFormat.TABLE if stdout.width < _NARROW:
             _print_blocks(rows, columns)
         case OutputFormat.TABLE:
@@ -74,6 +83,11 @@ def _as_table(rows: Rows, columns: Sequence[str]) -> Table:
     for line in cells:
         table.add_row(*(Text(cell) for cell in line))
     return table
+
+
+def _fits(table: Table) -> bool:
+    """Whether the terminal is wide enough for a table whose lines are not wrapped."""
+    return stdout.measure(table, options=stdout.options.update_width(_UNBOUNDED)).maximum <= stdout.width
 
 
 def _cut(text: str, most: int, keep_end: bool) -> str:

@@ -22,6 +22,7 @@ from blocks.gateway.errors import KeyRefused, ModelsPaused
 from blocks.gateway.registry import RegisteredModel
 from blocks.gateway.shared_state import BreakerReport
 from blocks.settings import Settings
+from deployments.cli import output
 from deployments.cli.main import app
 from deployments.cli.model_values import SETTABLE, checked_model
 from deployments.cli.run_models import budget_of, budgets_told, names_of
@@ -345,6 +346,19 @@ def test_extra_headers_are_set_one_by_one_and_credentials_are_none(run: Run, sql
         assert f"header {name} holds a secret" in str(refused.exception)
         assert CANARY not in str(refused.exception) + refused.output
     assert kept(sqlite_database, "own").headers == {"x-org": "other"}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_narrow_terminal_shows_a_line_per_model_and_cuts_nothing(
+    width: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output.stdout, "width", width)
+    listed = run("list")
+    head, *lines = listed.stdout.splitlines()
+    assert max(map(len, (head, *lines))) <= width
+    assert [line.split()[0] for line in lines] == list(rows(run))
+    assert all("missing" in line and " in, " in line and "…" not in line for line in lines)
+    assert "--format json all" in listed.stderr
 
 
 def test_an_open_breaker_is_shown_with_its_reason(run: Run, sqlite_database: Database) -> None:
