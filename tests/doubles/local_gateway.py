@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from blocks.gateway.configuration_errors import ModelUnknown
-from blocks.gateway.ledger import Ledger, ModelCall, Settlement
+from blocks.gateway.ledger import Ledger, ModelCall, Settlement, new_call_key
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.gateway.registry import RegistryState
@@ -49,6 +49,7 @@ class LocalGateway:
             document_id=question.request.document_id,
             model=reply.model,
             model_version=reply.model_version,
+            call_key=new_call_key(),
             step=question.step,
             attempt=question.attempt,
             lane=question.lane,

@@ -8,7 +8,7 @@ from blocks.database.engine import Database
 from blocks.database.known_ids import check_document, find_run
 from blocks.database.ledger import DatabaseLedger
 from blocks.errors import DocumentUnknown, RunUnknown
-from blocks.gateway.ledger import ModelCall
+from blocks.gateway.ledger import Admission, ModelCall, Settlement
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of
 
@@ -20,8 +20,8 @@ def prepare(database: Database) -> None:
     record_batch(
         database, "2f0c", members, given_type=None, rerun=Rerun.STALE, pipeline_digest="p", chunk_size=100
     )  # fmt: skip
-    trial = ModelCall(document_id="test-9", model="gpt", model_version="1")
-    DatabaseLedger(database).write("test-9", [trial])
+    trial = ModelCall(document_id="test-9", model="gpt", model_version="1", call_key="a")
+    DatabaseLedger(database, Admission).exchange([Settlement("test-9", trial)], ())
 
 
 def test_a_run_is_found_by_its_id_and_by_its_first_letters(database: Database) -> None:
