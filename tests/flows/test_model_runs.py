@@ -195,7 +195,7 @@ def test_bad_configuration_ends_before_anything_is_asked(notes: Notes) -> None:
         ("{model: frist}",): ("TYPES/note/type.yaml:7: there is no model 'frist'", "winnow models add frist"),
         ("{model: keyless}",): ("TYPES/note/type.yaml:7: model 'keyless'", "env:NOT_SET_ANYWHERE", "set it, or"),
         ("{model: priceless}",): ("TYPES/note/type.yaml:7: no price", "winnow models set priceless input_price="),
-        ("", "--model", "retired"): ("--model:", "no usable step", "winnow models enable retired"),
+        ("", "--model", "retired"): ("--model: model 'retired' is disabled", "winnow models enable retired"),
     }
     with ThreadPoolExecutor(2) as pool:
         said = list(pool.map(lambda case: refused(*case), cases))
