@@ -6,16 +6,19 @@ The ideal wall time is calls / in flight x latency. CPU is user and system time 
 after a warm-up that opens the connections. Memory is the resident set after a tenth of the calls and at the end.
 
 Subjects: bare aiohttp, bare httpx, the `openai` client and litellm's Router (with the retries, timeouts and limits that
-it has), Winnow's transport alone, and the gateway: all that a run has around a model (cache, corrective turn, retries,
-breaker, budgets and a ledger in a fresh SQLite file, limits, the judging of the reply), for a type of 12 fields. A run
-keeps more documents at a model than calls are in flight, so that the ledger's work for one is done while others wait
-for the model; the gateway does too. litellm is no dependency: give the interpreter of an environment that has it
-(`uv venv /tmp/litellm && uv pip install --python /tmp/litellm/bin/python litellm`) as --litellm-python.
+it has), Winnow's transport alone, and the gateway: all that a run has around one call of a model (cache, corrective
+turn, retries, breaker, budgets and a ledger in a fresh SQLite file, limits, the judging of the reply), for a type of 12
+fields. Left out is what a run does between calls: its routes, and the checks of evidence. A run keeps more documents at
+a model than calls are in flight, so that the ledger's work for one is done while others wait for the model; the gateway
+does too. Python searches for garbage as seldom in every subject as runs have it do. litellm is no dependency: give the
+interpreter of an environment that has it (`uv venv litellm && uv pip install --python litellm litellm`, then
+`--litellm-python litellm/bin/python`).
 """
 
 import argparse
 import asyncio
 import contextlib
+import gc
 import importlib.util
 import itertools
 import json
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "gpt-4o-mini"
 TIMEOUT_S = 60.0
+COLLECT_EVERY = 100_000
+"""As `collect_garbage_less_often` of the gateway; litellm's environment has no Winnow to import it from."""
 TEXT = "\n".join(f"{line:02} consulting on site, 3 hours at 120.00 EUR, total 360.00 EUR" for line in range(60))
 """About 4 kB, as an invoice of a page."""
 
@@ -112,12 +117,13 @@ def _run(subject: str, url: str, arguments: argparse.Namespace, in_flight: str, 
     environment = os.environ | {"PYTHONPATH": str(ROOT), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        return {"why": f"failed: {done.stderr.strip().splitlines()[-1]}"}
+        return {"why": f"failed: {(done.stderr.strip() or f'exit code {done.returncode}').splitlines()[-1]}"}
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 async def measure_one(subject: str, url: str, calls: int, in_flight: int, latency_s: float) -> dict[str, float]:
     """The figures of one subject, of this process."""
+    gc.set_threshold(COLLECT_EVERY, *gc.get_threshold()[1:])
     async with SUBJECTS[subject](url, in_flight) as ask:
         at_once = in_flight * DOCUMENTS_PER_CALL.get(subject, 1)
         await _ask_all(ask, iter(range(-2 * at_once, 0)), at_once, lambda _: None)
@@ -293,12 +299,11 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     from blocks.database.limit_leases import DatabaseLimitLeases
     from blocks.database.model_registry import DatabaseRegistry
     from blocks.database.reply_cache import DatabaseReplyCache
-    from blocks.gateway.gateway import Gateway, Kept, collect_garbage_less_often
+    from blocks.gateway.gateway import Gateway, Kept
     from blocks.gateway.ledger import Admission
     from blocks.gateway.registry import RegisteredModel, registry_state
     from blocks.gateway.shared_state import BreakerReport
 
-    collect_garbage_less_often()
     database = open_database(address)
     registry = DatabaseRegistry(database, registry_state)
     registry.put(
