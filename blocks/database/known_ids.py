@@ -30,8 +30,8 @@ def find_run(database: Database, letters: str) -> str:
 
 def check_document(database: Database, letters: str) -> None:
     """See that there is a document whose id begins so. Raises `DocumentUnknown`."""
-    for column in (documents.c.document_id, model_calls.c.document_id):
-        if letters and _ids(database, select(column).where(column.startswith(letters, autoescape=True))):
+    for column in (documents.c.document_id, model_calls.c.document_id) if letters else ():
+        if _ids(database, select(column).where(column.startswith(letters, autoescape=True))):
             return
     raise DocumentUnknown(letters)
 

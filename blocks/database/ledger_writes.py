@@ -49,11 +49,11 @@ def delete_calls(connection: Connection, call_keys: Collection[str]) -> None:
         connection.execute(_DELETE, {"b_keys": set(call_keys)})
 
 
-def _update(connection: Connection, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def _update(connection: Connection, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
     if connection.dialect.name == "sqlite":
-        _one_by_one(connection, _UPDATES_ONE_BY_ONE[len(columns)], rows, (*columns, "call_key"))
+        _one_by_one(connection, _UPDATES_ONE_BY_ONE[columns], rows, (*columns, "call_key"))
     else:
-        connection.execute(_UPDATES[len(columns)], {"rows": _as_json(rows, ("call_key", *columns))})
+        connection.execute(_UPDATES[columns], {"rows": _as_json(rows, ("call_key", *columns))})
 
 
 def _one_by_one(
@@ -98,9 +98,9 @@ def _update_of(columns: Sequence[str]) -> TextClause:
 
 _INSERT = text(f"INSERT INTO model_calls ({', '.join(_INSERTED)}) SELECT * FROM {_recordset(_INSERTED)}")
 _DELETE = delete(model_calls).where(one_of(model_calls.c.call_key, "b_keys"))
-_UPDATES = {len(columns): _update_of(columns) for columns in (_UPDATED, _ENDED)}
+_UPDATES = {columns: _update_of(columns) for columns in (_UPDATED, _ENDED)}
 _INSERT_ONE = f"INSERT INTO model_calls ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"
 _UPDATES_ONE_BY_ONE = {
-    len(columns): f"UPDATE model_calls SET {', '.join(f'{column} = ?' for column in columns)} WHERE call_key = ?"
+    columns: f"UPDATE model_calls SET {', '.join(f'{column} = ?' for column in columns)} WHERE call_key = ?"
     for columns in (_UPDATED, _ENDED)
 }

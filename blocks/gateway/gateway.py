@@ -10,8 +10,9 @@ import contextlib
 import gc
 import logging
 import math
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,7 +22,7 @@ from blocks.errors import WinnowError
 from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown
 from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.ledger import Caps, Ledger, ModelCall, Settlement, new_call_key
-from blocks.gateway.model import Model, ModelReply, Question
+from blocks.gateway.model import Model, ModelReply, ModelRequest, Question
 from blocks.gateway.policies.bookkeeper import Bookkeeper
 from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
 from blocks.gateway.policies.cache import Cached, RecordHit
@@ -88,6 +89,14 @@ class _Learnt:
     limits: Limits
     retries: RetryBudget
     json_mode: JsonMode
+    asked_at: float = 0.0
+    has_share: bool = False
+    look: "asyncio.Task[None] | None" = None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it is asked, or was within the last minute: its share of the limits is then this worker's to keep."""
+        return bool(self.limits.in_flight or self.limits.waiting) or time.monotonic() - self.asked_at < IDLE_S
 
 
 class Gateway:
@@ -103,7 +112,6 @@ class Gateway:
         rounds = Rounds()
         self._bookkeeper = Bookkeeper(kept.ledger, rounds)
         self._shelf = Shelf(kept.replies, rounds)
-        self._workers: Mapping[str, tuple[int, int]] = {}
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None
         self._held: dict[str, tuple[float, SecretStr]] = {}
@@ -112,6 +120,8 @@ class Gateway:
         self._memories: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
         self._under_way = 0
+        self._sharing = threading.Lock()
+        self._is_closed = False
 
     def registry(self) -> RegistryState:
         """The registry as it stood a second or two ago."""
@@ -135,7 +145,7 @@ class Gateway:
         if self._transport is not None:
             transport, self._transport = self._transport, None
             await transport.__aexit__(None, None, None)
-        for leave in (self._kept.leases.release, self._kept.ledger.close):
+        for leave in (self._release, self._kept.ledger.close):
             try:
                 await asyncio.to_thread(leave)
             except WinnowError as error:  # what is left lapses by itself
@@ -143,11 +153,11 @@ class Gateway:
 
     @property
     def is_awake(self) -> bool:
-        """Whether the transport is open and the shared state is looked at."""
+        """Whether what workers share is looked at."""
         return self._watch is not None and not self._watch.done()
 
     async def wake(self) -> None:
-        """See that the transport is open and that the shared state is looked at. Cheap where both are so."""
+        """See that what workers share is looked at. Cheap where it is so."""
         self._called_at = time.monotonic()
         if self.is_awake:
             return
@@ -156,8 +166,6 @@ class Gateway:
         await asyncio.shield(self._waking)  # others wait for it too
 
     async def _wake(self) -> None:
-        if self._transport is None:
-            self._transport = await Transport().__aenter__()
         await self._look()
         self._watch = asyncio.create_task(self._keep_looking())
 
@@ -176,9 +184,9 @@ class Gateway:
 
         Raises `LedgerUnavailable` where so many rows wait to be written that no further call may begin.
         """
+        await self.wake()  # models may be enabled meanwhile
         self._bookkeeper.check()
-        started = time.monotonic()
-        reply = await asyncio.to_thread(self._local.answer, question.request)
+        reply, latency_ms = await asyncio.to_thread(self._read_locally, question.request)
         call = ModelCall(
             document_id=question.request.document_id,
             model=self._local.name,
@@ -187,10 +195,15 @@ class Gateway:
             step=question.step,
             lane=question.lane,
             input_characters=reply.usage.input_characters,
-            latency_ms=round((time.monotonic() - started) * 1000),
+            latency_ms=latency_ms,
         )
         await self._bookkeeper.settle(Settlement(question.run_id, call), question.deadline)
         return reply
+
+    def _read_locally(self, request: ModelRequest) -> tuple[ModelReply, int]:
+        """In a thread: the built-in model's reply, and the milliseconds that it took, the wait for a thread aside."""
+        started = time.monotonic()
+        return self._local.answer(request), round((time.monotonic() - started) * 1000)
 
     async def chain(self, model: RegisteredModel, terms: RunTerms) -> Model:
         """A model with all policies around it, as its row stands.
@@ -200,9 +213,11 @@ class Gateway:
         price = await asyncio.to_thread(price_of, model)  # the price list takes a second to load, once
         if price is None:
             raise ModelPriceUnknown(model.name, model.upstream)
+        if self._is_closed:
+            raise RuntimeError("the gateway is asked after it was closed")
         if self._transport is None:
-            raise RuntimeError("the gateway is asked before it was woken, or after it was closed")
-        learnt = await self._learnt_of(model)
+            self._transport = await Transport().__aenter__()
+        learnt = self._learnt_of(model)
         wire = WireModel(
             model,
             PROVIDERS[model.provider],
@@ -245,12 +260,14 @@ class Gateway:
         """Have the key of a model at hand, as it was a second ago at most. Raises `ModelKeyMissing`."""
         if model.key is None or self.has_key(model):
             return
-        if (held := self._held.get(model.key)) is not None:
-            self._held[model.key] = time.monotonic(), held[1]  # the others go on with this one meanwhile
-        lookup = self._lookups.get(model.key)
+        reference = model.key
+        held = self._held.get(reference)
+        if held is not None and held[0] > -math.inf:  # not one that was taken away
+            self._held[reference] = time.monotonic(), held[1]  # the others go on with this one meanwhile
+        lookup = self._lookups.get(reference)
         if lookup is None:
-            lookup = self._lookups[model.key] = asyncio.create_task(self._look_up(model, model.key))
-            lookup.add_done_callback(lambda _: self._lookups.pop(str(model.key)))
+            lookup = self._lookups[reference] = asyncio.create_task(self._look_up(model, reference))
+            lookup.add_done_callback(lambda _: self._lookups.pop(reference))
         await asyncio.shield(lookup)  # others wait for it too
 
     async def _look_up(self, model: RegisteredModel, reference: str) -> None:
@@ -268,11 +285,28 @@ class Gateway:
             raise ModelKeyMissing(model.name, reference)
         self._held[reference] = time.monotonic(), key
 
-    async def _learnt_of(self, model: RegisteredModel) -> _Learnt:
+    def has_share(self, name: str) -> bool:
+        """Whether a model that is asked now has been learnt of, and this worker's share of its limits with it."""
+        learnt = self._learnt.get(name)
+        if learnt is None:
+            return False
+        learnt.asked_at = time.monotonic()
+        return learnt.has_share
+
+    async def hold_share(self, name: str) -> None:
+        """Have this worker's share of the limits of a model, of which there is a chain, before it is asked."""
+        learnt = self._learnt[name]
+        for _ in range(2):  # a look that is under way may have begun before this model was asked
+            if self.has_share(name):
+                return
+            if learnt.look is None or learnt.look.done():
+                learnt.look = asyncio.create_task(self._look())
+            await asyncio.shield(learnt.look)  # others wait for it too
+
+    def _learnt_of(self, model: RegisteredModel) -> _Learnt:
         learnt = self._learnt.get(model.name)
         if learnt is None:
             learnt = self._learnt[model.name] = _Learnt(Limits(model), RetryBudget(), model.json_mode)
-            await self._look()  # which tells among how many workers the limits are divided
         if learnt.json_mode is not model.json_mode:
             learnt.json_mode = model.json_mode
             traits = traits_of(model.version)
@@ -324,17 +358,28 @@ class Gateway:
                 log.warning("what workers share cannot be read (%s); what was known stands", error)
 
     async def _look(self) -> None:
-        self._state, self._workers = await asyncio.to_thread(self._load)
+        used = tuple(name for name, learnt in self._learnt.items() if learnt.is_used)
+        self._state, shares = await asyncio.to_thread(self._load, used)
         for name, learnt in self._learnt.items():
-            learnt.limits.set_share(*self._workers.get(name, (0, 1)))
+            if name in shares:
+                learnt.limits.set_share(*shares[name])
+                learnt.has_share = True
+            elif not learnt.is_used:  # what an earlier look than the last one was not told stands
+                learnt.has_share = False
             if (model := self._state.get(name)) is not None:
                 learnt.limits.reconfigure(model)
 
-    def _load(self) -> tuple[RegistryState, Mapping[str, tuple[int, int]]]:
+    def _load(self, used: Sequence[str]) -> tuple[RegistryState, Mapping[str, tuple[int, int]]]:
         state = self._kept.registry.load()
         self._breakers.sync()
-        used = tuple(self._learnt)
-        return state, self._kept.leases.renew(used, LEASE_S) if used else {}
+        with self._sharing:
+            return state, self._kept.leases.renew(used, LEASE_S) if used and not self._is_closed else {}
+
+    def _release(self) -> None:
+        """Leave the limits to other workers, for good: a look that is still under way takes none of them again."""
+        with self._sharing:
+            self._is_closed = True
+            self._kept.leases.release()
 
 
 def collect_garbage_less_often() -> None:
@@ -371,11 +416,11 @@ class RunGateway:
             return await chain.answer(question)
 
     def _ready_chain(self, name: str) -> Model | None:
-        """The chain, where nothing need be looked up for it: neither registry nor key are older than a second."""
+        """The chain, where nothing need be looked up for it: registry, key and share of the limits are at hand."""
         made_of, chain = self._chains.get(name, (None, None))
         if made_of is None or not self._gateway.is_awake or self.registry().get(name) is not made_of:
             return None
-        return chain if self._gateway.has_key(made_of) else None
+        return chain if self._gateway.has_key(made_of) and self._gateway.has_share(name) else None
 
     async def _chain(self, name: str) -> Model:
         await self._gateway.wake()
@@ -388,6 +433,7 @@ class RunGateway:
         if chain is None or (made_of is not model and made_of != model):
             chain = await self._gateway.chain(model, self._terms)
         self._chains[name] = (model, chain)
+        await self._gateway.hold_share(name)
         return chain
 
     def _timeout_s(self, name: str) -> float:

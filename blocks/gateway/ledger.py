@@ -49,7 +49,7 @@ class ModelCall(Record):
 
 
 def new_call_key() -> str:
-    """A key that no other attempt has. Later ones are greater: an index then has those of a group beside each other."""
+    """A key that no other attempt has. Later ones are greater, as a rule: an index has those of a group together."""
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 

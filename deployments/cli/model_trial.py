@@ -75,7 +75,7 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
 
 @contextmanager
 def _quiet_breakers() -> Iterator[None]:
-    """A trial's failure is told as such; the breaker that it opens ends with this process, and no run hears of it."""
+    """A trial's failure is told as such, once: the log need not tell of the breaker that it opens as well."""
     circuit.logger.disabled = True
     try:
         yield

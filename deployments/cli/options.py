@@ -20,7 +20,7 @@ DatabaseOption = Annotated[
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="how rows are printed")]
 TypeOption = Annotated[str | None, typer.Option("--type", metavar="NAME", help="only documents of this type")]
 RunOption = Annotated[
-    str | None, typer.Option("--run", metavar="ID", help="only documents of this run; its first letters do")
+    str | None, typer.Option("--run", metavar="ID", help="only what is of this run; its first letters do")
 ]
 
 

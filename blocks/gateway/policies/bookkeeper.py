@@ -196,8 +196,14 @@ class Bookkeeper:
             if len(items) == 1:  # a row that the ledger does not take must not keep others out of it
                 log.exception("the ledger does not take call %s", items[0].call.call_key)
                 return [LedgerUnavailable(f"{type(error).__name__} for call {items[0].call.call_key}")]
-            return [answer for one in items for answer in self._exchange([one])]
+            return [answer for one in items for answer in self._exchange_alone(one)]
         return [next(admissions) if isinstance(one, Reservation) else ADMITTED for one in items]
+
+    def _exchange_alone(self, item: Reservation | Settlement) -> Sequence[Admission | Exception]:
+        try:
+            return self._exchange([item])
+        except DatabaseUnreachable as error:  # those before it are written all the same
+            return [error]
 
     def _give_back(self, item: Reservation | Settlement, admission: Admission) -> None:
         """Settle a reservation that was made for somebody who has gone: nothing was sent."""

@@ -71,7 +71,11 @@ class Shelf:
         if len(self._waiting) >= MOST_WAITING or (key in self._waiting and not replaces):
             return
         self._waiting[key] = reply
-        self._put(_Kept(key, model, reply, replaces)).add_done_callback(lambda _: self._waiting.pop(key, None))
+        self._put(_Kept(key, model, reply, replaces)).add_done_callback(lambda _: self._forget(key, reply))
+
+    def _forget(self, key: str, reply: bytes) -> None:
+        if self._waiting.get(key) is reply:  # and not one that replaces it
+            del self._waiting[key]
 
     async def close(self) -> None:
         """Wait until what was to be kept is kept, and hits are counted."""

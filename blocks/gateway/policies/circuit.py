@@ -130,7 +130,7 @@ class Breaker:
                 elif sign is not Sign.NOTHING:
                     self._open(f"the probe failed with {kind}", self._cooldown_s * 2)
             elif sign is Sign.GRAVE:
-                self._open(f"it says {kind}", self._first_cooldown_s(self._rules.grave_cooldown_s))
+                self._open(f"its last call ended with {kind}", self._first_cooldown_s(self._rules.grave_cooldown_s))
             elif sign in {Sign.SOUND, Sign.FAULT}:
                 self._count(sign is Sign.FAULT, kind)
 

@@ -54,10 +54,13 @@ class Rounds:
     async def _work_on(self, batches: "Sequence[_Batch[Any, Any]]") -> None:
         try:
             await asyncio.to_thread(_work_all, batches)
-        except BaseException:  # the loop is being closed, or no thread is to be had any more
+        except asyncio.CancelledError:  # the loop is being closed
             for batch in batches:
                 batch.cancel()
             raise
+        except Exception as error:  # noqa: BLE001 - there is no thread to be had: those who asked are told
+            for batch in batches:
+                batch.fail(error)
         for batch in batches:
             batch.hand_out()
 
@@ -142,7 +145,11 @@ class _Batch(Generic[Item, Result]):
         try:
             self._results = self._work([item for item, _ in self._asked])
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to those who asked
-            self._results = [error] * len(self._asked)
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Instead of the work: it cannot be done."""
+        self._results = [error] * len(self._asked)
 
     def hand_out(self) -> None:
         """On the loop: give each who asked what came of it."""

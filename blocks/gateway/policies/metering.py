@@ -36,7 +36,7 @@ DEFECT = "internal"
 """The outcome of an attempt that a defect of ours ended."""
 
 TURNED_AWAY = (RateLimited, KeyRefused, OutOfCredit, UpstreamMissing, RequestRefused, ContextTooLong)
-"""What a provider says before a model has seen the request. None bills it."""
+"""What a provider says before a model has seen the request. None bills it, unless it states tokens all the same."""
 
 SCHEMA_COPIES = 2
 """A schema stands in the prompt, or beside it as a tool or a format, and may be rendered into both."""
@@ -142,7 +142,8 @@ class Metered(Wrapper):
         return call.model_copy(update=row), usage
 
     def _failed(self, call: ModelCall, error: CallFailed, most_usd: Decimal, started: float) -> ModelCall:
-        if error.was_sent and not isinstance(error, TURNED_AWAY):
+        is_free = isinstance(error, TURNED_AWAY) and not any(_amounts(error.usage or Usage()))
+        if error.was_sent and not is_free:
             usage, cost_usd, unconfirmed_usd = self._counted(error.usage, most_usd)
         else:
             usage, cost_usd, unconfirmed_usd = error.usage or Usage(), Decimal(0), Decimal(0)

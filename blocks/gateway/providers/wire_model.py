@@ -13,7 +13,7 @@ import jiter
 import orjson
 from pydantic import SecretStr
 
-from blocks.gateway.errors import CallFailed, EmptyReply, MalformedReply
+from blocks.gateway.errors import NO_JSON, CallFailed, EmptyReply, MalformedReply
 from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.prompts import canonical_prompt, render_prompt
 from blocks.gateway.providers.limit_headers import LimitHeaders, read_limit_headers
@@ -157,9 +157,9 @@ class WireModel:
             try:
                 body, is_ambiguous = _parsed_leniently(said)
             except (ValueError, RecursionError):
-                raise MalformedReply(self.name, "its body is no JSON") from None
+                raise MalformedReply(self.name, NO_JSON) from None
         if not isinstance(body, dict):
-            raise MalformedReply(self.name, "its body is no JSON object")
+            raise MalformedReply(self.name, f"{NO_JSON} object")
         return body, is_ambiguous
 
     def _counted(self, question: Question, wire: WireReply) -> Usage:

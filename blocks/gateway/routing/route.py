@@ -59,7 +59,7 @@ JUDGING_THREADS = 2
 OUTAGE_PATIENCE_S = 180.0
 """How long an outage of models is waited out, before documents go to review for it. Their breakers ask after 5, 15, 35
 and 75 s, so that an outage of a minute is outlived."""
-READ_IN_PART = "read in part"
+SHOWN_IN_PART = "read in part"
 """Why an answer with notes is not enough: they tell what of the document the model was not shown."""
 
 T = TypeVar("T")
@@ -234,7 +234,7 @@ class Route:
             walk.standing = await self._in_thread(self._judge, walk)
             missed = what_is_missed(step.accept, document_type, walk.standing)
         if reply.notes and step.accept is not None and step.accept.checks:
-            missed = "; ".join(part for part in (READ_IN_PART, missed) if part)
+            missed = "; ".join(part for part in (SHOWN_IN_PART, missed) if part)
         if differing:
             missed = "; ".join(part for part in (f"differing: {', '.join(differing)}", missed) if part)
         ends = step.accept is None or (not missed and not is_floor)

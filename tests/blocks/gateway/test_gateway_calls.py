@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -32,6 +32,7 @@ from blocks.gateway.providers.server_traits import ServerTraits, traits_of
 from blocks.gateway.registry import JsonMode, RegistryState
 from blocks.gateway.shared_state import BreakerReport
 from blocks.gateway.transport import HttpReply
+from blocks.records import LOCAL
 from tests.doubles.failing_models import Scripted, a_model, a_question
 
 SLOW_S, DEADLINE_S = 0.6, 0.1
@@ -63,7 +64,7 @@ class Shared:
 
     def renew(self, models: Collection[str], for_s: float) -> Mapping[str, tuple[int, int]]:
         self.renewed += 1
-        return {}
+        return dict.fromkeys(models, (0, 1))
 
     def release(self) -> None: ...
 
@@ -89,20 +90,23 @@ class Posts:
     def __init__(self, takes_s: float = 0.0) -> None:
         self.keys: list[str] = []
         self.takes_s = takes_s
+        self.at_once = self.most_at_once = 0
 
     async def post(self, url: str, headers: Mapping[str, str], *_: object) -> HttpReply:
         self.keys.append(headers.get("authorization", ""))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.takes_s)
+        self.at_once -= 1
         return HttpReply(400, {}, json.dumps({"error": {"message": "no"}}).encode(), 1, 1)
+
+    async def __aexit__(self, *_: object) -> None: ...
 
 
 async def opened(shared: Shared, keys: Mapping[str, SecretStr], posts: Posts) -> tuple[Gateway, RunGateway]:
     kept: Any = Kept(shared, shared, States(), shared, shared)  # type: ignore[arg-type]
     gateway = await asyncio.to_thread(Gateway, kept, keys)
-    await gateway.wake()
-    transport = gateway._transport
-    assert transport is not None
-    transport.post = posts.post  # type: ignore[method-assign,assignment]
+    gateway._transport = cast("Any", posts)
     return gateway, gateway.for_run(RunTerms(reads_cache=False))
 
 
@@ -117,7 +121,7 @@ def test_a_key_that_was_exchanged_is_followed_and_one_taken_away_is_not_used(mon
     keys = {"secret:k": SecretStr("OLD")}
     posts = Posts()
 
-    async def run() -> BaseException:
+    async def run() -> list[BaseException]:
         gateway, run = await opened(Shared(), keys, posts)
         for key in ("OLD", "NEW"):
             keys["secret:k"] = SecretStr(key)
@@ -125,11 +129,13 @@ def test_a_key_that_was_exchanged_is_followed_and_one_taken_away_is_not_used(mon
             await failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5))
         del keys["secret:k"]
         await asyncio.sleep(0.03)
-        last = await failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5))
+        last = [await failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5))]
+        others = (failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5)) for _ in range(3))
+        last += await asyncio.gather(*others)
         await gateway.close()
         return last
 
-    assert isinstance(asyncio.run(run()), ModelKeyMissing)
+    assert [type(one) for one in asyncio.run(run())] == [ModelKeyMissing] * 4
     assert posts.keys == ["Bearer OLD", "Bearer NEW"]
 
 
@@ -152,6 +158,57 @@ def test_what_workers_share_is_looked_at_for_as_long_as_a_call_takes(monkeypatch
     renewed, is_paused = asyncio.run(run())
     assert renewed > 0
     assert is_paused
+
+
+def test_a_model_that_is_enabled_is_seen_while_only_the_built_in_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    shared = Shared(key=None, is_enabled=False)
+
+    async def run() -> list[bool]:
+        gateway, run = await opened(shared, {}, Posts())
+        seen = []
+        for _ in range(2):
+            await run.answer(LOCAL, a_question(time.monotonic() + 5))
+            await asyncio.sleep(0.1)
+            seen.append(run.registry().models[0].is_enabled)
+            shared.model = a_model(is_enabled=True)
+        await gateway.close()
+        return seen
+
+    assert asyncio.run(run()) == [False, True]
+
+
+def test_a_worker_asks_no_more_than_its_share_from_its_first_call_on_and_leaves_what_it_does_not_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(module, "IDLE_S", 0.2)
+    shared, posts = Shared(key=None, in_flight=8), Posts(takes_s=0.1)
+    renewed: list[tuple[str, ...]] = []
+
+    def renew(models: Collection[str], for_s: float) -> Mapping[str, tuple[int, int]]:
+        renewed.append(tuple(models))
+        return dict.fromkeys(models, (1, 2))
+
+    monkeypatch.setattr(shared, "renew", renew)
+
+    async def run() -> int:
+        gateway, run = await opened(shared, {}, posts)
+        calls = [
+            failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5, f"{at}")) for at in range(9)
+        ]
+        await asyncio.gather(*calls)
+        at_once = posts.most_at_once
+        for _ in range(20):  # another model is asked, and this one is not any more
+            await run.answer(LOCAL, a_question(time.monotonic() + 5))
+            await asyncio.sleep(0.02)
+        await gateway.close()
+        return at_once
+
+    assert asyncio.run(run()) == 4
+    assert ("m",) in renewed
+    assert renewed[0] == ("m",)
+    assert len(renewed) < 30, "a look renews nothing for a model that is not asked"
 
 
 # --- the deadline, while the database is slow

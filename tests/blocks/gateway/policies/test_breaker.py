@@ -201,7 +201,7 @@ def test_what_a_person_must_put_right_opens_it_at_once(make: Callable[[], CallFa
     endpoint.fails = make
     assert asyncio.run(endpoint.outcomes(2))["breaker_open"] == 1
     assert endpoint.breaker.report().open_for_s == 30.0
-    assert endpoint.breaker.report().why == f"it says {make().kind}"
+    assert endpoint.breaker.report().why == f"its last call ended with {make().kind}"
 
 
 def test_a_model_that_the_endpoint_does_not_know_leaves_its_neighbours_alone() -> None:
@@ -400,7 +400,7 @@ def test_a_worker_takes_over_what_another_opened_and_closed() -> None:
     first.breakers.sync()
     clock.now += 1
     second.breakers.sync()
-    assert second.breaker.report().why == "another worker found: it says out_of_credit"
+    assert second.breaker.report().why == "another worker found: its last call ended with out_of_credit"
     assert second.breaker.report().open_for_s == pytest.approx(29.0)
     assert asyncio.run(second.outcome()) == "breaker_open"
     clock.now += 30
@@ -494,7 +494,7 @@ def test_transitions_are_logged_with_their_reason(caplog: pytest.LogCaptureFixtu
     assert [
         record.getMessage() for record in caplog.records if "breaker" in record.name or "circuit" in record.name
     ] == [
-        "breaker of e: open for 30 s, because it says out_of_credit",
+        "breaker of e: open for 30 s, because its last call ended with out_of_credit",
         "breaker of e: one call is let through as a probe",
         "breaker of e: closed, because the probe was answered",
     ]
@@ -504,5 +504,5 @@ def test_an_open_breaker_says_how_long() -> None:
     endpoint = Endpoint(Clock())
     endpoint.fails = lambda: OutOfCredit("m")
     asyncio.run(endpoint.outcome())
-    with pytest.raises(BreakerOpen, match="left alone for 30 s, because it says out_of_credit"):
+    with pytest.raises(BreakerOpen, match="left alone for 30 s, because its last call ended with out_of_credit"):
         asyncio.run(endpoint.breaking.answer(a_question(1e9)))

@@ -176,3 +176,18 @@ def test_groups_that_share_their_rounds_are_worked_on_in_one_go_in_the_order_in_
     asyncio.run(scene())
     assert [(name, numbers) for name, _, numbers in done] == [("first", [0]), ("first", [2]), ("second", [1, 3])]
     assert done[1][1] == done[2][1] != threading.get_ident()
+
+
+def test_where_no_thread_is_to_be_had_who_asks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def to_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scene() -> None:
+        grouped = Squares().grouped()
+        monkeypatch.setattr(asyncio, "to_thread", to_thread)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            await grouped.ask(5, FAR)
+        monkeypatch.undo()
+        assert await grouped.ask(6, FAR) == 36
+
+    asyncio.run(scene())

@@ -239,6 +239,18 @@ def test_what_a_provider_turns_away_costs_no_fee_per_request(sqlite_database: Da
     assert ask(sqlite_database, price=fee).usage.cost_usd == COST + USD("0.012")
 
 
+def test_what_a_provider_breaks_off_costs_the_tokens_that_it_states(
+    sqlite_database: Database,
+) -> None:
+    broken_off = RateLimited("m")
+    broken_off.usage = REPLY.usage
+    with pytest.raises(RateLimited):
+        ask(sqlite_database, lambda _at, _q: broken_off)
+    (row,) = rows_of(sqlite_database)
+    assert (row["cost_usd"], row["output_tokens"]) == (COST, 100)
+    assert budget_of(sqlite_database, "run", "r") == (COST, 0)
+
+
 def test_a_row_has_the_digest_that_the_cache_knows_the_request_by_and_a_corrective_turn_one_of_its_own(
     sqlite_database: Database,
 ) -> None:
@@ -423,6 +435,39 @@ class Ailing:
 
     def close(self) -> None:
         self._ledger.close()
+
+
+class GoesAwayOnce(Ailing):
+    """Away when the document `late` is first asked about alone, which it is because of `poison`."""
+
+    has_gone = False
+
+    def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
+        if not self.has_gone and [one.call.document_id for one in reservations] == ["late"]:
+            self.has_gone = True
+            raise DatabaseUnreachable("a database", "it is being restarted")
+        return super().exchange(settlements, reservations)
+
+
+def test_what_was_written_one_by_one_stands_where_the_database_goes_away_amid_it(sqlite_database: Database) -> None:
+    ledger = ledger_of(sqlite_database)
+    going = GoesAwayOnce(ledger)
+
+    async def scene() -> list[object]:
+        bookkeeper = Bookkeeper(going, Rounds())
+        model = metered(Scripted(lambda _at, _q: REPLY), bookkeeper)
+        asked = [model.answer(question(document_id)) for document_id in ("poison", "early", "late")]
+        ended: list[object] = list(await asyncio.gather(*asked, return_exceptions=True))
+        assert await bookkeeper.close() == 0
+        return ended
+
+    poisoned, *others = asyncio.run(scene())
+    assert going.has_gone
+    assert isinstance(poisoned, LedgerUnavailable)
+    assert [type(one) for one in others] == [ModelReply] * 2
+    assert {row["document_id"]: row["outcome"] for row in rows_of(sqlite_database)} == {"early": "ok", "late": "ok"}
+    assert budget_of(sqlite_database, "run", "r") == (COST * 2, 0)
+    ledger.close()
 
 
 class RefusesWhatIsOver(Ailing):

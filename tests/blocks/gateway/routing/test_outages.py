@@ -251,7 +251,7 @@ def test_an_outage_that_lasts_ends_in_review_after_the_patience_that_all_documen
 @pytest.mark.parametrize(
     "refusal",
     [
-        lambda: open_for(30, "it says out_of_credit"),
+        lambda: open_for(30, "its last call ended with out_of_credit"),
         lambda: open_for(60, "the probe failed with key_refused"),
         lambda: open_for(30, "another worker found: it says upstream_missing"),
         lambda: KeyRefused("a", 401),
