@@ -27,8 +27,10 @@ ROUTE = "route:\n  - {tier: cheap}\n  - {model: local}\n"
 LOCAL_FIRST = "route:\n  - {model: local, accept: {confidence: 0.8}}\n  - {tier: cheap}\n"
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.long)])
-def test_a_killed_run_pays_for_its_calls_in_flight_and_for_replies_not_kept_yet(notes: Notes, kills: int) -> None:
+@pytest.mark.parametrize(("kills", "documents"), [(1, 60), pytest.param(4, 120, marks=pytest.mark.long)])
+def test_a_killed_run_pays_for_its_calls_in_flight_and_for_replies_not_kept_yet(
+    notes: Notes, kills: int, documents: int
+) -> None:
     """Promise 3, by the provider's log, with twice its figure, killed at any moment.
 
     A reply is kept some 0.1 s after it came: it is settled with others, within 0.05 s, and then put into the cache of
@@ -40,7 +42,7 @@ def test_a_killed_run_pays_for_its_calls_in_flight_and_for_replies_not_kept_yet(
     notes.type(ROUTE)
     notes.provider.script(**SCRIPT, latency_s=latency_s)
     notes.add("first", tier="cheap", in_flight=CALLS_IN_FLIGHT)
-    source = notes.write(60)
+    source = notes.write(documents)
     for _ in range(kills):
         with notes.workplace.started("run", *notes.arguments(source, "--chunk-size", "30")) as process:
             wait_for_requests(notes.provider, notes.provider.state()["requests"] + chance.randint(12, 24))
@@ -49,8 +51,8 @@ def test_a_killed_run_pays_for_its_calls_in_flight_and_for_replies_not_kept_yet(
         wait_until(lambda: notes.provider.state()["in_flight"] == 0)
     summary = notes.run(source, "--chunk-size", "30")
     log = notes.provider.log()
-    assert (summary["documents"], notes.states()) == (60, Counter(accepted=60))
-    assert len(log) - 60 <= kills * CALLS_IN_FLIGHT * 2
+    assert (summary["documents"], notes.states()) == (documents, Counter(accepted=documents))
+    assert len(log) - documents <= kills * CALLS_IN_FLIGHT * 2
     assert notes.attempts() >= asked_notes(log)
     assert notes.reserved_usd() == 0
     assert notes.outcomes()["lost"] >= 1
