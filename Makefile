@@ -29,4 +29,4 @@ setup: .venv/ready
 
 lock: setup
 	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	  --no-emit-index-url --no-header --no-strip-extras --quiet --output-file requirements.lock
