@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = "gpt-4o-mini"
 TIMEOUT_S = 60.0
 COLLECT_EVERY = 100_000
-"""As `collect_garbage_less_often` of the gateway; litellm's environment has no Winnow to import it from."""
+"""As blocks/gateway/garbage.py; litellm's environment has no Winnow to import it from."""
 TEXT = "\n".join(f"{line:02} consulting on site, 3 hours at 120.00 EUR, total 360.00 EUR" for line in range(60))
 """About 4 kB, as an invoice of a page."""
 

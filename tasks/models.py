@@ -18,6 +18,7 @@ from blocks.database.limit_leases import DatabaseLimitLeases
 from blocks.database.model_registry import DatabaseRegistry
 from blocks.database.reply_cache import DatabaseReplyCache
 from blocks.gateway.event_loop import gateway_loop
+from blocks.gateway.garbage import collect_garbage_less_often
 from blocks.gateway.keys import KeyReference, KeyRing
 from blocks.gateway.ledger import Admission
 from blocks.gateway.policies.tracing import configure_tracing
@@ -95,11 +96,7 @@ def hold_gateway(database: Database) -> Iterator[None]:
 
 
 def _make_gateway(database: Database) -> "Gateway":
-    from blocks.gateway.gateway import (  # brings the HTTP client, which most commands do without
-        Gateway,
-        Kept,
-        collect_garbage_less_often,
-    )
+    from blocks.gateway.gateway import Gateway, Kept  # brings the HTTP client, which most commands do without
 
     collect_garbage_less_often()
     configure_tracing(load_settings())

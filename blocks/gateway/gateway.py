@@ -7,9 +7,7 @@ pause switch, the breakers of other workers and the shares of limits are read fr
 
 import asyncio
 import contextlib
-import gc
 import logging
-import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +17,9 @@ from decimal import Decimal
 from pydantic import SecretStr
 
 from blocks.errors import WinnowError
-from blocks.gateway.configuration_errors import ModelKeyMissing, ModelPriceUnknown, ModelUnknown
+from blocks.gateway.configuration_errors import ModelPriceUnknown, ModelUnknown
 from blocks.gateway.errors import DeadlinePassed
+from blocks.gateway.held_keys import HeldKeys
 from blocks.gateway.ledger import Caps, Ledger, ModelCall, Settlement, new_call_key
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question
 from blocks.gateway.policies.bookkeeper import Bookkeeper
@@ -50,10 +49,6 @@ LEASE_S = 15.0
 RECOVER_EVERY_S = 30.0
 IDLE_S = 60.0
 """After so long without a call nothing is looked at any more, until the next call."""
-COLLECT_EVERY = 100_000
-"""New objects between two searches for garbage in cycles. Python's own 700 are those of three calls, and the search
-through all that hundreds of calls under way hold took a fifth of the time of a call."""
-
 log = logging.getLogger(__name__)
 
 
@@ -104,7 +99,7 @@ class Gateway:
 
     def __init__(self, kept: Kept, keys: Mapping[str, SecretStr]) -> None:
         self._kept = kept
-        self._keys = keys
+        self.keys = HeldKeys(keys, LOOK_EVERY_S)
         self._state = kept.registry.load()
         self._breakers = Breakers(kept.breakers)
         self._learnt: dict[str, _Learnt] = {}
@@ -114,8 +109,6 @@ class Gateway:
         self._shelf = Shelf(kept.replies, rounds)
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None
-        self._held: dict[str, tuple[float, SecretStr]] = {}
-        self._lookups: dict[str, asyncio.Task[None]] = {}
         self._watch: asyncio.Task[None] | None = None
         self._memories: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
@@ -222,7 +215,7 @@ class Gateway:
             model,
             PROVIDERS[model.provider],
             self._transport,
-            lambda: self._held[model.key][1] if model.key is not None else None,
+            lambda: self.keys.of(model),
             self._remember_json_mode,
             on_limits=learnt.limits.heard,
             keep_texts=terms.keeps_texts,
@@ -248,42 +241,6 @@ class Gateway:
 
     def _is_paused(self) -> bool:
         return self._state.is_paused
-
-    def has_key(self, model: RegisteredModel) -> bool:
-        """Whether the key of a model, where it needs one, is at hand as it was a second ago at most."""
-        if model.key is None:
-            return True
-        held = self._held.get(model.key)
-        return held is not None and time.monotonic() - held[0] < LOOK_EVERY_S
-
-    async def hold_key(self, model: RegisteredModel) -> None:
-        """Have the key of a model at hand, as it was a second ago at most. Raises `ModelKeyMissing`."""
-        if model.key is None or self.has_key(model):
-            return
-        reference = model.key
-        held = self._held.get(reference)
-        if held is not None and held[0] > -math.inf:  # not one that was taken away
-            self._held[reference] = time.monotonic(), held[1]  # the others go on with this one meanwhile
-        lookup = self._lookups.get(reference)
-        if lookup is None:
-            lookup = self._lookups[reference] = asyncio.create_task(self._look_up(model, reference))
-            lookup.add_done_callback(lambda _: self._lookups.pop(reference))
-        await asyncio.shield(lookup)  # others wait for it too
-
-    async def _look_up(self, model: RegisteredModel, reference: str) -> None:
-        held = self._held.get(reference)
-        try:
-            key = await asyncio.to_thread(self._keys.get, reference)
-        except WinnowError as error:
-            if held is None:
-                raise
-            log.warning("the key of %s cannot be looked up (%s); the last one is used", model.name, error)
-            return
-        if key is None:
-            if held is not None:
-                self._held[reference] = -math.inf, held[1]  # for calls under way; the next one looks again
-            raise ModelKeyMissing(model.name, reference)
-        self._held[reference] = time.monotonic(), key
 
     def has_share(self, name: str) -> bool:
         """Whether a model that is asked now has been learnt of, and this worker's share of its limits with it."""
@@ -382,13 +339,6 @@ class Gateway:
             self._kept.leases.release()
 
 
-def collect_garbage_less_often() -> None:
-    """Have this process search for garbage every `COLLECT_EVERY` objects, unless it does so less often or never."""
-    first, *others = gc.get_threshold()
-    if 0 < first < COLLECT_EVERY:
-        gc.set_threshold(COLLECT_EVERY, *others)
-
-
 class RunGateway:
     """The models as one run may ask them: what its routes are given."""
 
@@ -420,7 +370,7 @@ class RunGateway:
         made_of, chain = self._chains.get(name, (None, None))
         if made_of is None or not self._gateway.is_awake or self.registry().get(name) is not made_of:
             return None
-        return chain if self._gateway.has_key(made_of) and self._gateway.has_share(name) else None
+        return chain if self._gateway.keys.has(made_of) and self._gateway.has_share(name) else None
 
     async def _chain(self, name: str) -> Model:
         await self._gateway.wake()
@@ -428,7 +378,7 @@ class RunGateway:
         model = state.get(name)
         if model is None:
             raise ModelUnknown(name, (LOCAL, *(one.name for one in state.models)))
-        await self._gateway.hold_key(model)
+        await self._gateway.keys.hold(model)
         made_of, chain = self._chains.get(name, (None, None))
         if chain is None or (made_of is not model and made_of != model):
             chain = await self._gateway.chain(model, self._terms)
