@@ -84,6 +84,7 @@ def _run(home: Path, url: str, source: Path, document_type: str, arguments: tupl
     for command in (
         ("models", "add", "reader", *told, *free),
         ("run", str(source), "--type", document_type, *arguments, "--json"),
+        ("server", "stop"),
     ):
         done = subprocess.run(
             [WINNOW, *command], cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=600

@@ -23,7 +23,17 @@ class Passed:
     documents: int
 
 
-Listener = Callable[[Planned | Passed], None]
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Documents wait for a model that answers nobody, so many seconds at most. `why` is what it answered last."""
+
+    model: str
+    why: str
+    most_s: float
+
+
+Event = Planned | Passed | Waiting
+Listener = Callable[[Event], None]
 """Called from any thread."""
 
 _listeners: list[Listener] = []
@@ -45,6 +55,11 @@ def report(run_id: str, stage: Stage, documents: int) -> None:
     _tell(Passed(run_id, stage, documents))
 
 
-def _tell(event: Planned | Passed) -> None:
+def wait(model: str, why: str, most_s: float) -> None:
+    """Say that documents begin to wait for a model."""
+    _tell(Waiting(model, why, most_s))
+
+
+def _tell(event: Event) -> None:
     for listener in tuple(_listeners):
         listener(event)

@@ -38,9 +38,13 @@ class _View:
         self.planned: int | None = None
         self.passed = dict.fromkeys(STAGES, 0)
 
-    def take(self, event: progress.Planned | progress.Passed) -> None:
+    def take(self, event: progress.Event) -> None:
         """Take one event, from any thread."""
         with self._lock:
+            if isinstance(event, progress.Waiting):
+                told = f"waiting for {event.model}, {event.most_s:.0f} s at most: {event.why}"
+                stderr.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
+                return
             if not self._announced:
                 self._announced = True
                 stderr.print(f"Prefect UI: {self._run_page(event.run_id)}", highlight=False, soft_wrap=True)

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 REMEDIES = {
     "budget_exhausted": "give more by --budget or WINNOW_BUDGET_PER_DAY_USD, then run again",
     "models_paused": "winnow models resume, then run again",
-    "model_unavailable": "winnow models list and winnow models calls say why; then run again",
+    "model_unavailable": "winnow models list and winnow models calls say why; winnow models enable NAME closes an open "
+    "breaker; then run again",
     "prompt_failed": "winnow types check names the prompt; correct it, then run again",
     "ocr_unavailable": "winnow doctor says what OCR lacks; then run again",
 }
@@ -229,7 +230,7 @@ def _show_summary(
     stdout.print(table)
     for kind, number in report.waiting.items():
         remedy = REMEDIES.get(kind, "run again when it is put right")
-        line = f"{number} of those in review wait for the next run: {kind}; {remedy}"
+        line = f"{_counted(number)} for the next run: {kind}; {remedy}"
         stdout.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not state.is_completed():
         stderr.print(f"the run failed: {state.message}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -239,6 +240,10 @@ def _show_summary(
     failures = (f"failures --run {run_id}",) if summary["failed"] else ()
     for line in ("review list", f"results --run {run_id}", *failures):
         stdout.print(f"  {_command()} {line}{with_database}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _counted(documents: int) -> str:
+    return "1 document in review waits" if documents == 1 else f"{documents} documents in review wait"
 
 
 def _money(usd: Decimal) -> str:

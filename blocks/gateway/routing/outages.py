@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Sequence
 
+from blocks import progress
 from blocks.gateway.errors import (
     BreakerOpen,
     CallFailed,
@@ -66,8 +67,10 @@ class Outages:
         wait_s = again_in_s([error for _, error in failed], unstated_s)
         if wait_s is None or wait_s > left_s:
             return None
-        for name, _ in failed:
-            self._since.setdefault(name, now)
+        for name, error in failed:
+            if name not in self._since:
+                self._since[name] = now
+                progress.wait(name, str(error), left_s)
         return min(wait_s + random.uniform(0, max(SPREAD_S, wait_s * SPREAD_SHARE)), left_s)
 
 

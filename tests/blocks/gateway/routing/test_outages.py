@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from blocks import progress
 from blocks.document_types import DocumentType, RouteStep, StepAcceptance
 from blocks.gateway.errors import (
     BreakerOpen,
@@ -223,6 +224,22 @@ def test_a_document_that_a_model_fails_at_while_it_answers_others_is_given_up_so
         assert waits(answers_others=True) >= 5
     else:
         assert waits(answers_others=True) == MOST_FAULTS_AMONG_ANSWERS
+
+
+def test_who_watches_a_run_is_told_once_that_it_waits_and_why() -> None:
+    told: list[progress.Event] = []
+    unsubscribe = progress.subscribe(told.append)
+    try:
+        outages = Outages(OUTAGE_PATIENCE_S, lambda: 1.0)
+        for _ in range(3):
+            outages.wait_s([("a", ConnectionFailed("a", "its host is not known", was_sent=False))], 0.0)
+        outages.over("a")
+        outages.wait_s([("a", ServerFailed("a", 503))], 0.0)
+    finally:
+        unsubscribe()
+    waits = [(event.model, event.most_s) for event in told if isinstance(event, progress.Waiting)]
+    assert waits == [("a", OUTAGE_PATIENCE_S)] * 2
+    assert "its host is not known" in str(told[0])
 
 
 def test_while_another_model_answers_none_is_waited_for() -> None:
