@@ -36,7 +36,7 @@ def check_document(database: Database, letters: str) -> None:
     raise DocumentUnknown(letters)
 
 
-def _ids(database: Database, query: Select[str]) -> list[str]:
+def _ids(database: Database, query: Select[tuple[str]]) -> list[str]:
     """The first ids that a query finds, so many as a message shows."""
     with database.read() as connection:
         return list(connection.execute(query.limit(_SHOWN)).scalars())

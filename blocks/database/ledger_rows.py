@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Row, literal_column, select
+from sqlalchemy import Connection, Integer, Row, literal_column, select
 
 from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, day_of
 from blocks.database.engine import Database
@@ -18,7 +18,7 @@ from blocks.records import LOST, OPEN
 
 MOST_INTEGER = 2**31 - 1
 
-Kept = Row[*tuple[Any, ...]]
+Kept = Row[Any]
 """What settling reads of a row: call_key, run_id, called_at, outcome and the three amounts."""
 
 
@@ -141,7 +141,7 @@ IS_OPEN = model_calls.c.outcome == literal_column(f"'{OPEN}'")
 _SET_BY_LEDGER = {"call_id", "run_id", "called_at", "worker_id", "reserved_usd"}
 _FROM_CALL = tuple(column.name for column in model_calls.columns if column.name not in _SET_BY_LEDGER)
 _INTEGERS = tuple(
-    column.name for column in model_calls.columns if column.name in _FROM_CALL and column.type.python_type is int
+    column.name for column in model_calls.columns if column.name in _FROM_CALL and isinstance(column.type, Integer)
 )
 
 _READ = select(

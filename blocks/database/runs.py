@@ -182,7 +182,7 @@ def failure_kinds(database: Database, run_id: str) -> dict[str, int]:
         .order_by(number.desc(), failures.c.kind)
     )
     with database.read() as connection:
-        return dict(connection.execute(query).all())
+        return dict(connection.execute(query).tuples().all())
 
 
 def types_written(database: Database, run_id: str) -> set[str]:

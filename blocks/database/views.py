@@ -75,7 +75,7 @@ def create_views(database: Database, types: Mapping[str, DocumentType]) -> None:
 
 
 def _known(connection: Connection) -> dict[str, str]:
-    return dict(connection.execute(select(views.c.name, views.c.digest)).all())
+    return dict(connection.execute(select(views.c.name, views.c.digest)).tuples().all())
 
 
 def _replace(database: Database, connection: Connection, name: str, body: str) -> None:
