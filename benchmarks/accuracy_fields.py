@@ -32,8 +32,8 @@ import pypdfium2
 from dateutil import parser as dates
 from left_out import sample_names
 
-from blocks.document_type_files import load_document_types
-from blocks.document_types import DocumentType, FieldType
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentType, FieldType
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.records import Page, Words

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blocks.document_type_files import load_document_types
-from blocks.document_types import DocumentType, Example
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentType, Example
 from blocks.gateway.providers.local.enums import read_enum
 from blocks.records import Page
 from blocks.settings import Settings

@@ -265,7 +265,7 @@ async def _transport(url: str, in_flight: int) -> AsyncIterator[Ask]:
 
 @contextlib.asynccontextmanager
 async def _gateway(url: str, in_flight: int) -> AsyncIterator[Ask]:
-    from blocks.document_types import DocumentField, DocumentType, FieldType
+    from blocks.document_types.schema import DocumentField, DocumentType, FieldType
     from blocks.gateway.gateway import RunTerms
     from blocks.gateway.model import ModelRequest, Question
     from blocks.records import Page

@@ -203,7 +203,7 @@ def _task_per_document_and_stage(_folder: Path) -> None:
 
 def _bare(folder: Path, threads: int) -> None:
     sys.path.append(str(ROOT))
-    from blocks.document_type_files import load_document_types
+    from blocks.document_types.loader import load_document_types
     from blocks.records import Classification, Document, Outcome, Stage
     from blocks.settings import load_settings
     from tasks.classify.stage import ClassifyStage

@@ -32,8 +32,8 @@ from accuracy_fields import SETTINGS, without_attachments
 from dateutil import parser as dates
 
 from blocks.dates import find_dates
-from blocks.document_type_files import load_document_types
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence import locate, yields
 from blocks.gateway.providers.local.lexicon import plain
 from blocks.gateway.providers.local.name_shapes import clean_name, looks_like_name

@@ -14,7 +14,7 @@ value or clearly prefers another: one wrong value among right ones is what such 
 import math
 from collections.abc import Iterable, Sequence
 
-from blocks.document_types import DocumentField, Rubric
+from blocks.document_types.schema import DocumentField, Rubric
 from blocks.evidence import Grounding
 from blocks.records import CriterionReading, FieldReading, Signals
 

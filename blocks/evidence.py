@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from rapidfuzz import fuzz
 
 from blocks.dates import find_dates
-from blocks.document_types import DocumentField, FieldType
+from blocks.document_types.schema import DocumentField, FieldType
 from blocks.number_words import spoken_numbers
 from blocks.quoted_values import letters, says_code, says_number, says_phone, says_text
 from blocks.records import Box, Evidence, FieldReading, Page

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from blocks import evidence
 from blocks.confidence import UNGROUNDED_CEILING, confidence_of, judging
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence import Grounding
 from blocks.records import CriterionReading, Evidence, FieldReading, Page
 from blocks.values import InvalidValue, typed_value

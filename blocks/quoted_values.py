@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from rapidfuzz import fuzz
 
 from blocks.dates import find_dates
-from blocks.document_types import DocumentField, FieldType
+from blocks.document_types.schema import DocumentField, FieldType
 from blocks.values import CURRENCY_SIGNS, InvalidValue, fold, parse_money, parse_number, parse_phone, typed_value
 
 SHORTEST_FUZZY_TEXT = 8

@@ -8,8 +8,8 @@ from blocks.database import runs, views
 from blocks.database.block import connect
 from blocks.database.engine import Database
 from blocks.database.live_runs import hold_run
-from blocks.document_type_files import load_document_types
-from blocks.document_types import DocumentType
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentType
 from blocks.errors import DocumentTypeUnknown, RunInterrupted
 from blocks.gateway.routing.checks import check_routes
 from blocks.records import Backfill, Batch, Rerun

@@ -7,9 +7,9 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from blocks import document_types as schema
-from blocks.document_type_checks import RESERVED_FIELDS
-from blocks.document_type_files import ELSEWHERE, check, load_document_types
+from blocks.document_types import schema as schema
+from blocks.document_types.checks import RESERVED_FIELDS
+from blocks.document_types.loader import ELSEWHERE, check, load_document_types
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.records import Page

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from blocks.confidence import OWN_WORD
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.gateway.model import ModelReply, Question
 from blocks.records import (
     Classification,

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.readers import LIES, Case, Lie, lying_reply, truthful_reply
 from benchmarks.trust_paths import READER, is_answerable, judge, walk
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.gateway.routing.witness import witness
 from blocks.settings import Settings
 from tasks.extract.extract import extract_bytes

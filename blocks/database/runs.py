@@ -21,7 +21,7 @@ from blocks.database.tables import (
     runs,
     stage_outputs,
 )
-from blocks.document_types import DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, LOCAL, MODELS_PAUSED, OPEN, UNKNOWN_TYPE, RunCounts
 
 _NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}

@@ -14,7 +14,7 @@ from sqlalchemy.exc import InternalError
 
 from blocks.database.engine import Database
 from blocks.database.tables import views
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.errors import ViewInUse
 
 QUEUE = "review_queue"

@@ -21,7 +21,7 @@ from blocks.gateway.entry_checks import entry_mistakes
 from blocks.gateway.keys import KeyPlace, KeyReference
 from blocks.gateway.registry import ProviderName, RegisteredModel, Tier, name_problem
 from blocks.gateway.seed import default_key
-from blocks.schema_messages import schema_mistakes
+from blocks.yaml.messages import schema_mistakes
 
 BLOCK_TYPE = "winnow-model-endpoint"
 

@@ -14,7 +14,7 @@ from blocks.gateway.shown_values import (
     looks_like_a_key,
     upstream_problem,
 )
-from blocks.yaml_lines import Mistake
+from blocks.yaml.lines import Mistake
 
 LEAST_TIMEOUT_S = 0.1
 """Less than any model takes to begin an answer."""

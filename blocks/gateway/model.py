@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from blocks.document_types import Criterion, DocumentType
+from blocks.document_types.schema import Criterion, DocumentType
 from blocks.records import CriterionReading, FieldReading, Page, Record
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from blocks.document_types import document_text, prompt_variables
+from blocks.document_types.schema import document_text, prompt_variables
 from blocks.gateway.errors import PromptFailed
 from blocks.gateway.model import ModelRequest
 from blocks.records import Page

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from blocks.document_types import Criterion, DocumentField, FieldType
+from blocks.document_types.schema import Criterion, DocumentField, FieldType
 from blocks.gateway.model import ModelRequest
 
 REPLY_NAME = "reading"

@@ -16,9 +16,9 @@ from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry import RegisteredModel, name_problem
 from blocks.gateway.shown_values import quoted
 from blocks.records import Record
-from blocks.schema_messages import schema_mistakes
 from blocks.settings import PROJECT_DIR
-from blocks.yaml_lines import Mistake, YamlFile
+from blocks.yaml.lines import Mistake, YamlFile
+from blocks.yaml.messages import schema_mistakes
 
 SEED_FILE = PROJECT_DIR / "data" / "models.yaml"
 SWITCHES = ("is_enabled", "was_enabled")

@@ -7,7 +7,7 @@ passes over the text's bytes in C, about a microsecond per page.
 import math
 import string
 
-from blocks.document_types import DocumentField
+from blocks.document_types.schema import DocumentField
 from blocks.gateway.model import ModelRequest
 
 LETTERS = (string.ascii_letters + string.whitespace).encode()

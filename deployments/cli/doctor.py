@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from blocks.database.engine import current_revision, default_url, head_revision, open_database
-from blocks.document_type_files import check as check_types
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import check as check_types
+from blocks.document_types.loader import load_document_types
 from blocks.errors import WinnowError
 from blocks.settings import Settings, configure
 from deployments import prefect_client, prefect_server

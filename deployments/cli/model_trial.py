@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from blocks.database.calls import list_calls
 from blocks.database.engine import Database
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelReply, ModelRequest, Question

@@ -12,7 +12,7 @@ from blocks.gateway.prices import listed_context_window
 from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState, name_problem
 from blocks.gateway.seed import default_key, read_seed
 from blocks.gateway.shown_values import quoted
-from blocks.schema_messages import did_you_mean, typed_mistake
+from blocks.yaml.messages import did_you_mean, typed_mistake
 
 SETTABLE = (
     "upstream",

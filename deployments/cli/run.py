@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 
 from blocks.database.engine import default_url, open_database, upgrade
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.errors import DocumentTypeUnknown, PrefectUnreachable, RunError, UsageError, WinnowError
 from blocks.records import Rerun
 from blocks.settings import Settings, configure

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from blocks.database.engine import open_database
-from blocks.document_types import DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.errors import UsageError
 from blocks.gateway.registry import RegistryState
 from blocks.gateway.routing.checks import check_routes

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from blocks.document_type_files import check as check_types
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import check as check_types
+from blocks.document_types.loader import load_document_types
 from blocks.errors import DocumentTypeUnknown
 from blocks.settings import load_settings
 from deployments.cli.output import OutputFormat, show_rows, stderr, stdout

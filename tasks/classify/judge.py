@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from blocks.document_types import DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.records import UNKNOWN_TYPE, Classification
 from blocks.text_classifier import Lesson, TextClassifier
 from blocks.text_features import words

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from blocks.document_types import DocumentType, Signal
+from blocks.document_types.schema import DocumentType, Signal
 
 READ_CHARACTERS = 20_000
 """How much of a document's text signals are looked for in."""

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from pydantic_core import from_json
 
-from blocks.document_types import DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.errors import DocumentTypeUnknown, StageCrashed, WinnowError
 from blocks.media_types import TABLES
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Stage

@@ -9,7 +9,7 @@ from prefect.states import Completed, Failed
 
 from blocks.database import runs
 from blocks.database.block import connect
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.settings import load_settings
 from tasks.chunk import RunContext
 from tasks.report.report import RunReport, as_markdown, build_report

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from blocks.database import runs
 from blocks.database.engine import Database
 from blocks.database.views import view_name
-from blocks.document_types import DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.records import WholeFinding
 from tasks.chunk import RunContext
 from tasks.validate.whole import check_whole

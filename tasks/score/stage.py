@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from queue import Empty, SimpleQueue
 
-from blocks.document_types import DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.errors import StageCrashed, WinnowError
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.model import PageImage

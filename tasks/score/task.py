@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from blocks.database import documents
 from blocks.database.block import connect
 from blocks.database.last_scorings import DatabaseLastScorings
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.gateway.gateway import Gateway, RunTerms
 from blocks.page_images import draw_pages
 from blocks.settings import Settings, load_settings

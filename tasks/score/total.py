@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from blocks.document_types import Rubric
+from blocks.document_types.schema import Rubric
 from blocks.records import CriterionReading
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from blocks.document_types import DocumentType, Expectation, FieldType
+from blocks.document_types.expectations import check_expectation, columns_of, is_row_level, resolve
+from blocks.document_types.schema import DocumentType, Expectation, FieldType
 from blocks.errors import ExpectationInvalid
-from blocks.expectations import check_expectation, columns_of, is_row_level, resolve
 from tasks.validate.library import LOCK, NAME_KEY, context, exception_of, name_of
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from blocks.document_types import DocumentType
+from blocks.document_types.expectations import warm_up
+from blocks.document_types.schema import DocumentType
 from blocks.errors import StageCrashed, WinnowError
-from blocks.expectations import warm_up
 from blocks.findings import FieldFinding, find_fields
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
 from tasks.validate.library import LOCK

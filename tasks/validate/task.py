@@ -5,7 +5,7 @@ from functools import lru_cache
 from prefect.client.schemas.objects import State
 
 from blocks.database.block import connect
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
 from tasks.task import chunk_state, stage_task

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from blocks.document_types import DocumentField, DocumentType, RejectRule, ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType, RejectRule, ReviewRules
 from blocks.findings import FieldFinding, deciding_fields, gaps, problems
 from blocks.records import UNKNOWN_TYPE, Classification, Status, Validation
 from blocks.values import InvalidValue, typed_value

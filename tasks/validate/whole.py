@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from blocks.document_types import DocumentType, Expectation
+from blocks.document_types.expectations import COLUMN_ARGUMENTS, WHOLE_COLUMNS, check_expectation, is_row_level, resolve
+from blocks.document_types.schema import DocumentType, Expectation
 from blocks.errors import ExpectationInvalid
-from blocks.expectations import COLUMN_ARGUMENTS, WHOLE_COLUMNS, check_expectation, is_row_level, resolve
 from blocks.records import WholeFinding
 from tasks.validate.library import LOCK, NAME_KEY, context, exception_of, name_of
 

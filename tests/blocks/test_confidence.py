@@ -16,7 +16,7 @@ from blocks.confidence import (
     weakest,
     written,
 )
-from blocks.document_types import Criterion, DocumentField, FieldType, ReviewRules, Rubric
+from blocks.document_types.schema import Criterion, DocumentField, FieldType, ReviewRules, Rubric
 from blocks.evidence import Grounding
 from blocks.records import CriterionReading, FieldReading, Signals
 

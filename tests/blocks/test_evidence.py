@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.document_types import DocumentField, FieldHints, FieldType
+from blocks.document_types.schema import DocumentField, FieldHints, FieldType
 from blocks.evidence import box_of, check, locate, yields
 from blocks.records import Evidence, FieldReading, Page, Words
 

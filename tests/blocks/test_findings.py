@@ -1,5 +1,5 @@
 from blocks.confidence import OWN_WORD, UNGROUNDED_CEILING
-from blocks.document_types import Criterion, DocumentField, DocumentType, FieldType, Rubric
+from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldType, Rubric
 from blocks.findings import find_fields
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 

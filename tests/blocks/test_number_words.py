@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.document_types import DocumentField, FieldType
+from blocks.document_types.schema import DocumentField, FieldType
 from blocks.evidence import yields
 from blocks.number_words import spoken_number, spoken_numbers
 

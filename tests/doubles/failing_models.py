@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.registry import RegisteredModel
 from blocks.records import Page

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from blocks.document_types import DocumentField, DocumentType, FieldType, RouteStep
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType, RouteStep
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.gateway.registry import RegisteredModel, RegistryState

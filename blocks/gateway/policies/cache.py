@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from blocks.document_types import DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies.cache_shelf import Shelf

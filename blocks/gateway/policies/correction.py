@@ -7,7 +7,7 @@ are left out is written into the request's notes, and so stands in the reply's, 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from blocks.document_types import DocumentField
+from blocks.document_types.schema import DocumentField
 from blocks.gateway.errors import CallFailed, ContextTooLong, WrongSchema
 from blocks.gateway.model import Correction, Model, ModelReply, ModelRequest, Question
 from blocks.gateway.policies.wrapper import Wrapper

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
 
-from blocks.document_types import DocumentField, FieldType
+from blocks.document_types.schema import DocumentField, FieldType
 from blocks.gateway.errors import WrongSchema
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.replies.json_scalars import NumberText, Unreadable, plain_number

@@ -4,8 +4,8 @@ from collections.abc import Container, Iterable, Mapping
 
 from pydantic import SecretStr
 
-from blocks.document_type_files import prompt_problems, step_place
-from blocks.document_types import DocumentType, RouteStep
+from blocks.document_types.loader import prompt_problems, step_place
+from blocks.document_types.schema import DocumentType, RouteStep
 from blocks.errors import DocumentTypeInvalid
 from blocks.gateway.configuration_errors import (
     ModelDisabled,

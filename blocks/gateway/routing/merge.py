@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from blocks.confidence import of_signals
-from blocks.document_types import DocumentField, DocumentType
+from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.gateway.model import ModelReply
 from blocks.gateway.registry import RegistryState
 from blocks.gateway.routing.judge import judges_of

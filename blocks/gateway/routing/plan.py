@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from blocks.document_types import DocumentType, RouteStep
+from blocks.document_types.schema import DocumentType, RouteStep
 from blocks.gateway.prices import price_of
 from blocks.gateway.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
 from blocks.gateway.providers.local.model import LocalModel

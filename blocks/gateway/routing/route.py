@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from blocks.document_types import DocumentType, StepAcceptance
+from blocks.document_types.schema import DocumentType, StepAcceptance
 from blocks.findings import believed_criteria
 from blocks.gateway.errors import (
     BudgetExhausted,

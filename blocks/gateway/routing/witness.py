@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from rapidfuzz import fuzz
 
 from blocks.confidence import SMALLEST, witness_log_odds
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.providers.local.agreement import agree
 from blocks.gateway.providers.local.calibration import calibrated
 from blocks.gateway.providers.local.candidates import Candidate

@@ -10,7 +10,7 @@ from blocks.database.documents import record_batch
 from blocks.database.engine import Database, now
 from blocks.database.tables import results
 from blocks.database.views import create_views, view_name
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.errors import ViewInUse
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from blocks.document_types import Criterion, DocumentField, DocumentType, FieldHints, FieldType, Rubric
+from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldHints, FieldType, Rubric
 from blocks.gateway.model import ModelRequest, Question, Usage
 from blocks.gateway.providers.wire import Finish, WireReply
 from blocks.records import Page

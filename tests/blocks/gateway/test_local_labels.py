@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from blocks.document_type_files import load_document_types
-from blocks.document_types import Criterion, DocumentField, DocumentType, Example, FieldHints, FieldType, Rubric
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import Criterion, DocumentField, DocumentType, Example, FieldHints, FieldType, Rubric
 from blocks.evidence import check
 from blocks.gateway.providers.local.enums import read_enum
 from blocks.gateway.providers.local.rubric import grade

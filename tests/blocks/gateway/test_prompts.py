@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.gateway.errors import PromptFailed
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.prompts import DEFAULT_TEMPLATE, canonical_prompt, prompt_version, render_prompt, visible

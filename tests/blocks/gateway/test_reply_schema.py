@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
-from blocks.document_type_files import load_document_types
-from blocks.document_types import DocumentType
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentType
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.reply_schema import reply_schema
 from tests.blocks.gateway.questions import BILL, PAGES, read, whole

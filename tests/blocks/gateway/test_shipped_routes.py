@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.gateway.errors import ServerFailed
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.routing.route import Assignment, Route, Routed

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from blocks.document_types import RouteStep
+from blocks.document_types.schema import RouteStep
 from blocks.gateway.routing.route import Assignment, Route
 from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, model, reads
 

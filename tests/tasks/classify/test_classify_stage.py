@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.document_type_files import load_document_types
-from blocks.document_types import ClassificationRules, DocumentField, DocumentType, Example, FieldType, Signal
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import ClassificationRules, DocumentField, DocumentType, Example, FieldType, Signal
 from blocks.records import Classification, Document, Extraction, Outcome, Page, Stage
 from blocks.settings import PROJECT_DIR
 from tasks.classify.judge import TypeJudge, ordinary_texts

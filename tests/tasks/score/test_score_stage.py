@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from blocks.document_types import (
+from blocks.document_types.schema import (
     Criterion,
     DocumentField,
     DocumentType,

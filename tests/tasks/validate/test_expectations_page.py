@@ -6,8 +6,7 @@ from pathlib import Path
 from pydantic import JsonValue
 from ruamel.yaml import YAML
 
-from blocks.document_types import DocumentField, DocumentType, Expectation, FieldType
-from blocks.expectations import (
+from blocks.document_types.expectations import (
     ABOUT_OTHER_ROWS,
     IN_DATABASES_ONLY,
     ROW_COLUMNS,
@@ -15,6 +14,7 @@ from blocks.expectations import (
     check_expectation,
     is_row_level,
 )
+from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
 from tasks.validate.rows import Row, RowExpectations
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "expectations.md").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ PROGRAM = """
 import sys
 
 import tasks.validate.stage, tasks.validate.whole
-from blocks.document_types import DocumentField, DocumentType, Expectation, FieldType
-from blocks.expectations import warm_up
+from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
+from blocks.document_types.expectations import warm_up
 
 heavy = {"great_expectations", "pandas", "sqlalchemy", "prefect"} & set(sys.modules)
 assert not heavy, heavy

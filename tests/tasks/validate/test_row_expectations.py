@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from blocks.document_types import DocumentField, DocumentType, Expectation, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
 from tasks.validate.rows import Row, RowExpectations, frame
 
 FIELDS = {

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from blocks.document_types import Criterion, DocumentField, DocumentType, Expectation, FieldType, Rubric
+from blocks.document_types.schema import Criterion, DocumentField, DocumentType, Expectation, FieldType, Rubric
 from blocks.records import (
     Classification,
     CriterionReading,

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from blocks.database.engine import Database
 from blocks.database.views import create_views, view_name
-from blocks.document_types import DocumentField, DocumentType, Expectation, FieldType
-from blocks.expectations import WHOLE_COLUMNS
+from blocks.document_types.expectations import WHOLE_COLUMNS
+from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
 from blocks.records import WholeFinding
 from tasks.validate.whole import check_whole
 

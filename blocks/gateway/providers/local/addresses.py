@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from blocks.document_types import DocumentField
+from blocks.document_types.schema import DocumentField
 from blocks.gateway.providers.local import name_shapes, names
 from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lines import Cell

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from itertools import product
 
-from blocks.document_types import DocumentType, FieldType
+from blocks.document_types.schema import DocumentType, FieldType
 from blocks.gateway.providers.local.ranking import Ranked
 from blocks.values import fold
 

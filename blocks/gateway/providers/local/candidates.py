@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from blocks.dates import FoundDate, find_dates
-from blocks.document_types import DocumentField, FieldType
+from blocks.document_types.schema import DocumentField, FieldType
 from blocks.gateway.providers.local.lines import Cell
 from blocks.values import (
     CURRENCY_SIGNS,

@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 
-from blocks.document_types import DocumentField, DocumentType
+from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.evidence import quoted
 from blocks.records import Evidence, FieldReading, Page
 from blocks.text_classifier import READ_CHARACTERS, Lesson, TextClassifier

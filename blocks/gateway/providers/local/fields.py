@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.providers.local import addresses, name_shapes, persons, statements
 from blocks.gateway.providers.local.candidates import Candidate, candidates, identifier
 from blocks.gateway.providers.local.columns import SAME_LENGTH, opposite_rows

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from rapidfuzz import fuzz, process
 
-from blocks.document_types import DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.gateway.providers.local.lines import Cell
 from blocks.values import fold
 

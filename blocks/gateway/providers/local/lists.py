@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from blocks.document_types import DocumentField
+from blocks.document_types.schema import DocumentField
 from blocks.evidence import quoted
 from blocks.gateway.providers.local.lexicon import Label
 from blocks.gateway.providers.local.lines import Row

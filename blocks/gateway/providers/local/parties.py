@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 
-from blocks.document_types import DocumentField
+from blocks.document_types.schema import DocumentField
 from blocks.gateway.providers.local import name_shapes, names
 from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lexicon import Label, plain

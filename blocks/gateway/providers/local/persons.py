@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.providers.local import name_shapes
 from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lines import Cell

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from blocks.document_types import DocumentField, FieldHints
+from blocks.document_types.schema import DocumentField, FieldHints
 from blocks.gateway.providers.local.candidates import Candidate, is_currency_word
 from blocks.gateway.providers.local.lexicon import Label, plain
 from blocks.gateway.providers.local.lines import Cell, Row, overlap

@@ -6,7 +6,7 @@ A grade is a measure of mention, not of merit: it sorts a pile for a reader, who
 import re
 from functools import lru_cache
 
-from blocks.document_types import Criterion, Rubric
+from blocks.document_types.schema import Criterion, Rubric
 from blocks.evidence import quoted
 from blocks.records import CriterionReading, Evidence, Page
 from blocks.text_features import Keywords, Span

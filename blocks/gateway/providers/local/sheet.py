@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
-from blocks.document_types import DocumentType, FieldType
+from blocks.document_types.schema import DocumentType, FieldType
 from blocks.gateway.providers.local.candidates import has_amount
 from blocks.gateway.providers.local.lexicon import Label, Lexicon
 from blocks.gateway.providers.local.lines import Cell, Row, read_rows

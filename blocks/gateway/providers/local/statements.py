@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from blocks.document_types import DocumentField, FieldType
+from blocks.document_types.schema import DocumentField, FieldType
 from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lines import Cell, Row
 from blocks.gateway.providers.local.ranking import Place

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from pydantic import JsonValue
 
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence import quoted
 from blocks.gateway.providers.local.candidates import Candidate, candidates
 from blocks.gateway.providers.local.lexicon import Lexicon

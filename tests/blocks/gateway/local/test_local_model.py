@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from blocks.document_types import DocumentField, DocumentType, FieldHints, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
 from blocks.evidence import check
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local.model import LocalModel

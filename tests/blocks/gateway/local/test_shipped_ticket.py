@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.document_type_files import load_document_types
+from blocks.document_types.loader import load_document_types
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.records import FieldReading, Page

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blocks.document_types import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.errors import DeadlinePassed, ReplyRefused, ServerFailed
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question, Usage
 from blocks.gateway.policies.cache import Cached, request_key

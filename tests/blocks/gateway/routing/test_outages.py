@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from blocks import progress
-from blocks.document_types import DocumentType, RouteStep, StepAcceptance
+from blocks.document_types.schema import DocumentType, RouteStep, StepAcceptance
 from blocks.gateway.errors import (
     BreakerOpen,
     BudgetExhausted,

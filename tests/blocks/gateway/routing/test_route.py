@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from blocks.document_types import (
+from blocks.document_types.schema import (
     Criterion,
     DocumentField,
     DocumentType,

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from blocks.document_type_files import check, load_document_types
-from blocks.document_types import DocumentType, RouteStep
+from blocks.document_types.loader import check, load_document_types
+from blocks.document_types.schema import DocumentType, RouteStep
 from blocks.errors import DocumentTypeInvalid, UsageError
 from blocks.gateway.configuration_errors import (
     ModelDisabled,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from blocks.document_types import DocumentType, RouteStep, StepAcceptance
+from blocks.document_types.schema import DocumentType, RouteStep, StepAcceptance
 from blocks.errors import DocumentError
 from blocks.gateway.errors import ContextTooLong
 from blocks.gateway.model import ModelReply, PageImage, Question

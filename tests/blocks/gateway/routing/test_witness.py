@@ -3,8 +3,8 @@ import re
 import pytest
 from pydantic import JsonValue
 
-from blocks.document_type_files import load_document_types
-from blocks.document_types import DocumentField, DocumentType, FieldHints, FieldType
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
 from blocks.findings import find_fields
 from blocks.gateway.routing.witness import alike, bear_out, control_fields, witness
 from blocks.records import Evidence, FieldReading, Page, Signals

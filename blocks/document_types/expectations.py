@@ -11,7 +11,7 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from blocks.document_types import DocumentType, Expectation
+from blocks.document_types.schema import DocumentType, Expectation
 from blocks.errors import ExpectationInvalid
 
 if TYPE_CHECKING:

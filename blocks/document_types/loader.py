@@ -11,15 +11,15 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from blocks import document_type_parts as parts
-from blocks.document_type_checks import check_type
-from blocks.document_type_examples import read_examples
-from blocks.document_type_parts import TYPE_FILE, Problem
-from blocks.document_types import DocumentField, DocumentType
+from blocks.document_types import parts as parts
+from blocks.document_types.checks import check_type
+from blocks.document_types.examples import read_examples
+from blocks.document_types.parts import TYPE_FILE, Problem
+from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.errors import DocumentTypeInvalid
-from blocks.schema_messages import schema_mistakes
-from blocks.yaml_lines import Mistake, YamlFile
-from blocks.yaml_lines import Path as YamlPath
+from blocks.yaml.lines import Mistake, YamlFile
+from blocks.yaml.lines import Path as YamlPath
+from blocks.yaml.messages import schema_mistakes
 
 ELSEWHERE = {
     "expectations": "expectations.yaml",

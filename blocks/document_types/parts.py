@@ -10,12 +10,12 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from blocks.document_types import PROMPT_VARIABLES, DocumentType, Expectation, prompt_variables
+from blocks.document_types.expectations import COLUMN_ARGUMENTS, ROW_COLUMNS, WHOLE_COLUMNS, columns_of, is_row_level
+from blocks.document_types.schema import PROMPT_VARIABLES, DocumentType, Expectation, prompt_variables
 from blocks.errors import ExpectationInvalid
-from blocks.expectations import COLUMN_ARGUMENTS, ROW_COLUMNS, WHOLE_COLUMNS, columns_of, is_row_level
 from blocks.records import Page
-from blocks.schema_messages import did_you_mean, schema_mistakes
-from blocks.yaml_lines import Mistake, YamlFile
+from blocks.yaml.lines import Mistake, YamlFile
+from blocks.yaml.messages import did_you_mean, schema_mistakes
 
 TYPE_FILE = "type.yaml"
 EXPECTATIONS_FILE = "expectations.yaml"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from blocks.records import LOCAL
-from blocks.schema_messages import did_you_mean
-from blocks.yaml_lines import Mistake, Path
-from blocks.yaml_values import mapping, number, sequence
+from blocks.yaml.lines import Mistake, Path
+from blocks.yaml.messages import did_you_mean
+from blocks.yaml.values import mapping, number, sequence
 
 SHARE = "a probability or a grade is a number from 0 to 1"
 

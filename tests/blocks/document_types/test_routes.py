@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.document_type_files import check, load_document_types
+from blocks.document_types.loader import check, load_document_types
 from blocks.settings import Settings
 
 HEAD = """\

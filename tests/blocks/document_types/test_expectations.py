@@ -2,9 +2,9 @@
 
 import pytest
 
-from blocks.document_types import DocumentField, DocumentType, Expectation, FieldType
+from blocks.document_types.expectations import check_expectation, columns_of, is_row_level, resolve
+from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
 from blocks.errors import ExpectationInvalid
-from blocks.expectations import check_expectation, columns_of, is_row_level, resolve
 
 INVOICE = DocumentType(
     name="invoice",

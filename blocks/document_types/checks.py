@@ -6,13 +6,13 @@ The checks take what the file says rather than a `DocumentType`, so that one wro
 import re
 from collections.abc import Iterator, Mapping
 
-from blocks.document_type_routes import check_route
-from blocks.document_types import FieldType
-from blocks.expectations import WHOLE_COLUMNS
+from blocks.document_types.expectations import WHOLE_COLUMNS
+from blocks.document_types.routes import check_route
+from blocks.document_types.schema import FieldType
 from blocks.records import UNKNOWN_TYPE
-from blocks.schema_messages import did_you_mean
-from blocks.yaml_lines import Mistake, Path
-from blocks.yaml_values import mapping, sequence, strings
+from blocks.yaml.lines import Mistake, Path
+from blocks.yaml.messages import did_you_mean
+from blocks.yaml.values import mapping, sequence, strings
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 MAX_NAME_LENGTH = 48

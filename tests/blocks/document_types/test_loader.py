@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.document_type_files import check, load_document_types
-from blocks.document_types import PROMPT_VARIABLES, FieldType, prompt_variables
+from blocks.document_types.loader import check, load_document_types
+from blocks.document_types.schema import PROMPT_VARIABLES, FieldType, prompt_variables
 from blocks.errors import DocumentTypeInvalid
 
 SOUND = Path(__file__).parent.parent / "resources" / "document_types" / "delivery_note"

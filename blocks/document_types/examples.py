@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.document_type_parts import EXAMPLES_FOLDER, Problem, entries, read_text
-from blocks.document_types import Example
-from blocks.schema_messages import did_you_mean, schema_mistakes
+from blocks.document_types.parts import EXAMPLES_FOLDER, Problem, entries, read_text
+from blocks.document_types.schema import Example
+from blocks.yaml.messages import did_you_mean, schema_mistakes
 
 _EXAMPLES: TypeAdapter[tuple[Example, ...]] = TypeAdapter(tuple[Example, ...])
 

@@ -1,7 +1,7 @@
 """Document types: the schema of ``data/document_types/<name>/`` and the digests that decide what a change recomputes.
 
 A type is a folder with no Python: type.yaml, prompts/<variant>.md, expectations.yaml and examples/. This module says
-what may stand there; `blocks/document_type_files.py` reads it and names file and line of every mistake.
+what may stand there; `blocks/document_types/loader.py` reads it and names file and line of every mistake.
 """
 
 import hashlib

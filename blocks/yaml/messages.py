@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from blocks.yaml_lines import Mistake, Path
+from blocks.yaml.lines import Mistake, Path
 
 WANTED = {
     "string_type": "text; put it in quotes",
