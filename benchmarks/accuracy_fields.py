@@ -38,7 +38,7 @@ from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.records import Page, Words
 from blocks.settings import Settings
-from blocks.values import fold
+from blocks.values.typed_values import fold
 from tasks.extract.extract import extract_bytes
 
 GOALS = {"total": 0.85, "date": 0.97, "company": 0.80, "micro": 0.75}

@@ -31,15 +31,15 @@ sys.path.append(str(Path(__file__).parent))
 from accuracy_fields import SETTINGS, without_attachments
 from dateutil import parser as dates
 
-from blocks.dates import find_dates
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.evidence import locate, yields
+from blocks.evidence.grounding import locate, yields
+from blocks.evidence.quoted_values import letters, numbers
 from blocks.gateway.providers.local.lexicon import plain
 from blocks.gateway.providers.local.name_shapes import clean_name, looks_like_name
-from blocks.quoted_values import letters, numbers
 from blocks.records import Extraction
-from blocks.values import InvalidValue, money_text, number_languages, typed_value
+from blocks.values.dates import find_dates
+from blocks.values.typed_values import InvalidValue, money_text, number_languages, typed_value
 from tasks.extract.extract import extract_bytes
 
 DATA = Path("../shared/data")

@@ -255,7 +255,7 @@ class FieldReading(Record):
     `value` is text as it stands in the document or a normalised form of it; a list field has a list, a table field a
     list of rows. `evidence` has one entry for a value, one per row for a table. `confidence` is that of the reader
     before its evidence is checked: the built-in reader's is calibrated; of a language model it follows from `signals`,
-    by `blocks/confidence.py`.
+    by `blocks/evidence/confidence.py`.
     """
 
     value: JsonValue = None

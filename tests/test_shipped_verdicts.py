@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from blocks.confidence import OWN_WORD
 from blocks.document_types.loader import load_document_types
+from blocks.evidence.confidence import OWN_WORD
 from blocks.gateway.model import ModelReply, Question
 from blocks.records import (
     Classification,

@@ -105,7 +105,7 @@ def _folder_of(document_type: DocumentType) -> Path | None:
 
 def _check_values(folder: Path, document_type: DocumentType) -> Iterator[Problem]:
     """Defaults, and values that reject, which their fields cannot have."""
-    from blocks.values import InvalidValue, typed_value
+    from blocks.values.typed_values import InvalidValue, typed_value
 
     fields = document_type.fields
     values: list[tuple[YamlPath, DocumentField, JsonValue]] = [

@@ -35,7 +35,7 @@ PROMPT_VARIABLES = (
 
 
 class FieldType(StrEnum):
-    """What a field's value is, and so how it is written in results: see `blocks/values.py`."""
+    """What a field's value is, and so how it is written in results: see `blocks/values/typed_values.py`."""
 
     TEXT = "text"
     DATE = "date"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from blocks.document_types.schema import DocumentType
 from blocks.records import UNKNOWN_TYPE, Classification
-from blocks.text_classifier import Lesson, TextClassifier
-from blocks.text_features import words
-from blocks.text_training import train
+from blocks.text_classifier.classifier import Lesson, TextClassifier
+from blocks.text_classifier.features import words
+from blocks.text_classifier.training import train
 from tasks.classify.signals import READ_CHARACTERS, CompiledSignal, compile_signals, signal_evidence
 
 ORDINARY_TEXTS = Path(__file__).with_name("ordinary_texts.txt")

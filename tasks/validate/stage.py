@@ -14,7 +14,7 @@ from time import perf_counter
 from blocks.document_types.expectations import warm_up
 from blocks.document_types.schema import DocumentType
 from blocks.errors import StageCrashed, WinnowError
-from blocks.findings import FieldFinding, find_fields
+from blocks.evidence.findings import FieldFinding, find_fields
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentField, DocumentType, RejectRule, ReviewRules
-from blocks.findings import FieldFinding, deciding_fields, gaps, problems
+from blocks.evidence.findings import FieldFinding, deciding_fields, gaps, problems
 from blocks.records import UNKNOWN_TYPE, Classification, Status, Validation
-from blocks.values import InvalidValue, typed_value
+from blocks.values.typed_values import InvalidValue, typed_value
 
 SENSITIVE_ACCEPT_AT = 0.95
 """The confidence that a document of a sensitive type needs to be accepted without a person."""

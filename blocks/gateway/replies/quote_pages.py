@@ -1,12 +1,12 @@
 """On which page a quote stands: models count pages badly, and quote well.
 
 Only the page's number is put right here. Whether the quote bears the value is checked where the value is believed,
-by `blocks/evidence.py`.
+by `blocks/evidence/grounding.py`.
 """
 
 from collections.abc import Sequence
 
-from blocks.evidence import locate
+from blocks.evidence.grounding import locate
 from blocks.records import Page
 
 MOST_PAGES_SEARCHED = 20

@@ -18,7 +18,7 @@ from blocks.gateway.model import ModelRequest
 from blocks.gateway.replies.json_scalars import NumberText, Unreadable, plain_number
 from blocks.gateway.replies.quote_pages import QuotePages
 from blocks.records import CriterionReading, FieldReading
-from blocks.values import InvalidValue, parse_enum
+from blocks.values.typed_values import InvalidValue, parse_enum
 
 MOST_ENTRIES = 2_000
 LONGEST_QUOTE = 4_000

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blocks.document_types.schema import DocumentType, StepAcceptance, StepCondition
-from blocks.findings import FieldFinding
+from blocks.evidence.findings import FieldFinding
 from blocks.gateway.tokens import estimate_tokens
 from blocks.records import CriterionReading, Page
 

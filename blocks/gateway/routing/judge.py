@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from blocks.document_types.schema import Criterion, DocumentType
-from blocks.findings import deciding_fields, find_fields, gaps, problems
+from blocks.evidence.findings import deciding_fields, find_fields, gaps, problems
 from blocks.gateway.routing.facts import Standing
 from blocks.records import CriterionReading, FieldReading, Page
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
-from blocks.confidence import of_signals
 from blocks.document_types.schema import DocumentField, DocumentType
+from blocks.evidence.confidence import of_signals
 from blocks.gateway.model import ModelReply
 from blocks.gateway.registry import RegistryState
 from blocks.gateway.routing.judge import judges_of
 from blocks.gateway.routing.witness import alike
 from blocks.records import LOCAL, CriterionReading, FieldReading, Signals
-from blocks.values import InvalidValue, typed_value
+from blocks.values.typed_values import InvalidValue, typed_value
 
 ABSENT = 0.5
 """The confidence of a model that finds nothing where another finds a value: it says nothing of how sure it is."""

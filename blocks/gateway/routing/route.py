@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from blocks.document_types.schema import DocumentType, StepAcceptance
-from blocks.findings import believed_criteria
+from blocks.evidence.findings import believed_criteria
 from blocks.gateway.errors import (
     BudgetExhausted,
     CallFailed,

@@ -14,8 +14,9 @@ from decimal import Decimal
 from pydantic import JsonValue
 from rapidfuzz import fuzz
 
-from blocks.confidence import SMALLEST, witness_log_odds
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
+from blocks.evidence.confidence import SMALLEST, witness_log_odds
+from blocks.evidence.quoted_values import letters
 from blocks.gateway.providers.local.agreement import agree
 from blocks.gateway.providers.local.calibration import calibrated
 from blocks.gateway.providers.local.candidates import Candidate
@@ -33,10 +34,9 @@ from blocks.gateway.providers.local.ranking import Place, Ranked
 from blocks.gateway.providers.local.sheet import Sheet, open_sheet
 from blocks.gateway.providers.local.tables import TableReader
 from blocks.gateway.routing.sums import ADDS_UP, borne_out, rates, rounded_from
-from blocks.quoted_values import letters
 from blocks.records import FieldReading, Page, Signals
-from blocks.text_classifier import READ_CHARACTERS
-from blocks.values import InvalidValue, fold, typed_value
+from blocks.text_classifier.classifier import READ_CHARACTERS
+from blocks.values.typed_values import InvalidValue, fold, typed_value
 
 LIKE_AT = 90.0
 """Least similarity (rapidfuzz ratio, of 100) of two names' letters that a scan may have bent."""

@@ -6,7 +6,7 @@ import pytest
 
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import Criterion, DocumentField, DocumentType, Example, FieldHints, FieldType, Rubric
-from blocks.evidence import check
+from blocks.evidence.grounding import check
 from blocks.gateway.providers.local.enums import read_enum
 from blocks.gateway.providers.local.rubric import grade
 from blocks.records import FieldReading, Page, Words

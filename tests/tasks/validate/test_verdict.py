@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType, RejectRule, ReviewBand, ReviewRules
-from blocks.findings import FieldFinding
+from blocks.evidence.findings import FieldFinding
 from blocks.records import Classification, Status, Validation
 from tasks.validate.verdict import PageFacts, decide, decide_unknown
 

@@ -6,7 +6,7 @@ from itertools import product
 
 from blocks.document_types.schema import DocumentType, FieldType
 from blocks.gateway.providers.local.ranking import Ranked
-from blocks.values import fold
+from blocks.values.typed_values import fold
 
 RIVALS = 10
 """How many values of each field a sum may choose from; the last part follows from the others."""

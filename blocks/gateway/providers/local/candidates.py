@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from blocks.dates import FoundDate, find_dates
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.gateway.providers.local.lines import Cell
-from blocks.values import (
+from blocks.values.dates import FoundDate, find_dates
+from blocks.values.typed_values import (
     CURRENCY_SIGNS,
     EMAIL,
     IBAN,

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterator
 
 from blocks.document_types.schema import DocumentField, DocumentType
-from blocks.evidence import quoted
+from blocks.evidence.grounding import quoted
 from blocks.records import Evidence, FieldReading, Page
-from blocks.text_classifier import READ_CHARACTERS, Lesson, TextClassifier
-from blocks.text_features import Span
-from blocks.text_training import train
+from blocks.text_classifier.classifier import READ_CHARACTERS, Lesson, TextClassifier
+from blocks.text_classifier.features import Span
+from blocks.text_classifier.training import train
 
 PRINTED_CONFIDENCE = 0.95
 """A value that stands beside its label is right unless the page was misread."""

@@ -27,7 +27,7 @@ from blocks.gateway.providers.local.ranking import (
     targets,
 )
 from blocks.gateway.providers.local.sheet import Sheet
-from blocks.values import squeeze
+from blocks.values.typed_values import squeeze
 
 NAME_KINDS = {"organisation", "person"}
 NUMERIC = {FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER}

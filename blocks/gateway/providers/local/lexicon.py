@@ -14,7 +14,7 @@ from rapidfuzz import fuzz, process
 
 from blocks.document_types.schema import DocumentType
 from blocks.gateway.providers.local.lines import Cell
-from blocks.values import fold
+from blocks.values.typed_values import fold
 
 _MARKS = re.compile(r"[^\w#]|_")
 _WORD = re.compile(r"[^\W\d_]+[°º]?|[°º]|\d+|[#№]+")

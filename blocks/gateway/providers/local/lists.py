@@ -4,12 +4,12 @@ import re
 from functools import lru_cache
 
 from blocks.document_types.schema import DocumentField
-from blocks.evidence import quoted
+from blocks.evidence.grounding import quoted
 from blocks.gateway.providers.local.lexicon import Label
 from blocks.gateway.providers.local.lines import Row
 from blocks.records import Evidence, FieldReading, Page
-from blocks.text_features import Keywords
-from blocks.values import fold, squeeze
+from blocks.text_classifier.features import Keywords
+from blocks.values.typed_values import fold, squeeze
 
 VOCABULARY_CONFIDENCE = 0.85
 LABELLED_CONFIDENCE = 0.6

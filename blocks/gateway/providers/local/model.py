@@ -1,7 +1,7 @@
 """The local model: answers the Model protocol out of a type's own description."""
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.evidence import quoted
+from blocks.evidence.grounding import quoted
 from blocks.gateway.model import ModelReply, ModelRequest, Usage
 from blocks.gateway.providers.local.agreement import agree
 from blocks.gateway.providers.local.calibration import calibrated

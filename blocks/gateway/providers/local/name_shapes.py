@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from blocks.values import fold, squeeze
+from blocks.values.typed_values import fold, squeeze
 
 MOST_WORDS, MOST_LETTERS = 7, 70
 _LEGAL = (

@@ -12,7 +12,7 @@ from blocks.gateway.providers.local.lexicon import Label, plain
 from blocks.gateway.providers.local.lines import Cell
 from blocks.gateway.providers.local.ranking import AGAINST, NEAR, Place
 from blocks.gateway.providers.local.sheet import Sheet
-from blocks.values import fold
+from blocks.values.typed_values import fold
 
 FAR_DOWN = 99
 """The place of a name that a label announces: how many stand above it says nothing."""

@@ -16,7 +16,7 @@ from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lines import Cell
 from blocks.gateway.providers.local.ranking import Place
 from blocks.gateway.providers.local.sheet import Sheet
-from blocks.values import EMAIL, fold
+from blocks.values.typed_values import EMAIL, fold
 
 TOP_ROWS, CONTACT_ROWS = 9, 4
 """How many rows are looked at for a name, and how far below it the first way to reach its bearer stands."""

@@ -7,9 +7,9 @@ import re
 from functools import lru_cache
 
 from blocks.document_types.schema import Criterion, Rubric
-from blocks.evidence import quoted
+from blocks.evidence.grounding import quoted
 from blocks.records import CriterionReading, Evidence, Page
-from blocks.text_features import Keywords, Span
+from blocks.text_classifier.features import Keywords, Span
 
 ENOUGH_KEYWORDS = 4
 """Different keywords that make a full grade; with fewer in the criterion, all of them."""

@@ -12,7 +12,7 @@ from blocks.gateway.providers.local.lexicon import Label, Lexicon
 from blocks.gateway.providers.local.lines import Cell, Row, read_rows
 from blocks.gateway.providers.local.ranking import Surroundings, label_weight
 from blocks.records import Page
-from blocks.values import number_languages
+from blocks.values.typed_values import number_languages
 
 MOST_LABELS = 300
 """How many labels of a field are followed: a document that repeats one more often says nothing new."""

@@ -8,9 +8,9 @@ from blocks.document_types.schema import DocumentField, FieldType
 from blocks.gateway.providers.local.candidates import Candidate
 from blocks.gateway.providers.local.lines import Cell, Row
 from blocks.gateway.providers.local.ranking import Place
-from blocks.number_words import spoken_number
 from blocks.records import Page
-from blocks.values import InvalidValue, typed_value
+from blocks.values.number_words import spoken_number
+from blocks.values.typed_values import InvalidValue, typed_value
 
 VALUE_GROUP = "value"
 """The group of a pattern that the value stands in."""

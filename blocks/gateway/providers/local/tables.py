@@ -13,12 +13,12 @@ from decimal import Decimal
 from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.evidence import quoted
+from blocks.evidence.grounding import quoted
 from blocks.gateway.providers.local.candidates import Candidate, candidates
 from blocks.gateway.providers.local.lexicon import Lexicon
 from blocks.gateway.providers.local.lines import Cell, Row, overlap
 from blocks.records import Box, Evidence, FieldReading, Page
-from blocks.values import squeeze
+from blocks.values.typed_values import squeeze
 
 HEADER_ROWS = 4
 CONTINUATION_ROWS = 2

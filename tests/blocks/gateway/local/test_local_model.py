@@ -5,7 +5,7 @@ import time
 import pytest
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
-from blocks.evidence import check
+from blocks.evidence.grounding import check
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.records import FieldReading, Page

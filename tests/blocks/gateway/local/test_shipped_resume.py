@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blocks.document_types.loader import load_document_types
-from blocks.evidence import check
+from blocks.evidence.grounding import check
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local.model import LocalModel
 from blocks.records import FieldReading, Page

@@ -10,7 +10,7 @@ from blocks.gateway.model import ModelReply, ModelRequest
 from blocks.gateway.providers.wire import Finish
 from blocks.gateway.replies.reading import read_reply
 from blocks.records import Evidence, Page
-from blocks.values import typed_value
+from blocks.values.typed_values import typed_value
 from tests.blocks.gateway.questions import BILL, PAGES, ask, read, whole, wire
 
 GOOD = json.dumps(whole())

@@ -338,7 +338,7 @@ def test_what_is_an_outage_and_what_is_about_the_document() -> None:
 
 
 def test_a_second_opinion_that_agrees_raises_and_one_that_differs_lowers_and_is_named() -> None:
-    from blocks.confidence import of_signals
+    from blocks.evidence.confidence import of_signals
 
     route = (RouteStep(model="a", accept=NEVER), RouteStep(model="b", role="second_opinion"))
     routed = walk(

@@ -5,7 +5,7 @@ from pydantic import JsonValue
 
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
-from blocks.findings import find_fields
+from blocks.evidence.findings import find_fields
 from blocks.gateway.routing.witness import alike, bear_out, control_fields, witness
 from blocks.records import Evidence, FieldReading, Page, Signals
 from blocks.settings import PROJECT_DIR

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.confidence import (
+from blocks.document_types.schema import Criterion, DocumentField, FieldType, ReviewRules, Rubric
+from blocks.evidence.confidence import (
     CEILING,
     OWN_WORD,
     UNGROUNDED_CEILING,
@@ -16,8 +17,7 @@ from blocks.confidence import (
     weakest,
     written,
 )
-from blocks.document_types.schema import Criterion, DocumentField, FieldType, ReviewRules, Rubric
-from blocks.evidence import Grounding
+from blocks.evidence.grounding import Grounding
 from blocks.records import CriterionReading, FieldReading, Signals
 
 unit = st.floats(min_value=0, max_value=1)

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from blocks.dates import find_dates, parse_date
+from blocks.values.dates import find_dates, parse_date
 
 LANGUAGES = ("de", "fr", "en")
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from pydantic import JsonValue
 
-from blocks.dates import parse_date
 from blocks.document_types.schema import DocumentField, FieldType
+from blocks.values.dates import parse_date
 
 MINUS_SIGNS = "-\u2212\u2013\u2012"
 SPACES = " \u00a0\u202f\u2009"

@@ -14,13 +14,13 @@ from functools import lru_cache
 from pydantic import JsonValue
 from rapidfuzz import fuzz
 
-from blocks.dates import find_dates
 from blocks.document_types.schema import DocumentField, FieldType
-from blocks.number_words import spoken_numbers
-from blocks.quoted_values import letters, says_code, says_number, says_phone, says_text
+from blocks.evidence.quoted_values import letters, says_code, says_number, says_phone, says_text
 from blocks.records import Box, Evidence, FieldReading, Page
-from blocks.text_features import Keywords
-from blocks.values import EMAIL, MINUS_SIGNS, InvalidValue, fold, number_languages, typed_value
+from blocks.text_classifier.features import Keywords
+from blocks.values.dates import find_dates
+from blocks.values.number_words import spoken_numbers
+from blocks.values.typed_values import EMAIL, MINUS_SIGNS, InvalidValue, fold, number_languages, typed_value
 
 FUZZY_QUOTE_AT = 90.0
 """Least similarity (rapidfuzz partial ratio, of 100) of a quote's letters with the page's."""

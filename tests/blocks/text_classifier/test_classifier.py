@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blocks import text_training
-from blocks.text_classifier import Lesson, softmax
-from blocks.text_features import Keywords, keyword_features, top_of, words
-from blocks.text_training import fit, train
+from blocks.text_classifier import training as text_training
+from blocks.text_classifier.classifier import Lesson, softmax
+from blocks.text_classifier.features import Keywords, keyword_features, top_of, words
+from blocks.text_classifier.training import fit, train
 
 WEATHER = ["rain all day in the north", "sunny and warm at the coast", "snow and strong wind tonight", "fog, then sun"]
 FOOD = ["bake the bread for an hour", "two eggs and some butter", "soup with onions and beans", "fry the fish in oil"]
@@ -108,7 +108,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(monkeypatch: pyte
 def test_a_kept_classifier_needs_no_scikit_learn(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"
-        "from blocks import text_training as t; from blocks.text_classifier import Lesson;"
+        "from blocks.text_classifier import training as t; from blocks.text_classifier.classifier import Lesson;"
         f"t.user_cache_path = lambda *a, **k: Path({str(tmp_path)!r});"
         "t.train([Lesson('rain', 'a'), Lesson('bread', 'b')]); print('sklearn' in sys.modules)"
     )

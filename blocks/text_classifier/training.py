@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from blocks.text_classifier import (
+from blocks.text_classifier.classifier import (
     KEYWORD_SCALE,
     READ_CHARACTERS,
     Floats,
@@ -32,7 +32,7 @@ from blocks.text_classifier import (
     compile_keywords,
     softmax,
 )
-from blocks.text_features import keyword_features, text_features
+from blocks.text_classifier.features import keyword_features, text_features
 
 VERSION = 3
 """Part of every digest: raise it when the same lessons give another classifier."""

@@ -3,8 +3,8 @@
 import pytest
 
 from blocks.document_types.schema import DocumentField, FieldType
-from blocks.evidence import yields
-from blocks.number_words import spoken_number, spoken_numbers
+from blocks.evidence.grounding import yields
+from blocks.values.number_words import spoken_number, spoken_numbers
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-from blocks.confidence import OWN_WORD, UNGROUNDED_CEILING
 from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldType, Rubric
-from blocks.findings import find_fields
+from blocks.evidence.confidence import OWN_WORD, UNGROUNDED_CEILING
+from blocks.evidence.findings import find_fields
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 
 TICKET = DocumentType(

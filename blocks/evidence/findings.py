@@ -10,12 +10,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from blocks import evidence
-from blocks.confidence import UNGROUNDED_CEILING, confidence_of, judging
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.evidence import Grounding
+from blocks.evidence import grounding as evidence
+from blocks.evidence.confidence import UNGROUNDED_CEILING, confidence_of, judging
+from blocks.evidence.grounding import Grounding
 from blocks.records import CriterionReading, Evidence, FieldReading, Page
-from blocks.values import InvalidValue, typed_value
+from blocks.values.typed_values import InvalidValue, typed_value
 
 LIKELY_AT = 0.5
 """An optional value that is more likely wrong than right is not stored without a person's word."""

@@ -12,9 +12,17 @@ from functools import lru_cache
 from pydantic import JsonValue
 from rapidfuzz import fuzz
 
-from blocks.dates import find_dates
 from blocks.document_types.schema import DocumentField, FieldType
-from blocks.values import CURRENCY_SIGNS, InvalidValue, fold, parse_money, parse_number, parse_phone, typed_value
+from blocks.values.dates import find_dates
+from blocks.values.typed_values import (
+    CURRENCY_SIGNS,
+    InvalidValue,
+    fold,
+    parse_money,
+    parse_number,
+    parse_phone,
+    typed_value,
+)
 
 SHORTEST_FUZZY_TEXT = 8
 FUZZY_TEXT_AT = 90.0

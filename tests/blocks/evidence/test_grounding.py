@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocks.document_types.schema import DocumentField, FieldHints, FieldType
-from blocks.evidence import box_of, check, locate, yields
+from blocks.evidence.grounding import box_of, check, locate, yields
 from blocks.records import Evidence, FieldReading, Page, Words
 
 MONEY = DocumentField(type=FieldType.MONEY)

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from blocks.text_features import Keywords, Span, keyword_features, word_features, words
+from blocks.text_classifier.features import Keywords, Span, keyword_features, word_features, words
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from blocks.document_types.schema import DocumentField, Rubric
-from blocks.evidence import Grounding
+from blocks.evidence.grounding import Grounding
 from blocks.records import CriterionReading, FieldReading, Signals
 
 UNGROUNDED_CEILING = 0.2

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.document_types.schema import DocumentField, FieldType
-from blocks.values import (
+from blocks.values.typed_values import (
     InvalidValue,
     fold,
     money_text,

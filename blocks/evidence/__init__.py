@@ -1,0 +1,1 @@
+"""Where in a document a value stands, and how sure it is: quotes, grounding, confidence, findings."""

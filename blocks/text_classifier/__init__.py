@@ -1,0 +1,1 @@
+"""A small text classifier: its features, its training, its predictions."""

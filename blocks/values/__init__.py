@@ -1,0 +1,1 @@
+"""Typed values: what a text means as a field's value."""
