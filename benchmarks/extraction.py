@@ -59,7 +59,7 @@ def text_pdfs(data: Path) -> list[Path]:
 
 
 def stage_loop() -> Callable[[Sequence[Path]], int]:
-    from blocks.media_types import PDF
+    from blocks.files.media_types import PDF
     from blocks.records import Document
     from blocks.settings import Settings
     from tasks.extract.extract import document_id_of

@@ -27,8 +27,8 @@ def main() -> None:
 
 
 def run(folder: Path, classes: dict[str, str]) -> dict[str, object]:
+    from blocks.files.media_types import media_type_of
     from blocks.isolation.isolation import Isolation
-    from blocks.media_types import media_type_of
     from blocks.records import Document
     from blocks.settings import Settings
     from tasks.extract.extract import Extractor, document_id_of

@@ -26,8 +26,8 @@ from blocks.database.failures import FailedDocument, record_failures, resolve_un
 from blocks.database.one_of import one_of
 from blocks.database.sources import record_sources
 from blocks.database.tables import documents, failures, results, run_documents
+from blocks.files.sources import folders_of
 from blocks.records import DiscoveredDocument, Rerun, Stage
-from blocks.sources import folders_of
 
 SKIPPED, FAILED = "skipped", "failed"
 

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from blocks.errors import DocumentError, SourceChanged, SourceEmpty
+from blocks.files.sources import read_source
 from blocks.records import DiscoveredDocument, Extraction, Failure, Stage
 from blocks.settings import Settings, load_settings
-from blocks.sources import read_source
 from deployments.cli.output import without_controls
 from tasks.discover.discover import discover
 from tasks.discover.listing import list_source

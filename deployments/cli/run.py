@@ -18,9 +18,9 @@ from rich.table import Table
 from blocks.database.engine import default_url, open_database, upgrade
 from blocks.document_types.loader import load_document_types
 from blocks.errors import DocumentTypeUnknown, PrefectUnreachable, RunError, UsageError, WinnowError
+from blocks.files.sources import uri_of
 from blocks.records import Rerun
 from blocks.settings import Settings, configure
-from blocks.sources import uri_of
 from deployments.cli.extract import check_sources
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stderr, stdout

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from blocks.document_types.schema import DocumentType
 from blocks.errors import DocumentTypeUnknown, StageCrashed, WinnowError
-from blocks.media_types import TABLES
+from blocks.files.media_types import TABLES
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Stage
 from tasks.classify.judge import ORDINARY_TEXTS, TypeJudge
 from tasks.classify.signals import READ_CHARACTERS

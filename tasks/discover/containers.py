@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from blocks.characters import load_codecs
 from blocks.errors import Corrupt, TooManyParts
-from blocks.mail_parts import attachments_of
-from blocks.media_types import CSV, EML
+from blocks.files.encodings import load_codecs
+from blocks.files.mail_parts import attachments_of
+from blocks.files.media_types import CSV, EML
 from tasks.discover.tables import csv_cells, jsonl_cells
 
 Part = tuple[str, bytes, str | None]

@@ -14,11 +14,11 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 
 from blocks.errors import DocumentError, RowBroken, SourceEmpty, TooLarge, TooManyParts, UnreadableSource
+from blocks.files.media_types import BINARY, CSV, EML, JSONL, TABLES, TEXT, media_type_of
+from blocks.files.sources import digest_source, read_source
 from blocks.isolation.isolation import Isolation, shared_isolation
-from blocks.media_types import BINARY, CSV, EML, JSONL, TABLES, TEXT, media_type_of
 from blocks.records import DiscoveredDocument, Stage
 from blocks.settings import Settings
-from blocks.sources import digest_source, read_source
 from tasks.discover.listing import Listed, check_source, list_source
 
 ATTACHMENTS = "tasks.discover.containers:attachments"

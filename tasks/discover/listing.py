@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from blocks.errors import SourceMissing, SourceNotAFile, UnreadableSource
-from blocks.sources import FILE_URL, REMOTE_ERRORS, cause_of, is_local, path_of, uri_of
+from blocks.files.sources import FILE_URL, REMOTE_ERRORS, cause_of, is_local, path_of, uri_of
 
 MAGIC = frozenset("*?[")
 ANY_FOLDERS = "**"

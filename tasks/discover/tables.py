@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from blocks.characters import decode
 from blocks.errors import Corrupt, RowsColumnMissing
-from blocks.media_types import CSV, delimiter_of
+from blocks.files.encodings import decode
+from blocks.files.media_types import CSV, delimiter_of
 
 Cell = tuple[str, str | None]
 """A cell's text, and why it is not sure to be that."""

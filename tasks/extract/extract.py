@@ -13,8 +13,8 @@ from functools import cache
 from pydantic import JsonValue, ValidationError
 from pydantic_core import from_json
 
-from blocks import media_types
 from blocks.errors import Corrupt, Crashed, DocumentError, Empty, Encrypted, OcrUnavailable, UnsupportedMediaType
+from blocks.files import media_types
 from blocks.isolation.isolation import Isolation, shared_isolation
 from blocks.records import Extraction, Failure, Retry, Stage
 from blocks.settings import Settings

@@ -1,6 +1,6 @@
 """Which function of which module reads a media type, in a child. The one place that knows."""
 
-from blocks import media_types
+from blocks.files import media_types
 
 PDF_FALLBACK = "tasks.extract.pdf_fallback:read"
 PDF_FORM = "tasks.extract.pdf_fallback:form_values"

@@ -10,9 +10,9 @@ from inscriptis.css_profiles import RELAXED_CSS_PROFILE
 from inscriptis.model.config import ParserConfig
 from lxml import etree
 
-from blocks.characters import decode, load_codecs
 from blocks.errors import Corrupt, Empty
-from blocks.media_types import HTML
+from blocks.files.encodings import decode, load_codecs
+from blocks.files.media_types import HTML
 from tasks.extract.reading import Reading, clean, text_pages
 
 ENGINE = f"inscriptis {version('inscriptis')}"

@@ -8,10 +8,10 @@ from email.header import decode_header
 from email.message import Message
 from typing import Any
 
-from blocks.characters import decode
 from blocks.errors import Corrupt, Empty
-from blocks.mail_parts import attachments_of, inline_texts
-from blocks.media_types import EML
+from blocks.files.encodings import decode
+from blocks.files.mail_parts import attachments_of, inline_texts
+from blocks.files.media_types import EML
 from tasks.extract import html
 from tasks.extract.reading import Reading, clean, text_pages
 

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from pypdfium2 import PDFIUM_INFO
 
 from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
-from blocks.media_types import PDF
+from blocks.files.media_types import PDF
 from tasks.extract.pdf_visibility import draw, image_boxes, sort_by_visibility
 from tasks.extract.pdf_words import TURNED, PageFrame, PageWords, frame_of, quarter_turns_of, words_of
 from tasks.extract.reading import PageReading, Reading, clean

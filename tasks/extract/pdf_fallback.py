@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from pypdf.errors import PyPdfError
 
 from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
-from blocks.media_types import PDF
+from blocks.files.media_types import PDF
 from tasks.extract.reading import PageReading, Reading, clean
 
 ENGINE = f"pypdf {pypdf.__version__}"

@@ -3,8 +3,8 @@
 from importlib.metadata import version
 from typing import Any
 
-from blocks.characters import decode, load_codecs
 from blocks.errors import Empty
+from blocks.files.encodings import decode, load_codecs
 from tasks.extract.reading import Reading, clean, text_pages
 
 ENGINE = f"charset-normalizer {version('charset-normalizer')}"

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from importlib.metadata import version
 
-from blocks import media_types
 from blocks.errors import DocumentError, RunError, StageCrashed
+from blocks.files import media_types
+from blocks.files.sources import read_known
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
-from blocks.sources import read_known
 from tasks.extract.extract import Extractor, shared_extractor
 from tasks.extract.ocr.engine import find_language_packs
 

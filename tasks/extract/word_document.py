@@ -17,7 +17,7 @@ from docx.oxml.ns import qn
 from lxml import etree
 
 from blocks.errors import Corrupt, Empty
-from blocks.media_types import DOCX
+from blocks.files.media_types import DOCX
 from tasks.extract.reading import Reading, clean, text_pages
 
 ENGINE = f"python-docx {version('python-docx')}"

@@ -9,8 +9,8 @@ from blocks.database import documents
 from blocks.database.block import connect
 from blocks.database.last_scorings import DatabaseLastScorings
 from blocks.document_types.loader import load_document_types
+from blocks.files.page_images import draw_pages
 from blocks.gateway.gateway import Gateway, RunTerms
-from blocks.page_images import draw_pages
 from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
 from tasks.models import open_gateway

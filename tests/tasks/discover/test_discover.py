@@ -11,10 +11,10 @@ import fsspec
 import pytest
 
 from blocks.errors import SourceEmpty, SourceMissing
+from blocks.files.sources import read_source
 from blocks.isolation.isolation import Isolation
 from blocks.records import DiscoveredDocument
 from blocks.settings import Settings
-from blocks.sources import read_source
 from tasks.discover import discover as discover_module
 from tasks.discover.discover import discover
 

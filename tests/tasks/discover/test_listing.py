@@ -12,7 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from blocks.errors import SourceMissing, SourceNotAFile, UnreadableSource
-from blocks.sources import read_source
+from blocks.files.sources import read_source
 from tasks.discover.listing import Listed, list_source
 
 

@@ -14,8 +14,8 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from blocks.errors import Crashed, DatabaseUnreachable, OcrUnavailable, TimedOut
+from blocks.files.media_types import media_type_of
 from blocks.isolation.isolation import Isolation
-from blocks.media_types import media_type_of
 from blocks.records import Document, Extraction, Outcome, Retry
 from blocks.settings import Settings
 from tasks.extract import stage as extract_stage

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from blocks.errors import SourceChanged, TooLarge, UnreadableSource
-from blocks.sources import folders_of, is_local, path_of, read_known, uri_of
+from blocks.files.sources import folders_of, is_local, path_of, read_known, uri_of
 
 LARGE = 1024 * 1024 + 1
 

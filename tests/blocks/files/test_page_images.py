@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from blocks import media_types
 from blocks.errors import Corrupt, SourceChanged
+from blocks.files import media_types
+from blocks.files.page_images import LONG_EDGE_PIXELS, MOST_PAGES, draw_pages
 from blocks.isolation.isolation import shared_isolation
-from blocks.page_images import LONG_EDGE_PIXELS, MOST_PAGES, draw_pages
 from blocks.records import Document, Page
 from blocks.settings import Settings
 

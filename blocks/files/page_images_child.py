@@ -9,7 +9,7 @@ import pypdfium2
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from blocks.errors import Corrupt, Encrypted, TooLarge
-from blocks.media_types import PDF
+from blocks.files.media_types import PDF
 
 QUALITY = 85
 MEGA = 1_000_000

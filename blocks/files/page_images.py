@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from blocks import media_types
+from blocks.files import media_types
+from blocks.files.sources import read_known
 from blocks.gateway.model import PageImage
 from blocks.isolation.isolation import shared_isolation
 from blocks.records import Document, Page
 from blocks.settings import Settings
-from blocks.sources import read_known
 
 LONG_EDGE_PIXELS = 1_500
 MOST_PAGES = 8
@@ -22,8 +22,8 @@ MOST_PAGES = 8
 FetchPart = Callable[[str], bytes]
 """Gives the bytes of a document that is a part of another, by its id."""
 
-_CHILDREN = {media_types.PDF: "blocks.page_images_child:draw_pdf"} | dict.fromkeys(
-    sorted(media_types.IMAGES), "blocks.page_images_child:draw_image"
+_CHILDREN = {media_types.PDF: "blocks.files.page_images_child:draw_pdf"} | dict.fromkeys(
+    sorted(media_types.IMAGES), "blocks.files.page_images_child:draw_image"
 )
 
 
@@ -34,7 +34,7 @@ def draw_pages(
 
     Blocks. Raises a `DocumentError` where the bytes are gone or cannot be drawn within the limits of the settings.
     """
-    from blocks.page_images_child import unpack  # pdfium and Pillow are for those who need them
+    from blocks.files.page_images_child import unpack  # pdfium and Pillow are for those who need them
 
     function = _CHILDREN.get(document.media_type)
     if function is None:

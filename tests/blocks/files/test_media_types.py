@@ -6,8 +6,8 @@ import zipfile
 import pytest
 from PIL import Image
 
-from blocks import media_types
-from blocks.media_types import delimiter_of, media_type_of
+from blocks.files import media_types
+from blocks.files.media_types import delimiter_of, media_type_of
 
 
 def image(form: str) -> bytes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.characters import decode
+from blocks.files.encodings import decode
 
 GERMAN = "Die Rechnung über 1.200,00 € für Müller & Söhne ist fällig; Grüße aus Köln, schöne Straße."
 
