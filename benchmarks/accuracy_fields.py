@@ -35,7 +35,7 @@ from left_out import sample_names
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType, FieldType
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.records import Page, Words
 from blocks.settings import Settings
 from blocks.values.typed_values import fold

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType, Example
-from blocks.gateway.providers.local.enums import read_enum
+from blocks.reader.enums import read_enum
 from blocks.records import Page
 from blocks.settings import Settings
 from tasks.classify.judge import TypeJudge

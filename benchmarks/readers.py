@@ -35,8 +35,8 @@ from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.grounding import locate, yields
 from blocks.evidence.quoted_values import letters, numbers
-from blocks.gateway.providers.local.lexicon import plain
-from blocks.gateway.providers.local.name_shapes import clean_name, looks_like_name
+from blocks.reader.lexicon import plain
+from blocks.reader.name_shapes import clean_name, looks_like_name
 from blocks.records import Extraction
 from blocks.values.dates import find_dates
 from blocks.values.typed_values import InvalidValue, money_text, number_languages, typed_value

@@ -14,7 +14,7 @@ from typing import Any
 from readers import Case, truthful_reply
 
 from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.providers.wire import Finish, WireReply
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import read_reply

@@ -11,7 +11,7 @@ from blocks.document_types import schema as schema
 from blocks.document_types.checks import RESERVED_FIELDS
 from blocks.document_types.loader import ELSEWHERE, check, load_document_types
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.records import Page
 
 PAGE = (Path(__file__).parent.parent / "docs" / "document_types.md").read_text(encoding="utf-8")

@@ -35,7 +35,7 @@ from blocks.gateway.policies.tracing import Traced
 from blocks.gateway.prices import price_of
 from blocks.gateway.prompts import prompt_version
 from blocks.gateway.providers.catalogue import PROVIDERS
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.wire_model import WireModel
 from blocks.gateway.registry import JsonMode, RegisteredModel, Registry, RegistryState

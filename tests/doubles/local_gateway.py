@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from blocks.gateway.configuration_errors import ModelUnknown
 from blocks.gateway.ledger import Ledger, ModelCall, Settlement, new_call_key
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.registry import RegistryState
 
 GROUP_S = 0.02

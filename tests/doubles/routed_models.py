@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType, RouteStep
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.registry import RegisteredModel, RegistryState
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 

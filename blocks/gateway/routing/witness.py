@@ -17,23 +17,23 @@ from rapidfuzz import fuzz
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.confidence import SMALLEST, witness_log_odds
 from blocks.evidence.quoted_values import letters
-from blocks.gateway.providers.local.agreement import agree
-from blocks.gateway.providers.local.calibration import calibrated
-from blocks.gateway.providers.local.candidates import Candidate
-from blocks.gateway.providers.local.fields import FieldRanker
-from blocks.gateway.providers.local.lexicon import Lexicon
-from blocks.gateway.providers.local.lists import read_list
-from blocks.gateway.providers.local.name_shapes import (
+from blocks.gateway.routing.sums import ADDS_UP, borne_out, rates, rounded_from
+from blocks.reader.agreement import agree
+from blocks.reader.calibration import calibrated
+from blocks.reader.candidates import Candidate
+from blocks.reader.fields import FieldRanker
+from blocks.reader.lexicon import Lexicon
+from blocks.reader.lists import read_list
+from blocks.reader.name_shapes import (
     MOST_LETTERS,
     clean_name,
     has_legal_form,
     is_address,
     is_contact,
 )
-from blocks.gateway.providers.local.ranking import Place, Ranked
-from blocks.gateway.providers.local.sheet import Sheet, open_sheet
-from blocks.gateway.providers.local.tables import TableReader
-from blocks.gateway.routing.sums import ADDS_UP, borne_out, rates, rounded_from
+from blocks.reader.ranking import Place, Ranked
+from blocks.reader.sheet import Sheet, open_sheet
+from blocks.reader.tables import TableReader
 from blocks.records import FieldReading, Page, Signals
 from blocks.text_classifier.classifier import READ_CHARACTERS
 from blocks.values.typed_values import InvalidValue, fold, typed_value
@@ -254,7 +254,7 @@ def _one(reading: FieldReading | None) -> tuple[Seen, ...]:
 
 def _labels(name: str, document_type: DocumentType, pages: tuple[Page, ...]) -> tuple[Seen, ...]:
     """Every label of an enum field that the built-in classifier weighs; the printed one where one is printed."""
-    from blocks.gateway.providers.local.enums import PRINTED_CONFIDENCE, enum_classifier, read_enum
+    from blocks.reader.enums import PRINTED_CONFIDENCE, enum_classifier, read_enum
 
     field = document_type.fields[name]
     reading = read_enum(name, field, document_type, pages)

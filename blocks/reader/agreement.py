@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import product
 
 from blocks.document_types.schema import DocumentType, FieldType
-from blocks.gateway.providers.local.ranking import Ranked
+from blocks.reader.ranking import Ranked
 from blocks.values.typed_values import fold
 
 RIVALS = 10

@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import cached_property
 
 from blocks.document_types.schema import DocumentField
-from blocks.gateway.providers.local import name_shapes, names
-from blocks.gateway.providers.local.candidates import Candidate
-from blocks.gateway.providers.local.lexicon import Label, plain
-from blocks.gateway.providers.local.lines import Cell
-from blocks.gateway.providers.local.ranking import AGAINST, NEAR, Place
-from blocks.gateway.providers.local.sheet import Sheet
+from blocks.reader import name_shapes, names
+from blocks.reader.candidates import Candidate
+from blocks.reader.lexicon import Label, plain
+from blocks.reader.lines import Cell
+from blocks.reader.ranking import AGAINST, NEAR, Place
+from blocks.reader.sheet import Sheet
 from blocks.values.typed_values import fold
 
 FAR_DOWN = 99

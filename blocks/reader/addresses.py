@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from blocks.document_types.schema import DocumentField
-from blocks.gateway.providers.local import name_shapes, names
-from blocks.gateway.providers.local.candidates import Candidate
-from blocks.gateway.providers.local.lines import Cell
-from blocks.gateway.providers.local.ranking import Place
-from blocks.gateway.providers.local.sheet import Sheet
+from blocks.reader import name_shapes, names
+from blocks.reader.candidates import Candidate
+from blocks.reader.lines import Cell
+from blocks.reader.ranking import Place
+from blocks.reader.sheet import Sheet
 
 MAX_LINES = 6
 LABELLED, UNLABELLED, WITH_POSTCODE = 2.5, -0.5, 1.2

@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import cached_property
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.gateway.providers.local import addresses, name_shapes, persons, statements
-from blocks.gateway.providers.local.candidates import Candidate, candidates, identifier
-from blocks.gateway.providers.local.columns import SAME_LENGTH, opposite_rows
-from blocks.gateway.providers.local.lexicon import Label
-from blocks.gateway.providers.local.lines import Cell
-from blocks.gateway.providers.local.parties import PartyFinder
-from blocks.gateway.providers.local.ranking import (
+from blocks.reader import addresses, name_shapes, persons, statements
+from blocks.reader.candidates import Candidate, candidates, identifier
+from blocks.reader.columns import SAME_LENGTH, opposite_rows
+from blocks.reader.lexicon import Label
+from blocks.reader.lines import Cell
+from blocks.reader.parties import PartyFinder
+from blocks.reader.ranking import (
     CROSSED_LABEL,
     RIGHT,
     UNLABELLED,
@@ -26,7 +26,7 @@ from blocks.gateway.providers.local.ranking import (
     settled,
     targets,
 )
-from blocks.gateway.providers.local.sheet import Sheet
+from blocks.reader.sheet import Sheet
 from blocks.values.typed_values import squeeze
 
 NAME_KINDS = {"organisation", "person"}

@@ -6,8 +6,8 @@ value belongs to the third label.
 
 import re
 
-from blocks.gateway.providers.local.lexicon import Label
-from blocks.gateway.providers.local.lines import Row
+from blocks.reader.lexicon import Label
+from blocks.reader.lines import Row
 
 SAME_LENGTH, LONGER = 3.4, 1.6
 """Log odds of the value opposite a label: where both runs are equally long, and where more values follow."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from rapidfuzz import fuzz, process
 
 from blocks.document_types.schema import DocumentType
-from blocks.gateway.providers.local.lines import Cell
+from blocks.reader.lines import Cell
 from blocks.values.typed_values import fold
 
 _MARKS = re.compile(r"[^\w#]|_")

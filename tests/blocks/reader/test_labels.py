@@ -7,8 +7,8 @@ import pytest
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import Criterion, DocumentField, DocumentType, Example, FieldHints, FieldType, Rubric
 from blocks.evidence.grounding import check
-from blocks.gateway.providers.local.enums import read_enum
-from blocks.gateway.providers.local.rubric import grade
+from blocks.reader.enums import read_enum
+from blocks.reader.rubric import grade
 from blocks.records import FieldReading, Page, Words
 from blocks.settings import PROJECT_DIR
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from blocks.document_types.schema import DocumentField, FieldHints
-from blocks.gateway.providers.local.candidates import Candidate, is_currency_word
-from blocks.gateway.providers.local.lexicon import Label, plain
-from blocks.gateway.providers.local.lines import Cell, Row, overlap
+from blocks.reader.candidates import Candidate, is_currency_word
+from blocks.reader.lexicon import Label, plain
+from blocks.reader.lines import Cell, Row, overlap
 
 SAME_CELL, RIGHT, BELOW, NEXT_LINE = 3.2, 3.0, 2.4, 2.8
 """Log odds that a fitting value belongs to a label, by where it stands from it."""

@@ -7,7 +7,7 @@ import pytest
 from blocks.document_types.loader import load_document_types
 from blocks.evidence.grounding import check
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.records import FieldReading, Page
 
 RESUME = load_document_types(Path(__file__).parents[4] / "data" / "document_types")["resume"]

@@ -6,7 +6,7 @@ import pytest
 
 from blocks.document_types.loader import load_document_types
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.records import FieldReading, Page
 
 TICKET = load_document_types(Path(__file__).parents[4] / "data" / "document_types")["support_ticket"]

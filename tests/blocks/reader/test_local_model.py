@@ -7,7 +7,7 @@ import pytest
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
 from blocks.evidence.grounding import check
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.records import FieldReading, Page
 from tests.blocks.gateway.local.drawn_pages import draw, typed
 

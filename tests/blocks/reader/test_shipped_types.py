@@ -7,7 +7,7 @@ import pytest
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType, prompt_variables
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local.model import LocalModel
+from blocks.gateway.providers.local import LocalModel
 from blocks.records import FieldReading, Page
 from tests.blocks.gateway.local.drawn_pages import draw, typed
 

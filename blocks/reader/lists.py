@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from blocks.document_types.schema import DocumentField
 from blocks.evidence.grounding import quoted
-from blocks.gateway.providers.local.lexicon import Label
-from blocks.gateway.providers.local.lines import Row
+from blocks.reader.lexicon import Label
+from blocks.reader.lines import Row
 from blocks.records import Evidence, FieldReading, Page
 from blocks.text_classifier.features import Keywords
 from blocks.values.typed_values import fold, squeeze

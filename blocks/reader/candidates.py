@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from blocks.document_types.schema import DocumentField, FieldType
-from blocks.gateway.providers.local.lines import Cell
+from blocks.reader.lines import Cell
 from blocks.values.dates import FoundDate, find_dates
 from blocks.values.typed_values import (
     CURRENCY_SIGNS,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.gateway.providers.local import name_shapes
-from blocks.gateway.providers.local.candidates import Candidate
-from blocks.gateway.providers.local.lines import Cell
-from blocks.gateway.providers.local.ranking import Place
-from blocks.gateway.providers.local.sheet import Sheet
+from blocks.reader import name_shapes
+from blocks.reader.candidates import Candidate
+from blocks.reader.lines import Cell
+from blocks.reader.ranking import Place
+from blocks.reader.sheet import Sheet
 from blocks.values.typed_values import EMAIL, fold
 
 TOP_ROWS, CONTACT_ROWS = 9, 4

@@ -14,9 +14,9 @@ from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.grounding import quoted
-from blocks.gateway.providers.local.candidates import Candidate, candidates
-from blocks.gateway.providers.local.lexicon import Lexicon
-from blocks.gateway.providers.local.lines import Cell, Row, overlap
+from blocks.reader.candidates import Candidate, candidates
+from blocks.reader.lexicon import Lexicon
+from blocks.reader.lines import Cell, Row, overlap
 from blocks.records import Box, Evidence, FieldReading, Page
 from blocks.values.typed_values import squeeze
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from blocks.document_types.schema import DocumentField, FieldType
-from blocks.gateway.providers.local.candidates import Candidate
-from blocks.gateway.providers.local.lines import Cell, Row
-from blocks.gateway.providers.local.ranking import Place
+from blocks.reader.candidates import Candidate
+from blocks.reader.lines import Cell, Row
+from blocks.reader.ranking import Place
 from blocks.records import Page
 from blocks.values.number_words import spoken_number
 from blocks.values.typed_values import InvalidValue, typed_value

@@ -3,15 +3,15 @@
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.grounding import quoted
 from blocks.gateway.model import ModelReply, ModelRequest, Usage
-from blocks.gateway.providers.local.agreement import agree
-from blocks.gateway.providers.local.calibration import calibrated
-from blocks.gateway.providers.local.fields import FieldRanker
-from blocks.gateway.providers.local.lexicon import Lexicon
-from blocks.gateway.providers.local.lists import read_list
-from blocks.gateway.providers.local.persons import is_wanted
-from blocks.gateway.providers.local.ranking import Ranked, confidence
-from blocks.gateway.providers.local.sheet import open_sheet
-from blocks.gateway.providers.local.tables import TableReader
+from blocks.reader.agreement import agree
+from blocks.reader.calibration import calibrated
+from blocks.reader.fields import FieldRanker
+from blocks.reader.lexicon import Lexicon
+from blocks.reader.lists import read_list
+from blocks.reader.persons import is_wanted
+from blocks.reader.ranking import Ranked, confidence
+from blocks.reader.sheet import open_sheet
+from blocks.reader.tables import TableReader
 from blocks.records import LOCAL, CriterionReading, FieldReading, Page
 
 MIN_CONFIDENCE = 0.1
@@ -110,7 +110,7 @@ def _needed(field: DocumentField, ranked: Ranked) -> float:
 def _read_enum(
     name: str, field: DocumentField, document_type: DocumentType, pages: tuple[Page, ...]
 ) -> FieldReading | None:
-    from blocks.gateway.providers.local.enums import read_enum
+    from blocks.reader.enums import read_enum
 
     return read_enum(name, field, document_type, pages)
 
@@ -120,6 +120,6 @@ def _grade(document_type: DocumentType, pages: tuple[Page, ...]) -> tuple[Criter
     criteria = tuple(one for one in rubric.criteria if one.judges is None) if rubric is not None else ()
     if rubric is None or not criteria:
         return ()
-    from blocks.gateway.providers.local.rubric import grade
+    from blocks.reader.rubric import grade
 
     return grade(rubric.model_copy(update={"criteria": criteria}), pages)

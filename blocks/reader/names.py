@@ -8,8 +8,8 @@ dashes over the window for the recipient's address.
 import re
 from dataclasses import dataclass
 
-from blocks.gateway.providers.local.lines import Cell, Row, overlap
-from blocks.gateway.providers.local.name_shapes import (
+from blocks.reader.lines import Cell, Row, overlap
+from blocks.reader.name_shapes import (
     LEGAL_FORM,
     POSTCODE_LINE,
     clean_name,

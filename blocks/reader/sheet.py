@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from blocks.document_types.schema import DocumentType, FieldType
-from blocks.gateway.providers.local.candidates import has_amount
-from blocks.gateway.providers.local.lexicon import Label, Lexicon
-from blocks.gateway.providers.local.lines import Cell, Row, read_rows
-from blocks.gateway.providers.local.ranking import Surroundings, label_weight
+from blocks.reader.candidates import has_amount
+from blocks.reader.lexicon import Label, Lexicon
+from blocks.reader.lines import Cell, Row, read_rows
+from blocks.reader.ranking import Surroundings, label_weight
 from blocks.records import Page
 from blocks.values.typed_values import number_languages
 
