@@ -250,7 +250,7 @@ async def _litellm(url: str, in_flight: int) -> AsyncIterator[Ask]:
 
 @contextlib.asynccontextmanager
 async def _transport(url: str, in_flight: int) -> AsyncIterator[Ask]:
-    from blocks.gateway.transport import Transport
+    from blocks.gateway.providers.transport import Transport
 
     async with Transport(max_connections=in_flight) as transport:
 
@@ -300,9 +300,9 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     from blocks.database.model_registry import DatabaseRegistry
     from blocks.database.reply_cache import DatabaseReplyCache
     from blocks.gateway.gateway import Gateway, Kept
-    from blocks.gateway.ledger import Admission
-    from blocks.gateway.registry import RegisteredModel, registry_state
-    from blocks.gateway.shared_state import BreakerReport
+    from blocks.gateway.policies.shared_state import BreakerReport
+    from blocks.gateway.registry.registry import RegisteredModel, registry_state
+    from blocks.gateway.spending.ledger import Admission
 
     database = open_database(address)
     registry = DatabaseRegistry(database, registry_state)

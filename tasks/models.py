@@ -19,12 +19,12 @@ from blocks.database.model_registry import DatabaseRegistry
 from blocks.database.reply_cache import DatabaseReplyCache
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.garbage import collect_garbage_less_often
-from blocks.gateway.keys import KeyReference, KeyRing
-from blocks.gateway.ledger import Admission
+from blocks.gateway.policies.shared_state import BreakerReport
 from blocks.gateway.policies.tracing import configure_tracing
-from blocks.gateway.registry import RegistryState, registry_state
-from blocks.gateway.seed import read_seed
-from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.registry.keys import KeyReference, KeyRing
+from blocks.gateway.registry.registry import RegistryState, registry_state
+from blocks.gateway.registry.seed import read_seed
+from blocks.gateway.spending.ledger import Admission
 from blocks.settings import load_settings
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from blocks.database.engine import close_database, open_database
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.registry import RegisteredModel
 from tasks.models import open_registry
 from tests.doubles.model_provider.handle import ModelProviderDouble
 from tests.doubles.note_reader import REFERENCE, note

@@ -295,7 +295,7 @@ class DocumentType(Record):
 def prompt_variables(document_type: DocumentType, pages: tuple[Page, ...]) -> dict[str, object]:
     """What a prompt template of the type may name, for one document: the values of `PROMPT_VARIABLES`.
 
-    `blocks/gateway/prompts.py` puts fences around what comes from the document before a model is asked.
+    `blocks/gateway/prompts/prompts.py` puts fences around what comes from the document before a model is asked.
     """
     values = {name: getattr(document_type, name) for name in PROMPT_VARIABLES if name in DocumentType.model_fields}
     written = {name: "" for name, field in document_type.fields.items() if field.written}

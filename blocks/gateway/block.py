@@ -16,11 +16,11 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from pydantic import Field, SecretStr, ValidationError
 
 from blocks.errors import PrefectUnreachable
-from blocks.gateway.configuration_errors import ModelInvalid
-from blocks.gateway.entry_checks import entry_mistakes
-from blocks.gateway.keys import KeyPlace, KeyReference
-from blocks.gateway.registry import ProviderName, RegisteredModel, Tier, name_problem
-from blocks.gateway.seed import default_key
+from blocks.gateway.registry.entry_checks import entry_mistakes
+from blocks.gateway.registry.errors import ModelInvalid
+from blocks.gateway.registry.keys import KeyPlace, KeyReference
+from blocks.gateway.registry.registry import ProviderName, RegisteredModel, Tier, name_problem
+from blocks.gateway.registry.seed import default_key
 from blocks.yaml.messages import schema_mistakes
 
 BLOCK_TYPE = "winnow-model-endpoint"

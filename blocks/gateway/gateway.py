@@ -17,30 +17,30 @@ from decimal import Decimal
 from pydantic import SecretStr
 
 from blocks.errors import WinnowError
-from blocks.gateway.configuration_errors import ModelPriceUnknown, ModelUnknown
 from blocks.gateway.errors import DeadlinePassed
-from blocks.gateway.held_keys import HeldKeys
-from blocks.gateway.ledger import Caps, Ledger, ModelCall, Settlement, new_call_key
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question
-from blocks.gateway.policies.bookkeeper import Bookkeeper
 from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
 from blocks.gateway.policies.cache import Cached, RecordHit
-from blocks.gateway.policies.cache_shelf import Shelf
 from blocks.gateway.policies.correction import Correcting
-from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.metering import Metered
+from blocks.gateway.policies.reply_store import Shelf
 from blocks.gateway.policies.retries import RetryBudget, Retrying
+from blocks.gateway.policies.shared_state import BreakerStates, LimitLeases, ReplyCache
 from blocks.gateway.policies.tracing import Traced
-from blocks.gateway.prices import price_of
-from blocks.gateway.prompts import prompt_version
+from blocks.gateway.prompts.prompts import prompt_version
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.providers.server_traits import traits_of
+from blocks.gateway.providers.transport import Transport
 from blocks.gateway.providers.wire_model import WireModel
-from blocks.gateway.registry import JsonMode, RegisteredModel, Registry, RegistryState
-from blocks.gateway.shared_state import BreakerStates, LimitLeases, ReplyCache
-from blocks.gateway.transport import Transport
+from blocks.gateway.registry.errors import ModelPriceUnknown, ModelUnknown
+from blocks.gateway.registry.key_cache import HeldKeys
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel, Registry, RegistryState
+from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.ledger import Caps, Ledger, ModelCall, Settlement, new_call_key
+from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.prices import price_of
 from blocks.records import CACHE_HIT, LOCAL
 
 LOOK_EVERY_S = 1.0

@@ -11,9 +11,9 @@ import textwrap
 
 from blocks import errors
 from blocks.errors import DocumentError, RunError, UsageError, WinnowError
-from blocks.gateway import configuration_errors
 from blocks.gateway import errors as gateway_errors
 from blocks.gateway.errors import CallFailed
+from blocks.gateway.registry import errors as configuration_errors
 from blocks.records import Retry
 
 MODULES = (errors.__name__, gateway_errors.__name__, configuration_errors.__name__)

@@ -2,10 +2,10 @@
 
 from decimal import Decimal
 
-from blocks.gateway.keys import parse_reference
-from blocks.gateway.prices import listed_price, price_of
-from blocks.gateway.registry import RegisteredModel
-from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.registry.keys import parse_reference
+from blocks.gateway.registry.registry import RegisteredModel
+from blocks.gateway.spending.prices import listed_price, price_of
 
 COLUMNS = ("name", "provider", "upstream", "tier", "price", "limits", "key", "enabled", "breaker")
 

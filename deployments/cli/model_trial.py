@@ -14,7 +14,7 @@ from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelReply, ModelRequest, Question
 from blocks.gateway.policies import circuit
-from blocks.gateway.registry import JsonMode, RegisteredModel
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.records import TEST_LANE, Page
 from blocks.settings import Settings
 from tasks.models import hold_gateway, open_gateway

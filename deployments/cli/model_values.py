@@ -6,12 +6,12 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from blocks.errors import UsageError
-from blocks.gateway.configuration_errors import ModelInvalid
-from blocks.gateway.entry_checks import entry_mistakes
-from blocks.gateway.prices import listed_context_window
-from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState, name_problem
-from blocks.gateway.seed import default_key, read_seed
-from blocks.gateway.shown_values import quoted
+from blocks.gateway.registry.entry_checks import entry_mistakes
+from blocks.gateway.registry.errors import ModelInvalid
+from blocks.gateway.registry.registry import ProviderName, RegisteredModel, RegistryState, name_problem
+from blocks.gateway.registry.seed import default_key, read_seed
+from blocks.gateway.registry.shown_values import quoted
+from blocks.gateway.spending.prices import listed_context_window
 from blocks.yaml.messages import did_you_mean, typed_mistake
 
 SETTABLE = (

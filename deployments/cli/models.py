@@ -15,12 +15,12 @@ from blocks.database.engine import Database, default_url, open_database
 from blocks.database.known_ids import check_document
 from blocks.database.model_registry import DatabaseRegistry
 from blocks.errors import PrefectUnreachable, UsageError
-from blocks.gateway.configuration_errors import KeyUnusable, ModelInvalid, ModelUnknown
-from blocks.gateway.keys import KeyRing
-from blocks.gateway.prices import price_of
-from blocks.gateway.registry import ProviderName, RegisteredModel, RegistryState, Tier
-from blocks.gateway.seed import read_seed
-from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.registry.errors import KeyUnusable, ModelInvalid, ModelUnknown
+from blocks.gateway.registry.keys import KeyRing
+from blocks.gateway.registry.registry import ProviderName, RegisteredModel, RegistryState, Tier
+from blocks.gateway.registry.seed import read_seed
+from blocks.gateway.spending.prices import price_of
 from blocks.records import LOCAL
 from blocks.settings import configure, load_settings
 from deployments.cli.model_rows import (

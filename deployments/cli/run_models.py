@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from blocks.database.engine import open_database
 from blocks.document_types.schema import DocumentType
 from blocks.errors import UsageError
-from blocks.gateway.registry import RegistryState
+from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.routing.checks import check_routes
 from blocks.settings import Settings, load_settings
 from deployments import prefect_server

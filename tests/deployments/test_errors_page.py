@@ -6,8 +6,8 @@ from pathlib import Path
 
 from blocks import errors
 from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
-from blocks.gateway import configuration_errors
 from blocks.gateway import errors as gateway_errors
+from blocks.gateway.registry import errors as configuration_errors
 from deployments.cli.errors_page import errors_page, message_template
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"

@@ -17,10 +17,10 @@ from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
 from blocks.database.tables import limit_leases, model_calls
 from blocks.errors import DocumentUnknown, RunUnknown, UsageError
-from blocks.gateway.configuration_errors import ModelInvalid, ModelPriceUnknown, ModelUnknown
 from blocks.gateway.errors import KeyRefused, ModelsPaused
-from blocks.gateway.registry import RegisteredModel
-from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.registry.errors import ModelInvalid, ModelPriceUnknown, ModelUnknown
+from blocks.gateway.registry.registry import RegisteredModel
 from blocks.settings import Settings
 from deployments.cli import output
 from deployments.cli.main import app

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.registry import RegisteredModel
 from blocks.records import Page
 
 BILL = DocumentType(

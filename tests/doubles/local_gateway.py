@@ -7,11 +7,11 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from blocks.gateway.configuration_errors import ModelUnknown
-from blocks.gateway.ledger import Ledger, ModelCall, Settlement, new_call_key
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.providers.local import LocalModel
-from blocks.gateway.registry import RegistryState
+from blocks.gateway.registry.errors import ModelUnknown
+from blocks.gateway.registry.registry import RegistryState
+from blocks.gateway.spending.ledger import Ledger, ModelCall, Settlement, new_call_key
 
 GROUP_S = 0.02
 

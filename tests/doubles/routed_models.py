@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType, RouteStep
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.providers.local import LocalModel
-from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 
 TEXT = "Day: 1 May 2024\nTotal: 9.00\nShipping 4.50\nThank you"

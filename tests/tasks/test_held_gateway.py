@@ -11,7 +11,7 @@ from blocks.database.tables import limit_leases, reply_cache
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelRequest, Question
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.registry import RegisteredModel
 from tasks.models import hold_gateway, open_gateway, open_registry
 from tests.blocks.gateway.questions import BILL, PAGES
 from tests.doubles.model_provider.handle import ModelProviderDouble

@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import BlockDocument
 
 from blocks.database.engine import Database
 from blocks.gateway import block as block_module
-from blocks.gateway.configuration_errors import ModelInvalid
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.errors import ModelInvalid
+from blocks.gateway.registry.registry import RegisteredModel
 from tasks.models import open_registry, put_blocks
 
 

@@ -14,8 +14,8 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.model import Model, ModelReply, Question
 from blocks.gateway.policies.circuit import Breaker, BreakerRules, Sign, Ticket
+from blocks.gateway.policies.shared_state import BreakerReport, BreakerStates
 from blocks.gateway.policies.wrapper import Wrapper
-from blocks.gateway.shared_state import BreakerReport, BreakerStates
 
 _entered: ContextVar[tuple[tuple[Breaker, Ticket], ...]] = ContextVar("entered", default=())
 """The breakers that have let the call under way through."""

@@ -20,12 +20,12 @@ from pydantic import ValidationError
 from blocks.document_types.schema import DocumentType
 from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
-from blocks.gateway.policies.cache_shelf import Shelf
+from blocks.gateway.policies.reply_store import Shelf
 from blocks.gateway.policies.wrapper import Wrapper
-from blocks.gateway.prompts import prompt_digest
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.prompts.prompts import prompt_digest
+from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reading import JUDGE_VERSION
-from blocks.gateway.reply_schema import reply_schema
+from blocks.gateway.replies.reply_schema import reply_schema
 from blocks.records import TEST_LANE, CriterionReading, FieldReading, Record
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from blocks.gateway.errors import BreakerOpen
-from blocks.gateway.shared_state import BreakerReport, BreakerStates
+from blocks.gateway.policies.shared_state import BreakerReport, BreakerStates
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from blocks.document_types.schema import DocumentField
 from blocks.gateway.errors import CallFailed, ContextTooLong, WrongSchema
 from blocks.gateway.model import Correction, Model, ModelReply, ModelRequest, Question
 from blocks.gateway.policies.wrapper import Wrapper
-from blocks.gateway.tokens import estimate_request_tokens, estimate_tokens, most_request_tokens
+from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens, most_request_tokens
 from blocks.records import Page
 
 SHORTENED_TO = 0.6

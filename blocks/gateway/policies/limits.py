@@ -20,9 +20,9 @@ from blocks.gateway.errors import CallFailed, LimitsReached, ModelsPaused, RateL
 from blocks.gateway.model import Model, ModelReply, Question, Usage
 from blocks.gateway.policies.buckets import MINUTE_S, Bucket, resized
 from blocks.gateway.policies.wrapper import Wrapper
+from blocks.gateway.prompts.tokens import estimate_request_tokens
 from blocks.gateway.providers.limit_headers import Allowance, LimitHeaders
-from blocks.gateway.registry import RegisteredModel
-from blocks.gateway.tokens import estimate_request_tokens
+from blocks.gateway.registry.registry import RegisteredModel
 
 UNGUIDED_HOLD_S = 1.0
 """How long a model is left alone after a 429 that does not say how long."""

@@ -23,13 +23,13 @@ from blocks.gateway.errors import (
     RequestRefused,
     UpstreamMissing,
 )
-from blocks.gateway.ledger import CallText, Caps, ModelCall, Reservation, Settlement, new_call_key
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
-from blocks.gateway.policies.bookkeeper import Bookkeeper, given_back
 from blocks.gateway.policies.wrapper import Wrapper
-from blocks.gateway.prices import Price
-from blocks.gateway.prompts import canonical_prompt, prompt_digest, prompt_version
-from blocks.gateway.reply_schema import reply_schema
+from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest, prompt_version
+from blocks.gateway.replies.reply_schema import reply_schema
+from blocks.gateway.spending.ledger import CallText, Caps, ModelCall, Reservation, Settlement, new_call_key
+from blocks.gateway.spending.ledger_writer import Bookkeeper, given_back
+from blocks.gateway.spending.prices import Price
 from blocks.records import CANCELLED, OK, OPEN
 
 DEFECT = "internal"

@@ -21,7 +21,7 @@ from blocks.gateway.errors import CallFailed, ReplyRefused
 from blocks.gateway.model import Model, ModelReply, Question, Usage
 from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.providers.catalogue import PROVIDERS
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.registry import RegisteredModel
 from blocks.settings import Settings
 
 if TYPE_CHECKING:

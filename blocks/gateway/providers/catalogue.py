@@ -8,7 +8,7 @@ from blocks.gateway.providers.gemini import Gemini
 from blocks.gateway.providers.openai_chat import OpenAiChat
 from blocks.gateway.providers.openai_responses import OpenAiResponses
 from blocks.gateway.providers.wire import Provider
-from blocks.gateway.registry import ProviderName
+from blocks.gateway.registry.registry import ProviderName
 
 PROVIDERS: Mapping[ProviderName, Provider] = MappingProxyType(
     {

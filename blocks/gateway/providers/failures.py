@@ -16,7 +16,7 @@ from blocks.gateway import errors
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Usage
 from blocks.gateway.providers.retry_after import retry_after_s
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.registry import RegisteredModel
 
 _MOST_SAID = 200
 _QUOTE = re.compile(r"""(?<!\w)(['"`])(.*?)\1(?!\w)""", re.DOTALL)

@@ -10,8 +10,8 @@ from blocks.gateway.providers.counts import count, items, mapping, part, stated,
 from blocks.gateway.providers.failures import embedded_failure, failure_of
 from blocks.gateway.providers.openai_chat import logprobs
 from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
-from blocks.gateway.registry import JsonMode, RegisteredModel
-from blocks.gateway.reply_schema import reply_schema
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel
+from blocks.gateway.replies.reply_schema import reply_schema
 
 FINISHES = {
     "STOP": Finish.STOP,

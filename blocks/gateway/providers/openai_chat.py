@@ -14,8 +14,8 @@ from blocks.gateway.providers.addresses import address, is_azure
 from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
 from blocks.gateway.providers.failures import embedded_failure, failure_of
 from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
-from blocks.gateway.registry import JsonMode, RegisteredModel
-from blocks.gateway.reply_schema import REPLY_NAME, reply_schema
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel
+from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
 
 FINISHES = {
     "stop": Finish.STOP,

@@ -10,8 +10,8 @@ from blocks.gateway.providers.counts import items, mapping, text
 from blocks.gateway.providers.failures import embedded_failure, failure_of
 from blocks.gateway.providers.openai_chat import logprobs, openai_headers, openai_telemetry_name, openai_usage
 from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
-from blocks.gateway.registry import JsonMode, RegisteredModel
-from blocks.gateway.reply_schema import REPLY_NAME, reply_schema
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel
+from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
 
 _INCOMPLETE = {"max_output_tokens": Finish.LENGTH, "max_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
 

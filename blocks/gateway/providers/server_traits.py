@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from blocks.gateway.providers.failures import read_error
-from blocks.gateway.registry import JsonMode
+from blocks.gateway.registry.registry import JsonMode
 
 MODES = (JsonMode.SCHEMA, JsonMode.OBJECT, JsonMode.PROMPT)
 """From the strictest; a server that refuses one is asked in the next."""

@@ -3,9 +3,9 @@
 import base64
 
 from blocks.gateway.model import PageImage, Question
-from blocks.gateway.prompts import render_prompt, visible
-from blocks.gateway.registry import JsonMode
-from blocks.gateway.reply_schema import reply_schema_text
+from blocks.gateway.prompts.prompts import render_prompt, visible
+from blocks.gateway.registry.registry import JsonMode
+from blocks.gateway.replies.reply_schema import reply_schema_text
 
 SEED = 20_231
 """Any number, as long as it is the same: where an API takes a seed, equal questions get equal answers more often."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Question, Usage
-from blocks.gateway.registry import JsonMode, RegisteredModel
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 
 
 class Finish(StrEnum):

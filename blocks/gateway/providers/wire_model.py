@@ -15,13 +15,13 @@ from pydantic import SecretStr
 
 from blocks.gateway.errors import NO_JSON, CallFailed, EmptyReply, MalformedReply
 from blocks.gateway.model import ModelReply, Question, Usage
-from blocks.gateway.prompts import canonical_prompt, render_prompt
+from blocks.gateway.prompts.prompts import canonical_prompt, render_prompt
 from blocks.gateway.providers.limit_headers import LimitHeaders, read_limit_headers
 from blocks.gateway.providers.server_traits import traits_of
+from blocks.gateway.providers.transport import HttpReply
 from blocks.gateway.providers.wire import Provider, WireReply, WireRequest
-from blocks.gateway.registry import JsonMode, RegisteredModel
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reading import read_reply
-from blocks.gateway.transport import HttpReply
 
 MOST_REFUSALS = 6
 """How often one attempt may be refused for its form: two modes, and every parameter that can be left out in turn."""

@@ -16,8 +16,8 @@ from typing import Protocol
 from blocks.errors import DocumentError, WinnowError
 from blocks.gateway.errors import BudgetExhausted, CallFailed, LimitsReached, ModelsPaused, ModelUnavailable
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question
-from blocks.gateway.registry import RegisteredModel, RegistryState
-from blocks.gateway.tokens import estimate_request_tokens
+from blocks.gateway.prompts.tokens import estimate_request_tokens
+from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.records import LOCAL, StepTrace
 
 ANSWERED, UNSURE, SKIPPED = "answered", "unsure", "skipped"

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from blocks.document_types.loader import prompt_problems, step_place
 from blocks.document_types.schema import DocumentType, RouteStep
 from blocks.errors import DocumentTypeInvalid
-from blocks.gateway.configuration_errors import (
+from blocks.gateway.registry.errors import (
     ModelDisabled,
     ModelKeyMissing,
     ModelNeverAsked,
@@ -15,9 +15,9 @@ from blocks.gateway.configuration_errors import (
     ModelUnknown,
     RouteUnusable,
 )
-from blocks.gateway.prices import price_of
-from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.plan import asks_models, plan_route
+from blocks.gateway.spending.prices import price_of
 from blocks.records import LOCAL
 
 OPTION = "--model"

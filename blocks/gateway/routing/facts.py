@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from blocks.document_types.schema import DocumentType, StepAcceptance, StepCondition
 from blocks.evidence.findings import FieldFinding
-from blocks.gateway.tokens import estimate_tokens
+from blocks.gateway.prompts.tokens import estimate_tokens
 from blocks.records import CriterionReading, Page
 
 

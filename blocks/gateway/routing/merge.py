@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.evidence.confidence import of_signals
 from blocks.gateway.model import ModelReply
-from blocks.gateway.registry import RegistryState
+from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.routing.judge import judges_of
 from blocks.gateway.routing.witness import alike
 from blocks.records import LOCAL, CriterionReading, FieldReading, Signals

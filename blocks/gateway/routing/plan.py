@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from blocks.document_types.schema import DocumentType, RouteStep
-from blocks.gateway.prices import price_of
-from blocks.gateway.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
+from blocks.gateway.prompts.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
 from blocks.gateway.providers.local import LocalModel
-from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import JUDGE_VERSION
+from blocks.gateway.spending.prices import price_of
 from blocks.records import LOCAL
 
 UNKNOWN = (True, Decimal(0))

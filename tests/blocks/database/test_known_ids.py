@@ -8,7 +8,7 @@ from blocks.database.engine import Database
 from blocks.database.known_ids import check_document, find_run
 from blocks.database.ledger import DatabaseLedger
 from blocks.errors import DocumentUnknown, RunUnknown
-from blocks.gateway.ledger import Admission, ModelCall, Settlement
+from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of
 

@@ -24,9 +24,9 @@ from blocks.database.runs import run_costs
 from blocks.database.tables import budgets, model_call_texts, model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted
-from blocks.gateway.ledger import Admission, CallText, Caps, Ledger, ModelCall, Reservation, Settlement
-from blocks.gateway.policies.bookkeeper import Bookkeeper
-from blocks.gateway.policies.grouping import Rounds
+from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.ledger import Admission, CallText, Caps, Ledger, ModelCall, Reservation, Settlement
+from blocks.gateway.spending.ledger_writer import Bookkeeper
 from tests.database_fixtures import budget_of
 
 USD = Decimal
@@ -305,7 +305,7 @@ import sys, time
 from decimal import Decimal
 from blocks.database.engine import open_database
 from blocks.database.ledger import DatabaseLedger
-from blocks.gateway.ledger import Admission, Caps, ModelCall, Reservation
+from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation
 ledger = DatabaseLedger(open_database(sys.argv[1]), Admission)
 calls = [ModelCall(document_id=str(n), model="m", model_version="1", call_key=f"{sys.argv[2]}{n}") for n in range(7)]
 ledger.exchange((), [Reservation("r", call, Decimal("0.10"), Caps()) for call in calls])
@@ -427,7 +427,7 @@ import sys
 from decimal import Decimal
 from blocks.database.engine import open_database
 from blocks.database.ledger import DatabaseLedger
-from blocks.gateway.ledger import Admission, Caps, ModelCall, Reservation, Settlement
+from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 ledger = DatabaseLedger(open_database(sys.argv[1]), Admission)
 print("ready", flush=True)
 for line in sys.stdin:

@@ -20,7 +20,7 @@ from blocks.database.model_registry import DatabaseRegistry
 from blocks.database.runs import run_costs
 from blocks.database.schema import MIGRATIONS_DIR
 from blocks.database.tables import metadata, model_calls, model_versions
-from blocks.gateway.ledger import Admission, ModelCall, Settlement, new_call_key
+from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement, new_call_key
 from tests.database_fixtures import budget_of
 
 CALLED_AT = datetime(2026, 11, 1, 23, 30, tzinfo=UTC)

@@ -8,7 +8,7 @@ from sqlalchemy import event, select
 from blocks.database.engine import Database
 from blocks.database.model_registry import DatabaseRegistry
 from blocks.database.tables import gateway_switches
-from blocks.gateway.registry import JsonMode, RegisteredModel, Registry, RegistryState
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel, Registry, RegistryState
 
 
 def state_of(rows: Sequence[Mapping[str, Any]], is_paused: bool) -> RegistryState:

@@ -12,7 +12,7 @@ from blocks.database.engine import Database
 from blocks.database.ledger import DatabaseLedger
 from blocks.database.views import create_views
 from blocks.document_types.loader import load_document_types
-from blocks.gateway.ledger import Admission, ModelCall, Settlement, new_call_key
+from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement, new_call_key
 from blocks.records import Classification, Rerun, Retry, Stage, Status, Validation
 from blocks.settings import PROJECT_DIR
 from tasks.chunk import RunContext, run_stage

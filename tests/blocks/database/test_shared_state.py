@@ -15,9 +15,9 @@ from blocks.database.limit_leases import DatabaseLimitLeases
 from blocks.database.reply_cache import DatabaseReplyCache
 from blocks.database.tables import breakers, limit_leases, reply_cache
 from blocks.errors import DatabaseUnreachable
-from blocks.gateway.policies.cache_shelf import Shelf
-from blocks.gateway.policies.grouping import Rounds
-from blocks.gateway.shared_state import BreakerReport, BreakerStates, LimitLeases, ReplyCache
+from blocks.gateway.policies.reply_store import Shelf
+from blocks.gateway.policies.shared_state import BreakerReport, BreakerStates, LimitLeases, ReplyCache
+from blocks.gateway.spending.grouping import Rounds
 
 
 def states_of(database: Database) -> DatabaseBreakerStates[BreakerReport]:

@@ -10,7 +10,6 @@ import pytest
 from pydantic import SecretStr
 
 from blocks.gateway import gateway as module
-from blocks.gateway.configuration_errors import ModelKeyMissing
 from blocks.gateway.errors import (
     BreakerOpen,
     CallFailed,
@@ -23,15 +22,16 @@ from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.breaker import Breakers, Breaking
 from blocks.gateway.policies.cache import Cached
-from blocks.gateway.policies.cache_shelf import Shelf
 from blocks.gateway.policies.circuit import Sign
 from blocks.gateway.policies.correction import Correcting
-from blocks.gateway.policies.grouping import Rounds
+from blocks.gateway.policies.reply_store import Shelf
 from blocks.gateway.policies.retries import RetryBudget, Retrying
+from blocks.gateway.policies.shared_state import BreakerReport
 from blocks.gateway.providers.server_traits import ServerTraits, traits_of
-from blocks.gateway.registry import JsonMode, RegistryState
-from blocks.gateway.shared_state import BreakerReport
-from blocks.gateway.transport import HttpReply
+from blocks.gateway.providers.transport import HttpReply
+from blocks.gateway.registry.errors import ModelKeyMissing
+from blocks.gateway.registry.registry import JsonMode, RegistryState
+from blocks.gateway.spending.grouping import Rounds
 from blocks.records import LOCAL
 from tests.doubles.failing_models import Scripted, a_model, a_question
 

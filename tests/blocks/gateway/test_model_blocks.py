@@ -18,8 +18,8 @@ SCRIPT = f"""
 import json
 from prefect.blocks.system import Secret
 from blocks.gateway.block import ModelEndpoint, find_block_key, registered_blocks
-from blocks.gateway.configuration_errors import ModelInvalid
-from blocks.gateway.keys import KeyReference, KeyRing, parse_reference
+from blocks.gateway.registry.errors import ModelInvalid
+from blocks.gateway.registry.keys import KeyReference, KeyRing, parse_reference
 
 Secret(value="{CANARY}-secret").save("winnow-test-key", overwrite=True)
 Secret(value={{"not": "a text"}}).save("winnow-test-mapping", overwrite=True)

@@ -9,15 +9,15 @@ import pytest
 from blocks.database.engine import Database
 from blocks.database.ledger import DatabaseLedger
 from blocks.gateway.errors import BreakerOpen, CallFailed, OutOfCredit, ServerFailed
-from blocks.gateway.ledger import Admission, Caps
-from blocks.gateway.policies.bookkeeper import Bookkeeper
 from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
-from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.metering import Metered
 from blocks.gateway.policies.retries import RetryBudget, Retrying
-from blocks.gateway.prices import Price, Rate, Rates
-from blocks.gateway.transport import Transport
+from blocks.gateway.providers.transport import Transport
+from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.ledger import Admission, Caps
+from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.prices import Price, Rate, Rates
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_model, a_question
 

@@ -21,10 +21,10 @@ from blocks.database.reply_cache import DatabaseReplyCache
 from blocks.database.tables import budgets, model_calls
 from blocks.errors import WinnowError
 from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
-from blocks.gateway.ledger import Admission
 from blocks.gateway.model import Question
-from blocks.gateway.registry import registry_state
-from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.registry.registry import registry_state
+from blocks.gateway.spending.ledger import Admission
 from tests.doubles.failing_models import a_model, a_question
 from tests.doubles.model_provider.handle import ModelProviderDouble
 

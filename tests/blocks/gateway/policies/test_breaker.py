@@ -26,7 +26,7 @@ from blocks.gateway.errors import (
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.breaker import Breakers, Breaking
 from blocks.gateway.policies.circuit import BreakerRules, Sign
-from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import BreakerReport
 from tests.doubles.failing_models import REPLY, Scripted, a_question
 
 RULES = BreakerRules(window_s=60, least_calls=8, ratio=0.5, cooldown_s=5, grave_cooldown_s=30, most_cooldown_s=40)

@@ -8,7 +8,7 @@ from blocks.database.engine import Database
 from blocks.gateway.errors import CallFailed, OutOfCredit
 from blocks.gateway.policies.breaker import Breakers, Breaking
 from blocks.gateway.policies.circuit import BreakerRules
-from blocks.gateway.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import BreakerReport
 from tests.doubles.failing_models import REPLY, Scripted, a_question
 
 RULES = BreakerRules(grave_cooldown_s=2.0, cooldown_s=2.0)

@@ -13,10 +13,10 @@ from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.errors import DeadlinePassed, ReplyRefused, ServerFailed
 from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question, Usage
 from blocks.gateway.policies.cache import Cached, request_key
-from blocks.gateway.policies.cache_shelf import Shelf
-from blocks.gateway.policies.grouping import Rounds
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.policies.reply_store import Shelf
+from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reading import read_reply
+from blocks.gateway.spending.grouping import Rounds
 from blocks.records import FieldReading, Page
 from tests.blocks.gateway.questions import BILL, PAGES, ask, whole, wire
 from tests.blocks.gateway.replies.reply_shapes import BAD_SHAPES

@@ -9,7 +9,7 @@ from blocks.gateway.errors import CallFailed, ContextTooLong, RequestRefused, Se
 from blocks.gateway.model import ModelReply, PageImage, Question
 from blocks.gateway.policies.correction import Correcting, page_signal, shortened
 from blocks.gateway.policies.retries import RetryBudget, Retrying
-from blocks.gateway.tokens import estimate_request_tokens, estimate_tokens
+from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens
 from blocks.records import Page
 from tests.doubles.failing_models import BILL, REPLY, Scripted, a_question
 

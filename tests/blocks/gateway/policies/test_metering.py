@@ -25,13 +25,13 @@ from blocks.gateway.errors import (
     TruncatedReply,
     WrongSchema,
 )
-from blocks.gateway.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 from blocks.gateway.model import Correction, ModelReply, Question, Usage
-from blocks.gateway.policies.bookkeeper import Bookkeeper
-from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.metering import Metered, request_bytes
-from blocks.gateway.prices import Price, Rate, Rates
-from blocks.gateway.prompts import canonical_prompt, prompt_digest
+from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest
+from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation, Settlement
+from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.prices import Price, Rate, Rates
 from blocks.records import LOST, OK
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question

@@ -18,12 +18,12 @@ from blocks.database.ledger import DatabaseLedger
 from blocks.database.runs import run_costs
 from blocks.database.tables import model_calls
 from blocks.gateway.errors import LedgerUnavailable
-from blocks.gateway.ledger import Admission, Caps
 from blocks.gateway.model import ModelReply, Question, Usage
-from blocks.gateway.policies.bookkeeper import Bookkeeper
-from blocks.gateway.policies.grouping import Rounds
 from blocks.gateway.policies.metering import Metered
-from blocks.gateway.prices import Price, Rate, Rates
+from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.ledger import Admission, Caps
+from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.prices import Price, Rate, Rates
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
 

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from blocks.gateway.errors import CallFailed, RateLimited, TruncatedReply
 from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.policies.tracing import Traced, Tracing, configure_tracing
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.registry import RegisteredModel
 from blocks.settings import Settings
 from tests.blocks.gateway.questions import PAGE_1, ask
 

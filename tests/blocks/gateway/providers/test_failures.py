@@ -9,7 +9,7 @@ from blocks.gateway import errors
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.failures import failure_of
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.registry import RegisteredModel
 
 MODEL = RegisteredModel(name="asked", provider="openai", upstream="gpt-9")
 

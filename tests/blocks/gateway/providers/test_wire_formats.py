@@ -15,8 +15,8 @@ from blocks.gateway import errors
 from blocks.gateway.model import Correction, ModelRequest, PageImage, Question
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
-from blocks.gateway.registry import JsonMode, RegisteredModel
-from blocks.gateway.reply_schema import reply_schema
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel
+from blocks.gateway.replies.reply_schema import reply_schema
 from tests.blocks.gateway.questions import BILL, PAGES, ask
 
 KEY = "sk-canary-123"

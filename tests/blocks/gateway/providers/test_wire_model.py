@@ -15,9 +15,9 @@ from blocks.gateway.model import Correction, ModelReply, Question
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.limit_headers import LimitHeaders
 from blocks.gateway.providers.server_traits import traits_of
+from blocks.gateway.providers.transport import HttpReply, Transport
 from blocks.gateway.providers.wire_model import Posts, WireModel
-from blocks.gateway.registry import JsonMode, RegisteredModel
-from blocks.gateway.transport import HttpReply, Transport
+from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from tests.blocks.gateway.questions import BILL, PAGE_1, ask, whole
 from tests.doubles.model_provider.handle import ModelProviderDouble
 

@@ -28,7 +28,7 @@ from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.retries import BUDGET_FLOOR, BUDGET_SHARE, RetryBudget, Retrying
 from blocks.gateway.providers.local import LocalModel
-from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.outages import FIRST_WAIT_S, MOST_FAULTS_AMONG_ANSWERS, Outages, Patience, again_in_s
 from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, Route, Routed
 from tests.doubles.failing_models import Scripted

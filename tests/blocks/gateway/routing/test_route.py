@@ -14,7 +14,6 @@ from blocks.document_types.schema import (
     StepAcceptance,
     StepCondition,
 )
-from blocks.gateway.configuration_errors import ModelUnknown
 from blocks.gateway.errors import (
     BreakerOpen,
     BudgetExhausted,
@@ -30,6 +29,7 @@ from blocks.gateway.errors import (
     WrongSchema,
 )
 from blocks.gateway.model import ModelReply, Question
+from blocks.gateway.registry.errors import ModelUnknown
 from blocks.gateway.routing.route import Assignment, Route, Routed
 from blocks.records import CriterionReading, Evidence, FieldReading, StepTrace
 from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, fails, model, reads

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from blocks.document_types.loader import check, load_document_types
 from blocks.document_types.schema import DocumentType, RouteStep
 from blocks.errors import DocumentTypeInvalid, UsageError
-from blocks.gateway.configuration_errors import (
+from blocks.gateway.registry.errors import (
     ModelDisabled,
     ModelKeyMissing,
     ModelNeverAsked,
@@ -15,7 +15,7 @@ from blocks.gateway.configuration_errors import (
     ModelUnknown,
     RouteUnusable,
 )
-from blocks.gateway.registry import RegisteredModel, RegistryState
+from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.checks import check_routes
 from blocks.settings import Settings
 from tests.doubles.routed_models import bill, model

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from blocks.gateway.policies.grouping import Grouped, Rounds
+from blocks.gateway.spending.grouping import Grouped, Rounds
 
 FAR = math.inf
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from blocks.gateway.model import Usage
-from blocks.gateway.prices import Price, listed_price, price_of
 from blocks.gateway.providers.catalogue import PROVIDERS
-from blocks.gateway.registry import ProviderName, RegisteredModel
+from blocks.gateway.registry.registry import ProviderName, RegisteredModel
+from blocks.gateway.spending.prices import Price, listed_price, price_of
 
 FOLDER = Path(__file__).parent / "usages"
 CASES = [

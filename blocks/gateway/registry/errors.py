@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 
 from blocks.errors import UsageError
-from blocks.gateway.shown_values import quoted
+from blocks.gateway.registry.shown_values import quoted
 
 _SHOWN = 6
 """So many names of models stand in a message."""

@@ -6,8 +6,8 @@ import pickle
 import pytest
 from pydantic import SecretStr
 
-from blocks.gateway.configuration_errors import KeyUnusable
-from blocks.gateway.keys import KEPT_FOR_S, KeyPlace, KeyReference, KeyRing, parse_reference
+from blocks.gateway.registry.errors import KeyUnusable
+from blocks.gateway.registry.keys import KEPT_FOR_S, KeyPlace, KeyReference, KeyRing, parse_reference
 
 CANARY = "sk-canary-51d0c2"
 

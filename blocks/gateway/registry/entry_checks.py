@@ -5,9 +5,9 @@ Rows are not asked again when they are read: a model that was kept under older r
 
 from collections.abc import Iterator, Mapping
 
-from blocks.gateway.keys import parse_reference
-from blocks.gateway.registry import RegisteredModel
-from blocks.gateway.shown_values import (
+from blocks.gateway.registry.keys import parse_reference
+from blocks.gateway.registry.registry import RegisteredModel
+from blocks.gateway.registry.shown_values import (
     NAME_THE_KEY,
     endpoint_problem,
     headers_problem,

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from blocks.gateway.model import Usage
-from blocks.gateway.registry import ProviderName, RegisteredModel
+from blocks.gateway.registry.registry import ProviderName, RegisteredModel
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice

@@ -10,7 +10,7 @@ import pytest
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.reply_schema import reply_schema
+from blocks.gateway.replies.reply_schema import reply_schema
 from tests.blocks.gateway.questions import BILL, PAGES, read, whole
 
 TYPES = load_document_types(Path(__file__).parents[3] / "data" / "document_types")

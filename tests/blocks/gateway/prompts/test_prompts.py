@@ -8,7 +8,7 @@ import pytest
 from blocks.document_types.loader import load_document_types
 from blocks.gateway.errors import PromptFailed
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.prompts import DEFAULT_TEMPLATE, canonical_prompt, prompt_version, render_prompt, visible
+from blocks.gateway.prompts.prompts import DEFAULT_TEMPLATE, canonical_prompt, prompt_version, render_prompt, visible
 from blocks.records import Page
 from tests.blocks.gateway.questions import BILL, PAGES
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable, LimitsReached
-from blocks.gateway.ledger import Admission, Ledger, ModelCall, Reservation, Settlement
-from blocks.gateway.policies.grouping import Grouped, Rounds
+from blocks.gateway.spending.grouping import Grouped, Rounds
+from blocks.gateway.spending.ledger import Admission, Ledger, ModelCall, Reservation, Settlement
 from blocks.records import CANCELLED, LOST
 
 PATIENCE_S = 5.0

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from blocks.gateway import transport as transport_module
 from blocks.gateway.errors import CallFailed, ConnectionFailed, DeadlinePassed, ReplyTooLarge
-from blocks.gateway.transport import HttpReply, Transport
+from blocks.gateway.providers import transport as transport_module
+from blocks.gateway.providers.transport import HttpReply, Transport
 from tests.doubles.model_provider.handle import ModelProviderDouble
 
 KEY = "sk-canary-5e1f0c"

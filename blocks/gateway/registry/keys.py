@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from blocks.gateway.configuration_errors import KeyUnusable
+from blocks.gateway.registry.errors import KeyUnusable
 from blocks.settings import key_variable
 
 KEPT_FOR_S = 300.0

@@ -2,8 +2,14 @@
 
 import pytest
 
-from blocks.gateway.seed import read_seed
-from blocks.gateway.shown_values import endpoint_problem, headers_problem, looks_like_a_key, quoted, upstream_problem
+from blocks.gateway.registry.seed import read_seed
+from blocks.gateway.registry.shown_values import (
+    endpoint_problem,
+    headers_problem,
+    looks_like_a_key,
+    quoted,
+    upstream_problem,
+)
 
 KEYS = (
     "sk-proj-Zm9vYmFy", "sk_live_0a1b2c3d", "sk-canary-9b41e7", "sk-ant-api03-Qx", "sk-or-v1-0a1b2c3d",

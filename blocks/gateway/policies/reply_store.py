@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from blocks.gateway.model import ModelReply
-from blocks.gateway.policies.grouping import Grouped, Rounds
-from blocks.gateway.shared_state import ReplyCache
+from blocks.gateway.policies.shared_state import ReplyCache
+from blocks.gateway.spending.grouping import Grouped, Rounds
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 from typing import Any
 
 from blocks.gateway.gateway import Gateway, Kept, RunTerms
-from blocks.gateway.registry import JsonMode, RegistryState
+from blocks.gateway.registry.registry import JsonMode, RegistryState
 from tests.doubles.routed_models import model
 
 UNUSED: Any = None

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from blocks.gateway.configuration_errors import ModelsFileInvalid
-from blocks.gateway.entry_checks import entry_mistakes
 from blocks.gateway.providers.catalogue import PROVIDERS
-from blocks.gateway.registry import RegisteredModel, name_problem
-from blocks.gateway.shown_values import quoted
+from blocks.gateway.registry.entry_checks import entry_mistakes
+from blocks.gateway.registry.errors import ModelsFileInvalid
+from blocks.gateway.registry.registry import RegisteredModel, name_problem
+from blocks.gateway.registry.shown_values import quoted
 from blocks.records import Record
 from blocks.settings import PROJECT_DIR
 from blocks.yaml.lines import Mistake, YamlFile

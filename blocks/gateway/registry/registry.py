@@ -16,8 +16,8 @@ from typing import Literal, Protocol, get_args
 
 from pydantic import Field, ValidationError
 
-from blocks.gateway.configuration_errors import ModelInvalid
-from blocks.gateway.shown_values import looks_like_a_key
+from blocks.gateway.registry.errors import ModelInvalid
+from blocks.gateway.registry.shown_values import looks_like_a_key
 from blocks.records import LOCAL, Record
 
 ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from blocks.database.engine import Database
-from blocks.gateway.configuration_errors import ModelsFileInvalid
-from blocks.gateway.prices import listed_context_window, price_of
-from blocks.gateway.seed import SEED_FILE, default_key, read_seed
+from blocks.gateway.registry.errors import ModelsFileInvalid
+from blocks.gateway.registry.seed import SEED_FILE, default_key, read_seed
+from blocks.gateway.spending.prices import listed_context_window, price_of
 from tasks.models import open_registry
 
 ENTRY = "models:\n  a:\n    provider: openai\n    upstream: x\n"

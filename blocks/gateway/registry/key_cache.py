@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from blocks.errors import WinnowError
-from blocks.gateway.configuration_errors import ModelKeyMissing
-from blocks.gateway.registry import RegisteredModel
+from blocks.gateway.registry.errors import ModelKeyMissing
+from blocks.gateway.registry.registry import RegisteredModel
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The models that are known: entries, their checks, their keys, the seed."""
