@@ -293,12 +293,12 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     """A gateway over a fresh database, in whose registry the double stands with limits that it never meets."""
     from pydantic import SecretStr
 
-    from blocks.database.breaker_states import DatabaseBreakerStates
     from blocks.database.engine import open_database
-    from blocks.database.ledger import DatabaseLedger
-    from blocks.database.limit_leases import DatabaseLimitLeases
-    from blocks.database.model_registry import DatabaseRegistry
-    from blocks.database.reply_cache import DatabaseReplyCache
+    from blocks.database.models.breaker_states import DatabaseBreakerStates
+    from blocks.database.models.ledger import DatabaseLedger
+    from blocks.database.models.limit_leases import DatabaseLimitLeases
+    from blocks.database.models.registry import DatabaseRegistry
+    from blocks.database.models.reply_cache import DatabaseReplyCache
     from blocks.gateway.gateway import Gateway, Kept
     from blocks.gateway.policies.shared_state import BreakerReport
     from blocks.gateway.registry.registry import RegisteredModel, registry_state

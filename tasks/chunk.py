@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from blocks import progress
-from blocks.database import owners, stage_outputs
 from blocks.database.engine import Database
+from blocks.database.pipeline import owners, stage_outputs
 from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 

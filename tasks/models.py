@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
-from blocks.database.ledger import DatabaseLedger
-from blocks.database.limit_leases import DatabaseLimitLeases
-from blocks.database.model_registry import DatabaseRegistry
-from blocks.database.reply_cache import DatabaseReplyCache
+from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.models.limit_leases import DatabaseLimitLeases
+from blocks.database.models.registry import DatabaseRegistry
+from blocks.database.models.reply_cache import DatabaseReplyCache
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.garbage import collect_garbage_less_often
 from blocks.gateway.policies.shared_state import BreakerReport

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 from blocks import progress
-from blocks.database import documents
 from blocks.database.block import connect
+from blocks.database.pipeline import documents
 from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, raise_if_stopped, stop_run
 from tasks.classify.task import classify, classify_stage

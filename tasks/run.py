@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 
-from blocks.database import runs, views
 from blocks.database.block import connect
 from blocks.database.engine import Database
-from blocks.database.live_runs import hold_run
+from blocks.database.pipeline import runs
+from blocks.database.pipeline.live_runs import hold_run
+from blocks.database.results import views
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType
 from blocks.errors import DocumentTypeUnknown, RunInterrupted

@@ -4,7 +4,7 @@ import typer
 
 from blocks.database.engine import current_revision, default_url, head_revision, open_database
 from blocks.database.engine import upgrade as upgrade_database
-from blocks.database.views import create_views
+from blocks.database.results.views import create_views
 from blocks.document_types.loader import load_document_types
 from blocks.settings import configure
 from deployments.cli.options import DatabaseOption, open_existing

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
-from blocks.database.calls import list_calls
 from blocks.database.engine import Database
+from blocks.database.models.calls import list_calls
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.gateway import RunTerms

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from blocks.database import calls as calls_queries
-from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database, default_url, open_database
-from blocks.database.known_ids import check_document
-from blocks.database.model_registry import DatabaseRegistry
+from blocks.database.models import calls as calls_queries
+from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.registry import DatabaseRegistry
+from blocks.database.pipeline.known_ids import check_document
 from blocks.errors import PrefectUnreachable, UsageError
 from blocks.gateway.policies.shared_state import BreakerReport
 from blocks.gateway.registry.errors import KeyUnusable, ModelInvalid, ModelUnknown

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from blocks.database.engine import Database, default_url, open_database
-from blocks.database.known_ids import find_run
+from blocks.database.pipeline.known_ids import find_run
 from blocks.settings import configure
 from deployments.cli.output import OutputFormat
 

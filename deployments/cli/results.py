@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from blocks.database import failures as failures_queries
-from blocks.database import results as results_queries
+from blocks.database.pipeline import failures as failures_queries
+from blocks.database.results import results as results_queries
 from blocks.records import Status
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, TypeOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows

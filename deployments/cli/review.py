@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from blocks.database import review as review_queries
+from blocks.database.results import review as review_queries
 from deployments.cli.options import DatabaseOption, FormatOption, open_existing
 from deployments.cli.output import OutputFormat, show_rows
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from blocks import progress
-from blocks.database import documents
 from blocks.database.engine import Database
+from blocks.database.pipeline import documents
 from blocks.records import Batch, DiscoveredDocument, Stage
 from blocks.settings import Settings
 from tasks.chunk import RunContext, raise_if_stopped

@@ -6,8 +6,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from blocks import progress
-from blocks.database import documents
 from blocks.database.block import connect
+from blocks.database.pipeline import documents
 from blocks.records import Backfill, Batch, Stage
 from blocks.settings import load_settings
 from tasks.chunk import RunContext

@@ -4,8 +4,8 @@ from functools import cache
 
 from prefect.client.schemas.objects import State
 
-from blocks.database import documents
 from blocks.database.block import connect
+from blocks.database.pipeline import documents
 from blocks.settings import Settings, load_settings
 from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
 from tasks.extract.stage import ExtractStage

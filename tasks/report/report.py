@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from blocks.database import runs
 from blocks.database.engine import Database
+from blocks.database.pipeline import runs
 from blocks.records import Record, RunCounts, WholeFinding
 from blocks.settings import Settings
 from tasks.chunk import RunContext

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from blocks.database import runs
 from blocks.database.engine import Database
-from blocks.database.views import view_name
+from blocks.database.pipeline import runs
+from blocks.database.results.views import view_name
 from blocks.document_types.schema import DocumentType
 from blocks.records import WholeFinding
 from tasks.chunk import RunContext

@@ -5,9 +5,9 @@ from functools import lru_cache
 
 from prefect.client.schemas.objects import State
 
-from blocks.database import documents
 from blocks.database.block import connect
-from blocks.database.last_scorings import DatabaseLastScorings
+from blocks.database.pipeline import documents
+from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.document_types.loader import load_document_types
 from blocks.files.page_images import draw_pages
 from blocks.gateway.gateway import Gateway, RunTerms

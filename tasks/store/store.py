@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from blocks import progress
-from blocks.database import documents, failures, owners, results, review, runs, stage_outputs
-from blocks.database.chunk_state import FAILED, PIPELINE, PROVISIONAL, USABLE, ChainLink
 from blocks.database.engine import Database, now
-from blocks.database.failures import FailedDocument
-from blocks.database.results import CurrentResult, NewResult
-from blocks.database.review import ReviewNeed
+from blocks.database.pipeline import documents, failures, owners, runs, stage_outputs
+from blocks.database.pipeline.chunk_state import FAILED, PIPELINE, PROVISIONAL, USABLE, ChainLink
+from blocks.database.pipeline.failures import FailedDocument
+from blocks.database.results import results, review
+from blocks.database.results.results import CurrentResult, NewResult
+from blocks.database.results.review import ReviewNeed
 from blocks.errors import Unfinished
 from blocks.records import Failure, Retry, Stage, Status, Validation
 from tasks.chunk import StageCounts, wait_for_others

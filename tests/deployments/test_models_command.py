@@ -13,8 +13,8 @@ from sqlalchemy import insert, select
 from typer.testing import CliRunner, Result
 
 from blocks import settings
-from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
+from blocks.database.models.breaker_states import DatabaseBreakerStates
 from blocks.database.tables import limit_leases, model_calls
 from blocks.errors import DocumentUnknown, RunUnknown, UsageError
 from blocks.gateway.errors import KeyRefused, ModelsPaused

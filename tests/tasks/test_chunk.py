@@ -7,11 +7,11 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select, text
 
-from blocks.database import documents, runs, stage_outputs
-from blocks.database import live_runs as live_runs_module
-from blocks.database.documents import record_batch
 from blocks.database.engine import Database
-from blocks.database.live_runs import hold_run, live_runs
+from blocks.database.pipeline import documents, runs, stage_outputs
+from blocks.database.pipeline import live_runs as live_runs_module
+from blocks.database.pipeline.documents import record_batch
+from blocks.database.pipeline.live_runs import hold_run, live_runs
 from blocks.database.tables import run_documents
 from blocks.database.tables import stage_outputs as outputs
 from blocks.errors import RunInterrupted

@@ -15,9 +15,9 @@ from sqlalchemy import table as sql_table
 
 from blocks.database.column_types import ExactDecimal, UtcDateTime
 from blocks.database.engine import close_database, open_database
-from blocks.database.ledger import DatabaseLedger
-from blocks.database.model_registry import DatabaseRegistry
-from blocks.database.runs import run_costs
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.models.registry import DatabaseRegistry
+from blocks.database.pipeline.runs import run_costs
 from blocks.database.schema import MIGRATIONS_DIR
 from blocks.database.tables import metadata, model_calls, model_versions
 from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement, new_call_key

@@ -1,8 +1,8 @@
 from sqlalchemy import select, update
 
-from blocks.database.documents import record_batch
 from blocks.database.engine import Database
 from blocks.database.one_of import one_of
+from blocks.database.pipeline.documents import record_batch
 from blocks.database.tables import documents
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of

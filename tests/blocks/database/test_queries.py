@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import text
 
-from blocks.database import documents, runs
-from blocks.database.documents import record_batch
 from blocks.database.engine import Database
-from blocks.database.ledger import DatabaseLedger
-from blocks.database.views import create_views
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.pipeline import documents, runs
+from blocks.database.pipeline.documents import record_batch
+from blocks.database.results.views import create_views
 from blocks.document_types.loader import load_document_types
 from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement, new_call_key
 from blocks.records import Classification, Rerun, Retry, Stage, Status, Validation

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from blocks.database.engine import Database
-from blocks.database.ledger import DatabaseLedger
+from blocks.database.models.ledger import DatabaseLedger
 from blocks.gateway.errors import BreakerOpen, CallFailed, OutOfCredit, ServerFailed
 from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
 from blocks.gateway.policies.limits import Limited, Limits

@@ -12,12 +12,12 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
-from blocks.database.ledger import DatabaseLedger
-from blocks.database.limit_leases import DatabaseLimitLeases
-from blocks.database.model_registry import DatabaseRegistry
-from blocks.database.reply_cache import DatabaseReplyCache
+from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.models.limit_leases import DatabaseLimitLeases
+from blocks.database.models.registry import DatabaseRegistry
+from blocks.database.models.reply_cache import DatabaseReplyCache
 from blocks.database.tables import budgets, model_calls
 from blocks.errors import WinnowError
 from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms

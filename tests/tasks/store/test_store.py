@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from blocks.database import documents, runs
-from blocks.database.documents import record_batch
 from blocks.database.engine import Database
-from blocks.database.failures import list_failures
-from blocks.database.results import list_results
-from blocks.database.review import list_review
+from blocks.database.pipeline import documents, runs
+from blocks.database.pipeline.documents import record_batch
+from blocks.database.pipeline.failures import list_failures
+from blocks.database.results.results import list_results
+from blocks.database.results.review import list_review
 from blocks.database.tables import metadata, results, review, review_events, run_documents, stage_outputs
 from blocks.errors import ChunkIncomplete
 from blocks.records import Evidence, Rerun, Retry, RunCounts, Stage, Status, Validation

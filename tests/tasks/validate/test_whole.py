@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from blocks.database.engine import Database
-from blocks.database.views import create_views, view_name
+from blocks.database.results.views import create_views, view_name
 from blocks.document_types.expectations import WHOLE_COLUMNS
 from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
 from blocks.records import WholeFinding

@@ -3,8 +3,8 @@
 import asyncio
 from collections import Counter
 
-from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database
+from blocks.database.models.breaker_states import DatabaseBreakerStates
 from blocks.gateway.errors import CallFailed, OutOfCredit
 from blocks.gateway.policies.breaker import Breakers, Breaking
 from blocks.gateway.policies.circuit import BreakerRules

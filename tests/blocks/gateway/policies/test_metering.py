@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from blocks.database.engine import Database
-from blocks.database.ledger import DatabaseLedger
-from blocks.database.runs import run_costs
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.pipeline.runs import run_costs
 from blocks.database.tables import budgets, model_call_texts, model_calls
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import (

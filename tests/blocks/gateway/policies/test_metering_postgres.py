@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import func, select
 
 from blocks.database.engine import Database, close_database, open_database
-from blocks.database.ledger import DatabaseLedger
-from blocks.database.runs import run_costs
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.pipeline.runs import run_costs
 from blocks.database.tables import model_calls
 from blocks.gateway.errors import LedgerUnavailable
 from blocks.gateway.model import ModelReply, Question, Usage

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from blocks.database.chunk_state import PROVISIONAL
 from blocks.database.engine import Database, now
 from blocks.database.one_of import one_of
+from blocks.database.pipeline.chunk_state import PROVISIONAL
 from blocks.database.tables import (
     document_type_versions,
     documents,

@@ -3,10 +3,11 @@ import dataclasses
 import pytest
 from sqlalchemy import select
 
-from blocks.database import documents, tables
-from blocks.database.documents import Recorded, record_batch, record_known
+from blocks.database import tables
 from blocks.database.engine import Database
-from blocks.database.failures import list_failures
+from blocks.database.pipeline import documents
+from blocks.database.pipeline.documents import Recorded, record_batch, record_known
+from blocks.database.pipeline.failures import list_failures
 from blocks.database.tables import run_documents
 from blocks.records import DiscoveredDocument, Rerun, Retry, Stage
 from tests.doubles.scripted_stages import failing, found, id_of

@@ -30,7 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from blocks.database.chunk_state import (
+from blocks.database.engine import Database
+from blocks.database.one_of import one_of
+from blocks.database.payloads import pack, unpack
+from blocks.database.pipeline.chunk_state import (
     DONE,
     FAILED,
     PIPELINE,
@@ -43,12 +46,9 @@ from blocks.database.chunk_state import (
     OutputRow,
     Todo,
 )
-from blocks.database.documents import lock_documents
-from blocks.database.engine import Database
-from blocks.database.one_of import one_of
-from blocks.database.owners import SeenRows, free_to_begin
-from blocks.database.payloads import pack, unpack
-from blocks.database.sources import latest_uri, uris_of
+from blocks.database.pipeline.documents import lock_documents
+from blocks.database.pipeline.owners import SeenRows, free_to_begin
+from blocks.database.pipeline.sources import latest_uri, uris_of
 from blocks.database.tables import documents, stage_outputs
 from blocks.records import Document, Outcome, Stage
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from blocks.database import stage_outputs
-from blocks.database.chunk_state import Todo
-from blocks.database.documents import record_batch
 from blocks.database.engine import Database
+from blocks.database.pipeline import stage_outputs
+from blocks.database.pipeline.chunk_state import Todo
+from blocks.database.pipeline.documents import record_batch
 from blocks.errors import Quarantined
 from blocks.records import Classification, Failure, Outcome, Rerun, Retry, Stage
 from tests.doubles.scripted_stages import USUAL, failing, found, id_of

@@ -1,7 +1,7 @@
-from blocks.database import stage_outputs
-from blocks.database.documents import record_batch
 from blocks.database.engine import Database
-from blocks.database.last_scorings import DatabaseLastScorings
+from blocks.database.pipeline import stage_outputs
+from blocks.database.pipeline.documents import record_batch
+from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.records import Failure, Outcome, Rerun, Retry, Scoring, Stage
 from tests.doubles.scripted_stages import failing, found, id_of
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, exists, or_, select
 
-from blocks.database.chunk_state import DONE
 from blocks.database.engine import Database
 from blocks.database.one_of import one_of
 from blocks.database.payloads import unpack
+from blocks.database.pipeline.chunk_state import DONE
 from blocks.database.tables import stage_outputs
 from blocks.records import LOCAL, NO_MODEL, Stage
 

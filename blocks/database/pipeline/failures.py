@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, case, select, update
 from blocks.database.column_types import storable
 from blocks.database.engine import Database
 from blocks.database.one_of import one_of
-from blocks.database.sources import uris_of
+from blocks.database.pipeline.sources import uris_of
 from blocks.database.tables import failures, run_documents, sources
 from blocks.records import Failure, Stage
 

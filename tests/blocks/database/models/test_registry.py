@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import event, select
 
 from blocks.database.engine import Database
-from blocks.database.model_registry import DatabaseRegistry
+from blocks.database.models.registry import DatabaseRegistry
 from blocks.database.tables import gateway_switches
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel, Registry, RegistryState
 

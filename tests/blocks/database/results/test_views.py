@@ -6,10 +6,10 @@ import pytest
 from pydantic import JsonValue
 from sqlalchemy import insert, text
 
-from blocks.database.documents import record_batch
 from blocks.database.engine import Database, now
+from blocks.database.pipeline.documents import record_batch
+from blocks.database.results.views import create_views, view_name
 from blocks.database.tables import results
-from blocks.database.views import create_views, view_name
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.errors import ViewInUse
 from blocks.records import Rerun

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, text
 
-from blocks.database import ledger as ledger_module
-from blocks.database.budgets import day_of
 from blocks.database.engine import Database, now
-from blocks.database.ledger import DatabaseLedger
-from blocks.database.runs import run_costs
+from blocks.database.models import ledger as ledger_module
+from blocks.database.models.budgets import day_of
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.pipeline.runs import run_costs
 from blocks.database.tables import budgets, model_call_texts, model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted
@@ -304,7 +304,7 @@ WORKER = """
 import sys, time
 from decimal import Decimal
 from blocks.database.engine import open_database
-from blocks.database.ledger import DatabaseLedger
+from blocks.database.models.ledger import DatabaseLedger
 from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation
 ledger = DatabaseLedger(open_database(sys.argv[1]), Admission)
 calls = [ModelCall(document_id=str(n), model="m", model_version="1", call_key=f"{sys.argv[2]}{n}") for n in range(7)]
@@ -426,7 +426,7 @@ RIVAL = """
 import sys
 from decimal import Decimal
 from blocks.database.engine import open_database
-from blocks.database.ledger import DatabaseLedger
+from blocks.database.models.ledger import DatabaseLedger
 from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 ledger = DatabaseLedger(open_database(sys.argv[1]), Admission)
 print("ready", flush=True)

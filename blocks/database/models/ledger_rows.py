@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import Connection, Integer, Row, literal_column, select
 
-from blocks.database.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, day_of
 from blocks.database.engine import Database
-from blocks.database.ledger_writes import end_calls, insert_calls, update_calls
+from blocks.database.models.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, day_of
+from blocks.database.models.ledger_writes import end_calls, insert_calls, update_calls
 from blocks.database.one_of import one_of
 from blocks.database.tables import model_call_texts, model_calls
 from blocks.records import LOST, OPEN

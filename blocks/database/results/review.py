@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, nulls_last, select, 
 
 from blocks.database.engine import Database
 from blocks.database.one_of import one_of
-from blocks.database.sources import uris_of
+from blocks.database.pipeline.sources import uris_of
 from blocks.database.tables import results, review, review_events
 from blocks.records import Validation
 

@@ -22,9 +22,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
-from blocks.database.budgets import DAY, RUN, BudgetKey, BudgetSheet, Caps, day_of, open_budgets
 from blocks.database.engine import Database, now
-from blocks.database.ledger_rows import (
+from blocks.database.models.budgets import DAY, RUN, BudgetKey, BudgetSheet, Caps, day_of, open_budgets
+from blocks.database.models.ledger_rows import (
     IS_OPEN,
     SettledCall,
     budget_keys,
@@ -34,8 +34,8 @@ from blocks.database.ledger_rows import (
     row_of,
     settle_calls,
 )
-from blocks.database.ledger_writes import delete_calls, insert_calls
-from blocks.database.live_runs import hold_run, live_runs
+from blocks.database.models.ledger_writes import delete_calls, insert_calls
+from blocks.database.pipeline.live_runs import hold_run, live_runs
 from blocks.database.tables import model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
 from blocks.records import CANCELLED, LOST, OPEN

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from blocks.database.chunk_state import STARTED, ChainLink, ChunkState, OutputRow
-from blocks.database.documents import lock_documents
 from blocks.database.engine import Database
-from blocks.database.live_runs import live_runs
 from blocks.database.one_of import one_of
+from blocks.database.pipeline.chunk_state import STARTED, ChainLink, ChunkState, OutputRow
+from blocks.database.pipeline.documents import lock_documents
+from blocks.database.pipeline.live_runs import live_runs
 from blocks.database.tables import stage_outputs
 from blocks.records import Stage
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from sqlalchemy import select, update
 
-from blocks.database.breaker_states import DatabaseBreakerStates
 from blocks.database.engine import Database, now
-from blocks.database.limit_leases import DatabaseLimitLeases
-from blocks.database.reply_cache import DatabaseReplyCache
+from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.limit_leases import DatabaseLimitLeases
+from blocks.database.models.reply_cache import DatabaseReplyCache
 from blocks.database.tables import breakers, limit_leases, reply_cache
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.policies.reply_store import Shelf

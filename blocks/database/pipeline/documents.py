@@ -22,9 +22,9 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from blocks.database.engine import Database, now
-from blocks.database.failures import FailedDocument, record_failures, resolve_unread
 from blocks.database.one_of import one_of
-from blocks.database.sources import record_sources
+from blocks.database.pipeline.failures import FailedDocument, record_failures, resolve_unread
+from blocks.database.pipeline.sources import record_sources
 from blocks.database.tables import documents, failures, results, run_documents
 from blocks.files.sources import folders_of
 from blocks.records import DiscoveredDocument, Rerun, Stage

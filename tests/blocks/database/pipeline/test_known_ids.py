@@ -2,11 +2,11 @@
 
 import pytest
 
-from blocks.database import runs
-from blocks.database.documents import record_batch
 from blocks.database.engine import Database
-from blocks.database.known_ids import check_document, find_run
-from blocks.database.ledger import DatabaseLedger
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.pipeline import runs
+from blocks.database.pipeline.documents import record_batch
+from blocks.database.pipeline.known_ids import check_document, find_run
 from blocks.errors import DocumentUnknown, RunUnknown
 from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement
 from blocks.records import Rerun

@@ -1,0 +1,1 @@
+"""Rows of the gateway: registry, ledger, budgets, replies, circuit states, leases."""

@@ -1,0 +1,1 @@
+"""Rows of runs, documents and stage outputs."""

@@ -1,0 +1,1 @@
+"""Rows that users read: results, review items, views per document type."""
