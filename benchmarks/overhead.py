@@ -142,12 +142,12 @@ def _no_op(folder: Path) -> None:
     from blocks.database.block import connect
     from blocks.records import Batch, Document, Outcome, Rerun, Stage, Status, Validation
     from blocks.settings import load_settings
-    from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
     from tasks.discover.task import discover
-    from tasks.pipeline import process_chunks
-    from tasks.run import open_run
+    from tasks.runs.chunk import Chunk, RunContext, StageCounts, run_stage
+    from tasks.runs.pipeline import process_chunks
+    from tasks.runs.run import open_run
+    from tasks.runs.task import StageTask, chunk_state, stage_task
     from tasks.store.task import store
-    from tasks.task import StageTask, chunk_state, stage_task
 
     payload = Validation(document_type="unknown", status=Status.ACCEPTED, confidence=1.0).model_dump_json().encode()
 

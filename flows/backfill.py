@@ -9,11 +9,11 @@ from pydantic import Field
 
 from blocks.records import Backfill, Rerun
 from tasks.discover.task import select
-from tasks.pipeline import process_chunks
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
-from tasks.run import open_run
-from tasks.task import run_name
+from tasks.runs.pipeline import process_chunks
+from tasks.runs.run import open_run
+from tasks.runs.task import run_name
 
 
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)

@@ -15,7 +15,7 @@ import pytest
 
 from blocks.database.engine import close_database, open_database
 from blocks.gateway.registry.registry import RegisteredModel
-from tasks.models import open_registry
+from tasks.runs.models import open_registry
 from tests.doubles.model_provider.handle import ModelProviderDouble
 from tests.doubles.note_reader import REFERENCE, note
 from tests.winnow_command import Workplace

@@ -17,7 +17,7 @@ from blocks.gateway.policies import circuit
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.records import TEST_LANE, Page
 from blocks.settings import Settings
-from tasks.models import hold_gateway, open_gateway
+from tasks.runs.models import hold_gateway, open_gateway
 
 TEXT = "Bakery Miller\nRye bread   4.20\nRolls   4.80\nTotal EUR   9.00\nPaid on 2026-03-14, thank you"
 EXPECTED = {"total": "9.00", "date": "2026-03-14"}

@@ -34,7 +34,7 @@ from deployments.cli.model_rows import (
 from deployments.cli.model_values import Served, checked_model, parse_headers, parse_values, values_of_new
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
-from tasks.models import key_ring, open_registry
+from tasks.runs.models import key_ring, open_registry
 
 CALL_COLUMNS = (
     "called_at",

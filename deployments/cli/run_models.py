@@ -12,7 +12,7 @@ from blocks.settings import Settings, load_settings
 from deployments import prefect_server
 from deployments.cli.output import stderr
 from deployments.prefect_client import profile_url
-from tasks.models import key_ring, open_registry, put_blocks
+from tasks.runs.models import key_ring, open_registry, put_blocks
 
 MOST_BUDGET_USD = 1_000_000_000
 LEAST_EXPONENT = -12

@@ -7,9 +7,9 @@ from prefect.client.schemas.objects import State
 from blocks.database.block import connect
 from blocks.document_types.loader import load_document_types
 from blocks.settings import Settings, load_settings
-from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
 from tasks.classify.stage import ClassifyStage
-from tasks.task import chunk_state, stage_task
+from tasks.runs.chunk import Chunk, RunContext, StageCounts, run_stage
+from tasks.runs.task import chunk_state, stage_task
 
 
 def classify_stage(settings: Settings) -> ClassifyStage:

@@ -8,8 +8,8 @@ from blocks.database.engine import Database
 from blocks.database.pipeline import documents
 from blocks.records import Batch, DiscoveredDocument, Stage
 from blocks.settings import Settings
-from tasks.chunk import RunContext, raise_if_stopped
 from tasks.discover.discover import discover
+from tasks.runs.chunk import RunContext, raise_if_stopped
 
 RECORD_EVERY = 500
 

@@ -10,8 +10,8 @@ from blocks.database.block import connect
 from blocks.database.pipeline import documents
 from blocks.records import Backfill, Batch, Stage
 from blocks.settings import load_settings
-from tasks.chunk import RunContext
 from tasks.discover.batch import record_sources
+from tasks.runs.chunk import RunContext
 
 
 @task(name="discover", task_run_name="{run.name} · discover", cache_policy=NO_CACHE, persist_result=False)

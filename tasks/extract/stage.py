@@ -35,7 +35,7 @@ FetchPart = Callable[[Document], bytes]
 
 
 class ExtractStage:
-    """`tasks.chunk.StageWork` of extract. Thread-safe, and best kept for the life of the process."""
+    """`tasks.runs.chunk.StageWork` of extract. Thread-safe, and best kept for the life of the process."""
 
     stage = Stage.EXTRACT
     reads: tuple[Stage, ...] = ()

@@ -7,9 +7,9 @@ from prefect.client.schemas.objects import State
 from blocks.database.block import connect
 from blocks.database.pipeline import documents
 from blocks.settings import Settings, load_settings
-from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
 from tasks.extract.stage import ExtractStage
-from tasks.task import chunk_state, stage_task
+from tasks.runs.chunk import Chunk, RunContext, StageCounts, run_stage
+from tasks.runs.task import chunk_state, stage_task
 
 
 @cache

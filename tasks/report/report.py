@@ -10,7 +10,7 @@ from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.records import Record, RunCounts, WholeFinding
 from blocks.settings import Settings
-from tasks.chunk import RunContext
+from tasks.runs.chunk import RunContext
 
 
 class RunReport(Record):

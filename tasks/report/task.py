@@ -11,9 +11,9 @@ from blocks.database.block import connect
 from blocks.database.pipeline import runs
 from blocks.document_types.loader import load_document_types
 from blocks.settings import load_settings
-from tasks.chunk import RunContext
 from tasks.report.report import RunReport, as_markdown, build_report
 from tasks.report.whole import whole_findings
+from tasks.runs.chunk import RunContext
 
 
 @task(name="report", task_run_name="{run.name} · report", cache_policy=NO_CACHE, persist_result=False)

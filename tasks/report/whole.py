@@ -7,7 +7,7 @@ from blocks.database.pipeline import runs
 from blocks.database.results.views import view_name
 from blocks.document_types.schema import DocumentType
 from blocks.records import WholeFinding
-from tasks.chunk import RunContext
+from tasks.runs.chunk import RunContext
 from tasks.validate.whole import check_whole
 
 

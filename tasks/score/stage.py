@@ -29,7 +29,7 @@ from blocks.records import (
     Stage,
     StepTrace,
 )
-from tasks.chunk import raise_if_stopped
+from tasks.runs.chunk import raise_if_stopped
 from tasks.score.total import total_score
 
 STAGE_VERSION = "1"

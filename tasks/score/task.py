@@ -12,10 +12,10 @@ from blocks.document_types.loader import load_document_types
 from blocks.files.page_images import draw_pages
 from blocks.gateway.gateway import Gateway, RunTerms
 from blocks.settings import Settings, load_settings
-from tasks.chunk import Chunk, RunContext, StageCounts, run_stage
-from tasks.models import open_gateway
+from tasks.runs.chunk import Chunk, RunContext, StageCounts, run_stage
+from tasks.runs.models import open_gateway
+from tasks.runs.task import chunk_state, stage_task
 from tasks.score.stage import ScoreRules, ScoreStage
-from tasks.task import chunk_state, stage_task
 
 
 def score_stage(settings: Settings, run: RunContext) -> ScoreStage:

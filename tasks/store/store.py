@@ -14,7 +14,7 @@ from blocks.database.results.results import CurrentResult, NewResult
 from blocks.database.results.review import ReviewNeed
 from blocks.errors import Unfinished
 from blocks.records import Failure, Retry, Stage, Status, Validation
-from tasks.chunk import StageCounts, wait_for_others
+from tasks.runs.chunk import StageCounts, wait_for_others
 
 STORE_VERSION = "1"
 

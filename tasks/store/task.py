@@ -4,9 +4,9 @@ from prefect.client.schemas.objects import State
 
 from blocks.database.block import connect
 from blocks.settings import load_settings
-from tasks.chunk import Chunk, RunContext, StageCounts
+from tasks.runs.chunk import Chunk, RunContext, StageCounts
+from tasks.runs.task import chunk_state, stage_task
 from tasks.store.store import store_chunk
-from tasks.task import chunk_state, stage_task
 
 
 @stage_task

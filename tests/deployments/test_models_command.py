@@ -26,7 +26,7 @@ from deployments.cli import output
 from deployments.cli.main import app
 from deployments.cli.model_values import SETTABLE, checked_model
 from deployments.cli.run_models import budget_of, budgets_told, names_of
-from tasks.models import open_registry
+from tasks.runs.models import open_registry
 from tests.deployments.test_commands import winnow
 from tests.doubles.model_provider.handle import ModelProviderDouble
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from blocks.database.engine import close_database, open_database
-from tasks.models import open_registry
+from tasks.runs.models import open_registry
 from tests.doubles.model_provider.handle import ModelProviderDouble
 from tests.model_runs import PRICES, TRUTHFUL, Notes, asked_notes, wait_for_requests
 from tests.winnow_command import wait_until

@@ -15,7 +15,7 @@ from blocks.document_types.loader import load_document_types
 from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement, new_call_key
 from blocks.records import Classification, Rerun, Retry, Stage, Status, Validation
 from blocks.settings import PROJECT_DIR
-from tasks.chunk import RunContext, run_stage
+from tasks.runs.chunk import RunContext, run_stage
 from tasks.store.store import store_chunk
 from tests.doubles.scripted_stages import Answer, ScriptedStage, failing, found, id_of
 

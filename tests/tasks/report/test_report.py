@@ -6,8 +6,8 @@ import pytest
 
 from blocks.records import Rerun, RunCounts
 from blocks.settings import Settings
-from tasks.chunk import RunContext
 from tasks.report.report import RunReport, as_markdown
+from tasks.runs.chunk import RunContext
 
 
 @pytest.mark.parametrize(("number", "says"), [(0, "0 model calls, "), (1, "\n1 model call, "), (2, "2 model calls, ")])

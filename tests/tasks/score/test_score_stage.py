@@ -21,7 +21,7 @@ from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.routing import plan as route_plan
 from blocks.gateway.spending.ledger import Admission, Reservation, Settlement
 from blocks.records import CriterionReading, Document, Extraction, FieldReading, Outcome, Page, Retry, Scoring, Stage
-from tasks.chunk import stop_run
+from tasks.runs.chunk import stop_run
 from tasks.score.stage import ScoreRules, ScoreStage
 from tasks.score.total import total_score
 from tests.doubles.local_gateway import LocalGateway

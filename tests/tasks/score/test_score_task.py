@@ -14,8 +14,8 @@ from blocks.database.tables import model_call_texts, model_calls
 from blocks.gateway.event_loop import gateway_loop
 from blocks.records import Document, Extraction, Page, Stage
 from blocks.settings import Settings
-from tasks.chunk import RunContext
-from tasks.models import open_gateway
+from tasks.runs.chunk import RunContext
+from tasks.runs.models import open_gateway
 from tasks.score.task import score_stage
 from tests.blocks.gateway.workers import register
 from tests.doubles.model_provider.handle import ModelProviderDouble

@@ -15,7 +15,7 @@ from blocks.database.results.review import list_review
 from blocks.database.tables import metadata, results, review, review_events, run_documents, stage_outputs
 from blocks.errors import ChunkIncomplete
 from blocks.records import Evidence, Rerun, Retry, RunCounts, Stage, Status, Validation
-from tasks.chunk import RunContext, StageCounts, run_stage
+from tasks.runs.chunk import RunContext, StageCounts, run_stage
 from tasks.store.store import store_chunk
 from tests.doubles.scripted_stages import USUAL, Answer, ScriptedStage, failing, found, id_of
 

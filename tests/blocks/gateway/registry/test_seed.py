@@ -8,7 +8,7 @@ from blocks.database.engine import Database
 from blocks.gateway.registry.errors import ModelsFileInvalid
 from blocks.gateway.registry.seed import SEED_FILE, default_key, read_seed
 from blocks.gateway.spending.prices import listed_context_window, price_of
-from tasks.models import open_registry
+from tasks.runs.models import open_registry
 
 ENTRY = "models:\n  a:\n    provider: openai\n    upstream: x\n"
 

@@ -11,7 +11,7 @@ from blocks.database.engine import Database
 from blocks.gateway import block as block_module
 from blocks.gateway.registry.errors import ModelInvalid
 from blocks.gateway.registry.registry import RegisteredModel
-from tasks.models import open_registry, put_blocks
+from tasks.runs.models import open_registry, put_blocks
 
 
 def block(**values: Any) -> RegisteredModel:

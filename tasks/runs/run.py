@@ -15,9 +15,9 @@ from blocks.errors import DocumentTypeUnknown, RunInterrupted
 from blocks.gateway.routing.checks import check_routes
 from blocks.records import Backfill, Batch, Rerun
 from blocks.settings import Settings, load_settings
-from tasks.chunk import RunContext
-from tasks.models import hold_gateway, key_ring, open_registry, put_blocks
-from tasks.pipeline import pipeline_digest
+from tasks.runs.chunk import RunContext
+from tasks.runs.models import hold_gateway, key_ring, open_registry, put_blocks
+from tasks.runs.pipeline import pipeline_digest
 
 
 @contextmanager

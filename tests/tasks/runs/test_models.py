@@ -12,7 +12,7 @@ from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelRequest, Question
 from blocks.gateway.registry.registry import RegisteredModel
-from tasks.models import hold_gateway, open_gateway, open_registry
+from tasks.runs.models import hold_gateway, open_gateway, open_registry
 from tests.blocks.gateway.questions import BILL, PAGES
 from tests.doubles.model_provider.handle import ModelProviderDouble
 

@@ -17,7 +17,7 @@ from prefect.tasks import exponential_backoff
 
 from blocks.errors import WinnowError
 from blocks.records import Retry
-from tasks.chunk import Chunk, RunContext, StageCounts
+from tasks.runs.chunk import Chunk, RunContext, StageCounts
 
 StageTask = Task[[RunContext, Chunk], State[StageCounts]]
 

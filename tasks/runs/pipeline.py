@@ -9,13 +9,13 @@ from blocks import progress
 from blocks.database.block import connect
 from blocks.database.pipeline import documents
 from blocks.settings import Settings, load_settings
-from tasks.chunk import Chunk, RunContext, raise_if_stopped, stop_run
 from tasks.classify.task import classify, classify_stage
 from tasks.extract.task import extract, extract_stage
+from tasks.runs.chunk import Chunk, RunContext, raise_if_stopped, stop_run
+from tasks.runs.task import StageTask
 from tasks.score.task import score, score_stage
 from tasks.store.store import STORE_VERSION
 from tasks.store.task import store
-from tasks.task import StageTask
 from tasks.validate.task import validate, validate_stage
 
 STAGES = (extract, classify, score, validate, store)

@@ -16,8 +16,8 @@ from blocks.database.tables import run_documents
 from blocks.database.tables import stage_outputs as outputs
 from blocks.errors import RunInterrupted
 from blocks.records import Rerun, Stage
-from tasks import chunk
-from tasks.chunk import RunContext, run_stage, stop_run
+from tasks.runs import chunk
+from tasks.runs.chunk import RunContext, run_stage, stop_run
 from tasks.store.store import store_chunk
 from tests.doubles.scripted_stages import ScriptedStage, found, id_of
 

@@ -1,0 +1,1 @@
+"""What all stages share: open and close a run, the pipeline, the chunk."""
