@@ -62,7 +62,7 @@ def measure_one(kind: str, folder: Path) -> dict[str, float]:
 def measure(scratch: Path, sizes: Sequence[int]) -> dict[str, object]:
     """All figures, printed as they come."""
     os.environ["XDG_STATE_HOME"] = str(scratch / "state")
-    from deployments import prefect_server
+    from deployments.prefect_api import local_server as prefect_server
 
     os.environ["PREFECT_API_URL"] = prefect_server.ensure().url
     os.environ["PREFECT_HOME"] = str(prefect_server.home())

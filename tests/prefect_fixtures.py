@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments import prefect_server
-from deployments.prefect_server import LocalServer
+from deployments.prefect_api import local_server as prefect_server
+from deployments.prefect_api.local_server import LocalServer
 
 
 @pytest.fixture(scope="session")

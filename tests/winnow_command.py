@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.prefect_server import LocalServer
+from deployments.prefect_api.local_server import LocalServer
 
 BIN = Path(sys.executable).parent
 

@@ -15,9 +15,10 @@ from blocks.document_types.loader import check as check_types
 from blocks.document_types.loader import load_document_types
 from blocks.errors import WinnowError
 from blocks.settings import Settings, configure
-from deployments import prefect_client, prefect_server
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stdout
+from deployments.prefect_api import client as prefect_client
+from deployments.prefect_api import local_server as prefect_server
 from tasks.extract.ocr.pool import OcrPool
 
 

@@ -26,7 +26,7 @@ from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stderr, stdout
 from deployments.cli.progress_bars import show_progress
 from deployments.cli.run_models import budget_of, check_before_prefect, check_with_prefect, names_of
-from deployments.prefect_client import profile_url, use_prefect
+from deployments.prefect_api.client import profile_url, use_prefect
 
 if TYPE_CHECKING:
     from prefect import Flow

@@ -9,9 +9,9 @@ from blocks.errors import UsageError
 from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.routing.checks import check_routes
 from blocks.settings import Settings, load_settings
-from deployments import prefect_server
 from deployments.cli.output import stderr
-from deployments.prefect_client import profile_url
+from deployments.prefect_api import local_server as prefect_server
+from deployments.prefect_api.client import profile_url
 from tasks.runs.models import key_ring, open_registry, put_blocks
 
 MOST_BUDGET_USD = 1_000_000_000

@@ -3,8 +3,8 @@
 import typer
 
 from blocks.settings import load_settings
-from deployments import prefect_server
 from deployments.cli.output import stdout
+from deployments.prefect_api import local_server as prefect_server
 
 app = typer.Typer(
     help="The local Prefect server that runs start where no Prefect API is configured.", no_args_is_help=True

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deployments.prefect_server import LocalServer
+from deployments.prefect_api.local_server import LocalServer
 from tests.doubles.model_provider.wire import fingerprint
 from tests.model_runs import KEY, PRICES, TRUTHFUL, Notes
 from tests.prefect_fixtures import in_prefect

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deployments.prefect_server import LocalServer
+from deployments.prefect_api.local_server import LocalServer
 from tests.prefect_fixtures import in_prefect
 
 CANARY = "sk-canary-c07e55"

@@ -1,7 +1,7 @@
 """Which Prefect API a run of the command uses, settled before Prefect is imported: it reads its settings at import.
 
 In this order: PREFECT_API_URL, the address in the user's active Prefect profile, the local server of
-`deployments.prefect_server`.
+`deployments.prefect_api.local_server`.
 """
 
 import logging
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from blocks.errors import PrefectUnreachable
 from blocks.settings import configure, export, load_settings
-from deployments import prefect_server
 from deployments.cli.output import stderr
+from deployments.prefect_api import local_server as prefect_server
 
 # A newcomer sees the command's own lines; Prefect's go to its UI.
 QUIET = {

@@ -1,0 +1,1 @@
+"""Which Prefect API a run reports to, and the local server."""
