@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from blocks.document_types import schema as schema
+from blocks.document_types import schema
 from blocks.document_types.checks import RESERVED_FIELDS
 from blocks.document_types.loader import ELSEWHERE, check, load_document_types
 from blocks.gateway.model import ModelRequest

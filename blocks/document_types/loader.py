@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from blocks.document_types import parts as parts
+from blocks.document_types import parts
 from blocks.document_types.checks import check_type
 from blocks.document_types.examples import read_examples
 from blocks.document_types.parts import TYPE_FILE, Problem

@@ -10,7 +10,7 @@ import pytest
 from blocks.document_types.loader import check, load_document_types
 from blocks.errors import DocumentTypeInvalid
 
-SOUND = Path(__file__).parent.parent / "resources" / "document_types" / "delivery_note"
+SOUND = Path(__file__).parents[2] / "resources" / "document_types" / "delivery_note"
 VALUE = re.compile(r"(?<=:).*$|(?<=- ).*$")
 
 GARBLED: dict[str, Callable[[str], str]] = {

@@ -13,7 +13,7 @@ from blocks.document_types.loader import check, load_document_types
 from blocks.document_types.schema import PROMPT_VARIABLES, FieldType, prompt_variables
 from blocks.errors import DocumentTypeInvalid
 
-SOUND = Path(__file__).parent.parent / "resources" / "document_types" / "delivery_note"
+SOUND = Path(__file__).parents[2] / "resources" / "document_types" / "delivery_note"
 
 
 @pytest.fixture

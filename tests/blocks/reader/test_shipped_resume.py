@@ -10,7 +10,7 @@ from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local import LocalModel
 from blocks.records import FieldReading, Page
 
-RESUME = load_document_types(Path(__file__).parents[4] / "data" / "document_types")["resume"]
+RESUME = load_document_types(Path(__file__).parents[3] / "data" / "document_types")["resume"]
 SURE = 0.95
 
 

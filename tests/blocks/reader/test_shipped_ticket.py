@@ -9,7 +9,7 @@ from blocks.gateway.model import ModelRequest
 from blocks.gateway.providers.local import LocalModel
 from blocks.records import FieldReading, Page
 
-TICKET = load_document_types(Path(__file__).parents[4] / "data" / "document_types")["support_ticket"]
+TICKET = load_document_types(Path(__file__).parents[3] / "data" / "document_types")["support_ticket"]
 
 
 def reference(text: str) -> FieldReading | None:

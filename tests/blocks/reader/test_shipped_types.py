@@ -11,7 +11,7 @@ from blocks.gateway.providers.local import LocalModel
 from blocks.records import FieldReading, Page
 from tests.blocks.gateway.local.drawn_pages import draw, typed
 
-TYPES = load_document_types(Path(__file__).parents[4] / "data" / "document_types")
+TYPES = load_document_types(Path(__file__).parents[3] / "data" / "document_types")
 
 
 CAFE = """\

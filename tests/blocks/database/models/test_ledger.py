@@ -30,7 +30,7 @@ from blocks.gateway.spending.ledger_writer import Bookkeeper
 from tests.database_fixtures import budget_of
 
 USD = Decimal
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def ledger_of(database: Database, worker_id: str | None = None) -> DatabaseLedger[Admission]:

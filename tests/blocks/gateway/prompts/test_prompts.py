@@ -12,7 +12,7 @@ from blocks.gateway.prompts.prompts import DEFAULT_TEMPLATE, canonical_prompt, p
 from blocks.records import Page
 from tests.blocks.gateway.questions import BILL, PAGES
 
-TYPES = load_document_types(Path(__file__).parents[3] / "data" / "document_types")
+TYPES = load_document_types(Path(__file__).parents[4] / "data" / "document_types")
 FENCE = re.compile(
     r"--- (?:document|draft) ([0-9a-f]{32}) begins ---\n(.*?)\n--- (?:document|draft) \1 ends ---", re.DOTALL
 )

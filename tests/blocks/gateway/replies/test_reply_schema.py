@@ -13,7 +13,7 @@ from blocks.gateway.model import ModelRequest
 from blocks.gateway.replies.reply_schema import reply_schema
 from tests.blocks.gateway.questions import BILL, PAGES, read, whole
 
-TYPES = load_document_types(Path(__file__).parents[3] / "data" / "document_types")
+TYPES = load_document_types(Path(__file__).parents[4] / "data" / "document_types")
 STRICT_KEYS = {"type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "description"}
 
 
