@@ -15,9 +15,9 @@ from readers import Case, truthful_reply
 
 from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.providers.local import LocalModel
-from blocks.gateway.providers.wire import Finish, WireReply
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import read_reply
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 from blocks.gateway.routing.route import Assignment, Route, Routed
 from blocks.gateway.routing.witness import Witness, bear_out
 from blocks.records import Classification, Document, FieldReading, Scoring, Stage, Status, Validation

@@ -19,8 +19,7 @@ from blocks.errors import PrefectUnreachable
 from blocks.gateway.registry.entry_checks import entry_mistakes
 from blocks.gateway.registry.errors import ModelInvalid
 from blocks.gateway.registry.keys import KeyPlace, KeyReference
-from blocks.gateway.registry.registry import ProviderName, RegisteredModel, Tier, name_problem
-from blocks.gateway.registry.seed import default_key
+from blocks.gateway.registry.registry import ProviderName, RegisteredModel, Tier, default_key, name_problem
 from blocks.yaml.messages import schema_mistakes
 
 BLOCK_TYPE = "winnow-model-endpoint"

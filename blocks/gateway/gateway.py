@@ -35,11 +35,11 @@ from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.transport import Transport
 from blocks.gateway.providers.wire_model import WireModel
 from blocks.gateway.registry.errors import ModelPriceUnknown, ModelUnknown
-from blocks.gateway.registry.key_cache import HeldKeys
+from blocks.gateway.registry.key_cache import KeyCache
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel, Registry, RegistryState
-from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger import Caps, Ledger, ModelCall, Settlement, new_call_key
-from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.gateway.spending.prices import price_of
 from blocks.records import CACHE_HIT, LOCAL
 
@@ -99,13 +99,13 @@ class Gateway:
 
     def __init__(self, kept: Kept, keys: Mapping[str, SecretStr]) -> None:
         self._kept = kept
-        self.keys = HeldKeys(keys, LOOK_EVERY_S)
+        self.keys = KeyCache(keys, LOOK_EVERY_S)
         self._state = kept.registry.load()
         self._breakers = Breakers(kept.breakers)
         self._learnt: dict[str, _Learnt] = {}
         self._local = LocalModel()
         rounds = Rounds()
-        self._bookkeeper = Bookkeeper(kept.ledger, rounds)
+        self._ledger_writer = LedgerWriter(kept.ledger, rounds)
         self._shelf = Shelf(kept.replies, rounds)
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None
@@ -134,7 +134,7 @@ class Gateway:
                     await task
         await asyncio.gather(*self._memories, return_exceptions=True)  # each logs its own failure
         await self._shelf.close()
-        await self._bookkeeper.close()
+        await self._ledger_writer.close()
         if self._transport is not None:
             transport, self._transport = self._transport, None
             await transport.__aexit__(None, None, None)
@@ -178,7 +178,7 @@ class Gateway:
         Raises `LedgerUnavailable` where so many rows wait to be written that no further call may begin.
         """
         await self.wake()  # models may be enabled meanwhile
-        self._bookkeeper.check()
+        self._ledger_writer.check()
         reply, latency_ms = await asyncio.to_thread(self._read_locally, question.request)
         call = ModelCall(
             document_id=question.request.document_id,
@@ -190,7 +190,7 @@ class Gateway:
             input_characters=reply.usage.input_characters,
             latency_ms=latency_ms,
         )
-        await self._bookkeeper.settle(Settlement(question.run_id, call), question.deadline)
+        await self._ledger_writer.settle(Settlement(question.run_id, call), question.deadline)
         return reply
 
     def _read_locally(self, request: ModelRequest) -> tuple[ModelReply, int]:
@@ -227,7 +227,7 @@ class Gateway:
                 self._is_paused,
                 lambda: refuse_behind_open_breaker(model.name),
             ),
-            self._bookkeeper,
+            self._ledger_writer,
             price=price,
             max_output_tokens=model.max_output_tokens,
             caps=terms.caps,
@@ -274,7 +274,7 @@ class Gateway:
 
     def _recorder_of(self, model: RegisteredModel) -> RecordHit:
         async def record(question: Question, key: str) -> None:
-            self._bookkeeper.check()
+            self._ledger_writer.check()
             call = ModelCall(
                 document_id=question.request.document_id,
                 model=model.name,
@@ -286,7 +286,7 @@ class Gateway:
                 prompt_version=prompt_version(question.request),
                 outcome=CACHE_HIT,
             )
-            await self._bookkeeper.settle(Settlement(question.run_id, call), question.deadline)
+            await self._ledger_writer.settle(Settlement(question.run_id, call), question.deadline)
 
         return record
 

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from blocks.errors import UsageError
 from blocks.gateway.registry.entry_checks import entry_mistakes
 from blocks.gateway.registry.errors import ModelInvalid
-from blocks.gateway.registry.registry import ProviderName, RegisteredModel, RegistryState, name_problem
-from blocks.gateway.registry.seed import default_key, read_seed
+from blocks.gateway.registry.registry import ProviderName, RegisteredModel, RegistryState, default_key, name_problem
+from blocks.gateway.registry.seed import read_seed
 from blocks.gateway.registry.shown_values import quoted
 from blocks.gateway.spending.prices import listed_context_window
 from blocks.yaml.messages import did_you_mean, typed_mistake

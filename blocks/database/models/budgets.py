@@ -98,24 +98,24 @@ class BudgetSheet:
                 self._documents[run_id, row.document_id].add(row.cost_usd + row.unconfirmed_usd, row.reserved_usd)
 
     def reserve(
-        self, run_id: str, document_id: str, called_at: datetime, most_usd: Decimal, caps: Caps
+        self, run_id: str, document_id: str, called_at: datetime, max_usd: Decimal, caps: Caps
     ) -> Obstacle | None:
-        """Reserve `most_usd` where it fits every cap; the budget that is in the way where it does not."""
+        """Reserve `max_usd` where it fits every cap; the budget that is in the way where it does not."""
         document = self._documents.get((run_id, document_id))
         obstacles = [
-            Obstacle(scope, cap, sums.spent_usd, may_fit_later=sums.spent_usd + most_usd <= cap)
+            Obstacle(scope, cap, sums.spent_usd, may_fit_later=sums.spent_usd + max_usd <= cap)
             for scope, sums, cap in (
                 (DOCUMENT, document, caps.document_usd),
                 (RUN, self._sums[RUN, run_id], caps.run_usd),
                 (DAY, self._sums[DAY, day_of(called_at)], caps.day_usd),
             )
-            if cap is not None and sums is not None and sums.spent_usd + sums.reserved_usd + most_usd > cap
+            if cap is not None and sums is not None and sums.spent_usd + sums.reserved_usd + max_usd > cap
         ]
         if obstacles:
             return min(obstacles, key=lambda one: one.may_fit_later)
-        self.add(run_id, called_at, ZERO, most_usd)
+        self.add(run_id, called_at, ZERO, max_usd)
         if document is not None:
-            document.add(ZERO, most_usd)
+            document.add(ZERO, max_usd)
         return None
 
     def write(self) -> None:

@@ -42,7 +42,7 @@ from blocks.records import CANCELLED, LOST, OPEN
 
 
 class Reservation(Protocol):
-    """Money asked for one attempt: at most `most_usd`. `call` has the fields of the columns of `model_calls`."""
+    """Money asked for one attempt: at most `max_usd`. `call` has the fields of the columns of `model_calls`."""
 
     @property
     def run_id(self) -> str:
@@ -55,7 +55,7 @@ class Reservation(Protocol):
         ...
 
     @property
-    def most_usd(self) -> Decimal:
+    def max_usd(self) -> Decimal:
         """The most that it can cost."""
         ...
 
@@ -206,14 +206,14 @@ class DatabaseLedger(Generic[Admission]):
         _read_documents(sheet, asked)
         admissions, rows = [], []
         for one in asked:
-            run_id, most_usd, caps = one.reservation.run_id, one.reservation.most_usd, one.reservation.caps
+            run_id, max_usd, caps = one.reservation.run_id, one.reservation.max_usd, one.reservation.caps
             if one.key in known:  # admitted by an exchange that could not say so
                 obstacle = None
             else:
-                obstacle = sheet.reserve(run_id, one.row["document_id"], called_at, most_usd, caps)
+                obstacle = sheet.reserve(run_id, one.row["document_id"], called_at, max_usd, caps)
                 if obstacle is None:
                     decided = {"run_id": run_id, "called_at": called_at, "worker_id": self.worker_id}
-                    rows.append(one.row | decided | {"outcome": OPEN, "reserved_usd": most_usd})
+                    rows.append(one.row | decided | {"outcome": OPEN, "reserved_usd": max_usd})
             admissions.append(
                 self._make_admission(is_admitted=True)
                 if obstacle is None

@@ -11,7 +11,7 @@ from blocks.document_types.schema import DocumentField
 from blocks.gateway.errors import CallFailed, ContextTooLong, WrongSchema
 from blocks.gateway.model import Correction, Model, ModelReply, ModelRequest, Question
 from blocks.gateway.policies.wrapper import Wrapper
-from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens, most_request_tokens
+from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens, max_request_tokens
 from blocks.records import Page
 
 SHORTENED_TO = 0.6
@@ -69,7 +69,7 @@ class Correcting(Wrapper):
 
     def _fitting(self, question: Question) -> Question:
         """The question, shortened where it is known not to fit."""
-        if self._room is None or most_request_tokens(question.request) <= self._room:
+        if self._room is None or max_request_tokens(question.request) <= self._room:
             return question
         tokens = estimate_request_tokens(question.request)
         if tokens <= self._room:

@@ -28,7 +28,7 @@ from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest, prompt_version
 from blocks.gateway.replies.reply_schema import reply_schema
 from blocks.gateway.spending.ledger import CallText, Caps, ModelCall, Reservation, Settlement, new_call_key
-from blocks.gateway.spending.ledger_writer import Bookkeeper, given_back
+from blocks.gateway.spending.ledger_writer import LedgerWriter, released
 from blocks.gateway.spending.prices import Price
 from blocks.records import CANCELLED, OK, OPEN
 
@@ -52,7 +52,7 @@ class Metered(Wrapper):
     def __init__(
         self,
         model: Model,
-        bookkeeper: Bookkeeper,
+        ledger_writer: LedgerWriter,
         *,
         price: Price,
         max_output_tokens: int,
@@ -61,7 +61,7 @@ class Metered(Wrapper):
         keep_texts: bool = False,
     ) -> None:
         super().__init__(model)
-        self._bookkeeper = bookkeeper
+        self._ledger_writer = ledger_writer
         self._price = price
         self._is_free = price.is_free
         self._max_output_tokens = max_output_tokens
@@ -78,34 +78,34 @@ class Metered(Wrapper):
         self._refuse_while_paused()
         prompt = canonical_prompt(question.request)
         call = self._opened(question, prompt)
-        most_usd = Decimal(0)
+        max_usd = Decimal(0)
         if self._is_free:
-            self._bookkeeper.check()
+            self._ledger_writer.check()
         else:
             images = len(question.request.images)
-            most_usd = self._price.most(request_bytes(question, prompt), images, self._max_output_tokens)
-            reservation = Reservation(question.run_id, call, most_usd, self._caps(question))
-            await self._bookkeeper.reserve(reservation, question.deadline)
+            max_usd = self._price.max_cost(request_bytes(question, prompt), images, self._max_output_tokens)
+            reservation = Reservation(question.run_id, call, max_usd, self._caps(question))
+            await self._ledger_writer.reserve(reservation, question.deadline)
             if self._is_paused():
-                self._bookkeeper.settle_later(given_back(reservation))
+                self._ledger_writer.settle_later(released(reservation))
                 raise ModelsPaused
         started = time.monotonic()
         try:
             reply = await self._model.answer(question)
         except CallFailed as error:
-            failed = self._failed(call, error, most_usd, started)
+            failed = self._failed(call, error, max_usd, started)
             received = error.reply_text if isinstance(error, ReplyRefused) else None
             text = self._text(call, prompt, error.sent_text, received)
-            await self._bookkeeper.settle(Settlement(question.run_id, failed, most_usd, text), question.deadline)
+            await self._ledger_writer.settle(Settlement(question.run_id, failed, max_usd, text), question.deadline)
             raise
         except BaseException as error:
-            ended = self._ended(call, error, most_usd, started)
+            ended = self._ended(call, error, max_usd, started)
             text = self._text(call, prompt, None, None)
-            self._bookkeeper.settle_later(Settlement(question.run_id, ended, most_usd, text))
+            self._ledger_writer.settle_later(Settlement(question.run_id, ended, max_usd, text))
             raise
-        answered, usage = self._answered(call, reply, most_usd, started)
+        answered, usage = self._answered(call, reply, max_usd, started)
         text = self._text(call, prompt, reply.sent_text, reply.received_text)
-        await self._bookkeeper.settle(Settlement(question.run_id, answered, most_usd, text), question.deadline)
+        await self._ledger_writer.settle(Settlement(question.run_id, answered, max_usd, text), question.deadline)
         return reply.model_copy(update={"usage": usage})
 
     def _refuse_while_paused(self) -> None:
@@ -128,9 +128,9 @@ class Metered(Wrapper):
         )
 
     def _answered(
-        self, call: ModelCall, reply: ModelReply, most_usd: Decimal, started: float
+        self, call: ModelCall, reply: ModelReply, max_usd: Decimal, started: float
     ) -> tuple[ModelCall, Usage]:
-        usage, cost_usd, unconfirmed_usd = self._counted(reply.usage, most_usd)
+        usage, cost_usd, unconfirmed_usd = self._counted(reply.usage, max_usd)
         row = _counts(usage, call) | {
             "model_version": reply.model_version or call.model_version,
             "cost_usd": cost_usd,
@@ -141,10 +141,10 @@ class Metered(Wrapper):
         }
         return call.model_copy(update=row), usage
 
-    def _failed(self, call: ModelCall, error: CallFailed, most_usd: Decimal, started: float) -> ModelCall:
+    def _failed(self, call: ModelCall, error: CallFailed, max_usd: Decimal, started: float) -> ModelCall:
         is_free = isinstance(error, TURNED_AWAY) and not any(_amounts(error.usage or Usage()))
         if error.was_sent and not is_free:
-            usage, cost_usd, unconfirmed_usd = self._counted(error.usage, most_usd)
+            usage, cost_usd, unconfirmed_usd = self._counted(error.usage, max_usd)
         else:
             usage, cost_usd, unconfirmed_usd = error.usage or Usage(), Decimal(0), Decimal(0)
         row = _counts(usage, call) | {
@@ -158,24 +158,24 @@ class Metered(Wrapper):
         }
         return call.model_copy(update=row)
 
-    def _ended(self, call: ModelCall, error: BaseException, most_usd: Decimal, started: float) -> ModelCall:
+    def _ended(self, call: ModelCall, error: BaseException, max_usd: Decimal, started: float) -> ModelCall:
         """An attempt that was cancelled, or that a defect ended.
 
         It may have been sent, unless the exception says of itself that it was not (`was_sent` is False).
         """
         is_defect = isinstance(error, Exception)
         row = {
-            "unconfirmed_usd": most_usd if getattr(error, "was_sent", True) else Decimal(0),
+            "unconfirmed_usd": max_usd if getattr(error, "was_sent", True) else Decimal(0),
             "latency_ms": _since(started),
             "outcome": DEFECT if is_defect else CANCELLED,
             "error_kind": DEFECT if is_defect else None,
         }
         return call.model_copy(update=row)
 
-    def _counted(self, usage: Usage | None, most_usd: Decimal) -> tuple[Usage, Decimal, Decimal]:
+    def _counted(self, usage: Usage | None, max_usd: Decimal) -> tuple[Usage, Decimal, Decimal]:
         """The usage with its cost, the cost, and what is unconfirmed: one of the two is 0."""
         if usage is None or not usage.is_stated or min(_amounts(usage)) < 0:
-            return usage or Usage(), Decimal(0), most_usd
+            return usage or Usage(), Decimal(0), max_usd
         cost_usd = Decimal(0) if self._is_free else self._price.cost(usage)
         return usage.model_copy(update={"cost_usd": cost_usd}), cost_usd, Decimal(0)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from blocks.gateway.model import ModelReply
 from blocks.gateway.policies.shared_state import ReplyCache
-from blocks.gateway.spending.grouping import Grouped, Rounds
+from blocks.gateway.spending.group_commit import GroupCommit, Rounds
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ class Shelf:
         self.flights: dict[str, asyncio.Future[ModelReply | None]] = {}
         self._cache = cache
         self._clock = clock
-        self._lookups: Grouped[str, bytes | None] = Grouped(self._load, rounds)
-        self._writes: Grouped[_Kept | _Hit, None] = Grouped(self._write, rounds)
+        self._lookups: GroupCommit[str, bytes | None] = GroupCommit(self._load, rounds)
+        self._writes: GroupCommit[_Kept | _Hit, None] = GroupCommit(self._write, rounds)
         self._waiting: dict[str, bytes] = {}
         self._under_way: set[asyncio.Future[None]] = set()
         self._complained_at = -COMPLAIN_EVERY_S

@@ -20,7 +20,7 @@ from blocks.errors import WinnowError
 from blocks.gateway.errors import CallFailed, ReplyRefused
 from blocks.gateway.model import Model, ModelReply, Question, Usage
 from blocks.gateway.policies.wrapper import Wrapper
-from blocks.gateway.providers.catalogue import PROVIDERS
+from blocks.gateway.providers.catalogue import PROVIDERS, telemetry_name
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.settings import Settings
 
@@ -173,20 +173,19 @@ def _of_model(model: RegisteredModel, operation: str) -> Mapping[str, str | int]
     provider = PROVIDERS[model.provider]
     attributes: dict[str, str | int] = {
         "gen_ai.operation.name": operation,
-        "gen_ai.provider.name": provider.telemetry_name(""),
+        "gen_ai.provider.name": provider.telemetry_name,
         "gen_ai.request.model": model.upstream,
         "gen_ai.request.max_tokens": model.max_output_tokens,
         "gen_ai.output.type": "json",
         "winnow.model": model.name,
     }
     try:
-        address = urlsplit(model.endpoint or provider.default_endpoint)
+        address = urlsplit(model.endpoint or provider.endpoint)
         host, port = address.hostname, address.port or (80 if address.scheme == "http" else 443)
     except ValueError:  # no address; the call itself will say so
         return attributes
     if host:
-        name = provider.telemetry_name(model.endpoint)
-        attributes |= {"gen_ai.provider.name": name, "server.address": host, "server.port": port}
+        attributes |= {"gen_ai.provider.name": telemetry_name(model), "server.address": host, "server.port": port}
     return attributes
 
 

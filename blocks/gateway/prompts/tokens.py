@@ -63,7 +63,7 @@ def estimate_request_tokens(request: ModelRequest) -> int:
     )
 
 
-def most_request_tokens(request: ModelRequest) -> int:
+def max_request_tokens(request: ModelRequest) -> int:
     """At least what `estimate_request_tokens` gives, told by lengths alone: in a moment, for most requests enough."""
     texts = [*(page.text for page in request.pages), *request.written.values()]
     images = MAX_IMAGE_TOKENS * len(request.images)

@@ -5,18 +5,18 @@ cache: both are the same for all documents of a type.
 """
 
 import json
-from collections.abc import Mapping
 
-from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
 from blocks.gateway.providers.addresses import address
 from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
-from blocks.gateway.providers.failures import embedded_failure, failure_of
-from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
+from blocks.gateway.providers.failures import embedded_failure
+from blocks.gateway.providers.wire import WireRequest
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 
+ENDPOINT = "https://api.anthropic.com/v1"
 API_VERSION = "2023-06-01"
 """The last version that takes a temperature; 2026-10-21 refuses it of every model. Models that refuse it of themselves
 are asked without (`server_traits`)."""
@@ -32,59 +32,45 @@ FINISHES = {
 _CALL_ID = "toolu_winnow_1"
 
 
-class Anthropic:
-    """The Messages format."""
+def render(model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
+    """The question, with the schema as a tool; in the modes without a schema, in words alone."""
+    is_tool = mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN)
+    system, user = turns.instructions(question, mode)
+    body: dict[str, object] = {
+        "model": model.upstream,
+        "max_tokens": model.max_output_tokens,
+        "temperature": 0,
+        "system": [{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}],
+        "messages": _messages(question, user, is_tool=is_tool),
+    }
+    if is_tool:
+        tool = {"name": REPLY_NAME, "description": "Give what you read in the document."}
+        body["tools"] = [tool | {"input_schema": reply_schema(question.request)}]
+        body["tool_choice"] = {"type": "tool", "name": REPLY_NAME, "disable_parallel_tool_use": True}
+    endpoint = model.endpoint or ENDPOINT
+    headers = {"content-type": "application/json", "anthropic-version": API_VERSION}
+    headers |= {name.lower(): value for name, value in model.headers.items()}
+    if key:
+        headers["x-api-key"] = key
+    return WireRequest(address(endpoint, "/v1", "/messages"), headers, body)
 
-    default_endpoint = "https://api.anthropic.com/v1"
-    default_key = "env:ANTHROPIC_API_KEY"
-    telemetry_operation = "chat"
 
-    def telemetry_name(self, endpoint: str) -> str:
-        """Who serves the endpoint."""
-        return "anthropic"
-
-    def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
-        """The question, with the schema as a tool; in the modes without a schema, in words alone."""
-        is_tool = mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN)
-        system, user = turns.instructions(question, mode)
-        body: dict[str, object] = {
-            "model": model.upstream,
-            "max_tokens": model.max_output_tokens,
-            "temperature": 0,
-            "system": [{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}],
-            "messages": _messages(question, user, is_tool=is_tool),
-        }
-        if is_tool:
-            tool = {"name": REPLY_NAME, "description": "Give what you read in the document."}
-            body["tools"] = [tool | {"input_schema": reply_schema(question.request)}]
-            body["tool_choice"] = {"type": "tool", "name": REPLY_NAME, "disable_parallel_tool_use": True}
-        endpoint = model.endpoint or self.default_endpoint
-        headers = {"content-type": "application/json", "anthropic-version": API_VERSION}
-        headers |= {name.lower(): value for name, value in model.headers.items()}
-        if key:
-            headers["x-api-key"] = key
-        return WireRequest(address(endpoint, "/v1", "/messages"), headers, body)
-
-    def read(self, model: RegisteredModel, body: object) -> WireReply:
-        """The tool's input where the tool was called, else the text. Raises a `CallFailed` where it is an error."""
-        outer = mapping(body)
-        if outer.get("type") == "error" or outer.get("error"):
-            raise embedded_failure(model, outer)
-        blocks = [mapping(one) for one in items(outer.get("content"))]
-        calls = [one.get("input") for one in blocks if one.get("type") == "tool_use" and one.get("input") is not None]
-        spoken = "".join(text(one.get("text")) for one in blocks if one.get("type") == "text")
-        return WireReply(
-            # Two calls are two answers: one after the other, no reader takes them for one.
-            text="".join(json.dumps(one, ensure_ascii=False) for one in calls) or spoken,
-            finish=FINISHES.get(text(outer.get("stop_reason")), Finish.UNKNOWN),
-            usage=_usage(outer.get("usage")),
-            served_by=text(outer.get("model")),
-            refusal=spoken if outer.get("stop_reason") == "refusal" else "",
-        )
-
-    def failure(self, model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
-        """What an HTTP error means."""
-        return failure_of(model, status, headers, body)
+def read(model: RegisteredModel, body: object) -> WireReply:
+    """The tool's input where the tool was called, else the text. Raises a `CallFailed` where it is an error."""
+    outer = mapping(body)
+    if outer.get("type") == "error" or outer.get("error"):
+        raise embedded_failure(model, outer)
+    blocks = [mapping(one) for one in items(outer.get("content"))]
+    calls = [one.get("input") for one in blocks if one.get("type") == "tool_use" and one.get("input") is not None]
+    spoken = "".join(text(one.get("text")) for one in blocks if one.get("type") == "text")
+    return WireReply(
+        # Two calls are two answers: one after the other, no reader takes them for one.
+        text="".join(json.dumps(one, ensure_ascii=False) for one in calls) or spoken,
+        finish=FINISHES.get(text(outer.get("stop_reason")), Finish.UNKNOWN),
+        usage=_usage(outer.get("usage")),
+        served_by=text(outer.get("model")),
+        refusal=spoken if outer.get("stop_reason") == "refusal" else "",
+    )
 
 
 def _messages(question: Question, user: str, *, is_tool: bool) -> list[dict[str, object]]:

@@ -1,18 +1,17 @@
 """Google's Gemini, generateContent. Format: Gemini API reference, "Generating content" and "Structured output"."""
 
-from collections.abc import Mapping
-
-from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
 from blocks.gateway.providers.addresses import address
 from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
-from blocks.gateway.providers.failures import embedded_failure, failure_of
+from blocks.gateway.providers.failures import embedded_failure
 from blocks.gateway.providers.openai_chat import logprobs
-from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
+from blocks.gateway.providers.wire import WireRequest
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import reply_schema
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 
+ENDPOINT = "https://generativelanguage.googleapis.com/v1beta"
 FINISHES = {
     "STOP": Finish.STOP,
     "MAX_TOKENS": Finish.LENGTH,
@@ -25,66 +24,52 @@ FINISHES = {
 }
 
 
-class Gemini:
-    """The generateContent format."""
+def render(model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
+    """The question: a system instruction, and the document as the user's content."""
+    system, user = turns.instructions(question, mode)
+    generation: dict[str, object] = {
+        "temperature": 0,
+        "seed": turns.SEED,
+        "candidateCount": 1,
+        "maxOutputTokens": model.max_output_tokens,
+    }
+    if mode is not JsonMode.PROMPT:
+        generation["responseMimeType"] = "application/json"
+    if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
+        generation["responseJsonSchema"] = reply_schema(question.request)
+    if model.logprobs:
+        generation["responseLogprobs"] = True
+    body: dict[str, object] = {
+        "systemInstruction": {"parts": [{"text": system}]},
+        "contents": _contents(question, user),
+        "generationConfig": generation,
+    }
+    headers = {"content-type": "application/json"} | {name.lower(): value for name, value in model.headers.items()}
+    if key:
+        headers["x-goog-api-key"] = key
+    operation = f"/models/{model.upstream.removeprefix('models/')}:generateContent"
+    return WireRequest(address(model.endpoint or ENDPOINT, "/v1beta", operation), headers, body)
 
-    default_endpoint = "https://generativelanguage.googleapis.com/v1beta"
-    default_key = "env:GEMINI_API_KEY"
-    telemetry_operation = "generate_content"
 
-    def telemetry_name(self, endpoint: str) -> str:
-        """Who serves the endpoint."""
-        return "gcp.gemini"
-
-    def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
-        """The question: a system instruction, and the document as the user's content."""
-        system, user = turns.instructions(question, mode)
-        generation: dict[str, object] = {
-            "temperature": 0,
-            "seed": turns.SEED,
-            "candidateCount": 1,
-            "maxOutputTokens": model.max_output_tokens,
-        }
-        if mode is not JsonMode.PROMPT:
-            generation["responseMimeType"] = "application/json"
-        if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
-            generation["responseJsonSchema"] = reply_schema(question.request)
-        if model.logprobs:
-            generation["responseLogprobs"] = True
-        body: dict[str, object] = {
-            "systemInstruction": {"parts": [{"text": system}]},
-            "contents": _contents(question, user),
-            "generationConfig": generation,
-        }
-        headers = {"content-type": "application/json"} | {name.lower(): value for name, value in model.headers.items()}
-        if key:
-            headers["x-goog-api-key"] = key
-        operation = f"/models/{model.upstream.removeprefix('models/')}:generateContent"
-        return WireRequest(address(model.endpoint or self.default_endpoint, "/v1beta", operation), headers, body)
-
-    def read(self, model: RegisteredModel, body: object) -> WireReply:
-        """The first candidate, without its thoughts. Raises a `CallFailed` where the body is an error."""
-        outer = mapping(body)
-        if outer.get("error"):
-            raise embedded_failure(model, outer)
-        candidate = mapping(next(iter(items(outer.get("candidates"))), None))
-        reason = text(candidate.get("finishReason"))
-        is_image = reason.startswith("IMAGE_")
-        finish = Finish.FILTERED if is_image else FINISHES.get(reason, Finish.UNKNOWN)
-        if mapping(outer.get("promptFeedback")).get("blockReason"):
-            finish = Finish.FILTERED
-        parts = [mapping(one) for one in items(mapping(candidate.get("content")).get("parts"))]
-        return WireReply(
-            text="".join(text(one.get("text")) for one in parts if one.get("thought") is not True),
-            finish=finish,
-            usage=_usage(outer.get("usageMetadata")),
-            served_by=text(outer.get("modelVersion")),
-            token_logprobs=_logprobs(candidate.get("logprobsResult")),
-        )
-
-    def failure(self, model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
-        """What an HTTP error means."""
-        return failure_of(model, status, headers, body)
+def read(model: RegisteredModel, body: object) -> WireReply:
+    """The first candidate, without its thoughts. Raises a `CallFailed` where the body is an error."""
+    outer = mapping(body)
+    if outer.get("error"):
+        raise embedded_failure(model, outer)
+    candidate = mapping(next(iter(items(outer.get("candidates"))), None))
+    reason = text(candidate.get("finishReason"))
+    is_image = reason.startswith("IMAGE_")
+    finish = Finish.FILTERED if is_image else FINISHES.get(reason, Finish.UNKNOWN)
+    if mapping(outer.get("promptFeedback")).get("blockReason"):
+        finish = Finish.FILTERED
+    parts = [mapping(one) for one in items(mapping(candidate.get("content")).get("parts"))]
+    return WireReply(
+        text="".join(text(one.get("text")) for one in parts if one.get("thought") is not True),
+        finish=finish,
+        usage=_usage(outer.get("usageMetadata")),
+        served_by=text(outer.get("modelVersion")),
+        token_logprobs=_logprobs(candidate.get("logprobsResult")),
+    )
 
 
 def _contents(question: Question, user: str) -> list[dict[str, object]]:

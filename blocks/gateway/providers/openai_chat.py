@@ -5,18 +5,18 @@ others by `max_tokens`, which is the older name.
 """
 
 import math
-from collections.abc import Mapping
 
-from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
 from blocks.gateway.providers.addresses import address, is_azure
 from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
-from blocks.gateway.providers.failures import embedded_failure, failure_of
-from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
+from blocks.gateway.providers.failures import embedded_failure
+from blocks.gateway.providers.wire import WireRequest
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 
+ENDPOINT = "https://api.openai.com/v1"
 FINISHES = {
     "stop": Finish.STOP,
     "eos": Finish.STOP,
@@ -28,64 +28,45 @@ FINISHES = {
 }
 
 
-class OpenAiChat:
-    """The chat completions format."""
-
-    default_endpoint = "https://api.openai.com/v1"
-    default_key = "env:OPENAI_API_KEY"
-    telemetry_operation = "chat"
-
-    def telemetry_name(self, endpoint: str) -> str:
-        """Who serves the endpoint."""
-        return openai_telemetry_name(endpoint)
-
-    def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
-        """The question as a chat: the instructions as the system's turn, the document as the user's."""
-        endpoint = model.endpoint or self.default_endpoint
-        bound = "max_completion_tokens" if not model.endpoint or is_azure(endpoint) else "max_tokens"
-        body: dict[str, object] = {
-            "model": model.upstream,
-            "messages": _messages(question, mode),
-            "temperature": 0,
-            "seed": turns.SEED,
-            bound: model.max_output_tokens,
-        }
-        if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
-            schema = {"name": REPLY_NAME, "strict": True, "schema": reply_schema(question.request)}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        elif mode is JsonMode.OBJECT:
-            body["response_format"] = {"type": "json_object"}
-        if model.logprobs:
-            body["logprobs"] = True
-        url = address(endpoint, "/v1", "/chat/completions")
-        return WireRequest(url, openai_headers(model, endpoint, key), body)
-
-    def read(self, model: RegisteredModel, body: object) -> WireReply:
-        """The first choice. Raises a `CallFailed` where the body is an error, as proxies send with status 200."""
-        outer = mapping(body)
-        if outer.get("error"):
-            raise embedded_failure(model, outer)
-        choice = mapping(next(iter(items(outer.get("choices"))), None))
-        if choice.get("finish_reason") == "error" or choice.get("error"):
-            raise embedded_failure(model, choice, usage=openai_usage(outer.get("usage"), "prompt", "completion"))
-        message = mapping(choice.get("message"))
-        return WireReply(
-            text=_content(message.get("content")),
-            finish=FINISHES.get(text(choice.get("finish_reason")), Finish.UNKNOWN),
-            usage=openai_usage(outer.get("usage"), "prompt", "completion"),
-            served_by=text(outer.get("model")),
-            refusal=text(message.get("refusal")),
-            token_logprobs=logprobs(mapping(choice.get("logprobs")).get("content")),
-        )
-
-    def failure(self, model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
-        """What an HTTP error means."""
-        return failure_of(model, status, headers, body)
+def render(model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
+    """The question as a chat: the instructions as the system's turn, the document as the user's."""
+    endpoint = model.endpoint or ENDPOINT
+    bound = "max_completion_tokens" if not model.endpoint or is_azure(endpoint) else "max_tokens"
+    body: dict[str, object] = {
+        "model": model.upstream,
+        "messages": _messages(question, mode),
+        "temperature": 0,
+        "seed": turns.SEED,
+        bound: model.max_output_tokens,
+    }
+    if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
+        schema = {"name": REPLY_NAME, "strict": True, "schema": reply_schema(question.request)}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif mode is JsonMode.OBJECT:
+        body["response_format"] = {"type": "json_object"}
+    if model.logprobs:
+        body["logprobs"] = True
+    url = address(endpoint, "/v1", "/chat/completions")
+    return WireRequest(url, openai_headers(model, endpoint, key), body)
 
 
-def openai_telemetry_name(endpoint: str) -> str:
-    """Who serves either OpenAI format. A server of one's own speaks as OpenAI's, and the conventions name no other."""
-    return "azure.ai.openai" if is_azure(endpoint) else "openai"
+def read(model: RegisteredModel, body: object) -> WireReply:
+    """The first choice. Raises a `CallFailed` where the body is an error, as proxies send with status 200."""
+    outer = mapping(body)
+    if outer.get("error"):
+        raise embedded_failure(model, outer)
+    choice = mapping(next(iter(items(outer.get("choices"))), None))
+    if choice.get("finish_reason") == "error" or choice.get("error"):
+        raise embedded_failure(model, choice, usage=openai_usage(outer.get("usage"), "prompt", "completion"))
+    message = mapping(choice.get("message"))
+    return WireReply(
+        text=_content(message.get("content")),
+        finish=FINISHES.get(text(choice.get("finish_reason")), Finish.UNKNOWN),
+        usage=openai_usage(outer.get("usage"), "prompt", "completion"),
+        served_by=text(outer.get("model")),
+        refusal=text(message.get("refusal")),
+        token_logprobs=logprobs(mapping(choice.get("logprobs")).get("content")),
+    )
 
 
 def openai_headers(model: RegisteredModel, endpoint: str, key: str | None) -> dict[str, str]:

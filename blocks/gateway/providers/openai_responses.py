@@ -2,75 +2,61 @@
 
 from collections.abc import Iterator, Mapping
 
-from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Question
 from blocks.gateway.providers import turns
 from blocks.gateway.providers.addresses import address
 from blocks.gateway.providers.counts import items, mapping, text
-from blocks.gateway.providers.failures import embedded_failure, failure_of
-from blocks.gateway.providers.openai_chat import logprobs, openai_headers, openai_telemetry_name, openai_usage
-from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
+from blocks.gateway.providers.failures import embedded_failure
+from blocks.gateway.providers.openai_chat import ENDPOINT, logprobs, openai_headers, openai_usage
+from blocks.gateway.providers.wire import WireRequest
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 
 _INCOMPLETE = {"max_output_tokens": Finish.LENGTH, "max_tokens": Finish.LENGTH, "content_filter": Finish.FILTERED}
 
 
-class OpenAiResponses:
-    """The Responses format. Nothing is stored with the provider."""
+def render(model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
+    """The question: instructions, and the document as the user's input."""
+    system, user = turns.instructions(question, mode)
+    endpoint = model.endpoint or ENDPOINT
+    body: dict[str, object] = {
+        "model": model.upstream,
+        "instructions": system,
+        "input": _input(question, user),
+        "temperature": 0,
+        "max_output_tokens": model.max_output_tokens,
+        "store": False,
+    }
+    if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
+        schema = reply_schema(question.request)
+        body["text"] = {"format": {"type": "json_schema", "name": REPLY_NAME, "strict": True, "schema": schema}}
+    elif mode is JsonMode.OBJECT:
+        body["text"] = {"format": {"type": "json_object"}}
+    if model.logprobs:
+        body["include"] = ["message.output_text.logprobs"]
+    return WireRequest(address(endpoint, "/v1", "/responses"), openai_headers(model, endpoint, key), body)
 
-    default_endpoint = "https://api.openai.com/v1"
-    default_key = "env:OPENAI_API_KEY"
-    telemetry_operation = "chat"
 
-    def telemetry_name(self, endpoint: str) -> str:
-        """Who serves the endpoint."""
-        return openai_telemetry_name(endpoint)
-
-    def render(self, model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
-        """The question: instructions, and the document as the user's input."""
-        system, user = turns.instructions(question, mode)
-        endpoint = model.endpoint or self.default_endpoint
-        body: dict[str, object] = {
-            "model": model.upstream,
-            "instructions": system,
-            "input": _input(question, user),
-            "temperature": 0,
-            "max_output_tokens": model.max_output_tokens,
-            "store": False,
-        }
-        if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
-            schema = reply_schema(question.request)
-            body["text"] = {"format": {"type": "json_schema", "name": REPLY_NAME, "strict": True, "schema": schema}}
-        elif mode is JsonMode.OBJECT:
-            body["text"] = {"format": {"type": "json_object"}}
-        if model.logprobs:
-            body["include"] = ["message.output_text.logprobs"]
-        return WireRequest(address(endpoint, "/v1", "/responses"), openai_headers(model, endpoint, key), body)
-
-    def read(self, model: RegisteredModel, body: object) -> WireReply:
-        """The text of all messages of the output. Raises a `CallFailed` where the response has failed."""
-        outer = mapping(body)
-        usage = openai_usage(outer.get("usage"), "input", "output")
-        if outer.get("error"):
-            raise embedded_failure(model, outer, usage=usage)
-        status = text(outer.get("status"))
-        finish = {"completed": Finish.STOP, "": Finish.UNKNOWN}.get(status, Finish.UNKNOWN)
-        if status == "incomplete":
-            finish = _INCOMPLETE.get(text(mapping(outer.get("incomplete_details")).get("reason")), Finish.LENGTH)
-        parts = list(_parts(outer))
-        return WireReply(
-            text="".join(text(one.get("text")) for one in parts if one.get("type") == "output_text"),
-            finish=finish,
-            usage=usage,
-            served_by=text(outer.get("model")),
-            refusal="".join(text(one.get("refusal")) for one in parts if one.get("type") == "refusal"),
-            token_logprobs=logprobs([token for one in parts for token in items(one.get("logprobs"))]),
-        )
-
-    def failure(self, model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
-        """What an HTTP error means."""
-        return failure_of(model, status, headers, body)
+def read(model: RegisteredModel, body: object) -> WireReply:
+    """The text of all messages of the output. Raises a `CallFailed` where the response has failed."""
+    outer = mapping(body)
+    usage = openai_usage(outer.get("usage"), "input", "output")
+    if outer.get("error"):
+        raise embedded_failure(model, outer, usage=usage)
+    status = text(outer.get("status"))
+    finish = {"completed": Finish.STOP, "": Finish.UNKNOWN}.get(status, Finish.UNKNOWN)
+    if status == "incomplete":
+        finish = _INCOMPLETE.get(text(mapping(outer.get("incomplete_details")).get("reason")), Finish.LENGTH)
+    parts = list(_parts(outer))
+    return WireReply(
+        text="".join(text(one.get("text")) for one in parts if one.get("type") == "output_text"),
+        finish=finish,
+        usage=usage,
+        served_by=text(outer.get("model")),
+        refusal="".join(text(one.get("refusal")) for one in parts if one.get("type") == "refusal"),
+        token_logprobs=logprobs([token for one in parts for token in items(one.get("logprobs"))]),
+    )
 
 
 def _input(question: Question, user: str) -> list[dict[str, object]]:

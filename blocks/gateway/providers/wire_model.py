@@ -16,12 +16,14 @@ from pydantic import SecretStr
 from blocks.gateway.errors import NO_JSON, CallFailed, EmptyReply, MalformedReply
 from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.prompts.prompts import canonical_prompt, render_prompt
+from blocks.gateway.providers.failures import failure_of
 from blocks.gateway.providers.limit_headers import LimitHeaders, read_limit_headers
 from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.transport import HttpReply
-from blocks.gateway.providers.wire import Provider, WireReply, WireRequest
+from blocks.gateway.providers.wire import Provider, WireRequest
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reading import read_reply
+from blocks.gateway.replies.wire_reply import WireReply
 
 MOST_REFUSALS = 6
 """How often one attempt may be refused for its form: two modes, and every parameter that can be left out in turn."""
@@ -168,7 +170,7 @@ class WireModel:
         return wire.usage.model_copy(update={"input_characters": sent, "output_characters": len(wire.text)})
 
     def _refused(self, question: Question, http: HttpReply, said: bytes) -> CallFailed:
-        failed = self._provider.failure(self._model, http.status, http.headers, said)
+        failed = failure_of(self._model, http.status, http.headers, said)
         return self._recorded(failed, question, http)
 
     def _recorded(self, failed: CallFailed, question: Question, http: HttpReply) -> CallFailed:

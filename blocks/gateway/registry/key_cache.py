@@ -19,7 +19,7 @@ from blocks.gateway.registry.registry import RegisteredModel
 log = logging.getLogger(__name__)
 
 
-class HeldKeys:
+class KeyCache:
     """Lives on the gateway's event loop; `keys` is asked in threads. A key is looked up when it is `fresh_s` old."""
 
     def __init__(self, keys: Mapping[str, SecretStr], fresh_s: float) -> None:

@@ -23,6 +23,14 @@ from blocks.records import LOCAL, Record
 ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]
 Tier = Literal["cheap", "strong"]
 
+DEFAULT_KEYS: Mapping[str, str] = {
+    "openai": "env:OPENAI_API_KEY",
+    "openai-responses": "env:OPENAI_API_KEY",
+    "anthropic": "env:ANTHROPIC_API_KEY",
+    "gemini": "env:GEMINI_API_KEY",
+}
+"""Where each provider's key is unless the entry names another place."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
 MOST = 1_000_000_000
 """More of anything than there can be, and no more than a column of a database holds."""
@@ -57,6 +65,14 @@ def name_problem(name: str) -> str | None:
     if looks_like_a_key(name):
         return "it looks like a key, and a name is shown; choose another name"
     return None
+
+
+def default_key(provider: str, endpoint: str) -> str | None:
+    """Where a model's key is when its entry names no place; None for another endpoint than the provider's own.
+
+    A key goes by default to its provider only. A server of one's own gets a key only where its entry names one.
+    """
+    return None if endpoint else DEFAULT_KEYS.get(provider)
 
 
 class RegisteredModel(Record):

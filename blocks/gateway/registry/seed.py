@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry.entry_checks import entry_mistakes
 from blocks.gateway.registry.errors import ModelsFileInvalid
-from blocks.gateway.registry.registry import RegisteredModel, name_problem
+from blocks.gateway.registry.registry import RegisteredModel, default_key, name_problem
 from blocks.gateway.registry.shown_values import quoted
 from blocks.records import Record
 from blocks.settings import PROJECT_DIR
@@ -43,15 +42,6 @@ def read_seed(file: Path = SEED_FILE) -> tuple[RegisteredModel, ...]:
     if problems:
         raise ModelsFileInvalid(tuple(problems))
     return tuple(models)
-
-
-def default_key(provider: str, endpoint: str) -> str | None:
-    """Where a model's key is unless it is said: with its provider's own endpoint only.
-
-    A server of one's own gets no key unless one is named: a key goes nowhere but to its provider by itself.
-    """
-    known = {str(name): one for name, one in PROVIDERS.items()}
-    return known[provider].default_key if provider in known and not endpoint else None
 
 
 def _open(file: Path, problems: list[str]) -> YamlFile | None:

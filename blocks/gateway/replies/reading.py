@@ -17,12 +17,12 @@ from blocks.gateway.errors import (
     WrongSchema,
 )
 from blocks.gateway.model import ModelReply, ModelRequest, Question
-from blocks.gateway.providers.wire import Finish, WireReply
 from blocks.gateway.replies.json_text import INVISIBLE, ReadObject, read_object
 from blocks.gateway.replies.quote_pages import QuotePages
 from blocks.gateway.replies.refusals import refusal_in, speaks_of_itself
 from blocks.gateway.replies.schema_fit import Fitted, fit
 from blocks.gateway.replies.token_probabilities import value_probabilities
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 from blocks.records import FieldReading
 
 JUDGE_VERSION = "1"

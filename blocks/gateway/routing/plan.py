@@ -71,7 +71,7 @@ def cheapest_first(steps: Sequence[PlannedStep], registry: RegistryState) -> tup
 
 def _typical_cost(planned: PlannedStep, registry: RegistryState) -> tuple[bool, Decimal]:
     prices = (price_of(one) for one in registry.models if one.name in planned.models)
-    return min(((False, price.most(8_000, 0, 1_000)) for price in prices if price is not None), default=UNKNOWN)
+    return min(((False, price.max_cost(8_000, 0, 1_000)) for price in prices if price is not None), default=UNKNOWN)
 
 
 def route_digest(document_type: DocumentType, registry: RegistryState, models: Sequence[str] = ()) -> str:

@@ -72,11 +72,11 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money asked for one attempt: at most `most_usd` will be spent. `call` is its row, with the outcome `open`."""
+    """Money asked for one attempt: at most `max_usd` will be spent. `call` is its row, with the outcome `open`."""
 
     run_id: str
     call: ModelCall
-    most_usd: Decimal
+    max_usd: Decimal
     caps: Caps
 
 
@@ -97,14 +97,14 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """An attempt that is over: its row as it is to stay, and its texts where they are kept. `most_usd` is given back.
+    """An attempt that is over: its row as it is to stay, and its texts where they are kept. `max_usd` is given back.
 
     A call that reserved nothing (a free one, a cache hit) is settled without a reservation: its row is then new.
     """
 
     run_id: str
     call: ModelCall
-    most_usd: Decimal = Decimal(0)
+    max_usd: Decimal = Decimal(0)
     text: CallText | None = None
 
 

@@ -1,4 +1,4 @@
-"""The bookkeeper: brings reservations and settlements of all calls of a process to the ledger, in groups.
+"""The ledger writer brings reservations and settlements of all calls of a process to the ledger, in groups.
 
 It fails closed: without a ledger nothing is reserved, and so nothing is sent. What has been sent is settled in every
 case: settlements are kept until they are written, however long the database is away. None is ever dropped, since no new
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable, LimitsReached
-from blocks.gateway.spending.grouping import Grouped, Rounds
+from blocks.gateway.spending.group_commit import GroupCommit, Rounds
 from blocks.gateway.spending.ledger import Admission, Ledger, ModelCall, Reservation, Settlement
 from blocks.records import CANCELLED, LOST
 
@@ -22,7 +22,7 @@ PATIENCE_S = 5.0
 """How long a reservation waits for a database that is away: a restart of PostgreSQL takes a second or two."""
 POLL_S = 1.0
 """How often money that others have reserved is asked for again."""
-MOST_PENDING = 10_000
+MAX_PENDING = 10_000
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 2.0
 COMPLAIN_EVERY_S = 30.0
 
@@ -43,7 +43,7 @@ class _Outage:
     complained_at: float = 0.0
 
 
-class Bookkeeper:
+class LedgerWriter:
     """Reserves and settles. Lives on the gateway's event loop; the ledger works in a thread."""
 
     def __init__(
@@ -53,13 +53,13 @@ class Bookkeeper:
         *,
         patience_s: float = PATIENCE_S,
         poll_s: float = POLL_S,
-        most_pending: int = MOST_PENDING,
+        max_pending: int = MAX_PENDING,
     ) -> None:
         self._ledger = ledger
         self._patience_s = patience_s
         self._poll_s = poll_s
-        self._most_pending = most_pending
-        self._group: Grouped[Reservation | Settlement, Admission] = Grouped(
+        self._most_pending = max_pending
+        self._group: GroupCommit[Reservation | Settlement, Admission] = GroupCommit(
             self._exchange, rounds, unclaimed=self._give_back
         )
         self._pending: dict[str, Settlement] = {}
@@ -208,7 +208,7 @@ class Bookkeeper:
     def _give_back(self, item: Reservation | Settlement, admission: Admission) -> None:
         """Settle a reservation that was made for somebody who has gone: nothing was sent."""
         if isinstance(item, Reservation) and admission.is_admitted:
-            self.settle_later(given_back(item))
+            self.settle_later(released(item))
 
     # --- while the database is away
 
@@ -250,17 +250,17 @@ class Bookkeeper:
         return True
 
 
-def given_back(reservation: Reservation) -> Settlement:
+def released(reservation: Reservation) -> Settlement:
     """The settlement of an attempt that was never sent."""
     call = reservation.call.model_copy(update={"outcome": CANCELLED})
-    return Settlement(reservation.run_id, call, reservation.most_usd)
+    return Settlement(reservation.run_id, call, reservation.max_usd)
 
 
 def _lost(settlement: Settlement) -> Settlement:
     """What stands for a settlement that the ledger does not take: all that was reserved may have been spent."""
     known = settlement.call.model_dump(include=_IDENTITY)
-    call = ModelCall(**known, outcome=LOST, unconfirmed_usd=settlement.most_usd)
-    return Settlement(settlement.run_id, call, settlement.most_usd)
+    call = ModelCall(**known, outcome=LOST, unconfirmed_usd=settlement.max_usd)
+    return Settlement(settlement.run_id, call, settlement.max_usd)
 
 
 def _tell(tried: "asyncio.Future[None] | None") -> None:

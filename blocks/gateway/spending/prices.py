@@ -148,7 +148,7 @@ class Price:
         millionths = sum((rate.at(size) * tokens for rate, tokens in parts if tokens), Decimal(0))
         return millionths.scaleb(-6) + rates.request_usd
 
-    def most(self, input_bytes: int, images: int, max_output_tokens: int) -> Decimal:
+    def max_cost(self, input_bytes: int, images: int, max_output_tokens: int) -> Decimal:
         """An upper bound in USD of one attempt, whatever is cached, at any time of the price list's periods.
 
         `input_bytes` is the UTF-8 length of the request's text, its images left out: a token of byte-level BPE stands

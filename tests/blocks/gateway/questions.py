@@ -6,7 +6,7 @@ from typing import Any
 
 from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldHints, FieldType, Rubric
 from blocks.gateway.model import ModelRequest, Question, Usage
-from blocks.gateway.providers.wire import Finish, WireReply
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 from blocks.records import Page
 
 PAGE_1 = "Baker & Sons Ltd\nInvoice INV-7 of 2 March 2024\nFlour 2 x 3.50   7.00\nYeast 1 x 2.00   2.00\nTotal 9.00 EUR"

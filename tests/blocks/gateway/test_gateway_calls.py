@@ -31,7 +31,7 @@ from blocks.gateway.providers.server_traits import ServerTraits, traits_of
 from blocks.gateway.providers.transport import HttpReply
 from blocks.gateway.registry.errors import ModelKeyMissing
 from blocks.gateway.registry.registry import JsonMode, RegistryState
-from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.group_commit import Rounds
 from blocks.records import LOCAL
 from tests.doubles.failing_models import Scripted, a_model, a_question
 

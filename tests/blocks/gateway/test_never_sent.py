@@ -14,9 +14,9 @@ from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.metering import Metered
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.providers.transport import Transport
-from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger import Admission, Caps
-from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.gateway.spending.prices import Price, Rate, Rates
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_model, a_question
@@ -34,11 +34,11 @@ class Clock:
 def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: Database) -> None:
     async def run() -> int:
         model, limits = Scripted(takes_s=30), Limits(a_model(in_flight=1))
-        bookkeeper = Bookkeeper(DatabaseLedger(sqlite_database, Admission), Rounds())
+        ledger_writer = LedgerWriter(DatabaseLedger(sqlite_database, Admission), Rounds())
         chain = Breaking(
             Metered(
                 Limited(model, limits),
-                bookkeeper,
+                ledger_writer,
                 price=PRICE,
                 max_output_tokens=4_096,
                 caps=lambda _: Caps(run_usd=Decimal(10)),
@@ -52,7 +52,7 @@ def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: 
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        await bookkeeper.close()
+        await ledger_writer.close()
         return len(model.asked)
 
     assert asyncio.run(run()) == 1

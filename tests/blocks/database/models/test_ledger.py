@@ -24,9 +24,9 @@ from blocks.database.pipeline.runs import run_costs
 from blocks.database.tables import budgets, model_call_texts, model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted
-from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger import Admission, CallText, Caps, Ledger, ModelCall, Reservation, Settlement
-from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.ledger_writer import LedgerWriter
 from tests.database_fixtures import budget_of
 
 USD = Decimal
@@ -397,23 +397,23 @@ def test_64_callers_of_two_workers_never_overshoot_a_budget_with_room_for_ten(da
     ledgers = [ledger_of(database) for _ in range(2)]
     caps = Caps(run_usd=USD("1.0"))
 
-    async def ask(bookkeeper: Bookkeeper, run: str, at: int) -> str:
+    async def ask(ledger_writer: LedgerWriter, run: str, at: int) -> str:
         deadline = time.monotonic() + 60
         try:
-            await bookkeeper.reserve(asking(f"{run}-{at}", caps=caps, run=run), deadline)
+            await ledger_writer.reserve(asking(f"{run}-{at}", caps=caps, run=run), deadline)
         except BudgetExhausted as error:
             return error.kind
         await asyncio.sleep(0)  # the call
-        await bookkeeper.settle(settling(f"{run}-{at}", "0.0999999999", run=run), deadline)
+        await ledger_writer.settle(settling(f"{run}-{at}", "0.0999999999", run=run), deadline)
         return "ok"
 
     async def scene() -> None:
-        bookkeepers = [Bookkeeper(ledger, Rounds(0.002), poll_s=0.02) for ledger in ledgers]
+        ledger_writers = [LedgerWriter(ledger, Rounds(0.002), poll_s=0.02) for ledger in ledgers]
         for number in range(rounds):
-            callers = (ask(bookkeepers[at % 2], f"r{number}", at) for at in range(64))
+            callers = (ask(ledger_writers[at % 2], f"r{number}", at) for at in range(64))
             assert Counter(await asyncio.gather(*callers)) == {"ok": 10, "budget_exhausted": 54}, number
-        for bookkeeper in bookkeepers:
-            assert await bookkeeper.close() == 0
+        for ledger_writer in ledger_writers:
+            assert await ledger_writer.close() == 0
 
     asyncio.run(scene())
     assert reserved_at_rest(database) == 0

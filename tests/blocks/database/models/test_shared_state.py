@@ -17,7 +17,7 @@ from blocks.database.tables import breakers, limit_leases, reply_cache
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.policies.reply_store import Shelf
 from blocks.gateway.policies.shared_state import BreakerReport, BreakerStates, LimitLeases, ReplyCache
-from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.group_commit import Rounds
 
 
 def states_of(database: Database) -> DatabaseBreakerStates[BreakerReport]:

@@ -16,7 +16,7 @@ from blocks.gateway.policies.cache import Cached, request_key
 from blocks.gateway.policies.reply_store import Shelf
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reading import read_reply
-from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.group_commit import Rounds
 from blocks.records import FieldReading, Page
 from tests.blocks.gateway.questions import BILL, PAGES, ask, whole, wire
 from tests.blocks.gateway.replies.reply_shapes import BAD_SHAPES

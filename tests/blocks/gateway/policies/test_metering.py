@@ -28,9 +28,9 @@ from blocks.gateway.errors import (
 from blocks.gateway.model import Correction, ModelReply, Question, Usage
 from blocks.gateway.policies.metering import Metered, request_bytes
 from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest
-from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation, Settlement
-from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.gateway.spending.prices import Price, Rate, Rates
 from blocks.records import LOST, OK
 from tests.database_fixtures import budget_of
@@ -62,15 +62,15 @@ def question(document_id: str = "d", seconds: float = 20.0, **changes: Any) -> Q
 
 
 def most_of(asked: Question) -> Decimal:
-    return PRICE.most(request_bytes(asked, canonical_prompt(asked.request)), 0, 50)
+    return PRICE.max_cost(request_bytes(asked, canonical_prompt(asked.request)), 0, 50)
 
 
 def document_cap(asked: Question) -> Caps:
     return Caps(document_usd=asked.document_budget_usd)
 
 
-def metered(model: Scripted, bookkeeper: Bookkeeper, **given: Any) -> Metered:
-    return Metered(model, bookkeeper, **({"price": PRICE, "max_output_tokens": 50, "caps": document_cap} | given))
+def metered(model: Scripted, ledger_writer: LedgerWriter, **given: Any) -> Metered:
+    return Metered(model, ledger_writer, **({"price": PRICE, "max_output_tokens": 50, "caps": document_cap} | given))
 
 
 def ask(database: Database, script: Script | None = None, asked: Question | None = None, **given: Any) -> ModelReply:
@@ -78,13 +78,13 @@ def ask(database: Database, script: Script | None = None, asked: Question | None
     ledger = ledger_of(database)
 
     async def scene() -> ModelReply:
-        bookkeeper = Bookkeeper(ledger, Rounds())
+        ledger_writer = LedgerWriter(ledger, Rounds())
         try:
-            return await metered(Scripted(script or (lambda _at, _q: REPLY)), bookkeeper, **given).answer(
+            return await metered(Scripted(script or (lambda _at, _q: REPLY)), ledger_writer, **given).answer(
                 asked or question()
             )
         finally:
-            assert await bookkeeper.close() == 0
+            assert await ledger_writer.close() == 0
 
     try:
         return asyncio.run(scene())
@@ -190,15 +190,15 @@ def test_a_caller_that_is_cancelled_leaves_a_row_that_says_so(sqlite_database: D
     ledger = ledger_of(sqlite_database)
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ledger, Rounds())
+        ledger_writer = LedgerWriter(ledger, Rounds())
         model = Cancelled(takes_s=30)
-        task = asyncio.create_task(metered(model, bookkeeper).answer(question()))
+        task = asyncio.create_task(metered(model, ledger_writer).answer(question()))
         while not model.under_way:
             await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await bookkeeper.close() == 0
+        assert await ledger_writer.close() == 0
 
     asyncio.run(scene())
     (row,) = rows_of(sqlite_database)
@@ -213,14 +213,14 @@ def test_a_loop_that_is_closed_settles_what_it_had_under_way(sqlite_database: Da
     ledger = ledger_of(sqlite_database)
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ledger, Rounds(5))
+        ledger_writer = LedgerWriter(ledger, Rounds(5))
         model = Scripted(lambda _at, _q: REPLY, takes_s=0.05)
-        tasks = [asyncio.create_task(metered(model, bookkeeper).answer(question(str(at)))) for at in range(5)]
+        tasks = [asyncio.create_task(metered(model, ledger_writer).answer(question(str(at)))) for at in range(5)]
         while len(model.asked) < 5:
             await asyncio.sleep(0.001)
         tasks[0].cancel()
         await asyncio.sleep(0.1)
-        assert bookkeeper.pending == 5
+        assert ledger_writer.pending == 5
 
     asyncio.run(scene())
     assert sorted(row["outcome"] for row in rows_of(sqlite_database)) == ["cancelled", "ok", "ok", "ok", "ok"]
@@ -349,10 +349,10 @@ def test_room_for_ten_lets_ten_of_64_through_and_the_others_wait_until_that_is_s
     cap = USD(tokens) / 100_000 * 9 + most  # nine that cost this much, and one more
 
     async def scene() -> tuple[list[str], int]:
-        bookkeeper = Bookkeeper(ledger, Rounds())
+        ledger_writer = LedgerWriter(ledger, Rounds())
         model = Scripted(paying(tokens), takes_s=0.01)
-        kinds = await ask_all(metered(model, bookkeeper, caps=lambda _: Caps(run_usd=cap)), 64)
-        assert await bookkeeper.close() == 0
+        kinds = await ask_all(metered(model, ledger_writer, caps=lambda _: Caps(run_usd=cap)), 64)
+        assert await ledger_writer.close() == 0
         return kinds, len(model.asked)
 
     kinds, asked = asyncio.run(scene())
@@ -369,10 +369,10 @@ def test_what_calls_cost_less_than_reserved_goes_to_those_who_wait(sqlite_databa
     most = most_of(question("00"))
 
     async def scene() -> tuple[list[str], int]:
-        bookkeeper = Bookkeeper(ledger, Rounds())
+        ledger_writer = LedgerWriter(ledger, Rounds())
         model = Scripted(paying(1), takes_s=0.005)
-        kinds = await ask_all(metered(model, bookkeeper, caps=lambda _: Caps(run_usd=most * 2)), 20)
-        assert await bookkeeper.close() == 0
+        kinds = await ask_all(metered(model, ledger_writer, caps=lambda _: Caps(run_usd=most * 2)), 20)
+        assert await ledger_writer.close() == 0
         return kinds, model.busiest
 
     kinds, busiest = asyncio.run(scene())
@@ -388,8 +388,8 @@ def test_waiting_for_money_that_others_have_reserved_ends_at_the_deadline(sqlite
     other.exchange((), [Reservation("r", call, most_of(asked), Caps())])
 
     async def scene() -> float:
-        bookkeeper = Bookkeeper(ledger, Rounds(), poll_s=0.05)
-        model = metered(Scripted(), bookkeeper, caps=lambda _: Caps(run_usd=most_of(asked)))
+        ledger_writer = LedgerWriter(ledger, Rounds(), poll_s=0.05)
+        model = metered(Scripted(), ledger_writer, caps=lambda _: Caps(run_usd=most_of(asked)))
         started = time.monotonic()
         with pytest.raises(LimitsReached, match="limits of m"):
             await model.answer(question(seconds=0.3))
@@ -454,11 +454,11 @@ def test_what_was_written_one_by_one_stands_where_the_database_goes_away_amid_it
     going = GoesAwayOnce(ledger)
 
     async def scene() -> list[object]:
-        bookkeeper = Bookkeeper(going, Rounds())
-        model = metered(Scripted(lambda _at, _q: REPLY), bookkeeper)
+        ledger_writer = LedgerWriter(going, Rounds())
+        model = metered(Scripted(lambda _at, _q: REPLY), ledger_writer)
         asked = [model.answer(question(document_id)) for document_id in ("poison", "early", "late")]
         ended: list[object] = list(await asyncio.gather(*asked, return_exceptions=True))
-        assert await bookkeeper.close() == 0
+        assert await ledger_writer.close() == 0
         return ended
 
     poisoned, *others = asyncio.run(scene())
@@ -483,9 +483,9 @@ def test_a_settlement_that_the_ledger_does_not_take_counts_as_all_that_was_reser
     ledger = ledger_of(sqlite_database)
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(RefusesWhatIsOver(ledger), Rounds())
-        await metered(Scripted(lambda _at, _q: REPLY), bookkeeper).answer(question())
-        assert await bookkeeper.close() == 0
+        ledger_writer = LedgerWriter(RefusesWhatIsOver(ledger), Rounds())
+        await metered(Scripted(lambda _at, _q: REPLY), ledger_writer).answer(question())
+        assert await ledger_writer.close() == 0
 
     asyncio.run(scene())
     (row,) = rows_of(sqlite_database)
@@ -502,14 +502,14 @@ def test_what_cannot_be_settled_is_kept_until_the_database_is_back(sqlite_databa
         return REPLY
 
     async def scene() -> list[str]:
-        bookkeeper = Bookkeeper(ailing, Rounds(), patience_s=0.2)
-        model = metered(Scripted(goes_away, takes_s=0.05), bookkeeper)
+        ledger_writer = LedgerWriter(ailing, Rounds(), patience_s=0.2)
+        model = metered(Scripted(goes_away, takes_s=0.05), ledger_writer)
         kinds = await ask_all(model, 20)
-        assert bookkeeper.pending == 20
+        assert ledger_writer.pending == 20
         with pytest.raises(LedgerUnavailable, match="being restarted"):
             await model.answer(question("late"))
         ailing.is_away = False
-        assert await bookkeeper.close(10) == 0
+        assert await ledger_writer.close(10) == 0
         return kinds
 
     assert asyncio.run(scene()) == ["ok"] * 20, "replies are given out, and what they cost is written later"
@@ -525,9 +525,9 @@ def test_a_reservation_outlives_a_short_restart_of_the_database(sqlite_database:
     ailing.is_away = True
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ailing, Rounds())
+        ledger_writer = LedgerWriter(ailing, Rounds())
         asyncio.get_running_loop().call_later(0.3, setattr, ailing, "is_away", False)
-        await metered(Scripted(lambda _at, _q: REPLY), bookkeeper).answer(question())
+        await metered(Scripted(lambda _at, _q: REPLY), ledger_writer).answer(question())
 
     asyncio.run(scene())
     assert [row["outcome"] for row in rows_of(sqlite_database)] == ["ok"]
@@ -540,12 +540,12 @@ def test_with_too_many_unsettled_calls_no_other_begins_not_even_a_free_one(sqlit
     ailing.is_away = True
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ailing, Rounds(), most_pending=3)
-        model = metered(Scripted(lambda _at, _q: REPLY), bookkeeper, price=FREE)
+        ledger_writer = LedgerWriter(ailing, Rounds(), max_pending=3)
+        model = metered(Scripted(lambda _at, _q: REPLY), ledger_writer, price=FREE)
         assert await ask_all(model, 3) == ["ok"] * 3
         assert await ask_all(model, 2) == ["ledger_unavailable"] * 2
         ailing.is_away = False
-        assert await bookkeeper.close(10) == 0
+        assert await ledger_writer.close(10) == 0
 
     asyncio.run(scene())
     assert len(rows_of(sqlite_database)) == 3
@@ -556,9 +556,9 @@ def test_a_row_that_no_ledger_takes_keeps_no_other_out_of_it(sqlite_database: Da
     ledger = ledger_of(sqlite_database)
 
     async def scene() -> list[str]:
-        bookkeeper = Bookkeeper(Ailing(ledger), Rounds())
-        free = metered(Scripted(lambda _at, _q: REPLY), bookkeeper, price=FREE)
-        dear = metered(Scripted(lambda _at, _q: REPLY), bookkeeper)
+        ledger_writer = LedgerWriter(Ailing(ledger), Rounds())
+        free = metered(Scripted(lambda _at, _q: REPLY), ledger_writer, price=FREE)
+        dear = metered(Scripted(lambda _at, _q: REPLY), ledger_writer)
 
         async def one(model: Metered, document_id: str) -> str:
             try:
@@ -570,7 +570,7 @@ def test_a_row_that_no_ledger_takes_keeps_no_other_out_of_it(sqlite_database: Da
         kinds = await asyncio.gather(
             one(free, "a"), one(free, "poison"), one(dear, "poison"), one(dear, "b"), one(free, "c")
         )
-        assert await bookkeeper.close() == 0
+        assert await ledger_writer.close() == 0
         return kinds
 
     assert asyncio.run(scene()) == ["ok", "ok", "ledger_unavailable", "ok", "ok"]

@@ -20,9 +20,9 @@ from blocks.database.tables import model_calls
 from blocks.gateway.errors import LedgerUnavailable
 from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.policies.metering import Metered
-from blocks.gateway.spending.grouping import Rounds
+from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger import Admission, Caps
-from blocks.gateway.spending.ledger_writer import Bookkeeper
+from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.gateway.spending.prices import Price, Rate, Rates
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
@@ -63,22 +63,23 @@ def test_what_was_sent_is_settled_when_postgres_is_back(server: Any, database: D
     caps = Caps(run_usd=Decimal(100), day_usd=Decimal(100), document_usd=Decimal(1))
 
     async def scene() -> None:
-        bookkeeper = Bookkeeper(ledger, Rounds(), patience_s=0.3)
+        ledger_writer = LedgerWriter(ledger, Rounds(), patience_s=0.3)
         slow, quick = Scripted(lambda _at, _q: REPLY, takes_s=1.0), Scripted(lambda _at, _q: REPLY)
         given: dict[str, Any] = {"price": PRICE, "max_output_tokens": 50, "caps": lambda _: caps}
         calls = [
-            asyncio.create_task(Metered(slow, bookkeeper, **given).answer(question(str(at)))) for at in range(CALLERS)
+            asyncio.create_task(Metered(slow, ledger_writer, **given).answer(question(str(at))))
+            for at in range(CALLERS)
         ]
         while slow.under_way < CALLERS:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(server.stop)
         with pytest.raises(LedgerUnavailable):
-            await Metered(quick, bookkeeper, **given).answer(question("while it is away"))
+            await Metered(quick, ledger_writer, **given).answer(question("while it is away"))
         await asyncio.gather(*calls)
-        assert (bookkeeper.pending, quick.asked) == (CALLERS, [])
+        assert (ledger_writer.pending, quick.asked) == (CALLERS, [])
         await asyncio.to_thread(server.start)
-        await Metered(quick, bookkeeper, **given).answer(question("after"))
-        assert await bookkeeper.close(30) == 0
+        await Metered(quick, ledger_writer, **given).answer(question("after"))
+        assert await ledger_writer.close(30) == 0
 
     asyncio.run(scene())
     with database.read() as connection:

@@ -1,7 +1,7 @@
 import pytest
 
 from blocks.gateway.model import PageImage
-from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens, most_request_tokens
+from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens, max_request_tokens
 from tests.doubles.failing_models import a_question
 
 COUNTED = [
@@ -67,4 +67,4 @@ def test_a_request_counts_pages_pictures_and_questions() -> None:
 @pytest.mark.parametrize("text", ["", "1", "111", "请" * 3, "?!" * 40, "Ж" * 7, *(text for text, _ in COUNTED + WIDE)])
 def test_no_request_is_estimated_beyond_what_its_lengths_allow(text: str) -> None:
     request = a_question(1.0, text, text, text).request
-    assert estimate_request_tokens(request) <= most_request_tokens(request)
+    assert estimate_request_tokens(request) <= max_request_tokens(request)

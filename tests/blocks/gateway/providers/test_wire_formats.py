@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 from blocks.gateway import errors
 from blocks.gateway.model import Correction, ModelRequest, PageImage, Question
 from blocks.gateway.providers.catalogue import PROVIDERS
-from blocks.gateway.providers.wire import Finish, WireReply, WireRequest
+from blocks.gateway.providers.wire import WireRequest
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import reply_schema
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 from tests.blocks.gateway.questions import BILL, PAGES, ask
 
 KEY = "sk-canary-123"

@@ -6,7 +6,8 @@ import pytest
 
 from blocks.database.engine import Database
 from blocks.gateway.registry.errors import ModelsFileInvalid
-from blocks.gateway.registry.seed import SEED_FILE, default_key, read_seed
+from blocks.gateway.registry.registry import default_key
+from blocks.gateway.registry.seed import SEED_FILE, read_seed
 from blocks.gateway.spending.prices import listed_context_window, price_of
 from tasks.runs.models import open_registry
 

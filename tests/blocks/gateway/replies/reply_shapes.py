@@ -12,7 +12,7 @@ from blocks.gateway.errors import (
     TruncatedReply,
     WrongSchema,
 )
-from blocks.gateway.providers.wire import Finish, WireReply
+from blocks.gateway.replies.wire_reply import Finish, WireReply
 from tests.blocks.gateway.questions import read, whole, wire
 
 GOOD = json.dumps(whole())

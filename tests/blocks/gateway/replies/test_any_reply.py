@@ -8,8 +8,8 @@ import pytest
 
 from blocks.gateway.errors import ReplyRefused
 from blocks.gateway.model import ModelReply
-from blocks.gateway.providers.wire import Finish
 from blocks.gateway.replies.reading import read_reply
+from blocks.gateway.replies.wire_reply import Finish
 from tests.blocks.gateway.questions import BILL, ask, whole, wire
 
 ODD: list[Any] = [

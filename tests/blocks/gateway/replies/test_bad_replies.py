@@ -5,8 +5,8 @@ import time
 import pytest
 
 from blocks.gateway.errors import ReplyRefused
-from blocks.gateway.providers.wire import WireReply
 from blocks.gateway.replies.reading import read_reply
+from blocks.gateway.replies.wire_reply import WireReply
 from tests.blocks.gateway.questions import ask, whole, wire
 from tests.blocks.gateway.replies.reply_shapes import BAD_SHAPES, GOOD
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from blocks.gateway.model import ModelReply, ModelRequest
-from blocks.gateway.providers.wire import Finish
 from blocks.gateway.replies.reading import read_reply
+from blocks.gateway.replies.wire_reply import Finish
 from blocks.records import Evidence, Page
 from blocks.values.typed_values import typed_value
 from tests.blocks.gateway.questions import BILL, PAGES, ask, read, whole, wire

@@ -59,7 +59,7 @@ def test_no_usage_costs_more_than_what_is_reserved_for_it(case: dict[str, Any]) 
     price = price_of(asked)
     assert price is not None
     usage = PROVIDERS[asked.provider].read(asked, case["body"]).usage
-    assert price.most(usage.input_tokens, 0, usage.output_tokens) >= Decimal(case["cost_usd"])
+    assert price.max_cost(usage.input_tokens, 0, usage.output_tokens) >= Decimal(case["cost_usd"])
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_costs_agree_with_the_price_list_s_own_arithmetic(provider: ProviderName
             provider_id={"gemini": "google"}.get(provider, provider),
         )
         assert price.cost(usage) == theirs.total_price
-        assert price.most(plain + cached + written, 0, answered) >= theirs.total_price
+        assert price.max_cost(plain + cached + written, 0, answered) >= theirs.total_price
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_only_what_costs_nothing_is_free() -> None:
 def test_what_is_reserved_covers_images_the_provider_s_frame_and_the_dearest_tier() -> None:
     plain = known_price(upstream="gpt-4.1")
     # 10,000 bytes and 1,000 for the frame at $2.00, 4,096 at $8.00 per million
-    assert plain.most(10_000, 0, 4_096) == Decimal("0.054768")
-    assert plain.most(10_000, 2, 4_096) == Decimal("0.054768") + Decimal("0.024")  # 6,000 tokens an image
-    assert known_price(upstream="gpt-4o-mini").most(0, 1, 0) >= Decimal("0.15") * 48_169 / 1_000_000
+    assert plain.max_cost(10_000, 0, 4_096) == Decimal("0.054768")
+    assert plain.max_cost(10_000, 2, 4_096) == Decimal("0.054768") + Decimal("0.024")  # 6,000 tokens an image
+    assert known_price(upstream="gpt-4o-mini").max_cost(0, 1, 0) >= Decimal("0.15") * 48_169 / 1_000_000
     written = known_price(provider="anthropic", upstream="claude-sonnet-4-5")
-    assert written.most(99_000, 0, 0) == Decimal("0.6")  # 100,000 tokens written for an hour at $6.00
-    assert written.most(299_000, 0, 0) == Decimal("3.6")  # and 300,000 of them at $12.00
+    assert written.max_cost(99_000, 0, 0) == Decimal("0.6")  # 100,000 tokens written for an hour at $6.00
+    assert written.max_cost(299_000, 0, 0) == Decimal("3.6")  # and 300,000 of them at $12.00
 
 
 def test_what_was_not_stated_costs_nothing_that_is_known() -> None:

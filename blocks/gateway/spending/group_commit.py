@@ -23,11 +23,11 @@ class Rounds:
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s
-        self._groups: list[Grouped[Any, Any]] = []
+        self._groups: list[GroupCommit[Any, Any]] = []
         self._runner: asyncio.Task[None] | None = None
         self._not_before = 0.0
 
-    def join(self, group: "Grouped[Any, Any]") -> None:
+    def join(self, group: "GroupCommit[Any, Any]") -> None:
         """Have a group worked on in every round in which something waits in it."""
         self._groups.append(group)
 
@@ -65,7 +65,7 @@ class Rounds:
             batch.hand_out()
 
 
-class Grouped(Generic[Item, Result]):
+class GroupCommit(Generic[Item, Result]):
     """Lives on the event loop of its rounds. `work` runs in a thread and gives one result per item, in order.
 
     A result that is an exception is raised to the one who asked; what `work` raises is raised to all of its batch.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from blocks.gateway.spending.grouping import Grouped, Rounds
+from blocks.gateway.spending.group_commit import GroupCommit, Rounds
 
 FAR = math.inf
 
@@ -26,8 +26,8 @@ class Squares:
             raise RuntimeError("unlucky")
         return [ValueError(str(number)) if number < 0 else number * number for number in numbers]
 
-    def grouped(self, window_s: float = 0.01, most: int = 256) -> Grouped[int, int]:
-        return Grouped(
+    def grouped(self, window_s: float = 0.01, most: int = 256) -> GroupCommit[int, int]:
+        return GroupCommit(
             self.work,
             Rounds(window_s),
             most=most,
@@ -161,12 +161,12 @@ def test_groups_that_share_their_rounds_are_worked_on_in_one_go_in_the_order_in_
     async def scene() -> None:
         rounds = Rounds(0.02)
 
-        def group(name: str) -> Grouped[int, int]:
+        def group(name: str) -> GroupCommit[int, int]:
             def work(numbers: Sequence[int]) -> Sequence[int]:
                 done.append((name, threading.get_ident(), list(numbers)))
                 return numbers
 
-            return Grouped(work, rounds)
+            return GroupCommit(work, rounds)
 
         first, second = group("first"), group("second")
         await first.ask(0, FAR)
