@@ -57,19 +57,19 @@ def run(folder: Path, classes: dict[str, str]) -> dict[str, object]:
         print(f"{kind:28} {end:24} {count:4}")
     slowest = max(outcomes, key=lambda outcome: outcome.duration_ms)
     print(f"{len(outcomes)} files, one outcome each, {took_s:.1f} s; slowest {names[slowest.document_id]}", end=" ")
-    print(f"{slowest.duration_ms / 1000:.1f} s; largest child {isolation.peak_child_mb:.0f} MB")
+    print(f"{slowest.duration_ms / 1000:.1f} s; largest parser process {isolation.peak_process_mb:.0f} MB")
     for outcome in outcomes:
         pages = len(json.loads(outcome.payload)["pages"]) if outcome.payload else 1
         limit_s = settings.document_timeout_s + settings.ocr_page_timeout_s * pages + TOLERANCE_S
         assert outcome.duration_ms < limit_s * 1000, f"{names[outcome.document_id]} is over its time"
-    assert isolation.peak_child_mb < settings.memory_limit_mb, "over its memory"
+    assert isolation.peak_process_mb < settings.memory_limit_mb, "over its memory"
     return {
         "files": len(outcomes),
         "outcomes": {f"{kind}: {end}": count for (kind, end), count in sorted(ends.items())},
         "seconds": round(took_s, 1),
         "slowest_s": slowest.duration_ms / 1000,
         "slowest": names[slowest.document_id],
-        "peak_child_mb": round(isolation.peak_child_mb, 1),
+        "peak_process_mb": round(isolation.peak_process_mb, 1),
     }
 
 

@@ -188,6 +188,7 @@ class ProcessUnavailable(DocumentError):
     retry = Retry.NOW
 
     def __init__(self, cause: str) -> None:
+        self.cause = cause
         super().__init__(
             f"no process could be had to read it ({cause}); see that the machine has memory and processes to spare, "
             "then run again"

@@ -1,1 +1,1 @@
-"""Processes that may die: parsing of untrusted bytes under limits, one process per document."""
+"""Processes that may die: parsers and OCR, forked from preloaded fork servers, unprivileged and within limits."""

@@ -1,4 +1,4 @@
-"""The limits that a child puts on itself before it sees a byte of the document."""
+"""What an isolated process may use. It takes these limits itself, before it sees a byte of a document."""
 
 import contextlib
 import ctypes
@@ -7,18 +7,83 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-
-from blocks.isolation.wire import Limits
 
 NOBODY = 65534
 """The uid and gid that Linux and the BSDs keep for a user who owns nothing."""
+MEGABYTE = 1024 * 1024
 
 _LIBC = ctypes.CDLL(None)  # loaded before the fork: once, not per document
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 """linux/prctl.h"""
+CLONE_NEWNET = 0x40000000
+"""linux/sched.h"""
+
+_STARTS_A_PROGRAM = {"os.exec", "os.fork", "os.forkpty", "os.spawn", "os.system", "pty.spawn"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one process may use beyond what its fork server has already.
+
+    A parser writes no file and starts no process. An OCR process may start `program`, and write files of up to
+    `file_mb` for it.
+    """
+
+    memory_mb: int
+    open_files: int
+    file_mb: int = 0
+    program: str | None = None
+
+
+def leave_network() -> None:
+    """Move this process, and all that it forks, into a network of its own without an address.
+
+    It takes root on Linux. Elsewhere, and where a container refuses, the process stays where it is.
+    """
+    if sys.platform == "linux" and os.geteuid() == 0:
+        _LIBC.unshare(CLONE_NEWNET)
+
+
+def confine(limits: Limits, inherited_bytes: int) -> None:
+    """Give up root and take the limits, for good. `inherited_bytes` were mapped before the document came.
+
+    A process that is not root keeps its user and takes every limit all the same. Where no program is allowed the
+    system refuses every new process; with one it cannot tell programs apart, and Python refuses the others.
+    """
+    if os.geteuid() == 0:
+        # Where a container took the right to change users away, root has little left to give up.
+        with contextlib.suppress(PermissionError):
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+    _set(resource.RLIMIT_CORE, 0)
+    _set(resource.RLIMIT_FSIZE, limits.file_mb * MEGABYTE)
+    _set(resource.RLIMIT_NOFILE, limits.open_files)
+    _set(resource.RLIMIT_AS, inherited_bytes + limits.memory_mb * MEGABYTE)
+    if limits.program is None:
+        _set(resource.RLIMIT_NPROC, 0)
+    else:
+        sys.addaudithook(_only(limits.program))
+    if sys.platform == "linux":
+        # Changing the user clears the death signal, so it is set after.
+        _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def limit_cpu(timeout_s: float) -> None:
+    """Stop this process (SIGXCPU) once it has computed for `timeout_s` from now on.
+
+    The worker watches the wall clock and kills at the deadline. This limit holds where the worker cannot.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    limit = math.ceil(usage.ru_utime + usage.ru_stime + timeout_s) + 1
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def address_space_bytes() -> int:
@@ -30,31 +95,15 @@ def address_space_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def confine(limits: Limits, inherited_bytes: int) -> None:
-    """Give up root and take the limits, for good. `inherited_bytes` were mapped before the document came.
+def _only(program: str) -> Callable[[str, tuple[object, ...]], None]:
+    def refuse(event: str, arguments: tuple[object, ...]) -> None:
+        # From Python 3.13 on, subprocess itself may start its program by os.posix_spawn.
+        if event in {"subprocess.Popen", "os.posix_spawn"} and str(arguments[0]) != program:
+            raise PermissionError(f"an OCR process may start {program} and nothing else")
+        if event in _STARTS_A_PROGRAM or event == "socket.connect":
+            raise PermissionError(f"an OCR process may not use {event}")
 
-    A process that is not root keeps its user and takes every limit all the same.
-    """
-    if os.geteuid() == 0:
-        # Where a container took the right to change users away, root has little left to give up.
-        with contextlib.suppress(PermissionError):
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-    _set(resource.RLIMIT_CORE, 0)
-    _set(resource.RLIMIT_FSIZE, 0)
-    _set(resource.RLIMIT_NPROC, 0)
-    _set(resource.RLIMIT_NOFILE, limits.open_files)
-    _set(resource.RLIMIT_AS, inherited_bytes + limits.memory_mb * 1024 * 1024)
-    if sys.platform == "linux":
-        # Changing the user clears the death signal, so it is set after.
-        _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def limit_cpu(timeout_s: float) -> None:
-    """Stop this process (SIGXCPU) once it has computed for `timeout_s`; the wall clock is watched from outside."""
-    _set(resource.RLIMIT_CPU, math.ceil(timeout_s) + 1)
+    return refuse
 
 
 def _set(limit: int, value: int) -> None:

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from blocks.errors import Corrupt, Crashed, DocumentError, Empty, Encrypted, OcrUnavailable, UnsupportedMediaType
 from blocks.files import media_types
 from blocks.isolation.isolation import Isolation, shared_isolation
+from blocks.isolation.pool import Session
 from blocks.records import Extraction, Failure, Retry, Stage
 from blocks.settings import Settings
 from tasks.extract import formats
@@ -49,49 +50,45 @@ class Extractor:
         """What the document says. Raises a `DocumentError` where there is nothing to show."""
         reader = formats.READERS.get(media_type)
         if reader is None:
-            self._refuse(media_type)
+            raise _refusal(media_type)
         arguments: dict[str, JsonValue] = {
             "media_type": media_type,
             "passwords": [password.get_secret_value() for password in self._settings.passwords],
             "max_pages": self._settings.max_pages,
             "max_megapixels": self._settings.max_image_megapixels,
         }
-        (notes, payload), took_s = self._parse(reader or "", content, media_type, arguments)
-        try:
-            extraction = Extraction.model_validate_json(payload)
-        except ValidationError as error:
-            raise Crashed(f"it gave no extraction: {error.error_count()} mistakes in its output") from error
-        if not notes.ocr_pages and not notes.has_form:
-            return Extracted(extraction, payload)
-        if notes.has_form:
-            extraction = self._with_form(extraction, content, arguments)
-        failure = None
-        if notes.ocr_pages:
-            extraction, failure = self._with_ocr(extraction, notes, content, arguments, took_s)
+        module, _, function = reader.partition(":")
+        with self._isolation.open(module, content) as parser:
+            (notes, payload), took_s = self._parse(parser, function, content, media_type, arguments)
+            try:
+                extraction = Extraction.model_validate_json(payload)
+            except ValidationError as error:
+                raise Crashed(f"it gave no extraction: {error.error_count()} mistakes in its output") from error
+            if not notes.ocr_pages and not notes.has_form:
+                return Extracted(extraction, payload)
+            if notes.has_form:
+                extraction = self._with_form(extraction, content, arguments)
+            failure = None
+            if notes.ocr_pages:
+                extraction, failure = self._with_ocr(extraction, notes, parser, arguments, took_s)
         return Extracted(extraction, extraction.model_dump_json().encode(), failure)
 
-    def _refuse(self, media_type: str) -> None:
-        if media_type == media_types.EMPTY:
-            raise Empty("it has no bytes")
-        if media_type == media_types.ENCRYPTED_OFFICE:
-            raise Encrypted(0)
-        raise UnsupportedMediaType(media_type)
-
     def _parse(
-        self, reader: str, content: bytes, media_type: str, arguments: Mapping[str, JsonValue]
+        self, parser: Session, function: str, content: bytes, media_type: str, arguments: Mapping[str, JsonValue]
     ) -> tuple[tuple[Notes, bytes], float]:
-        """The child's notes and payload, and the seconds that it took."""
+        """The parser's notes and payload, and the seconds that it took."""
         timeout_s = self._settings.document_timeout_s
         try:
-            packed, took_s = self._isolation.run_timed(reader, content, arguments, timeout_s)
+            packed, took_s = parser.run(function, arguments, timeout_s)
             return unpack(packed), took_s
         except (Corrupt, Crashed) as error:
             if media_type != media_types.PDF:
                 raise
             cause = "pdfium cannot" if isinstance(error, Corrupt) else "pdfium crashed"
             try:
-                again = {**arguments, "cause": cause}
-                packed, took_s = self._isolation.run_timed(formats.PDF_FALLBACK, content, again, timeout_s)
+                module, _, function = formats.PDF_FALLBACK.partition(":")
+                with self._isolation.open(module, content) as fallback:
+                    packed, took_s = fallback.run(function, {**arguments, "cause": cause}, timeout_s)
                 return unpack(packed), took_s
             except Crashed:
                 raise error from None
@@ -109,18 +106,17 @@ class Extractor:
         return extraction.model_copy(update={"attributes": extraction.attributes | values})
 
     def _with_ocr(
-        self, extraction: Extraction, notes: Notes, content: bytes, arguments: Mapping[str, JsonValue], took_s: float
+        self, extraction: Extraction, notes: Notes, parser: Session, arguments: Mapping[str, JsonValue], took_s: float
     ) -> tuple[Extraction, Failure | None]:
         unavailable = self._ocr.available
         if unavailable is not None:
             return extraction, OcrUnavailable(unavailable).failure(Stage.EXTRACT)
         for_pages_s = self._settings.ocr_page_timeout_s * len(notes.ocr_pages)
         budget = TimeBudget(self._settings.document_timeout_s + for_pages_s - took_s)
-        renderer = formats.RENDERERS[extraction.media_type]
 
         def render(number: int, timeout_s: float) -> tuple[bytes, float]:
             wanted = {**arguments, "page": number, "max_pixels": MAX_RENDERED_PIXELS}
-            return self._isolation.run_timed(renderer, content, wanted, timeout_s)
+            return parser.run(formats.RENDER, wanted, timeout_s)
 
         try:
             read = read_pages(notes.ocr_pages, render, self._ocr, budget, self._pages)
@@ -143,6 +139,15 @@ class Extractor:
     def close(self) -> None:
         """Let the threads go."""
         self._pages.shutdown(cancel_futures=True)
+
+
+def _refusal(media_type: str) -> DocumentError:
+    """Why a document of a type that no parser reads is refused."""
+    if media_type == media_types.EMPTY:
+        return Empty("it has no bytes")
+    if media_type == media_types.ENCRYPTED_OFFICE:
+        return Encrypted(0)
+    return UnsupportedMediaType(media_type)
 
 
 @cache

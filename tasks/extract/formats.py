@@ -16,6 +16,5 @@ READERS: dict[str, str] = {
     media_types.DOCX: "tasks.extract.word_document:read",
 } | dict.fromkeys(sorted(media_types.IMAGES), "tasks.extract.image:read")
 
-RENDERERS: dict[str, str] = {media_types.PDF: "tasks.extract.pdf:render"} | dict.fromkeys(
-    sorted(media_types.IMAGES), "tasks.extract.image:render"
-)
+RENDER = "render"
+"""The function, beside `read` in the modules of PDF and images, that draws a page for OCR."""

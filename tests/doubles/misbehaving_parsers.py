@@ -1,5 +1,7 @@
-"""Functions that run in a child and do what a hostile document makes a parser do."""
+"""Functions that run in a parser process and do what a hostile document makes a parser do."""
 
+import contextlib
+import errno
 import os
 import resource
 import signal
@@ -8,6 +10,12 @@ import time
 from pathlib import Path
 
 from blocks.errors import Encrypted
+
+
+def warm_up(*, refuse: bool = False) -> None:
+    "".encode("idna")  # addresses need this codec, and an unprivileged user may not be able to read it
+    if refuse:
+        raise Encrypted(tried=2)
 
 
 def echo(content: bytes, arguments: dict[str, object]) -> bytes:
@@ -53,6 +61,12 @@ def abort(content: bytes, arguments: dict[str, object]) -> bytes:
     os.abort()
 
 
+def abort_with(content: bytes, arguments: dict[str, object]) -> bytes:
+    with contextlib.suppress(BlockingIOError):
+        os.write(2, str(arguments["words"]).encode())
+    os.abort()
+
+
 def leave(content: bytes, arguments: dict[str, object]) -> bytes:
     os._exit(3)
 
@@ -70,7 +84,7 @@ def stumble(content: bytes, arguments: dict[str, object]) -> bytes:
 
 
 def surroundings(content: bytes, arguments: dict[str, object]) -> bytes:
-    """What a child can reach: user, environment, open files, whether it can write, fork or dump core."""
+    """What a process can reach: user, environment, whether it can write, connect, fork or dump core."""
     found = {
         "uid": os.getuid(),
         "environment": sorted(os.environ),
@@ -85,14 +99,19 @@ def surroundings(content: bytes, arguments: dict[str, object]) -> bytes:
         found["fork"] = False
     try:
         Path(str(arguments["folder"]), "written").write_text("x" * 10)
-        found["write"] = True
-    except OSError:
-        found["write"] = False
+        found["write"] = "done"
+    except OSError as error:
+        found["write"] = errno.errorcode[error.errno or 0]
+    try:
+        socket.create_connection(("127.0.0.1", int(str(arguments["port"]))), timeout=5).close()
+        found["connect"] = "done"
+    except OSError as error:
+        found["connect"] = errno.errorcode[error.errno or 0]
     return repr(found).encode()
 
 
 def talk_to_neighbours(content: bytes, arguments: dict[str, object]) -> bytes:
-    """Try to write to every descriptor that was inherited beyond the child's own channel."""
+    """Try to write to every descriptor that was inherited beyond the process's own channel."""
     reached = []
     for descriptor in range(4, 64):
         try:

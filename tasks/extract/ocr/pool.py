@@ -1,24 +1,27 @@
 """OCR processes for a whole worker: started when first needed, replaced when one fails or grows."""
 
-import logging
 import threading
-import time
-from collections import deque
+from dataclasses import asdict
 from functools import cache, cached_property
 from types import TracebackType
 from typing import Self
 
-from blocks.errors import OcrUnavailable
+from pydantic import JsonValue
+
+from blocks.errors import OcrUnavailable, ProcessUnavailable
+from blocks.isolation.fork_server_client import ProcessKind
+from blocks.isolation.limits import Limits
+from blocks.isolation.pool import ProcessPool
 from blocks.settings import Settings
 from tasks.extract.ocr.choice import EngineChoice, choose_engine
 from tasks.extract.ocr.engine import find_language_packs
 from tasks.extract.ocr.image import GrayImage, OcrPage
-from tasks.extract.ocr.process import OcrProcess
 
-RECYCLE_AFTER_PAGES = 500
-RECYCLE_ABOVE_SHARE_OF_MEMORY = 0.6
-
-log = logging.getLogger(__name__)
+MAX_PAGES = 500
+"""Pages that one process reads before another takes its place."""
+OPEN_FILES = 64
+BITMAP_FILE_MB = 512
+"""The tesseract command is handed a page as a file."""
 
 
 class OcrPool:
@@ -26,10 +29,6 @@ class OcrPool:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._slots = threading.BoundedSemaphore(settings.processes)
-        self._lock = threading.Lock()
-        self._idle: deque[OcrProcess] = deque()
-        self._is_closed = False
 
     @cached_property
     def _choice(self) -> EngineChoice | str:
@@ -52,6 +51,27 @@ class OcrPool:
             return self._choice.packs.missing
         return find_language_packs(self._settings.ocr_languages, self._settings.tessdata_dir).missing
 
+    @cached_property
+    def processes(self) -> ProcessPool:
+        """The OCR processes. Raises `OcrUnavailable` where there is no engine."""
+        if isinstance(self._choice, str):
+            raise OcrUnavailable(self._choice)
+        command = self._choice.command
+        limits = Limits(
+            memory_mb=self._settings.memory_limit_mb,
+            open_files=OPEN_FILES,
+            file_mb=0 if command is None else BITMAP_FILE_MB,
+            program=command,
+        )
+        kind = ProcessKind(
+            "tasks.extract.ocr.worker",
+            limits,
+            self._settings.max_output_mb,
+            {"choice": _as_json(self._choice)},
+            MAX_PAGES,
+        )
+        return ProcessPool(kind, threading.BoundedSemaphore(self._settings.processes))
+
     def read_page(self, image: GrayImage, timeout_s: float) -> OcrPage:
         """The page as OCR reads it. `timeout_s` counts from when a process begins with it.
 
@@ -61,24 +81,18 @@ class OcrPool:
 
     def read_page_timed(self, image: GrayImage, timeout_s: float) -> tuple[OcrPage, float]:
         """As `read_page`, with the seconds that it took; waiting for a free process does not count."""
-        if isinstance(self._choice, str):
-            raise OcrUnavailable(self._choice)
-        with self._slots:
-            started = time.monotonic()
-            process = self._take(self._choice)
-            try:
-                page = process.read_page(image, timeout_s)
-                return page, time.monotonic() - started
-            finally:
-                self._give_back(process)
+        arguments: dict[str, JsonValue] = {"width": image.width, "height": image.height, "dpi": image.dpi}
+        try:
+            with self.processes.open(image.pixels) as session:
+                page, took_s = session.run("read", arguments, timeout_s)
+        except ProcessUnavailable as error:
+            raise OcrUnavailable(f"an OCR process did not start ({error.cause})") from error
+        return OcrPage.model_validate_json(page), took_s
 
     def close(self) -> None:
-        """End every process; one that is in use ends after its page."""
-        with self._lock:
-            self._is_closed = True
-            idle, self._idle = list(self._idle), deque()
-        for process in idle:
-            process.close()
+        """End every process."""
+        if "processes" in vars(self):
+            self.processes.close()
 
     def __enter__(self) -> Self:
         """The pool itself."""
@@ -90,27 +104,11 @@ class OcrPool:
         """End every process."""
         self.close()
 
-    def _take(self, choice: EngineChoice) -> OcrProcess:
-        while True:
-            with self._lock:
-                process = self._idle.pop() if self._idle else None
-            if process is None:
-                return OcrProcess(choice, self._settings.memory_limit_mb)
-            if process.is_usable:
-                return process
-            process.close()
 
-    def _give_back(self, process: OcrProcess) -> None:
-        grown = process.mapped_mb > RECYCLE_ABOVE_SHARE_OF_MEMORY * self._settings.memory_limit_mb
-        with self._lock:
-            keep = (
-                process.is_usable and not self._is_closed and not (grown or process.pages_read >= RECYCLE_AFTER_PAGES)
-            )
-            if keep:
-                self._idle.append(process)
-        if not keep:
-            log.debug("OCR process %d is let go after %d pages", process.pid, process.pages_read)
-            process.close()
+def _as_json(choice: EngineChoice) -> dict[str, JsonValue]:
+    folder = choice.packs.folder
+    packs = asdict(choice.packs) | {"folder": None if folder is None else str(folder)}
+    return asdict(choice) | {"packs": packs}
 
 
 @cache

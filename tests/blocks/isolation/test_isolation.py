@@ -1,10 +1,12 @@
-"""A child that misbehaves costs its own document a typed failure, and nothing else."""
+"""A parser process that misbehaves costs its own document a typed failure, and nothing else."""
 
 import ast
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -16,7 +18,11 @@ import pytest
 from pydantic import JsonValue
 
 from blocks.errors import Crashed, Encrypted, OutOfMemory, ProcessUnavailable, TimedOut, TooLarge, WinnowError
+from blocks.isolation import wire
+from blocks.isolation.fork_server_client import ProcessKind
 from blocks.isolation.isolation import Isolation
+from blocks.isolation.limits import Limits
+from blocks.isolation.pool import ProcessPool
 from blocks.records import Retry, Stage
 from blocks.settings import Settings
 
@@ -91,47 +97,53 @@ def test_a_defect_in_a_function_is_named(isolation: Isolation) -> None:
     assert raised.value.kind == "internal"
 
 
-def test_a_child_has_nothing_but_its_document(
-    isolation: Isolation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_parser_process_has_nothing_but_its_document(isolation: Isolation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINNOW_SECRET", "canary")
-    tmp_path.chmod(0o777)
     fresh = Isolation(Settings(processes=1))
-    try:
-        found = ast.literal_eval(call(fresh, "surroundings", folder=str(tmp_path)).decode())
-    finally:
-        fresh.close()
+    # Not one of pytest's folders: those are out of an unprivileged user's reach in any case.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.create_server(("127.0.0.1", 0)) as server:
+        Path(folder).chmod(0o777)
+        try:
+            port = server.getsockname()[1]
+            found = ast.literal_eval(call(fresh, "surroundings", folder=folder, port=port).decode())
+        finally:
+            fresh.close()
     assert "WINNOW_SECRET" not in found["environment"]
     assert found["uid"] != 0
     assert found["core"] == 0
     assert not found["fork"]
-    assert not found["write"]
+    assert found["write"] == "EFBIG"
+    if os.geteuid() == 0:
+        assert found["connect"] == "ENETUNREACH"
     assert call(isolation, "talk_to_neighbours") == b"[]"
 
 
-def test_no_more_children_work_at_once_than_processes(isolation: Isolation) -> None:
+def test_no_more_parsers_work_at_once_than_processes(isolation: Isolation) -> None:
     started = time.monotonic()
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: call(isolation, "sleep", seconds=0.3), range(6)))
     assert time.monotonic() - started >= 0.9
 
 
-def test_a_dead_zygote_is_replaced(isolation: Isolation) -> None:
+def test_a_dead_fork_server_is_replaced(isolation: Isolation) -> None:
     call(isolation, "echo", suffix="")
-    os.kill(isolation._nurseries[PARSERS].pid, signal.SIGKILL)
+    server = isolation.pool(PARSERS).server_pid or 0
+    os.kill(server, signal.SIGKILL)
+    while alive(server):
+        time.sleep(0.01)
     assert call(isolation, "echo", b"again", suffix="") == b"again"
 
 
-def test_a_zygote_killed_while_a_child_works_costs_no_document(isolation: Isolation) -> None:
+def test_a_fork_server_killed_while_a_parser_works_costs_no_document(isolation: Isolation) -> None:
     call(isolation, "echo", suffix="")
-    pid = isolation._nurseries[PARSERS].pid
+    pid = isolation.pool(PARSERS).server_pid or 0
     timer = threading.Timer(0.2, os.kill, (pid, signal.SIGKILL))
     timer.start()
     assert call(isolation, "sleep", seconds=0.6) == b"slept"
     timer.join()
 
 
-def test_a_module_that_cannot_be_imported_is_said_so() -> None:
+def test_a_module_that_cannot_be_imported_is_named() -> None:
     isolation = Isolation(Settings(processes=1))
     with pytest.raises(ProcessUnavailable, match="ModuleNotFoundError"):
         isolation.run("tests.doubles.nowhere:read", b"", {}, 5.0)
@@ -163,10 +175,66 @@ def test_nothing_is_left_open_or_running(tmp_path: Path) -> None:
         with pytest.raises(Crashed):
             call(isolation, "leave")
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
-    zygote = isolation._nurseries[PARSERS].pid
-    assert not [pid for pid in children_of(zygote) if state_of(pid) == "Z"]
+    server = isolation.pool(PARSERS).server_pid
+    assert server is not None
+    assert not [pid for pid in children_of(server) if state_of(pid) == "Z"]
     isolation.close()
-    assert not Path(f"/proc/{zygote}").exists()
+    assert not Path(f"/proc/{server}").exists()
+
+
+def test_content_is_sent_once_for_all_that_is_done_with_a_document(
+    isolation: Isolation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    send = wire.send
+
+    def counted(channel: socket.socket, content: bytes, deadline: float) -> None:
+        sent.append(len(content))
+        send(channel, content, deadline)
+
+    monkeypatch.setattr(wire, "send", counted)
+    large = os.urandom(300_000)
+    with isolation.open(PARSERS, large) as session:
+        pids = {session.run("process_id", {}, 5.0)[0] for _ in range(3)}
+        assert session.run("echo", {"suffix": "!"}, 5.0)[0] == large + b"!"
+    assert len(pids) == 1
+    assert sum(sent) < len(large) + 1_000
+
+
+def test_a_session_whose_process_died_sends_the_content_to_another(isolation: Isolation) -> None:
+    with isolation.open(PARSERS, b"content") as session:
+        assert session.run("echo", {"suffix": ""}, 5.0)[0] == b"content"
+        with pytest.raises(Crashed, match="exit code 3"):
+            session.run("leave", {}, 5.0)
+        assert session.run("echo", {"suffix": ""}, 5.0)[0] == b"content"
+
+
+def test_a_session_ends_its_process(isolation: Isolation) -> None:
+    with isolation.open(PARSERS, b"") as session:
+        pid = int(session.run("process_id", {}, 5.0)[0])
+        assert alive(pid)
+    deadline = time.monotonic() + 5
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(pid)
+
+
+def test_what_a_preparation_raises_reaches_the_caller() -> None:
+    limits = Limits(memory_mb=128, open_files=20)
+    slots = threading.BoundedSemaphore(1)
+    refused = ProcessPool(ProcessKind(f"{PARSERS}", limits, 1, {"refuse": True}), slots)
+    with refused.open(b"") as session, pytest.raises(Encrypted):
+        session.run("process_id", {}, 5.0)
+    broken = ProcessPool(ProcessKind(f"{PARSERS}", limits, 1, {"unknown": True}), slots)
+    with broken.open(b"") as session, pytest.raises(ProcessUnavailable, match="TypeError"):
+        session.run("process_id", {}, 5.0)
+
+
+def test_the_last_words_of_a_process_tell_memory_from_other_ends(isolation: Isolation) -> None:
+    with pytest.raises(OutOfMemory):
+        call(isolation, "abort_with", words="terminate called after throwing std::bad_alloc")
+    with pytest.raises(Crashed, match="SIGABRT"):
+        call(isolation, "abort_with", words="x" * 1_000_000)
 
 
 def test_no_process_outlives_a_killed_worker(tmp_path: Path) -> None:
@@ -179,13 +247,13 @@ def test_no_process_outlives_a_killed_worker(tmp_path: Path) -> None:
         run = lambda: isolation.run("{PARSERS}:ignore_every_signal", b"", {{}}, 60.0)
         threading.Thread(target=run, daemon=True).start()
         time.sleep(0.5)
-        print(isolation._nurseries["{PARSERS}"].pid, flush=True)
+        print(isolation.pool("{PARSERS}").server_pid, flush=True)
         time.sleep(60)
     """)
     worker = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert worker.stdout is not None
-    zygote = int(worker.stdout.readline())
-    pids = [zygote, *children_of(zygote)]
+    server = int(worker.stdout.readline())
+    pids = [server, *children_of(server)]
     assert len(pids) >= 2
     worker.kill()
     worker.wait()

@@ -1,0 +1,222 @@
+"""The preloaded process that isolated processes are forked from: ``python -m blocks.isolation.fork_server``.
+
+It has one thread, has imported what its children run, and never sees a document. A worker cannot fork by itself,
+because it has threads; it asks here, and hands over the two sockets by which it reaches the new process. The worker's
+death ends the fork server (end of file on the command socket), and the fork server's death ends its children.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from blocks.errors import WinnowError
+from blocks.isolation import wire
+from blocks.isolation.limits import NOBODY, Limits, address_space_bytes, confine, leave_network, limit_cpu
+
+ORPHAN_CHECK_MS = 1_000
+MAX_OPEN_FILES = 4_096
+
+IsolatedFunction = Callable[[bytes, dict[str, object]], bytes]
+"""What runs in an isolated process: the content and JSON arguments in, bytes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A forked process: its number, where its end is reported, its stderr, and its folder for temporary files."""
+
+    child_id: int
+    status: socket.socket
+    stderr: int
+    folder: str | None
+
+
+class ForkServer:
+    """Forks on command, reaps, and tells the worker how each process ended."""
+
+    def __init__(self, commands: socket.socket, module: object, limits: Limits) -> None:
+        self._commands = commands
+        self._module = module
+        self._limits = limits
+        self._inherited_bytes = address_space_bytes()
+        self._children: dict[int, _Child] = {}
+        self._parent = os.getppid()
+
+    def serve(self) -> None:
+        """Answer commands until the worker is gone."""
+        woken, wakeup = os.pipe()
+        os.set_blocking(woken, False)
+        os.set_blocking(wakeup, False)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()
+        poll.register(self._commands, select.POLLIN)
+        poll.register(woken, select.POLLIN)
+        while os.getppid() == self._parent:
+            for descriptor, _ in poll.poll(ORPHAN_CHECK_MS):
+                if descriptor == woken:
+                    _read_all(woken)
+                    self._reap()
+                elif not self._obey():
+                    return
+
+    def _obey(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self._commands, wire.COMMAND.size, 2)
+        if len(message) < wire.COMMAND.size:
+            return False
+        command, child_id = wire.COMMAND.unpack(message)
+        if command == wire.FORK:
+            channel, status = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+            self._fork(child_id, channel, status)
+        elif command == wire.KILL:
+            for pid, child in self._children.items():
+                if child.child_id == child_id:
+                    _kill_group(pid)
+        return True
+
+    def _fork(self, child_id: int, channel: socket.socket, status: socket.socket) -> None:
+        folder = self._new_folder()
+        reading, writing = os.pipe()
+        for descriptor in (reading, writing):
+            os.set_blocking(descriptor, False)  # a process that writes much loses words, and never waits
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setpgid(0, 0)
+                self._become_child(channel, writing, folder)
+                os._exit(0)
+            except MemoryError:
+                os.write(2, b"MemoryError")  # the content alone is more than the limit
+            finally:
+                os._exit(1)
+        with contextlib.suppress(PermissionError, ProcessLookupError):  # the child has done it already, or is gone
+            os.setpgid(pid, pid)
+        os.close(writing)
+        channel.close()
+        self._children[pid] = _Child(child_id, status, reading, folder)
+
+    def _new_folder(self) -> str | None:
+        """A folder for the files of the one program that may be started; None where none may."""
+        if self._limits.program is None:
+            return None
+        folder = tempfile.mkdtemp(prefix="winnow-ocr-")
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        return folder
+
+    def _become_child(self, channel: socket.socket, stderr: int, folder: str | None) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        server = os.getppid()
+        os.dup2(stderr, 2)
+        own = os.dup2(channel.fileno(), 3) if channel.fileno() != 3 else 3
+        os.closerange(4, MAX_OPEN_FILES)
+        tempfile.tempdir = folder
+        confine(self._limits, self._inherited_bytes)
+        if os.getppid() != server:
+            os._exit(1)
+        answer(socket.socket(fileno=own), self._module)
+
+    def _reap(self) -> None:
+        while self._children:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            child = self._children.pop(pid)
+            last_words = _read_all(child.stderr)[-wire.LAST_WORDS_BYTES :]
+            self._clear_up(pid, child)
+            with child.status, contextlib.suppress(OSError):  # a worker that had its reply has hung up
+                child.status.send(wire.EXIT.pack(status, usage.ru_maxrss) + last_words)
+
+    def end_children(self) -> None:
+        """Kill every process and what it has started, and remove their folders."""
+        for pid, child in self._children.items():
+            _kill_group(pid)
+            self._clear_up(pid, child)
+
+    def _clear_up(self, pid: int, child: _Child) -> None:
+        os.close(child.stderr)
+        if child.folder is not None:
+            _kill_group(pid)  # a program that it started may go on
+            shutil.rmtree(child.folder, ignore_errors=True)
+
+
+def answer(channel: socket.socket, module: object) -> None:
+    """An isolated process's life: requests and replies, one after the other, until the worker hangs up."""
+    content = b""
+    with channel.makefile("rb") as stream:
+        while line := stream.readline():
+            request = json.loads(line)
+            limit_cpu(request["timeout_s"])
+            if request["size"] is not None:
+                content = stream.read(request["size"])
+            kind, body = _reply(module, request, content)
+            peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            channel.sendall(wire.REPLY.pack(kind, peak_kb, len(body)))
+            channel.sendall(body)
+
+
+def _reply(module: object, request: dict[str, object], content: bytes) -> tuple[wire.ReplyKind, bytes]:
+    try:
+        function: IsolatedFunction = getattr(module, str(request["function"]))
+        return wire.ReplyKind.RESULT, function(content, request["arguments"])  # type: ignore[arg-type]  # JSON of ours
+    except WinnowError as error:
+        return wire.ReplyKind.ERROR, wire.pack_error(error)
+    except MemoryError:
+        return wire.ReplyKind.OUT_OF_MEMORY, b""
+    except Exception as error:  # noqa: BLE001 - the worker raises it again, as a defect
+        return wire.ReplyKind.DEFECT, f"{type(error).__name__}: {error}".encode(errors="replace")[:4_000]
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all of the group have ended
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _read_all(descriptor: int) -> bytes:
+    """What can be read from a pipe without waiting."""
+    pieces = []
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(descriptor, 65_536):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def main() -> None:
+    """Import the module, prepare it, report readiness, and serve. The command line is one JSON object."""
+    order = json.loads(sys.argv[1])
+    commands = socket.socket(fileno=order["fd"])
+    leave_network()
+    try:
+        module = importlib.import_module(order["module"])
+        getattr(module, "warm_up", lambda: None)(**order["preparation"])
+    except WinnowError as error:
+        commands.sendall(wire.REFUSED + wire.pack_error(error))
+        return
+    except Exception as error:  # noqa: BLE001 - the worker raises it
+        commands.sendall(wire.BROKEN + f"{type(error).__name__}: {error}".encode())
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
+    commands.sendall(wire.READY)
+    server = ForkServer(commands, module, Limits(**order["limits"]))
+    try:
+        server.serve()
+    finally:
+        server.end_children()
+    os._exit(0)  # taking a preloaded interpreter apart would take longer than all else
+
+
+if __name__ == "__main__":
+    main()

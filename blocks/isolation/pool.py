@@ -1,0 +1,151 @@
+"""Isolated processes of one kind: forked ahead, given documents, kept or ended; a dead fork server is replaced."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from pydantic import JsonValue
+
+from blocks.errors import ProcessUnavailable
+from blocks.isolation.fork_server_client import ForkServerClient, ProcessKind
+from blocks.isolation.process import IsolatedProcess
+
+GROWN_SHARE = 0.6
+"""A process whose peak is above this share of its memory limit gets no further document."""
+
+log = logging.getLogger(__name__)
+
+
+class ProcessPool:
+    """Processes of one kind. Thread-safe. `slots` bounds how many work at once, and may be shared between pools.
+
+    `ahead` processes wait for the next documents, forked while the ones before are still read.
+    """
+
+    def __init__(self, kind: ProcessKind, slots: threading.BoundedSemaphore, ahead: int = 0) -> None:
+        self.slots = slots
+        self.peak_mb = 0.0
+        self._kind = kind
+        self._ahead = ahead
+        self._lock = threading.Lock()
+        self._server: ForkServerClient | None = None
+        self._waiting: deque[IsolatedProcess] = deque()
+
+    @property
+    def server_pid(self) -> int | None:
+        """The process id of the fork server, once there is one."""
+        server = self._server
+        return None if server is None else server.pid
+
+    @contextmanager
+    def open(self, content: bytes) -> Iterator["Session"]:
+        """A process that has `content` for as long as the context lasts."""
+        session = Session(self, content)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def take(self) -> IsolatedProcess:
+        """A process that waits for a request. Raises `ProcessUnavailable`, and what the preparation raised."""
+        with self._lock:
+            try:
+                if self._server is None:
+                    self._server = ForkServerClient(self._kind)
+                server = self._server
+                while self._waiting and not self._waiting[0].is_usable:
+                    self._waiting.popleft().close()
+                while len(self._waiting) <= self._ahead:
+                    self._waiting.append(IsolatedProcess(server, self._kind))
+            except ProcessUnavailable:
+                self._forget_server()
+                raise
+            return self._waiting.popleft()
+
+    def give_back(self, process: IsolatedProcess) -> None:
+        """Keep a process for the next document, or end it."""
+        self.peak_mb = max(self.peak_mb, process.peak_mb)
+        is_grown = process.peak_mb > GROWN_SHARE * self._kind.limits.memory_mb
+        with self._lock:
+            if (
+                process.requests < self._kind.max_requests
+                and not is_grown
+                and process.server is self._server
+                and process.is_usable
+            ):
+                self._waiting.appendleft(process)
+                return
+        if self._kind.max_requests > 1:
+            log.debug("a process of %s ends after %d requests", self._kind.module, process.requests)
+        process.close()
+
+    def restart(self, server: ForkServerClient) -> None:
+        """Have the next process forked by a new fork server, unless `server` has been replaced already."""
+        with self._lock:
+            if self._server is server:
+                self._forget_server()
+
+    def _forget_server(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def close(self) -> None:
+        """End every process. A pool that is used again starts anew."""
+        with self._lock:
+            self._forget_server()
+
+
+class Session:
+    """One document's content in a process of its own: sent with the first request, and kept there for the others.
+
+    Thread-safe; requests are served one at a time.
+    """
+
+    def __init__(self, pool: ProcessPool, content: bytes) -> None:
+        self._pool = pool
+        self._content = content
+        self._lock = threading.Lock()
+        self._process: IsolatedProcess | None = None
+        self._is_sent = False
+
+    def run(self, function: str, arguments: Mapping[str, JsonValue], timeout_s: float) -> tuple[bytes, float]:
+        """What `function` gives for the content, and the seconds that it took; waiting for a process does not count.
+
+        Raises what `IsolatedProcess.run` raises; `ProcessUnavailable` where there was no process twice in a row.
+        """
+        with self._lock, self._pool.slots:
+            started = time.monotonic()
+            try:
+                result = self._run_once(function, arguments, timeout_s)
+            except ProcessUnavailable:
+                result = self._run_once(function, arguments, timeout_s)
+            return result, time.monotonic() - started
+
+    def _run_once(self, function: str, arguments: Mapping[str, JsonValue], timeout_s: float) -> bytes:
+        if self._process is None or not self._process.is_usable:
+            self._release()
+            self._process = self._pool.take()
+        process = self._process
+        content = None if self._is_sent else self._content
+        self._is_sent = True
+        try:
+            return process.run(function, content, arguments, timeout_s)
+        except ProcessUnavailable:
+            self._pool.restart(process.server)
+            raise
+
+    def _release(self) -> None:
+        process, self._process, self._is_sent = self._process, None, False
+        if process is not None:
+            self._pool.give_back(process)
+
+    def close(self) -> None:
+        """Let go of the process. Waits until a request that is being served has ended."""
+        with self._lock:
+            self._release()
