@@ -189,6 +189,16 @@ class Page(Record):
     skew_degrees: float = 0.0
 
 
+class PageImage(Record):
+    """One page as a picture, for models that look at pages. `width` and `height` are in pixels."""
+
+    page: int
+    media_type: str
+    content: bytes
+    width: int
+    height: int
+
+
 class Extraction(Record):
     """What extract says of a document. `engine` names the library and version that gave the pages.
 

@@ -10,9 +10,8 @@ from pydantic import JsonValue
 
 from blocks.files import media_types
 from blocks.files.sources import read_known
-from blocks.gateway.model import PageImage
 from blocks.isolation.isolation import shared_isolation
-from blocks.records import Document, Page
+from blocks.records import Document, Page, PageImage
 from blocks.settings import Settings
 
 LONG_EDGE_PIXELS = 1_500

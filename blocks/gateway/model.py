@@ -11,17 +11,7 @@ from typing import Protocol
 from pydantic import Field
 
 from blocks.document_types.schema import Criterion, DocumentType
-from blocks.records import CriterionReading, FieldReading, Page, Record
-
-
-class PageImage(Record):
-    """One page as a picture. `width` and `height` in pixels."""
-
-    page: int
-    media_type: str
-    content: bytes
-    width: int
-    height: int
+from blocks.records import CriterionReading, FieldReading, Page, PageImage, Record
 
 
 class ModelRequest(Record):

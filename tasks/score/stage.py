@@ -13,7 +13,6 @@ from queue import Empty, SimpleQueue
 from blocks.document_types.schema import DocumentType
 from blocks.errors import StageCrashed, WinnowError
 from blocks.gateway.event_loop import gateway_loop
-from blocks.gateway.model import PageImage
 from blocks.gateway.routing.calls import Asked
 from blocks.gateway.routing.plan import route_digest
 from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, LastScorings, Route, Routed
@@ -25,6 +24,7 @@ from blocks.records import (
     Extraction,
     Outcome,
     Page,
+    PageImage,
     Scoring,
     Stage,
     StepTrace,

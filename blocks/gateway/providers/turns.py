@@ -2,10 +2,11 @@
 
 import base64
 
-from blocks.gateway.model import PageImage, Question
+from blocks.gateway.model import Question
 from blocks.gateway.prompts.prompts import render_prompt, visible
 from blocks.gateway.registry.registry import JsonMode
 from blocks.gateway.replies.reply_schema import reply_schema_text
+from blocks.records import PageImage
 
 SEED = 20_231
 """Any number, as long as it is the same: where an API takes a seed, equal questions get equal answers more often."""

@@ -15,10 +15,10 @@ from typing import Protocol
 
 from blocks.errors import DocumentError, WinnowError
 from blocks.gateway.errors import BudgetExhausted, CallFailed, LimitsReached, ModelsPaused, ModelUnavailable
-from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question
+from blocks.gateway.model import ModelReply, ModelRequest, Question
 from blocks.gateway.prompts.tokens import estimate_request_tokens
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
-from blocks.records import LOCAL, StepTrace
+from blocks.records import LOCAL, PageImage, StepTrace
 
 ANSWERED, UNSURE, SKIPPED = "answered", "unsure", "skipped"
 """Outcomes of steps; any other is the kind of a failure."""

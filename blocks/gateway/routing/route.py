@@ -24,7 +24,7 @@ from blocks.gateway.errors import (
     PromptFailed,
     ReplyRefused,
 )
-from blocks.gateway.model import ModelReply, ModelRequest, PageImage
+from blocks.gateway.model import ModelReply, ModelRequest
 from blocks.gateway.routing.calls import (
     ANSWERED,
     SKIPPED,
@@ -51,7 +51,7 @@ from blocks.gateway.routing.merge import (
 from blocks.gateway.routing.outages import Outages, Patience
 from blocks.gateway.routing.plan import PlannedStep, asks_models, cheapest_first, plan_route, steps_of
 from blocks.gateway.routing.witness import bear_out, control_fields, witness
-from blocks.records import Page, StepTrace
+from blocks.records import Page, PageImage, StepTrace
 
 JUDGING_THREADS = 2
 """Judging is Python code: more threads than this take the interpreter from one another."""

@@ -11,13 +11,13 @@ import pytest
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.errors import DeadlinePassed, ReplyRefused, ServerFailed
-from blocks.gateway.model import ModelReply, ModelRequest, PageImage, Question, Usage
+from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies.cache import Cached, request_key
 from blocks.gateway.policies.reply_store import Shelf
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.spending.group_commit import Rounds
-from blocks.records import FieldReading, Page
+from blocks.records import FieldReading, Page, PageImage
 from tests.blocks.gateway.questions import BILL, PAGES, ask, whole, wire
 from tests.blocks.gateway.replies.reply_shapes import BAD_SHAPES
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from blocks.gateway.errors import CallFailed, ContextTooLong, RequestRefused, ServerFailed, WrongSchema
-from blocks.gateway.model import ModelReply, PageImage, Question
+from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.correction import Correcting, page_signal, shortened
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens
-from blocks.records import Page
+from blocks.records import Page, PageImage
 from tests.doubles.failing_models import BILL, REPLY, Scripted, a_question
 
 FAR = 1e9

@@ -1,7 +1,7 @@
 import pytest
 
-from blocks.gateway.model import PageImage
 from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens, max_request_tokens
+from blocks.records import PageImage
 from tests.doubles.failing_models import a_question
 
 COUNTED = [

@@ -12,12 +12,13 @@ from openai.types.responses.response_create_params import ResponseCreateParamsNo
 from pydantic import TypeAdapter
 
 from blocks.gateway import errors
-from blocks.gateway.model import Correction, ModelRequest, PageImage, Question
+from blocks.gateway.model import Correction, ModelRequest, Question
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.wire import WireRequest
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import reply_schema
 from blocks.gateway.replies.wire_reply import Finish, WireReply
+from blocks.records import PageImage
 from tests.blocks.gateway.questions import BILL, PAGES, ask
 
 KEY = "sk-canary-123"

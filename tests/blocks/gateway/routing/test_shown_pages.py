@@ -9,10 +9,10 @@ import pytest
 from blocks.document_types.schema import DocumentType, RouteStep, StepAcceptance
 from blocks.errors import DocumentError
 from blocks.gateway.errors import ContextTooLong
-from blocks.gateway.model import ModelReply, PageImage, Question
+from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.routing.route import Assignment, Route, Routed
-from blocks.records import Page
+from blocks.records import Page, PageImage
 from tests.doubles.routed_models import PAGES, TEXT, ScriptedGateway, bill, fails, model, reads
 
 RIGHT: dict[str, Any] = {"day": "2024-05-01", "total": "9.00"}
