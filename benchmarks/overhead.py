@@ -139,8 +139,8 @@ def _no_op(folder: Path) -> None:
     from prefect import flow, runtime
     from prefect.client.schemas.objects import State
 
-    from blocks.database.block import connect
-    from blocks.records import Batch, Document, Outcome, Rerun, Stage, Status, Validation
+    from blocks.database.address import connect
+    from blocks.records import OUTPUT_STAGES, Batch, Document, Outcome, Rerun, Stage, Status, Validation
     from blocks.settings import load_settings
     from tasks.discover.task import discover
     from tasks.runs.chunk import Chunk, RunContext, StageCounts, run_stage
@@ -171,7 +171,7 @@ def _no_op(folder: Path) -> None:
         body.__name__ = stage.value
         return stage_task(body)
 
-    stages = [nothing(stage) for stage in (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE)]
+    stages = [nothing(stage) for stage in OUTPUT_STAGES]
     stages.append(store)
 
     @flow(persist_result=False)

@@ -41,7 +41,7 @@ class Record(BaseModel):
 
 
 class Stage(StrEnum):
-    """The stages of the pipeline, in order."""
+    """The stages of the pipeline. Their order is written here and nowhere else."""
 
     DISCOVER = "discover"
     EXTRACT = "extract"
@@ -49,6 +49,12 @@ class Stage(StrEnum):
     SCORE = "score"
     VALIDATE = "validate"
     STORE = "store"
+
+
+CHUNK_STAGES = tuple(stage for stage in Stage if stage is not Stage.DISCOVER)
+"""The stages that each chunk goes through."""
+OUTPUT_STAGES = tuple(stage for stage in CHUNK_STAGES if stage is not Stage.STORE)
+"""The stages that write an output per document."""
 
 
 class Retry(StrEnum):
@@ -94,13 +100,15 @@ class Outcome:
     """What a stage says of one document: a payload, a failure, or both (a provisional output).
 
     `payload` is the JSON of the stage's record. With both set, the payload is used today and the failure, whose
-    retry is `next_run`, is taken up again by the next run.
+    retry is `next_run`, is taken up again by the next run. `defect` is the exception behind a failure that is a defect
+    of Winnow; it is logged and never stored.
     """
 
     document_id: str
     payload: bytes | None = None
     failure: Failure | None = None
     duration_ms: int = 0
+    defect: Exception | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.payload is None and self.failure is None:

@@ -1,14 +1,13 @@
-"""The Prefect block `winnow-database`, and how a process finds its database."""
+"""The Prefect block `winnow-database`, which holds a database's address."""
 
-from functools import cache
 from typing import ClassVar, cast
 
+import httpx
 from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound
 from pydantic import Field, SecretStr
 
-from blocks.database.engine import Database, default_url, open_database, upgrade
-from blocks.settings import Settings
+from blocks.errors import PrefectUnreachable
 
 BLOCK_NAME = "winnow-database"
 
@@ -26,32 +25,12 @@ class WinnowDatabase(Block):
     url: SecretStr = Field(description="SQLAlchemy address, such as postgresql+psycopg://user:password@host/winnow")
 
 
-def database_url(settings: Settings) -> str:
-    """The database's address: the environment or the command's option, else the Prefect block, else SQLite here.
-
-    The block is asked for only where a Prefect API is configured.
-    """
-    if settings.database_url:
-        return settings.database_url
-    if settings.prefect_api_url and (url := _url_of_block()):
-        return url
-    return default_url()
-
-
-@cache
-def connect(settings: Settings) -> Database:
-    """This process's database, opened once, at the newest revision.
-
-    Raises `DatabaseUnreachable` or `DatabaseNewer`.
-    """
-    database = open_database(database_url(settings))
-    upgrade(database)
-    return database
-
-
-def _url_of_block() -> str | None:
+def url_of_block() -> str | None:
+    """The address in the block `winnow-database`; None where there is no such block. Raises `PrefectUnreachable`."""
     try:
         block = cast(WinnowDatabase, WinnowDatabase.load(BLOCK_NAME))
     except (ObjectNotFound, ValueError):  # Block.load turns "not found" into a ValueError
         return None
+    except httpx.TransportError as error:
+        raise PrefectUnreachable("PREFECT_API_URL", type(error).__name__) from None
     return block.url.get_secret_value()

@@ -2,12 +2,11 @@
 
 import typer
 
-from blocks.database.engine import current_revision, default_url, head_revision, open_database
-from blocks.database.engine import upgrade as upgrade_database
+from blocks.database.engine import current_revision, head_revision
 from blocks.database.results.views import create_views
 from blocks.document_types.loader import load_document_types
-from blocks.settings import configure
-from deployments.cli.options import DatabaseOption, open_existing
+from blocks.settings import load_settings
+from deployments.cli.options import DatabaseOption, open_existing, open_or_create
 from deployments.cli.output import stdout
 
 app = typer.Typer(help="The database's tables and views.", no_args_is_help=True)
@@ -16,10 +15,8 @@ app = typer.Typer(help="The database's tables and views.", no_args_is_help=True)
 @app.command()
 def upgrade(database: DatabaseOption = None) -> None:
     """Bring the tables to the newest revision and make the views of every document type."""
-    settings = configure(database_url=database)
-    opened = open_database(settings.database_url or default_url())
-    upgrade_database(opened)
-    create_views(opened, load_document_types(settings.document_types_dir))
+    opened = open_or_create(database)
+    create_views(opened, load_document_types(load_settings().document_types_dir))
     stdout.print(f"{opened.safe_url} is at revision {current_revision(opened)}", highlight=False, soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from blocks.database.address import database_url
 from blocks.database.engine import current_revision, default_url, head_revision, open_database
 from blocks.document_types.loader import check as check_types
 from blocks.document_types.loader import load_document_types
@@ -73,13 +74,13 @@ def _ocr(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Finding:
-    url = settings.database_url or default_url()
     try:
+        url = database_url(settings)
+        if url == default_url() and not (Path.cwd() / ".winnow" / "winnow.db").exists():
+            return Finding("database", "none in this folder yet; the first run makes one")
         opened = open_database(url, create=False)
         revision = current_revision(opened)
     except WinnowError as error:
-        if settings.database_url is None and not (Path.cwd() / ".winnow" / "winnow.db").exists():
-            return Finding("database", "none in this folder yet; the first run makes one")
         return Finding("database", "cannot be used", str(error), is_fatal=True)
     if revision != head_revision():
         return Finding("database", f"{opened.safe_url} at revision {revision}", "winnow db upgrade")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from blocks.database.engine import Database, default_url, open_database
+from blocks.database.address import database_url
 from blocks.database.models import calls as calls_queries
 from blocks.database.models.breaker_states import DatabaseBreakerStates
 from blocks.database.models.registry import DatabaseRegistry
@@ -32,7 +32,7 @@ from deployments.cli.model_rows import (
     price_with_sources,
 )
 from deployments.cli.model_values import Served, checked_model, parse_headers, parse_values, values_of_new
-from deployments.cli.options import DatabaseOption, FormatOption, RunOption, chosen_run, open_existing
+from deployments.cli.options import DatabaseOption, FormatOption, RunOption, chosen_run, open_existing, open_or_create
 from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
 from tasks.runs.models import key_ring, open_registry
 
@@ -200,7 +200,7 @@ def try_once(name: NameArgument, database: DatabaseOption = None) -> None:
     """
     from deployments.cli.model_trial import told, try_model
 
-    opened = _database(database)
+    opened = open_or_create(database)
     registry = open_registry(opened)
     model = _known(registry.load(), name)
     _close_breakers(database, model)
@@ -234,31 +234,20 @@ def calls(
 
 
 def _open(url: str | None) -> DatabaseRegistry[RegistryState]:
-    return open_registry(_database(url))
-
-
-def _database(url: str | None) -> Database:
-    """The database that the registry is in, made where there is none."""
-    settings = configure(database_url=url)
-    if settings.database_url is None and settings.prefect_api_url:
-        from blocks.database.block import database_url  # Prefect takes 2 s to import
-
-        return open_database(database_url(settings))
-    return open_database(settings.database_url or default_url())
+    return open_registry(open_or_create(url))
 
 
 def _current(url: str | None) -> tuple[RegistryState, dict[str, BreakerReport]]:
     """The registry and its breakers; where there is no database yet, what it would start with. Makes none."""
     settings = configure(database_url=url)
-    if not settings.prefect_api_url and not _is_made(settings.database_url):
+    if not settings.prefect_api_url and not _is_made(database_url(settings)):
         return RegistryState(read_seed()), {}
-    database = _database(url)
+    database = open_or_create(url)
     return open_registry(database).load(), dict(DatabaseBreakerStates(database, BreakerReport).load())
 
 
-def _is_made(url: str | None) -> bool:
+def _is_made(address: str) -> bool:
     """Whether the database is there; one on a server always counts as there."""
-    address = url or default_url()
     return not address.startswith("sqlite") or Path(address.partition("///")[2]).exists()
 
 
@@ -269,7 +258,7 @@ def _breaker_of(model: RegisteredModel, breakers: Mapping[str, BreakerReport]) -
 
 def _close_breakers(url: str | None, model: RegisteredModel) -> None:
     """Let the next call of every worker through: somebody has seen to what was wrong."""
-    states = DatabaseBreakerStates(_database(url), BreakerReport)
+    states = DatabaseBreakerStates(open_or_create(url), BreakerReport)
     states.close(model.endpoint_key)
     states.close(model.name)
 

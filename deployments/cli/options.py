@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from blocks.database.engine import Database, default_url, open_database
+from blocks.database.address import connect
+from blocks.database.engine import Database
 from blocks.database.pipeline.known_ids import find_run
 from blocks.settings import configure
 from deployments.cli.output import OutputFormat
@@ -34,11 +35,9 @@ def open_existing(url: str | None) -> Database:
 
     Raises `DatabaseUnreachable` where there is none yet, and `DatabaseNewer`.
     """
-    settings = configure(database_url=url)
-    if settings.database_url is None and settings.prefect_api_url:
-        from blocks.database.block import database_url  # Prefect takes 2 s to import
+    return connect(configure(database_url=url), create=False)
 
-        address = database_url(settings)
-    else:
-        address = settings.database_url or default_url()
-    return open_database(address, create=False)
+
+def open_or_create(url: str | None) -> Database:
+    """The database of a command that may write, made where there is none. Raises as `open_existing`."""
+    return connect(configure(database_url=url))

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from blocks import progress
-from blocks.records import Stage
+from blocks.records import CHUNK_STAGES, Stage
 from deployments.cli.output import stderr
 
 LINE_EVERY_S = 5.0
-STAGES = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE, Stage.STORE)
 
 
 @contextmanager
@@ -36,7 +35,7 @@ class _View:
         self._announced = False
         self.found = 0
         self.planned: int | None = None
-        self.passed = dict.fromkeys(STAGES, 0)
+        self.passed: dict[Stage, int] = dict.fromkeys(CHUNK_STAGES, 0)
 
     def take(self, event: progress.Event) -> None:
         """Take one event, from any thread."""
@@ -81,7 +80,7 @@ class _Bars(_View):
             return
         if not self._bars:
             self._progress.update(self._discover, total=self.found)
-            self._bars = {s: self._progress.add_task(s.value, total=self.planned) for s in STAGES}
+            self._bars = {s: self._progress.add_task(s.value, total=self.planned) for s in CHUNK_STAGES}
         for stage, bar in self._bars.items():
             self._progress.update(bar, completed=self.passed[stage])
 

@@ -15,7 +15,7 @@ import httpx
 import typer
 from rich.table import Table
 
-from blocks.database.engine import default_url, open_database, upgrade
+from blocks.database.address import connect, database_url
 from blocks.document_types.loader import load_document_types
 from blocks.errors import DocumentTypeUnknown, PrefectUnreachable, RunError, UsageError, WinnowError
 from blocks.files.sources import uri_of
@@ -162,10 +162,10 @@ def _check_usage(sources: list[str], from_database: bool, status: str | None, ro
 
 def _pin_database(settings: Settings) -> None:
     """Open the database before anything slow, so that a wrong address is told at once."""
-    if settings.database_url is None and settings.prefect_api_url is None and profile_url() is None:
-        settings = configure(database_url=default_url())
+    if settings.prefect_api_url is None and profile_url() is None:
+        settings = configure(database_url=database_url(settings))
     if settings.database_url:
-        upgrade(open_database(settings.database_url))
+        connect(settings)
 
 
 def _flow(from_database: bool) -> "Flow[..., State[RunReport]]":

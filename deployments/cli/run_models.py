@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
-from blocks.database.engine import open_database
+from blocks.database.address import connect
 from blocks.document_types.schema import DocumentType
 from blocks.errors import UsageError
 from blocks.gateway.registry.registry import RegistryState
@@ -80,13 +80,7 @@ def check_with_prefect(types: Mapping[str, DocumentType], models: tuple[str, ...
 
 
 def _registry(settings: Settings, *, with_blocks: bool) -> RegistryState:
-    if settings.database_url is None:
-        from blocks.database.block import database_url  # Prefect takes 2 s to import
-
-        address = database_url(settings)
-    else:
-        address = settings.database_url
-    registry = open_registry(open_database(address))
+    registry = open_registry(connect(settings))
     if with_blocks:
         put_blocks(registry)
     return registry.load()

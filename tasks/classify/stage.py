@@ -1,26 +1,24 @@
 """The classify stage: from a document's text to its type."""
 
 import hashlib
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 
 from pydantic_core import from_json
 
 from blocks.document_types.schema import DocumentType
-from blocks.errors import DocumentTypeUnknown, StageCrashed, WinnowError
+from blocks.errors import DocumentTypeUnknown
 from blocks.files.media_types import TABLES
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Stage
 from tasks.classify.judge import ORDINARY_TEXTS, TypeJudge
 from tasks.classify.signals import READ_CHARACTERS
+from tasks.runs.frame import digest_of, failed
 
 STAGE_VERSION = "2"
 """Raised whenever the same text may get another type."""
 
 LOOKED_AT_ROWS, MIN_ROWS, DOCUMENT_ROWS = 12, 3, 0.5
 """A table is not one document where, of its first rows, so great a share are documents by themselves."""
-
-log = logging.getLogger(__name__)
 
 
 class ClassifyStage:
@@ -34,14 +32,14 @@ class ClassifyStage:
         self._judge = TypeJudge(self._types)
         ordinary = hashlib.sha256(ORDINARY_TEXTS.read_bytes()).hexdigest()
         digests = (f"{name}={types[name].classify_digest}" for name in sorted(types))
-        self.configuration = _sha256(STAGE_VERSION, ordinary, *digests)
+        self.configuration = digest_of(STAGE_VERSION, ordinary, *digests)
 
     def fingerprint(self, document: Document) -> str:
         """Of the type that a person gave, else of every type's signals and examples and of the document's text."""
         if document.given_type is not None:
             is_known = "" if document.given_type in self._types else "unknown"
-            return _sha256(STAGE_VERSION, "given" + is_known, document.given_type)
-        return _sha256(self.configuration, document.digests.get(Stage.EXTRACT, ""))
+            return digest_of(STAGE_VERSION, "given" + is_known, document.given_type)
+        return digest_of(self.configuration, document.digests.get(Stage.EXTRACT, ""))
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """One outcome per document: given types first, then all others in one go, one by one where that fails."""
@@ -53,7 +51,7 @@ class ClassifyStage:
                 given = Classification(document_type=document.given_type, confidence=1.0, method="given")
                 yield _outcome(document, given, 0.0)
             else:
-                yield _failed(document, DocumentTypeUnknown(document.given_type, tuple(sorted(self._types))))
+                yield failed(self.stage, document, DocumentTypeUnknown(document.given_type, tuple(sorted(self._types))))
         yield from self._classify(open_ones)
 
     def _classify(self, documents: Sequence[Document]) -> list[Outcome]:
@@ -64,7 +62,7 @@ class ClassifyStage:
             verdicts = self._judge_all(documents)
         except Exception as error:  # noqa: BLE001 - narrowed down to the document that causes it
             if len(documents) == 1:
-                return [_failed(documents[0], error)]
+                return [failed(self.stage, documents[0], error)]
             return [outcome for document in documents for outcome in self._classify([document])]
         each_s = (perf_counter() - started) / len(documents)
         return [_outcome(one, verdict, each_s) for one, verdict in zip(documents, verdicts, strict=True)]
@@ -103,14 +101,3 @@ def _text(document: Document) -> str:
 def _outcome(document: Document, classification: Classification, duration_s: float) -> Outcome:
     payload = classification.model_dump_json().encode()
     return Outcome(document.document_id, payload=payload, duration_ms=round(duration_s * 1000))
-
-
-def _failed(document: Document, error: Exception) -> Outcome:
-    if not isinstance(error, WinnowError):
-        log.debug("classify failed on document %s", document.document_id, exc_info=error)
-        error = StageCrashed(error)
-    return Outcome(document.document_id, failure=error.failure(Stage.CLASSIFY))
-
-
-def _sha256(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

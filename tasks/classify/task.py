@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from prefect.client.schemas.objects import State
 
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.document_types.loader import load_document_types
 from blocks.settings import Settings, load_settings
 from tasks.classify.stage import ClassifyStage

@@ -6,7 +6,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from blocks import progress
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.database.pipeline import documents
 from blocks.records import Backfill, Batch, Stage
 from blocks.settings import load_settings

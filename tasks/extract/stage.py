@@ -2,20 +2,20 @@
 
 import hashlib
 import json
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from importlib.metadata import version
 
-from blocks.errors import DocumentError, RunError, StageCrashed
+from blocks.errors import RunError
 from blocks.files import media_types
 from blocks.files.sources import read_known
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
 from tasks.extract.extract import Extractor, shared_extractor
 from tasks.extract.ocr.engine import find_language_packs
+from tasks.runs.frame import digest_of, failed
 
 EXTRACT_VERSION = 2
 """Raised with every change that makes some document's extraction another one."""
@@ -27,8 +27,6 @@ ENGINES: dict[str, tuple[str, ...]] = {
     media_types.DOCX: ("python-docx",),
 } | dict.fromkeys(media_types.IMAGES, ("pillow",))
 """The packages whose version decides what is read."""
-
-log = logging.getLogger(__name__)
 
 FetchPart = Callable[[Document], bytes]
 """Gives the bytes of a document that is a part of another."""
@@ -78,7 +76,7 @@ class ExtractStage:
     def fingerprint(self, document: Document) -> str:
         """SHA-256 over the document's bytes (its id), its media type and what decides how that is read."""
         decisive = self._decisive(document.media_type)
-        return hashlib.sha256(f"{document.document_id}\n{decisive}".encode()).hexdigest()
+        return digest_of(document.document_id, decisive)
 
     def _decisive(self, media_type: str) -> str:
         """What decides the reading of a media type: passwords and OCR do not matter to a text, nor other engines."""
@@ -114,13 +112,8 @@ class ExtractStage:
             extracted = self._extractor.extract(self._content(document), document.media_type)
         except RunError:
             raise
-        except DocumentError as error:
-            return Outcome(document.document_id, failure=error.failure(Stage.EXTRACT), duration_ms=took_ms())
-        except Exception as error:
-            # One document's defect must not cost the chunk; it is that document's failure.
-            log.debug("extract failed on %s", document.document_id, exc_info=True)
-            failure = StageCrashed(error).failure(Stage.EXTRACT)
-            return Outcome(document.document_id, failure=failure, duration_ms=took_ms())
+        except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
+            return failed(self.stage, document, error, took_ms())
         return Outcome(document.document_id, extracted.payload, extracted.failure, took_ms())
 
     def _content(self, document: Document) -> bytes:
@@ -135,4 +128,4 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def _digest(decisive: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    return digest_of(json.dumps(decisive, sort_keys=True))

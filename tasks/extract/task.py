@@ -4,7 +4,7 @@ from functools import cache
 
 from prefect.client.schemas.objects import State
 
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.database.pipeline import documents
 from blocks.settings import Settings, load_settings
 from tasks.extract.stage import ExtractStage

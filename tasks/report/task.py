@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.database.pipeline import runs
 from blocks.document_types.loader import load_document_types
 from blocks.settings import load_settings

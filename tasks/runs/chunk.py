@@ -4,6 +4,7 @@ The database decides what is done. A stage says how a document is fingerprinted 
 `run_stage` does the rest in a handful of bulk statements per chunk.
 """
 
+import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
 LOOK_EVERY_S = 0.5
+DEFECT = "a defect in stage %s costs document %s, and no other"
 
+log = logging.getLogger(__name__)
 
 _stopped_runs: set[str] = set()
 
@@ -209,6 +212,8 @@ class _OutcomeWriter:
         try:
             for outcome in outcomes:
                 pending.append(outcome)
+                if outcome.defect is not None:
+                    log.error(DEFECT, self._stage, outcome.document_id, exc_info=outcome.defect)
                 raise_if_stopped(self._run_id)
                 pending_bytes += len(outcome.payload or b"")
                 if pending_bytes > FLUSH_EVERY_BYTES or time.monotonic() - flushed_at > FLUSH_EVERY_S:

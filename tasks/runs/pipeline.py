@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 from blocks import progress
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.database.pipeline import documents
 from blocks.settings import Settings, load_settings
 from tasks.classify.task import classify, classify_stage

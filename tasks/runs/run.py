@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.live_runs import hold_run

@@ -1,8 +1,6 @@
 """The score stage: a type's fields and criteria out of the pages, by the models of the type's route."""
 
 import asyncio
-import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -11,7 +9,6 @@ from decimal import Decimal
 from queue import Empty, SimpleQueue
 
 from blocks.document_types.schema import DocumentType
-from blocks.errors import StageCrashed, WinnowError
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.routing.calls import Asked
 from blocks.gateway.routing.plan import route_digest
@@ -30,6 +27,7 @@ from blocks.records import (
     StepTrace,
 )
 from tasks.runs.chunk import raise_if_stopped
+from tasks.runs.frame import digest_of, failed
 from tasks.score.total import total_score
 
 STAGE_VERSION = "1"
@@ -37,8 +35,6 @@ STAGE_VERSION = "1"
 MAX_IN_FLIGHT_BYTES = 32_000_000
 """Pages of documents that are being asked about, as JSON: more would wait for models only to fill the memory."""
 LOOK_EVERY_S = 0.5
-
-log = logging.getLogger(__name__)
 
 DrawPages = Callable[[Document, Sequence[Page]], Sequence[PageImage]]
 """Gives pictures of a document's pages; blocks. Raises a `DocumentError` where they cannot be drawn."""
@@ -81,13 +77,15 @@ class ScoreStage:
         self._route = Route(gateway, self._rules.models, self._rules.outage_patience_s)
         registry = gateway.registry()
         self._routes = {name: route_digest(one, registry, self._rules.models) for name, one in self._types.items()}
-        self.configuration = _sha256(STAGE_VERSION, *(f"{name}={self._routes[name]}" for name in sorted(self._routes)))
+        self.configuration = digest_of(
+            STAGE_VERSION, *(f"{name}={self._routes[name]}" for name in sorted(self._routes))
+        )
 
     def fingerprint(self, document: Document) -> str:
         """Of the stage's version, the extraction, and the document's type with its models as the run began."""
         name = document.document_type or UNKNOWN_TYPE
         extraction = document.digests.get(Stage.EXTRACT, "")
-        return _sha256(STAGE_VERSION, extraction, name, self._routes.get(name, UNKNOWN_TYPE))
+        return digest_of(STAGE_VERSION, extraction, name, self._routes.get(name, UNKNOWN_TYPE))
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """One outcome per document, as soon as each is known. What is still asked is given up when the reader stops."""
@@ -129,7 +127,7 @@ class ScoreStage:
         try:
             pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
         except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
-            return _failed(document, error)
+            return failed(self.stage, document, error)
         budgets = (self._rules.document_budget_usd, document_type.budget_usd)
         draw = self._draw
         assignment = Assignment(
@@ -150,7 +148,7 @@ class ScoreStage:
             if routed.failure is not None and not routed.answer.is_of_models:
                 scoring = await self._last_scoring(assignment, scoring) or scoring
         except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
-            return _failed(document, error)
+            return failed(self.stage, document, error)
         return Outcome(
             document.document_id,
             payload=scoring.model_dump_json().encode(),
@@ -198,15 +196,3 @@ def _scoring(document_type: DocumentType, routed: Routed) -> Scoring:
         notes=routed.answer.notes,
         refused=routed.refused,
     )
-
-
-def _failed(document: Document, error: Exception) -> Outcome:
-    """The document's failure. A defect's stack goes to the log of those who look for it, never to users."""
-    typed = error if isinstance(error, WinnowError) else StageCrashed(error)
-    if typed is not error:
-        log.debug("scoring %s", document.document_id, exc_info=error)
-    return Outcome(document.document_id, failure=typed.failure(Stage.SCORE))
-
-
-def _sha256(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from prefect.client.schemas.objects import State
 
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.document_types.loader import load_document_types

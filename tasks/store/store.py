@@ -7,13 +7,13 @@ from datetime import datetime
 from blocks import progress
 from blocks.database.engine import Database, now
 from blocks.database.pipeline import documents, failures, owners, runs, stage_outputs
-from blocks.database.pipeline.chunk_state import FAILED, PIPELINE, PROVISIONAL, USABLE, ChainLink
+from blocks.database.pipeline.chunk_state import FAILED, PROVISIONAL, USABLE, ChainLink
 from blocks.database.pipeline.failures import FailedDocument
 from blocks.database.results import results, review
 from blocks.database.results.results import CurrentResult, NewResult
 from blocks.database.results.review import ReviewNeed
 from blocks.errors import Unfinished
-from blocks.records import Failure, Retry, Stage, Status, Validation
+from blocks.records import OUTPUT_STAGES, Failure, Retry, Stage, Status, Validation
 from tasks.runs.chunk import StageCounts, wait_for_others
 
 STORE_VERSION = "1"
@@ -121,7 +121,7 @@ def _verdict(
 
 def _failure(chain: Chain) -> Failure | None:
     """The failure of the first stage that has nothing to show, or None where the last one has."""
-    for stage in PIPELINE:
+    for stage in OUTPUT_STAGES:
         link = chain.get(stage)
         if link is None or link.state not in USABLE:
             if link is None or link.state != FAILED:

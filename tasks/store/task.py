@@ -2,7 +2,7 @@
 
 from prefect.client.schemas.objects import State
 
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.settings import load_settings
 from tasks.runs.chunk import Chunk, RunContext, StageCounts
 from tasks.runs.task import chunk_state, stage_task

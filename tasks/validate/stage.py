@@ -4,18 +4,16 @@ Documents are judged one by one, but for the row-level expectations, which run o
 document's row breaks depends on that row alone, so a verdict never depends on how a batch was cut into chunks.
 """
 
-import hashlib
-import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
 from blocks.document_types.expectations import warm_up
 from blocks.document_types.schema import DocumentType
-from blocks.errors import StageCrashed, WinnowError
 from blocks.evidence.findings import FieldFinding, find_fields
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
+from tasks.runs.frame import digest_of, failed
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
 from tasks.validate.rows import Row, RowExpectations
@@ -26,8 +24,6 @@ STAGE_VERSION = "1"
 READ_IN_PART = "read_in_part"
 """The reason of a document of which a model was shown less than its route asks for: what it was not shown may say
 otherwise, and nobody has read it. The scoring's notes tell what."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ class ValidateStage:
         self._types = dict(types)
         self._expectations: dict[str, RowExpectations] = {}
         parts = (STAGE_VERSION, *(f"{name}={types[name].validate_digest}" for name in sorted(types)))
-        self.configuration = _sha256(parts)
+        self.configuration = digest_of(*parts)
 
     def fingerprint(self, document: Document) -> str:
         """Of the stage's version, the document's type as it stands, and the upstream outputs, provisional or not."""
@@ -60,7 +56,7 @@ class ValidateStage:
         upstream = (f"{stage}={document.digests.get(stage, '')}" for stage in self.reads)
         provisional = (f"{stage}~{kind}" for stage, kind in sorted(document.provisional.items()))
         rules = document_type.validate_digest if document_type is not None else UNKNOWN_TYPE
-        return _sha256((STAGE_VERSION, rules, *upstream, *provisional))
+        return digest_of(STAGE_VERSION, rules, *upstream, *provisional)
 
     def warm_up(self) -> None:
         """Import Great Expectations, which takes seconds, while the run's first documents are read."""
@@ -80,7 +76,7 @@ class ValidateStage:
                 else:
                     by_type[judged.document_type.name].append(judged)
             except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
-                outcome = _failed(document, error)
+                outcome = failed(self.stage, document, error)
             if outcome is not None:
                 yield outcome
         for name, group in by_type.items():
@@ -114,7 +110,7 @@ class ValidateStage:
             return [_outcome(one, names, each_s) for one, names in zip(group, broken, strict=True)]
         except Exception as error:  # noqa: BLE001 - narrowed down to the document that causes it
             if len(group) == 1:
-                return [_failed(group[0].document, error)]
+                return [failed(self.stage, group[0].document, error)]
             return [outcome for one in group for outcome in self._judge_rows(document_type, [one])]
 
     def _expectations_of(self, document_type: DocumentType) -> RowExpectations:
@@ -139,15 +135,3 @@ def _verdict(judged: _Judged, broken_expectations: Sequence[str]) -> Validation:
     return decide(
         judged.document_type, judged.fields, judged.classification, judged.facts, broken_expectations, judged.score
     )
-
-
-def _failed(document: Document, error: Exception) -> Outcome:
-    """The document's failure. A defect's stack goes to the log of those who look for it, never to users."""
-    typed = error if isinstance(error, WinnowError) else StageCrashed(error)
-    if typed is not error:
-        log.debug("validating %s", document.document_id, exc_info=error)
-    return Outcome(document.document_id, failure=typed.failure(Stage.VALIDATE))
-
-
-def _sha256(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -3,9 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from blocks.records import Document, Rerun, Retry, Stage
-
-PIPELINE = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE)
+from blocks.records import Document, Rerun, Retry
 
 STARTED, DONE, PROVISIONAL, FAILED = "started", "done", "provisional", "failed"
 USABLE = (DONE, PROVISIONAL)

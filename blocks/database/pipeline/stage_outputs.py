@@ -36,7 +36,6 @@ from blocks.database.payloads import pack, unpack
 from blocks.database.pipeline.chunk_state import (
     DONE,
     FAILED,
-    PIPELINE,
     PROVISIONAL,
     QUARANTINED,
     STARTED,
@@ -50,12 +49,12 @@ from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.owners import SeenRows, free_to_begin
 from blocks.database.pipeline.sources import latest_uri, uris_of
 from blocks.database.tables import documents, stage_outputs
-from blocks.records import Document, Outcome, Stage
+from blocks.records import OUTPUT_STAGES, Document, Outcome, Stage
 
 
 def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) -> ChunkState:
     """The chunk's documents with the digests of their current upstream outputs, and the stage's own rows."""
-    upstream = PIPELINE[: PIPELINE.index(stage)]
+    upstream = OUTPUT_STAGES[: OUTPUT_STAGES.index(stage)]
     digests: dict[str, dict[Stage, str]] = {}
     provisional: dict[str, dict[Stage, str]] = {}
     rows: dict[str, dict[str, OutputRow]] = {}

@@ -13,7 +13,7 @@ from blocks.database.pipeline.documents import record_batch
 from blocks.database.results.views import create_views
 from blocks.document_types.loader import load_document_types
 from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement, new_call_key
-from blocks.records import Classification, Rerun, Retry, Stage, Status, Validation
+from blocks.records import OUTPUT_STAGES, Classification, Rerun, Retry, Stage, Status, Validation
 from blocks.settings import PROJECT_DIR
 from tasks.runs.chunk import RunContext, run_stage
 from tasks.store.store import store_chunk
@@ -58,7 +58,7 @@ def prepare(database: Database) -> None:
             "c": invoice(Status.ACCEPTED, "2500.00", "2026-12-18", 0.9, 3),
         },
     }
-    for stage in (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE):
+    for stage in OUTPUT_STAGES:
         run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
     store_chunk(database, "run", ids, "p")
     paid = {"model": "gpt", "cost_usd": Decimal("0.0000001")}

@@ -15,13 +15,12 @@ from blocks.database.pipeline.live_runs import hold_run, live_runs
 from blocks.database.tables import run_documents
 from blocks.database.tables import stage_outputs as outputs
 from blocks.errors import RunInterrupted
-from blocks.records import Rerun, Stage
+from blocks.records import OUTPUT_STAGES, Rerun, Stage
 from tasks.runs import chunk
 from tasks.runs.chunk import RunContext, run_stage, stop_run
 from tasks.store.store import store_chunk
 from tests.doubles.scripted_stages import ScriptedStage, found, id_of
 
-PIPELINE = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE)
 NAMES = "abcdef"
 
 
@@ -44,7 +43,7 @@ def test_two_runs_at_once_share_the_work_and_agree(
         with hold_run(database, run_id):
             ids = plan(database, run_id, rerun)
             both.wait()
-            for stage in PIPELINE:
+            for stage in OUTPUT_STAGES:
                 part = ScriptedStage(stage, NAMES, before=lambda _: time.sleep(0.01))
                 run_stage(database, RunContext(run_id=run_id, rerun=rerun), part, ids)
                 worked.extend(part.worked if stage is Stage.SCORE else ())

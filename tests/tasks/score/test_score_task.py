@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from blocks.database.block import connect
+from blocks.database.address import connect
 from blocks.database.engine import Database, close_database
 from blocks.database.tables import model_call_texts, model_calls
 from blocks.gateway.event_loop import gateway_loop

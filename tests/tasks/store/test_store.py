@@ -14,12 +14,11 @@ from blocks.database.results.results import list_results
 from blocks.database.results.review import list_review
 from blocks.database.tables import metadata, results, review, review_events, run_documents, stage_outputs
 from blocks.errors import ChunkIncomplete
-from blocks.records import Evidence, Rerun, Retry, RunCounts, Stage, Status, Validation
+from blocks.records import OUTPUT_STAGES, Evidence, Rerun, Retry, RunCounts, Stage, Status, Validation
 from tasks.runs.chunk import RunContext, StageCounts, run_stage
 from tasks.store.store import store_chunk
 from tests.doubles.scripted_stages import USUAL, Answer, ScriptedStage, failing, found, id_of
 
-PIPELINE = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE, Stage.VALIDATE)
 Script = Mapping[Stage, dict[str, Answer]]
 
 
@@ -59,7 +58,7 @@ def process(
         database, run_id, batch, given_type=None, rerun=rerun, pipeline_digest=f"pipeline {version}", chunk_size=100
     )
     ids = documents.chunk_document_ids(database, run_id, 1)
-    for stage in PIPELINE:
+    for stage in OUTPUT_STAGES:
         answers = (script or {}).get(stage, {})
         try:
             run_stage(database, context, ScriptedStage(stage, names, answers, version), ids)
