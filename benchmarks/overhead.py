@@ -137,16 +137,13 @@ def _flow(folder: Path) -> None:
 
 def _no_op(folder: Path) -> None:
     from prefect import flow, runtime
-    from prefect.client.schemas.objects import State
 
-    from blocks.database.address import connect
-    from blocks.records import OUTPUT_STAGES, Batch, Document, Outcome, Rerun, Stage, Status, Validation
-    from blocks.settings import load_settings
+    from blocks.records import OUTPUT_STAGES, Batch, Document, Outcome, Stage, Status, Validation
     from tasks.discover.task import discover
     from tasks.runs.chunk import Chunk, RunContext, StageCounts, run_stage
     from tasks.runs.pipeline import process_chunks
-    from tasks.runs.run import open_run
-    from tasks.runs.task import StageTask, chunk_state, stage_task
+    from tasks.runs.run import PipelineStage, Run, open_run
+    from tasks.runs.task import stage_task
     from tasks.store.task import store
 
     payload = Validation(document_type="unknown", status=Status.ACCEPTED, confidence=1.0).model_dump_json().encode()
@@ -164,22 +161,21 @@ def _no_op(folder: Path) -> None:
         def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
             return (Outcome(d.document_id, payload=payload) for d in documents)
 
-    def nothing(stage: Stage) -> StageTask:
-        def body(run: RunContext, chunk: Chunk) -> State[StageCounts]:
-            return chunk_state(run_stage(connect(load_settings()), run, Nothing(stage), chunk.document_ids))
+    def nothing(stage: Stage) -> PipelineStage:
+        def body(run: Run, chunk: Chunk) -> StageCounts:
+            return run_stage(run.database, run.context, run.works[stage], chunk.document_ids)
 
         body.__name__ = stage.value
-        return stage_task(body)
+        return PipelineStage(stage_task(body), lambda _run: Nothing(stage))
 
-    stages = [nothing(stage) for stage in OUTPUT_STAGES]
-    stages.append(store)
+    stages = {stage: nothing(stage) for stage in OUTPUT_STAGES} | {Stage.STORE: PipelineStage(store)}
 
     @flow(persist_result=False)
     def no_op() -> None:
         batch = Batch(sources=(str(folder),))
-        with open_run(str(runtime.flow_run.id), "no-op", batch, Rerun.STALE) as run:
+        with open_run(RunContext(run_id=str(runtime.flow_run.id), name="no-op"), batch, stages) as run:
             discover(run, batch)
-            process_chunks(run, stages)
+            process_chunks(run)
 
     no_op()
 

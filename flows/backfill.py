@@ -11,9 +11,11 @@ from blocks.records import Backfill, Rerun
 from tasks.discover.task import select
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
+from tasks.runs.chunk import RunContext
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
 from tasks.runs.task import run_name
+from tasks.stages import PIPELINE
 
 
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)
@@ -40,15 +42,15 @@ def backfill(
         use_cache: Whether replies that models gave before are taken.
     """
     selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
-    with open_run(
-        runtime.flow_run.id,
-        runtime.flow_run.name,
-        selection,
-        rerun,
+    asked = RunContext(
+        run_id=runtime.flow_run.id,
+        name=runtime.flow_run.name,
+        rerun=rerun,
         models=models,
         budget_usd=budget_usd,
         use_cache=use_cache,
-    ) as run:
+    )
+    with open_run(asked, selection, PIPELINE) as run:
         select(run, selection)
         process_chunks(run)
-        return closing_state(report(run))
+        return closing_state(run, report(run))

@@ -11,9 +11,11 @@ from blocks.records import Batch, Rerun
 from tasks.discover.task import discover
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
+from tasks.runs.chunk import RunContext
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
 from tasks.runs.task import run_name
+from tasks.stages import PIPELINE
 
 
 @flow(name="process-documents", flow_run_name=run_name, persist_result=False)
@@ -44,15 +46,15 @@ def process_documents(
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size
     )
-    with open_run(
-        runtime.flow_run.id,
-        runtime.flow_run.name,
-        batch,
-        rerun,
+    asked = RunContext(
+        run_id=runtime.flow_run.id,
+        name=runtime.flow_run.name,
+        rerun=rerun,
         models=models,
         budget_usd=budget_usd,
         use_cache=use_cache,
-    ) as run:
+    )
+    with open_run(asked, batch, PIPELINE) as run:
         discover(run, batch)
         process_chunks(run)
-        return closing_state(report(run))
+        return closing_state(run, report(run))

@@ -16,17 +16,18 @@ import typer
 from rich.table import Table
 
 from blocks.database.address import connect, database_url
-from blocks.document_types.loader import load_document_types
-from blocks.errors import DocumentTypeUnknown, PrefectUnreachable, RunError, UsageError, WinnowError
+from blocks.errors import PrefectUnreachable, RunError, UsageError, WinnowError
 from blocks.files.sources import uri_of
 from blocks.records import Rerun
-from blocks.settings import Settings, configure
+from blocks.settings import Settings, configure, load_settings
 from deployments.cli.extract import check_sources
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stderr, stdout
 from deployments.cli.progress_bars import show_progress
-from deployments.cli.run_models import budget_of, check_before_prefect, check_with_prefect, names_of
+from deployments.cli.run_models import budget_of, names_of, show_models
+from deployments.prefect_api import local_server as prefect_server
 from deployments.prefect_api.client import profile_url, use_prefect
+from tasks.runs.prepare import handed_over, load_types, prepare_run
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -97,13 +98,13 @@ def run(
     _check_usage(sources or [], from_database, status, rows)
     models, budget_usd = names_of(model), budget_of(budget)
     settings = configure(database_url=database)
-    types = load_document_types(settings.document_types_dir)
-    if document_type is not None and document_type not in types:
-        raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
+    types = load_types(document_type)
     if sources:
         check_sources(sources)
     _pin_database(settings)
-    check_before_prefect(types, models)
+    # Models may stand in Prefect as blocks; where they cannot, a mistake is found before a server is started.
+    may_hold_blocks = load_settings().prefect_api_url or profile_url() or prefect_server.has_been_used()
+    prepared = None if may_hold_blocks else prepare_run(types, models, with_blocks=False)
 
     parameters: dict[str, object] = {
         "document_type": document_type,
@@ -120,10 +121,11 @@ def run(
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # whatever a library prints is not our output
         server = use_prefect()
-        check_with_prefect(types, models, budget_usd)
+        prepared = prepared or prepare_run(types, models)
+        show_models(prepared, budget_usd)
         flow = _flow(from_database)
         try:
-            with show_progress(server.run_page):
+            with show_progress(server.run_page), handed_over(prepared):
                 state = flow(**parameters, return_state=True)
         except KeyboardInterrupt:
             stderr.print("stopped; the same command goes on where it stopped", highlight=False)
@@ -161,7 +163,10 @@ def _check_usage(sources: list[str], from_database: bool, status: str | None, ro
 
 
 def _pin_database(settings: Settings) -> None:
-    """Open the database before anything slow, so that a wrong address is told at once."""
+    """Open the database before anything slow, so that a wrong address is found at once.
+
+    Where no Prefect API is configured, no block of the local server decides which database it is.
+    """
     if settings.prefect_api_url is None and profile_url() is None:
         settings = configure(database_url=database_url(settings))
     if settings.database_url:

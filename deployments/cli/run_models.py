@@ -1,18 +1,12 @@
-"""What `winnow run` settles about language models before anything starts: names, routes, prices, keys, the budget."""
+"""What `winnow run` says and is told about language models: names, and the budget."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
-from blocks.database.address import connect
-from blocks.document_types.schema import DocumentType
 from blocks.errors import UsageError
-from blocks.gateway.registry.registry import RegistryState
-from blocks.gateway.routing.checks import check_routes
-from blocks.settings import Settings, load_settings
+from blocks.settings import Settings
 from deployments.cli.output import stderr
-from deployments.prefect_api import local_server as prefect_server
-from deployments.prefect_api.client import profile_url
-from tasks.runs.models import key_ring, open_registry, put_blocks
+from tasks.runs.prepare import PreparedRun
 
 MOST_BUDGET_USD = 1_000_000_000
 LEAST_EXPONENT = -12
@@ -46,25 +40,9 @@ def budgets_told(run_usd: Decimal, settings: Settings) -> str:
     return f"${run_usd:f} for this run, ${day_usd:f} a day, ${document_usd:f} a document"
 
 
-def check_before_prefect(types: Mapping[str, DocumentType], models: tuple[str, ...]) -> None:
-    """Refuse a configuration that no Prefect block can mend, before a server is started or anything else is slow.
-
-    Raises the `UsageError` of `check_routes`.
-    """
-    may_hold_blocks = load_settings().prefect_api_url or profile_url() or prefect_server.has_been_used()
-    if not may_hold_blocks:
-        check_routes(types, _registry(load_settings(), with_blocks=False), key_ring(), models)
-
-
-def check_with_prefect(types: Mapping[str, DocumentType], models: tuple[str, ...], budget_usd: Decimal | None) -> None:
-    """Refuse a configuration that cannot work; say which budget is in force where a model may be asked.
-
-    Prefect's blocks are in the registry by then. Raises the `UsageError` of `check_routes`, `ModelInvalid` and
-    `PrefectUnreachable`.
-    """
-    settings = load_settings()
-    state = _registry(settings, with_blocks=True)
-    check_routes(types, state, key_ring(), models)
+def show_models(prepared: PreparedRun, budget_usd: Decimal | None) -> None:
+    """Print which models may be asked and which budget is in force, where there are any."""
+    settings, state, models = prepared.settings, prepared.registry, prepared.models
     asked = [model.name for model in state.models if (model.name in models if models else model.is_enabled)]
     if not asked:
         return
@@ -77,10 +55,3 @@ def check_with_prefect(types: Mapping[str, DocumentType], models: tuple[str, ...
     )
     if state.is_paused:
         stderr.print("models are paused: what needs one goes to review; winnow models resume", style="yellow")
-
-
-def _registry(settings: Settings, *, with_blocks: bool) -> RegistryState:
-    registry = open_registry(connect(settings))
-    if with_blocks:
-        put_blocks(registry)
-    return registry.load()

@@ -4,33 +4,32 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from blocks import progress
-from blocks.database.engine import Database
 from blocks.database.pipeline import documents
 from blocks.records import Batch, DiscoveredDocument, Stage
-from blocks.settings import Settings
 from tasks.discover.discover import discover
-from tasks.runs.chunk import RunContext, raise_if_stopped
+from tasks.runs.chunk import raise_if_stopped
+from tasks.runs.run import Run
 
 RECORD_EVERY = 500
 
 
-def record_sources(database: Database, run: RunContext, batch: Batch, settings: Settings) -> int:
+def record_sources(run: Run, batch: Batch) -> int:
     """Record every document of the batch's sources as a member of the run; returns how many there are.
 
     Raises `SourceMissing` before anything is recorded, and `SourceEmpty` where the sources hold nothing.
     """
     found = 0
-    listed = discover(batch.sources, settings, rows_column=batch.rows_column, limit=batch.limit)
+    listed = discover(batch.sources, run.settings, rows_column=batch.rows_column, limit=batch.limit)
     for group in _in_groups(listed, RECORD_EVERY):
         raise_if_stopped(run.run_id)
         recorded = documents.record_batch(
-            database,
+            run.database,
             run.run_id,
             group,
             given_type=batch.document_type,
-            rerun=run.rerun,
+            rerun=run.context.rerun,
             pipeline_digest=run.pipeline_digest,
-            chunk_size=batch.chunk_size or settings.chunk_size,
+            chunk_size=batch.chunk_size or run.settings.chunk_size,
         )
         found += recorded.members
         progress.report(run.run_id, Stage.DISCOVER, recorded.members)

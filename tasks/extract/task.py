@@ -1,26 +1,19 @@
 """The Prefect task of the extract stage."""
 
-from functools import cache
-
-from prefect.client.schemas.objects import State
-
-from blocks.database.address import connect
 from blocks.database.pipeline import documents
-from blocks.settings import Settings, load_settings
+from blocks.records import Stage
 from tasks.extract.stage import ExtractStage
-from tasks.runs.chunk import Chunk, RunContext, StageCounts, run_stage
-from tasks.runs.task import chunk_state, stage_task
+from tasks.runs.chunk import Chunk, StageCounts, run_stage
+from tasks.runs.run import Run
+from tasks.runs.task import stage_task
 
 
-@cache
-def extract_stage(settings: Settings) -> ExtractStage:
-    """This process's extract stage, with its parsing and OCR processes."""
-    database = connect(settings)
-    return ExtractStage(settings, fetch_part=lambda part: documents.part_content(database, part.document_id))
+def open_extract(run: Run) -> ExtractStage:
+    """The extract stage of a run, with the parsing and OCR processes of this process."""
+    return ExtractStage(run.settings, fetch_part=lambda part: documents.part_content(run.database, part.document_id))
 
 
 @stage_task
-def extract(run: RunContext, chunk: Chunk) -> State[StageCounts]:
+def extract(run: Run, chunk: Chunk) -> StageCounts:
     """Bring one chunk's pages up to date."""
-    settings = load_settings()
-    return chunk_state(run_stage(connect(settings), run, extract_stage(settings), chunk.document_ids))
+    return run_stage(run.database, run.context, run.works[Stage.EXTRACT], chunk.document_ids)

@@ -90,7 +90,7 @@ class Chunk:
 
 
 class RunContext(Record):
-    """What every chunk task of a run is told: ids and switches, never content.
+    """What a run was asked to do: ids and switches, never content.
 
     `models`: the models that are asked in this run, in that order, in place of the types' routes; empty for the routes.
     `budget_usd`: what the run may cost, None for the setting. `use_cache`: whether replies given before are taken.
@@ -100,7 +100,6 @@ class RunContext(Record):
     name: str = ""
     rerun: Rerun = Rerun.STALE
     max_attempts: int = 3
-    pipeline_digest: str = ""
     models: tuple[str, ...] = ()
     budget_usd: Decimal | None = None
     use_cache: bool = True

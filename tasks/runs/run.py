@@ -1,93 +1,100 @@
 """A run from its first row to its last: what is written down before any work, and what is true however it ends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal
+from dataclasses import dataclass
 
-from blocks.database.address import connect
-from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.live_runs import hold_run
 from blocks.database.results import views
-from blocks.document_types.loader import load_document_types
-from blocks.document_types.schema import DocumentType
-from blocks.errors import DocumentTypeUnknown, RunInterrupted
-from blocks.gateway.routing.checks import check_routes
-from blocks.records import Backfill, Batch, Rerun
-from blocks.settings import Settings, load_settings
-from tasks.runs.chunk import RunContext
-from tasks.runs.models import hold_gateway, key_ring, open_registry, put_blocks
-from tasks.runs.pipeline import pipeline_digest
+from blocks.errors import RunInterrupted
+from blocks.records import CHUNK_STAGES, Backfill, Batch, Stage
+from blocks.settings import Settings
+from tasks.runs.chunk import RunContext, StageWork
+from tasks.runs.frame import digest_of
+from tasks.runs.models import hold_gateway
+from tasks.runs.prepare import PreparedRun, prepared_run
+
+
+class Run:
+    """An open run of this process, with all that its tasks share: loaded once, used by every chunk.
+
+    `pipeline` says how chunks go through the stages; `works` holds the stages that were opened for it.
+    `pipeline_digest` covers all that fingerprints hold beside a document's own digests: a document that was settled
+    under it has nothing to compute, and discovery skips it.
+    A plain class: Prefect looks into collections, records and dataclasses among a task's parameters.
+    """
+
+    __slots__ = ("context", "database", "pipeline", "pipeline_digest", "settings", "types", "works")
+
+    def __init__(self, prepared: PreparedRun, context: RunContext, pipeline: "Pipeline") -> None:
+        self.context = context
+        self.settings, self.types, self.database = prepared.settings, prepared.types, prepared.database
+        self.pipeline = {stage: pipeline[stage] for stage in CHUNK_STAGES if stage in pipeline}
+        self.works = {stage: part.open(self) for stage, part in self.pipeline.items() if part.open is not None}
+        digests = (
+            self.works[stage].configuration if part.open else part.version for stage, part in self.pipeline.items()
+        )
+        self.pipeline_digest = digest_of(*digests)
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run, and of the flow run around it."""
+        return self.context.run_id
+
+    @property
+    def name(self) -> str:
+        """What the Prefect UI calls the run."""
+        return self.context.name
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStage:
+    """A stage of the pipeline: the Prefect task of one chunk, called as `(run, chunk)`, and how a run opens the stage.
+
+    `open` gets the run with its settings, types and database. A stage without outputs has a `version` instead.
+    """
+
+    task: Callable[..., object]
+    open: Callable[[Run], StageWork] | None = None
+    version: str = ""
+
+
+Pipeline = Mapping[Stage, PipelineStage]
 
 
 @contextmanager
-def open_run(
-    run_id: str,
-    name: str,
-    batch: Batch | Backfill,
-    rerun: Rerun,
-    *,
-    models: tuple[str, ...] = (),
-    budget_usd: Decimal | None = None,
-    use_cache: bool = True,
-) -> Iterator[RunContext]:
+def open_run(asked: RunContext, batch: Batch | Backfill, pipeline: Pipeline) -> Iterator[Run]:
     """Write the run's row, with a snapshot of settings and type versions; on an error, write how it ended and raise.
 
-    However it ends, the last run of a process leaves the models: nothing waits to be written, others have their limits.
-    `run_id` and `name` are those of the Prefect flow run around it; `models`, `budget_usd` and `use_cache` are for the
-    run's context.
-    Raises `DocumentTypeUnknown`, `DatabaseUnreachable`, `DatabaseNewer`, or what `check_routes` raises of models and
-    routes that cannot work, before anything of the run is written.
+    The last run of a process closes the gateway. Raises as `prepared_run`, before anything of the run is written.
     """
-    settings = load_settings()
-    types = load_document_types(settings.document_types_dir)
-    _known_type(types, batch.document_type)
-    database = connect(settings)
-    registry = open_registry(database)
-    put_blocks(registry)
-    check_routes(types, registry.load(), key_ring(), models)
-    run = RunContext(
-        run_id=run_id,
-        name=name,
-        rerun=rerun,
-        max_attempts=settings.max_attempts,
-        models=models,
-        budget_usd=budget_usd,
-        use_cache=use_cache,
-    )
-    with hold_gateway(database):
-        run = _begin(database, settings, types, run, batch)
+    prepared = prepared_run(batch.document_type, asked.models)
+    context = asked.model_copy(update={"max_attempts": prepared.settings.max_attempts})
+    with hold_gateway(prepared.database):
+        run = Run(prepared, context, pipeline)
+        _begin(run, batch)
         try:
-            with hold_run(database, run_id):
+            with hold_run(run.database, run.run_id):
                 yield run
         except (KeyboardInterrupt, SystemExit, RunInterrupted):
-            runs.finish_run(database, run.run_id, "Cancelled", "stopped before the end")
+            runs.finish_run(run.database, run.run_id, "Cancelled", "stopped before the end")
             raise
         except Exception as error:
-            runs.finish_run(database, run.run_id, "Failed", str(error))
+            runs.finish_run(run.database, run.run_id, "Failed", str(error))
             raise
 
 
-def _begin(
-    database: Database, settings: Settings, types: Mapping[str, DocumentType], run: RunContext, batch: Batch | Backfill
-) -> RunContext:
-    """Write the run's row; the run with the digest of what its documents are worked under."""
-    begun = run.model_copy(update={"pipeline_digest": pipeline_digest(settings, run)})
-    views.create_views(database, types)
+def _begin(run: Run, batch: Batch | Backfill) -> None:
+    views.create_views(run.database, run.types)
     runs.start_run(
-        database,
+        run.database,
         run.run_id,
         run.name,
-        settings=_snapshot(settings),
-        types=types,
+        settings=_snapshot(run.settings),
+        types=run.types,
         source=batch.model_dump_json(exclude_none=True),
     )
-    return begun
-
-
-def _known_type(types: Mapping[str, DocumentType], name: str | None) -> None:
-    if name is not None and name not in types:
-        raise DocumentTypeUnknown(name, tuple(sorted(types)))
 
 
 def _snapshot(settings: Settings) -> dict[str, object]:

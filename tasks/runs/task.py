@@ -1,25 +1,48 @@
-"""What the Prefect tasks of all stages share: their options, their names in the UI, and the state they end in.
+"""What the Prefect tasks of all stages share: their options, their names in the UI, their log and their final state.
 
 The database is the cache: a chunk whose documents all have their output runs for milliseconds and ends as `Cached`.
 No result is persisted and no Prefect cache policy is used, see docs/decisions/prefect-cache.md.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from pathlib import PurePosixPath
 from typing import Any
 
 from prefect import Task, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from blocks.errors import WinnowError
 from blocks.records import Retry
-from tasks.runs.chunk import Chunk, RunContext, StageCounts
+from tasks.runs.chunk import Chunk, StageCounts
+from tasks.runs.run import Run
 
-StageTask = Task[[RunContext, Chunk], State[StageCounts]]
+StageTask = Task[[Run, Chunk], State[StageCounts]]
+
+
+class _RunLog(APILogHandler):
+    """Sends warnings and errors of our loggers to the log of the task run that they come from."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record; outside of a task run there is no log to send it to."""
+        if TaskRunContext.get() is not None:
+            super().emit(record)
+
+
+def _log_to_prefect() -> None:
+    handler = _RunLog(logging.WARNING)
+    for name in ("tasks", "blocks"):
+        logging.getLogger(name).addHandler(handler)
+
+
+_log_to_prefect()
 
 
 def is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -28,8 +51,13 @@ def is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) ->
     return isinstance(error, WinnowError) and error.retry is Retry.NOW
 
 
-def stage_task(function: Callable[[RunContext, Chunk], State[StageCounts]]) -> StageTask:
+def stage_task(function: Callable[[Run, Chunk], StageCounts]) -> StageTask:
     """A Prefect task for one stage, named after the function."""
+
+    @wraps(function)
+    def work_chunk(run: Run, chunk: Chunk) -> State[StageCounts]:
+        return chunk_state(function(run, chunk))
+
     make = task(
         name=function.__name__,
         task_run_name="{run.name} · " + function.__name__ + " {chunk.number}/{chunk.of}",
@@ -40,7 +68,7 @@ def stage_task(function: Callable[[RunContext, Chunk], State[StageCounts]]) -> S
         retry_jitter_factor=0.5,
         retry_condition_fn=is_worth_a_retry,
     )
-    return make(function)
+    return make(work_chunk)
 
 
 def chunk_state(counts: StageCounts) -> State[StageCounts]:

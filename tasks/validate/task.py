@@ -1,30 +1,18 @@
 """The Prefect task of the validate stage."""
 
-from functools import lru_cache
-
-from prefect.client.schemas.objects import State
-
-from blocks.database.address import connect
-from blocks.document_types.loader import load_document_types
-from blocks.settings import Settings, load_settings
-from tasks.runs.chunk import Chunk, RunContext, StageCounts, run_stage
-from tasks.runs.task import chunk_state, stage_task
+from blocks.records import Stage
+from tasks.runs.chunk import Chunk, StageCounts, run_stage
+from tasks.runs.run import Run
+from tasks.runs.task import stage_task
 from tasks.validate.stage import ValidateStage
 
 
-def validate_stage(settings: Settings) -> ValidateStage:
-    """This process's validate stage, for the document types as they stand."""
-    types = load_document_types(settings.document_types_dir)
-    return _stage(settings, tuple(one.version for one in types.values()))
-
-
-@lru_cache(maxsize=4)
-def _stage(settings: Settings, versions: tuple[str, ...]) -> ValidateStage:
-    return ValidateStage(load_document_types(settings.document_types_dir))
+def open_validate(run: Run) -> ValidateStage:
+    """The validate stage of a run."""
+    return ValidateStage(run.types)
 
 
 @stage_task
-def validate(run: RunContext, chunk: Chunk) -> State[StageCounts]:
+def validate(run: Run, chunk: Chunk) -> StageCounts:
     """Bring one chunk's verdicts up to date."""
-    settings = load_settings()
-    return chunk_state(run_stage(connect(settings), run, validate_stage(settings), chunk.document_ids))
+    return run_stage(run.database, run.context, run.works[Stage.VALIDATE], chunk.document_ids)

@@ -11,12 +11,16 @@ from sqlalchemy import select
 from blocks.database.address import connect
 from blocks.database.engine import Database, close_database
 from blocks.database.tables import model_call_texts, model_calls
+from blocks.document_types.loader import load_document_types
 from blocks.gateway.event_loop import gateway_loop
+from blocks.gateway.registry.registry import RegistryState
 from blocks.records import Document, Extraction, Page, Stage
 from blocks.settings import Settings
 from tasks.runs.chunk import RunContext
 from tasks.runs.models import open_gateway
-from tasks.score.task import score_stage
+from tasks.runs.prepare import PreparedRun
+from tasks.runs.run import PipelineStage, Run
+from tasks.score.task import open_score, score
 from tests.blocks.gateway.workers import register
 from tests.doubles.model_provider.handle import ModelProviderDouble
 from tests.doubles.note_reader import note
@@ -61,7 +65,11 @@ class Joined:
         """Score notes under a run; counts how they ended."""
         told = Settings.model_validate(self._given | settings)
         self._opened.append(connect(told))
-        outcomes = list(score_stage(told, run).work(documents(start)))
+        prepared = PreparedRun(
+            told, load_document_types(told.document_types_dir), connect(told), RegistryState(), run.models
+        )
+        opened = Run(prepared, run, {Stage.SCORE: PipelineStage(score, open_score)})
+        outcomes = list(opened.works[Stage.SCORE].work(documents(start)))
         return Counter(outcome.failure.kind if outcome.failure else "ok" for outcome in outcomes)
 
     def spent(self) -> Decimal:

@@ -1,0 +1,74 @@
+"""What is checked before anything of a run is written: its settings, types, database and routes; once per run.
+
+The command prepares a run itself, before it starts a Prefect server, and hands it over to the flow that it then calls.
+A flow that a worker runs finds nothing handed over, and prepares the run.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from blocks.database.address import connect
+from blocks.database.engine import Database
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentType
+from blocks.errors import DocumentTypeUnknown
+from blocks.gateway.registry.registry import RegistryState
+from blocks.gateway.routing.checks import check_routes
+from blocks.settings import Settings, load_settings
+from tasks.runs.models import key_ring, open_registry, put_blocks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRun:
+    """What a run works with, loaded and found usable."""
+
+    settings: Settings
+    types: Mapping[str, DocumentType]
+    database: Database
+    registry: RegistryState
+    models: tuple[str, ...]
+
+
+_handed_over: ContextVar[PreparedRun | None] = ContextVar("prepared_run", default=None)
+
+
+def load_types(document_type: str | None) -> Mapping[str, DocumentType]:
+    """The document types of a run. Raises `DocumentTypeInvalid`, and `DocumentTypeUnknown` for the one asked for."""
+    types = load_document_types(load_settings().document_types_dir)
+    if document_type is not None and document_type not in types:
+        raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
+    return types
+
+
+def prepare_run(types: Mapping[str, DocumentType], models: tuple[str, ...], *, with_blocks: bool = True) -> PreparedRun:
+    """Open the database and check that the types' routes, or the `models` in their place, can be taken.
+
+    `with_blocks`: whether the models that stand in Prefect as blocks are put into the registry first.
+    Raises `DatabaseUnreachable`, `DatabaseNewer`, `PrefectUnreachable`, or what `check_routes` raises of models and
+    routes that cannot work.
+    """
+    settings = load_settings()
+    database = connect(settings)
+    registry = open_registry(database)
+    if with_blocks:
+        put_blocks(registry)
+    state = registry.load()
+    check_routes(types, state, key_ring(), models)
+    return PreparedRun(settings, types, database, state, models)
+
+
+@contextmanager
+def handed_over(prepared: PreparedRun) -> Iterator[None]:
+    """Let the flow that is called in the block take this prepared run."""
+    token = _handed_over.set(prepared)
+    try:
+        yield
+    finally:
+        _handed_over.reset(token)
+
+
+def prepared_run(document_type: str | None, models: tuple[str, ...]) -> PreparedRun:
+    """The run that the command prepared, else one that is prepared now. Raises as `load_types` and `prepare_run`."""
+    return _handed_over.get() or prepare_run(load_types(document_type), models)
