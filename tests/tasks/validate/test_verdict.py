@@ -219,3 +219,60 @@ def test_a_less_certain_type_never_turns_review_into_accepted(
     after = decide(document_type, found, weaker, page_facts)
     if before.status is not Status.ACCEPTED:
         assert after.status is not Status.ACCEPTED
+
+
+def test_a_sensitive_type_rejects_by_rule_only_what_is_as_sure_as_it_asks() -> None:
+    below = {**BAD, "label": FieldFinding("bad", 0.94)}
+    at = {**BAD, "label": FieldFinding("bad", 0.95)}
+    assert verdict(below).status is Status.REJECTED, "the rule's own 0.9 is enough for a type that is not sensitive"
+    assert verdict(below, sensitive=True).reasons == ("low_confidence:label", "sensitive")
+    assert verdict(at, sensitive=True).status is Status.REJECTED
+    stricter = (RejectRule(field="label", values=("bad",), min_confidence=0.99),)
+    assert verdict(at, sensitive=True, reject_when=stricter).status is Status.IN_REVIEW
+
+
+def test_a_document_above_all_bands_gets_the_widest() -> None:
+    bands = (ReviewBand(below=0.4, priority=1, due_minutes=60), ReviewBand(below=0.6, priority=4, due_minutes=1440))
+    for order in (bands, bands[::-1]):
+        decided = verdict(GOOD, review=ReviewRules(accept_at=0.95, bands=order))
+        assert (decided.status, decided.confidence) == (Status.IN_REVIEW, 0.9)
+        assert (decided.priority, decided.due_minutes) == (4, 1440)
+
+
+def test_a_band_ends_below_its_bound() -> None:
+    assert verdict({**GOOD, "author": FieldFinding("Ann", 0.5)}).priority == 4
+    assert verdict({**GOOD, "author": FieldFinding("Ann", 0.49)}).priority == 1
+
+
+def test_a_type_without_bands_is_of_ordinary_urgency_and_has_no_due_time() -> None:
+    decided = verdict({**GOOD, "author": FieldFinding("Ann", 0.1)}, review=ReviewRules(bands=()))
+    assert (decided.priority, decided.due_minutes) == (3, None)
+
+
+def test_bounds_of_ocr_and_type_confidence_are_met_by_what_equals_them() -> None:
+    at = Classification(document_type="post", confidence=0.8, method="signals")
+    below = Classification(document_type="post", confidence=0.79, method="signals")
+    assert decide(POST, GOOD, at, PageFacts(ocr_confidence=0.6)).reasons == ()
+    assert decide(POST, GOOD, SURE, PageFacts(ocr_confidence=0.59)).reasons == ("low_ocr_confidence",)
+    assert decide(POST, GOOD, below, CLEAN).reasons == ("low_type_confidence",)
+    assert decide(POST, GOOD, below, CLEAN).confidence == 0.79
+
+
+def test_a_broken_expectation_or_a_sure_rule_in_doubt_sends_to_review_and_keeps_its_reason() -> None:
+    assert decide(POST, GOOD, SURE, CLEAN, ["author_known"]).status is Status.IN_REVIEW
+    rejected = decide(POST, BAD, SURE, CLEAN, ["author_known"])
+    assert (rejected.status, rejected.reasons) == (Status.REJECTED, ("rejected:label", "expectation:author_known"))
+    hidden = decide(POST, BAD, SURE, PageFacts(has_hidden_text=True))
+    assert hidden.reasons == ("hidden_text", "rejected:label")
+
+
+def test_a_rule_over_a_field_that_the_type_lacks_or_that_was_not_read_rejects_nothing() -> None:
+    elsewhere = (RejectRule(field="colour", values=("red",)), RejectRule(field="note", values=("x",)))
+    without_note = {name: finding for name, finding in GOOD.items() if name != "note"}
+    assert verdict(without_note, reject_when=elsewhere).status is Status.ACCEPTED
+
+
+def test_an_exact_score_and_the_evidence_stand_in_the_verdict() -> None:
+    decided = decide(POST, GOOD, SURE, CLEAN, score=42.5)
+    assert decided.score == 42.5
+    assert decided.confidences == {"label": 0.95, "author": 0.9, "note": 0.6}
