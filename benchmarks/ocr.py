@@ -35,9 +35,10 @@ os.environ["OMP_THREAD_LIMIT"] = "1"  # for the plain engines; Winnow sets it fo
 from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
+from blocks.files.pages import GrayImage
 from blocks.settings import Settings
 from tasks.extract.ocr.choice import choose_engine
-from tasks.extract.ocr.image import GrayImage, OcrPage
+from tasks.extract.ocr.ocr_page import OcrPage
 from tasks.extract.ocr.pool import OcrPool
 
 PAGE_TIMEOUT_S = 120.0

@@ -8,6 +8,8 @@ import zipfile
 from itertools import islice
 from pathlib import PurePosixPath
 
+from blocks.files.encodings import sniff_text
+
 PDF = "application/pdf"
 PNG = "image/png"
 JPEG = "image/jpeg"
@@ -94,7 +96,7 @@ def media_type_of(content: bytes, name: str = "") -> str:
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".pdf" and (b"endobj" in head or b"startxref" in content[-HEAD_BYTES:]):
         return PDF
-    text = _as_text(head)
+    text = sniff_text(head)
     if text is None:
         return _by_magic(head, name)
     return _kind_of_text(text, suffix, is_whole=len(content) <= HEAD_BYTES)
@@ -138,25 +140,6 @@ def _in_ole(content: bytes) -> str:
         if stream.encode("utf-16-le") in content:
             return media_type
     return "application/x-ole-storage"
-
-
-def _as_text(head: bytes) -> str | None:
-    """The head as text where it is text, roughly decoded, else None."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return head.decode("utf-16", "replace")
-    if head.startswith(b"\xef\xbb\xbf"):
-        return head.decode("utf-8-sig", "replace")
-    nulls = head.count(0)
-    if nulls:
-        # UTF-16 without a byte order mark has a zero at every other place of Latin text.
-        for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[0::2])):
-            if zeros.count(0) > 0.4 * len(zeros) and nulls < 1.1 * zeros.count(0):
-                return head.decode(encoding, "replace")
-        return None
-    control = sum(head.count(code) for code in range(32) if code not in (7, 8, 9, 10, 12, 13, 27))
-    if control > 0.02 * len(head):
-        return None
-    return head.decode("utf-8", "replace")
 
 
 def _by_magic(head: bytes, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of a document's pages, for models that look at them: drawn in a child that reads no other document.
+"""Pictures of a document's pages, for models that look at them: drawn in a process that reads no other document.
 
 They are no larger than models look at: what is over 1,568 pixels on its long edge is scaled down by the provider (see
 Anthropic's documentation of vision), and smaller ones cost fewer tokens.
@@ -15,15 +15,13 @@ from blocks.records import Document, Page, PageImage
 from blocks.settings import Settings
 
 LONG_EDGE_PIXELS = 1_500
-MOST_PAGES = 8
+MAX_PAGES = 8
 """Pages that are drawn, from the first; of the others a model has the text."""
 
 FetchPart = Callable[[str], bytes]
 """Gives the bytes of a document that is a part of another, by its id."""
 
-_CHILDREN = {media_types.PDF: "blocks.files.page_images_child:draw_pdf"} | dict.fromkeys(
-    sorted(media_types.IMAGES), "blocks.files.page_images_child:draw_image"
-)
+_DRAWN = media_types.IMAGES | {media_types.PDF}
 
 
 def draw_pages(
@@ -33,10 +31,9 @@ def draw_pages(
 
     Blocks. Raises a `DocumentError` where the bytes are gone or cannot be drawn within the limits of the settings.
     """
-    from blocks.files.page_images_child import unpack  # pdfium and Pillow are for those who need them
+    from blocks.files.page_drawing import unpack  # pdfium and Pillow are for those who need them
 
-    function = _CHILDREN.get(document.media_type)
-    if function is None:
+    if document.media_type not in _DRAWN:
         return ()
     if document.parent_id is not None:
         content = fetch_part(document.document_id)
@@ -46,9 +43,11 @@ def draw_pages(
     arguments: Mapping[str, JsonValue] = {
         "media_type": document.media_type,
         "passwords": [password.get_secret_value() for password in settings.passwords],
-        "pages": [page.number for page in pages[:MOST_PAGES]],
+        "pages": [page.number for page in pages[:MAX_PAGES]],
         "long_edge": LONG_EDGE_PIXELS,
+        "max_pages": settings.max_pages,
         "max_megapixels": settings.max_image_megapixels,
     }
-    packed = shared_isolation(settings).run(function, content, arguments, settings.document_timeout_s)
-    return tuple(PageImage(media_type=media_types.JPEG, **one) for one in unpack(packed))
+    draw = "blocks.files.page_drawing:draw"
+    packed = shared_isolation(settings).run(draw, content, arguments, settings.document_timeout_s)
+    return tuple(PageImage(media_type=media_types.JPEG, **drawn) for drawn in unpack(packed))

@@ -53,21 +53,12 @@ def warm_up() -> None:
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
     """A `Reading` of one page, packed. Raises `Corrupt` and `Empty`."""
     declared = _DECLARED_CHARSET.search(content[:4_096])
-    text, hidden, title = text_of_html(_decode(content, declared[1].decode() if declared else None))
+    text, hidden, title = text_of_html(decode(content, declared[1].decode() if declared else None))
     if not text.strip() and not hidden:
         raise Empty("no text of it is shown")
     pages = text_pages([text])
     pages[0].hidden_text = hidden
     return Reading(HTML, ENGINE, pages, {"title": title} if title else {}).pack()
-
-
-def _decode(content: bytes, charset: str | None) -> str:
-    if charset:
-        try:
-            return content.decode(charset)
-        except (LookupError, UnicodeDecodeError):
-            pass  # the declaration is wrong; the bytes decide
-    return decode(content)
 
 
 def text_of_html(markup: str) -> tuple[str, str, str]:

@@ -64,9 +64,7 @@ def header_text(message: Message, name: str) -> str:
         return ""
     raw = str(raw)
     try:
-        pieces = [
-            piece if isinstance(piece, str) else _decoded(piece, charset) for piece, charset in decode_header(raw)
-        ]
+        pieces = [piece if isinstance(piece, str) else decode(piece, charset) for piece, charset in decode_header(raw)]
     except (MessageError, ValueError):
         pieces = [raw]
     return " ".join(clean("".join(pieces)).split())
@@ -91,14 +89,4 @@ def _part_text(part: Message) -> str:
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return ""
-    return _decoded(payload, part.get_content_charset())
-
-
-def _decoded(payload: bytes, charset: str | None) -> str:
-    """By the declared charset where it fits, else by the bytes."""
-    if charset and charset.lower() not in ("us-ascii", "ascii", "unknown-8bit"):
-        try:
-            return payload.decode(charset)
-        except (LookupError, UnicodeDecodeError):
-            return decode(payload)
-    return decode(payload)
+    return decode(payload, part.get_content_charset())

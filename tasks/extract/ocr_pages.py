@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 import numpy as np
-from pydantic_core import from_json
 from rapidfuzz import fuzz, process
 
 from blocks.errors import TimedOut
+from blocks.files.pages import GrayImage
 from blocks.records import Page, Words
-from tasks.extract.ocr.image import GrayImage, OcrPage
+from tasks.extract.ocr.ocr_page import OcrPage
 
 BLANK_CONTRAST = 24
 """A page whose darkest and lightest pixels are closer than this, of 255, has nothing on it."""
@@ -87,7 +87,7 @@ def read_pages(
     """
 
     def read(number: int) -> OcrPage | None:
-        image = unpack_image(budget.spend(lambda left_s: render(number, left_s)))
+        image = GrayImage.unpack(budget.spend(lambda left_s: render(number, left_s)))
         if np.ptp(np.frombuffer(image.pixels, np.uint8)) < BLANK_CONTRAST:
             return None
         return budget.spend(lambda left_s: ocr.read_page_timed(image, left_s))
@@ -100,13 +100,6 @@ def read_pages(
     finally:
         for future in futures.values():
             future.cancel()
-
-
-def unpack_image(packed: bytes) -> GrayImage:
-    """The bitmap that a child packed: a line of JSON and the pixels."""
-    line, _, pixels = packed.partition(b"\n")
-    head = from_json(line)
-    return GrayImage(width=head["width"], height=head["height"], dpi=head["dpi"], pixels=pixels)
 
 
 def with_ocr(page: Page, read: OcrPage | None, *, is_layer: bool) -> Page:

@@ -1,33 +1,32 @@
 """PDF by pdfium: text with word boxes, what is hidden, and pages drawn for OCR. Runs in a child, one document each."""
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
-from pydantic_core import to_json
 from pypdfium2 import PDFIUM_INFO
 
-from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
+from blocks.errors import Corrupt, Empty, TooManyPages
 from blocks.files.media_types import PDF
-from tasks.extract.pdf_visibility import draw, image_boxes, sort_by_visibility
-from tasks.extract.pdf_words import TURNED, PageFrame, PageWords, frame_of, quarter_turns_of, words_of
+from blocks.files.pages import render
+from blocks.files.pdf_pages import PageFrame, PdfPages, frame_of, load_page, open_pdf
+from tasks.extract.pdf_visibility import image_boxes, sort_by_visibility
+from tasks.extract.pdf_words import TURNED, PageWords, quarter_turns_of, words_of
 from tasks.extract.reading import PageReading, Reading, clean
 from tasks.extract.reading_order import Boxes, lay_out
 
+__all__ = ["read", "render", "warm_up"]
+
 ENGINE = f"pdfium {PDFIUM_INFO.build}"
 
-OCR_DPI = 300
 SCAN_SHARE = 0.5
 SCAN_CHARACTERS = 200
 """A page that is mostly image and has less text than this is a scan with a stamp, a footer or a page number."""
 GARBAGE_SHARE = 0.3
 SAMPLED_WORDS = 64
-PASSIVE_ANNOTATIONS = (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP)
 METADATA = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 MAX_METADATA_CHARACTERS = 2_000
 MAX_ATTACHMENTS_NAMED = 100
@@ -48,7 +47,14 @@ trailer<</Root 1 0 R/Info<</Title(first)>>>>
 def warm_up() -> None:
     """Let pdfium, the fonts and the codecs load what they load once: a child may not be able to read our files."""
     pdfium.FPDF_InitLibrary()
-    arguments = {"passwords": [], "max_pages": 1, "page": 1, "max_pixels": 1_000}
+    arguments = {
+        "media_type": PDF,
+        "passwords": [],
+        "max_pages": 1,
+        "max_megapixels": 1,
+        "page": 1,
+        "max_pixels": 1_000,
+    }
     read(FIRST_DOCUMENT, arguments)
     render(FIRST_DOCUMENT, arguments)
 
@@ -58,8 +64,8 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 
     Raises `Encrypted`, `Corrupt`, `Empty` and `TooManyPages`.
     """
-    with _opened(content, arguments["passwords"]) as document:
-        count = pdfium.FPDF_GetPageCount(document)
+    with open_pdf(content, arguments["passwords"]) as document:
+        count = PdfPages(document).count
         if count < 1:
             raise Empty("it has no pages")
         if count > arguments["max_pages"]:
@@ -74,73 +80,9 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
         return Reading(PDF, ENGINE, known, _attributes(document), has_form).pack()
 
 
-def render(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """One page drawn for OCR: a line of JSON (width, height, dpi), then its gray pixels.
-
-    Arguments: passwords, page (from 1), max_pixels.
-    """
-    with (
-        _opened(content, arguments["passwords"]) as document,
-        _page(document, arguments["page"]) as page,
-    ):
-        if page is None:
-            raise Corrupt(PDF, f"page {arguments['page']} cannot be loaded")
-        frame = frame_of(page)
-        area = max(1.0, frame.width * frame.height)
-        dpi = min(float(OCR_DPI), 72 * (arguments["max_pixels"] / area) ** 0.5)
-        width, height = max(1, int(frame.width * dpi / 72)), max(1, int(frame.height * dpi / 72))
-        return to_json({"width": width, "height": height, "dpi": round(dpi)}) + b"\n" + draw(page, width, height)
-
-
-@contextmanager
-def _opened(content: bytes, passwords: list[str]) -> Iterator[Any]:
-    document = None
-    for password in (None, *passwords):
-        secret = None if password is None else password.encode()
-        document = pdfium.FPDF_LoadMemDocument64(content, len(content), secret)
-        if document:
-            break
-        error = pdfium.FPDF_GetLastError()
-        if error == pdfium.FPDF_ERR_SECURITY:
-            raise Encrypted(0)
-        if error != pdfium.FPDF_ERR_PASSWORD:
-            raise Corrupt(PDF, f"pdfium says error {error}")
-    if not document:
-        raise Encrypted(len(passwords))
-    try:
-        yield document
-    finally:
-        pdfium.FPDF_CloseDocument(document)
-
-
-@contextmanager
-def _page(document: Any, number: int) -> Iterator[Any]:
-    """A loaded page with its form fields and notes drawn into it, or None where it cannot be loaded."""
-    page = pdfium.FPDF_LoadPage(document, number - 1)
-    if page and _has_drawn_annotations(page) and pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == 1:
-        pdfium.FPDF_ClosePage(page)
-        page = pdfium.FPDF_LoadPage(document, number - 1)
-    try:
-        yield page or None
-    finally:
-        if page:
-            pdfium.FPDF_ClosePage(page)
-
-
-def _has_drawn_annotations(page: Any) -> bool:
-    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
-        annotation = pdfium.FPDFPage_GetAnnot(page, index)
-        if annotation:
-            kind = pdfium.FPDFAnnot_GetSubtype(annotation)
-            pdfium.FPDFPage_CloseAnnot(annotation)
-            if kind not in PASSIVE_ANNOTATIONS:
-                return True
-    return False
-
-
 def read_page(document: Any, number: int) -> PageReading | None:
     """One page as text, counted from 1; None where pdfium cannot load it."""
-    with _page(document, number) as page:
+    with load_page(document, number) as page:
         if page is None:
             return None
         frame = frame_of(page)

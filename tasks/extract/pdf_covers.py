@@ -14,7 +14,8 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
-from tasks.extract.pdf_words import PageFrame, PageWords
+from blocks.files.pdf_pages import PageFrame
+from tasks.extract.pdf_words import PageWords
 
 MIN_SIDE_PT = 3.0
 """Rules and underlines are thinner, and hide nothing."""

@@ -14,8 +14,9 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
+from blocks.files.pdf_pages import COLOUR, PageFrame, draw
 from tasks.extract.pdf_covers import bare, fill_colour, gray_of, may_be_covered
-from tasks.extract.pdf_words import PageFrame, PageWords
+from tasks.extract.pdf_words import PageWords
 from tasks.extract.reading_order import Boxes
 
 INVISIBLE_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
@@ -27,7 +28,6 @@ TINY_PT = 2.0
 CONTRAST = 24
 """Gray levels between the lightest and darkest pixel of a word that can be read."""
 PROBE_DPI = 100
-CHANNELS = 4
 EDGE = 0.12
 """Share of a word's height at its box's edges that is not looked at."""
 MAX_PROBE_PIXELS = 8_000_000
@@ -130,7 +130,7 @@ def _stands_out(page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.boo
     """Draw the page and see which words stand out, as white letters on a dark bar do."""
     scale = min(PROBE_DPI / 72, (MAX_PROBE_PIXELS / max(1.0, frame.width * frame.height)) ** 0.5)
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    pixels = np.frombuffer(draw(page, width, height, CHANNELS), np.uint8).reshape(height, width, CHANNELS)
+    pixels = np.frombuffer(draw(page, width, height, COLOUR), np.uint8).reshape(height, width, COLOUR)
     seen = []
     for text, (x0, y0, x1, y1) in zip(words.texts, (words.boxes * scale).tolist(), strict=True):
         # The edge of a bar may run along a word's box. Letters reach further in; a lone stroke or dot may not.
@@ -139,29 +139,6 @@ def _stands_out(page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.boo
         patch = pixels[rows, max(0, int(x0 + margin)) : int(x1 - margin) + 1]
         seen.append(patch.size > 0 and int(np.ptp(patch, axis=(0, 1)).max()) >= CONTRAST)
     return np.array(seen, np.bool_)
-
-
-def draw(page: Any, width: int, height: int, channels: int = 1) -> bytes:
-    """The page as a gray image of that size, 8 bits a pixel, rows from the top without padding; with 4 `channels` as
-    blue, green, red and nothing.
-
-    Raises `MemoryError` where pdfium has no memory for it.
-    """
-    form = pdfium.FPDFBitmap_Gray if channels == 1 else pdfium.FPDFBitmap_BGRx
-    bitmap = pdfium.FPDFBitmap_CreateEx(width, height, form, None, 0)
-    if not bitmap:
-        raise MemoryError
-    try:
-        pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, 0xFFFFFFFF)
-        pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, pdfium.FPDF_ANNOT)
-        stride = pdfium.FPDFBitmap_GetStride(bitmap)
-        drawn = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * height)
-    finally:
-        pdfium.FPDFBitmap_Destroy(bitmap)
-    row_bytes = width * channels
-    if stride == row_bytes:
-        return drawn
-    return b"".join(drawn[row * stride : row * stride + row_bytes] for row in range(height))
 
 
 _TEXT_OBJECT = bare(pdfium.FPDFText_GetTextObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)

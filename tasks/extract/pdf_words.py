@@ -18,6 +18,7 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
+from blocks.files.pdf_pages import PageFrame
 from tasks.extract.reading_order import Boxes
 
 MAX_CODE_POINT = 0x10FFFF
@@ -36,39 +37,6 @@ TURNED = 1.8
 
 
 @dataclass(frozen=True, slots=True)
-class PageFrame:
-    """Where the page that a reader sees lies in the PDF's own coordinates, which go up from the bottom left."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-    quarter_turns: int
-
-    @property
-    def width(self) -> float:
-        """Width of the upright page in points."""
-        return self.right - self.left if self.quarter_turns % 2 == 0 else self.top - self.bottom
-
-    @property
-    def height(self) -> float:
-        """Height of the upright page in points."""
-        return self.top - self.bottom if self.quarter_turns % 2 == 0 else self.right - self.left
-
-    def place(self, left: Any, bottom: Any, right: Any, top: Any) -> tuple[Any, Any, Any, Any]:
-        """Boxes of the PDF, single or as arrays of sides, in points from the top left of the upright page."""
-        match self.quarter_turns:
-            case 0:
-                return left - self.left, self.top - top, right - self.left, self.top - bottom
-            case 1:
-                return bottom - self.bottom, left - self.left, top - self.bottom, right - self.left
-            case 2:
-                return self.right - right, bottom - self.bottom, self.right - left, top - self.bottom
-            case _:
-                return self.top - top, self.right - right, self.top - bottom, self.right - left
-
-
-@dataclass(frozen=True, slots=True)
 class PageWords:
     """Words of a page: texts, boxes on the upright page, and the index of each one's first character in pdfium's text
     page."""
@@ -84,13 +52,6 @@ class PageWords:
         """The words that are wanted, in the same order."""
         indices = np.flatnonzero(wanted)
         return PageWords([self.texts[index] for index in indices.tolist()], self.boxes[indices], self.firsts[indices])
-
-
-def frame_of(page: Any) -> PageFrame:
-    """The frame of a loaded page: its crop box within its media box, and its rotation."""
-    box = pdfium.FS_RECTF()
-    pdfium.FPDF_GetPageBoundingBox(page, ctypes.byref(box))
-    return PageFrame(box.left, box.bottom, box.right, box.top, pdfium.FPDFPage_GetRotation(page) % 4)
 
 
 def text_of(text_page: Any) -> str:

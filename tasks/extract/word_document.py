@@ -4,6 +4,7 @@ The package is opened by python-docx; the text is walked here, because python-do
 and content controls.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -32,6 +33,8 @@ MALFORMED = (
     IndexError,
     TypeError,
 )
+_AN_ADDRESS = re.compile(r" '<[^>]* at 0x[0-9a-f]+>'")
+"""python-docx names the buffer that it reads by its place in memory, which is another one each time."""
 TINY_HALF_POINTS = 4
 PROPERTIES = ("title", "author", "subject", "keywords")
 
@@ -67,7 +70,8 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
         properties = document.core_properties
         attributes = {name: clean(str(getattr(properties, name) or "")) for name in PROPERTIES}
     except MALFORMED as error:
-        raise Corrupt(DOCX, f"python-docx says {error or type(error).__name__}") from error
+        reason = _AN_ADDRESS.sub("", str(error))
+        raise Corrupt(DOCX, f"python-docx says {reason or type(error).__name__}") from error
     pages = [page.strip("\n") for page in clean(text).split("\f")]
     pages = [page for page in pages if page.strip()] or [""]
     pages[0] = "\n".join(filter(None, (header, pages[0])))

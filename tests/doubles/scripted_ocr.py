@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from blocks.files.pages import GrayImage
 from blocks.records import Words
-from tasks.extract.ocr.image import GrayImage, OcrPage
+from tasks.extract.ocr.ocr_page import OcrPage
 
 
 class ScriptedOcr:

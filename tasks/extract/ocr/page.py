@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL.Image import Image, Resampling
 
+from blocks.files.pages import GrayImage
 from tasks.extract.ocr.engine import Engine, RawWord
-from tasks.extract.ocr.image import GrayImage, OcrPage
 from tasks.extract.ocr.lines import lay_out, weighted_confidence
+from tasks.extract.ocr.ocr_page import OcrPage
 from tasks.extract.ocr.second_look import look_again
 from tasks.extract.ocr.upright import Slant, ink_mask, measure_slant, straighten, turn
 

@@ -9,13 +9,14 @@ from typing import Self
 from pydantic import JsonValue
 
 from blocks.errors import OcrUnavailable, ProcessUnavailable
+from blocks.files.pages import GrayImage
 from blocks.isolation.fork_server_client import ProcessKind
 from blocks.isolation.limits import Limits
 from blocks.isolation.pool import ProcessPool
 from blocks.settings import Settings
 from tasks.extract.ocr.choice import EngineChoice, choose_engine
 from tasks.extract.ocr.engine import find_language_packs
-from tasks.extract.ocr.image import GrayImage, OcrPage
+from tasks.extract.ocr.ocr_page import OcrPage
 
 MAX_PAGES = 500
 """Pages that one process reads before another takes its place."""

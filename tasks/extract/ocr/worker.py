@@ -11,9 +11,9 @@ from typing import Any
 from PIL import BmpImagePlugin  # noqa: F401 - Pillow would load this plugin when files can no longer be read
 
 from blocks.errors import Crashed, OcrUnavailable
+from blocks.files.pages import GrayImage
 from tasks.extract.ocr.choice import EngineChoice, build
 from tasks.extract.ocr.engine import Engine, EngineGaveUp, LanguagePacks
-from tasks.extract.ocr.image import GrayImage
 from tasks.extract.ocr.page import read_page
 
 _engines: list[Engine] = []

@@ -8,7 +8,7 @@ from PIL import Image
 
 from blocks.errors import Corrupt, SourceChanged
 from blocks.files import media_types
-from blocks.files.page_images import LONG_EDGE_PIXELS, MOST_PAGES, draw_pages
+from blocks.files.page_images import LONG_EDGE_PIXELS, MAX_PAGES, draw_pages
 from blocks.isolation.isolation import shared_isolation
 from blocks.records import Document, Page
 from blocks.settings import Settings
@@ -49,8 +49,8 @@ def drawn(path: Path, count: int) -> Iterator[Image.Image]:
 
 
 def test_the_first_pages_of_a_pdf_are_drawn_within_bounds(tmp_path: Path) -> None:
-    images = list(drawn(tmp_path / "a.pdf", MOST_PAGES + 2))
-    assert len(images) == MOST_PAGES
+    images = list(drawn(tmp_path / "a.pdf", MAX_PAGES + 2))
+    assert len(images) == MAX_PAGES
     assert {max(image.size) for image in images} == {LONG_EDGE_PIXELS}
 
 

@@ -9,11 +9,18 @@ from PIL import Image, TiffImagePlugin
 from pydantic_core import from_json
 
 from blocks.errors import Corrupt, TooLarge, TooManyPages
+from blocks.files.pages import GrayImage
 from tasks.extract import image
-from tasks.extract.ocr_pages import unpack_image
 from tasks.extract.reading import unpack
 
-LIMITS = {"media_type": "image/x", "max_pages": 10, "max_megapixels": 1, "max_pixels": 10**6, "page": 1}
+LIMITS = {
+    "media_type": "image/x",
+    "passwords": [],
+    "max_pages": 10,
+    "max_megapixels": 1,
+    "max_pixels": 10**6,
+    "page": 1,
+}
 
 
 def saved(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -47,7 +54,7 @@ def test_every_page_of_a_tiff_and_no_thumbnail() -> None:
 def test_the_right_frame_is_drawn() -> None:
     frames = [Image.new("L", (10 * number, 10), 255) for number in (1, 2, 3)]
     content = saved(frames[0], "TIFF", save_all=True, append_images=frames[1:])
-    widths = [unpack_image(image.render(content, LIMITS | {"page": page})).width for page in (1, 2, 3)]
+    widths = [GrayImage.unpack(image.render(content, LIMITS | {"page": page})).width for page in (1, 2, 3)]
     assert widths == [10, 20, 30]
 
 
@@ -107,13 +114,13 @@ def test_too_many_pages_and_broken_files() -> None:
     ],
 )
 def test_every_mode_becomes_black_on_white(mode: str, dark: object, light: object) -> None:
-    drawn = unpack_image(image.render(saved(half_dark(mode, dark, light)), LIMITS))
+    drawn = GrayImage.unpack(image.render(saved(half_dark(mode, dark, light)), LIMITS))
     assert (drawn.pixels[0], drawn.pixels[39]) == (0, 255)
 
 
 def test_cmyk_ink_is_dark() -> None:
     picture = half_dark("CMYK", (0, 0, 0, 255), (0, 0, 0, 0))
-    drawn = unpack_image(image.render(saved(picture, "TIFF"), LIMITS))
+    drawn = GrayImage.unpack(image.render(saved(picture, "TIFF"), LIMITS))
     assert drawn.pixels[0] < 20
     assert drawn.pixels[39] > 235
 
@@ -122,7 +129,7 @@ def test_the_orientation_of_a_camera_is_undone() -> None:
     picture = half_dark("L", 0, 255)
     exif = Image.Exif()
     exif[0x0112] = 6
-    drawn = unpack_image(image.render(saved(picture, "JPEG", exif=exif, quality=95), LIMITS))
+    drawn = GrayImage.unpack(image.render(saved(picture, "JPEG", exif=exif, quality=95), LIMITS))
     assert (drawn.width, drawn.height) == (20, 40)
     assert drawn.pixels[0] < 30
     assert drawn.pixels[-1] > 225
@@ -130,11 +137,11 @@ def test_the_orientation_of_a_camera_is_undone() -> None:
 
 def test_resolution_is_kept_where_it_makes_sense() -> None:
     def dpi_of(*dpi: float) -> int:
-        return unpack_image(image.render(saved(Image.new("L", (40, 20), 255), "TIFF", dpi=dpi), LIMITS)).dpi
+        return GrayImage.unpack(image.render(saved(Image.new("L", (40, 20), 255), "TIFF", dpi=dpi), LIMITS)).dpi
 
     assert dpi_of(200, 200) == 200
     assert dpi_of(1, 1) == 0
-    fax = unpack_image(image.render(saved(Image.new("L", (408, 98), 255), "TIFF", dpi=(204, 98)), LIMITS))
+    fax = GrayImage.unpack(image.render(saved(Image.new("L", (408, 98), 255), "TIFF", dpi=(204, 98)), LIMITS))
     assert (fax.width, fax.height, fax.dpi) == (408, 204, 204)
 
 

@@ -10,12 +10,13 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
+from blocks.files.media_types import PDF
 from blocks.records import Extraction
 from tasks.extract import pdf, pdf_fallback
 from tasks.extract.reading import Notes, unpack
 from tests.doubles.drawn_pdf import LETTER, drawn_pdf, text_page
 
-ARGUMENTS = {"passwords": [], "max_pages": 100}
+ARGUMENTS = {"media_type": PDF, "passwords": [], "max_pages": 100, "max_megapixels": 1}
 
 
 def read(content: bytes, **arguments: object) -> tuple[Notes, Extraction]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from blocks.files.pages import GrayImage
 from blocks.settings import Settings
 from tasks.extract.ocr.choice import EngineChoice, build, choose_engine
 from tasks.extract.ocr.engine import Engine
-from tasks.extract.ocr.image import GrayImage
 
 PAGES = Path(__file__).resolve().parents[3] / "resources" / "ocr"
 

@@ -3,8 +3,8 @@ import re
 import pytest
 from PIL import Image
 
+from blocks.files.pages import GrayImage
 from tasks.extract.ocr.engine import ANY_INK, RawWord
-from tasks.extract.ocr.image import GrayImage
 from tasks.extract.ocr.page import believable_dpi, read_page
 from tasks.extract.ocr.second_look import look_again, missed_strips
 from tasks.extract.ocr.upright import turn

@@ -21,7 +21,7 @@ WHILE_READING = """
 import sys, threading, time
 from PIL import Image
 from blocks.settings import Settings
-from tasks.extract.ocr.image import GrayImage
+from blocks.files.pages import GrayImage
 from tasks.extract.ocr.pool import OcrPool
 page = Image.open(sys.argv[2]).convert("L").resize((2480, 3508))
 pool = OcrPool(Settings(ocr_engine=sys.argv[1], processes=1))

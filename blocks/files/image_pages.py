@@ -1,0 +1,129 @@
+"""Image files by Pillow: which frames are pages, and each page upright on white paper.
+
+An image's size stands in its header: one with more pixels than allowed is refused before a pixel is decoded.
+"""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from blocks.errors import Corrupt, TooLarge, TooManyPages
+from blocks.files.pages import GrayImage
+
+MEGA = 1_000_000
+NEW_SUBFILE_TYPE, REDUCED_COPY = 254, 1
+"""TIFF 6.0, section 8: bit 0 marks a reduced copy of another page, a thumbnail."""
+PLAUSIBLE_DPI = range(50, 1_201)
+SQUARE_PIXELS = (0.9, 1.1)
+"""Horizontal over vertical resolution. A fax lies outside: it has fewer lines than columns to the inch."""
+Image.MAX_IMAGE_PIXELS = None  # our own limit is checked by `_check_size`, with an error of our own
+
+MALFORMED = (OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError, IndexError, EOFError)
+"""What a malformed file makes Pillow raise."""
+
+
+@contextmanager
+def open_image(content: bytes, media_type: str) -> Iterator[Image.Image]:
+    """The opened image. Raises `Corrupt`, also for what Pillow raises while the context lasts."""
+    try:
+        with Image.open(BytesIO(content)) as image:
+            yield image
+    except UnidentifiedImageError as error:
+        raise Corrupt(media_type, "it is not an image that Pillow knows") from error
+    except MALFORMED as error:
+        raise Corrupt(media_type, f"Pillow says {error or type(error).__name__}") from error
+
+
+class ImagePages:
+    """`Pages` of an image that `open_image` has opened."""
+
+    def __init__(self, image: Image.Image, max_pages: int, max_megapixels: int) -> None:
+        self._image = image
+        self._max_pages = max_pages
+        self._max_megapixels = max_megapixels
+
+    @property
+    def count(self) -> int:
+        """See `Pages`."""
+        return len(self._frames())
+
+    def gray(self, number: int, max_pixels: int) -> GrayImage:
+        """See `Pages`."""
+        self._image.seek(self._frames(number)[number - 1])
+        horizontal, vertical = _dpi(self._image)
+        gray = _on_paper(ImageOps.exif_transpose(self._image)).convert("L")
+        if horizontal and vertical and not SQUARE_PIXELS[0] < horizontal / vertical < SQUARE_PIXELS[1]:
+            finer = max(horizontal, vertical)
+            gray = gray.resize((round(gray.width * finer / horizontal), round(gray.height * finer / vertical)))
+            horizontal = finer
+        pixels = gray.width * gray.height
+        if pixels > max_pixels:
+            scale = (max_pixels / pixels) ** 0.5
+            size = max(1, int(gray.width * scale)), max(1, int(gray.height * scale))
+            gray = gray.resize(size, Image.Resampling.BOX)
+            horizontal = horizontal * scale
+        return GrayImage(gray.width, gray.height, round(horizontal), gray.tobytes())
+
+    def picture(self, number: int, long_edge: int) -> Image.Image:
+        """See `Pages`."""
+        self._image.seek(self._frames(number)[number - 1])
+        picture = _on_paper(ImageOps.exif_transpose(self._image)).convert("RGB")
+        picture.thumbnail((long_edge, long_edge))
+        return picture
+
+    def _frames(self, wanted: int | None = None) -> list[int]:
+        """The frames that are pages: every full picture of a TIFF, the pages of a GIF; an animation is one picture.
+
+        It stops at `wanted` pages. Each frame's size is checked before Pillow decodes it, which it does with a GIF's
+        when it goes on to the next.
+        """
+        image = self._image
+        self._check_size()
+        count = getattr(image, "n_frames", 1)
+        is_animation = image.format in ("GIF", "WEBP", "PNG") and ("duration" in image.info or "loop" in image.info)
+        if count == 1 or is_animation or image.format == "JPEG":
+            return [0]
+        if count > self._max_pages:
+            raise TooManyPages(count, self._max_pages)
+        pages = []
+        for frame in range(count):
+            image.seek(frame)
+            self._check_size()
+            if not int(getattr(image, "tag_v2", {}).get(NEW_SUBFILE_TYPE, 0)) & REDUCED_COPY:
+                pages.append(frame)
+            if len(pages) == wanted:
+                break
+        return pages or [0]
+
+    def _check_size(self) -> None:
+        pixels, limit = self._image.width * self._image.height, self._max_megapixels * MEGA
+        if pixels > limit:
+            raise TooLarge("an image in pixels", pixels, limit, "WINNOW_MAX_IMAGE_MEGAPIXELS")
+
+
+def _dpi(image: Image.Image) -> tuple[float, float]:
+    """The resolution that the file gives, or zeros where it gives none or an implausible one."""
+    try:
+        horizontal, vertical = (float(value) for value in image.info.get("dpi", (0, 0)))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0, 0.0
+    if round(horizontal) in PLAUSIBLE_DPI and round(vertical) in PLAUSIBLE_DPI:
+        return horizontal, vertical
+    return 0.0, 0.0
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    """The image with 8 bits a channel and without transparency, on white paper."""
+    if image.mode.startswith("I;16"):
+        return image.point(lambda level: level / 256).convert("L")
+    if image.mode in ("I", "F"):
+        low, high = image.getextrema()
+        span = max(1.0, float(high) - float(low))  # type: ignore[arg-type]  # one channel, so plain numbers
+        return image.convert("F").point(lambda level: (level - low) * (255 / span)).convert("L")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        colour = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
+    return image
