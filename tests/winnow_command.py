@@ -96,8 +96,9 @@ class Workplace:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def ask(self, path: str, **body: object) -> object:
-        """What the Prefect API answers to a POST, or to a GET where there is no body."""
+    def ask(self, path: str, *items: object, **fields: object) -> object:
+        """What the Prefect API answers to a POST of a list or an object, or to a GET where there is no body."""
+        body = items or fields
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(
             f"{self.server.url}/{path}", data=data, headers={"content-type": "application/json"}
