@@ -7,7 +7,7 @@ after a warm-up that opens the connections. Memory is the resident set after a t
 
 Subjects: bare aiohttp, bare httpx, the `openai` client and litellm's Router (with the retries, timeouts and limits that
 it has), Winnow's transport alone, and the gateway: all that a run has around one call of a model (cache, corrective
-turn, retries, breaker, budgets and a ledger in a fresh SQLite file, limits, the judging of the reply), for a type of 12
+turn, retries, circuit, budgets and a ledger in a fresh SQLite file, limits, the judging of the reply), for a type of 12
 fields. Left out is what a run does between calls: its routes, and the checks of evidence. A run keeps more documents at
 a model than calls are in flight, so that the ledger's work for one is done while others wait for the model; the gateway
 does too. Python searches for garbage as seldom in every subject as runs have it do. litellm is no dependency: give the
@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = "gpt-4o-mini"
 TIMEOUT_S = 60.0
 COLLECT_EVERY = 100_000
-"""As blocks/gateway/garbage.py; litellm's environment has no Winnow to import it from."""
+"""As blocks/gateway/event_loop.py; litellm's environment has no Winnow to import it from."""
 TEXT = "\n".join(f"{line:02} consulting on site, 3 hours at 120.00 EUR, total 360.00 EUR" for line in range(60))
 """About 4 kB, as an invoice of a page."""
 
@@ -300,7 +300,7 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     from blocks.database.models.registry import DatabaseRegistry
     from blocks.database.models.reply_cache import DatabaseReplyCache
     from blocks.gateway.gateway import Gateway, Kept
-    from blocks.gateway.policies.shared_state import BreakerReport
+    from blocks.gateway.policies.shared_state import CircuitReport
     from blocks.gateway.registry.registry import RegisteredModel, registry_state
     from blocks.gateway.spending.ledger import Admission
 
@@ -324,8 +324,8 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     )
     ledger = DatabaseLedger(database, Admission)
     leases = DatabaseLimitLeases(database, ledger.worker_id)
-    breakers = DatabaseBreakerStates(database, BreakerReport)
-    kept = Kept(registry, ledger, breakers, leases, DatabaseReplyCache(database))
+    circuits = DatabaseBreakerStates(database, CircuitReport)
+    kept = Kept(registry, ledger, circuits, leases, DatabaseReplyCache(database))
     return Gateway(kept, {"env:BENCHMARK_KEY": SecretStr(KEY)})
 
 

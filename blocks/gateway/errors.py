@@ -170,7 +170,7 @@ class ContextTooLong(CallFailed):
 class BreakerOpen(CallFailed):
     """The model's circuit breaker is open: too many of its last calls failed.
 
-    `again_in_s` is when a call may be let through; `is_grave`, that a person must put something right before.
+    `again_in_s` is when a call may be let through. `needs_person`: a person must put something right first.
     """
 
     kind = "breaker_open"
@@ -180,8 +180,8 @@ class BreakerOpen(CallFailed):
 
     def __init__(self, model: str, why: str, again_in_s: float) -> None:
         self.again_in_s = again_in_s
-        self.is_grave = any(one.kind in why for one in (KeyRefused, OutOfCredit, UpstreamMissing))
-        super().__init__(f"{model} is left alone for {again_in_s:.0f} s, because {why}; see `winnow models list`")
+        self.needs_person = any(error.kind in why for error in (KeyRefused, OutOfCredit, UpstreamMissing))
+        super().__init__(f"circuit of {model} open for {again_in_s:.0f} s: {why}; see `winnow models list`")
 
 
 class LimitsReached(CallFailed):

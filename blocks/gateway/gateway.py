@@ -1,8 +1,8 @@
-"""The gateway: every model of the registry with all policies around it, for all runs of a process.
+"""The gateway: every model of the registry behind its policies, for all runs of a process.
 
-What is learnt of a model (its limits, its breaker, what may be repeated of its calls) outlives changes of its row; the
-chain of policies is made anew when the row changes, so that the next call follows. Once a second the registry, the
-pause switch, the breakers of other workers and the shares of limits are read from what workers share.
+A model's limits, circuit and retry budget outlive changes of its row. Its policies are made anew when the row changes,
+so that the next call follows. Once a second the gateway reads what workers share: the registry with its pause switch,
+the circuits, and the leases on limits.
 """
 
 import asyncio
@@ -13,22 +13,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 from pydantic import SecretStr
 
 from blocks.errors import WinnowError
-from blocks.gateway.errors import DeadlinePassed
+from blocks.gateway.errors import DeadlinePassed, ModelsPaused
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question
-from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
-from blocks.gateway.policies.cache import Cached, RecordHit
+from blocks.gateway.policies.cache import Cached
+from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.policies.limits import Limited, Limits
-from blocks.gateway.policies.metering import Metered
+from blocks.gateway.policies.metering import Metered, hit_recorder
 from blocks.gateway.policies.reply_store import Shelf
 from blocks.gateway.policies.retries import RetryBudget, Retrying
-from blocks.gateway.policies.shared_state import BreakerStates, LimitLeases, ReplyCache
+from blocks.gateway.policies.shared_state import CircuitStates, LimitLeases, ReplyCache
 from blocks.gateway.policies.tracing import Traced
-from blocks.gateway.prompts.prompts import prompt_version
+from blocks.gateway.policies.wrapper import behind
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.providers.server_traits import traits_of
@@ -40,32 +42,32 @@ from blocks.gateway.registry.registry import JsonMode, RegisteredModel, Registry
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger import Caps, Ledger, ModelCall, Settlement, new_call_key
 from blocks.gateway.spending.ledger_writer import LedgerWriter
-from blocks.gateway.spending.prices import price_of
-from blocks.records import CACHE_HIT, LOCAL
+from blocks.gateway.spending.prices import Price, price_of
+from blocks.records import LOCAL
 
-LOOK_EVERY_S = 1.0
+REFRESH_EVERY_S = 1.0
 LEASE_S = 15.0
-"""How long a worker that died keeps its share of the limits."""
+"""How long a worker that died keeps its lease on limits."""
 RECOVER_EVERY_S = 30.0
 IDLE_S = 60.0
-"""After so long without a call nothing is looked at any more, until the next call."""
+"""After so long without a call nothing is refreshed until the next call."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept beyond a call, and shared by workers. The database keeps it."""
+    """What workers share, each kept by the database."""
 
     registry: Registry
     ledger: Ledger
-    breakers: BreakerStates
+    circuits: CircuitStates
     leases: LimitLeases
     replies: ReplyCache
 
 
 @dataclass(frozen=True, slots=True)
 class RunTerms:
-    """On what terms a run asks: what it may spend (`day_usd` over all runs), and whether kept replies are used."""
+    """What a run may spend (`day_usd` over all runs), whether it reads the cache, and whether texts are kept."""
 
     run_usd: Decimal | None = None
     day_usd: Decimal | None = None
@@ -78,19 +80,19 @@ class RunTerms:
 
 
 @dataclass(slots=True)
-class _Learnt:
-    """What is learnt of one model, whatever its row says next."""
+class _ModelState:
+    """What this process knows of one model, whatever its row says next."""
 
     limits: Limits
     retries: RetryBudget
     json_mode: JsonMode
     asked_at: float = 0.0
-    has_share: bool = False
-    look: "asyncio.Task[None] | None" = None
+    has_lease: bool = False
+    refresh: "asyncio.Task[None] | None" = None
 
     @property
     def is_used(self) -> bool:
-        """Whether it is asked, or was within the last minute: its share of the limits is then this worker's to keep."""
+        """Whether it is being called, or was within the last minute: this worker then renews its lease."""
         return bool(self.limits.in_flight or self.limits.waiting) or time.monotonic() - self.asked_at < IDLE_S
 
 
@@ -99,10 +101,10 @@ class Gateway:
 
     def __init__(self, kept: Kept, keys: Mapping[str, SecretStr]) -> None:
         self._kept = kept
-        self.keys = KeyCache(keys, LOOK_EVERY_S)
+        self.keys = KeyCache(keys, REFRESH_EVERY_S)
         self._state = kept.registry.load()
-        self._breakers = Breakers(kept.breakers)
-        self._learnt: dict[str, _Learnt] = {}
+        self._circuits = Circuits(kept.circuits)
+        self._models: dict[str, _ModelState] = {}
         self._local = LocalModel()
         rounds = Rounds()
         self._ledger_writer = LedgerWriter(kept.ledger, rounds)
@@ -113,7 +115,7 @@ class Gateway:
         self._memories: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
         self._under_way = 0
-        self._sharing = threading.Lock()
+        self._leasing = threading.Lock()
         self._is_closed = False
 
     def registry(self) -> RegistryState:
@@ -126,7 +128,7 @@ class Gateway:
         return RunGateway(self, terms)
 
     async def close(self) -> None:
-        """Write what waits, close every connection, and leave limits and the ledger to other workers."""
+        """Write what waits, close every connection, and release limits and ledger to other workers."""
         for task in (self._waking, self._watch):
             if task is not None and not task.done():
                 task.cancel()
@@ -141,16 +143,16 @@ class Gateway:
         for leave in (self._release, self._kept.ledger.close):
             try:
                 await asyncio.to_thread(leave)
-            except WinnowError as error:  # what is left lapses by itself
-                log.warning("the database was not told that this worker ends (%s)", error)
+            except WinnowError as error:
+                log.warning("this worker could not release its leases (%s): they lapse", error)
 
     @property
     def is_awake(self) -> bool:
-        """Whether what workers share is looked at."""
+        """Whether what workers share is refreshed."""
         return self._watch is not None and not self._watch.done()
 
     async def wake(self) -> None:
-        """See that what workers share is looked at. Cheap where it is so."""
+        """Start to refresh what workers share. Cheap where that is under way."""
         self._called_at = time.monotonic()
         if self.is_awake:
             return
@@ -159,12 +161,12 @@ class Gateway:
         await asyncio.shield(self._waking)  # others wait for it too
 
     async def _wake(self) -> None:
-        await self._look()
-        self._watch = asyncio.create_task(self._keep_looking())
+        await self._refresh()
+        self._watch = asyncio.create_task(self._keep_refreshing())
 
     @contextlib.contextmanager
     def calling(self) -> Iterator[None]:
-        """A call is under way: what workers share is looked at for as long as it takes."""
+        """Mark a call as under way: what workers share is refreshed until it ends."""
         self._under_way += 1
         try:
             yield
@@ -199,96 +201,91 @@ class Gateway:
         return self._local.answer(request), round((time.monotonic() - started) * 1000)
 
     async def chain(self, model: RegisteredModel, terms: RunTerms) -> Model:
-        """A model with all policies around it, as its row stands.
-
-        Raises `ModelKeyMissing` and `ModelPriceUnknown`: nothing is asked whose key or price is not known.
-        """
+        """The model behind its policies, as its row stands. Raises `ModelPriceUnknown`."""
         price = await asyncio.to_thread(price_of, model)  # the price list takes a second to load, once
         if price is None:
             raise ModelPriceUnknown(model.name, model.upstream)
         if self._is_closed:
-            raise RuntimeError("the gateway is asked after it was closed")
+            raise RuntimeError("the gateway is used after it was closed")
         if self._transport is None:
             self._transport = await Transport().__aenter__()
-        learnt = self._learnt_of(model)
         wire = WireModel(
             model,
             PROVIDERS[model.provider],
             self._transport,
             lambda: self.keys.of(model),
             self._remember_json_mode,
-            on_limits=learnt.limits.heard,
+            on_limits=self._state_of(model).limits.follow,
             keep_texts=terms.keeps_texts,
         )
-        metered = Metered(
-            Limited(
-                Traced(wire, model, keep_texts=terms.keeps_texts),
-                learnt.limits,
-                self._is_paused,
-                lambda: refuse_behind_open_breaker(model.name),
+        return behind(wire, self.policies(model, terms, price))
+
+    def policies(self, model: RegisteredModel, terms: RunTerms, price: Price) -> tuple["partial[Any]", ...]:
+        """What stands between a run and a model, outermost first. docs/decisions/gateway-policies.md says why."""
+        state = self._state_of(model)
+        circuit = self._circuits.get(model.name)
+
+        def check(question: Question) -> None:
+            if self._is_paused():
+                raise ModelsPaused
+            circuit.check(question)
+
+        return (
+            partial(
+                Cached,
+                registered=model,
+                shelf=self._shelf,
+                record_hit=hit_recorder(model, self._ledger_writer),
+                is_read=terms.reads_cache,
             ),
-            self._ledger_writer,
-            price=price,
-            max_output_tokens=model.max_output_tokens,
-            caps=terms.caps,
-            is_paused=self._is_paused,
-            keep_texts=terms.keeps_texts,
+            partial(Correcting, context_window=model.context_window, max_output_tokens=model.max_output_tokens),
+            partial(Retrying, budget=state.retries),
+            partial(CircuitBreaking, circuit=circuit),
+            partial(
+                Metered,
+                ledger_writer=self._ledger_writer,
+                price=price,
+                max_output_tokens=model.max_output_tokens,
+                caps=terms.caps,
+                is_paused=self._is_paused,
+                keep_texts=terms.keeps_texts,
+            ),
+            partial(Limited, limits=state.limits, check=check),
+            partial(Traced, registered=model, keep_texts=terms.keeps_texts),
         )
-        breaking = Breaking(metered, self._breakers.get(model.endpoint_key), self._breakers.get(model.name))
-        retrying = Retrying(breaking, learnt.retries)
-        correcting = Correcting(retrying, model.context_window, model.max_output_tokens)
-        return Cached(correcting, model, self._shelf, self._recorder_of(model), is_read=terms.reads_cache)
 
     def _is_paused(self) -> bool:
         return self._state.is_paused
 
-    def has_share(self, name: str) -> bool:
-        """Whether a model that is asked now has been learnt of, and this worker's share of its limits with it."""
-        learnt = self._learnt.get(name)
-        if learnt is None:
+    def has_lease(self, name: str) -> bool:
+        """Whether this worker has a lease on the limits of a model that is now called."""
+        state = self._models.get(name)
+        if state is None:
             return False
-        learnt.asked_at = time.monotonic()
-        return learnt.has_share
+        state.asked_at = time.monotonic()
+        return state.has_lease
 
-    async def hold_share(self, name: str) -> None:
-        """Have this worker's share of the limits of a model, of which there is a chain, before it is asked."""
-        learnt = self._learnt[name]
-        for _ in range(2):  # a look that is under way may have begun before this model was asked
-            if self.has_share(name):
+    async def acquire_lease(self, name: str) -> None:
+        """Get this worker's lease on the limits of a model before its first call. Its policies have been made."""
+        state = self._models[name]
+        for _ in range(2):  # a refresh under way may have started before this model was called
+            if self.has_lease(name):
                 return
-            if learnt.look is None or learnt.look.done():
-                learnt.look = asyncio.create_task(self._look())
-            await asyncio.shield(learnt.look)  # others wait for it too
+            if state.refresh is None or state.refresh.done():
+                state.refresh = asyncio.create_task(self._refresh())
+            await asyncio.shield(state.refresh)  # others wait for it too
 
-    def _learnt_of(self, model: RegisteredModel) -> _Learnt:
-        learnt = self._learnt.get(model.name)
-        if learnt is None:
-            learnt = self._learnt[model.name] = _Learnt(Limits(model), RetryBudget(), model.json_mode)
-        if learnt.json_mode is not model.json_mode:
-            learnt.json_mode = model.json_mode
+    def _state_of(self, model: RegisteredModel) -> _ModelState:
+        state = self._models.get(model.name)
+        if state is None:
+            state = self._models[model.name] = _ModelState(Limits(model), RetryBudget(), model.json_mode)
+        if state.json_mode is not model.json_mode:
+            state.json_mode = model.json_mode
             traits = traits_of(model.version)
-            if traits.told_mode is not model.json_mode:  # not what was found out here, but what somebody has set
+            if traits.told_mode is not model.json_mode:  # set by a person, not found out here
                 traits.forget_modes()
-        learnt.limits.reconfigure(model)
-        return learnt
-
-    def _recorder_of(self, model: RegisteredModel) -> RecordHit:
-        async def record(question: Question, key: str) -> None:
-            self._ledger_writer.check()
-            call = ModelCall(
-                document_id=question.request.document_id,
-                model=model.name,
-                model_version=model.version,
-                call_key=new_call_key(),
-                step=question.step,
-                lane=question.lane,
-                request_digest=key,
-                prompt_version=prompt_version(question.request),
-                outcome=CACHE_HIT,
-            )
-            await self._ledger_writer.settle(Settlement(question.run_id, call), question.deadline)
-
-        return record
+        state.limits.reconfigure(model)
+        return state
 
     def _remember_json_mode(self, name: str, mode: JsonMode) -> None:
         task = asyncio.create_task(asyncio.to_thread(self._kept.registry.remember_json_mode, name, mode))
@@ -298,49 +295,49 @@ class Gateway:
     def _forget(self, task: "asyncio.Task[None]") -> None:
         self._memories.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.warning("how a server is held to a schema could not be kept (%s); the next process finds out", error)
+            log.warning("the JSON mode of a server could not be stored (%s); the next process finds it out", error)
 
     # --- what workers share
 
-    async def _keep_looking(self) -> None:
+    async def _keep_refreshing(self) -> None:
         recovered_at = time.monotonic()
         while self._under_way or time.monotonic() - self._called_at < IDLE_S:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(REFRESH_EVERY_S)
             try:
-                await self._look()
+                await self._refresh()
                 if time.monotonic() - recovered_at >= RECOVER_EVERY_S:
                     recovered_at = time.monotonic()
                     await asyncio.to_thread(self._kept.ledger.recover)
-            except WinnowError as error:  # the database is away: what was known stands, and money is refused elsewhere
-                log.warning("what workers share cannot be read (%s); what was known stands", error)
+            except WinnowError as error:  # no money can be reserved meanwhile, so nothing is overspent
+                log.warning("what workers share cannot be read (%s); the last state stays in use", error)
 
-    async def _look(self) -> None:
-        used = tuple(name for name, learnt in self._learnt.items() if learnt.is_used)
-        self._state, shares = await asyncio.to_thread(self._load, used)
-        for name, learnt in self._learnt.items():
-            if name in shares:
-                learnt.limits.set_share(*shares[name])
-                learnt.has_share = True
-            elif not learnt.is_used:  # what an earlier look than the last one was not told stands
-                learnt.has_share = False
+    async def _refresh(self) -> None:
+        used = tuple(name for name, state in self._models.items() if state.is_used)
+        await self._circuits.sync()
+        self._state, leases = await asyncio.to_thread(self._load, used)
+        for name, state in self._models.items():
+            if name in leases:
+                state.limits.set_lease(*leases[name])
+                state.has_lease = True
+            elif not state.is_used:  # a refresh that started before the model was used must not clear its lease
+                state.has_lease = False
             if (model := self._state.get(name)) is not None:
-                learnt.limits.reconfigure(model)
+                state.limits.reconfigure(model)
 
     def _load(self, used: Sequence[str]) -> tuple[RegistryState, Mapping[str, tuple[int, int]]]:
-        state = self._kept.registry.load()
-        self._breakers.sync()
-        with self._sharing:
-            return state, self._kept.leases.renew(used, LEASE_S) if used and not self._is_closed else {}
+        registry = self._kept.registry.load()
+        with self._leasing:
+            return registry, self._kept.leases.renew(used, LEASE_S) if used and not self._is_closed else {}
 
     def _release(self) -> None:
-        """Leave the limits to other workers, for good: a look that is still under way takes none of them again."""
-        with self._sharing:
+        """Release the leases for good: a refresh that is still under way acquires none again."""
+        with self._leasing:
             self._is_closed = True
             self._kept.leases.release()
 
 
 class RunGateway:
-    """The models as one run may ask them: what its routes are given."""
+    """The models as one run may call them."""
 
     def __init__(self, gateway: Gateway, terms: RunTerms) -> None:
         self._gateway = gateway
@@ -352,7 +349,7 @@ class RunGateway:
         return self._gateway.registry()
 
     async def answer(self, name: str, question: Question) -> ModelReply:
-        """Ask the model of this name, with all policies around it. Raises `ModelUnknown`, and what the model raises."""
+        """Ask the model of this name, behind its policies. Raises `ModelUnknown`, and what the model raises."""
         with self._gateway.calling():
             if name == LOCAL:
                 return await self._gateway.answer_locally(question)
@@ -366,11 +363,11 @@ class RunGateway:
             return await chain.answer(question)
 
     def _ready_chain(self, name: str) -> Model | None:
-        """The chain, where nothing need be looked up for it: registry, key and share of the limits are at hand."""
+        """The model behind its policies, if registry, key and lease are at hand."""
         made_of, chain = self._chains.get(name, (None, None))
         if made_of is None or not self._gateway.is_awake or self.registry().get(name) is not made_of:
             return None
-        return chain if self._gateway.keys.has(made_of) and self._gateway.has_share(name) else None
+        return chain if self._gateway.keys.has(made_of) and self._gateway.has_lease(name) else None
 
     async def _chain(self, name: str) -> Model:
         await self._gateway.wake()
@@ -383,7 +380,7 @@ class RunGateway:
         if chain is None or (made_of is not model and made_of != model):
             chain = await self._gateway.chain(model, self._terms)
         self._chains[name] = (model, chain)
-        await self._gateway.hold_share(name)
+        await self._gateway.acquire_lease(name)
         return chain
 
     def _timeout_s(self, name: str) -> float:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.registry.keys import parse_reference
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.spending.prices import listed_price, price_of
@@ -13,7 +13,7 @@ NARROW_COLUMNS = ("name", "tier", "price", "key_state", "enabled", "breaker")
 
 
 def model_row(
-    model: RegisteredModel, key_state: str, breaker: BreakerReport | None, is_paused: bool
+    model: RegisteredModel, key_state: str, breaker: CircuitReport | None, is_paused: bool
 ) -> dict[str, object]:
     """The row. `key_state`: set, missing, unusable, none (no key is named) or unknown (nobody could be asked).
 
@@ -111,7 +111,7 @@ def _limits(model: RegisteredModel) -> str:
     return ", ".join([*limits, f"{model.in_flight} in flight"])
 
 
-def _breaker(breaker: BreakerReport | None) -> str:
+def _breaker(breaker: CircuitReport | None) -> str:
     if breaker is None or not breaker.is_open:
         return "closed"
     return f"open for {breaker.open_for_s:.0f} s: {breaker.why}"

@@ -62,7 +62,7 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
         lane=TEST_LANE,
         document_budget_usd=settings.budget_per_document_usd,
     )
-    with _quiet_breakers(), hold_gateway(database):
+    with _quiet_circuits(), hold_gateway(database):
         models = open_gateway(database).for_run(terms)
         reply = gateway_loop().submit(models.answer(model.name, question)).result()
     attempts = list_calls(database, run_id=run_id)
@@ -74,13 +74,13 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
 
 
 @contextmanager
-def _quiet_breakers() -> Iterator[None]:
-    """A trial's failure is told as such, once: the log need not tell of the breaker that it opens as well."""
-    circuit.logger.disabled = True
+def _quiet_circuits() -> Iterator[None]:
+    """Keep circuits out of the log: the trial reports its failure itself."""
+    circuit.log.disabled = True
     try:
         yield
     finally:
-        circuit.logger.disabled = False
+        circuit.log.disabled = False
 
 
 def told(model: RegisteredModel, trial: Trial) -> list[str]:

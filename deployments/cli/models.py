@@ -1,7 +1,6 @@
 """`winnow models`: the registry of language models, the switches, and the ledger of their calls."""
 
 import getpass
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +14,7 @@ from blocks.database.models.breaker_states import DatabaseBreakerStates
 from blocks.database.models.registry import DatabaseRegistry
 from blocks.database.pipeline.known_ids import check_document
 from blocks.errors import PrefectUnreachable, UsageError
-from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.registry.errors import KeyUnusable, ModelInvalid, ModelUnknown
 from blocks.gateway.registry.keys import KeyRing
 from blocks.gateway.registry.registry import ProviderName, RegisteredModel, RegistryState, Tier
@@ -64,8 +63,7 @@ def list_models(output_format: FormatOption = OutputFormat.TABLE, database: Data
     state, breakers = _current(database)
     keys = key_ring()
     rows = [
-        model_row(model, _key_state(model, keys), _breaker_of(model, breakers), state.is_paused)
-        for model in state.models
+        model_row(model, _key_state(model, keys), breakers.get(model.name), state.is_paused) for model in state.models
     ]
     show_rows(rows, COLUMNS, output_format, "no models; winnow models add NAME makes one known", NARROW_COLUMNS)
     if output_format is OutputFormat.TABLE:
@@ -163,7 +161,7 @@ def enable(name: NameArgument, database: DatabaseOption = None) -> None:
     registry = _open(database)
     model = _known(registry.load(), name)
     registry.enable(name)
-    _close_breakers(database, model)
+    _close_circuit(database, model)
     _say(f"{name} can be asked from now on")
     _tell_what_is_missing(model)
 
@@ -203,7 +201,7 @@ def try_once(name: NameArgument, database: DatabaseOption = None) -> None:
     opened = open_or_create(database)
     registry = open_registry(opened)
     model = _known(registry.load(), name)
-    _close_breakers(database, model)
+    _close_circuit(database, model)
     trial = try_model(opened, model, load_settings())
     for line in told(_known(registry.load(), name), trial):
         stdout.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -237,13 +235,13 @@ def _open(url: str | None) -> DatabaseRegistry[RegistryState]:
     return open_registry(open_or_create(url))
 
 
-def _current(url: str | None) -> tuple[RegistryState, dict[str, BreakerReport]]:
+def _current(url: str | None) -> tuple[RegistryState, dict[str, CircuitReport]]:
     """The registry and its breakers; where there is no database yet, what it would start with. Makes none."""
     settings = configure(database_url=url)
     if not settings.prefect_api_url and not _is_made(database_url(settings)):
         return RegistryState(read_seed()), {}
     database = open_or_create(url)
-    return open_registry(database).load(), dict(DatabaseBreakerStates(database, BreakerReport).load())
+    return open_registry(database).load(), dict(DatabaseBreakerStates(database, CircuitReport).load())
 
 
 def _is_made(address: str) -> bool:
@@ -251,16 +249,9 @@ def _is_made(address: str) -> bool:
     return not address.startswith("sqlite") or Path(address.partition("///")[2]).exists()
 
 
-def _breaker_of(model: RegisteredModel, breakers: Mapping[str, BreakerReport]) -> BreakerReport | None:
-    """The open one of the two breakers in front of a model: its endpoint's, and its own."""
-    return breakers.get(model.endpoint_key) or breakers.get(model.name)
-
-
-def _close_breakers(url: str | None, model: RegisteredModel) -> None:
-    """Let the next call of every worker through: somebody has seen to what was wrong."""
-    states = DatabaseBreakerStates(open_or_create(url), BreakerReport)
-    states.close(model.endpoint_key)
-    states.close(model.name)
+def _close_circuit(url: str | None, model: RegisteredModel) -> None:
+    """Let the next call of every worker through: somebody has put right what was wrong."""
+    DatabaseBreakerStates(open_or_create(url), CircuitReport).close(model.name)
 
 
 def _known(state: RegistryState, name: str) -> RegisteredModel:

@@ -17,9 +17,8 @@ from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.models.limit_leases import DatabaseLimitLeases
 from blocks.database.models.registry import DatabaseRegistry
 from blocks.database.models.reply_cache import DatabaseReplyCache
-from blocks.gateway.event_loop import gateway_loop
-from blocks.gateway.garbage import collect_garbage_less_often
-from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.event_loop import collect_garbage_less_often, gateway_loop
+from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.policies.tracing import configure_tracing
 from blocks.gateway.registry.keys import KeyReference, KeyRing
 from blocks.gateway.registry.registry import RegistryState, registry_state
@@ -107,7 +106,7 @@ def _make_gateway(database: Database) -> "Gateway":
     kept = Kept(
         registry=open_registry(database),
         ledger=ledger,
-        breakers=DatabaseBreakerStates(database, BreakerReport),
+        circuits=DatabaseBreakerStates(database, CircuitReport),
         leases=DatabaseLimitLeases(database, ledger.worker_id),
         replies=replies,
     )

@@ -18,7 +18,7 @@ from blocks.database.models.breaker_states import DatabaseBreakerStates
 from blocks.database.tables import limit_leases, model_calls
 from blocks.errors import DocumentUnknown, RunUnknown, UsageError
 from blocks.gateway.errors import KeyRefused, ModelsPaused
-from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.registry.errors import ModelInvalid, ModelPriceUnknown, ModelUnknown
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.settings import Settings
@@ -362,7 +362,7 @@ def test_a_narrow_terminal_shows_a_line_per_model_and_cuts_nothing(
 
 
 def test_an_open_breaker_is_shown_with_its_reason(run: Run, sqlite_database: Database) -> None:
-    DatabaseBreakerStates(sqlite_database, BreakerReport).open("gpt-4.1", "9 of 10 calls failed: server_failed", 60)
+    DatabaseBreakerStates(sqlite_database, CircuitReport).open("gpt-4.1", "9 of 10 calls failed: server_failed", 60)
     row = rows(run)["gpt-4.1"]
     assert row["breaker_is_open"]
     assert row["breaker"].endswith("s: 9 of 10 calls failed: server_failed")

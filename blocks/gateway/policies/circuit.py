@@ -1,203 +1,195 @@
-"""The circuit breaker of a model's endpoint: one that fails is left alone, and then asked by one call alone.
+"""The circuit breaker of a model: a model that keeps failing is not called for a while, then tried by one probe.
 
-Closed, it counts faults of the endpoint in a sliding window; never what is wrong with one document (HTTP 400, a
-refused reply), and never a rate limit. Open, every call fails at once. When the pause is over, exactly one call is let
-through as a probe, one over all workers; how that ends closes the breaker, or opens it for twice as long.
+Closed, the circuit counts faults of the endpoint in a sliding window. A failure that one document causes (HTTP 400, a
+refused reply) and a rate limit never count. Open, every call fails at once. When the pause is over the circuit is
+half-open: one call over all workers is let through as a probe. Its end closes the circuit, or opens it for twice as
+long.
 
-A breaker lives on the event loop; what other workers say reaches it from a worker thread. So each transition is made
-under a lock.
+A model has one circuit. A second one for its endpoint would spare the models of one endpoint a call each when the key
+is refused, and eight in an outage, but a misspelled model would need an exception so that it does not stop the others.
+A circuit lives on the event loop; only calls of `CircuitStates` run in a thread.
 """
 
 import asyncio
 import logging
-import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from blocks.gateway.errors import BreakerOpen
-from blocks.gateway.policies.shared_state import BreakerReport, BreakerStates
+from blocks.gateway.errors import (
+    BreakerOpen,
+    CallFailed,
+    DeadlinePassed,
+    KeyRefused,
+    OutOfCredit,
+    RateLimited,
+    UpstreamMissing,
+)
+from blocks.gateway.model import Model, ModelReply, Question
+from blocks.gateway.policies.shared_state import CircuitReport, CircuitStates
+from blocks.gateway.policies.wrapper import Wrapper
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-ASK_AGAIN_S = 1.0
-"""How long after another worker got the probe this one asks for it again."""
+CLAIM_AGAIN_S = 1.0
+"""How long after another worker got the probe this worker tries to claim it again."""
 CLOCK_SLACK_S = 0.5
-"""Two workers' ends of one pause may differ by this much before one of them moves its own."""
+"""Two workers' ends of one pause may differ by this much before a worker moves its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerRules:
-    """When a breaker opens: at a share of `ratio` faults among at least `least_calls` calls of the last `window_s`.
+class CircuitRules:
+    """When a circuit opens: at a share of `ratio` faults among at least `min_calls` calls of the last `window_s`.
 
-    The first pause is `cooldown_s`, each one that follows a failed probe, or a closing that did not last as long as the
-    pause before it, twice the last, up to `most_cooldown_s`. `grave_cooldown_s` is the first pause after what only a
-    person can put right.
+    The first pause is `pause_s`; after a failure that only a person can put right, it is `person_pause_s`. A failed
+    probe doubles the pause, up to `max_pause_s`. So does a new failure sooner after closing than the last pause.
     """
 
     window_s: float = 60.0
-    least_calls: int = 8
+    min_calls: int = 8
     ratio: float = 0.5
-    cooldown_s: float = 5.0
-    grave_cooldown_s: float = 30.0
-    most_cooldown_s: float = 120.0
+    pause_s: float = 5.0
+    person_pause_s: float = 30.0
+    max_pause_s: float = 120.0
 
 
-class Sign(Enum):
-    """What the end of a call says of the endpoint. BUSY: it is there, and asks for patience. NOTHING: it was not asked,
-    or nobody waited for the end."""
+class Severity(Enum):
+    """How bad the end of a call is for the circuit.
 
-    SOUND = auto()
-    FAULT = auto()
-    GRAVE = auto()
+    NONE: the endpoint answered. BUSY: it answered with a rate limit. FAULT: it failed. PERSON: it fails until a person
+    puts something right. UNKNOWN: it was not asked, or nobody waited for the end.
+    """
+
+    NONE = auto()
     BUSY = auto()
-    NOTHING = auto()
+    FAULT = auto()
+    PERSON = auto()
+    UNKNOWN = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A call that was let through, and the state in which it was: what ends in a later one says nothing of it."""
+def severity_of(error: CallFailed, took_s: float) -> Severity:
+    """How bad a failure that took `took_s` is for the circuit.
 
-    generation: int
-    is_probe: bool = False
+    A deadline that passed while the call mostly waited in this process is no fault of the endpoint.
+    """
+    if isinstance(error, OutOfCredit | KeyRefused | UpstreamMissing):
+        return Severity.PERSON
+    if isinstance(error, RateLimited):
+        return Severity.BUSY if error.was_sent else Severity.UNKNOWN
+    if isinstance(error, DeadlinePassed) and (error.latency_ms or not error.was_sent):
+        return Severity.FAULT if error.latency_ms * 2 >= took_s * 1_000 else Severity.UNKNOWN
+    if error.is_endpoint_fault:
+        return Severity.FAULT
+    return Severity.NONE if error.was_sent else Severity.UNKNOWN
 
 
-class Breaker:
-    """The breaker of one endpoint; `key` names it among workers and must not hold a secret."""
+class Circuit:
+    """The circuit of the model `key`, which names it among workers. Lives on the event loop."""
 
     def __init__(
         self,
         key: str,
-        states: BreakerStates | None = None,
-        rules: BreakerRules | None = None,
+        states: CircuitStates | None = None,
+        rules: CircuitRules | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.key = key
+        self.is_told = True
+        """Whether the other workers know the state."""
         self._states = states
-        self._rules = rules or BreakerRules()
+        self._rules = rules or CircuitRules()
         self._clock = clock
-        self._lock = threading.Lock()
-        self._is_open = False
-        self._generation = 0
+        self._is_open = self._is_probing = False
+        self._why = ""
+        self._calls: set[int] = set()  # ids of the questions that the current state let through
         self._outcomes: deque[tuple[float, bool]] = deque()
         self._faults = 0
-        self._why = ""
-        self._until = self._closed_at = self._claimed_until = self._ask_again_at = float("-inf")
-        self._cooldown_s = self._rules.cooldown_s
-        self._is_probing = False
-        self._is_told = True  # whether the other workers know of the state
+        self._opens_until = self._closed_at = self._claimed_until = self._claim_again_at = float("-inf")
+        self._pause_s = self._rules.pause_s
 
     # --- calls
 
-    async def enter(self, model: str, deadline: float) -> Ticket:
-        """Let a call through. Raises `BreakerOpen` where it is not to be made, naming `model`."""
-        with self._lock:
-            if not self._is_open:
-                return Ticket(self._generation)
-            now = self._clock()
-            if self._is_probing or now < max(self._until, self._ask_again_at):
-                raise BreakerOpen(model, self._why, max(self._until - now, ASK_AGAIN_S))
-            self._is_probing = True
-            ticket = Ticket(self._generation, is_probe=True)
-        is_ours = False
+    async def enter(self, question: Question) -> None:
+        """Let a call through, as the probe where the circuit is half-open. Raises `BreakerOpen`."""
+        if not self._is_open:
+            self._calls.add(id(question))
+            return
+        now = self._clock()
+        if self._is_probing or now < max(self._opens_until, self._claim_again_at):
+            raise self._refusal(now)
+        self._is_probing, is_claimed = True, False
         try:
-            is_ours = await self._claim(now, deadline)
+            is_claimed = await self._claim(now, question.deadline)
         finally:
-            if not is_ours:
-                self._lose_probe(ticket)
-        if not is_ours:
-            raise BreakerOpen(model, self._why, ASK_AGAIN_S)
-        logger.info("breaker of %s: one call is let through as a probe", self.key)
-        return ticket
-
-    def check(self, ticket: Ticket, model: str) -> None:
-        """Raise `BreakerOpen` where the breaker has opened since it let this call through."""
-        with self._lock:
-            if self._is_open and ticket.generation != self._generation:
-                raise BreakerOpen(model, self._why, max(self._until - self._clock(), ASK_AGAIN_S))
-
-    def leave(self, ticket: Ticket, sign: Sign, kind: str = "") -> None:
-        """End a call that was let through. `kind` is that of its failure."""
-        with self._lock:
-            if ticket.generation != self._generation:
-                return
-            if ticket.is_probe:
+            if not is_claimed:
                 self._is_probing = False
-                if sign in {Sign.SOUND, Sign.BUSY}:
-                    self._close("the probe was answered")
-                elif sign is not Sign.NOTHING:
-                    self._open(f"the probe failed with {kind}", self._cooldown_s * 2)
-            elif sign is Sign.GRAVE:
-                self._open(f"its last call ended with {kind}", self._first_cooldown_s(self._rules.grave_cooldown_s))
-            elif sign in {Sign.SOUND, Sign.FAULT}:
-                self._count(sign is Sign.FAULT, kind)
+                self._claim_again_at = self._clock() + CLAIM_AGAIN_S
+        if not is_claimed or (self._is_open and not self._is_probing):  # it closed and opened again meanwhile
+            raise self._refusal(self._clock())
+        self._calls.add(id(question))
+        log.info("circuit of %s half-open: one call is the probe", self.key)
 
-    def report(self) -> BreakerReport:
-        """How the breaker stands, as `winnow models list` shows it."""
-        with self._lock:
-            left_s = max(0.0, self._until - self._clock()) if self._is_open else 0.0
-            return BreakerReport(self.key, self._is_open, self._why if self._is_open else "", left_s)
+    def check(self, question: Question) -> None:
+        """Raise `BreakerOpen` where the circuit opened after it let this call through."""
+        if self._is_open and id(question) not in self._calls:
+            raise self._refusal(self._clock())
 
-    # --- other workers; in a worker thread
+    def leave(self, question: Question, severity: Severity, kind: str = "") -> None:
+        """End a call that was let through. `kind` is its failure's. A call of an earlier state changes nothing."""
+        if id(question) not in self._calls:
+            return
+        self._calls.remove(id(question))
+        if self._is_open:
+            self._is_probing = False
+            if severity in {Severity.NONE, Severity.BUSY}:
+                self._close("the probe was answered")
+            elif severity is not Severity.UNKNOWN:
+                self._open(f"the probe failed with {kind}", self._pause_s * 2)
+        elif severity is Severity.PERSON:
+            self._open(f"the last call failed with {kind}", self._first_pause_s(self._rules.person_pause_s))
+        elif severity in {Severity.NONE, Severity.FAULT}:
+            self._count(severity is Severity.FAULT, kind)
 
-    def tell(self, states: BreakerStates) -> int:
-        """Tell the other workers of a state that is new; returns the generation that they know now."""
-        with self._lock:
-            generation, is_told, is_open, why = self._generation, self._is_told, self._is_open, self._why
-            left_s = max(0.0, self._until - self._clock())
-        if not is_told:
-            if is_open:
-                states.open(self.key, why, left_s)
-            else:
-                states.close(self.key)
-            with self._lock:
-                self._is_told = self._generation == generation
-        return generation
+    def report(self) -> CircuitReport:
+        """The state as other workers and `winnow models list` see it."""
+        left_s = max(0.0, self._opens_until - self._clock()) if self._is_open else 0.0
+        return CircuitReport(self.key, self._is_open, self._why if self._is_open else "", left_s)
 
-    def hear(self, report: BreakerReport | None, generation: int) -> None:
-        """Take over what other workers know, unless the state has changed here since `generation`."""
-        with self._lock:
-            if generation != self._generation:
-                return
-            if report is None or not report.is_open:
-                if self._is_open:
-                    self._close("another worker has closed it")
-                    self._is_told = True
-                return
-            until = self._clock() + report.open_for_s
-            if not self._is_open:
-                self._open(f"another worker found: {report.why}", max(report.open_for_s, self._rules.cooldown_s))
-                self._until, self._is_told = until, True
-            elif not self._is_probing and until > self._until + CLOCK_SLACK_S:
-                self._until, self._why = until, report.why
-                self._cooldown_s = min(max(self._cooldown_s, report.open_for_s), self._rules.most_cooldown_s)
+    def hear(self, report: CircuitReport | None) -> None:
+        """Take over what the other workers know, unless they must first be told of a change here."""
+        if not self.is_told:
+            return
+        if report is None or not report.is_open:
+            if self._is_open:
+                self._close("another worker closed it")
+        elif not self._is_open:
+            self._open(f"another worker reports: {report.why}", max(report.open_for_s, self._rules.pause_s))
+            self._opens_until = self._clock() + report.open_for_s
+        elif not self._is_probing and self._clock() + report.open_for_s > self._opens_until + CLOCK_SLACK_S:
+            self._opens_until, self._why = self._clock() + report.open_for_s, report.why
+            self._pause_s = min(max(self._pause_s, report.open_for_s), self._rules.max_pause_s)
+        self.is_told = True
 
     # --- inside
 
-    async def _claim(self, now: float, deadline: float) -> bool:
-        """Whether the probe is this worker's. A claim outlasts a probe that came to nothing.
+    def _refusal(self, now: float) -> BreakerOpen:
+        return BreakerOpen(self.key, self._why, max(self._opens_until - now, CLAIM_AGAIN_S))
 
-        One that is not heard of by the deadline is as good as another worker's: it lapses.
-        """
+    async def _claim(self, now: float, deadline: float) -> bool:
+        """Whether the probe is this worker's. A claim outlasts a probe that had no end; one that is late lapses."""
         if self._states is None or now < self._claimed_until:
             return True
-        for_s = max(deadline - now, 0.0) + ASK_AGAIN_S
+        left_s = max(deadline - now, 0.0)
         try:
-            async with asyncio.timeout(max(deadline - now, 0.0)):
-                is_ours = await asyncio.to_thread(self._states.claim_probe, self.key, for_s)
+            async with asyncio.timeout(left_s):
+                is_ours = await asyncio.to_thread(self._states.claim_probe, self.key, left_s + CLAIM_AGAIN_S)
         except TimeoutError:
             return False
         if is_ours:
-            self._claimed_until = now + for_s
+            self._claimed_until = now + left_s + CLAIM_AGAIN_S
         return is_ours
-
-    def _lose_probe(self, ticket: Ticket) -> None:
-        with self._lock:
-            if ticket.generation == self._generation:
-                self._is_probing = False
-                self._ask_again_at = self._clock() + ASK_AGAIN_S
 
     def _count(self, is_fault: bool, kind: str) -> None:
         now = self._clock()
@@ -206,32 +198,108 @@ class Breaker:
         while self._outcomes[0][0] <= now - self._rules.window_s:
             self._faults -= self._outcomes.popleft()[1]
         calls = len(self._outcomes)
-        if is_fault and calls >= self._rules.least_calls and self._faults >= self._rules.ratio * calls:
-            why = f"{self._faults} of its last {calls} calls failed, the last with {kind}"
-            self._open(why, self._first_cooldown_s(self._rules.cooldown_s))
+        if is_fault and calls >= self._rules.min_calls and self._faults >= self._rules.ratio * calls:
+            why = f"{self._faults} of the last {calls} calls failed, the last with {kind}"
+            self._open(why, self._first_pause_s(self._rules.pause_s))
 
-    def _first_cooldown_s(self, usual_s: float) -> float:
-        """The pause of a breaker that was closed: longer than the last one where it was closed for less than that."""
-        if self._clock() - self._closed_at < self._cooldown_s:
-            return max(usual_s, self._cooldown_s * 2)
+    def _first_pause_s(self, usual_s: float) -> float:
+        """The pause of a circuit that was closed: longer where it was closed for less time than its last pause."""
+        if self._clock() - self._closed_at < self._pause_s:
+            return max(usual_s, self._pause_s * 2)
         return usual_s
 
-    def _open(self, why: str, cooldown_s: float) -> None:
-        self._cooldown_s = min(cooldown_s, self._rules.most_cooldown_s)
-        self._until = self._clock() + self._cooldown_s
+    def _open(self, why: str, pause_s: float) -> None:
+        self._pause_s = min(pause_s, self._rules.max_pause_s)
+        self._opens_until = self._clock() + self._pause_s
         self._turn(is_open=True, why=why)
-        logger.warning("breaker of %s: open for %.0f s, because %s", self.key, self._cooldown_s, why)
+        log.warning("circuit of %s open for %.0f s: %s", self.key, self._pause_s, why)
 
     def _close(self, why: str) -> None:
         self._closed_at = self._clock()
         self._turn(is_open=False, why=why)
-        logger.info("breaker of %s: closed, because %s", self.key, why)
+        log.info("circuit of %s closed: %s", self.key, why)
 
     def _turn(self, *, is_open: bool, why: str) -> None:
         self._is_open, self._why = is_open, why
-        self._generation += 1
-        self._is_told = self._states is None
-        self._is_probing = False
-        self._claimed_until = self._ask_again_at = float("-inf")
+        self.is_told = self._is_probing = False
+        self._claimed_until = self._claim_again_at = float("-inf")
+        self._calls.clear()
         self._outcomes.clear()
         self._faults = 0
+
+
+class Circuits:
+    """The circuits of this process, by model."""
+
+    def __init__(
+        self,
+        states: CircuitStates | None = None,
+        rules: CircuitRules | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._states, self._rules, self._clock = states, rules, clock
+        self._circuits: dict[str, Circuit] = {}
+        self._known: Mapping[str, CircuitReport] = {}
+
+    def get(self, key: str) -> Circuit:
+        """The circuit of a model; a new one starts with the state that other workers had at the last `sync`."""
+        if key not in self._circuits:
+            circuit = self._circuits[key] = Circuit(key, self._states, self._rules, self._clock)
+            circuit.hear(self._known.get(key))
+        return self._circuits[key]
+
+    async def sync(self) -> None:
+        """Tell the other workers what changed here, and take over what they know. About once a second.
+
+        Raises what the states raise; what could not be told is told the next time.
+        """
+        if self._states is None:
+            return
+        changed = [circuit for circuit in self._circuits.values() if not circuit.is_told]
+        reports = [circuit.report() for circuit in changed]
+        for circuit in changed:
+            circuit.is_told = True  # a change during the exchange takes it back
+        try:
+            self._known = await asyncio.to_thread(_exchange, self._states, reports)
+        except BaseException:
+            for circuit in changed:
+                circuit.is_told = False
+            raise
+        for circuit in self._circuits.values():
+            circuit.hear(self._known.get(circuit.key))
+
+
+def _exchange(states: CircuitStates, reports: Sequence[CircuitReport]) -> Mapping[str, CircuitReport]:
+    for report in reports:
+        if report.is_open:
+            states.open(report.key, report.why, report.open_for_s)
+        else:
+            states.close(report.key)
+    return states.load()
+
+
+class CircuitBreaking(Wrapper):
+    """Calls the model only while its circuit lets calls through; all calls of a model share the circuit."""
+
+    def __init__(self, model: Model, circuit: Circuit, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(model)
+        self._circuit = circuit
+        self._clock = clock
+
+    async def answer(self, question: Question) -> ModelReply:
+        """Ask, unless the circuit is open. Raises `BreakerOpen`, and what the model raises.
+
+        A call that then waits for a rate limit is checked again, by `Circuit.check`, before it is sent.
+        """
+        await self._circuit.enter(question)
+        severity, kind = Severity.UNKNOWN, ""  # a cancelled call, or a defect of ours, says nothing of the endpoint
+        started = self._clock()
+        try:
+            reply = await self._model.answer(question)
+            severity = Severity.NONE
+        except CallFailed as error:
+            severity, kind = severity_of(error, self._clock() - started), error.kind
+            raise
+        finally:
+            self._circuit.leave(question, severity, kind)
+        return reply

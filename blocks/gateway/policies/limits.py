@@ -1,12 +1,11 @@
-"""Rate limits of one model: requests and tokens per minute, calls in flight, and what the provider says of itself.
+"""Rate limits of one model: requests and tokens per minute, and calls in flight.
 
 All calls of a process are on one event loop, so nothing here is locked. Callers are served in the order in which they
-came. Each worker takes its share of the limits; how many workers there are, and its place among them, it is told.
-aiolimiter and pyrate-limiter do not fit: neither can change a rate, correct an amount afterwards, or be held back by
-what a provider says.
+came. Each worker has an equal part of the limits; `set_lease` gives it the number of workers and its place among them.
+aiolimiter and pyrate-limiter do not fit: neither can change a rate, correct an amount afterwards, or be put on hold.
 
-Beside the bucket of each limit stands what the provider's headers last said, as a bucket of its own, so that a key
-which others use too is not overdrawn.
+`Retry-After` puts every call of the model on hold. So do a reply's headers, for as long as they leave no room for the
+calls in flight and as many more: others may use the same key.
 """
 
 import asyncio
@@ -16,36 +15,24 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from blocks.gateway.errors import CallFailed, LimitsReached, ModelsPaused, RateLimited
+from blocks.gateway.errors import CallFailed, LimitsReached, RateLimited
 from blocks.gateway.model import Model, ModelReply, Question, Usage
-from blocks.gateway.policies.buckets import MINUTE_S, Bucket, resized
+from blocks.gateway.policies.buckets import Bucket, resized
 from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.prompts.tokens import estimate_request_tokens
-from blocks.gateway.providers.limit_headers import Allowance, LimitHeaders
+from blocks.gateway.providers.limit_headers import LimitHeaders
 from blocks.gateway.registry.registry import RegisteredModel
 
-UNGUIDED_HOLD_S = 1.0
-"""How long a model is left alone after a 429 that does not say how long."""
+DEFAULT_HOLD_S = 1.0
+"""How long a 429 without a time puts a model on hold."""
 
 OUTPUT_TOKENS = 300
-"""Output tokens of a call before the first one has told better."""
+"""The estimate of a call's output tokens before the first reply."""
 LEARNING_SHARE = 0.1
-LEAST_TIMER_S = 0.001
-"""No timer is shorter: the loop may run one a nanosecond early, and would then turn without end."""
-LEAST_SCALE, MOST_SCALE = 0.3, 4.0
-"""How far counts may pull the estimates: beyond, one odd reply would do so for all that follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The provider's word as a bucket. From `until` on all is there again, and the word is void."""
-
-    bucket: Bucket
-    until: float
-
-    def wait_s(self, amount: float, now: float) -> float:
-        """How long until `amount` may be taken."""
-        return max(0.0, min(self.bucket.wait_s(amount, now), self.until - now))
+MIN_TIMER_S = 0.001
+"""No timer is shorter: the loop may run a timer a nanosecond early, and would then spin."""
+MIN_SCALE, MAX_SCALE = 0.3, 4.0
+"""How far one reply's counts may pull the estimates of those that follow."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,20 +53,18 @@ class Limits:
         self._model = model
         self._requests: Bucket | None = None
         self._tokens: Bucket | None = None
-        self._told_requests: Told | None = None
-        self._told_tokens: Told | None = None
-        self._not_before = -math.inf
+        self._held_until = -math.inf
         self._waiting: deque[_Waiter] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._scale, self._output_tokens = 1.0, float(OUTPUT_TOKENS)
-        self._tokens_in_flight = 0.0
+        self._call_tokens = 1.0
         self.in_flight = 0
         self._apply()
 
-    # --- what is told from outside
+    # --- changes
 
     def reconfigure(self, model: RegisteredModel) -> None:
-        """Take over the limits of the registry; the next call goes by them."""
+        """Take over the limits of the registry for the next call."""
         limits = (model.rpm, model.tpm, model.in_flight)
         before = (self._model.rpm, self._model.tpm, self._model.in_flight)
         self._model = model
@@ -87,44 +72,38 @@ class Limits:
             self._apply()
             self._serve()
 
-    def set_share(self, place: int, workers: int) -> None:
-        """Tell how many live workers, this one included, share the limits, and its place among them, from 0.
+    def set_lease(self, place: int, workers: int) -> None:
+        """Set how many live workers have a part of the limits, this one included, and its place among them, from 0.
 
-        Of workers that outnumber the calls that may be in flight, the last ones have none: their calls wait.
+        Where there are more workers than calls in flight, the last ones have no part: their calls wait.
         """
         if (place, workers) != (self._place, self._workers):
             self._place, self._workers = place, workers
             self._apply()
             self._serve()
 
-    def heard(self, headers: LimitHeaders) -> None:
-        """Take in what a reply says of the provider's limits."""
-        now = self._clock()
-        others = max(0, self.in_flight - 1)  # the call that the reply is of has been counted by the provider
-        if headers.requests:
-            self._told_requests = self._told(headers.requests, others, now)
-        if headers.tokens:
-            under_way = self._tokens_in_flight * others / (others + 1)
-            self._told_tokens = self._told(headers.tokens, under_way, now)
-        if self._waiting:
-            self._serve()
-
     def hold(self, seconds: float) -> None:
-        """Let no call begin for so long: the provider asks to be left alone. Who cannot wait for so long is told so."""
+        """Let no call begin for so long. Calls whose deadline is earlier fail at once."""
         if not 0 < seconds < math.inf:
             return
         now = self._clock()
-        self._not_before = max(self._not_before, now + seconds)
+        self._held_until = max(self._held_until, now + seconds)
         for waiter in self._waiting:
-            if waiter.deadline <= self._not_before and not waiter.turn.done():
-                waiter.turn.set_exception(self._left_alone(self._not_before - now))
+            if waiter.deadline <= self._held_until and not waiter.turn.done():
+                waiter.turn.set_exception(self._on_hold(self._held_until - now))
 
-    # --- what calls ask
+    def follow(self, headers: LimitHeaders) -> None:
+        """Hold the calls until the provider has room again, where the headers of a reply leave too little."""
+        for allowance, per_call in ((headers.requests, 1.0), (headers.tokens, self._call_tokens)):
+            if allowance is not None:
+                self.hold(allowance.wait_s(per_call * 2 * max(1, self.in_flight)))
+
+    # --- calls
 
     @property
     def counts_tokens(self) -> bool:
         """Whether tokens are limited, so that an estimate is needed."""
-        return self._tokens is not None or self._told_tokens is not None
+        return self._tokens is not None
 
     @property
     def waiting(self) -> int:
@@ -132,14 +111,14 @@ class Limits:
         return sum(1 for waiter in self._waiting if not waiter.turn.done())
 
     def estimate(self, input_tokens: int) -> float:
-        """Tokens of a call, input and output, as the calls so far have shown estimates to be wrong."""
+        """Estimated tokens of a call, input and output, corrected by the counts of the calls so far."""
         return input_tokens * self._scale + self._output_tokens
 
     async def take(self, tokens: float, deadline: float) -> None:
         """Wait for room for a call of so many tokens, and take it.
 
-        Raises `LimitsReached` at the deadline, and `RateLimited` as soon as it is known that the provider would have
-        the call wait for longer: then another model may be asked in the time that is left.
+        Raises `LimitsReached` at the deadline, and `RateLimited` at once where the model is on hold beyond it: another
+        model may then be asked in the time that is left.
         """
         if not self._waiting and self._wait_s(tokens) <= 0:
             self._begin(tokens)
@@ -147,9 +126,8 @@ class Limits:
         now = self._clock()
         if deadline <= now:
             raise LimitsReached(self._model.name)
-        told_s = self._told_wait_s(tokens, now)
-        if now + told_s >= deadline:
-            raise self._left_alone(told_s)
+        if self._held_until >= deadline:
+            raise self._on_hold(self._held_until - now)
         loop = asyncio.get_running_loop()
         waiter = _Waiter(tokens, deadline, loop.create_future())
         self._waiting.append(waiter)
@@ -167,11 +145,11 @@ class Limits:
             alarm.cancel()
 
     def finish(self, estimated: float, input_estimate: int, usage: Usage | None) -> None:
-        """End a call that was sent: what it really was replaces its estimate. Without usage the estimate stands."""
+        """End a call that was sent: its usage replaces its estimate. Without usage the estimate stays."""
         self.in_flight -= 1
-        self._tokens_in_flight -= estimated
         actual = usage.input_tokens + usage.output_tokens if usage else 0
         if usage and actual:
+            self._call_tokens = actual
             if self._tokens:
                 self._tokens.take(actual - estimated)
             self._learn(input_estimate, usage)
@@ -181,7 +159,6 @@ class Limits:
     def give_back(self, tokens: float) -> None:
         """End a call that was never sent."""
         self.in_flight -= 1
-        self._tokens_in_flight -= tokens
         self._take(-1, -tokens)
         if self._waiting:
             self._serve()
@@ -191,58 +168,38 @@ class Limits:
     def _apply(self) -> None:
         now = self._clock()
         each, more = divmod(self._model.in_flight, self._workers)
-        self._most_in_flight = each + (self._place < more)
-        self._sharing = min(self._workers, self._model.in_flight)  # a worker that makes no calls needs no share
-        self._requests = resized(self._requests, self._model.rpm, self._sharing, now, whole=True)
-        self._tokens = resized(self._tokens, self._model.tpm, self._sharing, now, whole=False)
-
-    def _told(self, said: Allowance, under_way: float, now: float) -> Told:
-        """This worker's share of what is left, without the calls under way, which may not have been counted yet.
-
-        By `reset_s` all that is missing of the limit is there again, at a steady rate; a minute where none is said.
-        """
-        reset_s = max(MINUTE_S if said.reset_s is None else said.reset_s, LEAST_TIMER_S)
-        limit = max(said.remaining, said.limit or 1.0)
-        rate = (limit - said.remaining) / reset_s
-        level = max(0.0, said.remaining - under_way) / self._sharing
-        return Told(Bucket(limit / self._sharing, rate / self._sharing, level, now), now + reset_s)
+        self._max_in_flight = each + (self._place < more)
+        sharing = min(self._workers, self._model.in_flight)  # a worker without a call in flight needs no part
+        self._requests = resized(self._requests, self._model.rpm, sharing, now, whole=True)
+        self._tokens = resized(self._tokens, self._model.tpm, sharing, now, whole=False)
 
     def _wait_s(self, tokens: float) -> float:
-        """How long until the next call may begin; infinite while only the end of another one makes room."""
-        if self.in_flight >= self._most_in_flight:
+        """How long until the next call may begin; infinite while only the end of another call makes room."""
+        if self.in_flight >= self._max_in_flight:
             return math.inf
         now = self._clock()
-        wait = self._told_wait_s(tokens, now)
+        wait = self._held_until - now
         if self._requests:
             wait = max(wait, self._requests.wait_s(1, now))
         if self._tokens:
             wait = max(wait, self._tokens.wait_s(tokens, now))
         return wait
 
-    def _told_wait_s(self, tokens: float, now: float) -> float:
-        """How long the provider would have the call wait, by its replies so far."""
-        wait = self._not_before - now
-        if self._told_requests:
-            wait = max(wait, self._told_requests.wait_s(1, now))
-        if self._told_tokens:
-            wait = max(wait, self._told_tokens.wait_s(tokens, now))
-        return wait
-
     def latest_start(self, deadline: float) -> float:
-        """Until when a call waits for room: what begins with less than half of its time left would be cut short.
+        """Until when a call waits for room.
 
-        It would be paid for all the same, and would say nothing of the endpoint. Routes ask it anew, with all its time.
+        A call that begins with less than half of its time left might be cut short, be paid for all the same, and say
+        nothing of the endpoint. Routes ask it again with all its time.
         """
         return (self._clock() + deadline) / 2
 
-    def _left_alone(self, seconds: float) -> RateLimited:
+    def _on_hold(self, seconds: float) -> RateLimited:
         error = RateLimited(self._model.name, seconds)
         error.was_sent = False
         return error
 
     def _begin(self, tokens: float) -> None:
         self.in_flight += 1
-        self._tokens_in_flight += tokens
         self._take(1, tokens)
 
     def _take(self, requests: float, tokens: float) -> None:
@@ -250,13 +207,9 @@ class Limits:
             self._requests.take(requests)
         if self._tokens:
             self._tokens.take(tokens)
-        if self._told_requests:
-            self._told_requests.bucket.take(requests)
-        if self._told_tokens:
-            self._told_tokens.bucket.take(tokens)
 
     def _serve(self) -> None:
-        """Let the first of those that wait begin, as many as there is room for, and set the clock for the next."""
+        """Let the first waiting calls begin while there is room, and set a timer for the next."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -268,7 +221,7 @@ class Limits:
             wait = self._wait_s(first.tokens)
             if wait > 0:
                 if math.isfinite(wait):
-                    self._timer = first.turn.get_loop().call_later(max(wait, LEAST_TIMER_S), self._serve)
+                    self._timer = first.turn.get_loop().call_later(max(wait, MIN_TIMER_S), self._serve)
                 return
             self._waiting.popleft()
             self._begin(first.tokens)
@@ -282,32 +235,25 @@ class Limits:
     def _learn(self, input_estimate: int, usage: Usage) -> None:
         self._output_tokens += LEARNING_SHARE * (usage.output_tokens - self._output_tokens)
         if input_estimate and usage.input_tokens:
-            seen = min(max(usage.input_tokens / input_estimate, LEAST_SCALE), MOST_SCALE)
+            seen = min(max(usage.input_tokens / input_estimate, MIN_SCALE), MAX_SCALE)
             self._scale += LEARNING_SHARE * (seen - self._scale)
 
 
 class Limited(Wrapper):
-    """A `Model` that is asked only when its limits have room, and not when all models were paused meanwhile.
+    """Asks the model only when its limits have room.
 
-    `refuse` raises the `CallFailed` of a call that is not to be made any more, now that there is room for it.
+    `check` is called once there is room, and raises the `CallFailed` of a call that must not be sent any more.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        limits: Limits,
-        is_paused: Callable[[], bool] = lambda: False,
-        refuse: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, model: Model, limits: Limits, check: Callable[[Question], None] = lambda _: None) -> None:
         super().__init__(model)
         self._limits = limits
-        self._is_paused = is_paused
-        self._refuse = refuse
+        self._check = check
 
     async def answer(self, question: Question) -> ModelReply:
         """Wait for room, ask, and correct the estimate. Raises what `Limits.take` raises, and what the model raises.
 
-        A reply that asks to be left alone holds back every other call of the model.
+        A failure with a `Retry-After` puts every other call of the model on hold.
         """
         limits = self._limits
         counted = estimate_request_tokens(question.request) if limits.counts_tokens else 0
@@ -315,38 +261,30 @@ class Limited(Wrapper):
         try:
             await limits.take(estimated, limits.latest_start(question.deadline))
         except asyncio.CancelledError as error:
-            error.was_sent = False  # type: ignore[attr-defined]  # what was reserved for it was not spent
+            error.was_sent = False  # type: ignore[attr-defined]  # so that its reservation is released
             raise
+        is_sent, usage = False, None
         try:
-            self._refuse_now()
-        except CallFailed:
-            limits.give_back(estimated)
-            raise
-        try:
+            self._check(question)
+            is_sent = True
             reply = await self._model.answer(question)
+            usage = reply.usage
         except CallFailed as error:
             self._hold(error)
-            if error.was_sent:
-                limits.finish(estimated, counted, error.usage)
-            else:
-                limits.give_back(estimated)
+            is_sent, usage = error.was_sent, error.usage
             raise
         except BaseException as error:
-            if getattr(error, "was_sent", True):  # possibly sent: it frees its place, not its tokens
-                limits.finish(estimated, counted, None)
+            is_sent = getattr(error, "was_sent", is_sent)  # perhaps sent: its place is free, its tokens are used
+            raise
+        finally:
+            if is_sent:
+                limits.finish(estimated, counted, usage)
             else:
                 limits.give_back(estimated)
-            raise
-        limits.finish(estimated, counted, reply.usage)
         return reply
-
-    def _refuse_now(self) -> None:
-        if self._is_paused():
-            raise ModelsPaused
-        self._refuse()
 
     def _hold(self, error: CallFailed) -> None:
         if error.retry_after_s:
             self._limits.hold(error.retry_after_s)
         elif isinstance(error, RateLimited):
-            self._limits.hold(UNGUIDED_HOLD_S)
+            self._limits.hold(DEFAULT_HOLD_S)

@@ -8,7 +8,7 @@ was cancelled may all be billed.
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -26,11 +26,12 @@ from blocks.gateway.errors import (
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest, prompt_version
+from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reply_schema import reply_schema
 from blocks.gateway.spending.ledger import CallText, Caps, ModelCall, Reservation, Settlement, new_call_key
 from blocks.gateway.spending.ledger_writer import LedgerWriter, released
 from blocks.gateway.spending.prices import Price
-from blocks.records import CANCELLED, OK, OPEN
+from blocks.records import CACHE_HIT, CANCELLED, OK, OPEN
 
 DEFECT = "internal"
 """The outcome of an attempt that a defect of ours ended."""
@@ -184,6 +185,27 @@ class Metered(Wrapper):
         if not self._keep_texts:
             return None
         return CallText(call_key=call.call_key, prompt=prompt if sent is None else sent, reply=received or "")
+
+
+def hit_recorder(model: RegisteredModel, ledger_writer: LedgerWriter) -> Callable[[Question, str], Awaitable[None]]:
+    """Writes a question that the cache answered, and the key of its reply, to the ledger."""
+
+    async def record(question: Question, key: str) -> None:
+        ledger_writer.check()
+        call = ModelCall(
+            document_id=question.request.document_id,
+            model=model.name,
+            model_version=model.version,
+            call_key=new_call_key(),
+            step=question.step,
+            lane=question.lane,
+            request_digest=key,
+            prompt_version=prompt_version(question.request),
+            outcome=CACHE_HIT,
+        )
+        await ledger_writer.settle(Settlement(question.run_id, call), question.deadline)
+
+    return record
 
 
 def _digest(question: Question) -> str:

@@ -1,4 +1,4 @@
-"""What workers share beyond the ledger, as Protocols: the database keeps it, and `tasks/score/task.py` joins the two.
+"""What workers share beyond the ledger, as Protocols: the database keeps it, and `tasks/runs/models.py` joins the two.
 
 All of it is called from worker threads, never from the event loop.
 """
@@ -9,11 +9,8 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerReport:
-    """A breaker as workers tell one another. `key` is a model's name, or what models of one endpoint share.
-
-    `open_for_s` is what is left of its pause, 0 if closed.
-    """
+class CircuitReport:
+    """The state of the circuit of the model `key`. `open_for_s` is what is left of its pause, 0 if closed."""
 
     key: str
     is_open: bool
@@ -21,15 +18,15 @@ class BreakerReport:
     open_for_s: float = 0.0
 
 
-class BreakerStates(Protocol):
-    """Shares breakers between workers."""
+class CircuitStates(Protocol):
+    """Shares circuits between workers."""
 
-    def load(self) -> Mapping[str, BreakerReport]:
-        """Every breaker that is not closed, by key."""
+    def load(self) -> Mapping[str, CircuitReport]:
+        """Every circuit that is not closed, by key."""
         ...
 
     def open(self, key: str, why: str, for_s: float) -> None:
-        """Open a breaker for every worker."""
+        """Open a circuit for every worker."""
         ...
 
     def close(self, key: str) -> None:
@@ -37,7 +34,7 @@ class BreakerStates(Protocol):
         ...
 
     def claim_probe(self, key: str, for_s: float) -> bool:
-        """Whether this worker may send the one probe of a half-open breaker; the claim lapses after `for_s`."""
+        """Whether this worker may send the one probe of a half-open circuit; the claim lapses after `for_s`."""
         ...
 
 
@@ -45,14 +42,13 @@ class LimitLeases(Protocol):
     """Divides each model's limits among the workers that use it."""
 
     def renew(self, models: Collection[str], for_s: float) -> Mapping[str, tuple[int, int]]:
-        """Renew this worker's leases; tells by model how many live workers share its limits, this one included.
-
-        Before that number stands this worker's place among them, from 0, in the order in which they came.
+        """Renew this worker's leases. By model: its place among the live workers of the model, from 0 in the order in
+        which they came, and how many they are.
         """
         ...
 
     def release(self) -> None:
-        """Give this worker's leases up, so that others have its share at once."""
+        """Release this worker's leases, so that others have its part at once."""
         ...
 
 
@@ -60,16 +56,16 @@ class ReplyCache(Protocol):
     """Keeps validated replies by the digest of the whole request."""
 
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """The replies that are kept, by key."""
+        """The stored replies, by key."""
         ...
 
     def count_hits(self, keys: Collection[str]) -> None:
-        """Note that these replies were used: those used longest ago are forgotten first."""
+        """Note that these replies were used: those used longest ago are deleted first."""
         ...
 
     def keep(self, replies: Mapping[str, tuple[str, bytes]], *, replaces: bool) -> None:
-        """Keep replies: by key the model that answered, and the reply's JSON.
+        """Store replies: by key the model that answered, and the reply's JSON.
 
-        A key that is there stays as it is, or, with `replaces`, gets the new reply.
+        An existing key keeps its reply, or, with `replaces`, gets the new one.
         """
         ...

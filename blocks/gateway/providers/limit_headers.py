@@ -23,11 +23,18 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of one limit: `remaining` of `limit`, all of which is there again in `reset_s`."""
+    """What is left of one limit: `remaining` of `limit`, which is full again in `reset_s` (a minute if not stated)."""
 
     remaining: float
     limit: float | None = None
     reset_s: float | None = None
+
+    def wait_s(self, amount: float) -> float:
+        """How long until `amount` is left, if the limit refills at a steady rate and nobody uses it meanwhile."""
+        reset_s = 60.0 if self.reset_s is None else self.reset_s
+        missing = amount - self.remaining
+        used = max((self.limit or 0.0) - self.remaining, missing)
+        return reset_s * missing / used if missing > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,11 +124,6 @@ class RegisteredModel(Record):
         parts = (self.version, sorted(self.headers.items()), self.images, self.logprobs, room)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    @property
-    def endpoint_key(self) -> str:
-        """What models share that fail together: one endpoint, asked with one key."""
-        return f"{self.provider} {self.endpoint or 'own'} {self.key or 'no key'}"
-
 
 @dataclass(frozen=True, slots=True)
 class RegistryState:

@@ -105,7 +105,7 @@ def again_in_s(failures: Sequence[CallFailed], unstated_s: float = FIRST_WAIT_S)
     """
     if not all(isinstance(one, (BreakerOpen, RateLimited, *FAULTS, *FOR_A_PERSON)) for one in failures):
         return None
-    waits = [one.again_in_s for one in failures if isinstance(one, BreakerOpen) and not one.is_grave]
+    waits = [one.again_in_s for one in failures if isinstance(one, BreakerOpen) and not one.needs_person]
     waits += [one.retry_after_s or unstated_s for one in failures if isinstance(one, RateLimited)]
     waits += [max(one.retry_after_s or 0.0, unstated_s) for one in failures if isinstance(one, FAULTS)]
     return min(waits, default=None)

@@ -20,13 +20,12 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.policies.breaker import Breakers, Breaking
 from blocks.gateway.policies.cache import Cached
-from blocks.gateway.policies.circuit import Sign
+from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.policies.reply_store import Shelf
 from blocks.gateway.policies.retries import RetryBudget, Retrying
-from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.providers.server_traits import ServerTraits, traits_of
 from blocks.gateway.providers.transport import HttpReply
 from blocks.gateway.registry.errors import ModelKeyMissing
@@ -80,7 +79,7 @@ class Shared:
 
 
 class States(Shared):
-    def load(self, *_: object) -> Mapping[str, BreakerReport]:
+    def load(self, *_: object) -> Mapping[str, CircuitReport]:
         return {}
 
 
@@ -117,7 +116,7 @@ async def failure(answer: Callable[[Question], Any], question: Question) -> Base
 
 
 def test_a_key_that_was_exchanged_is_followed_and_one_taken_away_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(module, "REFRESH_EVERY_S", 0.02)
     keys = {"secret:k": SecretStr("OLD")}
     posts = Posts()
 
@@ -140,7 +139,7 @@ def test_a_key_that_was_exchanged_is_followed_and_one_taken_away_is_not_used(mon
 
 
 def test_what_workers_share_is_looked_at_for_as_long_as_a_call_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(module, "REFRESH_EVERY_S", 0.02)
     monkeypatch.setattr(module, "IDLE_S", 0.1)
     shared = Shared(key=None)
 
@@ -161,7 +160,7 @@ def test_what_workers_share_is_looked_at_for_as_long_as_a_call_takes(monkeypatch
 
 
 def test_a_model_that_is_enabled_is_seen_while_only_the_built_in_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(module, "REFRESH_EVERY_S", 0.02)
     shared = Shared(key=None, is_enabled=False)
 
     async def run() -> list[bool]:
@@ -181,7 +180,7 @@ def test_a_model_that_is_enabled_is_seen_while_only_the_built_in_one_answers(mon
 def test_a_worker_asks_no_more_than_its_share_from_its_first_call_on_and_leaves_what_it_does_not_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(module, "REFRESH_EVERY_S", 0.02)
     monkeypatch.setattr(module, "IDLE_S", 0.2)
     shared, posts = Shared(key=None, in_flight=8), Posts(takes_s=0.1)
     renewed: list[tuple[str, ...]] = []
@@ -237,10 +236,9 @@ def test_a_lookup_that_comes_too_late_is_a_miss() -> None:
 
 def test_a_probe_that_is_granted_too_late_is_another_worker_s() -> None:
     async def run() -> tuple[float, object]:
-        breaker = Breakers(States(SLOW_S)).get("e")
-        breaker.leave(await breaker.enter("m", 0), Sign.GRAVE, "x")
-        breaker._until = 0
-        return await seconds(Breaking(Scripted(), breaker).answer)
+        circuit = Circuits(States(SLOW_S)).get("e")
+        circuit.hear(CircuitReport("e", is_open=True, why="x", open_for_s=0.0))
+        return await seconds(CircuitBreaking(Scripted(), circuit).answer)
 
     took_s, ended = asyncio.run(run())
     assert took_s < SLOW_S
@@ -300,7 +298,7 @@ def test_a_mode_that_somebody_sets_is_tried_anew() -> None:
         modes = []
         for mode in ("unknown", "json_object", "json_schema"):
             shared.model = shared.model.model_copy(update={"json_mode": JsonMode(mode)})
-            await gateway._look()
+            await gateway._refresh()
             await failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5))
             traits = traits_of(shared.model.version)
             modes.append(traits.mode(shared.model.json_mode, ""))

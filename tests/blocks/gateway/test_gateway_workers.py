@@ -56,7 +56,7 @@ def test_what_a_provider_says_of_its_limits_is_kept_to(
     assert statuses[429] <= 5, "without a look at the headers it is about ten"
 
 
-def test_a_breaker_that_one_worker_opens_keeps_the_other_from_calling(
+def test_a_circuit_that_one_worker_opens_keeps_the_other_from_calling(
     database: Database, model_provider: ModelProviderDouble
 ) -> None:
     register(database, model_provider)
@@ -74,7 +74,7 @@ def test_a_breaker_that_one_worker_opens_keeps_the_other_from_calling(
     assert len(model_provider.log()) == 1
 
 
-def test_a_worker_that_begins_knows_of_breakers_that_are_open(
+def test_a_worker_that_begins_knows_of_circuits_that_are_open(
     database: Database, model_provider: ModelProviderDouble
 ) -> None:
     register(database, model_provider)

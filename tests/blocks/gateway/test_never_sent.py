@@ -9,7 +9,7 @@ import pytest
 from blocks.database.engine import Database
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.gateway.errors import BreakerOpen, CallFailed, OutOfCredit, ServerFailed
-from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
+from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.metering import Metered
 from blocks.gateway.policies.retries import RetryBudget, Retrying
@@ -35,7 +35,7 @@ def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: 
     async def run() -> int:
         model, limits = Scripted(takes_s=30), Limits(a_model(in_flight=1))
         ledger_writer = LedgerWriter(DatabaseLedger(sqlite_database, Admission), Rounds())
-        chain = Breaking(
+        chain = CircuitBreaking(
             Metered(
                 Limited(model, limits),
                 ledger_writer,
@@ -43,7 +43,7 @@ def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: 
                 max_output_tokens=4_096,
                 caps=lambda _: Caps(run_usd=Decimal(10)),
             ),
-            Breakers().get("e"),
+            Circuits().get("e"),
         )
         deadline = time.monotonic() + 60
         calls = [asyncio.create_task(chain.answer(a_question(deadline, document_id=str(at)))) for at in range(8)]
@@ -57,8 +57,8 @@ def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: 
 
     assert asyncio.run(run()) == 1
     spent, reserved = budget_of(sqlite_database, "run", "r")
-    most = PRICE.most(0, 0, 4_096)
-    assert most <= spent + reserved < 2 * most  # the one that was sent, and none of the seven that were not
+    max_usd = PRICE.max_cost(0, 0, 4_096)
+    assert max_usd <= spent + reserved < 2 * max_usd  # the one that was sent, and none of the seven that were not
 
 
 def test_a_request_cancelled_before_it_had_a_connection_says_so() -> None:
@@ -75,11 +75,11 @@ def test_a_request_cancelled_before_it_had_a_connection_says_so() -> None:
     assert asyncio.run(run()) is False
 
 
-def test_a_probe_that_our_own_limits_keep_back_does_not_close_the_breaker() -> None:
+def test_a_probe_that_our_own_limits_keep_back_does_not_close_the_circuit() -> None:
     clock = Clock()
-    breaker = Breakers(clock=clock).get("e")
+    circuit = Circuits(clock=clock).get("e")
     model = Scripted(lambda _at, _q: ServerFailed("m", 503, retry_after_s=120), takes_s=0.01)
-    chain = Breaking(Limited(model, Limits(a_model(), clock=clock)), breaker, clock=clock)
+    chain = CircuitBreaking(Limited(model, Limits(a_model(), clock=clock)), circuit, clock=clock)
 
     async def one() -> None:
         with pytest.raises(CallFailed):
@@ -91,15 +91,15 @@ def test_a_probe_that_our_own_limits_keep_back_does_not_close_the_breaker() -> N
         await one()
 
     asyncio.run(run())
-    assert (breaker.report().is_open, len(model.asked)) == (True, 8)
+    assert (circuit.report().is_open, len(model.asked)) == (True, 8)
 
 
-def test_what_waits_behind_a_breaker_that_opens_is_not_sent() -> None:
+def test_a_waiting_call_is_not_sent_once_the_circuit_opens() -> None:
     clock = Clock()
-    breaker = Breakers(clock=clock).get("e")
+    circuit = Circuits(clock=clock).get("e")
     model = Scripted(lambda at, _q: OutOfCredit("m") if at < 2 else ServerFailed("m", 503), takes_s=0.01)
-    limited = Limited(model, Limits(a_model(in_flight=2)), refuse=lambda: refuse_behind_open_breaker("m"))
-    chain = Breaking(limited, breaker, clock=clock)
+    limited = Limited(model, Limits(a_model(in_flight=2)), circuit.check)
+    chain = CircuitBreaking(limited, circuit, clock=clock)
 
     async def one() -> str:
         with pytest.raises(CallFailed) as failed:
@@ -109,7 +109,7 @@ def test_what_waits_behind_a_breaker_that_opens_is_not_sent() -> None:
     async def run() -> list[str]:
         ended = await asyncio.gather(*(one() for _ in range(32)))
         clock.now += 31
-        return [*ended, await one()]  # the probe goes through, although the breaker is open
+        return [*ended, await one()]  # the probe goes through, although the circuit is open
 
     kinds = asyncio.run(run())
     assert kinds == ["out_of_credit"] * 2 + [BreakerOpen.kind] * 30 + ["server_failed"]

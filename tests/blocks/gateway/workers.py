@@ -22,7 +22,7 @@ from blocks.database.tables import budgets, model_calls
 from blocks.errors import WinnowError
 from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
 from blocks.gateway.model import Question
-from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.registry.registry import registry_state
 from blocks.gateway.spending.ledger import Admission
 from tests.doubles.failing_models import a_model, a_question
@@ -47,7 +47,7 @@ class Worker:
         kept = Kept(
             registry=DatabaseRegistry(database, registry_state),
             ledger=ledger,
-            breakers=DatabaseBreakerStates(database, BreakerReport),
+            circuits=DatabaseBreakerStates(database, CircuitReport),
             leases=DatabaseLimitLeases(database, ledger.worker_id),
             replies=DatabaseReplyCache(database),
         )
@@ -56,7 +56,7 @@ class Worker:
 
     async def look(self) -> None:
         """Look at what workers share, as the gateway does by itself once a second."""
-        await self.gateway._look()
+        await self.gateway._refresh()
 
     async def ask(self, text: str = "Total due 9.00", name: str = "m", seconds: float = 30.0) -> str:
         """Ask about a document of this text, of which it is named; tells how that ended."""

@@ -16,16 +16,16 @@ from blocks.database.models.reply_cache import DatabaseReplyCache
 from blocks.database.tables import breakers, limit_leases, reply_cache
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.policies.reply_store import Shelf
-from blocks.gateway.policies.shared_state import BreakerReport, BreakerStates, LimitLeases, ReplyCache
+from blocks.gateway.policies.shared_state import CircuitReport, CircuitStates, LimitLeases, ReplyCache
 from blocks.gateway.spending.group_commit import Rounds
 
 
-def states_of(database: Database) -> DatabaseBreakerStates[BreakerReport]:
-    return DatabaseBreakerStates(database, BreakerReport)
+def states_of(database: Database) -> DatabaseBreakerStates[CircuitReport]:
+    return DatabaseBreakerStates(database, CircuitReport)
 
 
 def test_a_breaker_that_one_worker_opens_is_open_for_all(database: Database) -> None:
-    states: BreakerStates = states_of(database)
+    states: CircuitStates = states_of(database)
     assert states.load() == {}
     states.open("m", "no credit", 30)
     (report,) = states_of(database).load().values()
@@ -40,7 +40,7 @@ def test_one_of_many_sends_the_probe_once_the_pause_is_over(database: Database) 
     states.open("m", "why", 60)
     assert not states.claim_probe("m", 60), "the pause lasts"
     states.open("m", "why", 0)
-    assert states.load()["m"] == BreakerReport("m", is_open=True, why="why", open_for_s=0.0)
+    assert states.load()["m"] == CircuitReport("m", is_open=True, why="why", open_for_s=0.0)
     gate = threading.Barrier(8)
 
     def claim(_: int) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from blocks.gateway.errors import ConnectionFailed, LimitsReached, RateLimited, ServerFailed
-from blocks.gateway.model import ModelReply, Usage
+from blocks.gateway.errors import BreakerOpen, ConnectionFailed, LimitsReached, RateLimited, ServerFailed
+from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.providers.limit_headers import Allowance, LimitHeaders
 from tests.doubles.failing_models import REPLY, Scripted, a_model, a_question
@@ -186,7 +186,7 @@ def test_who_cannot_wait_as_long_as_the_provider_asks_is_told_at_once() -> None:
 def test_a_quota_that_is_used_up_for_the_day_is_not_waited_for() -> None:
     async def run() -> float:
         limits = limits_of(rpm=60)
-        limits.heard(LimitHeaders(requests=Allowance(remaining=0, limit=14_400, reset_s=86_400 * 14.0)))
+        limits.follow(LimitHeaders(requests=Allowance(remaining=0, limit=14_400, reset_s=86_400 * 14.0)))
         with pytest.raises(RateLimited):
             await limits.take(0, now() + 60)
         return now()
@@ -246,6 +246,48 @@ def test_a_caller_that_is_cancelled_as_it_is_served_gives_its_place_on() -> None
     assert run_virtually(run()) == 0
 
 
+def test_calls_behind_a_cancelled_caller_are_served_at_once() -> None:
+    async def run() -> float:
+        limits = limits_of(tpm=6_000)
+        await limits.take(200, FAR)  # of the 300 that may be taken at once
+        large = asyncio.create_task(limits.take(6_000, FAR))
+        small = asyncio.create_task(limits.take(50, FAR))
+        await asyncio.sleep(0.001)
+        large.cancel()
+        await asyncio.gather(large, small, return_exceptions=True)
+        return now() - 1_000
+
+    assert run_virtually(run()) == pytest.approx(0.001, abs=0.001)
+
+
+def test_calls_behind_a_caller_whose_deadline_passes_are_served_at_once() -> None:
+    async def run() -> float:
+        limits = limits_of(tpm=6_000)
+        await limits.take(200, FAR)
+        large = asyncio.create_task(limits.take(6_000, now() + 0.5))
+        small = asyncio.create_task(limits.take(50, FAR))
+        await asyncio.gather(large, small, return_exceptions=True)
+        return now() - 1_000
+
+    assert run_virtually(run()) == pytest.approx(0.5, abs=0.001)
+
+
+def test_the_circuit_is_checked_after_the_wait_and_a_refused_call_gives_its_room_back() -> None:
+    async def run() -> tuple[int, int]:
+        model, limits = Scripted(), limits_of(rpm=1)
+
+        def check(_: Question) -> None:
+            raise BreakerOpen("m", "8 of the last 8 calls failed", 5)
+
+        for _ in range(3):
+            with pytest.raises(BreakerOpen):
+                await Limited(model, limits, check).answer(a_question(now() + 1))
+        await Limited(model, limits).answer(a_question(now() + 1))
+        return len(model.asked), limits.in_flight
+
+    assert run_virtually(run()) == (1, 0)
+
+
 # --- the registry and other workers
 
 
@@ -279,10 +321,10 @@ def test_a_limit_that_is_lifted_lets_all_that_wait_go() -> None:
     assert run_virtually(run()) == pytest.approx(1_005.0)
 
 
-def share(live: list[Limits]) -> None:
-    """Tell workers how many they are, as their leases do."""
+def lease(live: list[Limits]) -> None:
+    """Set how many workers share the limits, as their leases do."""
     for place, limits in enumerate(live):
-        limits.set_share(place, len(live))
+        limits.set_lease(place, len(live))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 200])
@@ -295,9 +337,9 @@ def test_workers_together_keep_to_the_limit(workers: int, in_flight: int) -> Non
         async def work(limits: Limits) -> None:
             assert set(await ask(Limited(model, limits), -(-400 // workers))) == {"ok"}
             live.remove(limits)
-            share(live)
+            lease(live)
 
-        share(live)
+        lease(live)
         await asyncio.gather(*(work(limits) for limits in tuple(live)))
         return model.times, model.busiest
 
@@ -310,26 +352,38 @@ def test_who_has_no_place_waits_until_one_is_left() -> None:
     async def run() -> tuple[list[str], list[str], list[str]]:
         model = Scripted(takes_s=1.0)
         first, second = live = [limits_of(in_flight=1), limits_of(in_flight=1)]
-        share(live)
+        lease(live)
         refused = await ask(Limited(model, second), 1, deadline=now() + 10)
         waiting = asyncio.create_task(ask(Limited(model, second), 1))
         answered = await ask(Limited(model, first), 3)
         assert not waiting.done()
-        share([second])
+        lease([second])
         return refused, answered, await waiting
 
     assert run_virtually(run()) == (["limits_reached"], ["ok"] * 3, ["ok"])
 
 
-def test_a_worker_that_is_left_alone_takes_all_of_the_limit() -> None:
+def test_workers_without_a_place_leave_the_whole_limit_to_the_others() -> None:
+    async def run() -> int:
+        model, limits = Scripted(), limits_of(rpm=60, in_flight=1)
+        limits.set_lease(0, 4)
+        asking = asyncio.create_task(ask(Limited(model, limits), 1_000))
+        await asyncio.sleep(60)
+        asking.cancel()
+        return len(model.asked)
+
+    assert 55 <= run_virtually(run()) <= 60
+
+
+def test_the_last_worker_alone_takes_all_of_the_limit() -> None:
     async def run() -> int:
         model = Scripted()
         limits = limits_of(rpm=60)
-        limits.set_share(0, 4)
+        limits.set_lease(0, 4)
         asking = asyncio.create_task(ask(Limited(model, limits), 1_000))
         await asyncio.sleep(60)
         before = len(model.asked)
-        limits.set_share(0, 1)
+        limits.set_lease(0, 1)
         await asyncio.sleep(60)
         asking.cancel()
         return len(model.asked) - before
@@ -368,52 +422,37 @@ def test_a_rate_limit_without_a_time_holds_back_for_a_second() -> None:
     assert min(others) == pytest.approx(first + 1.0, abs=0.002)
 
 
-def test_a_key_that_others_use_up_is_not_overdrawn() -> None:
-    """The provider has 5 requests left, of 600 a minute; no limit is configured here."""
+def test_a_key_that_others_use_up_is_put_on_hold_until_there_is_room() -> None:
+    """The provider has none of 600 requests left, and ten more each second; no limit is configured here."""
 
-    async def run() -> list[float]:
-        model = Scripted()
-        limits = limits_of()
-        limits.heard(LimitHeaders(requests=Allowance(remaining=5, limit=600, reset_s=59.5)))
-        await ask(Limited(model, limits), 25)
-        return [at - model.times[0] for at in model.times]
-
-    times = run_virtually(run())
-    assert sum(1 for at in times if at < 0.05) == 5
-    assert times[-1] == pytest.approx(2.0, abs=0.1)  # the other twenty come at ten a second
-
-
-def test_tokens_that_the_provider_has_not_are_waited_for() -> None:
     async def run() -> float:
-        limits = limits_of(tpm=1_000_000)
-        limits.heard(LimitHeaders(tokens=Allowance(remaining=0, limit=30_000, reset_s=60)))
+        limits = limits_of()
+        limits.follow(LimitHeaders(requests=Allowance(remaining=0, limit=600, reset_s=60)))
+        await limits.take(0, FAR)
+        return now() - 1_000
+
+    assert run_virtually(run()) == pytest.approx(0.2, abs=0.01)  # room for two: this call, and one of others
+
+
+def test_tokens_that_the_provider_has_not_are_waited_for_by_the_size_of_the_last_call() -> None:
+    async def run() -> float:
+        limits = limits_of()
+        await Limited(spends(5_000), limits).answer(a_question(FAR))
         started = now()
-        await limits.take(5_000, FAR)
+        limits.follow(LimitHeaders(tokens=Allowance(remaining=0, limit=30_000, reset_s=60)))
+        await limits.take(0, FAR)
         return now() - started
 
-    assert run_virtually(run()) == pytest.approx(10.0, abs=0.01)
+    assert run_virtually(run()) == pytest.approx(20.0, abs=0.01)
 
 
-def test_a_word_of_the_provider_is_void_when_its_time_is_over() -> None:
+def test_a_full_allowance_and_one_that_fits_hold_nothing() -> None:
     async def run() -> float:
-        model = Scripted()
         limits = limits_of()
-        limits.heard(LimitHeaders(requests=Allowance(remaining=0), tokens=Allowance(remaining=0, reset_s=90)))
-        started = now()
-        await ask(Limited(model, limits), 100)
-        return now() - started
-
-    assert run_virtually(run()) == pytest.approx(90.0, abs=0.01)
-
-
-def test_a_plentiful_allowance_slows_nothing() -> None:
-    async def run() -> float:
-        model = Scripted()
-        limits = limits_of()
-        limits.heard(LimitHeaders(Allowance(9_999, 10_000, 0.006), Allowance(1_999_000, 2_000_000, 0.03)))
-        started = now()
-        await ask(Limited(model, limits), 500)
-        return now() - started
+        limits.follow(LimitHeaders(Allowance(9_999, 10_000, 0.006), Allowance(1_999_000, 2_000_000, 0.03)))
+        limits.follow(LimitHeaders(requests=Allowance(remaining=2, limit=600, reset_s=60)))
+        await limits.take(0, FAR)
+        return now() - 1_000
 
     assert run_virtually(run()) == 0.0
 
@@ -431,7 +470,7 @@ def test_a_provider_that_enforces_its_limits_hardly_ever_has_to_say_no() -> None
                 refused += 1
                 return RateLimited("m", (1 - level) / 2)
             level -= 1
-            limits.heard(LimitHeaders(requests=Allowance(int(level), 10, (10 - level) / 2)))
+            limits.follow(LimitHeaders(requests=Allowance(int(level), 10, (10 - level) / 2)))
             return REPLY
 
         limits = limits_of(in_flight=4)
@@ -455,6 +494,30 @@ def test_a_provider_that_enforces_its_limits_hardly_ever_has_to_say_no() -> None
     done, refused = run_virtually(run())
     assert done == 400
     assert refused <= 12
+
+
+def test_a_later_shorter_hold_does_not_shorten_a_longer_one() -> None:
+    async def run() -> float:
+        limits = limits_of()
+        limits.hold(30)
+        await asyncio.sleep(1)
+        limits.hold(2)
+        await limits.take(0, FAR)
+        return now() - 1_000
+
+    assert run_virtually(run()) == pytest.approx(30.0, abs=0.01)
+
+
+def test_a_later_longer_hold_counts_from_its_own_moment() -> None:
+    async def run() -> float:
+        limits = limits_of()
+        limits.hold(5)
+        await asyncio.sleep(1)
+        limits.hold(10)
+        await limits.take(0, FAR)
+        return now() - 1_000
+
+    assert run_virtually(run()) == pytest.approx(11.0, abs=0.01)
 
 
 def test_the_estimate_learns_from_what_was_counted() -> None:

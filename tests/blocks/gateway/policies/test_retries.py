@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import math
 import random
@@ -106,6 +107,27 @@ def test_waits_are_a_random_share_of_a_bound_that_doubles() -> None:
     assert min(waits[0]) < 0.05  # full jitter starts at nothing
     assert 0.2 < sum(waits[0]) / 300 < 0.3
     assert 0.4 < sum(waits[1]) / 300 < 0.6
+
+
+def test_callers_with_the_same_retry_after_come_back_spread_out() -> None:
+    waits = []
+    for seed in range(100):
+        model = Scripted(failing(1, lambda: RateLimited("m", 10.0)))
+        run_virtually(retrying(model, share_of=random.Random(seed).random).answer(a_question(FAR)))
+        waits.append(model.times[1] - model.times[0])
+    assert 10.0 <= min(waits) < 10.05
+    assert 10.45 < max(waits) <= 10.501
+
+
+def test_a_wait_that_ends_at_the_deadline_is_not_begun() -> None:
+    async def ask(timeout_s: float) -> int:
+        model = Scripted(failing(1, lambda: RateLimited("m", 10.0)))
+        with contextlib.suppress(RateLimited):
+            await retrying(model, share_of=lambda: 0.0).answer(a_question(now() + timeout_s))
+        return len(model.asked)
+
+    assert run_virtually(ask(10.0)) == 1
+    assert run_virtually(ask(10.001)) == 2
 
 
 def test_no_wait_passes_the_deadline() -> None:

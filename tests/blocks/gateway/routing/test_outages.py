@@ -23,7 +23,7 @@ from blocks.gateway.errors import (
     UpstreamMissing,
 )
 from blocks.gateway.model import Model, ModelReply, Question
-from blocks.gateway.policies.breaker import Breakers, Breaking, refuse_behind_open_breaker
+from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.retries import BUDGET_FLOOR, BUDGET_SHARE, RetryBudget, Retrying
@@ -72,7 +72,7 @@ class TwoModels:
         self._models = tuple(model(name, tier="cheap", position=at, in_flight=4) for at, name in enumerate("ab"))
         self._local = LocalModel()
         self._down = down
-        self._breakers = Breakers(clock=now)
+        self._circuits = Circuits(clock=now)
         self._chains = {one.name: self._chain(one) for one in self._models}
         self.asked_in_outage: Counter[str] = Counter()
 
@@ -95,8 +95,9 @@ class TwoModels:
 
         scripted = Scripted(says, takes_s=self._down.takes_s)
         scripted.name = of.name
-        limited = Limited(scripted, Limits(of, clock=now), refuse=lambda: refuse_behind_open_breaker(of.name))
-        breaking = Breaking(limited, self._breakers.get(of.name), clock=now)
+        circuit = self._circuits.get(of.name)
+        limited = Limited(scripted, Limits(of, clock=now), circuit.check)
+        breaking = CircuitBreaking(limited, circuit, clock=now)
         return Correcting(Retrying(breaking, RetryBudget(clock=now), clock=now))
 
 
@@ -124,8 +125,8 @@ def test_all_models_down_for_a_minute_delay_a_run_and_send_nothing_to_review(nam
     assert {one.answer.model for one in routed} <= {"a@v1", "b@v1"}
     assert 63 <= took_s <= (360 if takes_s > 1 else 150)
     assert max(asked.values()) <= (1 + BUDGET_SHARE) * 200 + BUDGET_FLOOR, "waiting documents are no storm"
-    if name not in {"429", "429 for 2 s"}:  # a model that says it is busy is there, and no breaker opens
-        assert asked.total() <= 60, "a few open the breakers, and then one at a time looks whether they are back"
+    if name not in {"429", "429 for 2 s"}:  # a model that says it is busy is there, and no circuit opens
+        assert asked.total() <= 60, "a few open the circuits, and then one at a time looks whether they are back"
 
 
 @pytest.mark.parametrize("name", FAULTS)

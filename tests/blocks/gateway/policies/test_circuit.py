@@ -24,12 +24,11 @@ from blocks.gateway.errors import (
     WrongSchema,
 )
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.policies.breaker import Breakers, Breaking
-from blocks.gateway.policies.circuit import BreakerRules, Sign
-from blocks.gateway.policies.shared_state import BreakerReport
+from blocks.gateway.policies.circuit import CircuitBreaking, CircuitRules, Circuits, Severity
+from blocks.gateway.policies.shared_state import CircuitReport
 from tests.doubles.failing_models import REPLY, Scripted, a_question
 
-RULES = BreakerRules(window_s=60, least_calls=8, ratio=0.5, cooldown_s=5, grave_cooldown_s=30, most_cooldown_s=40)
+RULES = CircuitRules(window_s=60, min_calls=8, ratio=0.5, pause_s=5, person_pause_s=30, max_pause_s=40)
 
 
 class Clock:
@@ -41,8 +40,8 @@ class Clock:
         return self.now
 
 
-class SharedBreakers:
-    """Keeps breakers for several workers as the database does, by the same clock; counts what it is asked."""
+class SharedCircuits:
+    """Keeps circuits for several workers as the database does, by the same clock; counts what it is asked."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -52,10 +51,10 @@ class SharedBreakers:
         self.asked: Counter[str] = Counter()
         self.is_down = False
 
-    def load(self) -> Mapping[str, BreakerReport]:
+    def load(self) -> Mapping[str, CircuitReport]:
         self._note("load")
         return {
-            key: BreakerReport(key, True, why, max(0.0, until - self._clock()))
+            key: CircuitReport(key, True, why, max(0.0, until - self._clock()))
             for key, (why, until) in self._open.items()
         }
 
@@ -88,15 +87,15 @@ class SharedBreakers:
 
 
 class Endpoint:
-    """A model behind a breaker, whose health is set by hand."""
+    """A model behind a circuit, whose health is set by hand."""
 
-    def __init__(self, clock: Clock, breakers: Breakers | None = None, *, takes_s: float = 0.0) -> None:
+    def __init__(self, clock: Clock, circuits: Circuits | None = None, *, takes_s: float = 0.0) -> None:
         self.clock = clock
         self.fails: Callable[[], CallFailed] | None = None
         self.model = Scripted(self._say, takes_s)
-        self.breakers = breakers or Breakers(rules=RULES, clock=clock)
-        self.breaker = self.breakers.get("e")
-        self.breaking = Breaking(self.model, self.breaker, clock=clock)
+        self.circuits = circuits or Circuits(rules=RULES, clock=clock)
+        self.circuit = self.circuits.get("e")
+        self.breaking = CircuitBreaking(self.model, self.circuit, clock=clock)
 
     def _say(self, _at: int, _question: Question) -> ModelReply | BaseException:
         return self.fails() if self.fails else REPLY
@@ -114,7 +113,7 @@ class Endpoint:
 
     @property
     def is_open(self) -> bool:
-        return self.breaker.report().is_open
+        return self.circuit.report().is_open
 
 
 def server_failed() -> ServerFailed:
@@ -128,9 +127,9 @@ def test_it_opens_at_half_of_the_calls_and_says_why() -> None:
     assert asyncio.run(endpoint.outcomes(4)) == {"server_failed": 4}
     assert not endpoint.is_open
     assert asyncio.run(endpoint.outcomes(10)) == {"server_failed": 1, "breaker_open": 9}
-    report = endpoint.breaker.report()
+    report = endpoint.circuit.report()
     assert (report.is_open, report.open_for_s) == (True, 5.0)
-    assert report.why == "5 of its last 10 calls failed, the last with server_failed"
+    assert report.why == "5 of the last 10 calls failed, the last with server_failed"
     assert len(endpoint.model.asked) == 10
 
 
@@ -200,20 +199,8 @@ def test_what_a_person_must_put_right_opens_it_at_once(make: Callable[[], CallFa
     asyncio.run(endpoint.outcomes(100))
     endpoint.fails = make
     assert asyncio.run(endpoint.outcomes(2))["breaker_open"] == 1
-    assert endpoint.breaker.report().open_for_s == 30.0
-    assert endpoint.breaker.report().why == f"its last call ended with {make().kind}"
-
-
-def test_a_model_that_the_endpoint_does_not_know_leaves_its_neighbours_alone() -> None:
-    endpoint = Endpoint(Clock())
-    misspelt = Scripted(lambda _at, _question: UpstreamMissing("x", "gtp"))
-    own = endpoint.breakers.get("model x")
-    breaking = Breaking(misspelt, endpoint.breaker, own, endpoint.clock)
-    for _ in range(3):
-        with pytest.raises(CallFailed):
-            asyncio.run(breaking.answer(a_question(endpoint.clock() + 10)))
-    assert (own.report().is_open, endpoint.is_open, len(misspelt.asked)) == (True, False, 1)
-    assert asyncio.run(endpoint.outcome()) == "ok"
+    assert endpoint.circuit.report().open_for_s == 30.0
+    assert endpoint.circuit.report().why == f"the last call failed with {make().kind}"
 
 
 def test_200_callers_at_half_open_make_one_probe() -> None:
@@ -237,12 +224,12 @@ def test_200_callers_at_half_open_make_one_probe() -> None:
 
 def test_200_callers_of_four_workers_make_one_probe() -> None:
     clock = Clock()
-    shared = SharedBreakers(clock)
-    workers = [Endpoint(clock, Breakers(shared, RULES, clock), takes_s=0.05) for _ in range(4)]
+    shared = SharedCircuits(clock)
+    workers = [Endpoint(clock, Circuits(shared, RULES, clock), takes_s=0.05) for _ in range(4)]
     workers[0].fails = server_failed
     asyncio.run(workers[0].outcomes(8))
     for worker in workers:
-        worker.breakers.sync()
+        asyncio.run(worker.circuits.sync())
     assert all(worker.is_open for worker in workers)
     clock.now += 5.001
 
@@ -297,9 +284,11 @@ def test_one_that_recovers_only_for_the_probe_is_not_asked_more_and_more() -> No
 @pytest.mark.parametrize("ending", [lambda: LimitsReached("m"), None])
 def test_a_probe_that_says_nothing_lets_the_next_call_probe(ending: Callable[[], CallFailed] | None) -> None:
     clock = Clock()
-    shared = SharedBreakers(clock)
-    endpoint = Endpoint(clock, Breakers(shared, RULES, clock), takes_s=0.0 if ending else 5.0)
-    endpoint.breaker.leave(asyncio.run(endpoint.breaker.enter("m", 0)), Sign.GRAVE, "out_of_credit")
+    shared = SharedCircuits(clock)
+    endpoint = Endpoint(clock, Circuits(shared, RULES, clock), takes_s=0.0 if ending else 5.0)
+    endpoint.fails = lambda: OutOfCredit("m")
+    asyncio.run(endpoint.outcome())
+    endpoint.model.asked.clear()
     clock.now += 31
     endpoint.fails = ending
 
@@ -317,7 +306,7 @@ def test_a_probe_that_says_nothing_lets_the_next_call_probe(ending: Callable[[],
     else:
         asyncio.run(cancelled())
     assert endpoint.is_open
-    healthy = Breaking(Scripted(), endpoint.breaker, clock=clock)
+    healthy = CircuitBreaking(Scripted(), endpoint.circuit, clock=clock)
     assert asyncio.run(healthy.answer(a_question(clock() + 10))) is REPLY
     assert not endpoint.is_open
     assert shared.asked["claim"] == 1  # the claim was still this worker's
@@ -336,18 +325,78 @@ def test_a_rate_limit_answers_a_probe() -> None:
 def test_calls_from_before_it_opened_change_nothing_when_they_end() -> None:
     endpoint = Endpoint(Clock())
 
+    early, probe = [a_question(1e9) for _ in range(20)], a_question(1e9)
+
     async def run() -> None:
-        early = [await endpoint.breaker.enter("m", 0) for _ in range(20)]
-        for ticket in early[:8]:
-            endpoint.breaker.leave(ticket, Sign.FAULT, "server_failed")
+        for question in early:
+            await endpoint.circuit.enter(question)
+        for question in early[:8]:
+            endpoint.circuit.leave(question, Severity.FAULT, "server_failed")
+        assert endpoint.is_open
         endpoint.clock.now += 5.001
-        probe = await endpoint.breaker.enter("m", 0)
-        endpoint.breaker.leave(probe, Sign.SOUND)
-        for ticket in early[8:]:
-            endpoint.breaker.leave(ticket, Sign.FAULT, "server_failed")
+        await endpoint.circuit.enter(probe)
+        endpoint.circuit.leave(early[8], Severity.NONE)
+        assert endpoint.is_open
+        endpoint.circuit.leave(probe, Severity.NONE)
+        for question in early[9:]:
+            endpoint.circuit.leave(question, Severity.FAULT, "server_failed")
 
     asyncio.run(run())
     assert not endpoint.is_open
+
+
+def test_a_call_that_waits_is_refused_once_the_circuit_opens_and_the_probe_is_not() -> None:
+    endpoint = Endpoint(Clock())
+    waiting, failing, probe = (a_question(1e9) for _ in range(3))
+
+    async def run() -> None:
+        await endpoint.circuit.enter(waiting)
+        await endpoint.circuit.enter(failing)
+        endpoint.circuit.check(waiting)
+        endpoint.circuit.leave(failing, Severity.PERSON, "key_refused")
+        with pytest.raises(BreakerOpen, match="circuit of e open for 30 s"):
+            endpoint.circuit.check(waiting)
+        endpoint.clock.now += 30
+        await endpoint.circuit.enter(probe)
+        endpoint.circuit.check(probe)
+
+    asyncio.run(run())
+
+
+def test_a_failure_for_a_person_soon_after_closing_pauses_no_shorter_than_its_30_s() -> None:
+    endpoint = Endpoint(Clock())
+    endpoint.fails = server_failed
+    asyncio.run(endpoint.outcomes(8))
+    endpoint.clock.now += 5.001
+    endpoint.fails = None
+    assert asyncio.run(endpoint.outcome()) == "ok"
+    endpoint.clock.now += 1
+    endpoint.fails = lambda: KeyRefused("m", 401)
+    asyncio.run(endpoint.outcome())
+    assert endpoint.circuit.report().open_for_s == 30.0
+
+
+def test_a_fault_long_after_closing_pauses_no_longer_than_the_first() -> None:
+    endpoint = Endpoint(Clock())
+    for pause_s in (5.0, 5.0):
+        endpoint.fails = server_failed
+        asyncio.run(endpoint.outcomes(8))
+        assert endpoint.circuit.report().open_for_s == pause_s
+        endpoint.clock.now += 5.001
+        endpoint.fails = None
+        assert asyncio.run(endpoint.outcome()) == "ok"
+        endpoint.clock.now += 70
+
+
+def test_a_window_that_a_fault_has_left_does_not_count_it() -> None:
+    endpoint = Endpoint(Clock())
+    endpoint.fails = server_failed
+    asyncio.run(endpoint.outcomes(4))
+    endpoint.clock.now += 60
+    asyncio.run(endpoint.outcomes(7))
+    assert not endpoint.is_open
+    asyncio.run(endpoint.outcomes(1))
+    assert endpoint.circuit.report().why == "8 of the last 8 calls failed, the last with server_failed"
 
 
 def test_deadlines_that_pass_in_our_own_queue_are_not_the_endpoints_fault() -> None:
@@ -369,7 +418,7 @@ def test_deadlines_that_pass_in_our_own_queue_are_not_the_endpoints_fault() -> N
         return error
 
     rules = replace(RULES, window_s=600)
-    endpoint = Endpoint(Clock(), Breakers(rules=rules, clock=(clock := Clock())))
+    endpoint = Endpoint(Clock(), Circuits(rules=rules, clock=(clock := Clock())))
     endpoint.clock = clock
     endpoint.fails = slow
     asyncio.run(endpoint.outcomes(8))
@@ -386,10 +435,10 @@ def test_a_connection_that_cannot_be_made_is_a_fault() -> None:
 # --- several workers
 
 
-def two_workers() -> tuple[Clock, SharedBreakers, Endpoint, Endpoint]:
+def two_workers() -> tuple[Clock, SharedCircuits, Endpoint, Endpoint]:
     clock = Clock()
-    shared = SharedBreakers(clock)
-    first, second = (Endpoint(clock, Breakers(shared, RULES, clock)) for _ in range(2))
+    shared = SharedCircuits(clock)
+    first, second = (Endpoint(clock, Circuits(shared, RULES, clock)) for _ in range(2))
     return clock, shared, first, second
 
 
@@ -397,17 +446,17 @@ def test_a_worker_takes_over_what_another_opened_and_closed() -> None:
     clock, _, first, second = two_workers()
     first.fails = lambda: OutOfCredit("m")
     asyncio.run(first.outcome())
-    first.breakers.sync()
+    asyncio.run(first.circuits.sync())
     clock.now += 1
-    second.breakers.sync()
-    assert second.breaker.report().why == "another worker found: its last call ended with out_of_credit"
-    assert second.breaker.report().open_for_s == pytest.approx(29.0)
+    asyncio.run(second.circuits.sync())
+    assert second.circuit.report().why == "another worker reports: the last call failed with out_of_credit"
+    assert second.circuit.report().open_for_s == pytest.approx(29.0)
     assert asyncio.run(second.outcome()) == "breaker_open"
     clock.now += 30
     first.fails = None
     assert asyncio.run(first.outcome()) == "ok"
-    first.breakers.sync()
-    second.breakers.sync()
+    asyncio.run(first.circuits.sync())
+    asyncio.run(second.circuits.sync())
     assert not second.is_open
     assert second.model.asked == []
 
@@ -416,13 +465,13 @@ def test_a_failed_probe_lengthens_the_pause_of_the_others() -> None:
     clock, _, first, second = two_workers()
     first.fails = lambda: KeyRefused("m", 401)
     asyncio.run(first.outcome())
-    first.breakers.sync()
-    second.breakers.sync()
+    asyncio.run(first.circuits.sync())
+    asyncio.run(second.circuits.sync())
     clock.now += 31
     asyncio.run(first.outcome())
-    first.breakers.sync()
-    second.breakers.sync()
-    assert second.breaker.report().open_for_s == pytest.approx(40.0)
+    asyncio.run(first.circuits.sync())
+    asyncio.run(second.circuits.sync())
+    assert second.circuit.report().open_for_s == pytest.approx(40.0)
 
 
 def test_what_could_not_be_told_is_told_the_next_time() -> None:
@@ -431,11 +480,11 @@ def test_what_could_not_be_told_is_told_the_next_time() -> None:
     shared.is_down = True
     asyncio.run(first.outcome())
     with pytest.raises(OSError, match="down"):
-        first.breakers.sync()
+        asyncio.run(first.circuits.sync())
     assert first.is_open
     shared.is_down = False
-    first.breakers.sync()
-    second.breakers.sync()
+    asyncio.run(first.circuits.sync())
+    asyncio.run(second.circuits.sync())
     assert second.is_open
 
 
@@ -457,8 +506,8 @@ def test_a_worker_without_the_probe_asks_for_it_once_a_second() -> None:
     clock, shared, first, second = two_workers()
     first.fails = lambda: OutOfCredit("m")
     asyncio.run(first.outcome())
-    first.breakers.sync()
-    second.breakers.sync()
+    asyncio.run(first.circuits.sync())
+    asyncio.run(second.circuits.sync())
     clock.now += 31
     assert shared.claim_probe_elsewhere("e", 60)
     for _ in range(100):
@@ -470,39 +519,50 @@ def test_a_worker_without_the_probe_asks_for_it_once_a_second() -> None:
     assert asyncio.run(second.outcome()) == "ok"
 
 
-def test_a_new_worker_learns_of_a_breaker_and_probes_when_its_pause_is_over() -> None:
+def test_a_new_worker_learns_of_an_open_circuit_and_probes_when_its_pause_is_over() -> None:
     clock, shared, first, second = two_workers()
     first.fails = lambda: OutOfCredit("m")
     asyncio.run(first.outcome())
-    first.breakers.sync()
+    asyncio.run(first.circuits.sync())
     clock.now += 100  # the first worker has died
-    second.breakers.sync()
+    asyncio.run(second.circuits.sync())
     assert second.is_open
     assert asyncio.run(second.outcome()) == "ok"
-    second.breakers.sync()
+    asyncio.run(second.circuits.sync())
     assert shared.load() == {}
 
 
-def test_transitions_are_logged_with_their_reason(caplog: pytest.LogCaptureFixture) -> None:
+def test_another_workers_shorter_pause_does_not_shorten_this_one() -> None:
+    clock, shared, first, second = two_workers()
+    for endpoint in (first, second):
+        endpoint.fails = lambda: OutOfCredit("m")
+        asyncio.run(endpoint.outcome())
+    asyncio.run(first.circuits.sync())
+    shared.open("e", "9 of the last 9 calls failed", 5.0)
+    asyncio.run(first.circuits.sync())
+    assert first.circuit.report().open_for_s == 30.0
+    clock.now += 5.0
+    assert asyncio.run(first.outcome()) == "breaker_open"
+
+
+def test_an_operator_reads_when_a_circuit_opens_for_how_long_and_why(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     endpoint = Endpoint(Clock())
-    endpoint.fails = lambda: OutOfCredit("m")
-    asyncio.run(endpoint.outcomes(3))
+    endpoint.fails = server_failed
+    asyncio.run(endpoint.outcomes(9))
     endpoint.fails = None
-    endpoint.clock.now += 31
+    endpoint.clock.now += 6
     asyncio.run(endpoint.outcomes(3))
-    assert [
-        record.getMessage() for record in caplog.records if "breaker" in record.name or "circuit" in record.name
-    ] == [
-        "breaker of e: open for 30 s, because its last call ended with out_of_credit",
-        "breaker of e: one call is let through as a probe",
-        "breaker of e: closed, because the probe was answered",
+    assert [record.getMessage() for record in caplog.records if "circuit" in record.name] == [
+        "circuit of e open for 5 s: 8 of the last 8 calls failed, the last with server_failed",
+        "circuit of e half-open: one call is the probe",
+        "circuit of e closed: the probe was answered",
     ]
 
 
-def test_an_open_breaker_says_how_long() -> None:
+def test_an_open_circuit_says_how_long() -> None:
     endpoint = Endpoint(Clock())
     endpoint.fails = lambda: OutOfCredit("m")
     asyncio.run(endpoint.outcome())
-    with pytest.raises(BreakerOpen, match="left alone for 30 s, because its last call ended with out_of_credit"):
+    with pytest.raises(BreakerOpen, match="circuit of e open for 30 s: the last call failed with out_of_credit"):
         asyncio.run(endpoint.breaking.answer(a_question(1e9)))
