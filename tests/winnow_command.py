@@ -74,6 +74,7 @@ class Workplace:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - it sets a signal handler and nothing else
         )
         try:
             yield process
@@ -105,6 +106,11 @@ class Workplace:
         )
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.loads(reply.read())
+
+
+def _hear_ctrl_c() -> None:
+    """A shell starts what runs in its background, such as this suite, with SIGINT ignored; children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:

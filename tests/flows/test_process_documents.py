@@ -137,6 +137,12 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(workplace: Workplace) 
     assert process.returncode == 130, said
     assert "goes on where it stopped" in said
     assert "Traceback" not in said
+    with sqlite3.connect(workplace.folder / ".winnow" / "winnow.db") as database:
+        [(state, message, ended_at)] = database.execute("select state, message, finished_at from runs").fetchall()
+        begun = database.execute("select sum(attempts) from stage_outputs where state = 'started'").fetchone()
+    assert (state, message) == ("Cancelled", "stopped before the end")
+    assert ended_at is not None
+    assert begun in {(0,), (None,)}, "attempts that were stopped are given back"
     summary = workplace.run("in")
     assert summary["documents"] == 200
     assert summary["failed"] == 0
