@@ -1,4 +1,4 @@
-"""What a run has to say at its end, from the database's counts and nothing else."""
+"""The report at the end of a run, from the database's counts and nothing else."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -14,11 +14,11 @@ from tasks.runs.chunk import RunContext
 
 
 class RunReport(Record):
-    """A run's counts, its cost, and what was found about its results as a whole.
+    """A run's counts, its cost, and the findings about all results of a type.
 
-    `missing` is how many documents of the batch ended in no state: 0 unless something is wrong. `unconfirmed_usd` is
-    what calls of which nothing came back may have cost beside `cost_usd`; `cache_hits` counts answers from the cache.
-    `waiting` counts documents that are in review for what the next run may cure, by its kind.
+    `missing` counts documents of the batch that ended in no state: 0 unless something is wrong. `unconfirmed_usd` is
+    what attempts without a reply may have cost beside `cost_usd`. `cache_hits` counts kept replies that were used.
+    `waiting` counts documents in review for what the next run may cure, by the failure's kind.
     """
 
     counts: RunCounts
@@ -34,7 +34,7 @@ class RunReport(Record):
 
     @property
     def calls(self) -> str:
-        """The calls of language models in words."""
+        """The number of model calls in words."""
         return "1 model call" if self.model_calls == 1 else f"{self.model_calls} model calls"
 
     def closing(
@@ -95,7 +95,7 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
 
 
 def _beside(report: RunReport) -> str:
-    """What stands beside the calls and their cost, where there is anything."""
+    """Unconfirmed cost and answers from the cache, where there are any."""
     unconfirmed = f", and up to {report.unconfirmed_usd:.4f} unconfirmed" if report.unconfirmed_usd else ""
     return unconfirmed + (f"; {report.cache_hits} answers from the cache" if report.cache_hits else "")
 

@@ -1,4 +1,4 @@
-"""The Prefect task that ends a run: expectations about the whole, the artifact, the run's last row."""
+"""The Prefect task that ends a run: expectations about all results of a type, the artifact, the end of its row."""
 
 import httpx
 from prefect import get_run_logger, task
@@ -15,20 +15,20 @@ from tasks.runs.run import Run
 
 @task(name="report", task_run_name="{run.name} · report", cache_policy=NO_CACHE, persist_result=False)
 def report(run: Run) -> RunReport:
-    """Count, check the whole, write the artifact and the run's last row."""
+    """Count, check expectations, end the run's row and write the artifact."""
     findings = whole_findings(run.database, run.context, run.types)
     result = build_report(run.database, run.context, findings)
     name, message = result.closing(run.settings.allowed_failure_share)
     runs.finish_run(run.database, run.run_id, name, message)
     try:
         create_markdown_artifact(as_markdown(result, run.context, run.settings), key="winnow-run", description=message)
-    except httpx.TransportError as error:  # the run's truth is in the database; a server that is gone cannot show it
+    except httpx.TransportError as error:  # the report is in the database; only Prefect's page lacks it
         get_run_logger().warning("the artifact could not be written: %s", error)
     return result
 
 
 def closing_state(run: Run, result: RunReport) -> State[RunReport]:
-    """The flow's final state, which says the truth."""
+    """The flow's final state, from the run's counts."""
     name, message = result.closing(run.settings.allowed_failure_share)
     if name == "Failed":
         return Failed(message=message, data=result)

@@ -1,4 +1,4 @@
-"""Expectations about a type's results as a whole, at the end of a run, for the types that the run touched."""
+"""Expectations about all results of a type, checked at the end of a run for the types that it touched."""
 
 from collections.abc import Mapping
 
@@ -12,12 +12,14 @@ from tasks.validate.whole import check_whole
 
 
 def whole_findings(database: Database, run: RunContext, types: Mapping[str, DocumentType]) -> tuple[WholeFinding, ...]:
-    """What Great Expectations says of each view that this run wrote to.
+    """The findings of Great Expectations over the view of each type that this run wrote to.
 
-    Types whose expectations may turn the run's state are always looked at: an unchanged re-run must not look better.
+    Types whose expectations can fail the run are always checked: a run that changes nothing must not look better.
     """
     members = runs.counts_by_type(database, run.run_id).keys() & types.keys()
-    decisive = {name for name in members if any(one.severity == "fail" for one in types[name].expectations)}
+    decisive = {
+        name for name in members if any(expectation.severity == "fail" for expectation in types[name].expectations)
+    }
     touched = decisive | (runs.types_written(database, run.run_id) & types.keys())
     return tuple(
         finding for name in sorted(touched) for finding in check_whole(database.url, view_name(name), types[name])

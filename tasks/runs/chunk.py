@@ -1,7 +1,7 @@
-"""What every stage does around its own work on one chunk: skip what is done, count attempts, write as it goes.
+"""One chunk at one stage: skip what is done, count attempts, write outcomes as they come.
 
-The database decides what is done. A stage says how a document is fingerprinted and how a list of documents is worked;
-`run_stage` does the rest in a handful of bulk statements per chunk.
+The database decides what is done. A stage computes fingerprints and works a list of documents; `run_stage` does the
+rest in a few bulk statements per chunk.
 """
 
 import logging
@@ -19,7 +19,7 @@ from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 
 FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 DEFECT = "a defect in stage %s costs document %s, and no other"
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _stopped_runs: set[str] = set()
 
 
 def stop_run(run_id: str) -> None:
-    """Let the run's chunks in this process end at their next document; what they have is written first."""
+    """End the run's chunks in this process at their next document; their outcomes so far are written first."""
     _stopped_runs.add(run_id)
 
 
@@ -53,20 +53,20 @@ class StageWork(Protocol):
 
     @property
     def configuration(self) -> str:
-        """Digest of all that fingerprints hold beside a document's own digests: of today's settings and types."""
+        """Digest of what all fingerprints have in common: version, settings and document types."""
         ...
 
     def fingerprint(self, document: Document) -> str:
-        """The fingerprint of this stage's output for a document, from its digests alone."""
+        """The fingerprint of this stage's output for a document, computed from the document's digests alone."""
         ...
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """One outcome per document, in any order, as soon as each is known. Raises only for the whole chunk."""
+        """One outcome per document, in any order, as each is known. Raises only what stops the chunk."""
         ...
 
 
 class StageCounts(Record):
-    """What a chunk task returns, and all that it returns."""
+    """All that a chunk task returns."""
 
     done: int = 0
     failed: int = 0
@@ -77,8 +77,8 @@ class StageCounts(Record):
 class Chunk:
     """A slice of a run's documents. `number` counts from 1 up to `of`.
 
-    A plain class: Prefect walks through the collections, records and dataclasses among a task's parameters, several
-    times per task run, and there is nothing for it to find among a hundred ids.
+    A plain class: Prefect searches the collections, records and dataclasses among a task's parameters several times
+    per task run, and finds nothing among a hundred ids.
     """
 
     __slots__ = ("document_ids", "number", "of")
@@ -92,8 +92,8 @@ class Chunk:
 class RunContext(Record):
     """What a run was asked to do: ids and switches, never content.
 
-    `models`: the models that are asked in this run, in that order, in place of the types' routes; empty for the routes.
-    `budget_usd`: what the run may cost, None for the setting. `use_cache`: whether replies given before are taken.
+    `models` replace the types' routes, in that order; empty for the routes. `budget_usd` bounds the run's cost;
+    None for the setting. `use_cache`: whether kept replies may answer.
     """
 
     run_id: str
@@ -108,23 +108,23 @@ class RunContext(Record):
 def run_stage(database: Database, context: RunContext, work: StageWork, document_ids: Sequence[str]) -> StageCounts:
     """Bring one stage up to date for one chunk.
 
-    Documents whose upstream has no usable output wait; documents with an output under today's fingerprint are skipped;
-    the others' attempts are counted before the work starts, and their outcomes written in groups as they come.
-    Documents that were being worked when a worker died, time and again, are worked one by one, and given up as
-    `quarantined` when that kills the worker too.
-    What another live run is working is waited for, with nothing of this run's left begun, and then taken as it is.
-    Raises `ChunkIncomplete` after everything is stored while failures worth a retry now remain.
+    Documents without a usable upstream output wait. Documents with an output under today's fingerprint are skipped.
+    The attempts of the others are counted before the work starts, and their outcomes are written in groups.
+    Documents whose worker died each time are worked alone, and quarantined when that kills the worker too.
+    A document that another live run has claimed is waited for, while this run holds no claim; its outcome then counts
+    for this run too.
+    Raises `ChunkIncomplete`, after everything is stored, while failures worth a retry now remain.
     """
     writer = _OutcomeWriter(database, context.run_id, work.stage)
     contested: set[str] = set()
     unchanged, waiting, has_waited = 0, 0, False
     pending: Collection[str] = document_ids
     while True:
-        through = _work_round(database, context, work, sorted(pending), contested, writer)
-        unchanged += through.unchanged
-        waiting += through.waiting
-        contested |= through.held
-        pending = through.held | through.held_before
+        worked = _work_round(database, context, work, sorted(pending), contested, writer)
+        unchanged += worked.unchanged
+        waiting += worked.waiting
+        contested |= worked.claimed
+        pending = worked.claimed | worked.claimed_before
         if not pending:
             break
         if not has_waited:
@@ -138,18 +138,18 @@ def run_stage(database: Database, context: RunContext, work: StageWork, document
 
 
 def wait_for_others(run_id: str) -> None:
-    """Pause before looking again whether another run is through. Raises `RunInterrupted` after `stop_run`."""
+    """Pause before the next check for another run's claims. Raises `RunInterrupted` after `stop_run`."""
     raise_if_stopped(run_id)
-    time.sleep(LOOK_EVERY_S)
+    time.sleep(CHECK_EVERY_S)
     raise_if_stopped(run_id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What a round left: documents that another live run is working, at this stage and at one before, and counts."""
+    """Documents that another live run has claimed, at this stage and at an earlier one; and counts."""
 
-    held: frozenset[str]
-    held_before: frozenset[str]
+    claimed: frozenset[str]
+    claimed_before: frozenset[str]
     unchanged: int
     waiting: int
 
@@ -162,17 +162,17 @@ def _work_round(
     contested: Collection[str],
     writer: "_OutcomeWriter",
 ) -> _Round:
-    """Work whatever is to be worked and free."""
+    """Work the documents that need it and that no other live run has claimed."""
     state = stage_outputs.load_chunk(database, work.stage, document_ids)
     fingerprints = {document.document_id: work.fingerprint(document) for document in state.ready}
     todo = state.to_do(fingerprints, context.rerun, context.run_id, context.max_attempts, contested)
     stage_outputs.make_current(database, work.stage, state, fingerprints, todo)
-    held, held_before = owners.held_elsewhere(database, context.run_id, state, fingerprints)
-    unchanged, waiting = len(state.ready) - len(todo), state.waiting - len(held_before)
+    claimed, claimed_before = owners.held_elsewhere(database, context.run_id, state, fingerprints)
+    unchanged, waiting = len(state.ready) - len(todo), state.waiting - len(claimed_before)
     progress.report(context.run_id, work.stage, unchanged + waiting)
 
     def begin(documents: Sequence[Document], solo: bool) -> list[Document]:
-        wanted = {one.document_id: fingerprints[one.document_id] for one in documents if one.document_id not in held}
+        wanted = {id_: fingerprints[id_] for document in documents if (id_ := document.document_id) not in claimed}
         begun = stage_outputs.begin_attempts(database, work.stage, context.run_id, wanted, solo=solo, seen=state.rows)
         left.difference_update(begun)
         return [document for document in documents if document.document_id in begun]
@@ -181,7 +181,7 @@ def _work_round(
     if todo.exhausted:
         failure = Quarantined(context.max_attempts).failure(work.stage)
         quarantined = begin(todo.exhausted, solo=False)
-        left |= writer.take((Outcome(one.document_id, failure=failure) for one in quarantined), fingerprints)
+        left |= writer.take((Outcome(document.document_id, failure=failure) for document in quarantined), fingerprints)
     groups = [(todo.fresh, False)] if todo.fresh else []
     for documents, solo in groups + [((suspect,), True) for suspect in todo.suspects]:
         begun = begin(documents, solo)
@@ -193,18 +193,18 @@ def _work_round(
             ids = [document.document_id for document in begun]
             owners.give_back(database, work.stage, context.run_id, ids, solo=solo)
             raise
-    return _Round(frozenset(left), held_before, unchanged, waiting)
+    return _Round(frozenset(left), claimed_before, unchanged, waiting)
 
 
 class _OutcomeWriter:
-    """Writes outcomes in groups as they come, so that a crash loses seconds of work, and counts them."""
+    """Writes outcomes in groups and counts them; a crash loses seconds of work."""
 
     def __init__(self, database: Database, run_id: str, stage: Stage) -> None:
         self.done = self.failed = self.again = 0
         self._database, self._run_id, self._stage = database, run_id, stage
 
     def take(self, outcomes: Iterable[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
-        """Write every outcome, even those before an exception or an interruption; return whose were dropped."""
+        """Write every outcome, also those before an exception; return the documents that this run may not write."""
         dropped: set[str] = set()
         pending: list[Outcome] = []
         pending_bytes, flushed_at = 0, time.monotonic()

@@ -1,4 +1,4 @@
-"""What becomes of a chunk's documents: a result, a review item, a failure; decided here, written in one transaction."""
+"""The last stage: each document of a chunk becomes a result, a review item or a failure, in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Chain = Mapping[Stage, ChainLink]
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What is to be written of one document. `settled_as` is None while a later run has something to do for it."""
+    """What to write for one document. `settled_as` is None while a later run has work to do on it."""
 
     outcome: str
     settled_as: str | None
@@ -35,17 +35,17 @@ class _Verdict:
 def store_chunk(database: Database, run_id: str, document_ids: Sequence[str], pipeline_digest: str) -> StageCounts:
     """Write the chunk's results, review items, failures and outcomes in one transaction.
 
-    Storing twice changes nothing. A document whose current result a person decided keeps it, and its review item;
-    what the run says instead is appended beside it. `unchanged` counts documents of which nothing was new.
-    A document that another live run is working is waited for.
+    Storing twice changes nothing. A person's decision stays the current result, with its review item; the run's result
+    is appended beside it. `unchanged` counts documents without anything new.
+    A document that another live run has claimed is waited for.
     """
-    while (counts := _store_unless_worked(database, run_id, document_ids, pipeline_digest)) is None:
+    while (counts := _store_unless_claimed(database, run_id, document_ids, pipeline_digest)) is None:
         wait_for_others(run_id)
     progress.report(run_id, Stage.STORE, len(document_ids))
     return counts
 
 
-def _store_unless_worked(
+def _store_unless_claimed(
     database: Database, run_id: str, document_ids: Sequence[str], pipeline_digest: str
 ) -> StageCounts | None:
     stored_at = now()
@@ -66,12 +66,16 @@ def _store_unless_worked(
 
         new = [verdict.result for verdict in verdicts.values() if verdict.result is not None]
         results.write_results(database, connection, run_id, new, stored_at)
-        needs = [ReviewNeed(r.document_id, r.fingerprint, r.validation) for r in new if r.needs_review]
+        needs = [
+            ReviewNeed(result.document_id, result.fingerprint, result.validation)
+            for result in new
+            if result.needs_review
+        ]
         decided = [r.document_id for r in new if r.is_current and not r.needs_review]
         review.sync_review(connection, run_id, needs, decided, stored_at)
         failed = [verdict.failure for verdict in verdicts.values() if verdict.failure is not None]
         failures.record_failures(database, connection, run_id, failed, stored_at)
-        failing = {one.document_id: one.failure.stage.value for one in failed}
+        failing = {failure.document_id: failure.failure.stage.value for failure in failed}
         failures.resolve_failures(connection, {id_: failing.get(id_) for id_ in document_ids}, stored_at)
         documents.settle(connection, pipeline_digest, {id_: v.settled_as for id_, v in verdicts.items()})
         runs.set_outcomes(connection, run_id, {id_: v.outcome for id_, v in verdicts.items()})
@@ -80,15 +84,15 @@ def _store_unless_worked(
 
 
 def _has_news(chain: Chain, current: CurrentResult | None, run_id: str) -> bool:
-    """Whether the validate output is not what the current result was made from."""
+    """Whether the current result was made from another validate output than today's."""
     link = chain.get(Stage.VALIDATE)
     if link is None or link.state not in USABLE or current is None:
         return link is not None
     if current.decided_by is not None:
         return link.fingerprint != current.fingerprint and link.run_id == run_id
-    is_made_from_it = link.fingerprint == current.fingerprint and current.provisional == _is_provisional(chain)
+    is_made_from_link = link.fingerprint == current.fingerprint and current.provisional == _is_provisional(chain)
     is_rewritten = link.run_id == run_id and current.run_id != run_id
-    return is_rewritten or not is_made_from_it
+    return is_rewritten or not is_made_from_link
 
 
 def _verdict(
@@ -108,7 +112,7 @@ def _verdict(
         if current is None:
             raise ValueError(f"document {document_id} has a usable validate output without a payload")
         is_unchanged = current.run_id != run_id if current.decided_by is None else link.run_id != run_id
-        # Another run made it while this one was on its way: not what this one came upon and left as it was.
+        # A result that another run made after this run started is not unchanged.
         is_unchanged = is_unchanged and (started_at is None or current.created_at < started_at)
         outcome = documents.SKIPPED if is_unchanged else current.status
         return _Verdict(outcome, None if is_provisional else current.status)
@@ -120,7 +124,7 @@ def _verdict(
 
 
 def _failure(chain: Chain) -> Failure | None:
-    """The failure of the first stage that has nothing to show, or None where the last one has."""
+    """The failure of the first stage without a usable output; None where all stages have one."""
     for stage in OUTPUT_STAGES:
         link = chain.get(stage)
         if link is None or link.state not in USABLE:
@@ -136,7 +140,7 @@ def _is_provisional(chain: Chain) -> bool:
 
 
 def _with_provisional_reasons(validation: Validation, chain: Chain) -> Validation:
-    """A provisional output sends its document to a person, with the reason why it is provisional."""
+    """The validation with a reason for each provisional output, which sends the document to review."""
     kinds = [str(link.failure_kind) for link in chain.values() if link.state == PROVISIONAL]
     missing = tuple(kind for kind in dict.fromkeys(kinds) if kind not in validation.reasons)
     if not kinds:

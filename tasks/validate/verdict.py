@@ -1,6 +1,6 @@
-"""The verdict on one document: a pure function of what was found, which says why in the same breath.
+"""The verdict on one document: a pure function of what was found.
 
-A document is accepted when there is no reason against it, and only then; so the reasons are the explanation.
+A document is accepted exactly when there is no reason against it, so the reasons explain the verdict.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ SENSITIVE_ACCEPT_AT = 0.95
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What the pages, and the models' replies as a whole, say against trusting any reading.
+    """Reasons of the pages and of the models' replies against trusting any reading.
 
-    `ocr_confidence` is in [0, 1], None where no page was read by OCR; `provisional` has the kinds of failures that the
-    next run may cure, `replies` those that it would not, `read_in_part` where a model was not shown all, and the
-    criteria that no quote bears (`ungrounded:<name>`).
+    `ocr_confidence` is in [0, 1], None where OCR read no page. `provisional` has the kinds of failures that the next
+    run may cure. `replies` has those that it would not, `read_in_part` where a model did not see all pages, and the
+    ungrounded criteria (`ungrounded:<name>`).
     """
 
     has_hidden_text: bool = False
@@ -47,11 +47,10 @@ def decide(
     every field that was read where the type requires none; `low_confidence` of an optional field that is more likely
     wrong than right, defaults aside; `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
     `low_ocr_confidence`; `low_type_confidence` where the type itself is less sure than `accept_at`; `sensitive` where a
-    sensitive type's document is less sure than 0.95; `ungrounded` of a criterion that no quote bears;
-    `read_in_part`; the kind of an upstream failure that the next run may cure, or for which the models gave the
-    document up for good.
+    sensitive type's document is less sure than 0.95; `ungrounded` of a criterion without a quote in the document;
+    `read_in_part`; the kind of an upstream failure, whether or not the next run may cure it.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless the document
-    shows signs of tampering or of a bad reading; where it is not sure enough, its field is `low_confidence`.
+    shows signs of tampering or of a bad reading. Where the value is not sure enough, its field is `low_confidence`.
     """
     found = {name: fields.get(name, FieldFinding()) for name in document_type.fields}
     confidence = _document_confidence(document_type, found, classification)
@@ -93,7 +92,7 @@ def decide(
 
 
 def decide_unknown(facts: PageFacts) -> Validation:
-    """The verdict on a document of no known type: a person must say what it is."""
+    """The verdict on a document of no known type: it goes to review."""
     review = ReviewRules()
     nothing = Classification(document_type=UNKNOWN_TYPE, confidence=1.0, method="signals")
     priority, due_minutes = _urgency(review, 0.0)
@@ -125,17 +124,17 @@ def _page_reasons(review: ReviewRules, classification: Classification, facts: Pa
 
 
 def _matches(rule: RejectRule, document_type: DocumentType, found: Mapping[str, FieldFinding]) -> bool:
-    """Whether the field's value is one of the rule's, compared as typed values; a list matches by any of its items."""
+    """Whether the field's value is in the rule, compared as typed values; a list matches by any of its items."""
     field = document_type.fields.get(rule.field)
     if field is None or found[rule.field].value is None:
         return False
     value = found[rule.field].value
-    wanted = [_typed(field, one, document_type.languages) for one in rule.values]
+    wanted = [_typed(field, raw, document_type.languages) for raw in rule.values]
     return any(item in wanted for item in value) if isinstance(value, list) else value in wanted
 
 
 def _typed(field: DocumentField, raw: JsonValue, languages: tuple[str, ...]) -> JsonValue:
-    """A rule's value as results would hold it; as it is where the field's type does not know it."""
+    """A rule's value as results hold it; unchanged where it is no value of the field's type."""
     try:
         typed = typed_value(field, raw, languages)
     except InvalidValue:
@@ -148,7 +147,7 @@ def _needed(rule: RejectRule, document_type: DocumentType) -> float:
 
 
 def _urgency(review: ReviewRules, confidence: float) -> tuple[int, int | None]:
-    """Priority and minutes to the due time: those of the narrowest band that the confidence falls in."""
+    """Priority and minutes to the due time: of the narrowest band above the confidence, else of the widest."""
     bands = sorted(review.bands, key=lambda band: band.below)
     for band in bands:
         if confidence < band.below:

@@ -38,7 +38,7 @@ def plan(database: Database, run_id: str, rerun: Rerun = Rerun.STALE) -> tuple[s
 def test_two_runs_at_once_share_the_work_and_agree(
     database: Database, rerun: Rerun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunk, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(chunk, "CHECK_EVERY_S", 0.02)
     worked: list[str] = []
     both = Barrier(2)
 
