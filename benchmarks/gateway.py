@@ -302,7 +302,6 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     from blocks.gateway.gateway import Gateway, Kept
     from blocks.gateway.policies.shared_state import CircuitReport
     from blocks.gateway.registry.registry import RegisteredModel, registry_state
-    from blocks.gateway.spending.ledger import Admission
 
     database = open_database(address)
     registry = DatabaseRegistry(database, registry_state)
@@ -322,7 +321,7 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
             context_window=128_000,
         )
     )
-    ledger = DatabaseLedger(database, Admission)
+    ledger = DatabaseLedger(database)
     leases = DatabaseLimitLeases(database, ledger.worker_id)
     circuits = DatabaseBreakerStates(database, CircuitReport)
     kept = Kept(registry, ledger, circuits, leases, DatabaseReplyCache(database))

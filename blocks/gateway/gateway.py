@@ -40,9 +40,9 @@ from blocks.gateway.registry.errors import ModelPriceUnknown, ModelUnknown
 from blocks.gateway.registry.key_cache import KeyCache
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel, Registry, RegistryState
 from blocks.gateway.spending.group_commit import Rounds
-from blocks.gateway.spending.ledger import Caps, Ledger, ModelCall, Settlement, new_call_key
-from blocks.gateway.spending.ledger_writer import LedgerWriter
+from blocks.gateway.spending.ledger_writer import Ledger, LedgerWriter
 from blocks.gateway.spending.prices import Price, price_of
+from blocks.ledger import Caps, ModelCall, Settlement, new_call_key
 from blocks.records import LOCAL
 
 REFRESH_EVERY_S = 1.0

@@ -23,7 +23,6 @@ from blocks.gateway.policies.tracing import configure_tracing
 from blocks.gateway.registry.keys import KeyReference, KeyRing
 from blocks.gateway.registry.registry import RegistryState, registry_state
 from blocks.gateway.registry.seed import read_seed
-from blocks.gateway.spending.ledger import Admission
 from blocks.settings import load_settings
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def _make_gateway(database: Database) -> "Gateway":
 
     collect_garbage_less_often()
     configure_tracing(load_settings())
-    ledger = DatabaseLedger(database, Admission)
+    ledger = DatabaseLedger(database)
     ledger.recover()
     replies = DatabaseReplyCache(database)
     replies.prune(UNUSED_REPLIES_DAYS, MOST_REPLIES)

@@ -11,7 +11,8 @@ from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.registry.errors import ModelUnknown
 from blocks.gateway.registry.registry import RegistryState
-from blocks.gateway.spending.ledger import Ledger, ModelCall, Settlement, new_call_key
+from blocks.gateway.spending.ledger_writer import Ledger
+from blocks.ledger import ModelCall, Settlement, new_call_key
 
 GROUP_S = 0.02
 

@@ -10,13 +10,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Protocol
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from blocks.database.engine import Database
 from blocks.database.one_of import one_of
 from blocks.database.tables import budgets, model_calls
+from blocks.ledger import ADMITTED, Admission, Reservation
 
 RUN = "run"
 DAY = "day"
@@ -25,17 +25,6 @@ ZERO = Decimal(0)
 
 BudgetKey = tuple[str, str]
 """Scope and key: a run's id, or a UTC day such as 2026-11-20."""
-
-
-class Caps(Protocol):
-    """What may be spent, in USD, by scope; None is no cap."""
-
-    @property
-    def run_usd(self) -> Decimal | None: ...  # noqa: D102
-    @property
-    def day_usd(self) -> Decimal | None: ...  # noqa: D102
-    @property
-    def document_usd(self) -> Decimal | None: ...  # noqa: D102
 
 
 @dataclass(slots=True)
@@ -52,16 +41,6 @@ class Sums:
             self.spent_usd += spent_usd
             self.reserved_usd += reserved_usd
             self.is_changed = True
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """The budget that a reservation does not fit. `may_fit_later`: only what is reserved is in its way."""
-
-    scope: str
-    cap_usd: Decimal
-    spent_usd: Decimal
-    may_fit_later: bool
 
 
 def day_of(time: datetime) -> str:
@@ -97,26 +76,29 @@ class BudgetSheet:
             if row.run_id == run_id:
                 self._documents[run_id, row.document_id].add(row.cost_usd + row.unconfirmed_usd, row.reserved_usd)
 
-    def reserve(
-        self, run_id: str, document_id: str, called_at: datetime, max_usd: Decimal, caps: Caps
-    ) -> Obstacle | None:
-        """Reserve `max_usd` where it fits every cap; the budget that is in the way where it does not."""
-        document = self._documents.get((run_id, document_id))
-        obstacles = [
-            Obstacle(scope, cap, sums.spent_usd, may_fit_later=sums.spent_usd + max_usd <= cap)
-            for scope, sums, cap in (
-                (DOCUMENT, document, caps.document_usd),
-                (RUN, self._sums[RUN, run_id], caps.run_usd),
-                (DAY, self._sums[DAY, day_of(called_at)], caps.day_usd),
-            )
-            if cap is not None and sums is not None and sums.spent_usd + sums.reserved_usd + max_usd > cap
+    def reserve(self, reservation: Reservation, called_at: datetime) -> Admission:
+        """Reserve money where it fits every cap.
+
+        The refusal names the budget that is used up for good where there is one: no wait makes room in it.
+        """
+        run_id, max_usd, caps = reservation.run_id, reservation.max_usd, reservation.caps
+        document = self._documents.get((run_id, reservation.call.document_id))
+        budgets_with_caps = (
+            (DOCUMENT, document, caps.document_usd),
+            (RUN, self._sums[RUN, run_id], caps.run_usd),
+            (DAY, self._sums[DAY, day_of(called_at)], caps.day_usd),
+        )
+        refusals = [
+            Admission(False, scope, cap_usd, sums.spent_usd, may_fit_later=sums.spent_usd + max_usd <= cap_usd)
+            for scope, sums, cap_usd in budgets_with_caps
+            if cap_usd is not None and sums is not None and sums.spent_usd + sums.reserved_usd + max_usd > cap_usd
         ]
-        if obstacles:
-            return min(obstacles, key=lambda one: one.may_fit_later)
+        if refusals:
+            return min(refusals, key=lambda refusal: refusal.may_fit_later)
         self.add(run_id, called_at, ZERO, max_usd)
         if document is not None:
             document.add(ZERO, max_usd)
-        return None
+        return ADMITTED
 
     def write(self) -> None:
         """Write what has changed."""

@@ -12,18 +12,16 @@ after that, it is made anew.
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
 from blocks.database.engine import Database, now
-from blocks.database.models.budgets import DAY, RUN, BudgetKey, BudgetSheet, Caps, day_of, open_budgets
+from blocks.database.models.budgets import DAY, RUN, BudgetKey, BudgetSheet, day_of, open_budgets
 from blocks.database.models.ledger_rows import (
     IS_OPEN,
     SettledCall,
@@ -38,70 +36,18 @@ from blocks.database.models.ledger_writes import delete_calls, insert_calls
 from blocks.database.pipeline.live_runs import hold_run, live_runs
 from blocks.database.tables import model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
+from blocks.ledger import ADMITTED, Admission, Reservation, Settlement
 from blocks.records import CANCELLED, LOST, OPEN
 
 
-class Reservation(Protocol):
-    """Money asked for one attempt: at most `max_usd`. `call` has the fields of the columns of `model_calls`."""
+class DatabaseLedger:
+    """Keeps model calls and their costs.
 
-    @property
-    def run_id(self) -> str:
-        """On whose behalf."""
-        ...
-
-    @property
-    def call(self) -> BaseModel:
-        """The attempt's row."""
-        ...
-
-    @property
-    def max_usd(self) -> Decimal:
-        """The most that it can cost."""
-        ...
-
-    @property
-    def caps(self) -> Caps:
-        """What bounds it."""
-        ...
-
-
-class Settlement(Protocol):
-    """An attempt that is over: its row as it is to stay, and what was said, where that is kept."""
-
-    @property
-    def run_id(self) -> str:
-        """On whose behalf."""
-        ...
-
-    @property
-    def call(self) -> BaseModel:
-        """The attempt's row."""
-        ...
-
-    @property
-    def text(self) -> BaseModel | None:
-        """A record with the fields of the columns of `model_call_texts`, but for the time."""
-        ...
-
-
-Admission = TypeVar("Admission")
-
-
-class DatabaseLedger(Generic[Admission]):
-    """Keeps model calls and what they cost.
-
-    `make_admission` takes is_admitted, scope, cap_usd, spent_usd and may_fit_later. `worker_id` names this process
-    among all workers: as long as it lives, its calls under way are nobody else's to settle.
+    `worker_id` names this process among all workers. As long as the process lives, nobody else settles its open calls.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        make_admission: Callable[..., Admission],
-        worker_id: str | None = None,
-    ) -> None:
+    def __init__(self, database: Database, worker_id: str | None = None) -> None:
         self._database = database
-        self._make_admission = make_admission
         self.worker_id = worker_id or f"worker-{uuid.uuid4().hex}"
         self._held = ExitStack()
         self._is_held = False
@@ -206,25 +152,14 @@ class DatabaseLedger(Generic[Admission]):
         _read_documents(sheet, asked)
         admissions, rows = [], []
         for one in asked:
-            run_id, max_usd, caps = one.reservation.run_id, one.reservation.max_usd, one.reservation.caps
-            if one.key in known:  # admitted by an exchange that could not say so
-                obstacle = None
-            else:
-                obstacle = sheet.reserve(run_id, one.row["document_id"], called_at, max_usd, caps)
-                if obstacle is None:
-                    decided = {"run_id": run_id, "called_at": called_at, "worker_id": self.worker_id}
-                    rows.append(one.row | decided | {"outcome": OPEN, "reserved_usd": max_usd})
-            admissions.append(
-                self._make_admission(is_admitted=True)
-                if obstacle is None
-                else self._make_admission(
-                    is_admitted=False,
-                    scope=obstacle.scope,
-                    cap_usd=obstacle.cap_usd,
-                    spent_usd=obstacle.spent_usd,
-                    may_fit_later=obstacle.may_fit_later,
-                )
-            )
+            if one.key in known:  # admitted by an exchange whose answer was lost
+                admissions.append(ADMITTED)
+                continue
+            admission = sheet.reserve(one.reservation, called_at)
+            admissions.append(admission)
+            if admission.is_admitted:
+                decided = {"run_id": one.reservation.run_id, "called_at": called_at, "worker_id": self.worker_id}
+                rows.append(one.row | decided | {"outcome": OPEN, "reserved_usd": one.reservation.max_usd})
         if rows:
             insert_calls(connection, rows)
         return tuple(admissions)

@@ -6,7 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import Connection, Integer, Row, literal_column, select
 
 from blocks.database.engine import Database
@@ -14,6 +13,7 @@ from blocks.database.models.budgets import DAY, RUN, ZERO, BudgetKey, BudgetShee
 from blocks.database.models.ledger_writes import end_calls, insert_calls, update_calls
 from blocks.database.one_of import one_of
 from blocks.database.tables import model_call_texts, model_calls
+from blocks.ledger import CallText, ModelCall
 from blocks.records import LOST, OPEN
 
 MOST_INTEGER = 2**31 - 1
@@ -28,7 +28,7 @@ class SettledCall:
 
     run_id: str
     row: dict[str, Any]
-    text: BaseModel | None = None
+    text: CallText | None = None
 
     @property
     def spent_usd(self) -> Decimal:
@@ -36,7 +36,7 @@ class SettledCall:
         return spent_of(self.row)
 
 
-def row_of(call: BaseModel) -> dict[str, Any]:
+def row_of(call: ModelCall) -> dict[str, Any]:
     """The row of a call.
 
     What a provider may state beyond any measure is cut to what a column holds. Raises `ValueError` for amounts that are

@@ -28,9 +28,9 @@ from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest, prompt_version
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reply_schema import reply_schema
-from blocks.gateway.spending.ledger import CallText, Caps, ModelCall, Reservation, Settlement, new_call_key
 from blocks.gateway.spending.ledger_writer import LedgerWriter, released
 from blocks.gateway.spending.prices import Price
+from blocks.ledger import CallText, Caps, ModelCall, Reservation, Settlement, new_call_key
 from blocks.records import CACHE_HIT, CANCELLED, OK, OPEN
 
 DEFECT = "internal"

@@ -11,11 +11,12 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable, LimitsReached
 from blocks.gateway.spending.group_commit import GroupCommit, Rounds
-from blocks.gateway.spending.ledger import Admission, Ledger, ModelCall, Reservation, Settlement
+from blocks.ledger import ADMITTED, Admission, ModelCall, Reservation, Settlement
 from blocks.records import CANCELLED, LOST
 
 PATIENCE_S = 5.0
@@ -28,9 +29,23 @@ COMPLAIN_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
 
-ADMITTED = Admission(is_admitted=True)
-
 _IDENTITY = {"document_id", "model", "model_version", "call_key", "step", "attempt", "lane"}
+
+
+class Ledger(Protocol):
+    """Keeps calls and money durably, in groups. Called from worker threads, never from the event loop."""
+
+    def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
+        """Settle, then admit or refuse each reservation in order, in one transaction; one admission per reservation."""
+        ...
+
+    def recover(self) -> int:
+        """Settle as `lost` what workers that died left open; returns how many. Cheap where there is none."""
+        ...
+
+    def close(self) -> None:
+        """Settle as `lost` what this worker still has open, and count as alive no longer."""
+        ...
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from blocks.database.models.registry import DatabaseRegistry
 from blocks.database.pipeline.runs import run_costs
 from blocks.database.schema import MIGRATIONS_DIR
 from blocks.database.tables import metadata, model_calls, model_versions
-from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement, new_call_key
+from blocks.ledger import ModelCall, Settlement, new_call_key
 from tests.database_fixtures import budget_of
 
 CALLED_AT = datetime(2026, 11, 1, 23, 30, tzinfo=UTC)
@@ -101,7 +101,7 @@ def test_what_earlier_calls_cost_counts_for_budgets(filled_url: str) -> None:
         call = ModelCall(
             document_id="d", model="local", model_version="1", call_key=new_call_key(), cost_usd=Decimal("0.05")
         )
-        DatabaseLedger(database, Admission).exchange([Settlement("a", call)], ())
+        DatabaseLedger(database).exchange([Settlement("a", call)], ())
         assert budget_of(database, "run", "a") == (Decimal("0.35"), 0)
         assert budget_of(database, "run", "b") == (Decimal("0.0000001"), 0)
         assert budget_of(database, "day", "2026-11-01") == (Decimal("0.3000001"), 0)

@@ -12,7 +12,7 @@ from blocks.database.pipeline import documents, runs
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.results.views import create_views
 from blocks.document_types.loader import load_document_types
-from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement, new_call_key
+from blocks.ledger import ModelCall, Settlement, new_call_key
 from blocks.records import OUTPUT_STAGES, Classification, Rerun, Retry, Stage, Status, Validation
 from blocks.settings import PROJECT_DIR
 from tasks.runs.chunk import RunContext, run_stage
@@ -67,7 +67,7 @@ def prepare(database: Database) -> None:
         ModelCall.model_validate({"document_id": id_of("a"), "model_version": "1", "call_key": new_call_key(), **one})
         for one in (paid, paid, paid, {"model": "local"}, {"model": "local"}, lost)
     ]
-    DatabaseLedger(database, Admission).exchange([Settlement("run", one) for one in calls], ())
+    DatabaseLedger(database).exchange([Settlement("run", one) for one in calls], ())
 
 
 def answers(database: Database) -> list[list[dict[str, Any]]]:

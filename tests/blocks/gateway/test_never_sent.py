@@ -15,9 +15,9 @@ from blocks.gateway.policies.metering import Metered
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.providers.transport import Transport
 from blocks.gateway.spending.group_commit import Rounds
-from blocks.gateway.spending.ledger import Admission, Caps
 from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.gateway.spending.prices import Price, Rate, Rates
+from blocks.ledger import Caps
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_model, a_question
 
@@ -34,7 +34,7 @@ class Clock:
 def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: Database) -> None:
     async def run() -> int:
         model, limits = Scripted(takes_s=30), Limits(a_model(in_flight=1))
-        ledger_writer = LedgerWriter(DatabaseLedger(sqlite_database, Admission), Rounds())
+        ledger_writer = LedgerWriter(DatabaseLedger(sqlite_database), Rounds())
         chain = CircuitBreaking(
             Metered(
                 Limited(model, limits),

@@ -24,7 +24,6 @@ from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
 from blocks.gateway.model import Question
 from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.registry.registry import registry_state
-from blocks.gateway.spending.ledger import Admission
 from tests.doubles.failing_models import a_model, a_question
 from tests.doubles.model_provider.handle import ModelProviderDouble
 
@@ -43,7 +42,7 @@ class Worker:
     """A process with a gateway of its own, as far as the others can tell."""
 
     def __init__(self, database: Database) -> None:
-        ledger = DatabaseLedger(database, Admission)
+        ledger = DatabaseLedger(database)
         kept = Kept(
             registry=DatabaseRegistry(database, registry_state),
             ledger=ledger,

@@ -19,7 +19,7 @@ from blocks.errors import RunInterrupted, WinnowError
 from blocks.gateway.errors import ModelRefusal, ServerFailed
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.routing import plan as route_plan
-from blocks.gateway.spending.ledger import Admission, Reservation, Settlement
+from blocks.ledger import Admission, Reservation, Settlement
 from blocks.records import CriterionReading, Document, Extraction, FieldReading, Outcome, Page, Retry, Scoring, Stage
 from tasks.runs.chunk import stop_run
 from tasks.score.stage import ScoreRules, ScoreStage

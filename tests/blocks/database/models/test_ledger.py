@@ -25,16 +25,16 @@ from blocks.database.tables import budgets, model_call_texts, model_calls, model
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted
 from blocks.gateway.spending.group_commit import Rounds
-from blocks.gateway.spending.ledger import Admission, CallText, Caps, Ledger, ModelCall, Reservation, Settlement
-from blocks.gateway.spending.ledger_writer import LedgerWriter
+from blocks.gateway.spending.ledger_writer import Ledger, LedgerWriter
+from blocks.ledger import Admission, CallText, Caps, ModelCall, Reservation, Settlement
 from tests.database_fixtures import budget_of
 
 USD = Decimal
 ROOT = Path(__file__).parents[4]
 
 
-def ledger_of(database: Database, worker_id: str | None = None) -> DatabaseLedger[Admission]:
-    return DatabaseLedger(database, Admission, worker_id)
+def ledger_of(database: Database, worker_id: str | None = None) -> DatabaseLedger:
+    return DatabaseLedger(database, worker_id)
 
 
 def call(key: str, document_id: str = "d", **values: Any) -> ModelCall:
@@ -158,7 +158,7 @@ def test_settling_twice_changes_nothing(database: Database) -> None:
     ledger.close()
 
 
-class Forgetful(DatabaseLedger[Admission]):
+class Forgetful(DatabaseLedger):
     """Says that the database is away although it has written."""
 
     is_forgetting = False
@@ -171,7 +171,7 @@ class Forgetful(DatabaseLedger[Admission]):
 
 
 def test_a_reservation_of_which_nobody_was_told_is_given_back(database: Database) -> None:
-    ledger = Forgetful(database, Admission)
+    ledger = Forgetful(database)
     ledger.is_forgetting = True
     with pytest.raises(DatabaseUnreachable):
         ledger.exchange((), [asking("a"), asking("b")])
@@ -187,7 +187,7 @@ def test_a_reservation_of_which_nobody_was_told_is_given_back(database: Database
 
 
 def test_a_reservation_that_was_given_back_unheard_is_made_anew_when_it_is_asked_again(database: Database) -> None:
-    ledger = Forgetful(database, Admission)
+    ledger = Forgetful(database)
     ledger.is_forgetting = True
     with pytest.raises(DatabaseUnreachable):
         ledger.exchange((), [asking("a")])
@@ -305,8 +305,8 @@ import sys, time
 from decimal import Decimal
 from blocks.database.engine import open_database
 from blocks.database.models.ledger import DatabaseLedger
-from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation
-ledger = DatabaseLedger(open_database(sys.argv[1]), Admission)
+from blocks.ledger import Admission, Caps, ModelCall, Reservation
+ledger = DatabaseLedger(open_database(sys.argv[1]))
 calls = [ModelCall(document_id=str(n), model="m", model_version="1", call_key=f"{sys.argv[2]}{n}") for n in range(7)]
 ledger.exchange((), [Reservation("r", call, Decimal("0.10"), Caps()) for call in calls])
 print("sent", flush=True)
@@ -427,8 +427,8 @@ import sys
 from decimal import Decimal
 from blocks.database.engine import open_database
 from blocks.database.models.ledger import DatabaseLedger
-from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation, Settlement
-ledger = DatabaseLedger(open_database(sys.argv[1]), Admission)
+from blocks.ledger import Admission, Caps, ModelCall, Reservation, Settlement
+ledger = DatabaseLedger(open_database(sys.argv[1]))
 print("ready", flush=True)
 for line in sys.stdin:
     run, count, admitted = line.strip(), 0, []

@@ -8,7 +8,7 @@ from blocks.database.pipeline import runs
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.pipeline.known_ids import check_document, find_run
 from blocks.errors import DocumentUnknown, RunUnknown
-from blocks.gateway.spending.ledger import Admission, ModelCall, Settlement
+from blocks.ledger import ModelCall, Settlement
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of
 
@@ -21,7 +21,7 @@ def prepare(database: Database) -> None:
         database, "2f0c", members, given_type=None, rerun=Rerun.STALE, pipeline_digest="p", chunk_size=100
     )  # fmt: skip
     trial = ModelCall(document_id="test-9", model="gpt", model_version="1", call_key="a")
-    DatabaseLedger(database, Admission).exchange([Settlement("test-9", trial)], ())
+    DatabaseLedger(database).exchange([Settlement("test-9", trial)], ())
 
 
 def test_a_run_is_found_by_its_id_and_by_its_first_letters(database: Database) -> None:

@@ -29,9 +29,9 @@ from blocks.gateway.model import Correction, ModelReply, Question, Usage
 from blocks.gateway.policies.metering import Metered, request_bytes
 from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest
 from blocks.gateway.spending.group_commit import Rounds
-from blocks.gateway.spending.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.gateway.spending.prices import Price, Rate, Rates
+from blocks.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 from blocks.records import LOST, OK
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
@@ -53,8 +53,8 @@ COST = USD("0.0035")
 Script = Callable[[int, Question], ModelReply | BaseException]
 
 
-def ledger_of(database: Database) -> DatabaseLedger[Admission]:
-    return DatabaseLedger(database, Admission)
+def ledger_of(database: Database) -> DatabaseLedger:
+    return DatabaseLedger(database)
 
 
 def question(document_id: str = "d", seconds: float = 20.0, **changes: Any) -> Question:
@@ -417,7 +417,7 @@ def test_the_documents_own_budget_is_the_question_s(sqlite_database: Database) -
 class Ailing:
     """A ledger before a real one: away while `is_away`, and not to be satisfied by calls of the document `poison`."""
 
-    def __init__(self, ledger: DatabaseLedger[Admission]) -> None:
+    def __init__(self, ledger: DatabaseLedger) -> None:
         self._ledger = ledger
         self.is_away = False
         self.tries = 0

@@ -21,9 +21,9 @@ from blocks.gateway.errors import LedgerUnavailable
 from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.policies.metering import Metered
 from blocks.gateway.spending.group_commit import Rounds
-from blocks.gateway.spending.ledger import Admission, Caps
 from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.gateway.spending.prices import Price, Rate, Rates
+from blocks.ledger import Caps
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
 
@@ -59,7 +59,7 @@ def question(document_id: str) -> Question:
 
 
 def test_what_was_sent_is_settled_when_postgres_is_back(server: Any, database: Database) -> None:
-    ledger = DatabaseLedger(database, Admission)
+    ledger = DatabaseLedger(database)
     caps = Caps(run_usd=Decimal(100), day_usd=Decimal(100), document_usd=Decimal(1))
 
     async def scene() -> None:

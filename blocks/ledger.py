@@ -1,15 +1,13 @@
-"""The ledger's records, and the Protocol of whoever keeps it: the database does, and `tasks/score` joins the two.
+"""The records of the ledger of model calls, which the gateway and the database share.
 
-An attempt that may cost money is written before it is sent, as a reservation, and settled after. So a worker that dies
-leaves rows that say what was under way, and no budget can be passed by asking twice.
+An attempt that may cost money is written as a reservation before it is sent, and settled after. So a worker that dies
+leaves rows that show its open attempts, and no budget is exceeded by asking twice.
 """
 
 import secrets
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
 from blocks.records import OK, Record
 
@@ -95,6 +93,9 @@ class Admission:
     may_fit_later: bool = False
 
 
+ADMITTED = Admission(is_admitted=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """An attempt that is over: its row as it is to stay, and its texts where they are kept. `max_usd` is given back.
@@ -106,19 +107,3 @@ class Settlement:
     call: ModelCall
     max_usd: Decimal = Decimal(0)
     text: CallText | None = None
-
-
-class Ledger(Protocol):
-    """Keeps calls and money durably, in groups. Called from worker threads, never from the event loop."""
-
-    def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
-        """Settle, then admit or refuse each reservation in order, in one transaction; one admission per reservation."""
-        ...
-
-    def recover(self) -> int:
-        """Settle as `lost` what workers that died left open; returns how many. Cheap where there is none."""
-        ...
-
-    def close(self) -> None:
-        """Settle as `lost` what this worker still has open, and count as alive no longer."""
-        ...
