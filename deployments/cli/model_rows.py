@@ -5,7 +5,7 @@ from decimal import Decimal
 from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.registry.keys import parse_reference
 from blocks.gateway.registry.registry import RegisteredModel
-from blocks.gateway.spending.prices import listed_price, price_of
+from blocks.gateway.spending.prices import CACHE_WRITE, CACHED, INPUT, OUTPUT, base_usd, listed_price, price_of
 
 COLUMNS = ("name", "provider", "upstream", "tier", "price", "limits", "key", "enabled", "breaker")
 
@@ -21,7 +21,7 @@ def model_row(
     """
     price = price_of(model)
     rates = price.rates() if price else None
-    cached = (rates.cached or rates.input) if rates else None
+    cached = base_usd(rates.get(CACHED, rates[INPUT])) if rates else None
     return {
         "name": model.name,
         "provider": model.provider,
@@ -36,9 +36,9 @@ def model_row(
         "is_enabled": model.is_enabled,
         "is_paused": is_paused,
         "is_price_known": price is not None,
-        "input_price": rates.input.usd if rates else None,
-        "output_price": rates.output.usd if rates else None,
-        "cached_price": cached.usd if cached else None,
+        "input_price": base_usd(rates[INPUT]) if rates else None,
+        "output_price": base_usd(rates[OUTPUT]) if rates else None,
+        "cached_price": cached,
         "rpm": model.rpm,
         "tpm": model.tpm,
         "in_flight": model.in_flight,
@@ -65,8 +65,8 @@ def price_text(model: RegisteredModel) -> str:
     if price.is_free:
         return "free"
     rates = price.rates()
-    plus = "+" if rates.input.tiers else ""
-    return f"{_usd(rates.input.usd)}{plus} in, {_usd(rates.output.usd)}{plus} out"
+    plus = "" if isinstance(rates[INPUT], Decimal) else "+"
+    return f"{_usd(base_usd(rates[INPUT]))}{plus} in, {_usd(base_usd(rates[OUTPUT]))}{plus} out"
 
 
 def price_with_sources(model: RegisteredModel) -> str:
@@ -76,17 +76,17 @@ def price_with_sources(model: RegisteredModel) -> str:
         return price_text(model)
     rates = price.rates()
     parts = [
-        ("in", rates.input, model.input_price),
-        ("out", rates.output, model.output_price),
-        ("read from the cache", rates.cached, model.cached_price),
-        ("written to the cache", rates.cache_write, model.cache_write_price),
+        ("in", INPUT, model.input_price),
+        ("out", OUTPUT, model.output_price),
+        ("read from the cache", CACHED, model.cached_price),
+        ("written to the cache", CACHE_WRITE, model.cache_write_price),
     ]
-    known = [(name, rate, own is not None) for name, rate, own in parts if rate is not None]
+    known = [(name, base_usd(rates[unit]), own is not None) for name, unit, own in parts if unit in rates]
     if not any(is_own for *_, is_own in known):
         return f"{price_text(model)}, by the price list"
     if all(is_own for *_, is_own in known):
         return f"{price_text(model)}, as you set it"
-    return ", ".join(f"{_usd(rate.usd)} {name} ({'yours' if is_own else 'listed'})" for name, rate, is_own in known)
+    return ", ".join(f"{_usd(usd)} {name} ({'yours' if is_own else 'listed'})" for name, usd, is_own in known)
 
 
 def hides_costs(model: RegisteredModel) -> bool:

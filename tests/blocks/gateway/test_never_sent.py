@@ -16,12 +16,12 @@ from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.providers.transport import Transport
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger_writer import LedgerWriter
-from blocks.gateway.spending.prices import Price, Rate, Rates
+from blocks.gateway.spending.prices import INPUT, OUTPUT, Price
 from blocks.ledger import Caps
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_model, a_question
 
-PRICE = Price(((None, Rates(Rate(Decimal(3)), Rate(Decimal(15)))),))
+PRICE = Price(((None, {INPUT: Decimal(3), OUTPUT: Decimal(15)}),))
 
 
 class Clock:

@@ -30,15 +30,15 @@ from blocks.gateway.policies.metering import Metered, request_bytes
 from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger_writer import LedgerWriter
-from blocks.gateway.spending.prices import Price, Rate, Rates
+from blocks.gateway.spending.prices import INPUT, OUTPUT, REQUESTS, Price
 from blocks.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 from blocks.records import LOST, OK
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
 
 USD = Decimal
-FREE = Price(((None, Rates(Rate(USD(0)), Rate(USD(0)))),))
-PRICE = Price(((None, Rates(Rate(USD("2.5")), Rate(USD("10")))),))
+FREE = Price(((None, {INPUT: USD(0), OUTPUT: USD(0)}),))
+PRICE = Price(((None, {INPUT: USD("2.5"), OUTPUT: USD("10")}),))
 REPLY = ModelReply(
     usage=Usage(input_tokens=1000, output_tokens=100, cached_tokens=10),
     model="m",
@@ -229,7 +229,7 @@ def test_a_loop_that_is_closed_settles_what_it_had_under_way(sqlite_database: Da
 
 
 def test_what_a_provider_turns_away_costs_no_fee_per_request(sqlite_database: Database) -> None:
-    fee = Price(((None, Rates(Rate(USD("2.5")), Rate(USD("10")), request_usd=USD("0.012"))),))
+    fee = Price(((None, {INPUT: USD("2.5"), OUTPUT: USD("10"), REQUESTS: USD(12)}),))
     turned_away = RateLimited("m")
     turned_away.usage = Usage()
     with pytest.raises(RateLimited):

@@ -22,14 +22,14 @@ from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.policies.metering import Metered
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger_writer import LedgerWriter
-from blocks.gateway.spending.prices import Price, Rate, Rates
+from blocks.gateway.spending.prices import INPUT, OUTPUT, Price
 from blocks.ledger import Caps
 from tests.database_fixtures import budget_of
 from tests.doubles.failing_models import Scripted, a_question
 
 pytestmark = pytest.mark.postgres
 
-PRICE = Price(((None, Rates(Rate(Decimal("2.5")), Rate(Decimal("10")))),))
+PRICE = Price(((None, {INPUT: Decimal("2.5"), OUTPUT: Decimal("10")}),))
 REPLY = ModelReply(usage=Usage(input_tokens=1000, output_tokens=100))
 COST = Decimal("0.0035")
 CALLERS = 40

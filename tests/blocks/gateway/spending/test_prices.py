@@ -7,17 +7,26 @@ provider's published prices.
 import json
 import random
 import socket
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from blocks.gateway.model import Usage
 from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry.registry import ProviderName, RegisteredModel
-from blocks.gateway.spending.prices import Price, listed_price, price_of
+from blocks.gateway.spending.prices import (
+    CACHE_WRITE,
+    INPUT,
+    OUTPUT,
+    REASONING,
+    REQUESTS,
+    Price,
+    listed_price,
+    price_of,
+)
 
 FOLDER = Path(__file__).parent / "usages"
 CASES = [
@@ -146,6 +155,60 @@ def test_what_is_reserved_covers_images_the_provider_s_frame_and_the_dearest_tie
 
 def test_what_was_not_stated_costs_nothing_that_is_known() -> None:
     assert known_price(upstream="gpt-4.1").cost(Usage(is_stated=False)) == 0
+
+
+RESEARCH = {"upstream": "perplexity/sonar-deep-research", "endpoint": "https://openrouter.ai/api/v1"}
+"""The list has $2 for its input, $8 for its output and $3 for its reasoning."""
+
+
+def test_the_output_price_of_a_row_replaces_the_list_s_price_of_reasoning() -> None:
+    usage = Usage(input_tokens=1_000_000, output_tokens=1_000_000, reasoning_tokens=600_000)
+    assert known_price(**RESEARCH).cost(usage) == Decimal(2) + Decimal("3.2") + Decimal("1.8")
+    assert known_price(**RESEARCH, output_price="1").cost(usage) == Decimal(3)
+    assert known_price(**RESEARCH, output_price="1").max_cost(0, 0, 1_000_000) == Decimal("1.002")
+    assert known_price(**RESEARCH, input_price="1").cost(usage) == Decimal(6)  # and the input price replaces it not
+
+
+def test_the_write_price_of_a_row_holds_for_what_is_kept_an_hour_too() -> None:
+    price = known_price(provider="anthropic", upstream="claude-sonnet-4-5", cache_write_price="7")
+    usage = Usage(input_tokens=1_000_000, cache_write_tokens=1_000_000, cache_write_1h_tokens=400_000)
+    assert price.cost(usage) == Decimal(7)
+
+
+def test_each_price_of_a_row_replaces_its_own_and_no_other() -> None:
+    usage = Usage(input_tokens=150_000, cached_tokens=50_000, output_tokens=10_000)
+    assert known_price().cost(usage) == Decimal("0.2") + Decimal("0.025") + Decimal("0.08")
+    assert known_price(input_price="1").cost(usage) == Decimal("0.1") + Decimal("0.025") + Decimal("0.08")
+    assert known_price(cached_price="0").cost(usage) == Decimal("0.2") + Decimal("0.08")
+
+
+def test_the_last_period_that_holds_counts_and_the_first_where_none_does() -> None:
+    class Until(NamedTuple):
+        year: int
+
+        def active(self, request_timestamp: datetime) -> bool:
+            return request_timestamp.year < self.year
+
+    def rates(usd: int) -> dict[str, Decimal]:
+        return {INPUT: Decimal(usd), OUTPUT: Decimal(0)}
+
+    price = Price(((Until(2010), rates(1)), (Until(2030), rates(2)), (Until(2020), rates(3))))
+    usage = Usage(input_tokens=1_000_000)
+    years = {2005: 3, 2019: 3, 2025: 2, 2035: 1}
+    assert {year: price.cost(usage, datetime(year, 1, 1, tzinfo=UTC)) for year in years} == years
+    assert price.max_cost(999_000, 0, 0) == 3  # whichever holds when the request arrives
+    assert not Price(((None, rates(0)), (Until(2000), rates(1)))).is_free
+
+
+def test_a_fee_per_request_is_reserved_and_paid_once() -> None:
+    price = Price(((None, {INPUT: Decimal(0), OUTPUT: Decimal(0), REQUESTS: Decimal(12)}),))
+    assert not price.is_free
+    assert price.cost(Usage()) == price.max_cost(10, 0, 10) == Decimal("0.012")
+
+
+def test_the_dearest_kind_of_token_is_reserved() -> None:
+    price = Price(((None, {INPUT: Decimal(1), CACHE_WRITE: Decimal(3), OUTPUT: Decimal(1), REASONING: Decimal(5)}),))
+    assert price.max_cost(999_000, 0, 1_000_000) == Decimal(8)
 
 
 def test_contradictory_counts_never_make_a_cost_negative() -> None:
