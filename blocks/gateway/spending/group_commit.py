@@ -1,9 +1,9 @@
-"""Grouping: what many ask one by one is done together, so that a transaction is shared by all who wait for one.
+"""Group commit: the requests of many callers are done together, so that they share one transaction.
 
-All groups of a gateway have their rounds in common: at most one per window, in which the work of each is done, one
-after the other, in one thread. Going to a thread and back takes a quarter of a millisecond of processor time, as much
-as an HTTP request. A round begins as soon as the window since the last one allows; while it is worked on, the next
-gathers. So a lone question goes at once, and a busy stretch has one round per window, however many ask.
+All groups of a gateway share their rounds. A window has at most one round. It does the work of each group, one after
+the other, in one thread: going to a thread and back takes a quarter of a millisecond of processor time, as much as an
+HTTP request. A round begins as soon as the window since the last one allows; meanwhile the next one gathers. So a lone
+request goes at once, and a busy stretch has one round per window, however many callers there are.
 """
 
 import asyncio
@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 WINDOW_S = 0.05
-"""How often a round begins at most. A transaction takes ten times as long as a row of it: at 250 calls a second it then
-has twelve reservations and as many settlements. Calls with more time between them wait for nothing."""
+"""The least time between two rounds. A transaction takes ten times as long as a row of it: at 250 calls a second it
+then has twelve reservations and as many settlements. Calls with more time between them wait for nothing."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Rounds:
-    """When the groups of one event loop are worked on. Those that were made first go first."""
+    """The rounds of one event loop. The groups work in the order in which they were made."""
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s
@@ -28,11 +28,11 @@ class Rounds:
         self._not_before = 0.0
 
     def join(self, group: "GroupCommit[Any, Any]") -> None:
-        """Have a group worked on in every round in which something waits in it."""
+        """Have a group work in every round in which it has waiting items."""
         self._groups.append(group)
 
-    def see_to_it(self) -> None:
-        """Something waits: have a round, as soon as the window allows."""
+    def start(self) -> None:
+        """Have a round as soon as the window allows."""
         if self._runner is None:
             self._runner = asyncio.create_task(self._run(), name="rounds")
 
@@ -42,35 +42,33 @@ class Rounds:
             while any(group.is_waited_for for group in self._groups):
                 if (wait_s := self._not_before - loop.time()) > 0:
                     await asyncio.sleep(wait_s)
-                batches = [batch for group in self._groups if (batch := group.take_batch())]
-                if batches:
-                    self._not_before = loop.time() + self._window_s
-                    await self._work_on(batches)
+                self._not_before = loop.time() + self._window_s
+                await self._work()
         finally:
             self._runner = None
             for group in self._groups:  # the loop is being closed
                 group.cancel()
 
-    async def _work_on(self, batches: "Sequence[_Batch[Any, Any]]") -> None:
+    async def _work(self) -> None:
+        busy = [group for group in self._groups if group.take()]
+        if not busy:
+            self._not_before = 0.0  # all callers have gone: the next one need not wait
+            return
         try:
-            await asyncio.to_thread(_work_all, batches)
-        except asyncio.CancelledError:  # the loop is being closed
-            for batch in batches:
-                batch.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001 - there is no thread to be had: those who asked are told
-            for batch in batches:
-                batch.fail(error)
-        for batch in batches:
-            batch.hand_out()
+            await asyncio.to_thread(_work_all, busy)
+        except Exception as error:  # noqa: BLE001 - no thread can be started: the callers get the error
+            for group in busy:
+                group.fail(error)
+        for group in busy:
+            group.hand_out()
 
 
 class GroupCommit(Generic[Item, Result]):
     """Lives on the event loop of its rounds. `work` runs in a thread and gives one result per item, in order.
 
-    A result that is an exception is raised to the one who asked; what `work` raises is raised to all of its batch.
-    `unclaimed` is told, on the loop, of results whose asker has gone meanwhile; who goes before his round begins is not
-    part of it. `most` items are worked on in a round at most.
+    A result that is an exception is raised to its caller; an exception that `work` raises is raised to all callers of
+    the round. `unclaimed` is called, on the loop, with results whose caller has gone meanwhile. A caller that goes
+    before its round begins has no part in it. A round takes at most `max_items`.
     """
 
     def __init__(
@@ -78,82 +76,66 @@ class GroupCommit(Generic[Item, Result]):
         work: Callable[[Sequence[Item]], Sequence[Result | Exception]],
         rounds: Rounds,
         *,
-        most: int = 256,
+        max_items: int = 256,
         unclaimed: Callable[[Item, Result], None] | None = None,
     ) -> None:
         self._work = work
         self._rounds = rounds
-        self._most = most
+        self._max_items = max_items
         self._unclaimed = unclaimed
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._taken: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._results: Sequence[Result | Exception] = ()
         rounds.join(self)
 
     async def ask(self, item: Item, deadline: float) -> Result:
-        """What `work` gives for the item. Raises `TimeoutError` at the deadline, in the loop's time."""
+        """The result of `work` for the item. Raises `TimeoutError` at the deadline, in the loop's time."""
         answer = self.hand_in(item)
         alarm = answer.get_loop().call_at(deadline, _expire, answer)
         try:
             return await answer
         except asyncio.CancelledError:
             if self._unclaimed is not None and answer.done() and not answer.cancelled() and not answer.exception():
-                self._unclaimed(item, answer.result())  # answered, and cancelled before it could be taken
+                self._unclaimed(item, answer.result())  # answered, and cancelled before the caller could take it
             raise
         finally:
             alarm.cancel()
 
     def hand_in(self, item: Item) -> asyncio.Future[Result]:
-        """Have the item worked on; a future for what `work` gives for it."""
+        """Have the item worked on; the future gets the result of `work` for it."""
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        self._rounds.see_to_it()
+        self._rounds.start()
         return answer
 
-    # --- what the rounds ask
+    # --- called by the rounds
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether anything waits here."""
+        """Whether items wait here."""
         return bool(self._waiting)
 
-    def take_batch(self) -> "_Batch[Item, Result] | None":
-        """The next items to work on; None where there are none."""
-        taken, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-        asked = [(item, answer) for item, answer in taken if not answer.done()]
-        return _Batch(asked, self._work, self._unclaimed) if asked else None
-
-    def cancel(self) -> None:
-        """Tell those who still wait that nothing will be done any more."""
-        for _, answer in self._waiting:
-            answer.cancel()
-        self._waiting = []
-
-
-class _Batch(Generic[Item, Result]):
-    """What one group does in one round."""
-
-    def __init__(
-        self,
-        asked: Sequence[tuple[Item, asyncio.Future[Result]]],
-        work: Callable[[Sequence[Item]], Sequence[Result | Exception]],
-        unclaimed: Callable[[Item, Result], None] | None,
-    ) -> None:
-        self._asked, self._work, self._unclaimed = asked, work, unclaimed
-        self._results: Sequence[Result | Exception] = ()
+    def take(self) -> bool:
+        """Take the next items to work on; whether there are any."""
+        next_items, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
+        self._taken = [(item, answer) for item, answer in next_items if not answer.done()]
+        return bool(self._taken)
 
     def do(self) -> None:
-        """In the thread: do the work."""
+        """In the thread: work on the items that were taken."""
         try:
-            self._results = self._work([item for item, _ in self._asked])
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to those who asked
+            self._results = self._work([item for item, _ in self._taken])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to the callers
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """Instead of the work: it cannot be done."""
-        self._results = [error] * len(self._asked)
+        """Give all callers of this round an error."""
+        self._results = [error] * len(self._taken)
 
     def hand_out(self) -> None:
-        """On the loop: give each who asked what came of it."""
-        for (item, answer), result in zip(self._asked, self._results, strict=True):
+        """On the loop: give each caller its result."""
+        taken, self._taken = self._taken, []
+        for (item, answer), result in zip(taken, self._results, strict=True):
             if isinstance(result, Exception):
                 if not answer.done():
                     answer.set_exception(result)
@@ -163,14 +145,15 @@ class _Batch(Generic[Item, Result]):
                 self._unclaimed(item, result)
 
     def cancel(self) -> None:
-        """On the loop: tell those who asked that they will not hear of it."""
-        for _, answer in self._asked:
+        """Cancel the callers that still wait, since nothing more will be done."""
+        unanswered, self._taken, self._waiting = [*self._taken, *self._waiting], [], []
+        for _, answer in unanswered:
             answer.cancel()
 
 
-def _work_all(batches: Sequence[_Batch[Any, Any]]) -> None:
-    for batch in batches:
-        batch.do()
+def _work_all(groups: Sequence[GroupCommit[Any, Any]]) -> None:
+    for group in groups:
+        group.do()
 
 
 def _expire(answer: "asyncio.Future[Result]") -> None:

@@ -502,7 +502,7 @@ def test_what_cannot_be_settled_is_kept_until_the_database_is_back(sqlite_databa
         return REPLY
 
     async def scene() -> list[str]:
-        ledger_writer = LedgerWriter(ailing, Rounds(), patience_s=0.2)
+        ledger_writer = LedgerWriter(ailing, Rounds(), outage_wait_limit_s=0.2)
         model = metered(Scripted(goes_away, takes_s=0.05), ledger_writer)
         kinds = await ask_all(model, 20)
         assert ledger_writer.pending == 20

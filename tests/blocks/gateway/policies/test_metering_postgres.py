@@ -63,7 +63,7 @@ def test_what_was_sent_is_settled_when_postgres_is_back(server: Any, database: D
     caps = Caps(run_usd=Decimal(100), day_usd=Decimal(100), document_usd=Decimal(1))
 
     async def scene() -> None:
-        ledger_writer = LedgerWriter(ledger, Rounds(), patience_s=0.3)
+        ledger_writer = LedgerWriter(ledger, Rounds(), outage_wait_limit_s=0.3)
         slow, quick = Scripted(lambda _at, _q: REPLY, takes_s=1.0), Scripted(lambda _at, _q: REPLY)
         given: dict[str, Any] = {"price": PRICE, "max_output_tokens": 50, "caps": lambda _: caps}
         calls = [

@@ -26,11 +26,11 @@ class Squares:
             raise RuntimeError("unlucky")
         return [ValueError(str(number)) if number < 0 else number * number for number in numbers]
 
-    def grouped(self, window_s: float = 0.01, most: int = 256) -> GroupCommit[int, int]:
+    def grouped(self, window_s: float = 0.01, max_items: int = 256) -> GroupCommit[int, int]:
         return GroupCommit(
             self.work,
             Rounds(window_s),
-            most=most,
+            max_items=max_items,
             unclaimed=lambda item, result: self.unclaimed.append((item, result)),
         )
 
@@ -55,7 +55,7 @@ def test_a_group_has_no_more_than_it_may_have() -> None:
     squares = Squares()
 
     async def scene() -> None:
-        grouped = squares.grouped(window_s=0, most=4)
+        grouped = squares.grouped(window_s=0, max_items=4)
         await asyncio.gather(*(grouped.ask(number, FAR) for number in range(10)))
 
     asyncio.run(scene())
