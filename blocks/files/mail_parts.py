@@ -38,7 +38,8 @@ def _as_bytes(message: Message) -> bytes:
 
 
 def attachments_of(message: Message) -> list[Attachment]:
-    """Every attachment in order: what has a file name or says so, attached mails, and any part no mail program shows.
+    """Every attachment in order: parts with a file name or marked as attached, attached mails, and parts that no mail
+    program shows.
 
     Left out: signatures, and pictures that the HTML body places by their content id.
     """
@@ -65,7 +66,7 @@ def _is_attached(part: Message) -> bool:
     if part.get_content_type() == "message/rfc822":
         return True
     if part.get_content_maintype() == "multipart":
-        return False  # it says that it has parts, and has none: a broken mail's text
+        return False  # a broken mail: declared as multipart, and it has no parts
     return part.get_content_type() not in BODY_TYPES or bool(part.get_filename())
 
 

@@ -127,7 +127,7 @@ def _in_zip(content: bytes) -> str:
             if "mimetype" in names and archive.getinfo("mimetype").file_size < 200:
                 return archive.read("mimetype").decode("ascii", "replace").strip()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError):
-        # A damaged archive still tells by the names in its local headers what it was meant to be.
+        # The local headers of a damaged archive still name its members.
         names = {member for member, _ in _ZIP_MEMBERS if member.encode() in content}
     for member, media_type in _ZIP_MEMBERS:
         if member in names:
@@ -168,7 +168,7 @@ def _kind_of_text(text: str, suffix: str, *, is_whole: bool) -> str:
 
 
 def _is_mail(text: str, suffix: str) -> bool:
-    """Whether the text begins with a block of mail headers: two known ones, or one where the name ends in .eml."""
+    """Whether the text begins with a block of mail headers: two known headers, or one where the name ends in .eml."""
     lines = text.split("\n", 100)[:100]
     if lines and lines[0].startswith(("From ", ">From ")):
         lines = lines[1:]

@@ -21,7 +21,7 @@ MAX_PICTURE_SCALE = 4.0
 """288 dpi: a picture of a small page is not drawn larger than its letters need."""
 PASSIVE_ANNOTATIONS = (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP)
 GRAY, COLOUR = 1, 4
-"""Bytes per pixel of a drawn page: gray, or blue, green, red and one without a meaning."""
+"""Bytes per pixel of a drawn page: gray, or blue, green, red and an unused byte."""
 
 
 @dataclass(frozen=True, slots=True)

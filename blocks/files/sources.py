@@ -104,7 +104,7 @@ def digest_source(uri: str) -> tuple[str, int]:
 
 
 def cause_of(error: Any) -> str:
-    """What an operating system or a driver says of its error, without the name of the file."""
+    """The text of an operating system's or a driver's error, without the name of the file."""
     text = str(getattr(error, "strerror", None) or error or type(error).__name__)
     return text.encode("utf-8", "backslashreplace").decode()
 

@@ -145,7 +145,7 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
 def _environment(program: str | None) -> dict[str, str]:
     """No secret of the worker's environment reaches a process that reads documents.
 
-    A process computes in one thread: more of them cost each other time.
+    Each process computes in one thread: processes fill the cores already.
     """
     path = ":".join(entry for entry in sys.path if entry)
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}

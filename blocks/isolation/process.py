@@ -1,4 +1,4 @@
-"""One isolated process, seen from the worker: it is given requests, one at a time, and replies or comes to an end."""
+"""One isolated process, seen from the worker: it takes requests, one at a time, and replies or ends."""
 
 import os
 import signal

@@ -1,7 +1,7 @@
 """From one document's bytes to an `Extraction`, without a database and without Prefect.
 
-Parsing runs in a child under limits, with a second engine where the first cannot open a PDF; pages without usable text
-go to OCR. What goes wrong is a `DocumentError`, or a failure beside a provisional result.
+A document is parsed in a process of its own, by a second engine where the first cannot open a PDF; pages without
+usable text go to OCR. What goes wrong is a `DocumentError`, or a failure beside a provisional result.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ class Extractor:
         self._pages = ThreadPoolExecutor(settings.processes + 1, thread_name_prefix="ocr-page")
 
     def extract(self, content: bytes, media_type: str) -> Extracted:
-        """What the document says. Raises a `DocumentError` where there is nothing to show."""
+        """The document's pages. Raises a `DocumentError` where it has none to show."""
         reader = formats.READERS.get(media_type)
         if reader is None:
             raise _refusal(media_type)
@@ -99,7 +99,7 @@ class Extractor:
         except DocumentError as error:
             if error.retry is Retry.NOW:
                 raise
-            # The pages are read; that the form is not is said where its values would stand.
+            # The pages are read. The place of the form's values names the error.
             values = {"form_unread": error.kind}
         else:
             values = {f"form.{name}": value for name, value in from_json(packed).items()}
@@ -157,7 +157,7 @@ def shared_extractor(settings: Settings) -> Extractor:
 
 
 def extract_bytes(content: bytes, uri: str, settings: Settings) -> tuple[Extraction | None, Failure | None]:
-    """A document's extraction and failure, one of them or both (a provisional extraction)."""
+    """A document's extraction, its failure, or both where the extraction is provisional."""
     try:
         extracted = shared_extractor(settings).extract(content, media_types.media_type_of(content, uri))
     except DocumentError as error:

@@ -1,4 +1,4 @@
-"""Which function of which module reads a media type, in a child. The one place that knows."""
+"""Which function of which module reads a media type, in a parser process."""
 
 from blocks.files import media_types
 

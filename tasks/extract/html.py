@@ -1,4 +1,4 @@
-"""HTML to the text that a browser would show, tables in rows, by inscriptis. Runs in a child, one document each."""
+"""HTML to the text that a browser would show, tables in rows, by inscriptis. Runs in a parser process."""
 
 import re
 from importlib.metadata import version
@@ -140,7 +140,7 @@ def _own_colour(element: Any, style: str) -> str:
 
 
 def _plain(colour: str) -> str:
-    """One way to write a colour that can be written in many: ``#rrggbb`` where it is white, black or has numbers."""
+    """A colour in normal form: ``#rrggbb`` for white, black and colours given by numbers; other names as they are."""
     colour = "".join(colour.split()).lower()
     if re.fullmatch(r"#?[\da-f]{3}", colour):
         return "#" + "".join(2 * digit for digit in colour.lstrip("#"))

@@ -1,4 +1,7 @@
-"""Mails: headers and body as one page; what is attached is a document of its own, made by discover. Runs in a child."""
+"""Mails: headers and body as one page. Attachments are documents of their own, made by discover.
+
+Runs in a parser process.
+"""
 
 import email
 import email.policy
@@ -23,7 +26,7 @@ MALFORMED = (MessageError, ValueError, LookupError, TypeError, AttributeError, I
 
 
 def warm_up() -> None:
-    """Load codecs and parsers before children are forked."""
+    """Load codecs and parsers before processes are forked."""
     html.warm_up()
     parse(b"From: a@b.c\nSubject: =?utf-8?q?x?=\n\nx")
 

@@ -1,4 +1,4 @@
-"""Pages that need OCR: each is drawn in a child, read by the OCR processes, and put in its place."""
+"""Pages that need OCR: the parser process draws them, OCR processes read them, and they take their place."""
 
 import re
 import threading
@@ -24,7 +24,7 @@ SIMILAR = 75
 OCR_SETTING = "WINNOW_OCR_PAGE_TIMEOUT_S"
 WORD = re.compile(r"\w{2,}")
 
-_Given = TypeVar("_Given")
+_Result = TypeVar("_Result")
 
 
 class OcrReader(Protocol):
@@ -55,33 +55,36 @@ Render = Callable[[int, float], tuple[bytes, float]]
 
 
 class TimeBudget:
-    """The seconds that a document may still take. Its pages share them, so that a hard page may borrow from easy ones.
+    """The seconds that a document may still take. Its pages share them: a hard page may borrow from easy ones.
 
-    What is spent is work, not the wait for a free process.
+    Only work is counted, not the wait for a free process.
     """
 
     def __init__(self, total_s: float) -> None:
         self._total_s = self._left_s = total_s
         self._lock = threading.Lock()
 
-    def spend(self, work: Callable[[float], tuple[_Given, float]]) -> _Given:
-        """What `work` gives, which is told the seconds left and says how many it took. Raises `TimedOut`."""
+    def spend(self, work: Callable[[float], tuple[_Result, float]]) -> _Result:
+        """The result of `work`, which takes the seconds left and gives its result and the seconds it took.
+
+        Raises `TimedOut`.
+        """
         left_s = self._left_s
         if left_s <= 0:
             raise TimedOut(self._total_s, OCR_SETTING)
         try:
-            given, took_s = work(left_s)
+            result, took_s = work(left_s)
         except TimedOut:
             raise TimedOut(self._total_s, OCR_SETTING) from None
         with self._lock:
             self._left_s -= took_s
-        return given
+        return result
 
 
 def read_pages(
     numbers: Sequence[int], render: Render, ocr: OcrReader, budget: TimeBudget, threads: ThreadPoolExecutor
 ) -> dict[int, OcrPage | None]:
-    """The pages by number, None for one with nothing on it.
+    """The pages by number; None for a blank page.
 
     Raises the first failure of a page, as that of the document.
     """
@@ -118,7 +121,7 @@ def with_ocr(page: Page, read: OcrPage | None, *, is_layer: bool) -> Page:
 
 
 def planted_lines(layer: str, seen: str) -> list[str] | None:
-    """The lines of a text layer that OCR of the page does not bear out; None where it bears out too little of all."""
+    """The lines of a text layer that OCR does not see on the page; None where it sees too few of the layer's words."""
     known = set(WORD.findall(seen.casefold()))
     lines = [(line, WORD.findall(line.casefold())) for line in layer.splitlines()]
     matched = {word: _is_seen(word, known) for _, words in lines for word in words}

@@ -1,4 +1,4 @@
-"""PDF by pdfium: text with word boxes, what is hidden, and pages drawn for OCR. Runs in a child, one document each."""
+"""PDF by pdfium: text with word boxes, hidden text, and pages drawn for OCR. Runs in a parser process."""
 
 import ctypes
 from functools import partial
@@ -45,7 +45,7 @@ trailer<</Root 1 0 R/Info<</Title(first)>>>>
 
 
 def warm_up() -> None:
-    """Let pdfium, the fonts and the codecs load what they load once: a child may not be able to read our files."""
+    """Let pdfium, the fonts and the codecs load what they load once: a parser process may not read our files."""
     pdfium.FPDF_InitLibrary()
     arguments = {
         "media_type": PDF,
@@ -167,7 +167,7 @@ def _turn(boxes: Boxes, turns: int, width: float, height: float) -> Boxes:
 
 
 def _is_scan(page: Any, frame: PageFrame, characters: int) -> bool:
-    """Whether a page of little text has something to see that its text does not say."""
+    """Whether a page of little text shows something that is not in its text."""
     if pdfium.FPDFPage_CountObjects(page) < 1:
         return False
     if characters == 0:

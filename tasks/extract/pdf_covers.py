@@ -1,7 +1,7 @@
-"""Which words of a PDF page something else may keep from a reader's sight: drawn over, in the colour behind, clipped.
+"""Suspects: words of a PDF page that may be painted over, in the colour of what lies behind, or clipped.
 
-A word in dark ink is looked at on the drawn page only where one of these can be: drawing a page takes longer than all
-else that is done with it. Whether it is really kept from sight, the drawn page tells.
+Drawing a page takes longer than all other work on it. So the page is drawn only where it has suspects, and the drawn
+page then decides whether a reader sees them.
 """
 
 import ctypes
@@ -20,10 +20,10 @@ from tasks.extract.pdf_words import PageWords
 MIN_SIDE_PT = 3.0
 """Rules and underlines are thinner, and hide nothing."""
 SAME_INK = 48
-"""Gray levels by which ink must differ from what is painted behind it to be above suspicion."""
+"""Ink whose gray differs by less than this from what is painted behind it is a suspect."""
 LOOKED_AT = 250
-"""So many of a page's objects are looked at from its first and from its last: some pages have one for each letter.
-What is painted under all text comes first, and what is painted over it last."""
+"""Objects that are examined at the page's start, and at its end; some pages have one for each letter. What is painted
+under all text comes first, and what is painted over it last."""
 MAX_IN_FORM = 1_000
 MAX_DEPTH = 4
 MAX_PAIRS = 4_000_000
@@ -33,7 +33,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class _Cover:
-    """Something painted over an area: the box on the upright page, its turn among the page's objects, its gray."""
+    """Something painted over an area: the box on the upright page, its position among the page's objects, its gray."""
 
     box: Box
     turn: int
@@ -43,7 +43,7 @@ class _Cover:
 def may_be_covered(
     page: Any, words: PageWords, objects: Sequence[int | None], ink_of: Callable[[int], int], frame: PageFrame
 ) -> NDArray[np.bool_]:
-    """Words to be looked at on the drawn page. `objects` has each word's text object, `ink_of` the gray of one."""
+    """Whether each word is a suspect. `objects` has the word's text object, `ink_of` gives the gray of an object."""
     suspects = _clipped(words, objects, frame)
     address = ctypes.c_void_p(ctypes.cast(page, ctypes.c_void_p).value)
     count = max(0, _COUNT(address))
@@ -108,7 +108,7 @@ def _bounds(found: int, frame: PageFrame) -> Box | None:
 
 
 def fill_colour(found: int) -> tuple[int, int, int, int] | None:
-    """Red, green, blue and alpha, of 255, of what an object is filled with; None where it is not one colour."""
+    """Red, green, blue and alpha, of 255, of what an object is filled with; None for patterns."""
     if not _FILL_COLOUR(found, *_COLOUR_AT):
         return None
     red, green, blue, alpha = _COLOUR
@@ -179,4 +179,4 @@ _CLIP_SEGMENT = bare(pdfium.FPDFClipPath_GetPathSegment, _ADDRESS, _ADDRESS, _IN
 _POINT = bare(pdfium.FPDFPathSegment_GetPoint, _INT, _ADDRESS, _ADDRESS, _ADDRESS)
 _COLOUR = (ctypes.c_uint * 4)()
 _COLOUR_AT = tuple(range(ctypes.addressof(_COLOUR), ctypes.addressof(_COLOUR) + 16, 4))
-"""Where colours are written: one place for all, as a child has one thread."""
+"""Where pdfium writes colours. A parser process has one thread, so all calls share it."""

@@ -1,4 +1,4 @@
-"""PDF by pypdf: where pdfium cannot open a file, and for the values of form fields. Runs in a child."""
+"""PDF by pypdf: where pdfium cannot open a file, and for the values of form fields. Runs in a parser process."""
 
 import logging
 from io import BytesIO
@@ -21,7 +21,7 @@ MALFORMED = (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexE
 
 
 def warm_up() -> None:
-    """Load what pypdf loads late: a child may not be able to read our files."""
+    """Load what pypdf loads late: a parser process may not be able to read our files."""
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs every oddity of a file
     writer = pypdf.PdfWriter()
     writer.add_blank_page(72, 72)
@@ -33,7 +33,7 @@ def warm_up() -> None:
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A `Reading` without word boxes, packed. Arguments: passwords, max_pages, cause (what pdfium said).
+    """A `Reading` without word boxes, packed. Arguments: passwords, max_pages, cause (why pdfium did not).
 
     Raises `Encrypted`, `Corrupt`, `Empty` and `TooManyPages`.
     """

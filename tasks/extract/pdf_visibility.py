@@ -45,7 +45,7 @@ class Sorted:
 
 
 def sort_by_visibility(page: Any, text_page: Any, words: PageWords, frame: PageFrame) -> Sorted:
-    """Every word in one of the three, in the order given."""
+    """Sort each word into one of three groups, in the order given."""
     x0, y0, x1, y1 = words.boxes.T
     is_hidden = (x1 <= 0) | (y1 <= 0) | (x0 >= frame.width) | (y0 >= frame.height) | _is_tiny(words)
     is_layer = np.zeros(len(words), np.bool_)

@@ -38,8 +38,8 @@ TURNED = 1.8
 
 @dataclass(frozen=True, slots=True)
 class PageWords:
-    """Words of a page: texts, boxes on the upright page, and the index of each one's first character in pdfium's text
-    page."""
+    """Words of a page: texts, boxes on the upright page, and the index of each word's first character in
+    pdfium's text page."""
 
     texts: list[str]
     boxes: Boxes
@@ -70,7 +70,7 @@ def text_of(text_page: Any) -> str:
 
 
 def words_of(text_page: Any, frame: PageFrame) -> PageWords:
-    """Every word of the page in pdfium's order, those apart that pdfium runs together."""
+    """Every word of the page in pdfium's order. Words that pdfium runs together are parted."""
     text = text_of(text_page)
     codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
     is_hyphen = np.isin(codes, LINE_END_HYPHENS)

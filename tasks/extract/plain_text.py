@@ -1,4 +1,4 @@
-"""Text, Markdown, csv and jsonl, each as it is written. Runs in a child, one document each."""
+"""Text, Markdown, csv and jsonl, each as it is written. Runs in a parser process."""
 
 from importlib.metadata import version
 from typing import Any
@@ -11,7 +11,7 @@ ENGINE = f"charset-normalizer {version('charset-normalizer')}"
 
 
 def warm_up() -> None:
-    """Load every codec: a child may not be able to read our files."""
+    """Load every codec: a parser process may not be able to read our files."""
     load_codecs()
 
 

@@ -1,7 +1,7 @@
-"""What a child that read a document hands back: the extraction as JSON, and what is still to be done for it.
+"""A parser process's reply: the extraction as JSON, and notes on what the worker has still to do.
 
-The child makes the JSON of `blocks.records.Extraction`; the worker checks it against that record and keeps the bytes.
-In front of it stands one line with the notes.
+The process makes the JSON of `blocks.records.Extraction`; the worker checks it against that record and keeps the
+bytes. A line with the notes precedes it.
 """
 
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from tasks.extract.reading_order import Laid
 
 @dataclass(slots=True)
 class PageReading:
-    """One page as a child read it.
+    """One page as a parser read it.
 
-    `needs_ocr`: there is something to see and no usable text. `layer` is invisible text over an image: what a scanner
-    recognised, or a trap; only OCR of the image can tell, and `layer_text` then becomes the page's text or hidden.
+    `needs_ocr`: there is something to see and no usable text. `is_layer`: the text is invisible and lies over an image.
+    A scanner has recognised it, or somebody has planted it; OCR of the image decides.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Notes:
 
 @dataclass(slots=True)
 class Reading:
-    """A document as a child read it."""
+    """A document as a parser read it."""
 
     media_type: str
     engine: str
@@ -91,7 +91,7 @@ def unpack(packed: bytes) -> tuple[Notes, bytes]:
 
 
 def clean(text: str) -> str:
-    """Text without what no database or prompt takes: lone surrogates, NUL and other control characters."""
+    """The text without lone surrogates, NUL and other control characters, which no database or prompt takes."""
     if text.isprintable():
         return text
     text = text.replace("\r\n", "\n").translate(_NO_CONTROLS)

@@ -16,11 +16,11 @@ BASELINE_SHARE = 0.2
 """How much of a line's height lies below the baseline (descenders), in most fonts."""
 
 SAME_LINE = 0.3
-"""Baselines closer than this share of the smaller height are one: sub-pixel shifts and typed-in values, but no line
-above, which is a whole height away."""
+"""Baselines closer than this share of the smaller height are the same line. Typed-in values are shifted a little; the
+line above is a full height away."""
 
 WIDE_GAP = 1.0
-"""A gap wider than this many heights separates cells; a space between words is a quarter to a third of one."""
+"""A gap wider than this many heights separates cells; a space between words is a quarter to a third of a height."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from tasks.extract.ocr.engine import find_language_packs
 from tasks.runs.frame import digest_of, failed
 
 EXTRACT_VERSION = 2
-"""Raised with every change that makes some document's extraction another one."""
+"""Raised with every change that gives some document another extraction."""
 
 ENGINES: dict[str, tuple[str, ...]] = {
     media_types.PDF: ("pypdfium2", "pypdf"),
@@ -92,7 +92,7 @@ class ExtractStage:
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """One outcome per document, as soon as each is known."""
-        # One thread more than processes: while two children read, a third document is fetched or checked.
+        # One thread more than processes: it fetches or checks a document while the others wait for their parsers.
         with ThreadPoolExecutor(min(self._settings.processes + 1, max(1, len(documents)))) as threads:
             futures = [threads.submit(self._outcome, document) for document in documents]
             try:

@@ -1,4 +1,4 @@
-"""docx: paragraphs and tables in order, headers and footers, and what Word hides. Runs in a child, one document each.
+"""docx: paragraphs and tables in order, headers and footers, and what Word hides. Runs in a parser process.
 
 The package is opened by python-docx; the text is walked here, because python-docx leaves out inserted text, text boxes
 and content controls.
@@ -34,7 +34,7 @@ MALFORMED = (
     TypeError,
 )
 _AN_ADDRESS = re.compile(r" '<[^>]* at 0x[0-9a-f]+>'")
-"""python-docx names the buffer that it reads by its place in memory, which is another one each time."""
+"""python-docx names the buffer that it reads by its place in memory, which changes with every reading."""
 TINY_HALF_POINTS = 4
 PROPERTIES = ("title", "author", "subject", "keywords")
 

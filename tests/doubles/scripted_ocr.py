@@ -1,4 +1,4 @@
-"""An OCR engine that says what it was told to say, or fails as it was told to fail."""
+"""An OCR engine that replies with given texts, or fails with a given error."""
 
 from collections.abc import Sequence
 

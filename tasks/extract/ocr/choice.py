@@ -16,7 +16,7 @@ COMMAND_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engine that a worker is to build. `command` is tesseract's path where it is started as a command."""
+    """The engine that OCR processes use. `command` is tesseract's path where it is started as a command."""
 
     engine: EngineName
     version: str
@@ -30,7 +30,7 @@ class EngineChoice:
 
 
 def choose_engine(settings: Settings, root: Path = Path("/")) -> EngineChoice | str:
-    """The faster engine that is installed and finds a language, or the one that the settings name; else why none is."""
+    """The engine that the settings name, or the faster of those that work here; a reason where none does."""
     packs = find_language_packs(settings.ocr_languages, settings.tessdata_dir, root)
     wanted: tuple[EngineName, ...] = (
         ("tesserocr", "pytesseract") if settings.ocr_engine == "auto" else (settings.ocr_engine,)

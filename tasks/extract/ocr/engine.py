@@ -45,11 +45,11 @@ class RawWord:
 
 
 class EngineGaveUp(RuntimeError):
-    """The engine refused a page and said so; it can read others."""
+    """The engine refused a page; it can read others."""
 
 
 class Engine(Protocol):
-    """Something that reads a page of gray pixels. Not thread-safe: an OCR process has one of its own."""
+    """Something that reads a page of gray pixels. Not thread-safe: each OCR process has its own."""
 
     @property
     def name(self) -> str:
@@ -84,7 +84,7 @@ class LanguagePacks:
 
 
 def find_language_packs(wanted: Sequence[str], given: Path | None = None, root: Path = Path("/")) -> LanguagePacks:
-    """The first folder that holds most of the wanted packs: the given one alone, else the usual ones under `root`."""
+    """The packs of the folder that holds most of the wanted: `given` where it is set, else the usual folders."""
     usual = [folder for pattern in TESSDATA_PATTERNS for folder in sorted(root.glob(pattern), reverse=True)]
     best = LanguagePacks((), tuple(wanted), given, has_orientation=False)
     for folder in [given] if given is not None else usual:

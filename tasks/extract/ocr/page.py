@@ -1,7 +1,7 @@
 """One page from gray pixels to text: resolution, slant, direction, words.
 
 Asking for the direction costs a fifth of a reading, and nearly every page is upright. So a strip is read first, and the
-direction asked for only where the strip reads poorly; a whole page read upside down takes three times as long.
+direction asked for only where the strip reads poorly. Reading all of a page upside down takes three times as long.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def _read_upright(engine: Engine, page: Image, dpi: int, slant: Slant) -> tuple[
     upright = turn(page, further)
     words = engine.words(upright, dpi)
     if weighted_confidence(words) < SURELY_UPRIGHT:
-        # The engine's word on the direction is poor where its reading is: what reads better decides.
+        # Where its reading is poor, the engine's guess at the direction is poor too: what reads better decides.
         strip = _strip(page)
         other = max((0, 180), key=lambda degrees: legibility(engine.words(turn(strip, degrees), dpi)))
         if other != further:

@@ -1,4 +1,4 @@
-"""OCR processes for a whole worker: started when first needed, replaced when one fails or grows."""
+"""The OCR processes of a worker: started when first needed, replaced when they fail or grow."""
 
 import threading
 from dataclasses import asdict

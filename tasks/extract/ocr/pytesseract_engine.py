@@ -10,7 +10,7 @@ from tasks.extract.ocr.tesserocr_engine import SURE_ORIENTATION
 
 
 class PytesseractEngine:
-    """The engine of a worker that starts the tesseract command once per page."""
+    """Starts the tesseract command once per page."""
 
     def __init__(self, packs: LanguagePacks, command: str) -> None:
         import pytesseract
@@ -47,7 +47,7 @@ class PytesseractEngine:
         try:
             report = self._pytesseract.image_to_osd(_uncompressed(image), config=config)
         except self._pytesseract.TesseractError:
-            return None  # too few characters: the command's way to say that it cannot tell
+            return None  # the command fails on pages with too few characters
         turn = re.search(r"^Rotate: (\d+)$", report, re.MULTILINE)
         sure = re.search(r"^Orientation confidence: ([\d.]+)$", report, re.MULTILINE)
         if turn is None or sure is None or float(sure[1]) < SURE_ORIENTATION:

@@ -1,7 +1,7 @@
 """Reads again where a page has ink that no word covers.
 
-On blurred pages Tesseract's search for lines now and then loses whole lines, and which ones depends on chance: the
-same line is found in a strip of its own, cut at another threshold. Measured by benchmarks/ocr.py.
+On blurred pages Tesseract sometimes loses lines, and chance decides which. It finds them in a strip of their own, cut
+at another threshold. Measured by benchmarks/ocr.py.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from tasks.extract.ocr.upright import ink_mask
 
 _SCALE = 2
 _WORDS_WORTH_A_LOOK = 2
-_LEAST_CONFIDENCE = 0.5
+_MIN_CONFIDENCE = 0.5
 _PADDING_IN_LINE_HEIGHTS = 0.7
-_THINNEST_LINE = 0.4
+_MIN_STRIP_IN_LINE_HEIGHTS = 0.4
 _LINES_OF_SECOND_LOOK = 10_000
 
 
 def look_again(engine: Engine, page: Image, dpi: int, words: Sequence[RawWord]) -> list[RawWord]:
-    """These words, and those that a second look finds on strips of the page with much ink and no word."""
+    """These words, and those that the engine finds on strips of the page with much ink and no word."""
     found = list(words)
     for number, (top, bottom) in enumerate(missed_strips(page, words)):
         strip = page.crop((0, top, page.width, bottom))
@@ -35,13 +35,13 @@ def look_again(engine: Engine, page: Image, dpi: int, words: Sequence[RawWord]) 
                 y1=word.y1 + top,
                 line=(_LINES_OF_SECOND_LOOK * (number + 1) + block, paragraph, line),
             )
-            if word.confidence >= _LEAST_CONFIDENCE and not any(_overlap(moved, known) for known in words):
+            if word.confidence >= _MIN_CONFIDENCE and not any(_overlap(moved, known) for known in words):
                 found.append(moved)
     return found
 
 
 def missed_strips(page: Image, words: Sequence[RawWord]) -> list[tuple[int, int]]:
-    """Top and bottom, in pixels, of strips with the ink of some words or more outside all words; none without words."""
+    """Top and bottom, in pixels, of strips that have the ink of two words or more outside all words."""
     if not words:
         return []
     ink = ink_mask(page.reduce(_SCALE))
@@ -61,7 +61,7 @@ def missed_strips(page: Image, words: Sequence[RawWord]) -> list[tuple[int, int]
             continue
         first, last = int(group[0]), int(group[-1]) + 1
         is_worth_it = ink_by_row[first:last].sum() >= _WORDS_WORTH_A_LOOK * ink_of_a_word
-        if is_worth_it and (last - first) * _SCALE >= _THINNEST_LINE * line_height:
+        if is_worth_it and (last - first) * _SCALE >= _MIN_STRIP_IN_LINE_HEIGHTS * line_height:
             padding = round(line_height * _PADDING_IN_LINE_HEIGHTS)
             strips.append((max(0, first * _SCALE - padding), min(page.height, last * _SCALE + padding)))
     return strips

@@ -9,7 +9,7 @@ SURE_ORIENTATION = 2.0
 
 
 class TesserocrEngine:
-    """The engine of a worker that has tesserocr. Raises RuntimeError where Tesseract refuses the language data."""
+    """Reads with the library itself. Raises RuntimeError where Tesseract refuses the language data."""
 
     def __init__(self, packs: LanguagePacks) -> None:
         import tesserocr
