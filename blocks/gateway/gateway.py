@@ -26,7 +26,7 @@ from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.metering import Metered, hit_recorder
-from blocks.gateway.policies.reply_store import Shelf
+from blocks.gateway.policies.reply_store import ReplyStore
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.policies.shared_state import CircuitStates, LimitLeases, ReplyCache
 from blocks.gateway.policies.tracing import Traced
@@ -108,7 +108,7 @@ class Gateway:
         self._local = LocalModel()
         rounds = Rounds()
         self._ledger_writer = LedgerWriter(kept.ledger, rounds)
-        self._shelf = Shelf(kept.replies, rounds)
+        self._reply_store = ReplyStore(kept.replies, rounds)
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -135,7 +135,7 @@ class Gateway:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         await asyncio.gather(*self._memories, return_exceptions=True)  # each logs its own failure
-        await self._shelf.close()
+        await self._reply_store.close()
         await self._ledger_writer.close()
         if self._transport is not None:
             transport, self._transport = self._transport, None
@@ -234,7 +234,7 @@ class Gateway:
             partial(
                 Cached,
                 registered=model,
-                shelf=self._shelf,
+                reply_store=self._reply_store,
                 record_hit=hit_recorder(model, self._ledger_writer),
                 is_read=terms.reads_cache,
             ),

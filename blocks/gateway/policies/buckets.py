@@ -1,7 +1,7 @@
 """Token buckets: an amount per minute, of which a little may be taken at once.
 
-A bucket holds a twentieth of the minute's allowance and is refilled at such a rate that no minute sees more than the
-limit, even one that starts with a full bucket. Only a single amount larger than the bucket may pass it, by its size.
+A bucket holds a twentieth of the minute's limit. Its refill rate lets no minute see more than the limit, even if the
+minute starts with a full bucket. Only a single amount larger than the bucket passes the limit, by its own size.
 """
 
 import math
@@ -12,7 +12,7 @@ ROUNDING = 1e-9
 
 
 class Bucket:
-    """An amount that is refilled at a steady rate. What is taken beyond it is owed, and refilled first."""
+    """An amount that is refilled at a steady rate. A level below 0 is debt: it is refilled first."""
 
     __slots__ = ("_at", "_level", "capacity", "rate")
 
@@ -45,9 +45,9 @@ class Bucket:
 
 
 def resized(bucket: Bucket | None, per_minute: int | None, workers: int, now: float, *, whole: bool) -> Bucket | None:
-    """The bucket of a limit per minute, shared by so many workers. `whole`: it counts things, such as requests.
+    """A worker's bucket of a limit per minute. `whole`: it counts things, such as requests.
 
-    A worker's share of fewer than one request a minute is a fraction of one: it waits for longer than a minute.
+    A part of less than one request a minute is a fraction: the worker waits for longer than a minute.
     """
     if per_minute is None:
         return None

@@ -1,9 +1,8 @@
-"""Pays once for the same question: validated replies are kept under the whole request and the model that answered.
+"""Pays once for equal requests: validated replies are stored by a digest of the request and of the model.
 
-The key is made of all that is sent and all that the reply is judged by, so a change of any of it asks anew. It names
-the model, so no model's answer is ever taken for another's, a fallback's for the primary's included. What answers
-another request than the one that was asked, such as one whose pages were shortened to fit (the reply then bears notes
-that the request does not), is not kept: asked of a model with a larger window, the document deserves a whole reading.
+The key covers all that is sent and all that the reply is judged by, so any change asks the model again. It names the
+model, so a fallback's reply is never taken for the primary's. A reply to a shortened request has notes that the request
+lacks, and is not stored: a model with a larger window should see all pages.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ from pydantic import ValidationError
 from blocks.document_types.schema import DocumentType
 from blocks.gateway.errors import DeadlinePassed
 from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
-from blocks.gateway.policies.reply_store import Shelf
+from blocks.gateway.policies.reply_store import ReplyStore
 from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.prompts.prompts import prompt_digest
 from blocks.gateway.registry.registry import RegisteredModel
@@ -31,11 +30,11 @@ from blocks.records import TEST_LANE, CriterionReading, FieldReading, Record
 logger = logging.getLogger(__name__)
 
 RecordHit = Callable[[Question, str], Awaitable[None]]
-"""Writes a question that was answered from the cache, and the key of its reply, to the ledger."""
+"""Writes a question that the cache answered, and the key of its reply, to the ledger."""
 
 
 class KeptReply(Record):
-    """A reply as it is kept: what it says and who said it, nothing of what it cost."""
+    """A stored reply: the readings and the model, without costs."""
 
     fields: dict[str, FieldReading]
     criteria: tuple[CriterionReading, ...]
@@ -50,14 +49,14 @@ _KEPT = set(KeptReply.model_fields)
 
 
 def request_key(model: RegisteredModel, request: ModelRequest) -> str:
-    """SHA-256 over the request as this model is sent it, its random fence aside, and over what its reply is judged by.
+    """SHA-256 of the request as sent to this model, without its random fence, and of all that its reply is judged by.
 
-    How the model is held to the schema is no part of it, nor are prices, limits and switches. Raises `PromptFailed`.
+    The JSON mode, prices, limits and switches do not count. Raises `PromptFailed`.
     """
     sampling = "temperature 0"
-    told = [JUDGE_VERSION, sampling, model.name, model.version, model.max_output_tokens, model.logprobs]
-    parts = [*told, sorted(model.headers.items()), sorted(request.written.items()), request.notes]
-    parts += [(one.page, one.media_type, hashlib.sha256(one.content).hexdigest()) for one in request.images]
+    settings = [JUDGE_VERSION, sampling, model.name, model.version, model.max_output_tokens, model.logprobs]
+    parts = [*settings, sorted(model.headers.items()), sorted(request.written.items()), request.notes]
+    parts += [(image.page, image.media_type, hashlib.sha256(image.content).hexdigest()) for image in request.images]
     digest = hashlib.sha256(json.dumps(parts).encode())
     for text in (_form(request), prompt_digest(request), *(f"{page.number} {page.text}" for page in request.pages)):
         content = text.encode("utf-8", "surrogatepass")
@@ -67,7 +66,7 @@ def request_key(model: RegisteredModel, request: ModelRequest) -> str:
 
 
 _forms: dict[int, tuple[weakref.ref[DocumentType], dict[tuple[str, ...], str]]] = {}
-"""Digests of what is asked, by the identity of the type, which cannot change: all its documents are asked the same."""
+"""Digests of what a document type asks, by the identity of the type, which cannot change."""
 
 
 def _form(request: ModelRequest) -> str:
@@ -79,45 +78,50 @@ def _form(request: ModelRequest) -> str:
         found = _forms[key] = (weakref.ref(kind, lambda _: _forms.pop(key, None)), {})
     if asked not in found[1]:
         fields = [(name, kind.fields[name].model_dump_json()) for name in asked]
-        criteria = [one.model_dump_json() for one in request.asked_criteria]
+        criteria = [criterion.model_dump_json() for criterion in request.asked_criteria]
         content = json.dumps([reply_schema(request), fields, criteria])
         found[1][asked] = hashlib.sha256(content.encode()).hexdigest()
     return found[1][asked]
 
 
 class Cached(Wrapper):
-    """A `Model` that asks the model within it only what has not been answered yet.
+    """Asks the model only what has not been answered yet.
 
-    Equal questions at once are asked once; where that one fails, the next of them is asked. With `is_read` off nothing
-    kept is used, and the new replies take the place of those that were kept. A question of the lane `test` or with a
-    correction is none of the cache's business.
+    Of equal questions at once only the first is asked; if it fails, the next. With `is_read` off no stored reply is
+    used, and new replies replace stored ones. Questions of the lane `test` and corrections pass by.
     """
 
     def __init__(
-        self, model: Model, registered: RegisteredModel, shelf: Shelf, record_hit: RecordHit, *, is_read: bool = True
+        self,
+        model: Model,
+        registered: RegisteredModel,
+        reply_store: ReplyStore,
+        record_hit: RecordHit,
+        *,
+        is_read: bool = True,
     ) -> None:
         super().__init__(model)
         self._registered = registered
-        self._shelf = shelf
+        self._reply_store = reply_store
         self._record_hit = record_hit
         self._is_read = is_read
 
     async def answer(self, question: Question) -> ModelReply:
-        """A kept reply, with `is_cached` and no usage, or the model's. Raises what the model raises."""
+        """A stored reply, with `is_cached` and without usage, or the model's. Raises what the model raises."""
         if question.lane == TEST_LANE or question.correction is not None:
             return await self._model.answer(question)
         key = request_key(self._registered, question.request)
         question = replace(question, digest=key)
         if not self._is_read:
             return await self._ask(question, key)
-        flights = self._shelf.flights
+        flights = self._reply_store.flights
         while (flight := flights.get(key)) is not None:
             if (shared := await self._landed(flight, question)) is not None:
                 return await self._hit(question, key, shared)
         flight = flights[key] = asyncio.get_running_loop().create_future()
         reply: ModelReply | None = None
         try:
-            kept = self._believed(question.request, await self._shelf.find(key, question.deadline))
+            kept = self._valid(question.request, await self._reply_store.find(key, question.deadline))
             reply = kept or await self._ask(question, key)
         finally:
             del flights[key]
@@ -128,29 +132,29 @@ class Cached(Wrapper):
         reply = await self._model.answer(question)
         if reply.model == self.name and set(reply.notes) <= set(question.request.notes):
             content = reply.model_dump_json(include=_KEPT).encode()
-            self._shelf.keep(key, self.name, content, replaces=not self._is_read)
+            self._reply_store.keep(key, self.name, content, replaces=not self._is_read)
         return reply
 
     async def _hit(self, question: Question, key: str, reply: ModelReply) -> ModelReply:
         await self._record_hit(question, key)
         return reply.model_copy(update={"is_cached": True, "usage": Usage(), "latency_ms": 0, "first_byte_ms": 0})
 
-    def _believed(self, request: ModelRequest, content: bytes | None) -> ModelReply | None:
-        """A kept reply, if it is one of this model to these fields."""
+    def _valid(self, request: ModelRequest, content: bytes | None) -> ModelReply | None:
+        """A stored reply, if it is this model's and has only asked fields."""
         if content is None:
             return None
         try:
             kept = KeptReply.model_validate_json(content)
         except ValidationError:
-            logger.warning("a reply of %s in the cache cannot be read; the model is asked again", self.name)
+            logger.warning("a stored reply of %s cannot be read: the model is asked again", self.name)
             return None
         if kept.model != self.name or not set(kept.fields) <= set(request.asked):
-            logger.warning("a reply in the cache is none of %s to this request; the model is asked again", self.name)
+            logger.warning("a stored reply is not of %s or not to this request: the model is asked again", self.name)
             return None
         return ModelReply.model_validate(kept.model_dump())
 
     async def _landed(self, flight: "asyncio.Future[ModelReply | None]", question: Question) -> ModelReply | None:
-        """What the same question, asked by another, gave; None where it failed. Raises `DeadlinePassed`."""
+        """The reply to an equal question under way; None where it failed. Raises `DeadlinePassed`."""
         left_s = question.deadline - time.monotonic()
         done, _ = await asyncio.wait({flight}, timeout=max(left_s, 0))
         if not done:

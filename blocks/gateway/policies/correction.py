@@ -1,7 +1,7 @@
-"""What a model may be asked once more, differently: with its mistake shown to it, or with fewer pages.
+"""Asks a model once more in another way: with its mistake shown to it, or with fewer pages.
 
-Each happens at most once per question, so that with `retries.MAX_ATTEMPTS` it is sent five times at most. Which pages
-are left out is written into the request's notes, and so stands in the reply's, where reviewers see it.
+Each happens at most once per question, so that with `retries.MAX_ATTEMPTS` it is sent five times at most. The notes of
+the request, and of its reply, name the pages that are left out, so that reviewers see it.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_toke
 from blocks.records import Page
 
 SHORTENED_TO = 0.6
-"""The share of the pages' tokens that the second try keeps, where nothing tells what would fit."""
+"""The share of the pages' tokens that the second try keeps, where the context window is not known."""
 MAX_SHOWN_CHARACTERS = 8_000
-"""So much of its reply is shown to a model again: the mistake is named, and the document stands there already."""
+"""How much of its reply a model is shown again: the mistake is named, and the document is in the prompt already."""
 
-ALIAS_WEIGHT, MOST_DIGITS = 20, 200
+ALIAS_WEIGHT, MAX_DIGITS = 20, 200
 
 
 class Correcting(Wrapper):
-    """A `Model` that is asked once more where its reply has another schema, or the document did not fit.
+    """Asks the model once more where its reply has the wrong schema, or the document did not fit.
 
     `context_window` is the model's, in tokens, None where it is not known; `max_output_tokens` is kept free in it.
     """
@@ -33,7 +33,7 @@ class Correcting(Wrapper):
         self._room = None if context_window is None else context_window - max_output_tokens
 
     async def answer(self, question: Question) -> ModelReply:
-        """Ask, and once more where that may help. Raises what the last asking raised.
+        """Ask, and once more where that may help. Raises what the last attempt raised.
 
         Raises `ContextTooLong` without asking where even the shortened document is estimated not to fit.
         """
@@ -118,7 +118,7 @@ def page_signal(page: Page, aliases: Sequence[str]) -> int:
     """
     text = page.text.casefold()
     labels = sum(1 for alias in aliases if alias in text)
-    return labels * ALIAS_WEIGHT + min(sum(map(str.isdigit, text)), MOST_DIGITS)
+    return labels * ALIAS_WEIGHT + min(sum(map(str.isdigit, text)), MAX_DIGITS)
 
 
 def _aliases(fields: Sequence[DocumentField]) -> set[str]:

@@ -1,8 +1,7 @@
 """Metering: no attempt without its money reserved, none without its row in the ledger.
 
-What an attempt cost follows from the usage that the provider states. Where it was sent and no usage came back, all that
-was reserved for it counts as spent, unconfirmed: a reply that was cut off, a connection that broke and a caller that
-was cancelled may all be billed.
+The provider's own usage gives the cost of an attempt. Where an attempt was sent and no usage came back, all that was
+reserved counts as spent, unconfirmed: a truncated reply, a broken connection and a cancelled call may all be billed.
 """
 
 import hashlib
@@ -34,17 +33,17 @@ from blocks.ledger import CallText, Caps, ModelCall, Reservation, Settlement, ne
 from blocks.records import CACHE_HIT, CANCELLED, OK, OPEN
 
 DEFECT = "internal"
-"""The outcome of an attempt that a defect of ours ended."""
+"""The outcome of an attempt that ended by a defect of ours."""
 
 TURNED_AWAY = (RateLimited, KeyRefused, OutOfCredit, UpstreamMissing, RequestRefused, ContextTooLong)
-"""What a provider says before a model has seen the request. None bills it, unless it states tokens all the same."""
+"""Failures before a model has seen the request. No provider bills them, unless it states tokens."""
 
 SCHEMA_COPIES = 2
-"""A schema stands in the prompt, or beside it as a tool or a format, and may be rendered into both."""
+"""A schema may be rendered into the prompt, and beside it as a tool or a format."""
 
 
 class Metered(Wrapper):
-    """A `Model` whose every attempt is reserved for, settled and written to the ledger.
+    """Reserves money for every attempt, settles it, and writes it to the ledger.
 
     A model whose `price` is free reserves nothing. `max_output_tokens` bounds its replies. `caps` gives what a question
     may cost; `is_paused` whether all spending is stopped. With `keep_texts` what was said is kept beside the row.
@@ -160,9 +159,9 @@ class Metered(Wrapper):
         return call.model_copy(update=row)
 
     def _ended(self, call: ModelCall, error: BaseException, max_usd: Decimal, started: float) -> ModelCall:
-        """An attempt that was cancelled, or that a defect ended.
+        """An attempt that was cancelled, or ended by a defect.
 
-        It may have been sent, unless the exception says of itself that it was not (`was_sent` is False).
+        It may have been sent, unless the exception has `was_sent` False.
         """
         is_defect = isinstance(error, Exception)
         row = {
@@ -174,14 +173,14 @@ class Metered(Wrapper):
         return call.model_copy(update=row)
 
     def _counted(self, usage: Usage | None, max_usd: Decimal) -> tuple[Usage, Decimal, Decimal]:
-        """The usage with its cost, the cost, and what is unconfirmed: one of the two is 0."""
+        """The usage with its cost, the cost, and the unconfirmed amount: one of the amounts is 0."""
         if usage is None or not usage.is_stated or min(_amounts(usage)) < 0:
             return usage or Usage(), Decimal(0), max_usd
         cost_usd = Decimal(0) if self._is_free else self._price.cost(usage)
         return usage.model_copy(update={"cost_usd": cost_usd}), cost_usd, Decimal(0)
 
     def _text(self, call: ModelCall, prompt: str, sent: str | None, received: str | None) -> CallText | None:
-        """What was said, where it is kept; the canonical prompt where nobody says what was sent."""
+        """The texts of the attempt, where they are kept; the canonical prompt where the sent text is not known."""
         if not self._keep_texts:
             return None
         return CallText(call_key=call.call_key, prompt=prompt if sent is None else sent, reply=received or "")
@@ -209,16 +208,16 @@ def hit_recorder(model: RegisteredModel, ledger_writer: LedgerWriter) -> Callabl
 
 
 def _digest(question: Question) -> str:
-    """What the ledger knows a request by: as the cache does where it was asked, a corrective turn by itself."""
+    """The digest of a request in the ledger: the cache's key if there is one; a correction has its own."""
     digest = question.digest or prompt_digest(question.request)
     if question.correction is None:
         return digest
-    said = f"{digest}\n{question.correction.problem}\n{question.correction.reply}"
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+    text = f"{digest}\n{question.correction.problem}\n{question.correction.reply}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def request_bytes(question: Question, prompt: str) -> int:
-    """The UTF-8 length of the text that a question becomes, at most: prompt, schema, and a corrective turn."""
+    """The largest UTF-8 length of a question's text: prompt, schema, and a corrective turn."""
     size = _utf8_length(prompt) + SCHEMA_COPIES * _schema_bytes(question.request)
     if question.correction is not None:
         size += _utf8_length(question.correction.reply) + _utf8_length(question.correction.problem)
@@ -243,7 +242,7 @@ def _utf8_length(text: str) -> int:
 
 
 def _counts(usage: Usage, call: ModelCall) -> dict[str, Any]:
-    """What the ledger has of a usage, but for money."""
+    """The columns of the ledger for a usage, without money."""
     return {
         "input_characters": usage.input_characters or call.input_characters,
         "output_characters": usage.output_characters,

@@ -2,7 +2,7 @@
 
 The conventions: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Any backend that takes OTLP shows the
 calls: Langfuse, Phoenix, a collector. Nothing of a document is in a span unless prompts are kept anyway. Each attempt
-is a span of its own, so that what was retried is seen; run, document, step and attempt tie them together.
+is a span, so that retries are seen; run, document, step and attempt tie the spans together.
 
 Where tracing is not configured a call passes through at the cost of one comparison, and nothing of OpenTelemetry is
 imported.
@@ -41,7 +41,7 @@ _FINISH_REASONS = {
 
 
 class Tracing:
-    """Where this process's spans go; nowhere until it is configured."""
+    """Where this process sends its spans; nowhere until it is configured."""
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
@@ -96,7 +96,7 @@ def configure_tracing(settings: Settings) -> bool:
 
 
 class Traced(Wrapper):
-    """A `Model` whose every attempt is a span. `keep_texts`: what was said is in it too."""
+    """Makes every attempt a span. With `keep_texts` the span has the prompt and the reply."""
 
     def __init__(
         self, model: Model, registered: RegisteredModel, *, keep_texts: bool = False, tracing: Tracing = TRACING
@@ -169,7 +169,7 @@ class Traced(Wrapper):
 
 
 def _of_model(model: RegisteredModel, operation: str) -> Mapping[str, str | int]:
-    """What every span of a model says."""
+    """The attributes of every span of a model."""
     provider = PROVIDERS[model.provider]
     attributes: dict[str, str | int] = {
         "gen_ai.operation.name": operation,

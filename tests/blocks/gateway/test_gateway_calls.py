@@ -23,7 +23,7 @@ from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.cache import Cached
 from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.correction import Correcting
-from blocks.gateway.policies.reply_store import Shelf
+from blocks.gateway.policies.reply_store import ReplyStore
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.providers.server_traits import ServerTraits, traits_of
@@ -226,8 +226,8 @@ def test_a_lookup_that_comes_too_late_is_a_miss() -> None:
     async def run() -> tuple[float, object]:
         async def record(_question: Question, _key: str) -> None: ...
 
-        shelf: Any = Shelf(Shared(SLOW_S), Rounds())
-        return await seconds(Cached(Scripted(), a_model(), shelf, record).answer)
+        reply_store: Any = ReplyStore(Shared(SLOW_S), Rounds())
+        return await seconds(Cached(Scripted(), a_model(), reply_store, record).answer)
 
     took_s, ended = asyncio.run(run())
     assert took_s < SLOW_S

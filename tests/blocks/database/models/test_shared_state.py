@@ -15,7 +15,7 @@ from blocks.database.models.limit_leases import DatabaseLimitLeases
 from blocks.database.models.reply_cache import DatabaseReplyCache
 from blocks.database.tables import breakers, limit_leases, reply_cache
 from blocks.errors import DatabaseUnreachable
-from blocks.gateway.policies.reply_store import Shelf
+from blocks.gateway.policies.reply_store import ReplyStore
 from blocks.gateway.policies.shared_state import CircuitReport, CircuitStates, LimitLeases, ReplyCache
 from blocks.gateway.spending.group_commit import Rounds
 
@@ -139,9 +139,9 @@ def test_a_kept_reply_is_found_where_its_hit_cannot_be_counted(database: Databas
     DatabaseReplyCache(database).keep({"a": ("m", b"{}")})
 
     async def scene(cache: DatabaseReplyCache) -> bytes | None:
-        shelf = Shelf(cache, Rounds())
-        found = await shelf.find("a", math.inf)
-        await shelf.close()
+        reply_store = ReplyStore(cache, Rounds())
+        found = await reply_store.find("a", math.inf)
+        await reply_store.close()
         return found
 
     assert asyncio.run(scene(DatabaseReplyCache(cast(Database, Locked(database))))) == b"{}"

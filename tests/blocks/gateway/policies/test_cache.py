@@ -13,7 +13,7 @@ from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.errors import DeadlinePassed, ReplyRefused, ServerFailed
 from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies.cache import Cached, request_key
-from blocks.gateway.policies.reply_store import Shelf
+from blocks.gateway.policies.reply_store import ReplyStore
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.spending.group_commit import Rounds
@@ -103,9 +103,9 @@ def test_the_same_question_is_paid_once_over_processes() -> None:
     store, hits, model = KeptInMemory(), Hits(), Answering()
 
     async def ask_once() -> ModelReply:
-        shelf = Shelf(store, Rounds())
-        reply = await Cached(model, REGISTERED, shelf, hits).answer(ask(REQUEST))
-        await shelf.close()
+        reply_store = ReplyStore(store, Rounds())
+        reply = await Cached(model, REGISTERED, reply_store, hits).answer(ask(REQUEST))
+        await reply_store.close()
         return reply
 
     first, second = asyncio.run(ask_once()), asyncio.run(ask_once())
@@ -125,7 +125,7 @@ def test_equal_questions_at_once_are_paid_once() -> None:
     store, hits, model = KeptInMemory(), Hits(), Answering(takes_s=0.02)
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(store, Rounds()), hits)
+        cached = Cached(model, REGISTERED, ReplyStore(store, Rounds()), hits)
         replies = await asyncio.gather(*(cached.answer(ask(REQUEST)) for _ in range(50)))
         assert len(model.calls) == 1
         assert sum(not reply.is_cached for reply in replies) == 1
@@ -145,7 +145,7 @@ def test_where_the_one_that_asks_fails_the_next_one_asks() -> None:
     model = Answering(fail_twice, takes_s=0.01)
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(KeptInMemory(), Rounds()), Hits())
+        cached = Cached(model, REGISTERED, ReplyStore(KeptInMemory(), Rounds()), Hits())
         replies = await asyncio.gather(*(cached.answer(ask(REQUEST)) for _ in range(10)), return_exceptions=True)
         assert [type(one) for one in replies].count(ServerFailed) == 2
         assert len(model.calls) == 3
@@ -157,7 +157,7 @@ def test_where_the_one_that_asks_is_cancelled_the_others_go_on() -> None:
     model = Held()
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(KeptInMemory(), Rounds()), Hits())
+        cached = Cached(model, REGISTERED, ReplyStore(KeptInMemory(), Rounds()), Hits())
         tasks = [asyncio.create_task(cached.answer(ask(REQUEST))) for _ in range(3)]
         await model.began.wait()
         model.began.clear()
@@ -176,7 +176,7 @@ def test_who_waits_for_another_keeps_to_its_own_deadline() -> None:
     model = Held()
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(KeptInMemory(), Rounds()), Hits())
+        cached = Cached(model, REGISTERED, ReplyStore(KeptInMemory(), Rounds()), Hits())
         patient = asyncio.create_task(cached.answer(ask(REQUEST)))
         await model.began.wait()
         with pytest.raises(DeadlinePassed) as raised:
@@ -192,7 +192,7 @@ def test_lookups_at_once_are_one_lookup() -> None:
     store, model = KeptInMemory(), Answering()
 
     async def work() -> None:
-        cached = Cached(model, REGISTERED, Shelf(store, Rounds()), Hits())
+        cached = Cached(model, REGISTERED, ReplyStore(store, Rounds()), Hits())
         requests = [REQUEST.model_copy(update={"written": {"answer": str(n)}}) for n in range(40)]
         await asyncio.gather(*(cached.answer(ask(request)) for request in requests))
         assert [len(keys) for keys in store.loads] == [40]
@@ -204,11 +204,11 @@ def test_without_the_cache_nothing_is_read_and_replies_are_kept() -> None:
     store, hits, model = KeptInMemory(), Hits(), Answering()
 
     async def work() -> None:
-        shelf = Shelf(store, Rounds())
-        cached = Cached(model, REGISTERED, shelf, hits, is_read=False)
+        reply_store = ReplyStore(store, Rounds())
+        cached = Cached(model, REGISTERED, reply_store, hits, is_read=False)
         for _ in range(3):
             assert not (await cached.answer(ask(REQUEST))).is_cached
-        await shelf.close()
+        await reply_store.close()
         assert (len(model.calls), store.loads, hits.seen, len(store.kept)) == (3, [], [], 1)
 
     on_loop(work)
@@ -218,11 +218,11 @@ def test_a_call_that_tests_a_model_is_a_real_one() -> None:
     store, model = KeptInMemory(), Answering()
 
     async def work() -> None:
-        shelf = Shelf(store, Rounds())
-        cached = Cached(model, REGISTERED, shelf, Hits())
+        reply_store = ReplyStore(store, Rounds())
+        cached = Cached(model, REGISTERED, reply_store, Hits())
         await cached.answer(ask(REQUEST))
         await cached.answer(ask(REQUEST, lane="test"))
-        await shelf.close()
+        await reply_store.close()
         assert len(model.calls) == 2
 
     on_loop(work)
@@ -238,9 +238,9 @@ def test_what_answers_another_request_or_comes_from_another_model_is_not_kept(ch
     model = Answering(lambda _: model.plain(**changes))
 
     async def work() -> None:
-        shelf = Shelf(store, Rounds())
-        await Cached(model, REGISTERED, shelf, Hits()).answer(ask(REQUEST))
-        await shelf.close()
+        reply_store = ReplyStore(store, Rounds())
+        await Cached(model, REGISTERED, reply_store, Hits()).answer(ask(REQUEST))
+        await reply_store.close()
         assert store.kept == {}
 
     on_loop(work)
@@ -251,10 +251,10 @@ def test_the_notes_of_the_request_do_not_keep_its_reply_from_the_cache() -> None
     model = Answering(lambda question: model.plain(notes=question.request.notes))
 
     async def work() -> None:
-        shelf = Shelf(store, Rounds())
+        reply_store = ReplyStore(store, Rounds())
         noted = REQUEST.model_copy(update={"notes": ("two pages were left out",)})
-        await Cached(model, REGISTERED, shelf, Hits()).answer(ask(noted))
-        await shelf.close()
+        await Cached(model, REGISTERED, reply_store, Hits()).answer(ask(noted))
+        await reply_store.close()
         assert len(store.kept) == 1
 
     on_loop(work)
@@ -265,12 +265,12 @@ def test_who_reads_nothing_from_the_cache_replaces_what_it_has() -> None:
     model = Answering(lambda _: ModelReply(fields={"total": FieldReading(value=next(said))}, model="m"))
 
     async def work() -> None:
-        shelf = Shelf(store, Rounds(0))
+        reply_store = ReplyStore(store, Rounds(0))
         values = []
         for is_read in (True, True, False, True):
-            reply = await Cached(model, REGISTERED, shelf, Hits(), is_read=is_read).answer(ask(REQUEST))
+            reply = await Cached(model, REGISTERED, reply_store, Hits(), is_read=is_read).answer(ask(REQUEST))
             values.append((reply.fields["total"].value, reply.is_cached))
-            await shelf.close()
+            await reply_store.close()
         assert values == [("a", False), ("a", True), ("b", False), ("b", True)]
 
     on_loop(work)
@@ -282,14 +282,14 @@ def test_no_bad_reply_is_kept(shape: str) -> None:
     model = Answering(lambda question: read_reply(question, "m", BAD_SHAPES[shape][0]))
 
     async def work() -> None:
-        shelf = Shelf(store, Rounds(0))
-        cached = Cached(model, REGISTERED, shelf, hits)
+        reply_store = ReplyStore(store, Rounds(0))
+        cached = Cached(model, REGISTERED, reply_store, hits)
         for _ in range(2):
             with pytest.raises(ReplyRefused):
                 await cached.answer(ask(REQUEST))
-        await shelf.close()
+        await reply_store.close()
         assert (len(model.calls), store.kept, hits.seen) == (2, {}, [])
-        assert shelf.flights == {}
+        assert reply_store.flights == {}
 
     on_loop(work)
 
@@ -299,15 +299,15 @@ def test_a_store_that_is_down_costs_money_and_no_document(caplog: pytest.LogCapt
     store.is_down = True
 
     async def work() -> None:
-        shelf = Shelf(store, Rounds())
-        cached = Cached(model, REGISTERED, shelf, Hits())
+        reply_store = ReplyStore(store, Rounds())
+        cached = Cached(model, REGISTERED, reply_store, Hits())
         for _ in range(3):
             assert (await cached.answer(ask(REQUEST))).fields
-            await shelf.close()
+            await reply_store.close()
         assert len(model.calls) == 3
         store.is_down = False
         await cached.answer(ask(REQUEST))
-        await shelf.close()
+        await reply_store.close()
         assert (await cached.answer(ask(REQUEST))).is_cached
 
     on_loop(work)
@@ -324,7 +324,7 @@ def test_a_kept_reply_that_cannot_be_read_is_asked_anew(content: bytes) -> None:
     store.kept[request_key(REGISTERED, REQUEST)] = ("m", content)
 
     async def work() -> None:
-        reply = await Cached(model, REGISTERED, Shelf(store, Rounds()), Hits()).answer(ask(REQUEST))
+        reply = await Cached(model, REGISTERED, ReplyStore(store, Rounds()), Hits()).answer(ask(REQUEST))
         assert not reply.is_cached
 
     on_loop(work)
@@ -334,10 +334,10 @@ def test_a_kept_reply_of_another_model_or_to_other_fields_is_not_believed() -> N
     async def work() -> None:
         for change in ({"model": "other"}, {"fields": {"secret": {"value": "x"}}}):
             store, model = KeptInMemory(), Answering()
-            shelf = Shelf(store, Rounds())
-            cached = Cached(model, REGISTERED, shelf, Hits())
+            reply_store = ReplyStore(store, Rounds())
+            cached = Cached(model, REGISTERED, reply_store, Hits())
             await cached.answer(ask(REQUEST))
-            await shelf.close()
+            await reply_store.close()
             [(key, (name, content))] = store.kept.items()
             store.kept[key] = (name, json.dumps(json.loads(content) | change).encode())
             assert not (await cached.answer(ask(REQUEST))).is_cached
@@ -351,10 +351,10 @@ def test_no_key_stands_in_the_cache() -> None:
     store = KeptInMemory()
 
     async def work() -> None:
-        shelf = Shelf(store, Rounds())
+        reply_store = ReplyStore(store, Rounds())
         model = Answering(lambda question: read_reply(question, "m", wire(whole())))
-        await Cached(model, registered, shelf, Hits()).answer(ask(REQUEST))
-        await shelf.close()
+        await Cached(model, registered, reply_store, Hits()).answer(ask(REQUEST))
+        await reply_store.close()
 
     on_loop(work)
     assert store.kept
@@ -457,7 +457,7 @@ def count_wrong_hits(rounds: int, seed: int) -> tuple[int, int]:
 
     async def work() -> None:
         nonlocal hits, wrong
-        shelf = Shelf(store, Rounds(0))
+        reply_store = ReplyStore(store, Rounds(0))
         asked: list[tuple[RegisteredModel, ModelRequest]] = [(REGISTERED, REQUEST)]
         for _ in range(rounds):
             model, request = rng.choice(asked[-20:])
@@ -469,7 +469,7 @@ def count_wrong_hits(rounds: int, seed: int) -> tuple[int, int]:
             asked.append((model, request))
             truth = asked_as(model, request)
             answering = Answering(_echo(model.name, truth), model.name)
-            reply = await Cached(answering, model, shelf, Hits()).answer(ask(request))
+            reply = await Cached(answering, model, reply_store, Hits()).answer(ask(request))
             hits += reply.is_cached
             said = reply.fields[request.asked[0]].value
             wrong += said != truth

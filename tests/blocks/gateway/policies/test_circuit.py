@@ -519,6 +519,32 @@ def test_a_worker_without_the_probe_asks_for_it_once_a_second() -> None:
     assert asyncio.run(second.outcome()) == "ok"
 
 
+def test_a_claim_of_an_earlier_pause_is_made_again_for_the_next_probe() -> None:
+    clock, shared, first, _ = two_workers()
+    first.fails = server_failed
+    asyncio.run(first.outcomes(8))
+    asyncio.run(first.circuits.sync())
+    clock.now += 5.001
+    assert asyncio.run(first.outcome()) == "server_failed"  # its claim would last for 11 s
+    asyncio.run(first.circuits.sync())
+    clock.now += 10.001
+    assert shared.claim_probe_elsewhere("e", 60)
+    assert asyncio.run(first.outcome()) == "breaker_open"
+    assert len(first.model.asked) == 9
+
+
+def test_a_report_during_the_probe_does_not_move_the_pause() -> None:
+    clock, shared, first, _ = two_workers()
+    first.fails = lambda: OutOfCredit("m")
+    asyncio.run(first.outcome())
+    asyncio.run(first.circuits.sync())
+    clock.now += 30
+    asyncio.run(first.circuit.enter(a_question(clock() + 10)))
+    shared.open("e", "the probe failed with server_failed", 40.0)
+    asyncio.run(first.circuits.sync())
+    assert first.circuit.report().open_for_s == 0.0
+
+
 def test_a_new_worker_learns_of_an_open_circuit_and_probes_when_its_pause_is_over() -> None:
     clock, shared, first, second = two_workers()
     first.fails = lambda: OutOfCredit("m")
