@@ -5,8 +5,6 @@ end a reply that comes at one byte a second. When the deadline passes, the conne
 followed, the environment's proxies and credentials are not used, cookies are not kept. A reply is complete when its
 HTTP framing says so; one without framing ends with its connection, and its JSON shows whether it is complete. The size
 of a reply is bounded, compressed and decompressed.
-
-aiohttp is used without httpx in front of it: httpx costs 0.15 ms of CPU per call.
 """
 
 import asyncio
