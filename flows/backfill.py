@@ -35,11 +35,11 @@ def backfill(
         document_type: Only documents of this type.
         status: Only documents of this status.
         rerun: Which documents are computed. "stale" takes what has no output under today's types and settings.
-        limit: Take so many documents at most.
+        limit: Take this many documents at most.
         chunk_size: Documents per task run.
-        models: Names of models to ask, in that order, instead of each type's route; the built-in one stays the floor.
+        models: Names of models to ask, in order, instead of each type's route; the built-in reader stays the floor.
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
-        use_cache: Whether replies that models gave before are taken.
+        use_cache: Whether kept replies of models may answer.
     """
     selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
     asked = RunContext(

@@ -36,12 +36,12 @@ def process_documents(
         sources: Files, folders, globs or URLs.
         document_type: The type of every document, where you know it; otherwise each is classified.
         rerun: Which documents are computed. "stale" takes what has no output under today's types and settings.
-        limit: Take so many files at most.
+        limit: Take this many files at most.
         rows_column: The text column of csv and jsonl files; each row is then a document.
         chunk_size: Documents per task run.
-        models: Names of models to ask, in that order, instead of each type's route; the built-in one stays the floor.
+        models: Names of models to ask, in order, instead of each type's route; the built-in reader stays the floor.
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
-        use_cache: Whether replies that models gave before are taken.
+        use_cache: Whether kept replies of models may answer.
     """
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size

@@ -1,8 +1,8 @@
 """Which type a text is of: signals first, then a classifier trained on the types' examples and on ordinary texts.
 
-Signals count as log odds. The classifier adds the log odds of a type against texts of no type, without the share that
-either had among the examples, which says nothing of the documents to come. The sums compete with one constant for "no
-type", so that a text of which nothing is known is of no type, whatever types there are.
+Signals count as log odds. The classifier adds the log odds of a type against texts of no type. It leaves out how many
+examples either has: that tells nothing about the documents of a run. The sums compete with a constant for "no type", so
+that a text without evidence is of no type, whatever types there are.
 """
 
 import math
@@ -20,16 +20,16 @@ from blocks.text_classifier.training import train
 from tasks.classify.signals import READ_CHARACTERS, CompiledSignal, compile_signals, signal_evidence
 
 ORDINARY_TEXTS = Path(__file__).with_name("ordinary_texts.txt")
-"""Texts of no type, one a line, written for Winnow: what a classifier must not take for any type."""
+"""Texts of no type, a line each, written for Winnow: the classifier must give them no type."""
 
 NO_TYPE = 2.5
 """Log odds that signals and examples must outweigh together."""
 
 DECISIVE = 4.0
-"""A type whose signals lead by so much is taken without asking the classifier."""
+"""A type whose signals lead by this much is decided without the classifier."""
 
 MAX_FOR, MAX_AGAINST = 4.0, 1.5
-"""Bounds of what the classifier may add or take. Few examples rule out little: another shop's receipt looks new."""
+"""Bounds of the classifier's log odds. Few examples rule out little: another shop's receipt looks new."""
 
 MIN_WORDS = 2
 _FLOOR = 1e-4
@@ -42,7 +42,7 @@ class TypeJudge:
     types: Mapping[str, DocumentType]
 
     def judge(self, texts: Sequence[str]) -> list[Classification]:
-        """One classification per text; the classifier is asked once, for all texts that signals leave open."""
+        """One classification per text; the classifier predicts once, for all texts that signals leave undecided."""
         texts = [text[:READ_CHARACTERS] for text in texts]
         by_signals = [
             {name: signal_evidence(signals, text) for name, signals in self._signals.items()} for text in texts
@@ -50,9 +50,9 @@ class TypeJudge:
         verdicts: list[Classification | None] = [
             self._decide(evidence, "signals") if _is_decided(evidence) else None for evidence in by_signals
         ]
-        open_ones = [position for position, verdict in enumerate(verdicts) if verdict is None]
-        added = self._by_examples([texts[position] for position in open_ones])
-        for position, more in zip(open_ones, added, strict=True):
+        undecided = [position for position, verdict in enumerate(verdicts) if verdict is None]
+        added = self._by_examples([texts[position] for position in undecided])
+        for position, more in zip(undecided, added, strict=True):
             evidence = {name: weight + more.get(name, 0.0) for name, weight in by_signals[position].items()}
             verdicts[position] = self._decide(evidence, "classifier" if more else "signals")
         return [verdict for verdict in verdicts if verdict is not None]
@@ -70,7 +70,7 @@ class TypeJudge:
         )
 
     def _by_examples(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """The classifier's log odds per type that has examples, for each text; empty where it has nothing to say."""
+        """The classifier's log odds per type that has examples, for each text; empty where it has none."""
         asked = [position for position, text in enumerate(texts) if len(words(text[:200])) >= MIN_WORDS]
         added: list[dict[str, float]] = [{} for _ in texts]
         if not self._lesson_counts or not asked:
@@ -92,14 +92,16 @@ class TypeJudge:
     @cached_property
     def _lesson_counts(self) -> Counter[str]:
         """Examples by type, ordinary texts among them; empty where no type has any."""
-        counts = Counter({name: len(one.examples) for name, one in sorted(self.types.items()) if one.examples})
+        counts = Counter({name: len(known.examples) for name, known in sorted(self.types.items()) if known.examples})
         if counts:
             counts[UNKNOWN_TYPE] = len(ordinary_texts())
         return counts
 
     @cached_property
     def _classifier(self) -> TextClassifier:
-        lessons = [Lesson(example.text, name) for name, one in sorted(self.types.items()) for example in one.examples]
+        lessons = [
+            Lesson(example.text, name) for name, known in sorted(self.types.items()) for example in known.examples
+        ]
         return train([*lessons, *(Lesson(text, UNKNOWN_TYPE) for text in ordinary_texts())])
 
 

@@ -15,10 +15,10 @@ from tasks.classify.signals import READ_CHARACTERS
 from tasks.runs.frame import digest_of, failed
 
 STAGE_VERSION = "2"
-"""Raised whenever the same text may get another type."""
+"""Raise it when the same text may get another type; see docs/decisions/fingerprints-and-versions.md."""
 
-LOOKED_AT_ROWS, MIN_ROWS, DOCUMENT_ROWS = 12, 3, 0.5
-"""A table is not one document where, of its first rows, so great a share are documents by themselves."""
+CHECKED_ROWS, MIN_ROWS, DOCUMENT_ROWS = 12, 3, 0.5
+"""A table is no document where half of its first 12 rows, and it has 3 or more, are documents of its type."""
 
 
 class ClassifyStage:
@@ -42,17 +42,17 @@ class ClassifyStage:
         return digest_of(self.configuration, document.digests.get(Stage.EXTRACT, ""))
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """One outcome per document: given types first, then all others in one go, one by one where that fails."""
-        open_ones: list[Document] = []
+        """One outcome per document: given types first, then all others together, or singly where that fails."""
+        unclassified: list[Document] = []
         for document in documents:
             if document.given_type is None:
-                open_ones.append(document)
+                unclassified.append(document)
             elif document.given_type in self._types:
                 given = Classification(document_type=document.given_type, confidence=1.0, method="given")
                 yield _outcome(document, given, 0.0)
             else:
                 yield failed(self.stage, document, DocumentTypeUnknown(document.given_type, tuple(sorted(self._types))))
-        yield from self._classify(open_ones)
+        yield from self._classify(unclassified)
 
     def _classify(self, documents: Sequence[Document]) -> list[Outcome]:
         if not documents:
@@ -65,7 +65,7 @@ class ClassifyStage:
                 return [failed(self.stage, documents[0], error)]
             return [outcome for document in documents for outcome in self._classify([document])]
         each_s = (perf_counter() - started) / len(documents)
-        return [_outcome(one, verdict, each_s) for one, verdict in zip(documents, verdicts, strict=True)]
+        return [_outcome(document, verdict, each_s) for document, verdict in zip(documents, verdicts, strict=True)]
 
     def _judge_all(self, documents: Sequence[Document]) -> list[Classification]:
         texts = [_text(document) for document in documents]
@@ -76,18 +76,18 @@ class ClassifyStage:
         return verdicts
 
     def _as_table(self, text: str, verdict: Classification) -> Classification:
-        """The verdict on a csv or jsonl file taken whole: many documents of a type are not one, but of no type."""
-        rows = [line for line in text.splitlines() if line.strip()][1 : LOOKED_AT_ROWS + 1]
+        """The verdict on a csv or jsonl file: a table of documents is itself of no type."""
+        rows = [line for line in text.splitlines() if line.strip()][1 : CHECKED_ROWS + 1]
         if len(rows) < MIN_ROWS:
             return verdict
-        alike = sum(one.document_type == verdict.document_type for one in self._judge.judge(rows))
+        alike = sum(row.document_type == verdict.document_type for row in self._judge.judge(rows))
         if alike < DOCUMENT_ROWS * len(rows):
             return verdict
         return verdict.model_copy(update={"document_type": UNKNOWN_TYPE, "confidence": round(alike / len(rows), 4)})
 
 
 def _text(document: Document) -> str:
-    """The beginning of the document's visible text. Word boxes, the bulk of an extraction, are left alone."""
+    """The beginning of the document's visible text. Word boxes, the bulk of an extraction, are not read."""
     parts: list[str] = []
     length = 0
     for page in from_json(document.inputs[Stage.EXTRACT])["pages"]:

@@ -1,7 +1,7 @@
-"""What a container holds: a mail's attachments, a table's rows. Runs in a child, one container each.
+"""What a container holds: a mail's attachments, a table's rows. Runs in an isolated process, a container each.
 
-Both functions give a line of JSON (parts with name, size and problem, and where to go on) and then the parts' bytes,
-one after the other.
+Both functions give a line of JSON (parts with name, size and problem, and the next row) and then the parts' bytes
+in the same order.
 """
 
 import email
@@ -18,7 +18,7 @@ from blocks.files.media_types import CSV, EML
 from tasks.discover.tables import csv_cells, jsonl_cells
 
 Part = tuple[str, bytes, str | None]
-"""Name, bytes, and what is wrong with it if anything is."""
+"""Name, bytes, and the problem if there is any."""
 
 FIRST_MAIL = b"""From: =?utf-8?q?a?= <a@b.c>
 Content-Type: multipart/mixed; boundary=x
@@ -44,7 +44,7 @@ Content-Transfer-Encoding: quoted-printable
 
 
 def warm_up() -> None:
-    """Load codecs: a child may not be able to read our files."""
+    """Load codecs: an isolated process may not read our files."""
     load_codecs()
     attachments(FIRST_MAIL, {"max_parts": 3})
 
@@ -65,7 +65,7 @@ def rows(content: bytes, arguments: dict[str, Any]) -> bytes:
     """The text of one column of a csv or jsonl file, a part per row, from row `start` on until `max_bytes` are full.
 
     Arguments: media_type, column, start (from 1), max_bytes. Raises `RowsColumnMissing` and `Corrupt`. A row that
-    cannot be told for certain is a part with what is wrong with it.
+    may be wrong is a part with the problem.
     """
     cells = (csv_cells if arguments["media_type"] == CSV else jsonl_cells)(content, arguments["column"])
     taken: list[Part] = []

@@ -79,7 +79,7 @@ class _Finder:
         self._rows_column = rows_column
 
     def documents_of(self, uri: Listed) -> Iterable[DiscoveredDocument]:
-        """The file as a document, and its parts after it; a folder that cannot be listed as one that failed."""
+        """The file as a document, and its parts after it; a folder that cannot be listed is a document that failed."""
         if isinstance(uri, UnreadableSource):
             return [_unread(uri.uri, uri)]
         try:
@@ -127,7 +127,7 @@ class _Finder:
         return documents
 
     def _rows(self, table: DiscoveredDocument, content: bytes, column: str) -> Iterator[DiscoveredDocument]:
-        """A table, which is no document itself, and its rows; one that cannot be read on is a failed one as well."""
+        """A table, which is no document itself, and its rows; a table that breaks off is a failed document too."""
         yield replace(table, is_member=False)
         start: int | None = 1
         while start is not None:
@@ -160,7 +160,7 @@ class _Finder:
 
 
 def _is_table(document: DiscoveredDocument) -> bool:
-    """Whether it has rows; lines of JSON that begin with a broken one pass for text, and are known by their name."""
+    """Whether it has rows. JSON lines that begin with a broken line look like text and are known by their name."""
     is_named_so = document.media_type == TEXT and document.uri.lower().endswith(LINES_SUFFIXES)
     return document.media_type in TABLES or is_named_so
 

@@ -1,4 +1,4 @@
-"""The cells of one column of a table, row by row: nothing of a table is lost without a word."""
+"""The cells of a table's column, row by row; a cell that may be wrong comes with the reason."""
 
 import csv
 import io
@@ -12,11 +12,11 @@ from blocks.files.encodings import decode
 from blocks.files.media_types import CSV, delimiter_of
 
 Cell = tuple[str, str | None]
-"""A cell's text, and why it is not sure to be that."""
+"""A cell's text, and why it may be wrong."""
 
 MAX_CELL_CHARACTERS = 10_000_000
 END = "\ue000end of the table\ue000"
-"""A last row of our own: it ends up within another where a quotation mark is never closed."""
+"""A last row of our own: it ends up inside another cell where a quotation mark is never closed."""
 _DELIMITER_LINE = re.compile(r"sep=(.)\r?\n")
 """How Excel states a table's delimiter."""
 
@@ -54,14 +54,14 @@ def _csv_cell(row: list[str], place: int, width: int, delimiter: str, line: int)
         row = [*row[:-1], row[-1].removesuffix(END)]
         return delimiter.join(row), f"a quotation mark in the row that begins on line {line} is never closed"
     if width == 1:
-        return delimiter.join(row), None  # One column needs no delimiter: what looks like one is text.
+        return delimiter.join(row), None  # A single column needs no delimiter: a delimiter in it is text.
     if any(row[width:]):
         return delimiter.join(row), f"the row on line {line} has {len(row)} cells, and the table {width} columns"
     return (row[place] if place < len(row) else ""), None
 
 
 def jsonl_cells(content: bytes, column: str) -> Iterator[Cell]:
-    """The values of a key in a file of JSON objects, one on each line; a value that is no text is given as JSON.
+    """The values of a key in a file of JSON objects, one on each line; a value that is no text is written as JSON.
 
     Raises `RowsColumnMissing` where no object has it.
     """

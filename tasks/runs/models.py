@@ -75,10 +75,9 @@ def open_gateway(database: Database) -> "Gateway":
 
 @contextmanager
 def hold_gateway(database: Database) -> Iterator[None]:
-    """Use the gateway of this process, in a run or a trial; the last of them that ends closes it.
+    """Use the gateway of this process, in a run or a trial; the last user closes it.
 
-    What waits is then written, and the shares of the models' limits are other workers' at once, not when they lapse.
-    A later run of the process opens another one.
+    Closing writes what is buffered and releases the leases at once, before they lapse. A later run opens a new gateway.
     """
     with _holding:
         _holders[database] += 1

@@ -1,4 +1,4 @@
-"""Great Expectations at arm's length: one context per process that keeps nothing, draws nothing and writes nothing.
+"""Great Expectations at arm's length: one context per process, without files, progress bars or state.
 
 The library's context is global to the process and not meant for threads, so one lock guards every use of it.
 """
@@ -43,7 +43,7 @@ def exception_of(result: "ExpectationValidationResult") -> str | None:
     """
     reported: Mapping[str, Any] = result.exception_info or {}
     single = (reported,) if "raised_exception" in reported else tuple(reported.values())
-    for one in single:
-        if one["raised_exception"]:
-            return " ".join(str(one["exception_message"]).split())
+    for raised in single:
+        if raised["raised_exception"]:
+            return " ".join(str(raised["exception_message"]).split())
     return None

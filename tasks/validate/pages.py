@@ -1,4 +1,4 @@
-"""What validate needs of an extraction: the visible text of each page, and the facts that speak against it.
+"""What validate needs of an extraction: the visible text of each page, and the reasons against trusting it.
 
 An extraction is mostly word boxes. They are read only where OCR gave words a confidence of their own.
 """
@@ -45,7 +45,7 @@ def read_pages(payload: bytes) -> tuple[Page, ...]:
 
 
 def page_facts(pages: Sequence[Page], provisional: tuple[str, ...] = ()) -> PageFacts:
-    """What the pages say against trusting a reading of them.
+    """Reasons of the pages against trusting a reading of them.
 
     The OCR confidence is the mean over the pages that OCR read, weighted by their text's length: a document is as
     legible as its characters are; 0 where OCR found none.

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What an expectation may look at: a document's typed values, its id and its score."""
+    """What an expectation may read: a document's typed values, its id and its score."""
 
     document_id: str
     fields: Mapping[str, JsonValue]
@@ -53,7 +53,7 @@ class Row:
 class RowExpectations:
     """The row-level expectations of one document type, ready to be run over chunk after chunk.
 
-    An expectation that the library refuses is kept in `unusable`; every row then breaks it, since nobody checked.
+    An expectation that the library refuses is in `unusable`; every row breaks it, since nothing checked the row.
     """
 
     def __init__(self, document_type: DocumentType) -> None:
@@ -74,16 +74,18 @@ class RowExpectations:
         broken: list[list[str]] = [list(self.unusable) for _ in rows]
         if rows and self._usable:
             table = frame(self._type, rows)
-            # To say whether all rows pass costs the library half of saying which do not.
+            # To find whether all rows pass costs the library half of finding which do not.
             whether = _run(table, tuple(self._usable.values()), WHETHER)
-            for name, positions in self._evaluate(table, [name_of(one) for one in whether if not one.success]).items():
+            for name, positions in self._evaluate(
+                table, [name_of(result) for result in whether if not result.success]
+            ).items():
                 for position in positions:
                     broken[position].append(name)
         order = {expectation.name: place for place, expectation in enumerate(self._type.expectations)}
         return [tuple(sorted(names, key=order.__getitem__)) for names in broken]
 
     def _try_out(self) -> None:
-        """Refuse what fails on a row like any other: a comparison of texts with numbers, a pattern over amounts."""
+        """Refuse expectations that fail on a typical row, such as a comparison of texts with numbers."""
         if not self._usable:
             return
         typical = Row("0" * 64, {name: TYPICAL.get(field.type, "a") for name, field in self._type.fields.items()}, 0.0)
@@ -100,8 +102,8 @@ class RowExpectations:
     def _evaluate(self, table: "pandas.DataFrame", names: Sequence[str]) -> dict[str, list[int]]:
         """The rows of `table`, by their index, that break each expectation.
 
-        Where the library fails on an expectation, the table is halved until the rows that it cannot judge stand
-        alone: they break it, and their neighbours are judged.
+        Where the library fails on an expectation, the table is halved until each row that it cannot judge is
+        alone: that row breaks it, and the other rows are judged.
         """
         found: dict[str, list[int]] = {}
         for result in _run(table, [self._usable[name] for name in names], WHICH_ROWS) if names else ():
@@ -177,7 +179,9 @@ def _run(
 ) -> "list[ExpectationValidationResult]":
     import great_expectations
 
-    suite = great_expectations.ExpectationSuite(name="rows", expectations=[resolve(one) for one in expectations])
+    suite = great_expectations.ExpectationSuite(
+        name="rows", expectations=[resolve(expectation) for expectation in expectations]
+    )
     with LOCK:
         batch = _frames().get_batch({"dataframe": table})
         return list(batch.validate(suite, result_format=dict(result_format)).results)

@@ -1,7 +1,7 @@
 """The validate stage: from readings to a verdict, for the documents of one chunk.
 
-Documents are judged one by one, but for the row-level expectations, which run once per document type and chunk. What a
-document's row breaks depends on that row alone, so a verdict never depends on how a batch was cut into chunks.
+Each document is judged by itself. Only row-level expectations run once per document type and chunk. Whether a row
+breaks an expectation depends on that row alone, so a verdict never depends on how a batch was cut into chunks.
 """
 
 from collections import defaultdict
@@ -20,15 +20,15 @@ from tasks.validate.rows import Row, RowExpectations
 from tasks.validate.verdict import PageFacts, decide, decide_unknown
 
 STAGE_VERSION = "1"
-"""Raised whenever the same inputs may get another verdict."""
+"""Raise it when the same inputs may get another verdict; see docs/decisions/fingerprints-and-versions.md."""
 READ_IN_PART = "read_in_part"
-"""The reason of a document of which a model was shown less than its route asks for: what it was not shown may say
-otherwise, and nobody has read it. The scoring's notes tell what."""
+"""The reason where a model saw less of a document than its route asks for: the rest may contradict the reading. The
+scoring's notes name what it did not see."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A document with all that decides its verdict, but for its row's expectations."""
+    """A document with all that decides its verdict, except broken expectations."""
 
     document: Document
     document_type: DocumentType | None
@@ -60,7 +60,7 @@ class ValidateStage:
 
     def warm_up(self) -> None:
         """Import Great Expectations, which takes seconds, while the run's first documents are read."""
-        if any(one.expectations for one in self._types.values()):
+        if any(known.expectations for known in self._types.values()):
             warm_up()
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
@@ -92,26 +92,26 @@ class ValidateStage:
         if document_type is not None and scoring.document_type == document_type.name:
             fields = find_fields(document_type, scoring.fields, pages, scoring.criteria)
             partly = (READ_IN_PART,) if scoring.notes else ()
-            ungrounded = (f"ungrounded:{one.name}" for one in scoring.criteria if not one.is_grounded)
+            ungrounded = (f"ungrounded:{criterion.name}" for criterion in scoring.criteria if not criterion.is_grounded)
             replies = (*scoring.refused, *partly, *ungrounded)
             facts = replace(facts, replies=replies)
         return _Judged(document, document_type, fields, classification, facts, scoring.score)
 
     def _judge_rows(self, document_type: DocumentType, group: Sequence[_Judged]) -> list[Outcome]:
-        """The outcomes of documents whose rows must meet expectations; where that fails as a group, one by one."""
+        """The outcomes of documents whose rows have expectations; judged singly where the group fails."""
         rows = [
-            Row(one.document.document_id, {name: finding.value for name, finding in one.fields.items()}, one.score)
-            for one in group
+            Row(judged.document.document_id, {name: field.value for name, field in judged.fields.items()}, judged.score)
+            for judged in group
         ]
         started = perf_counter()
         try:
             broken = self._expectations_of(document_type).broken_by(rows)
             each_s = (perf_counter() - started) / len(group)
-            return [_outcome(one, names, each_s) for one, names in zip(group, broken, strict=True)]
+            return [_outcome(judged, names, each_s) for judged, names in zip(group, broken, strict=True)]
         except Exception as error:  # noqa: BLE001 - narrowed down to the document that causes it
             if len(group) == 1:
                 return [failed(self.stage, group[0].document, error)]
-            return [outcome for one in group for outcome in self._judge_rows(document_type, [one])]
+            return [outcome for judged in group for outcome in self._judge_rows(document_type, [judged])]
 
     def _expectations_of(self, document_type: DocumentType) -> RowExpectations:
         with LOCK:

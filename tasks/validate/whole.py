@@ -1,8 +1,7 @@
-"""Expectations about a type's results as a whole: uniqueness, shares, aggregates; once, at the end of a run.
+"""Expectations about all results of a type: uniqueness, shares, aggregates; once, at the end of a run.
 
 Great Expectations' SQL engine computes them in the database, over the type's view, so a million rows cost no memory
-here. Its connection can only read. Whatever goes wrong is a finding that says so: a run is not lost over a statement
-about it.
+here. Its connection can only read. An error becomes a finding with its message: it must not fail the run.
 """
 
 import itertools
@@ -27,7 +26,7 @@ _source_numbers = itertools.count(1)
 
 
 def check_whole(connection_url: str, view_name: str, document_type: DocumentType) -> tuple[WholeFinding, ...]:
-    """A finding for each of the type's expectations about the whole, in their order, over the view `view_name`.
+    """A finding for each of the type's expectations about all results, in their order, over the view `view_name`.
 
     `connection_url` is a SQLAlchemy address of SQLite or PostgreSQL, password included. An expectation of either kind
     that cannot be used, and one that cannot be computed, is a finding without success whose `observed` says why.
@@ -75,8 +74,11 @@ def _run(
 ) -> "list[ExpectationValidationResult]":
     import great_expectations
 
-    named = [one.model_copy(update={"kwargs": {**one.kwargs, "meta": {NAME_KEY: one.name}}}) for one in expectations]
-    suite = great_expectations.ExpectationSuite(name="whole", expectations=[resolve(one) for one in named])
+    named = [
+        expectation.model_copy(update={"kwargs": {**expectation.kwargs, "meta": {NAME_KEY: expectation.name}}})
+        for expectation in expectations
+    ]
+    suite = great_expectations.ExpectationSuite(name="whole", expectations=[resolve(copy) for copy in named])
     with LOCK:
         sources = context().data_sources
         name = f"results-{next(_source_numbers)}"
@@ -122,7 +124,7 @@ def _read_only(connection_url: str) -> str:
 
 
 def _observed(result: "ExpectationValidationResult") -> str:
-    """What was seen, in words, without any value of a document: findings are shown where documents are not."""
+    """The result in words, without any value of a document: findings are shown to people who may see no documents."""
     seen = result.result
     if "element_count" in seen:
         share = seen.get("unexpected_percent_total", seen.get("unexpected_percent")) or 0.0
@@ -144,7 +146,7 @@ def _finding(document_type: DocumentType, expectation: Expectation, success: boo
 
 
 def _readable(message: str, connection_url: str) -> str:
-    """The library's message without the password and without what only its developers look up."""
+    """The library's message without the password and without links for its developers."""
     message = message.split("(Background on this error", 1)[0].strip()
     if "No provider found" in message:
         return "could not be checked: Great Expectations has no way to compute it in a database"
