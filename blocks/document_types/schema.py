@@ -136,7 +136,6 @@ class ClassificationRules(Record):
 
     signals: tuple[Signal, ...] = ()
     threshold: float = Field(0.5, ge=0, le=1)
-    allow_model: bool = False
 
 
 class StepCondition(Record):
