@@ -375,7 +375,7 @@ class RunGateway:
         model = state.get(name)
         if model is None:
             raise ModelUnknown(name, (LOCAL, *(one.name for one in state.models)))
-        await self._gateway.keys.hold(model)
+        await self._gateway.keys.refresh(model)
         made_of, chain = self._chains.get(name, (None, None))
         if chain is None or (made_of is not model and made_of != model):
             chain = await self._gateway.chain(model, self._terms)

@@ -1,7 +1,7 @@
-"""The keys of models as calls use them: at hand, and looked up anew once a second, so that an exchange is followed.
+"""The keys of models, kept for calls and looked up again once a second, so that a replaced key is soon used.
 
-A key may come from Prefect, which takes its time; so calls go on with the one they have while it is looked up, and all
-that have none wait for the same look-up.
+A key may come from Prefect, which takes its time. So calls use the key they have while it is looked up, and all calls
+without a key wait for the same look-up.
 """
 
 import asyncio
@@ -20,41 +20,41 @@ log = logging.getLogger(__name__)
 
 
 class KeyCache:
-    """Lives on the gateway's event loop; `keys` is asked in threads. A key is looked up when it is `fresh_s` old."""
+    """Lives on the gateway's event loop; `keys` is read in threads. A key that is `fresh_s` old is looked up again."""
 
     def __init__(self, keys: Mapping[str, SecretStr], fresh_s: float) -> None:
         self._keys = keys
         self._fresh_s = fresh_s
-        self._held: dict[str, tuple[float, SecretStr]] = {}
+        self._kept: dict[str, tuple[float, SecretStr]] = {}
         self._lookups: dict[str, asyncio.Task[None]] = {}
 
     def of(self, model: RegisteredModel) -> SecretStr | None:
-        """The key of a model for which `hold` has seen to it; None for one that needs none."""
-        return None if model.key is None else self._held[model.key][1]
+        """The key of a model after `refresh`; None for a model that needs none."""
+        return None if model.key is None else self._kept[model.key][1]
 
     def has(self, model: RegisteredModel) -> bool:
-        """Whether the key of a model, where it needs one, is at hand and fresh."""
+        """Whether the model needs no key, or has a fresh one here."""
         if model.key is None:
             return True
-        held = self._held.get(model.key)
+        held = self._kept.get(model.key)
         return held is not None and time.monotonic() - held[0] < self._fresh_s
 
-    async def hold(self, model: RegisteredModel) -> None:
-        """Have the key of a model at hand and fresh. Raises `ModelKeyMissing`, and what a look-up raises."""
+    async def refresh(self, model: RegisteredModel) -> None:
+        """Look the model's key up unless a fresh one is here. Raises `ModelKeyMissing`, and what the look-up raises."""
         if model.key is None or self.has(model):
             return
         reference = model.key
-        held = self._held.get(reference)
-        if held is not None and held[0] > -math.inf:  # not one that was taken away
-            self._held[reference] = time.monotonic(), held[1]  # the others go on with this one meanwhile
+        held = self._kept.get(reference)
+        if held is not None and held[0] > -math.inf:  # not a key that is set no more
+            self._kept[reference] = time.monotonic(), held[1]  # the others use this one meanwhile
         lookup = self._lookups.get(reference)
         if lookup is None:
             lookup = self._lookups[reference] = asyncio.create_task(self._look_up(model, reference))
             lookup.add_done_callback(lambda _: self._lookups.pop(reference))
-        await asyncio.shield(lookup)  # others wait for it too
+        await asyncio.shield(lookup)  # other callers wait for it too
 
     async def _look_up(self, model: RegisteredModel, reference: str) -> None:
-        held = self._held.get(reference)
+        held = self._kept.get(reference)
         try:
             key = await asyncio.to_thread(self._keys.get, reference)
         except WinnowError as error:
@@ -64,6 +64,6 @@ class KeyCache:
             return
         if key is None:
             if held is not None:
-                self._held[reference] = -math.inf, held[1]  # for calls under way; the next one looks again
+                self._kept[reference] = -math.inf, held[1]  # calls under way still have it; the next call looks again
             raise ModelKeyMissing(model.name, reference)
-        self._held[reference] = time.monotonic(), key
+        self._kept[reference] = time.monotonic(), key
