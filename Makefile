@@ -1,19 +1,33 @@
 # make run    sets up, then processes data/samples
 # make test   sets up, then runs the tests, a real PostgreSQL and tesseract included
 # make setup  prepares .venv with .venv/bin/winnow
+# make test-fast  the tests that need no server and no tesseract
+# make coverage   the tests, with line and branch coverage
+# make mutants    mutation testing of the modules that decide most; hours
 # make lint   ruff, mypy, import-linter
 # make lock   renews requirements.lock from pyproject.toml
 
 PYTHON ?= python3
 WINNOW := .venv/bin/winnow
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
 
-.PHONY: run test setup lint lock
+.PHONY: run test test-fast coverage mutants setup lint lock
 
 run: setup
 	@$(WINNOW) run data/samples
 
 test: setup
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest $(PARALLEL)
+
+test-fast: setup
+	@.venv/bin/python -m pytest $(PARALLEL) -m 'not (long or postgres or prefect or tesseract)'
+
+coverage: setup
+	@.venv/bin/python -m pytest $(PARALLEL) --cov --cov-branch --cov-report=term:skip-covered
+
+mutants: setup
+	@.venv/bin/mutmut run
+	@.venv/bin/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
 
 lint: setup
 	@.venv/bin/ruff check .
