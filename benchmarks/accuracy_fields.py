@@ -1,4 +1,4 @@
-"""Accuracy of fields: receipts and invoices, through the real extraction and the built-in model.
+"""Accuracy of fields: receipts and invoices, through the real extraction and the built-in reader.
 
 Exact match per field: amounts as numbers, dates as days (the truth's own notation, day first), texts without case,
 blanks and punctuation. Beside it stand coverage, accuracy among confident readings, and how far confidence is from
@@ -34,8 +34,7 @@ from left_out import sample_names
 
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType, FieldType
-from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local import LocalModel
+from blocks.reader import reading
 from blocks.records import Page, Words
 from blocks.settings import Settings
 from blocks.values.typed_values import fold
@@ -186,15 +185,14 @@ def without_boxes(task: Task) -> Task:
 
 
 def measure(name: str, document_type: DocumentType, tasks: list[Task]) -> dict[str, object]:
-    model = LocalModel()
     answers: list[Answer] = []
     started = time.process_time()
     for task in tasks:
-        fields = model.answer(ModelRequest(document_id=task.name, document_type=document_type, pages=task.pages)).fields
+        fields = reading.read(document_type, task.pages).fields
         for field, truth in task.truth.items():
-            reading = fields.get(field)
-            is_right = reading is not None and is_same(document_type.fields[field].type, str(reading.value), truth)
-            answers.append(Answer(field, reading is not None, is_right, reading.confidence if reading else 0.0))
+            found = fields.get(field)
+            is_right = found is not None and is_same(document_type.fields[field].type, str(found.value), truth)
+            answers.append(Answer(field, found is not None, is_right, found.confidence if found else 0.0))
     each_ms = (time.process_time() - started) / max(len(tasks), 1) * 1000
     return {"documents": len(tasks), "cpu_ms_per_document": round(each_ms, 1)} | show(
         name, len(tasks), each_ms, answers
@@ -271,7 +269,7 @@ def measure_lines(data: Path, document_type: DocumentType) -> dict[str, float]:
     """Rows of the item table, by place: those whose quantity and total are both right. The truth has gross totals now
     and then where the page has net ones, and rows that the page does not print.
     """
-    model, left_out = LocalModel(), sample_names()
+    left_out = sample_names()
     counts = {"rows": 0, "quantity": 0, "line_total": 0, "rows_read": 0}
     for path in sorted((data / "einvoices" / "key").glob("*.json")):
         key = json.loads(path.read_text(encoding="utf-8"))
@@ -279,9 +277,8 @@ def measure_lines(data: Path, document_type: DocumentType) -> dict[str, float]:
         source = data / "einvoices" / "pdf" / f"{path.stem}.pdf"
         if "FAIL" in path.stem or path.stem in left_out or not key["visible_in_page_text"].get("grand_total"):
             continue
-        request = ModelRequest(document_id=path.stem, document_type=document_type, pages=read(source))
-        reading = model.answer(request).fields.get("lines")
-        rows = reading.value if reading and isinstance(reading.value, list) else []
+        found = reading.read(document_type, read(source)).fields.get("lines")
+        rows = found.value if found and isinstance(found.value, list) else []
         counts["rows"] += len(wanted)
         counts["rows_read"] += len(rows)
         for truth, row in zip(wanted, rows, strict=False):

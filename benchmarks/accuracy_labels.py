@@ -113,7 +113,7 @@ def folds(
 
 def answer(document_type: DocumentType, name: str, text: str, truth: str) -> Answer:
     pages = (Page(number=1, method="parsed", text=text),)
-    reading = read_enum(name, document_type.fields[name], document_type, pages)
+    reading = read_enum(name, document_type.fields[name], document_type, pages)[0]
     return Answer(False, 0.0) if reading is None else Answer(reading.value == truth, reading.confidence)
 
 

@@ -207,14 +207,14 @@ def _bare(folder: Path, threads: int) -> None:
     from tasks.extract.stage import ExtractStage
     from tasks.score.stage import ScoreStage
     from tasks.validate.stage import ValidateStage
-    from tests.doubles.local_gateway import LocalGateway
+    from tests.doubles.no_models import NoModels
 
     settings = load_settings()
     types = load_document_types(settings.document_types_dir)
     stages = (
         ExtractStage(settings, fetch_part=lambda _document: b""),
         ClassifyStage(types),
-        ScoreStage(types, LocalGateway(), "bare"),
+        ScoreStage(types, NoModels(), "bare"),
         ValidateStage(types),
     )
     found = [

@@ -1,7 +1,7 @@
 """What becomes of true and of false replies: how many documents are accepted that should be, and that should not.
 
-Each reader's reply goes the way of any model's: the judge, the built-in reader as a witness, confidence, and the
-validate stage with the type given. Measured of replies by themselves, on the shipped routes, and through the reader
+Each reader's reply goes the way of any model's: the judge, the cross-check with the built-in reader, confidence, and
+the validate stage with the type given. Measured of replies by themselves, on the shipped routes, and through the reader
 alone in place of the route (`winnow run --model`); nothing is asked over a network, see trust_runs.py for that. A
 document is answerable where its page shows every required value and nothing else sends it to review (hidden text).
 
@@ -35,7 +35,9 @@ from readers import (
 )
 from trust_paths import READER, Verdict, is_answerable, judge, walk
 
-from blocks.gateway.routing.witness import Witness, witness
+from blocks.evidence.cross_check import support
+from blocks.evidence.document_reading import DocumentReading
+from blocks.reader.reading import read
 
 SETS: Mapping[str, Callable[[Path], Iterable[Case]]] = {
     "receipts": receipts,
@@ -84,7 +86,7 @@ def main() -> None:
 
 
 def measure(name: str, cases: list[Case], why: bool) -> dict[str, Any]:
-    seen = {case.name: witness(case.document_type, case.extraction.pages) for case in cases}
+    seen = {case.name: read(case.document_type, case.extraction.pages) for case in cases}
     rows: dict[str, dict[str, str]] = {}
 
     def count(reader: str, cases_: list[Case], verdicts: list[Verdict], is_wanted: bool) -> None:
@@ -122,7 +124,7 @@ def measure(name: str, cases: list[Case], why: bool) -> dict[str, Any]:
     return rows
 
 
-def quotable_reply(case: Case, seen: Witness, choice: str) -> dict[str, Any]:
+def quotable_reply(case: Case, seen: DocumentReading, choice: str) -> dict[str, Any]:
     """Every required field wrong of which the document has another value to quote, and the rest true.
 
     `choice` takes any such value, or the one that a liar who knew the built-in reader would take: its best wrong one.
@@ -132,7 +134,7 @@ def quotable_reply(case: Case, seen: Witness, choice: str) -> dict[str, Any]:
     for name, rules in case.document_type.fields.items():
         others = list(wrong_values(case, name)) if rules.required else []
         if others:
-            best = max(others, key=lambda one: seen.of(name, one.value)[0])
+            best = max(others, key=lambda one: support(case.document_type, seen, name, one.value).probability)
             one = best if choice == "best" else seed.choice(others)
             evidence = [{"page": one.page, "quote": one.quote}]
             told["fields"][name] = {"value": one.value, "evidence": evidence, "confidence": SURE}

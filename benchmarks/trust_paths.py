@@ -1,6 +1,6 @@
 """The ways by which a reader's reply comes to be believed or not: judged by itself, or on a route.
 
-`judge` takes a reply to every field as it is: read, borne out, validated. `walk` takes documents along the shipped
+`judge` takes a reply to every field as it is: read, cross-checked, validated. `walk` takes documents along the shipped
 route of their type, or through one model in place of it, as `winnow run` does, without network and database.
 """
 
@@ -13,13 +13,15 @@ from typing import Any
 
 from readers import Case, truthful_reply
 
+from blocks.evidence.cross_check import cross_check
+from blocks.evidence.document_reading import DocumentReading
 from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
-from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.replies.wire_reply import Finish, WireReply
+from blocks.gateway.routing.plan import plan_route
 from blocks.gateway.routing.route import Assignment, Route, Routed
-from blocks.gateway.routing.witness import Witness, bear_out
+from blocks.reader.reading import read
 from blocks.records import Classification, Document, FieldReading, Scoring, Stage, Status, Validation
 from tasks.validate.stage import ValidateStage
 
@@ -46,13 +48,13 @@ def is_answerable(case: Case) -> bool:
     return all(told.get(one) for one in required) and not case.extraction.hidden_text.strip()
 
 
-def judge(replies: Sequence[tuple[Case, dict[str, Any]]], seen: Mapping[str, Witness]) -> list[Verdict]:
-    """Replies to every field, each borne out and validated by itself."""
+def judge(replies: Sequence[tuple[Case, dict[str, Any]]], seen: Mapping[str, DocumentReading]) -> list[Verdict]:
+    """Replies to every field, each cross-checked and validated by itself."""
     scored = []
     for case, reply in replies:
         request = ModelRequest(document_id=case.name, document_type=case.document_type, pages=case.extraction.pages)
         question = Question(request, run_id="", deadline=time.monotonic() + 60)
-        readings = bear_out(_read(question, reply).fields, case.document_type, seen[case.name])
+        readings = cross_check(_read(question, reply).fields, case.document_type, seen[case.name])
         scored.append((case, readings))
     return [Verdict(one) for one in _validated(scored)]
 
@@ -62,21 +64,25 @@ def walk(cases: Sequence[Case], reply_of: ReplyOf, models: tuple[str, ...] = ())
     gateway = _ReaderGateway({case.name: case for case in cases}, reply_of)
 
     async def through() -> list[Routed]:
-        route = Route(gateway, models)
-        ones = [Assignment(case.name, case.document_type, case.extraction.pages, "run") for case in cases]
-        return [await route.walk(one) for one in ones]
+        route = Route(gateway)
+        return [await route.take(_assignment(case, gateway.registry(), models)) for case in cases]
 
     routed = asyncio.run(through())
     given = _validated([(case, one.answer.fields) for case, one in zip(cases, routed, strict=True)])
     return [Verdict(validation, _told(one)) for one, validation in zip(routed, given, strict=True)]
 
 
+def _assignment(case: Case, registry: RegistryState, models: tuple[str, ...]) -> Assignment:
+    document_type, pages = case.document_type, case.extraction.pages
+    steps = plan_route(document_type, registry, models)
+    return Assignment(case.name, document_type, pages, "run", read(document_type, pages), steps)
+
+
 class _ReaderGateway:
-    """The built-in model, and a reader that answers what it is asked."""
+    """A reader that answers what it is asked."""
 
     def __init__(self, cases: Mapping[str, Case], reply_of: ReplyOf) -> None:
         self._cases, self._reply_of = cases, reply_of
-        self._local = LocalModel()
         endpoint = "http://127.0.0.1:9"
         free = {"input_price": 0, "output_price": 0}
         self._model = RegisteredModel.model_validate(
@@ -87,8 +93,6 @@ class _ReaderGateway:
         return RegistryState((self._model,))
 
     async def answer(self, name: str, question: Question) -> ModelReply:
-        if name != READER:
-            return self._local.answer(question.request)
         reply = self._reply_of(self._cases[question.request.document_id])
         wanted = {one: reply["fields"].get(one) for one in question.request.asked}
         return _read(question, {"fields": wanted})
@@ -100,11 +104,11 @@ def _read(question: Question, reply: dict[str, Any]) -> ModelReply:
 
 
 def _told(routed: Routed) -> frozenset[str]:
-    givers = routed.answer.givers.items()
+    sources = routed.answer.sources.items()
     return frozenset(
         place.removeprefix("field:")
-        for place, giver in givers
-        if place.startswith("field:") and giver.startswith(f"{READER}@")
+        for place, source in sources
+        if place.startswith("field:") and source.startswith(f"{READER}@")
     )
 
 

@@ -10,8 +10,7 @@ from pydantic.fields import FieldInfo
 from blocks.document_types import schema
 from blocks.document_types.checks import RESERVED_FIELDS
 from blocks.document_types.loader import ELSEWHERE, check, load_document_types
-from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local import LocalModel
+from blocks.reader.reading import read
 from blocks.records import Page
 
 PAGE = (Path(__file__).parent.parent / "docs" / "document_types.md").read_text(encoding="utf-8")
@@ -112,12 +111,9 @@ def test_the_example_of_the_page_loads_and_passes_the_check(example: Path) -> No
 
 
 def test_the_example_of_the_page_reads_a_document_at_once(example: Path) -> None:
-    request = ModelRequest(
-        document_id="slip",
-        document_type=load_document_types(example)["delivery_slip"],
-        pages=(Page(number=1, method="parsed", text=SLIP),),
-    )
-    values = {name: reading.value for name, reading in LocalModel().answer(request).fields.items()}
+    document_type = load_document_types(example)["delivery_slip"]
+    found = read(document_type, (Page(number=1, method="parsed", text=SLIP),))
+    values = {name: reading.value for name, reading in found.fields.items()}
     assert values["slip_number"] == "DS-20517"
     assert values["delivered_on"] == "2025-03-12"
     assert str(values["parcels"]) == "4"

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.readers import LIES, Case, Lie, lying_reply, truthful_reply
 from benchmarks.trust_paths import READER, is_answerable, judge, walk
 from blocks.document_types.loader import load_document_types
-from blocks.gateway.routing.witness import witness
+from blocks.reader.reading import read
 from blocks.settings import Settings
 from tasks.extract.extract import extract_bytes
 
@@ -99,7 +99,7 @@ def test_a_reader_that_lies_gets_nothing_accepted(name: str, lie: Lie) -> None:
 @pytest.mark.parametrize("name", TRUTHS)
 def test_one_lie_among_truths_gets_nothing_accepted(name: str) -> None:
     asked, fields = cases(name), TRUTHS[name][0]
-    seen = {case.name: witness(case.document_type, case.extraction.pages) for case in asked}
+    seen = {case.name: read(case.document_type, case.extraction.pages) for case in asked}
     told = [(case, lie, field, lying_reply(case, lie, field)) for lie in LIES for field in fields for case in asked]
     verdicts = judge([(case, reply) for case, _, _, reply in told], seen)
     believed = [one[1:3] for one, verdict in zip(told, verdicts, strict=True) if verdict.is_accepted]

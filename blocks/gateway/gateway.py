@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from blocks.errors import WinnowError
 from blocks.gateway.errors import DeadlinePassed, ModelsPaused
-from blocks.gateway.model import Model, ModelReply, ModelRequest, Question
+from blocks.gateway.model import Model, ModelReply, Question
 from blocks.gateway.policies.cache import Cached
 from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.correction import Correcting
@@ -32,7 +32,6 @@ from blocks.gateway.policies.shared_state import CircuitStates, LimitLeases, Rep
 from blocks.gateway.policies.tracing import Traced
 from blocks.gateway.policies.wrapper import behind
 from blocks.gateway.providers.catalogue import PROVIDERS
-from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.transport import Transport
 from blocks.gateway.providers.wire_model import WireModel
@@ -42,8 +41,7 @@ from blocks.gateway.registry.registry import JsonMode, RegisteredModel, Registry
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger_writer import Ledger, LedgerWriter
 from blocks.gateway.spending.prices import Price, price_of
-from blocks.ledger import Caps, ModelCall, Settlement, new_call_key
-from blocks.records import LOCAL
+from blocks.ledger import Caps
 
 REFRESH_EVERY_S = 1.0
 LEASE_S = 15.0
@@ -105,7 +103,6 @@ class Gateway:
         self._state = kept.registry.load()
         self._circuits = Circuits(kept.circuits)
         self._models: dict[str, _ModelState] = {}
-        self._local = LocalModel()
         rounds = Rounds()
         self._ledger_writer = LedgerWriter(kept.ledger, rounds)
         self._reply_store = ReplyStore(kept.replies, rounds)
@@ -173,32 +170,6 @@ class Gateway:
         finally:
             self._under_way -= 1
             self._called_at = time.monotonic()
-
-    async def answer_locally(self, question: Question) -> ModelReply:
-        """The built-in model's reply, read off the loop, with its free row in the ledger.
-
-        Raises `LedgerUnavailable` where so many rows wait to be written that no further call may begin.
-        """
-        await self.wake()  # models may be enabled meanwhile
-        self._ledger_writer.check()
-        reply, latency_ms = await asyncio.to_thread(self._read_locally, question.request)
-        call = ModelCall(
-            document_id=question.request.document_id,
-            model=self._local.name,
-            model_version=self._local.version,
-            call_key=new_call_key(),
-            step=question.step,
-            lane=question.lane,
-            input_characters=reply.usage.input_characters,
-            latency_ms=latency_ms,
-        )
-        await self._ledger_writer.settle(Settlement(question.run_id, call), question.deadline)
-        return reply
-
-    def _read_locally(self, request: ModelRequest) -> tuple[ModelReply, int]:
-        """In a thread: the built-in model's reply, and the milliseconds that it took, the wait for a thread aside."""
-        started = time.monotonic()
-        return self._local.answer(request), round((time.monotonic() - started) * 1000)
 
     async def chain(self, model: RegisteredModel, terms: RunTerms) -> Model:
         """The model behind its policies, as its row stands. Raises `ModelPriceUnknown`."""
@@ -351,8 +322,6 @@ class RunGateway:
     async def answer(self, name: str, question: Question) -> ModelReply:
         """Ask the model of this name, behind its policies. Raises `ModelUnknown`, and what the model raises."""
         with self._gateway.calling():
-            if name == LOCAL:
-                return await self._gateway.answer_locally(question)
             chain = self._ready_chain(name)
             if chain is None:
                 try:
@@ -374,7 +343,7 @@ class RunGateway:
         state = self._gateway.registry()
         model = state.get(name)
         if model is None:
-            raise ModelUnknown(name, (LOCAL, *(one.name for one in state.models)))
+            raise ModelUnknown(name, state.names)
         await self._gateway.keys.refresh(model)
         made_of, chain = self._chains.get(name, (None, None))
         if chain is None or (made_of is not model and made_of != model):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 from blocks.document_types.schema import DocumentField, DocumentType
+from blocks.evidence.document_reading import FieldCandidate
 from blocks.evidence.grounding import quoted
 from blocks.records import Evidence, FieldReading, Page
 from blocks.text_classifier.classifier import READ_CHARACTERS, Lesson, TextClassifier
@@ -29,20 +30,24 @@ _lock = threading.Lock()
 
 def read_enum(
     field_name: str, field: DocumentField, document_type: DocumentType, pages: tuple[Page, ...]
-) -> FieldReading | None:
-    """The value of an enum field with its evidence, or None where no word of the pages speaks for any value."""
+) -> tuple[FieldReading | None, tuple[FieldCandidate, ...]]:
+    """The value of an enum field with its evidence, and every value with its probability.
+
+    None and no candidate where no word of the pages speaks for any value.
+    """
     printed = _printed_value(field, pages)
     if printed is not None:
-        return printed
+        return printed, (FieldCandidate(printed.value, printed.confidence),)
     text = "\n".join(page.text for page in pages)[:READ_CHARACTERS]
     if not text.strip() or not field.enum:
-        return None
+        return None, ()
     classifier = enum_classifier(field_name, field, document_type)
     prediction = classifier.predict([text])[0]
     evidence = find_evidence(classifier, prediction.label, pages)
     if evidence is None:
-        return None
-    return FieldReading(value=prediction.label, confidence=prediction.confidence, evidence=(evidence,))
+        return None, ()
+    candidates = tuple(FieldCandidate(label, probability) for label, probability in prediction.scores.items())
+    return FieldReading(value=prediction.label, confidence=prediction.confidence, evidence=(evidence,)), candidates
 
 
 def enum_classifier(field_name: str, field: DocumentField, document_type: DocumentType) -> TextClassifier:

@@ -1,18 +1,24 @@
-"""The score stage: a type's fields and criteria out of the pages, by the models of the type's route."""
+"""The score stage: a type's fields and criteria, read by the built-in reader and by the models of the type's route."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from decimal import Decimal
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
 from blocks.document_types.schema import DocumentType
+from blocks.gateway.errors import CallFailed
 from blocks.gateway.event_loop import gateway_loop
-from blocks.gateway.routing.calls import Asked
-from blocks.gateway.routing.plan import route_digest
+from blocks.gateway.registry.registry import RegistryState
+from blocks.gateway.routing.calls import AnsweringGateway
+from blocks.gateway.routing.merge import built_in_answer
+from blocks.gateway.routing.plan import asks_models, plan_route, route_digest
 from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, LastScorings, Route, Routed
+from blocks.reader.reading import VERSION, read
 from blocks.records import (
     NO_MODEL,
     UNKNOWN_TYPE,
@@ -50,11 +56,24 @@ class ScoreRules:
     outage_patience_s: float = OUTAGE_PATIENCE_S
 
 
+class RunModels(Protocol):
+    """What the stage needs of models. `tasks/score/models.py` joins the gateway and the database to it."""
+
+    def registry(self) -> RegistryState:
+        """The registry as it is now; reads the database."""
+        ...
+
+    def gateway(self) -> AnsweringGateway:
+        """The gateway on the run's terms; opens it, and reads the database."""
+        ...
+
+
 class ScoreStage:
     """Scores the documents of a run, chunk by chunk, in any number of threads.
 
-    All documents of a chunk are asked about at once, on the gateway's loop; the limits are the gateway's. A document of
-    no known type is asked of no model: its scoring is empty.
+    The built-in reader reads each document once. Where no step of the route asks a model, its reading is the scoring.
+    The other documents of a chunk are asked about at once, on the gateway's loop; the limits are the gateway's. The
+    scoring of a document of no known type is empty.
     """
 
     stage = Stage.SCORE
@@ -63,48 +82,55 @@ class ScoreStage:
     def __init__(
         self,
         types: Mapping[str, DocumentType],
-        gateway: Asked,
+        models: RunModels,
         run_id: str,
         rules: ScoreRules | None = None,
         last: LastScorings | None = None,
         draw: DrawPages | None = None,
     ) -> None:
         self._types = dict(types)
+        self._models = models
         self._run_id = run_id
         self._rules = rules or ScoreRules()
         self._last = last
         self._draw = draw
-        self._route = Route(gateway, self._rules.models, self._rules.outage_patience_s)
-        registry = gateway.registry()
-        self._routes = {name: route_digest(one, registry, self._rules.models) for name, one in self._types.items()}
+        self._route: Route | None = None
+        self._opening = threading.Lock()
+        registry = models.registry()
+        self._digests = {
+            name: route_digest(document_type, registry, self._rules.models, reader_version=VERSION)
+            for name, document_type in self._types.items()
+        }
         self.configuration = digest_of(
-            STAGE_VERSION, *(f"{name}={self._routes[name]}" for name in sorted(self._routes))
+            STAGE_VERSION, *(f"{name}={self._digests[name]}" for name in sorted(self._digests))
         )
 
     def fingerprint(self, document: Document) -> str:
         """Of the stage's version, the extraction, and the document's type with its models as the run began."""
         name = document.document_type or UNKNOWN_TYPE
         extraction = document.digests.get(Stage.EXTRACT, "")
-        return digest_of(STAGE_VERSION, extraction, name, self._routes.get(name, UNKNOWN_TYPE))
+        return digest_of(STAGE_VERSION, extraction, name, self._digests.get(name, UNKNOWN_TYPE))
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """One outcome per document, as soon as each is known. What is still asked is given up when the reader stops."""
+        """One outcome per document, as soon as each is known. Calls that are under way are cancelled when the caller
+        stops."""
         finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
         sizes: dict[Future[Outcome], int] = {}
+        registry = self._models.registry()
         try:
             for document in documents:
-                asked = self._start(document)
-                if isinstance(asked, Outcome):
-                    yield asked
+                started = self._start(document, registry)
+                if isinstance(started, Outcome):
+                    yield started
                     continue
-                sizes[asked] = len(document.inputs[Stage.EXTRACT])
-                asked.add_done_callback(finished.put)
-                while sum(sizes.values()) > MAX_IN_FLIGHT_BYTES:
+                sizes[started] = len(document.inputs[Stage.EXTRACT])
+                started.add_done_callback(finished.put)
+                while sum(sizes.values()) > MAX_IN_FLIGHT_BYTES or not finished.empty():
                     yield self._next(finished, sizes)
             while sizes:
                 yield self._next(finished, sizes)
         finally:
-            for future in reversed(sizes):  # first those that wait for their turn, lest they get that of another
+            for future in reversed(sizes):  # those that wait for a turn first, so that none gets a turn of another
                 future.cancel()
 
     def _next(self, finished: "SimpleQueue[Future[Outcome]]", sizes: dict[Future[Outcome], int]) -> Outcome:
@@ -118,14 +144,19 @@ class ScoreStage:
             del sizes[future]
             return future.result()
 
-    def _start(self, document: Document) -> Outcome | Future[Outcome]:
-        """The outcome of a document that needs no model, or that of its route, under way."""
+    def _start(self, document: Document, registry: RegistryState) -> Outcome | Future[Outcome]:
+        """The outcome of a document whose route asks no model, or that of its route, under way."""
         document_type = self._types.get(document.document_type or UNKNOWN_TYPE)
         if document_type is None:
-            scoring = Scoring(document_type=UNKNOWN_TYPE, model=NO_MODEL)
-            return Outcome(document.document_id, payload=scoring.model_dump_json().encode())
+            return _scored(document, Scoring(document_type=UNKNOWN_TYPE, model=NO_MODEL))
+        started_at = time.perf_counter()
         try:
             pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
+            reading = read(document_type, pages)
+            steps = plan_route(document_type, registry, self._rules.models)
+            if not asks_models(steps):
+                answer = built_in_answer(document_type, reading)
+                return _scored(document, _scoring(document_type, Routed(answer)), started_at)
         except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
             return failed(self.stage, document, error)
         budgets = (self._rules.document_budget_usd, document_type.budget_usd)
@@ -135,26 +166,29 @@ class ScoreStage:
             document_type=document_type,
             pages=pages,
             run_id=self._run_id,
-            budget_usd=min((one for one in budgets if one is not None), default=None),
+            reading=reading,
+            steps=steps,
+            budget_usd=min((budget for budget in budgets if budget is not None), default=None),
             draw=None if draw is None else lambda: draw(document, pages),
         )
-        return gateway_loop().submit(self._outcome(document, assignment))
+        return gateway_loop().submit(self._outcome(document, assignment, self._open_route(), started_at))
 
-    async def _outcome(self, document: Document, assignment: Assignment) -> Outcome:
-        started = time.perf_counter()
+    def _open_route(self) -> Route:
+        """The route of the run, which opens the gateway with the first document that needs it."""
+        with self._opening:
+            if self._route is None:
+                self._route = Route(self._models.gateway(), self._rules.outage_patience_s)
+            return self._route
+
+    async def _outcome(self, document: Document, assignment: Assignment, route: Route, started_at: float) -> Outcome:
         try:
-            routed = await self._route.walk(assignment)
+            routed = await route.take(assignment)
             scoring = _scoring(assignment.document_type, routed)
             if routed.failure is not None and not routed.answer.is_of_models:
                 scoring = await self._last_scoring(assignment, scoring) or scoring
         except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
             return failed(self.stage, document, error)
-        return Outcome(
-            document.document_id,
-            payload=scoring.model_dump_json().encode(),
-            failure=None if routed.failure is None else routed.failure.failure(Stage.SCORE),
-            duration_ms=round((time.perf_counter() - started) * 1000),
-        )
+        return _scored(document, scoring, started_at, routed.failure)
 
     async def _last_scoring(self, assignment: Assignment, scoring: Scoring) -> Scoring | None:
         """What a model read of this document and type before, with the steps of today; None where none did."""
@@ -195,4 +229,15 @@ def _scoring(document_type: DocumentType, routed: Routed) -> Scoring:
         steps=routed.steps,
         notes=routed.answer.notes,
         refused=routed.refused,
+    )
+
+
+def _scored(
+    document: Document, scoring: Scoring, started_at: float | None = None, failure: CallFailed | None = None
+) -> Outcome:
+    return Outcome(
+        document.document_id,
+        payload=scoring.model_dump_json().encode(),
+        failure=None if failure is None else failure.failure(Stage.SCORE),
+        duration_ms=0 if started_at is None else round((time.perf_counter() - started_at) * 1000),
     )

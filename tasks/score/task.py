@@ -3,17 +3,16 @@
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.files.page_images import draw_pages
-from blocks.gateway.gateway import RunTerms
 from blocks.records import Stage
 from tasks.runs.chunk import Chunk, StageCounts, run_stage
-from tasks.runs.models import open_gateway
 from tasks.runs.run import Run
 from tasks.runs.task import stage_task
+from tasks.score.models import DatabaseModels
 from tasks.score.stage import ScoreRules, ScoreStage
 
 
 def open_score(run: Run) -> ScoreStage:
-    """The score stage of a run, on the gateway of this process."""
+    """The score stage of a run. It opens the gateway of this process with the first document that needs it."""
     settings, database = run.settings, run.database
 
     def fetch_part(document_id: str) -> bytes:
@@ -21,22 +20,11 @@ def open_score(run: Run) -> ScoreStage:
 
     return ScoreStage(
         run.types,
-        open_gateway(database).for_run(_terms(run)),
+        DatabaseModels(run),
         run.run_id,
         ScoreRules(run.context.models, settings.budget_per_document_usd, settings.model_outage_patience_s),
         last=DatabaseLastScorings(database),
         draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
-    )
-
-
-def _terms(run: Run) -> RunTerms:
-    """On what terms a run asks the models of this process."""
-    settings, budget_usd = run.settings, run.context.budget_usd
-    return RunTerms(
-        run_usd=settings.budget_per_run_usd if budget_usd is None else budget_usd,
-        day_usd=settings.budget_per_day_usd,
-        reads_cache=run.context.use_cache,
-        keeps_texts=settings.keep_prompts,
     )
 
 

@@ -1,12 +1,21 @@
-"""A gateway for tests of routes and of the score stage: models that answer, fail and wait as the test says."""
+"""A gateway for tests of routes and of the score stage: models that answer, fail and wait as the test says.
+
+`take` takes a document along its route as the score stage does.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType, RouteStep
-from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.providers.local import LocalModel
+from blocks.evidence.document_reading import DocumentReading
+from blocks.gateway.model import ModelReply, ModelRequest, Question
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
+from blocks.gateway.routing.merge import built_in_answer
+from blocks.gateway.routing.plan import asks_models, plan_route
+from blocks.gateway.routing.route import Assignment, Route, Routed
+from blocks.reader.reading import read
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 
 TEXT = "Day: 1 May 2024\nTotal: 9.00\nShipping 4.50\nThank you"
@@ -16,7 +25,10 @@ Answer = Callable[[Question], ModelReply | Exception]
 
 
 class ScriptedGateway:
-    """Answers `local` by the built-in model, every other name by its script; keeps the questions in order."""
+    """Answers every model's name by its script, and keeps the questions in order.
+
+    A script of `local` is what the built-in reader reads; without one it reads the pages.
+    """
 
     def __init__(
         self, answers: Mapping[str, Answer], models: Sequence[RegisteredModel] | None = None, *, wait_s: float = 0.0
@@ -27,7 +39,6 @@ class ScriptedGateway:
         self.wait_s = wait_s
         self.under_way = self.most_under_way = 0
         self.cancelled = 0
-        self._local = LocalModel()
 
     def registry(self) -> RegistryState:
         return RegistryState(self.models)
@@ -38,8 +49,6 @@ class ScriptedGateway:
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             await asyncio.sleep(self.wait_s)
-            if name == "local" and name not in self.answers:
-                return await asyncio.to_thread(self._local.answer, question.request)
             given = self.answers[name](question)
         except asyncio.CancelledError:
             self.cancelled += 1
@@ -51,10 +60,44 @@ class ScriptedGateway:
         version = given.model_version if given.model else given.model_version or "v1"
         return given.model_copy(update={"model": name, "model_version": version})
 
+    def gateway(self) -> "ScriptedGateway":
+        return self
+
+    def reading(self, document_type: DocumentType, pages: tuple[Page, ...], document_id: str = "d") -> DocumentReading:
+        """What the built-in reader reads."""
+        reading = read(document_type, pages)
+        if "local" not in self.answers:
+            return reading
+        request = ModelRequest(document_id=document_id, document_type=document_type, pages=pages)
+        scripted = self.answers["local"](Question(request, run_id="run", deadline=0))
+        if isinstance(scripted, Exception):
+            raise scripted
+        return replace(reading, version="v1", fields=scripted.fields, criteria=scripted.criteria)
+
+    def assignment(
+        self,
+        document_type: DocumentType,
+        pages: tuple[Page, ...] = PAGES,
+        models: Sequence[str] = (),
+        document_id: str = "d",
+        **more: Any,
+    ) -> Assignment:
+        """A document with its reading and its planned steps."""
+        reading = self.reading(document_type, pages, document_id)
+        steps = plan_route(document_type, self.registry(), models)
+        return Assignment(document_id, document_type, pages, "run", reading, steps, **more)
+
     @property
     def names(self) -> list[str]:
         """Who was asked, in order."""
         return [name for name, _ in self.asked]
+
+
+def take(assignment: Assignment, gateway: ScriptedGateway, patience_s: float = 0) -> Routed:
+    """The document's route, as the score stage takes it: without a gateway where no step asks a model."""
+    if not asks_models(assignment.steps):
+        return Routed(built_in_answer(assignment.document_type, assignment.reading))
+    return asyncio.run(Route(gateway, patience_s).take(assignment))
 
 
 def model(name: str, **more: object) -> RegisteredModel:

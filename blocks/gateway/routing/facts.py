@@ -1,6 +1,6 @@
-"""What a route's conditions are about: the document, and the answer so far. Each says in words what is not so."""
+"""What a route's conditions check: facts of the document, and the answer so far. Each says which condition fails."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from blocks.document_types.schema import DocumentType, StepAcceptance, StepCondition
@@ -20,10 +20,11 @@ class DocumentFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class JudgedAnswer:
     """The answer so far, judged as it will be when the document is validated.
 
-    `deciding` are the fields that its confidence is the weakest of, `doubted` those beside them that send it to review.
+    `deciding` are the fields that the document's confidence is the weakest of, `doubted` the other fields that send it
+    to review.
     """
 
     fields: Mapping[str, FieldFinding]
@@ -39,19 +40,19 @@ class Standing:
 
 def facts_of(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentFacts:
     """The facts of a document."""
-    read = [1.0 if page.ocr_confidence is None else page.ocr_confidence for page in pages]
+    confidences = [1.0 if page.ocr_confidence is None else page.ocr_confidence for page in pages]
     return DocumentFacts(
         pages=len(pages),
         tokens=sum(estimate_tokens(page.text) for page in pages),
-        ocr_confidence=sum(read) / len(read) if read else 1.0,
+        ocr_confidence=sum(confidences) / len(confidences) if confidences else 1.0,
         is_sensitive=document_type.sensitive,
     )
 
 
-def what_fails(when: StepCondition, facts: DocumentFacts, standing: Standing | None, *, is_answered: bool) -> str:
+def what_fails(when: StepCondition, facts: DocumentFacts, judged: JudgedAnswer | None, *, is_answered: bool) -> str:
     """Which condition does not hold, in words; empty where all do.
 
-    `standing` is None where no step has answered; `is_answered` says whether a model beside the built-in one has.
+    `judged` is None where no step has answered; `is_answered` says whether a model has.
     """
     for name, bounds, count in (("pages", when.pages, facts.pages), ("tokens", when.tokens, facts.tokens)):
         if bounds is not None and not _is_within(count, bounds):
@@ -60,59 +61,71 @@ def what_fails(when: StepCondition, facts: DocumentFacts, standing: Standing | N
         return f"its OCR confidence is {facts.ocr_confidence:.2f}"
     if when.sensitive is not None and facts.is_sensitive is not when.sensitive:
         return "its type is sensitive" if facts.is_sensitive else "its type is not sensitive"
-    return _what_fails_so_far(when, standing, is_answered)
+    return _what_fails_so_far(when, judged, is_answered)
 
 
-def _what_fails_so_far(when: StepCondition, standing: Standing | None, is_answered: bool) -> str:
+def _what_fails_so_far(when: StepCondition, judged: JudgedAnswer | None, is_answered: bool) -> str:
     """Which condition on the answer so far does not hold."""
     if when.unanswered is not None and when.unanswered is is_answered:
         return "a model has answered" if is_answered else "no model has answered"
-    confidence = standing.confidence if standing is not None else 0.0
+    confidence = judged.confidence if judged is not None else 0.0
     if when.confidence_below is not None and confidence >= when.confidence_below:
         return f"its confidence is {confidence:.2f}"
     if when.criterion_below and not any(
-        name in criteria and criteria[name].grade < least
-        for criteria in (standing.criteria if standing is not None else {},)
-        for name, least in when.criterion_below.items()
+        name in criteria and criteria[name].grade < limit
+        for criteria in (judged.criteria if judged is not None else {},)
+        for name, limit in when.criterion_below.items()
     ):
         return f"{', '.join(when.criterion_below)}: no grade is too low"
     return ""
 
 
-def what_is_missed(accept: StepAcceptance | None, document_type: DocumentType, standing: Standing) -> str:
+def what_is_missed(accept: StepAcceptance | None, document_type: DocumentType, judged: JudgedAnswer) -> str:
     """What keeps an answer from ending the route, in words that name the fields; empty where nothing does."""
     if accept is None:
         return ""
     missed: list[str] = []
     if accept.confidence is not None:
-        low = [name for name in standing.deciding if standing.fields[name].confidence < accept.confidence]
+        low = [name for name in judged.deciding if judged.fields[name].confidence < accept.confidence]
         missed += [f"confidence under {accept.confidence:g}: {', '.join(low)}"] if low else []
-    for name, least in accept.criteria.items():
-        if name not in standing.criteria:
+    for name, min_grade in accept.criteria.items():
+        if name not in judged.criteria:
             missed.append(f"{name} was not graded")
-        elif standing.criteria[name].grade < least:
-            missed.append(f"{name} is graded {standing.criteria[name].grade:.2f}, under {least:g}")
+        elif judged.criteria[name].grade < min_grade:
+            missed.append(f"{name} is graded {judged.criteria[name].grade:.2f}, under {min_grade:g}")
     if accept.checks:
         required = [name for name, field in document_type.fields.items() if field.required]
-        absent = [name for name in required if _is_nothing(standing.fields[name])]
-        unborne = [name for name in required if standing.fields[name].problem is not None]
+        absent = [name for name in required if _is_nothing(judged.fields[name])]
+        ungrounded = [name for name in required if judged.fields[name].problem is not None]
         missed += [f"not read: {', '.join(absent)}"] if absent else []
-        missed += [f"not borne by the document: {', '.join(unborne)}"] if unborne else []
-        missed += [f"doubtful: {', '.join(standing.doubted)}"] if standing.doubted else []
+        missed += [f"not borne by the document: {', '.join(ungrounded)}"] if ungrounded else []
+        missed += [f"doubtful: {', '.join(judged.doubted)}"] if judged.doubted else []
     return "; ".join(missed)
 
 
-def unsure_fields(accept: StepAcceptance | None, document_type: DocumentType, standing: Standing) -> tuple[str, ...]:
+def unsure_fields(accept: StepAcceptance | None, document_type: DocumentType, judged: JudgedAnswer) -> tuple[str, ...]:
     """The fields that an answer which was not enough leaves to be asked again, in the type's order."""
-    least = accept.confidence if accept is not None and accept.confidence is not None else 0.0
+    min_confidence = accept.confidence if accept is not None and accept.confidence is not None else 0.0
 
     def is_unsure(name: str) -> bool:
-        finding = standing.fields[name]
+        finding = judged.fields[name]
         if _is_nothing(finding):
             return document_type.fields[name].required
-        return name in standing.doubted or finding.problem is not None or finding.confidence < least
+        return name in judged.doubted or finding.problem is not None or finding.confidence < min_confidence
 
     return tuple(name for name in document_type.fields if is_unsure(name))
+
+
+def control_fields(document_type: DocumentType, asked: Collection[str]) -> tuple[str, ...]:
+    """The fields to ask besides `asked`, whose answers are known well enough to judge the reply by: the required ones.
+
+    A reply about unsure fields alone has no rest to judge it by, and most of its true values are doubted too.
+    """
+    return tuple(
+        name
+        for name, field in document_type.fields.items()
+        if field.required and not field.written and name not in asked
+    )
 
 
 def _is_nothing(finding: FieldFinding) -> bool:
@@ -120,5 +133,5 @@ def _is_nothing(finding: FieldFinding) -> bool:
 
 
 def _is_within(count: int, bounds: tuple[int | None, int | None]) -> bool:
-    least, most = bounds
-    return (least is None or count >= least) and (most is None or count <= most)
+    minimum, maximum = bounds
+    return (minimum is None or count >= minimum) and (maximum is None or count <= maximum)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from blocks.document_types.schema import Criterion, DocumentType
 from blocks.evidence.findings import deciding_fields, find_fields, gaps, problems
-from blocks.gateway.routing.facts import Standing
+from blocks.gateway.routing.facts import JudgedAnswer
 from blocks.records import CriterionReading, FieldReading, Page
 
 
@@ -13,10 +13,10 @@ def judge_answer(
     fields: Mapping[str, FieldReading],
     criteria: Mapping[str, CriterionReading],
     pages: Sequence[Page],
-) -> Standing:
-    """How the answer stands. Takes milliseconds of CPU: not for the event loop.
+) -> JudgedAnswer:
+    """Judge the answer. Takes milliseconds of CPU: not for the event loop.
 
-    Written fields are no doubts of their own: the criteria that judge them say whether they are good enough.
+    A written field is never doubted itself: the criteria that judge it say whether it is good enough.
     """
     found = find_fields(document_type, fields, pages, tuple(criteria.values()))
     deciding = deciding_fields(document_type, found)
@@ -26,10 +26,10 @@ def judge_answer(
         for name, field in document_type.fields.items()
         if name in doubted and name not in deciding and not field.written
     )
-    return Standing(found, criteria, deciding, beside)
+    return JudgedAnswer(found, criteria, deciding, beside)
 
 
 def judges_of(document_type: DocumentType, names: Sequence[str]) -> tuple[Criterion, ...]:
     """The criteria that judge one of these written fields."""
     criteria = document_type.rubric.criteria if document_type.rubric is not None else ()
-    return tuple(one for one in criteria if one.judges in names and one.judges is not None)
+    return tuple(criterion for criterion in criteria if criterion.judges in names and criterion.judges is not None)

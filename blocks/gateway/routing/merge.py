@@ -7,148 +7,166 @@ from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.evidence.confidence import of_signals
+from blocks.evidence.cross_check import similarity
+from blocks.evidence.document_reading import DocumentReading
 from blocks.gateway.model import ModelReply
 from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.routing.judge import judges_of
-from blocks.gateway.routing.witness import alike
 from blocks.records import LOCAL, CriterionReading, FieldReading, Signals
 from blocks.values.typed_values import InvalidValue, typed_value
 
 ABSENT = 0.5
-"""The confidence of a model that finds nothing where another finds a value: it says nothing of how sure it is."""
+"""The confidence of a model that finds no value where another model finds one: it does not say how sure it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Readings by field, criteria by name, and for each of them which model gave it, as ``name@version``.
+    """Readings by field, criteria by name, and the source model of each, as ``name@version``.
 
-    `opinions` are models whose second opinion was taken, `notes` what the replies' readers must know.
+    `opinions` are the models whose second opinion was taken, `notes` what whoever reads the replies must know, `last`
+    the model that answered last.
     """
 
     fields: Mapping[str, FieldReading] = field(default_factory=dict)
     criteria: Mapping[str, CriterionReading] = field(default_factory=dict)
-    givers: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     opinions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     last: str = ""
 
     @property
     def is_of_models(self) -> bool:
-        """Whether any model but the built-in one has a part in it."""
-        return any(not is_local(one) for one in (*self.givers.values(), *self.opinions, self.last) if one)
+        """Whether any model has a part in it, the built-in reader aside."""
+        return any(not is_built_in(source) for source in (*self.sources.values(), *self.opinions, self.last) if source)
 
     @property
     def model(self) -> str:
-        """Every model that has a part in it, joined by `` + ``; the one that answered last where nothing was read."""
-        return " + ".join(dict.fromkeys((*self.givers.values(), *self.opinions))) or self.last
+        """Every source, joined by `` + ``; the model that answered last where nothing was read."""
+        return " + ".join(dict.fromkeys((*self.sources.values(), *self.opinions))) or self.last
 
 
-def others_than(answer: Answer, names: Sequence[str], registry: RegistryState) -> tuple[str, ...]:
-    """Those of the models that have no part in the answer, under whatever name: only their opinion is a second.
+def built_in_reply(reading: DocumentReading) -> ModelReply:
+    """The built-in reader's reading as the reply of a step that names it."""
+    return ModelReply(
+        model=LOCAL, model_version=reading.version, fields=dict(reading.fields), criteria=reading.criteria
+    )
 
-    Two names are one model where the registry has the same server and upstream under both. What the provider says has
-    served a reply does not tell: it may be a date's, another one's or nothing.
+
+def built_in_answer(document_type: DocumentType, reading: DocumentReading) -> Answer:
+    """The answer of a route that asks no model."""
+    fields = tuple(document_type.fields)
+    return with_answer(Answer(), document_type, fields, built_in_reply(reading), is_all=True)
+
+
+def models_without_part(answer: Answer, names: Sequence[str], registry: RegistryState) -> tuple[str, ...]:
+    """Those of the models that have no part in the answer, under any name: only theirs is a second opinion.
+
+    Two names are one model where the registry has the same server and upstream under both. The version in a reply does
+    not show that: it may be a date, another model's, or empty.
     """
-    said = {one.partition("@")[0] for one in (*answer.givers.values(), *answer.opinions)}
-    versions = {one.version for one in registry.models if one.name in said}
-    others = (one for one in map(registry.get, names) if one is not None)
-    return tuple(one.name for one in others if one.name not in said and one.version not in versions)
+    heard = {source.partition("@")[0] for source in (*answer.sources.values(), *answer.opinions)}
+    versions = {model.version for model in registry.models if model.name in heard}
+    known = (model for model in map(registry.get, names) if model is not None)
+    return tuple(model.name for model in known if model.name not in heard and model.version not in versions)
 
 
-def is_local(giver: str) -> bool:
-    """Whether ``name@version`` is the built-in model."""
-    return giver.partition("@")[0] == LOCAL
+def is_built_in(source: str) -> bool:
+    """Whether ``name@version`` is the built-in reader."""
+    return source.partition("@")[0] == LOCAL
 
 
 def with_answer(
-    answer: Answer, document_type: DocumentType, asked: Sequence[str], reply: ModelReply, *, is_whole: bool
+    answer: Answer, document_type: DocumentType, asked: Sequence[str], reply: ModelReply, *, is_all: bool
 ) -> Answer:
     """The reply's readings in the place of those so far, for the fields that were asked.
 
-    A field that was asked and not found is nothing, unless it is required and the built-in model found it before: that
-    reading is then kept, with the other's silence as a disagreement. Grades are replaced where the whole document was
-    asked, where they judge what was asked, and where there were none but the built-in model's.
+    A field that was asked and not found is dropped, unless it is required and the built-in reader found it before: that
+    reading is kept, with the model's silence as a disagreement. Grades are replaced where all fields were asked, where
+    they judge an asked field, and where there was none or only the built-in reader's.
     """
-    giver = giver_of(reply)
-    fields, givers = dict(answer.fields), dict(answer.givers)
+    source = source_of(reply)
+    fields, sources = dict(answer.fields), dict(answer.sources)
     for name in asked:
         if name in reply.fields:
-            fields[name], givers[_of_field(name)] = reply.fields[name], giver
-        elif name in fields and is_local(givers[_of_field(name)]) and document_type.fields[name].required:
+            fields[name], sources[_of_field(name)] = reply.fields[name], source
+        elif name in fields and is_built_in(sources[_of_field(name)]) and document_type.fields[name].required:
             fields[name] = _disagreed(fields[name], ABSENT)
         elif name in fields:
-            del fields[name], givers[_of_field(name)]
+            del fields[name], sources[_of_field(name)]
     criteria = dict(answer.criteria)
-    for one in _known_criteria(document_type, reply):
-        before = givers.get(_of_criterion(one.name))
-        judges = one.name in {judge.name for judge in judges_of(document_type, tuple(asked))}
-        if is_whole or judges or before is None or is_local(before):
-            criteria[one.name], givers[_of_criterion(one.name)] = one, giver
-    ordered = {name: fields[name] for name in document_type.fields if name in fields}
-    return replace(answer, fields=ordered, criteria=criteria, givers=givers, notes=_noted(answer, reply), last=giver)
+    judges = {criterion.name for criterion in judges_of(document_type, asked)}
+    for grade in _known_criteria(document_type, reply):
+        before = sources.get(_of_criterion(grade.name))
+        if is_all or grade.name in judges or before is None or is_built_in(before):
+            criteria[grade.name], sources[_of_criterion(grade.name)] = grade, source
+    return replace(
+        answer,
+        fields=_in_order(document_type, fields),
+        criteria=criteria,
+        sources=sources,
+        notes=_with_notes(answer, reply),
+        last=source,
+    )
 
 
 def with_rewrite(answer: Answer, document_type: DocumentType, reply: ModelReply) -> Answer:
     """The written fields, and the grades of the criteria that judge them, replaced; everything else stays."""
     written = [name for name in written_fields(document_type) if name in reply.fields]
-    grades = {one.name for one in judges_of(document_type, written)}
-    only = reply.model_copy(
+    grades = {criterion.name for criterion in judges_of(document_type, written)}
+    rewritten = reply.model_copy(
         update={
             "fields": {name: reply.fields[name] for name in written},
-            "criteria": tuple(one for one in reply.criteria if one.name in grades),
+            "criteria": tuple(grade for grade in reply.criteria if grade.name in grades),
         }
     )
-    kept = {name: one for name, one in answer.criteria.items() if name not in grades}
-    return with_answer(replace(answer, criteria=kept), document_type, written, only, is_whole=False)
+    kept = {name: grade for name, grade in answer.criteria.items() if name not in grades}
+    return with_answer(replace(answer, criteria=kept), document_type, written, rewritten, is_all=False)
 
 
 def with_opinion(
     answer: Answer, document_type: DocumentType, asked: Sequence[str], reply: ModelReply
 ) -> tuple[Answer, tuple[str, ...]]:
-    """The readings so far with what another model says of them as signals, and the names of the fields they differ in.
+    """The readings so far with another model's as signals, and the names of the fields that differ.
 
-    Values are compared as results would hold them. A field that only the second model found is taken, with the first
-    one's silence as a disagreement. Written fields are nobody's reading of the document: they stay.
+    Values are compared as results hold them. A field that only the second model found is taken, with the first model's
+    silence as a disagreement. Written fields are no readings of the document: they stay.
     """
-    giver = giver_of(reply)
-    fields, givers, differing = dict(answer.fields), dict(answer.givers), []
+    source = source_of(reply)
+    fields, sources, differing = dict(answer.fields), dict(answer.sources), []
     for name in asked:
-        kind = document_type.fields[name]
+        rules = document_type.fields[name]
         first, second = fields.get(name), reply.fields.get(name)
-        if kind.written or (first is None and second is None):
+        if rules.written or (first is None and second is None):
             continue
-        if first is None and second is not None:
-            fields[name], givers[_of_field(name)] = _disagreed(second, ABSENT), giver
-            differing.append(name)
-        elif first is not None and second is None:
-            fields[name] = _disagreed(first, ABSENT)
-            differing.append(name)
-        elif first is not None and second is not None:
-            if _same(kind, first.value, second.value, document_type.languages):
+        if first is not None and second is not None:
+            if _is_same(rules, first.value, second.value, document_type.languages):
                 fields[name] = _agreed(first, second)
-            else:
-                fields[name] = _disagreed(first, _own_word(second))
-                differing.append(name)
-    ordered = {name: fields[name] for name in document_type.fields if name in fields}
+                continue
+            fields[name] = _disagreed(first, _own_confidence(second))
+        elif first is not None:
+            fields[name] = _disagreed(first, ABSENT)
+        elif second is not None:
+            fields[name], sources[_of_field(name)] = _disagreed(second, ABSENT), source
+        differing.append(name)
     merged = replace(
         answer,
-        fields=ordered,
-        givers=givers,
-        opinions=(*answer.opinions, giver),
-        notes=_noted(answer, reply),
-        last=giver,
+        fields=_in_order(document_type, fields),
+        sources=sources,
+        opinions=(*answer.opinions, source),
+        notes=_with_notes(answer, reply),
+        last=source,
     )
     return merged, tuple(differing)
 
 
-def giver_of(reply: ModelReply) -> str:
-    """Who gave a reply: ``name@version``."""
+def source_of(reply: ModelReply) -> str:
+    """Which model gave a reply: ``name@version``."""
     return f"{reply.model}@{reply.model_version}"
 
 
 def written_fields(document_type: DocumentType) -> tuple[str, ...]:
     """The fields that a model writes rather than reads."""
-    return tuple(name for name, one in document_type.fields.items() if one.written)
+    return tuple(name for name, rules in document_type.fields.items() if rules.written)
 
 
 def _of_field(name: str) -> str:
@@ -159,34 +177,38 @@ def _of_criterion(name: str) -> str:
     return f"criterion:{name}"
 
 
+def _in_order(document_type: DocumentType, fields: Mapping[str, FieldReading]) -> dict[str, FieldReading]:
+    return {name: fields[name] for name in document_type.fields if name in fields}
+
+
 def _known_criteria(document_type: DocumentType, reply: ModelReply) -> list[CriterionReading]:
-    """The reply's grades that the rubric asks for; of two for one criterion the first."""
-    names = {one.name for one in document_type.rubric.criteria} if document_type.rubric is not None else set()
+    """The reply's grades that the rubric asks for; the first of two grades for one criterion."""
+    rubric = document_type.rubric
+    names = {criterion.name for criterion in rubric.criteria} if rubric is not None else set()
     known: dict[str, CriterionReading] = {}
-    for one in reply.criteria:
-        if one.name in names:
-            known.setdefault(one.name, one)
+    for grade in reply.criteria:
+        if grade.name in names:
+            known.setdefault(grade.name, grade)
     return list(known.values())
 
 
-def _noted(answer: Answer, reply: ModelReply) -> tuple[str, ...]:
+def _with_notes(answer: Answer, reply: ModelReply) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*answer.notes, *reply.notes)))
 
 
-def _same(kind: DocumentField, first: JsonValue, second: JsonValue, languages: tuple[str, ...]) -> bool:
+def _is_same(rules: DocumentField, first: JsonValue, second: JsonValue, languages: tuple[str, ...]) -> bool:
     try:
-        one, other = typed_value(kind, first, languages), typed_value(kind, second, languages)
+        return similarity(rules, typed_value(rules, first, languages), typed_value(rules, second, languages)) == 1.0
     except InvalidValue:
         return False
-    return alike(kind, one, other) == 1.0
 
 
 def _agreed(first: FieldReading, second: FieldReading) -> FieldReading:
-    """The reading with the other one's word for it; of the built-in reader and a model that agree, the model's, to
-    which the built-in reader bears witness."""
+    """The first reading with the second as a signal for it. Where the first is the built-in reader's, the model's is
+    taken: the cross-check has the built-in reader's part in it."""
     if first.signals is None:
         return second
-    agreeing = (*first.signals.agreeing, _own_word(second))
+    agreeing = (*first.signals.agreeing, _own_confidence(second))
     return first.model_copy(update={"signals": first.signals.model_copy(update={"agreeing": agreeing})})
 
 
@@ -196,8 +218,8 @@ def _disagreed(reading: FieldReading, other: float) -> FieldReading:
     return reading.model_copy(update={"signals": signals.model_copy(update={"disagreeing": disagreeing})})
 
 
-def _own_word(reading: FieldReading) -> float:
-    """What a reading counts for beside another: the built-in reader's view of it is not counted twice."""
+def _own_confidence(reading: FieldReading) -> float:
+    """What a reading counts for beside another: without the cross-check, which must not count twice."""
     if reading.signals is None:
         return reading.confidence
     own = Signals(

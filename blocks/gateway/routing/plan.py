@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from blocks.document_types.schema import DocumentType, RouteStep
 from blocks.gateway.prompts.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
-from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import JUDGE_VERSION
 from blocks.gateway.spending.prices import price_of
@@ -74,13 +73,16 @@ def _typical_cost(planned: PlannedStep, registry: RegistryState) -> tuple[bool, 
     return min(((False, price.max_cost(8_000, 0, 1_000)) for price in prices if price is not None), default=UNKNOWN)
 
 
-def route_digest(document_type: DocumentType, registry: RegistryState, models: Sequence[str] = ()) -> str:
-    """Digest of what the route makes of a type: who may answer each step, and what score reads of the type.
+def route_digest(
+    document_type: DocumentType, registry: RegistryState, models: Sequence[str] = (), *, reader_version: str
+) -> str:
+    """Digest of all that decides a type's scorings: the built-in reader, what score reads of the type, and which models
+    may answer each step.
 
-    A model counts from when it was enabled first, whether or not it is enabled today; prices and limits do not. How
-    models are asked and their replies are judged counts where there is one.
+    A model counts once it was ever enabled, even if it is disabled today; prices and limits do not count. How models
+    are asked and their replies judged counts where a model may answer.
     """
-    parts = [document_type.score_digest, f"local:{LocalModel.version}"]
+    parts = [document_type.score_digest, f"local:{reader_version}"]
     for step in steps_of(document_type, models):
         who = ",".join(_versions(step, registry))
         parts.append(f"{step.model or step.tier}:{step.prompt}:{who}")

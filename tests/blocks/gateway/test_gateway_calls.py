@@ -31,7 +31,6 @@ from blocks.gateway.providers.transport import HttpReply
 from blocks.gateway.registry.errors import ModelKeyMissing
 from blocks.gateway.registry.registry import JsonMode, RegistryState
 from blocks.gateway.spending.group_commit import Rounds
-from blocks.records import LOCAL
 from tests.doubles.failing_models import Scripted, a_model, a_question
 
 SLOW_S, DEADLINE_S = 0.6, 0.1
@@ -159,24 +158,6 @@ def test_what_workers_share_is_looked_at_for_as_long_as_a_call_takes(monkeypatch
     assert is_paused
 
 
-def test_a_model_that_is_enabled_is_seen_while_only_the_built_in_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REFRESH_EVERY_S", 0.02)
-    shared = Shared(key=None, is_enabled=False)
-
-    async def run() -> list[bool]:
-        gateway, run = await opened(shared, {}, Posts())
-        seen = []
-        for _ in range(2):
-            await run.answer(LOCAL, a_question(time.monotonic() + 5))
-            await asyncio.sleep(0.1)
-            seen.append(run.registry().models[0].is_enabled)
-            shared.model = a_model(is_enabled=True)
-        await gateway.close()
-        return seen
-
-    assert asyncio.run(run()) == [False, True]
-
-
 def test_a_worker_asks_no_more_than_its_share_from_its_first_call_on_and_leaves_what_it_does_not_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -198,8 +179,8 @@ def test_a_worker_asks_no_more_than_its_share_from_its_first_call_on_and_leaves_
         ]
         await asyncio.gather(*calls)
         at_once = posts.most_at_once
-        for _ in range(20):  # another model is asked, and this one is not any more
-            await run.answer(LOCAL, a_question(time.monotonic() + 5))
+        for _ in range(20):  # other models are asked, and this one is not
+            await gateway.wake()
             await asyncio.sleep(0.02)
         await gateway.close()
         return at_once

@@ -1,6 +1,5 @@
 """The routes of the shipped types, walked with scripted models in the place of real ones."""
 
-import asyncio
 from collections.abc import Mapping
 
 import pytest
@@ -8,10 +7,10 @@ import pytest
 from blocks.document_types.loader import load_document_types
 from blocks.gateway.errors import ServerFailed
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.routing.route import Assignment, Route, Routed
+from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Routed
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 from blocks.settings import Settings
-from tests.doubles.routed_models import Answer, ScriptedGateway, fails, model
+from tests.doubles.routed_models import Answer, ScriptedGateway, fails, model, take
 
 TYPES = load_document_types(Settings().document_types_dir)
 POST = "she thinks the clowns at the shop are ok tbh but nobody there knows what they do lol"
@@ -47,7 +46,7 @@ def walk(name: str, text: str, **answers: Answer) -> tuple[Routed, ScriptedGatew
     """The route of a shipped type; each model is the only one of the tier that is its name."""
     gateway = ScriptedGateway(answers, tuple(model(tier, tier=tier) for tier in answers))
     pages = (Page(number=1, method="parsed", text=text),)
-    return asyncio.run(Route(gateway).walk(Assignment("d", TYPES[name], pages, "run"))), gateway
+    return take(gateway.assignment(TYPES[name], pages), gateway, OUTAGE_PATIENCE_S), gateway
 
 
 def test_a_post_that_the_filter_is_unsure_of_is_judged_by_a_model_and_by_a_second_one() -> None:
@@ -55,7 +54,7 @@ def test_a_post_that_the_filter_is_unsure_of_is_judged_by_a_model_and_by_a_secon
     routed, gateway = walk(
         "moderation_item", POST, cheap=says(label, "ok", stated=0.3), strong=says({"label": "offensive_language"}, "ok")
     )
-    assert gateway.names == ["local", "cheap", "strong"]
+    assert gateway.names == ["cheap", "strong"]
     assert routed.answer.fields["label"].value == "neither"
     assert "label" in routed.steps[-1].why.removeprefix("differing: ")
     signals = routed.answer.fields["label"].signals
@@ -111,10 +110,10 @@ def test_a_bill_asks_models_for_what_is_unsure_and_for_what_a_reply_is_judged_by
     name: str, text: str, unsure: str
 ) -> None:
     routed, gateway = walk(name, text, cheap=says({}, ""), strong=says({}, ""))
-    assert gateway.names == ["local", "cheap", "strong"]
+    assert gateway.names == ["cheap", "strong"]
     required = {field for field, one in TYPES[name].fields.items() if one.required}
     assert unsure in required, "the built-in model does not find it"
-    for _, question in gateway.asked[1:]:
+    for _, question in gateway.asked:
         assert set(question.request.asked) == required, "nothing optional that is sure, or that is not there"
     sure = {field for field, one in routed.answer.fields.items() if one.signals is None and one.confidence >= 0.8}
     assert sure >= ({"iban", "due_date", "tax_total"} if name == "invoice" else {"date", "total"})
@@ -122,11 +121,11 @@ def test_a_bill_asks_models_for_what_is_unsure_and_for_what_a_reply_is_judged_by
 
 def test_a_bill_of_which_the_built_in_model_is_sure_is_asked_of_nobody() -> None:
     routed, gateway = walk("receipt", f"Bakery Miller Ltd\n{RECEIPT}", cheap=says({}, ""))
-    assert gateway.names == ["local"]
+    assert gateway.names == []
     assert routed.answer.fields["total"].value == "9.00"
 
 
 def test_without_models_each_shipped_type_asks_the_built_in_one_and_nothing_else() -> None:
     for name in TYPES:
         routed, gateway = walk(name, POST)
-        assert (gateway.names, routed.steps, routed.failure) == (["local"], (), None)
+        assert (gateway.names, routed.steps, routed.failure) == ([], (), None)

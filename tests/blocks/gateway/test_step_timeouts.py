@@ -1,17 +1,15 @@
 """A step of a route may give a call more or less time than the model does."""
 
-import asyncio
 import time
 
 from blocks.document_types.schema import RouteStep
-from blocks.gateway.routing.route import Assignment, Route
-from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, model, reads
+from tests.doubles.routed_models import ScriptedGateway, bill, model, reads, take
 
 
 def seconds_given(step: RouteStep) -> float:
     gateway = ScriptedGateway({"a": reads(day="2024-05-01", total="9.00")}, (model("a", timeout_s=60.0),))
     started = time.monotonic()
-    asyncio.run(Route(gateway).walk(Assignment("d", bill(step), PAGES, "run")))
+    take(gateway.assignment(bill(step)), gateway)
     ((_, question),) = gateway.asked
     assert question.timeout_s == step.timeout_s
     return question.deadline - started

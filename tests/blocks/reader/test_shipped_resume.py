@@ -6,8 +6,7 @@ import pytest
 
 from blocks.document_types.loader import load_document_types
 from blocks.evidence.grounding import check
-from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local import LocalModel
+from blocks.reader import reading as reader
 from blocks.records import FieldReading, Page
 
 RESUME = load_document_types(Path(__file__).parents[3] / "data" / "document_types")["resume"]
@@ -16,7 +15,7 @@ SURE = 0.95
 
 def read(text: str, name: str) -> FieldReading | None:
     pages = (Page(number=1, method="parsed", text=text),)
-    reading = LocalModel().answer(ModelRequest(document_id="x", document_type=RESUME, pages=pages)).fields.get(name)
+    reading = reader.read(RESUME, pages).fields.get(name)
     assert reading is None or check(RESUME.fields[name], reading, pages, RESUME.languages).is_grounded
     return reading
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from blocks.document_types.loader import load_document_types
-from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local import LocalModel
+from blocks.reader.reading import read
 from blocks.records import FieldReading, Page
 
 TICKET = load_document_types(Path(__file__).parents[3] / "data" / "document_types")["support_ticket"]
@@ -14,7 +13,7 @@ TICKET = load_document_types(Path(__file__).parents[3] / "data" / "document_type
 
 def reference(text: str) -> FieldReading | None:
     pages = (Page(number=1, method="parsed", text=text),)
-    return LocalModel().answer(ModelRequest(document_id="x", document_type=TICKET, pages=pages)).fields.get("reference")
+    return read(TICKET, pages).fields.get("reference")
 
 
 @pytest.mark.parametrize(

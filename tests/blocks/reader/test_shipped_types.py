@@ -6,10 +6,9 @@ import pytest
 
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType, prompt_variables
-from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local import LocalModel
+from blocks.reader import reading as reader
 from blocks.records import FieldReading, Page
-from tests.blocks.gateway.local.drawn_pages import draw, typed
+from tests.blocks.reader.drawn_pages import draw, typed
 
 TYPES = load_document_types(Path(__file__).parents[3] / "data" / "document_types")
 
@@ -85,7 +84,7 @@ Net à payer 1 000,00 €
 
 def read(name: str, *pages: Page) -> dict[str, FieldReading]:
     document_type: DocumentType = TYPES[name]
-    return LocalModel().answer(ModelRequest(document_id="d", document_type=document_type, pages=pages)).fields
+    return reader.read(document_type, pages).fields
 
 
 def values(fields: dict[str, FieldReading], *names: str) -> list[object]:

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -16,15 +17,18 @@ from blocks.document_types.schema import (
     StepAcceptance,
 )
 from blocks.errors import RunInterrupted, WinnowError
+from blocks.evidence.document_reading import DocumentReading
 from blocks.gateway.errors import ModelRefusal, ServerFailed
 from blocks.gateway.model import ModelReply, Question
+from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing import plan as route_plan
-from blocks.ledger import Admission, Reservation, Settlement
+from blocks.reader.reading import read
 from blocks.records import CriterionReading, Document, Extraction, FieldReading, Outcome, Page, Retry, Scoring, Stage
 from tasks.runs.chunk import stop_run
-from tasks.score.stage import ScoreRules, ScoreStage
+from tasks.score import stage as score_stage
+from tasks.score.stage import RunModels, ScoreRules, ScoreStage
 from tasks.score.total import total_score
-from tests.doubles.local_gateway import LocalGateway
+from tests.doubles.no_models import NoModels
 from tests.doubles.routed_models import ScriptedGateway, fails, model, reads
 
 RUBRIC = Rubric(
@@ -36,27 +40,34 @@ LETTER = DocumentType(
 
 
 class Busy(WinnowError):
-    """The model asks for patience."""
+    """The reader asks for patience."""
 
     kind = "busy"
     retry = Retry.NOW
 
 
-def scripted(question: Question) -> ModelReply | Exception:
-    """A model that misbehaves by document: `busy` fails with a typed error, `broken` by a defect."""
-    if question.request.document_id == "busy":
-        return Busy("come back later")
-    if question.request.document_id == "broken":
-        return ZeroDivisionError("oops")
-    return ModelReply(
+def scripted(_document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReading:
+    """A reader that misbehaves by text: `busy` fails with a typed error, `broken` by a defect."""
+    if pages[0].text == "busy":
+        raise Busy("come back later")
+    if pages[0].text == "broken":
+        raise ZeroDivisionError("oops")
+    return DocumentReading(
+        "7",
         fields={"day": FieldReading(value="2024-05-01"), "invented": FieldReading(value="x")},
         criteria=(CriterionReading(name="tone", grade=1.0, confidence=0.9),),
-        model_version="7",
     )
 
 
-def document(document_id: str, document_type: str | None = "letter", digest: str = "e1") -> Document:
-    pages = (Page(number=1, method="parsed", text="Day: 1 May 2024"),)
+@pytest.fixture
+def scripted_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_stage, "read", scripted)
+
+
+def document(
+    document_id: str, document_type: str | None = "letter", digest: str = "e1", text: str = "Day: 1 May 2024"
+) -> Document:
+    pages = (Page(number=1, method="parsed", text=text),)
     extraction = Extraction(media_type="text/plain", pages=pages, engine="test", language="eng")
     return Document(
         document_id=document_id,
@@ -69,16 +80,17 @@ def document(document_id: str, document_type: str | None = "letter", digest: str
     )
 
 
-def stage(document_type: DocumentType = LETTER, gateway: ScriptedGateway | None = None) -> ScoreStage:
-    return ScoreStage({"letter": document_type}, gateway or ScriptedGateway({"local": scripted}, ()), "run")
+def stage(document_type: DocumentType = LETTER, models: RunModels | None = None) -> ScoreStage:
+    return ScoreStage({"letter": document_type}, models or NoModels(), "run")
 
 
+@pytest.mark.usefixtures("scripted_reader")
 def test_a_document_is_scored_and_the_total_is_computed_by_code() -> None:
     outcome = next(stage().work([document("a")]))
     assert outcome.payload is not None
     scoring = Scoring.model_validate_json(outcome.payload)
     assert scoring.fields["day"].value == "2024-05-01"
-    assert "invented" not in scoring.fields, "a model cannot add fields"
+    assert "invented" not in scoring.fields, "a reading cannot add fields"
     assert scoring.score == 75.0
     assert scoring.model == "local@7"
 
@@ -86,14 +98,16 @@ def test_a_document_is_scored_and_the_total_is_computed_by_code() -> None:
 @pytest.mark.parametrize("name", [None, "unknown", "gone"])
 def test_a_document_of_no_known_type_is_asked_of_no_model(name: str | None) -> None:
     gateway = ScriptedGateway({})
-    outcome = next(stage(gateway=gateway).work([document("a", name)]))
+    outcome = next(stage(models=gateway).work([document("a", name)]))
     assert outcome.payload is not None
     assert Scoring.model_validate_json(outcome.payload) == Scoring(document_type="unknown", model="none")
     assert gateway.asked == []
 
 
+@pytest.mark.usefixtures("scripted_reader")
 def test_one_bad_document_costs_that_document_only() -> None:
-    outcomes = {one.document_id: one for one in stage().work([document("busy"), document("broken"), document("fine")])}
+    documents = [document(name, text=name) for name in ("busy", "broken", "fine")]
+    outcomes = {outcome.document_id: outcome for outcome in stage().work(documents)}
     busy, broken = outcomes["busy"].failure, outcomes["broken"].failure
     assert busy is not None
     assert (busy.kind, busy.retry, busy.stage) == ("busy", Retry.NOW, Stage.SCORE)
@@ -224,30 +238,26 @@ def test_a_document_that_a_model_refuses_is_done_and_says_so() -> None:
 
 
 def test_all_documents_of_a_chunk_are_asked_at_once_and_come_as_they_are_done() -> None:
-    gateway = asked(reads(day="2024-05-01"), wait_s=0.2)
+    gateway = asked(reads(day="2024-05-01"), wait_s=2.0)
     gateway.models = (model("a", in_flight=40),)
     outcomes = list(ScoreStage({"letter": ASKED}, gateway, "run").work([document(f"d{n}") for n in range(40)]))
     assert gateway.most_under_way == 40
     assert {scoring_of(one).model for one in outcomes} == {"a@v1"}
 
 
-def test_what_is_under_way_is_given_up_when_the_reader_stops() -> None:
-    gateway = asked(reads(day="2024-05-01"))
+def test_what_is_under_way_is_cancelled_when_the_caller_stops() -> None:
+    gateway = asked(reads(day="2024-05-01"), wait_s=30.0)
     gateway.models = (model("a", in_flight=1),)
-
-    def first_then_slow(question: Question) -> ModelReply | Exception:
-        gateway.wait_s = 30.0
-        return reads(day="2024-05-01")(question)
-
-    gateway.answers["a"] = first_then_slow
     documents = [document(f"d{number}") for number in range(20)]
-    work = ScoreStage({"letter": ASKED}, gateway, "run").work(documents)
-    next(work)
-    wait_until(lambda: gateway.under_way == 2)
-    work.close()  # type: ignore[attr-defined]  # it is a generator
+    work = ScoreStage({"letter": ASKED}, gateway, "cancelled").work(documents)
+    with ThreadPoolExecutor(1) as thread:
+        stopped = thread.submit(list, work)
+        wait_until(lambda: gateway.under_way == 2)
+        stop_run("cancelled")
+        assert isinstance(stopped.exception(), RunInterrupted)
     wait_until(lambda: gateway.under_way == 0)
     assert gateway.cancelled == 2
-    assert len(gateway.asked) < 6, "those that waited for their turn are not asked any more"
+    assert len(gateway.asked) == 2, "those that wait for a turn are not asked any more"
 
 
 def test_a_stopped_run_does_not_wait_for_models() -> None:
@@ -335,34 +345,55 @@ def test_the_least_of_the_budgets_bounds_a_document() -> None:
         assert gateway.asked[0][1].document_budget_usd == Decimal(least)
 
 
-class Ledger:
-    """Keeps what is settled in memory."""
+def test_a_document_is_read_once_whatever_its_route_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
 
-    def __init__(self) -> None:
-        self.groups: list[Sequence[Settlement]] = []
+    def counted(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReading:
+        texts.append(pages[0].text)
+        return read(document_type, pages)
 
-    def exchange(self, settlements: Sequence[Settlement], reservations: Sequence[Reservation]) -> tuple[Admission, ...]:
-        self.groups.append(tuple(settlements))
-        return ()
+    monkeypatch.setattr(score_stage, "read", counted)
+    never = StepAcceptance(confidence=1.0)
+    steps = [RouteStep(model=name, accept=never) for name in ("local", "a", "b")]
+    letter = LETTER.model_copy(update={"route": (*steps, RouteStep(model="a", role="second_opinion"))})
+    gateway = ScriptedGateway({"a": reads(day="2024-05-01"), "b": reads(day="2024-05-02")})
+    outcomes = list(ScoreStage({"letter": letter}, gateway, "run").work([document("d0"), document("d1")]))
+    assert gateway.names.count("a") == 4
+    assert len(texts) == 2
+    assert all(outcome.failure is None for outcome in outcomes)
 
-    def recover(self) -> int:
-        return 0
 
-    def close(self) -> None:
-        pass
+def test_a_route_of_models_that_are_disabled_opens_no_gateway_until_one_is_enabled() -> None:
+    class Switched(NoModels):
+        models: tuple[RegisteredModel, ...] = (model("a", is_enabled=False),)
+
+        def registry(self) -> RegistryState:
+            return RegistryState(self.models)
+
+    off = Switched()
+    switched = ScoreStage({"letter": ASKED}, off, "run")
+    assert scoring_of(next(switched.work([document("a")]))).model == "local@2"
+    off.models = (model("a"),)
+    with pytest.raises(AssertionError, match="a gateway was opened"):
+        next(switched.work([document("a")]))
 
 
-def test_the_built_in_models_calls_are_in_the_ledger_in_groups_before_their_replies_are_known() -> None:
-    ledger = Ledger()
-    work = ScoreStage({"letter": LETTER}, LocalGateway(ledger), "run").work([document(f"d{n}") for n in range(60)])
-    for outcome in work:
-        assert outcome.document_id in {one.call.document_id for group in ledger.groups for one in group}
-    rows = [one for group in ledger.groups for one in group]
-    assert len(rows) == 60
-    assert len(ledger.groups) < 30
-    assert {(one.run_id, one.call.model, one.call.cost_usd, one.call.outcome) for one in rows} == {
-        ("run", "local", Decimal(0), "ok")
-    }
+def test_the_gateway_is_opened_once_for_all_chunks_of_a_run() -> None:
+    gateway = asked(reads(day="2024-05-01"))
+    opened = []
+
+    class Counted(NoModels):
+        def registry(self) -> RegistryState:
+            return gateway.registry()
+
+        def gateway(self) -> ScriptedGateway:
+            opened.append(1)
+            return gateway
+
+    counted = ScoreStage({"letter": ASKED}, Counted(), "run")
+    assert opened == []
+    assert [scoring_of(next(counted.work([document(name)]))).model for name in "ab"] == ["a@v1", "a@v1"]
+    assert opened == [1]
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

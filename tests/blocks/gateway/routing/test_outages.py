@@ -27,10 +27,11 @@ from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.retries import BUDGET_FLOOR, BUDGET_SHARE, RetryBudget, Retrying
-from blocks.gateway.providers.local import LocalModel
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.outages import FIRST_WAIT_S, MOST_FAULTS_AMONG_ANSWERS, Outages, Patience, again_in_s
+from blocks.gateway.routing.plan import plan_route
 from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, Route, Routed
+from blocks.reader.reading import read
 from tests.doubles.failing_models import Scripted
 from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, model, reads
 from tests.doubles.virtual_time import START_S, now, run_virtually
@@ -70,7 +71,6 @@ class TwoModels:
 
     def __init__(self, down: Down) -> None:
         self._models = tuple(model(name, tier="cheap", position=at, in_flight=4) for at, name in enumerate("ab"))
-        self._local = LocalModel()
         self._down = down
         self._circuits = Circuits(clock=now)
         self._chains = {one.name: self._chain(one) for one in self._models}
@@ -80,8 +80,6 @@ class TwoModels:
         return RegistryState(self._models)
 
     async def answer(self, name: str, question: Question) -> ModelReply:
-        if name == "local":
-            return self._local.answer(question.request)
         return await self._chains[name].answer(question)
 
     def _chain(self, of: RegisteredModel) -> Model:
@@ -107,8 +105,10 @@ def endure(down: Down, documents: int) -> tuple[list[Routed], float, Counter[str
     async def run() -> tuple[list[Routed], float, Counter[str]]:
         gateway = TwoModels(down)
         route, kind = Route(gateway, clock=now), bill(RouteStep(tier="cheap"), LOCAL)
-        walks = (route.walk(Assignment(f"d{at}", kind, PAGES, "run")) for at in range(documents))
-        return await asyncio.gather(*walks), now() - START_S, gateway.asked_in_outage
+        steps, reading = plan_route(kind, gateway.registry()), read(kind, PAGES)
+        assigned = (Assignment(f"d{at}", kind, PAGES, "run", reading, steps) for at in range(documents))
+        routed = await asyncio.gather(*(route.take(document) for document in assigned))
+        return routed, now() - START_S, gateway.asked_in_outage
 
     return run_virtually(run())
 
@@ -171,8 +171,8 @@ def held(seconds: float) -> RateLimited:
 def outlived(gateway: ScriptedGateway, document_type: DocumentType, documents: int = 1) -> tuple[list[Routed], float]:
     async def run() -> tuple[list[Routed], float]:
         route = Route(gateway, clock=now)
-        ones = [Assignment(f"d{n}", document_type, PAGES, "run") for n in range(documents)]
-        return await asyncio.gather(*(route.walk(one) for one in ones)), now() - START_S
+        assigned = [gateway.assignment(document_type, document_id=f"d{at}") for at in range(documents)]
+        return await asyncio.gather(*(route.take(document) for document in assigned)), now() - START_S
 
     return run_virtually(run())
 
@@ -256,7 +256,7 @@ def test_an_outage_that_lasts_ends_in_review_after_the_patience_that_all_documen
     async def run() -> tuple[list[Routed], list[float]]:
         route, found, ends = Route(gateway, clock=now), [], []
         for number in range(3):
-            found.append(await route.walk(Assignment(f"d{number}", bill(A, LOCAL), PAGES, "run")))
+            found.append(await route.take(gateway.assignment(bill(A, LOCAL), document_id=f"d{number}")))
             ends.append(now() - START_S)
         return found, ends
 

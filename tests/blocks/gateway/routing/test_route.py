@@ -30,9 +30,9 @@ from blocks.gateway.errors import (
 )
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.registry.errors import ModelUnknown
-from blocks.gateway.routing.route import Assignment, Route, Routed
+from blocks.gateway.routing.route import Route, Routed
 from blocks.records import CriterionReading, Evidence, FieldReading, StepTrace
-from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, fails, model, reads
+from tests.doubles.routed_models import ScriptedGateway, bill, fails, model, reads, take
 
 LOCAL = RouteStep(model="local")
 MODULE = CallFailed.__module__
@@ -43,8 +43,7 @@ RIGHT: dict[str, Any] = {"day": "2024-05-01", "total": "9.00"}
 
 
 def walk(gateway: ScriptedGateway, document_type: DocumentType, models: tuple[str, ...] = ()) -> Routed:
-    one = Assignment("d", document_type, PAGES, "run", budget_usd=Decimal("0.10"))
-    return asyncio.run(Route(gateway, models, patience_s=0).walk(one))
+    return take(gateway.assignment(document_type, models=models, budget_usd=Decimal("0.10")), gateway)
 
 
 def outcomes(routed: Routed) -> list[tuple[str, str]]:
@@ -61,14 +60,14 @@ def test_without_any_model_the_built_in_one_answers_and_nothing_is_said_of_steps
 def test_a_model_that_is_disabled_is_out_of_the_route() -> None:
     gateway = ScriptedGateway({}, (model("a", is_enabled=False),))
     routed = walk(gateway, bill(A, LOCAL))
-    assert (gateway.names, routed.steps, routed.failure) == (["local"], (), None)
+    assert (gateway.names, routed.steps, routed.failure) == ([], (), None)
 
 
 def test_a_cascade_ends_with_the_first_answer_that_is_enough() -> None:
     gateway = ScriptedGateway({"a": reads(**RIGHT)})
     enough = bill(RouteStep(model="local", accept=StepAcceptance(confidence=0.5)), A)
     routed = walk(gateway, enough)
-    assert (gateway.names, outcomes(routed), routed.failure) == (["local"], [("local", "answered")], None)
+    assert (gateway.names, outcomes(routed), routed.failure) == ([], [("local", "answered")], None)
     routed = walk(gateway, bill(RouteStep(model="local", accept=NEVER), A))
     assert outcomes(routed) == [("local", "unsure"), ("a", "answered")]
     assert routed.steps[0].why == "confidence under 1: day, total"
@@ -83,7 +82,7 @@ def test_unsure_fields_are_asked_with_those_that_a_reply_is_judged_by_and_sure_o
     plain = bill(*steps)
     posted = plain.fields | {"post": DocumentField(type=FieldType.MONEY, aliases=("Shipping",))}
     routed = walk(gateway, plain.model_copy(update={"fields": posted}))
-    assert gateway.asked[1][1].request.fields == ("day", "total"), "the total was missing, the day is required"
+    assert gateway.asked[0][1].request.fields == ("day", "total"), "the total was missing, the day is required"
     assert {name: one.value for name, one in routed.answer.fields.items()} == RIGHT | {"post": "4.50"}
     assert routed.answer.model == "local@v1 + a@v1"
 
@@ -120,7 +119,7 @@ def test_an_optional_value_that_would_send_the_document_to_review_is_asked_of_a_
     plain = bill(*steps)
     posted = plain.fields | {"post": DocumentField(type=FieldType.MONEY, aliases=("Shipping",))}
     routed = walk(gateway, plain.model_copy(update={"fields": posted}))
-    assert gateway.names == (["local", "a"] if why else ["local"])
+    assert gateway.names == (["a"] if why else [])
     assert routed.steps[0].why == why
     assert ("post" in routed.answer.fields) is not bool(why), "the model does not find it"
 
@@ -247,7 +246,7 @@ def test_on_a_low_budget_the_cheapest_step_that_fits_is_taken() -> None:
     gateway = ScriptedGateway(dict.fromkeys("abc", EXHAUSTED), (DEAR, FAIR, CHEAP))
     routed = walk(gateway, route)
     assert routed.failure is not None
-    assert (gateway.names, routed.failure.kind) == (["a", "c", "b", "local"], "budget_exhausted")
+    assert (gateway.names, routed.failure.kind) == (["a", "c", "b"], "budget_exhausted")
 
 
 def test_a_model_that_is_removed_while_its_route_is_walked_comes_last() -> None:
@@ -267,7 +266,7 @@ def test_on_a_low_budget_no_step_is_taken_whose_condition_does_not_hold(is_sensi
     own = RouteStep(model="a", when=StepCondition(sensitive=True))
     gateway = ScriptedGateway({"a": EXHAUSTED, "c": reads(**RIGHT)}, (DEAR, CHEAP))
     routed = walk(gateway, bill(own, hosted, LOCAL, sensitive=is_sensitive))
-    assert gateway.names == (["a", "local"] if is_sensitive else ["c"])
+    assert gateway.names == (["a"] if is_sensitive else ["c"])
     assert (routed.failure is not None) is is_sensitive
 
 
@@ -306,7 +305,7 @@ def test_a_step_for_what_no_model_answered_is_taken_only_then() -> None:
     )
     answered = ScriptedGateway({"a": reads(0.1, **RIGHT), "b": reads(**RIGHT)})
     assert walk(answered, bill(*route)).steps[-1].why == "a model has answered"
-    assert answered.names == ["local", "a"]
+    assert answered.names == ["a"]
     failed = ScriptedGateway({"a": fails(ServerFailed("a", 503)), "b": reads(**RIGHT)})
     assert walk(failed, bill(*route)).answer.model == "b@v1"
 
@@ -446,7 +445,7 @@ def test_where_nothing_was_written_nothing_is_rewritten_and_the_document_waits_f
 def test_a_step_whose_condition_does_not_hold_is_left_out_and_says_why(when: StepCondition, why: str) -> None:
     gateway = ScriptedGateway({"a": reads(**RIGHT)})
     routed = walk(gateway, bill(RouteStep(model="local", accept=NEVER), RouteStep(model="a", when=when)))
-    assert gateway.names == ["local"]
+    assert gateway.names == []
     assert routed.steps[1].outcome == "skipped"
     assert why in routed.steps[1].why
     assert routed.failure is None, "no model was needed"
@@ -466,8 +465,8 @@ def test_no_more_documents_are_at_a_model_than_it_can_take_and_waiting_is_not_fa
     route, document_type = Route(gateway), bill(A)
 
     async def many() -> list[Routed]:
-        ones = [Assignment(f"d{n}", document_type, PAGES, "run") for n in range(40)]
-        return await asyncio.gather(*(route.walk(one) for one in ones))
+        documents = [gateway.assignment(document_type, document_id=f"d{at}") for at in range(40)]
+        return await asyncio.gather(*(route.take(document) for document in documents))
 
     routed = asyncio.run(many())
     assert gateway.most_under_way == 4, "two for each call in flight"

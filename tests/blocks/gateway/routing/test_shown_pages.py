@@ -1,6 +1,5 @@
 """What of a document a model is shown: all of its pages or some, with pictures or without, and who hears of it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -11,9 +10,9 @@ from blocks.errors import DocumentError
 from blocks.gateway.errors import ContextTooLong
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.correction import Correcting
-from blocks.gateway.routing.route import Assignment, Route, Routed
+from blocks.gateway.routing.route import Routed
 from blocks.records import Page, PageImage
-from tests.doubles.routed_models import PAGES, TEXT, ScriptedGateway, bill, fails, model, reads
+from tests.doubles.routed_models import PAGES, TEXT, ScriptedGateway, bill, fails, model, reads, take
 
 RIGHT: dict[str, Any] = {"day": "2024-05-01", "total": "9.00"}
 LOCAL = RouteStep(model="local")
@@ -60,8 +59,7 @@ def walk(
     pages: tuple[Page, ...] = LONG,
     draw: Callable[[], Sequence[PageImage]] | None = None,
 ) -> Routed:
-    one = Assignment("d", document_type, pages, "run", draw=draw)
-    return asyncio.run(Route(gateway, patience_s=0).walk(one))
+    return take(gateway.assignment(document_type, pages, draw=draw), gateway)
 
 
 def outcomes(routed: Routed) -> list[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 from decimal import Decimal
 
-from blocks.gateway.routing.sums import borne_out, rates, rounded_from
+from blocks.reader.sums import borne_out, rates, rounded_from
 
 
 def amounts(*texts: str) -> list[Decimal]:

@@ -6,10 +6,9 @@ import pytest
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
 from blocks.evidence.grounding import check
-from blocks.gateway.model import ModelRequest
-from blocks.gateway.providers.local import LocalModel
+from blocks.reader import reading as reader
 from blocks.records import FieldReading, Page
-from tests.blocks.gateway.local.drawn_pages import draw, typed
+from tests.blocks.reader.drawn_pages import draw, typed
 
 
 def field(
@@ -59,7 +58,7 @@ Declared value 1,214.40
 
 
 def read(document_type: DocumentType, *pages: Page) -> dict[str, FieldReading]:
-    return LocalModel().answer(ModelRequest(document_id="d", document_type=document_type, pages=pages)).fields
+    return reader.read(document_type, pages).fields
 
 
 def test_a_new_type_with_labels_is_read_at_once() -> None:

@@ -5,8 +5,10 @@ from pydantic import JsonValue
 
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
+from blocks.evidence.cross_check import Support, cross_check, similarity, support
 from blocks.evidence.findings import find_fields
-from blocks.gateway.routing.witness import alike, bear_out, control_fields, witness
+from blocks.gateway.routing.facts import control_fields
+from blocks.reader.reading import read
 from blocks.records import Evidence, FieldReading, Page, Signals
 from blocks.settings import PROJECT_DIR
 
@@ -37,26 +39,30 @@ def line_with(pages: tuple[Page, ...], text: str) -> str:
     return next(line for line in pages[0].text.splitlines() if text.casefold() in line.casefold())
 
 
-def test_the_witness_knows_the_value_it_ranks_first_and_the_next_best() -> None:
-    seen = witness(RECEIPT, page_of("bakery"))
-    total, rival = seen.of("total", "12.50")
-    assert total > 0.8
-    assert rival < 0.2
-    lie, truth = seen.of("total", "5.20")
-    assert lie < 0.05
-    assert truth == total
+def of(name: str, value: JsonValue, document_type: DocumentType = RECEIPT, text: str = "") -> Support:
+    """The built-in reader's support of a value, on the bakery's receipt or on a page with this text."""
+    pages = page_of("bakery") if not text else (Page(number=1, method="parsed", text=text),)
+    return support(document_type, read(document_type, pages), name, value)
+
+
+def test_the_first_choice_and_the_next_best_value_have_their_odds() -> None:
+    total = of("total", "12.50")
+    assert total.probability > 0.8
+    assert total.rival < 0.2
+    lie = of("total", "5.20")
+    assert lie.probability < 0.05
+    assert lie.rival == total.probability
 
 
 def test_values_are_compared_as_results_hold_them() -> None:
-    seen = witness(RECEIPT, page_of("bakery"))
-    assert seen.of("total", "GBP 12.50") == seen.of("total", "12.5")
-    assert seen.of("date", "14/02/2025") == seen.of("date", "2025-02-14")
-    assert seen.of("date", "no date at all")[0] == 0.0
+    assert of("total", "GBP 12.50") == of("total", "12.5")
+    assert of("date", "14/02/2025") == of("date", "2025-02-14")
+    assert of("date", "no date at all").probability == 0.0
 
 
-def test_a_field_without_candidates_has_no_witness() -> None:
+def test_a_field_without_candidates_supports_nothing() -> None:
     memo = DocumentType(name="memo", title="Memo", fields={"number": DocumentField(type=FieldType.TEXT)})
-    assert witness(memo, (Page(number=1, method="parsed", text="Dear Ann"),)).of("number", "7") == (0.0, 0.0)
+    assert of("number", "7", memo, "Dear Ann") == Support(0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -73,24 +79,23 @@ def test_a_field_without_candidates_has_no_witness() -> None:
     ],
 )
 def test_names_are_the_same_without_form_of_address_and_bent_letters(one: str, other: str, expected: float) -> None:
-    assert alike(TEXT, one, other) == alike(TEXT, other, one) == expected
+    assert similarity(TEXT, one, other) == similarity(TEXT, other, one) == expected
 
 
 def test_a_whole_number_is_compared_as_one() -> None:
     days = DocumentField(type=FieldType.INTEGER, required=True, aliases=("days",))
     terms = DocumentType(name="terms", title="Terms", fields={"days": days})
-    seen = witness(terms, (Page(number=1, method="parsed", text="Days: 30"),))
-    assert seen.of("days", 30) == seen.of("days", "30")
-    assert seen.of("days", 30)[0] > 0.5
+    assert of("days", 30, terms, "Days: 30") == of("days", "30", terms, "Days: 30")
+    assert of("days", 30, terms, "Days: 30").probability > 0.5
 
 
 def test_lists_and_tables_are_alike_by_what_they_share() -> None:
-    assert alike(DocumentField(type=FieldType.LIST), ["a", "b"], ["B", "c"]) == 0.5
+    assert similarity(DocumentField(type=FieldType.LIST), ["a", "b"], ["B", "c"]) == 0.5
     table = DocumentField(type=FieldType.TABLE, columns={"name": TEXT, "price": DocumentField(type=FieldType.MONEY)})
     rows: list[JsonValue] = [{"name": "Apple", "price": "1.50"}, {"name": "Pear No. 2", "price": "2.00"}]
     shortened: list[JsonValue] = [{"name": "Apple red", "price": "1.50"}]
-    assert alike(table, rows, [{"name": "Apple", "price": "1.50"}, {"name": "Pear", "price": "2.00"}]) == 1.0
-    assert alike(table, rows, shortened) == 0.5
+    assert similarity(table, rows, [{"name": "Apple", "price": "1.50"}, {"name": "Pear", "price": "2.00"}]) == 1.0
+    assert similarity(table, rows, shortened) == 0.5
 
 
 def test_an_enum_fields_labels_are_all_weighed() -> None:
@@ -100,56 +105,56 @@ def test_an_enum_fields_labels_are_all_weighed() -> None:
         hints=FieldHints(keywords={"refund": ("money back", "refund"), "delivery": ("parcel", "courier")}),
     )
     ticket = DocumentType(name="ticket", title="Ticket", fields={"kind": kinds})
-    seen = witness(ticket, (Page(number=1, method="parsed", text="I want a refund, my money back please"),))
-    refund, delivery = seen.of("kind", "refund"), seen.of("kind", "delivery")
-    assert refund[0] > refund[1] > 0.0
-    assert delivery[0] == refund[1]
-    assert delivery[0] < delivery[1] < refund[0], "a judgement is contradicted by half"
+    text = "I want a refund, my money back please"
+    refund, delivery = of("kind", "refund", ticket, text), of("kind", "delivery", ticket, text)
+    assert refund.probability > refund.rival > 0.0
+    assert delivery.probability == refund.rival
+    assert delivery.probability < delivery.rival < refund.probability, "a judgement is contradicted by half"
 
 
-def test_bearing_out_sets_the_views_of_each_field_and_of_the_others() -> None:
+def test_the_cross_check_adds_the_support_of_each_field_and_of_the_others() -> None:
     pages = page_of("bakery")
     readings = {name: quoted(value, line_with(pages, value)) for name, value in KRUMM.items()}
-    told = bear_out(readings, RECEIPT, witness(RECEIPT, pages))
-    for reading in told.values():
+    checked = cross_check(readings, RECEIPT, read(RECEIPT, pages))
+    for reading in checked.values():
         assert reading.signals is not None
         assert reading.signals.stated == 0.99
         assert (reading.signals.witness or 0.0) > (reading.signals.rival or 0.0)
         assert (reading.signals.peers or 0.0) > 0.7
-    only = bear_out({"total": readings["total"]}, RECEIPT, witness(RECEIPT, pages))["total"].signals
+    only = cross_check({"total": readings["total"]}, RECEIPT, read(RECEIPT, pages))["total"].signals
     assert only is not None
     assert only.peers is None, "a reply of one field has no others"
 
 
-def test_known_fields_asked_along_with_an_unsure_one_speak_for_it() -> None:
+def test_known_fields_asked_along_with_an_unsure_field_support_it() -> None:
     pages = page_of("bakery")
     assert control_fields(RECEIPT, ("total",)) == ("company", "date")
     assert control_fields(RECEIPT, ("company", "date", "total", "currency")) == ()
     readings = {name: quoted(value, line_with(pages, value)) for name, value in KRUMM.items()}
-    told = bear_out(readings, RECEIPT, witness(RECEIPT, pages))["total"].signals
-    assert told is not None
-    assert (told.peers or 0.0) > 0.7
+    checked = cross_check(readings, RECEIPT, read(RECEIPT, pages))["total"].signals
+    assert checked is not None
+    assert (checked.peers or 0.0) > 0.7
 
 
-def test_a_written_field_is_nothing_to_bear_out() -> None:
+def test_a_written_field_is_nothing_to_cross_check() -> None:
     mail = DocumentType(name="mail", title="Mail", fields={"answer": DocumentField(type=FieldType.TEXT, written=True)})
-    told = bear_out(
-        {"answer": quoted("Dear Ann", "Ann")}, mail, witness(mail, (Page(number=1, method="parsed", text="Ann"),))
+    checked = cross_check(
+        {"answer": quoted("Dear Ann", "Ann")}, mail, read(mail, (Page(number=1, method="parsed", text="Ann"),))
     )
-    assert told["answer"].signals == Signals(stated=0.99)
+    assert checked["answer"].signals == Signals(stated=0.99)
 
 
 @pytest.mark.parametrize("name", TRUTHS)
 def test_true_values_of_a_real_receipt_are_sure_and_values_from_elsewhere_on_it_are_not(name: str) -> None:
     pages = page_of(name)
-    seen = witness(RECEIPT, pages)
+    reading = read(RECEIPT, pages)
     truth = {field: quoted(value, line_with(pages, value)) for field, value in TRUTHS[name].items()}
-    found = find_fields(RECEIPT, bear_out(truth, RECEIPT, seen), pages)
+    found = find_fields(RECEIPT, cross_check(truth, RECEIPT, reading), pages)
     assert all(found[field].confidence >= RECEIPT.review.accept_at for field in truth), found
     assert not any(found[field].problem for field in truth)
     last = pages[0].text.splitlines()[-1]
     lies = {"company": quoted(last, last), "date": truth["date"], "total": _other_amount(pages, TRUTHS[name]["total"])}
-    judged = find_fields(RECEIPT, bear_out(lies, RECEIPT, seen), pages)
+    judged = find_fields(RECEIPT, cross_check(lies, RECEIPT, reading), pages)
     assert min(judged[field].confidence for field in ("company", "total")) < RECEIPT.review.accept_at
 
 

@@ -18,7 +18,7 @@ def page(text: str, number: int = 1) -> Page:
 
 
 def read(document_type: DocumentType, name: str, *pages: Page) -> FieldReading | None:
-    return read_enum(name, document_type.fields[name], document_type, pages)
+    return read_enum(name, document_type.fields[name], document_type, pages)[0]
 
 
 def type_with(field: DocumentField, *examples: Example) -> DocumentType:
