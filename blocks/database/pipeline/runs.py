@@ -22,7 +22,7 @@ from blocks.database.tables import (
     stage_outputs,
 )
 from blocks.document_types.schema import DocumentType
-from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, LOCAL, MODELS_PAUSED, OPEN, UNKNOWN_TYPE, RunCounts
+from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, OPEN, UNKNOWN_TYPE, RunCounts
 
 _NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}
 """Outcomes of what was never sent. A cancelled call that may have been has an unconfirmed cost."""
@@ -117,7 +117,7 @@ def run_counts(database: Database, run_id: str) -> RunTally:
 def run_costs(database: Database, run_id: str) -> RunCosts:
     """The number of the run's calls of language models that are over, and their cost to the last digit."""
     # Summed here: SQLite, which keeps decimals as text, would sum them as binary floats.
-    amounts = (model_calls.c.model, model_calls.c.outcome, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd)
+    amounts = (model_calls.c.outcome, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd)
     query = (
         select(*amounts, func.count())
         .where(model_calls.c.run_id == run_id, model_calls.c.outcome != OPEN)
@@ -126,10 +126,8 @@ def run_costs(database: Database, run_id: str) -> RunCosts:
     with database.read() as connection:
         rows = connection.execute(query).all()
     return RunCosts(
-        model_calls=sum(
-            number for model, outcome, _, usd, number in rows if model != LOCAL and (usd or outcome not in _NO_CALLS)
-        ),
-        cost_usd=sum((cost * number for _, _, cost, _, number in rows), Decimal(0)),
+        model_calls=sum(number for outcome, _, unconfirmed, number in rows if unconfirmed or outcome not in _NO_CALLS),
+        cost_usd=sum((cost * number for _, cost, _, number in rows), Decimal(0)),
         unconfirmed_usd=sum((unconfirmed * number for *_, unconfirmed, number in rows), Decimal(0)),
         cache_hits=sum(number for _, outcome, *_, number in rows if outcome == CACHE_HIT),
     )

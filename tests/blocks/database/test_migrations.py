@@ -51,21 +51,22 @@ CALLS = sql_table(
 
 
 def fill_first_revision(url: str) -> None:
-    """A database as the first version made it, with four calls in two runs."""
+    """A database as the first version made it, with four calls in three runs, and one of the built-in reader."""
     engine = create_engine(url)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS_DIR))
-    values = dict.fromkeys(CALL_COLUMNS, 1) | {"request_digest": "", "outcome": "ok", "model": "local"}
+    values = dict.fromkeys(CALL_COLUMNS, 1) | {"request_digest": "", "outcome": "ok", "model": "gpt"}
     calls = [
         values | {"run_id": run, "document_id": "d", "model_version": "1", "cost_usd": cost, "called_at": CALLED_AT}
         for run, cost in (("a", Decimal("0.1")), ("a", Decimal("0.2")), ("b", Decimal("1e-7")), ("c", Decimal(0)))
     ]
+    free = calls[0] | {"model": "local", "cost_usd": Decimal(0)}
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        seen = {"model": "local", "model_version": "1", "first_used_at": CALLED_AT}
-        connection.execute(insert(SEEN_VERSIONS), [seen])
-        connection.execute(insert(CALLS), calls)
+        seen = [{"model": name, "model_version": "1", "first_used_at": CALLED_AT} for name in ("gpt", "local")]
+        connection.execute(insert(SEEN_VERSIONS), seen)
+        connection.execute(insert(CALLS), [*calls, free])
     engine.dispose()
 
 
@@ -86,7 +87,7 @@ def test_a_database_of_the_first_version_keeps_its_calls_and_gets_the_gateways_t
             versions = [tuple(row) for row in connection.execute(select(model_versions))]
             keys = connection.execute(select(model_calls.c.call_key)).scalars().all()
             lanes = set(connection.execute(select(model_calls.c.lane, model_calls.c.unconfirmed_usd)).all())
-        assert versions == [("local", "1", CALLED_AT)]
+        assert versions == [("gpt", "1", CALLED_AT)]
         assert len(set(keys)) == 4
         assert {tuple(lane) for lane in lanes} == {("run", Decimal(0))}
         assert DatabaseRegistry(database, lambda rows, is_paused: (list(rows), is_paused)).load() == ([], False)
@@ -99,7 +100,7 @@ def test_what_earlier_calls_cost_counts_for_budgets(filled_url: str) -> None:
     database = open_database(filled_url)
     try:
         call = ModelCall(
-            document_id="d", model="local", model_version="1", call_key=new_call_key(), cost_usd=Decimal("0.05")
+            document_id="d", model="gpt", model_version="1", call_key=new_call_key(), cost_usd=Decimal("0.05")
         )
         DatabaseLedger(database).exchange([Settlement("a", call)], ())
         assert budget_of(database, "run", "a") == (Decimal("0.35"), 0)

@@ -65,7 +65,7 @@ def prepare(database: Database) -> None:
     lost = {"model": "gpt", "unconfirmed_usd": Decimal("0.02"), "outcome": "lost"}
     calls = [
         ModelCall.model_validate({"document_id": id_of("a"), "model_version": "1", "call_key": new_call_key(), **one})
-        for one in (paid, paid, paid, {"model": "local"}, {"model": "local"}, lost)
+        for one in (paid, paid, paid, lost)
     ]
     DatabaseLedger(database).exchange([Settlement("run", one) for one in calls], ())
 
