@@ -1,6 +1,6 @@
 # make run    sets up, then processes data/samples
 # make test   sets up, then runs the tests, a real PostgreSQL and tesseract included
-# make setup  prepares .venv with .venv/bin/winnow
+# make setup  prepares .venv with .venv/bin/winnow, compiled to bytecode
 # make test-fast  the tests that need no server and no tesseract
 # make coverage   the tests, with line and branch coverage
 # make mutants    mutation testing of the modules that decide most; hours
@@ -36,6 +36,7 @@ lint: setup
 	@.venv/bin/lint-imports
 
 setup: .venv/ready
+	@.venv/bin/python -m compileall -q flows tasks blocks deployments
 	@deployments/setup/tesseract.sh
 
 .venv/ready: requirements.lock pyproject.toml

@@ -18,4 +18,5 @@ else
   .venv/bin/pip install --quiet --require-hashes -r requirements.lock
 fi
 .venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+.venv/bin/python -m deployments.setup.bytecode
 touch .venv/ready
