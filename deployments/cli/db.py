@@ -1,29 +1,33 @@
-"""`winnow db`: the database's revision."""
+"""`winnow db`: the revision of the database's tables."""
 
-import typer
-
-from blocks.database.engine import current_revision, head_revision
-from blocks.database.results.views import create_views
-from blocks.document_types.loader import load_document_types
-from blocks.settings import load_settings
+from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, open_existing, open_or_create
-from deployments.cli.output import stdout
+from deployments.cli.output import say
 
-app = typer.Typer(help="The database's tables and views.", no_args_is_help=True)
+app = new_group(COMMANDS["db"].help)
 
 
 @app.command()
 def upgrade(database: DatabaseOption = None) -> None:
-    """Bring the tables to the newest revision and make the views of every document type."""
+    """Bring the tables to the newest revision, and make the view of every document type."""
+    from blocks.database.engine import current_revision
+    from blocks.database.results.views import create_views
+    from blocks.document_types.loader import load_document_types
+    from blocks.settings import load_settings
+
     opened = open_or_create(database)
     create_views(opened, load_document_types(load_settings().document_types_dir))
-    stdout.print(f"{opened.safe_url} is at revision {current_revision(opened)}", highlight=False, soft_wrap=True)
+    say(f"{opened.safe_url} is at revision {current_revision(opened)}")
 
 
 @app.command()
 def current(database: DatabaseOption = None) -> None:
     """Print the database's revision."""
+    from blocks.database.engine import current_revision, head_revision
+
     opened = open_existing(database)
     revision = current_revision(opened)
-    newest = " (newest)" if revision == head_revision() else f" (newest is {head_revision()})"
-    stdout.print(f"{revision}{newest}", highlight=False)
+    newest = (
+        " (the newest)" if revision == head_revision() else f" (the newest is {head_revision()}; winnow db upgrade)"
+    )
+    say(f"{revision}{newest}")

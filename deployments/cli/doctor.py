@@ -1,31 +1,20 @@
 """`winnow doctor`: what is there, what is missing, and what to do about it."""
 
-import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from blocks.database.address import database_url
-from blocks.database.engine import current_revision, default_url, head_revision, open_database
-from blocks.document_types.loader import check as check_types
-from blocks.document_types.loader import load_document_types
-from blocks.errors import WinnowError
-from blocks.settings import Settings, configure
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stdout
-from deployments.prefect_api import client as prefect_client
-from deployments.prefect_api import local_server as prefect_server
-from tasks.extract.ocr.pool import OcrPool
+
+if TYPE_CHECKING:
+    from blocks.settings import Settings
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the examination. `remedy` is empty where all is well; `is_fatal` where runs cannot work at all."""
+class Finding(NamedTuple):
+    """One line of the report. `remedy` is empty where all is well; `is_fatal` where runs cannot work at all."""
 
     what: str
     found: str
@@ -34,7 +23,15 @@ class Finding:
 
 
 def doctor(database: DatabaseOption = None) -> None:
-    """Look at versions, tesseract, the database, Prefect and the document types. Exit code 1 where runs cannot work."""
+    """Check what runs need, and say what to do about what is missing. Exit code 1 where runs cannot work.
+
+    That is tesseract, the database, Prefect and the document types; `winnow types check` looks at those more closely.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from blocks.settings import configure
+
     settings = configure(database_url=database)
     table = Table(box=None, show_header=False)
     is_fatal = False
@@ -43,41 +40,47 @@ def doctor(database: DatabaseOption = None) -> None:
         text = finding.found + (f"\n→ {finding.remedy}" if finding.remedy else "")
         table.add_row(Text(mark[0], mark[1]), finding.what, Text(text))
         is_fatal = is_fatal or finding.is_fatal
-    stdout.print(table)
+    stdout().print(table)
     if is_fatal:
         raise typer.Exit(1)
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: "Settings") -> Iterator[Finding]:
     """Every finding, in the order in which a newcomer needs them."""
+    import platform
+    from importlib.metadata import version
+
     yield Finding("winnow", f"{version('winnow')}, Python {platform.python_version()}, Prefect {version('prefect')}")
     yield from _ocr(settings)
     yield _database(settings)
     yield _prefect(settings)
-    yield from _document_types(settings)
+    yield _document_types(settings)
 
 
-def _ocr(settings: Settings) -> Iterator[Finding]:
-    pool = OcrPool(settings)
-    try:
-        if why := pool.available:
-            yield Finding("OCR", "not available: scans go to review", why)
-            return
-        yield Finding("OCR", pool.engine)
-        if missing := pool.languages_missing:
-            packs = " ".join(f"tesseract-ocr-{name}" for name in missing)
-            yield Finding(
-                "OCR languages", f"missing: {', '.join(missing)}", f"install them, such as: apt-get install {packs}"
-            )
-    finally:
-        pool.close()
+def _ocr(settings: "Settings") -> Iterator[Finding]:
+    from tasks.extract.ocr.choice import choose_engine
+
+    choice = choose_engine(settings)
+    if isinstance(choice, str):
+        yield Finding("OCR", "not available: scans go to review", choice)
+        return
+    yield Finding("OCR", choice.name)
+    if missing := choice.packs.missing:
+        packs = " ".join(f"tesseract-ocr-{name}" for name in missing)
+        yield Finding(
+            "OCR languages", f"missing: {', '.join(missing)}", f"install them, such as: apt-get install {packs}"
+        )
 
 
-def _database(settings: Settings) -> Finding:
+def _database(settings: "Settings") -> Finding:
+    from blocks.database.address import database_url
+    from blocks.database.engine import current_revision, default_url, head_revision, open_database
+    from blocks.errors import WinnowError
+
     try:
         url = database_url(settings)
         if url == default_url() and not (Path.cwd() / ".winnow" / "winnow.db").exists():
-            return Finding("database", "none in this folder yet; the first run makes one")
+            return Finding("database", "none in this folder yet; the first run makes it")
         opened = open_database(url, create=False)
         revision = current_revision(opened)
     except WinnowError as error:
@@ -87,7 +90,10 @@ def _database(settings: Settings) -> Finding:
     return Finding("database", f"{opened.safe_url} at revision {revision}")
 
 
-def _prefect(settings: Settings) -> Finding:
+def _prefect(settings: "Settings") -> Finding:
+    from deployments.prefect_api import client as prefect_client
+    from deployments.prefect_api import local_server as prefect_server
+
     if url := settings.prefect_api_url or prefect_client.profile_url():
         if prefect_server.answers(url):
             return Finding("Prefect API", f"{url} answers")
@@ -104,10 +110,14 @@ def _prefect(settings: Settings) -> Finding:
     )
 
 
-def _document_types(settings: Settings) -> Iterator[Finding]:
+def _document_types(settings: "Settings") -> Finding:
+    from blocks.document_types.loader import load_document_types
+    from blocks.errors import DocumentTypeInvalid
+
     folder = settings.document_types_dir
-    problems = check_types(folder)
-    if problems:
-        yield Finding("document types", f"{len(problems)} mistakes in {folder}", "winnow types check", is_fatal=True)
-    else:
-        yield Finding("document types", ", ".join(load_document_types(folder)))
+    try:
+        return Finding("document types", ", ".join(load_document_types(folder)))
+    except DocumentTypeInvalid as error:
+        count = len(error.problems)
+        mistakes = "1 mistake" if count == 1 else f"{count} mistakes"
+        return Finding("document types", f"{mistakes} in {folder}", "winnow types check", is_fatal=True)

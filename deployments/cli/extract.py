@@ -1,24 +1,27 @@
 """`winnow extract`: extraction alone, without a database or Prefect."""
 
 import json
-import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from blocks.errors import DocumentError, SourceChanged, SourceEmpty
-from blocks.files.sources import read_source
-from blocks.records import DiscoveredDocument, Extraction, Failure, Stage
-from blocks.settings import Settings, load_settings
-from deployments.cli.output import without_controls
-from tasks.discover.discover import discover
-from tasks.discover.listing import list_source
-from tasks.extract.extract import extract_bytes
+from deployments.cli.output import note, say, without_controls
 
-Extracted = tuple[DiscoveredDocument, Extraction | None, Failure | None]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from blocks.records import DiscoveredDocument, Extraction, Failure
+    from blocks.settings import Settings
+
+
+class Extracted(NamedTuple):
+    """A document with what was extracted from it, or why nothing could be."""
+
+    found: "DiscoveredDocument"
+    extraction: "Extraction | None"
+    failure: "Failure | None"
 
 
 class ExtractFormat(StrEnum):
@@ -35,23 +38,32 @@ def extract(
     ] = ExtractFormat.TEXT,
 ) -> None:
     """Print what documents say, page by page. No database is read or written."""
+    from blocks.settings import load_settings
+
     check_sources(sources)
-    for found, extraction, failure in _extract_all(sources, load_settings()):
+    for extracted in _extract_all(sources, load_settings()):
         if output_format is ExtractFormat.JSON:
-            print(json.dumps(_as_json(found, extraction, failure), ensure_ascii=False))
+            say(json.dumps(_as_json(extracted), ensure_ascii=False))
         else:
-            _print_text(found, extraction, failure)
+            _print_text(extracted)
 
 
 def check_sources(sources: list[str]) -> None:
     """Raise `SourceMissing` where a source names nothing, and `SourceEmpty` where none holds a file."""
+    from blocks.errors import SourceEmpty
+    from tasks.discover.listing import list_source
+
     firsts = [next(iter(list_source(source)), None) for source in sources]
     if all(first is None for first in firsts):
         raise SourceEmpty(tuple(sources))
 
 
-def _extract_all(sources: list[str], settings: Settings) -> Iterator[Extracted]:
+def _extract_all(sources: list[str], settings: "Settings") -> Iterator[Extracted]:
     """Every document in the order of its source; a few are read at once, and no more are held than that."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tasks.discover.discover import discover
+
     found = discover(tuple(sources), settings, rows_column=None, limit=None)
     with ThreadPoolExecutor(settings.processes + 1) as threads:
         in_work: list[Future[Extracted]] = []
@@ -67,19 +79,25 @@ def _extract_all(sources: list[str], settings: Settings) -> Iterator[Extracted]:
                 future.cancel()
 
 
-def _extract_one(found: DiscoveredDocument, settings: Settings) -> Extracted:
+def _extract_one(found: "DiscoveredDocument", settings: "Settings") -> Extracted:
+    from blocks.errors import DocumentError, SourceChanged
+    from blocks.files.sources import read_source
+    from blocks.records import Stage
+    from tasks.extract.extract import extract_bytes
+
     if found.failure is not None:
-        return found, None, found.failure
+        return Extracted(found, None, found.failure)
     try:
         content = found.content if found.content is not None else read_source(found.uri, settings.max_document_mb)
     except FileNotFoundError:
-        return found, None, SourceChanged(found.uri, "is gone").failure(Stage.EXTRACT)
+        return Extracted(found, None, SourceChanged(found.uri, "is gone").failure(Stage.EXTRACT))
     except DocumentError as error:
-        return found, None, error.failure(Stage.EXTRACT)
-    return found, *extract_bytes(content, found.uri, settings)
+        return Extracted(found, None, error.failure(Stage.EXTRACT))
+    return Extracted(found, *extract_bytes(content, found.uri, settings))
 
 
-def _as_json(found: DiscoveredDocument, extraction: Extraction | None, failure: Failure | None) -> dict[str, object]:
+def _as_json(extracted: Extracted) -> dict[str, object]:
+    found, extraction, failure = extracted
     pages = extraction.pages if extraction else ()
     return {
         "uri": found.uri,
@@ -92,14 +110,15 @@ def _as_json(found: DiscoveredDocument, extraction: Extraction | None, failure: 
     }
 
 
-def _print_text(found: DiscoveredDocument, extraction: Extraction | None, failure: Failure | None) -> None:
-    print(f"=== {without_controls(found.uri)} ({extraction.media_type if extraction else found.media_type})")
+def _print_text(extracted: Extracted) -> None:
+    found, extraction, failure = extracted
+    say(f"=== {without_controls(found.uri)} ({extraction.media_type if extraction else found.media_type})")
     for page in extraction.pages if extraction else ():
         confidence = f", confidence {page.ocr_confidence:.2f}" if page.ocr_confidence is not None else ""
-        print(f"--- page {page.number} ({page.method}{confidence})")
+        say(f"--- page {page.number} ({page.method}{confidence})")
         for line in page.text.splitlines():
-            print(without_controls(line))
+            say(without_controls(line))
         if page.hidden_text:
-            print(f"[hidden: {without_controls(page.hidden_text)}]")
+            say(f"[hidden: {without_controls(page.hidden_text)}]")
     if failure:
-        print(f"failed: {failure.kind}: {without_controls(failure.message)}", file=sys.stderr)
+        note(f"failed: {failure.kind}: {without_controls(failure.message)}")

@@ -5,17 +5,16 @@
 
 import sys
 import warnings
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from blocks.errors import UsageError, WinnowError
-from deployments.cli import db, doctor, extract, models, results, review, run, server, types
-from deployments.cli.output import stderr
+from deployments.cli.lazy_group import LazyGroup
+from deployments.cli.output import note
 
 app = typer.Typer(
     name="winnow",
+    cls=LazyGroup,
     help="Read a pile of documents, store what is sure, and hand people only the rows that need them.",
     no_args_is_help=True,
     add_completion=False,
@@ -26,6 +25,8 @@ app = typer.Typer(
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
+        from importlib.metadata import version
+
         print(version("winnow"))
         raise typer.Exit
 
@@ -39,26 +40,23 @@ def _options(
     """Read a pile of documents, store what is sure, and hand people only the rows that need them."""
 
 
-app.command("run")(run.run)
-app.command("extract")(extract.extract)
-app.command("results")(results.results)
-app.add_typer(review.app, name="review")
-app.command("failures")(results.failures)
-app.add_typer(types.app, name="types")
-app.add_typer(models.app, name="models")
-app.add_typer(server.app, name="server")
-app.command("doctor")(doctor.doctor)
-app.add_typer(db.app, name="db")
-
-
 def main() -> None:
     """Run the command and end the process with its exit code."""
     warnings.simplefilter("ignore")  # those of libraries say nothing to the user of a command
     try:
         app()
-    except WinnowError as error:
-        stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:  # the reader of our output has gone, as head does
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - raised again unless it is an error of ours
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    """Tell the user what went wrong; the exit code. Raises `error` itself where it is a defect."""
+    from blocks.errors import UsageError, WinnowError
+
+    if not isinstance(error, WinnowError):
+        raise error
+    note(f"error: {error}", style="red")
+    return 2 if isinstance(error, UsageError) else 1

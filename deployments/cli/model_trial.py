@@ -1,4 +1,4 @@
-"""One real call of one model, with all policies around it: what `winnow models test` does and tells."""
+"""`winnow models test`: one real call of a model, with all policies, and the lines that describe it."""
 
 import time
 import uuid
@@ -22,16 +22,16 @@ from tasks.runs.models import hold_gateway, open_gateway
 TEXT = "Bakery Miller\nRye bread   4.20\nRolls   4.80\nTotal EUR   9.00\nPaid on 2026-03-14, thank you"
 EXPECTED = {"total": "9.00", "date": "2026-03-14"}
 MODES = {
-    JsonMode.SCHEMA: "the server holds replies to the schema",
-    JsonMode.OBJECT: "the server holds replies to JSON, not to the schema",
-    JsonMode.PROMPT: "the server holds replies to nothing; they are asked for in words",
-    JsonMode.UNKNOWN: "how the server can be held to a schema is not known yet",
+    JsonMode.SCHEMA: "the server enforces the schema",
+    JsonMode.OBJECT: "the server enforces JSON, but no schema",
+    JsonMode.PROMPT: "the server enforces nothing; the prompt asks for JSON",
+    JsonMode.UNKNOWN: "it is not known yet what the server enforces",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A reply, and what its attempts cost by the ledger: `cost_usd` for sure, and at most `unconfirmed_usd` more."""
+    """A reply, and its cost by the ledger: `cost_usd` for certain, and at most `unconfirmed_usd` more."""
 
     reply: ModelReply
     cost_usd: Decimal
@@ -68,14 +68,14 @@ def try_model(database: Database, model: RegisteredModel, settings: Settings) ->
     attempts = list_calls(database, run_id=run_id)
     return Trial(
         reply,
-        sum((one["cost_usd"] for one in attempts), Decimal(0)),
-        sum((one["unconfirmed_usd"] for one in attempts), Decimal(0)),
+        sum((attempt["cost_usd"] for attempt in attempts), Decimal(0)),
+        sum((attempt["unconfirmed_usd"] for attempt in attempts), Decimal(0)),
     )
 
 
 @contextmanager
 def _quiet_circuits() -> Iterator[None]:
-    """Keep circuits out of the log: the trial reports its failure itself."""
+    """Log no opened circuit: the trial reports its failure itself."""
     circuit.log.disabled = True
     try:
         yield
@@ -83,8 +83,8 @@ def _quiet_circuits() -> Iterator[None]:
         circuit.log.disabled = False
 
 
-def told(model: RegisteredModel, trial: Trial) -> list[str]:
-    """What the call showed, a line each."""
+def trial_lines(model: RegisteredModel, trial: Trial) -> list[str]:
+    """What the call showed, in lines."""
     reply, usage = trial.reply, trial.reply.usage
     read = {name: reply.fields[name].value if name in reply.fields else None for name in EXPECTED}
     wrong = [name for name, value in EXPECTED.items() if str(read[name]) != value]
@@ -92,14 +92,14 @@ def told(model: RegisteredModel, trial: Trial) -> list[str]:
         f"{model.name} answered in {reply.latency_ms} ms, the first byte after {reply.first_byte_ms} ms",
         f"served by: {reply.model_version or model.upstream}",
         f"read: {', '.join(f'{name} {value}' for name, value in read.items())}"
-        + (f"; wrong: {', '.join(wrong)}" if wrong else "; all right"),
+        + (f"; wrong: {', '.join(wrong)}" if wrong else "; all correct"),
         f"usage: {usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out "
-        f"({usage.reasoning_tokens} reasoning)" + ("" if usage.is_stated else "; the server stated none"),
+        f"({usage.reasoning_tokens} reasoning)" + ("" if usage.is_stated else "; the server stated no usage"),
         f"cost: {_cost(trial)}",
         f"schema: {model.json_mode.value}: {MODES[model.json_mode]}",
     ]
     if reply.is_repaired:
-        lines.append("the reply had to be mended before it could be read")
+        lines.append("the reply was broken JSON and had to be repaired")
     return lines + [f"note: {note}" for note in reply.notes]
 
 

@@ -1,14 +1,13 @@
 """Options that several commands share, and the database they open with them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blocks.database.address import connect
-from blocks.database.engine import Database
-from blocks.database.pipeline.known_ids import find_run
-from blocks.settings import configure
 from deployments.cli.output import OutputFormat
+
+if TYPE_CHECKING:
+    from blocks.database.engine import Database
 
 DatabaseOption = Annotated[
     str | None,
@@ -21,23 +20,31 @@ DatabaseOption = Annotated[
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="how rows are printed")]
 TypeOption = Annotated[str | None, typer.Option("--type", metavar="NAME", help="only documents of this type")]
 RunOption = Annotated[
-    str | None, typer.Option("--run", metavar="ID", help="only what is of this run; its first letters do")
+    str | None, typer.Option("--run", metavar="ID", help="only this run; the first letters of its id are enough")
 ]
 
 
-def chosen_run(database: Database, run: str | None) -> str | None:
+def chosen_run(database: "Database", run: str | None) -> str | None:
     """The id of the run that --run names; None where it names none. Raises `RunUnknown`."""
+    from blocks.database.pipeline.known_ids import find_run
+
     return None if run is None else find_run(database, run)
 
 
-def open_existing(url: str | None) -> Database:
-    """The database that a reading command asks; nothing in it is changed.
+def open_existing(url: str | None) -> "Database":
+    """The database that a reading command queries; nothing in it is changed.
 
     Raises `DatabaseUnreachable` where there is none yet, and `DatabaseNewer`.
     """
+    from blocks.database.address import connect
+    from blocks.settings import configure
+
     return connect(configure(database_url=url), create=False)
 
 
-def open_or_create(url: str | None) -> Database:
-    """The database of a command that may write, made where there is none. Raises as `open_existing`."""
+def open_or_create(url: str | None) -> "Database":
+    """The database of a command that may write, created where there is none. Raises as `open_existing`."""
+    from blocks.database.address import connect
+    from blocks.settings import configure
+
     return connect(configure(database_url=url))

@@ -1,28 +1,70 @@
-"""How the command shows rows: a table for people, JSON and csv for programs."""
+"""How the command speaks: lines, tables for people, JSON and csv for programs.
+
+Rich takes as long to import as the rest of a small command, so only what draws on a terminal or shows a table loads it.
+"""
 
 import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-stdout = Console(width=None if sys.stdout.isatty() else 160)
-stderr = Console(stderr=True)
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 Rows = Sequence[Mapping[str, object]]
 
-_READ_WHOLE = ("reasons", "message", "aliases", "asks", "fields_read", "price", "limits", "key", "breaker")
-_MOST_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
-_WIDE = 60
+_FILE_WIDTH = 160
+"""The width of tables that are written to a file or a pipe."""
 _NARROW = 110
+"""On a terminal of fewer columns, a row takes a few lines."""
+_WRAPPED = ("reasons", "message", "aliases", "asks", "fields_read", "price", "limits", "key", "breaker")
+_MAX_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
+_MAX_CHARACTERS_OF_OTHERS = 60
 _UNBOUNDED = 10_000
 _CUT = ("uri", "fields")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@cache
+def stdout() -> "Console":
+    """The console of standard output."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+
+
+@cache
+def stderr() -> "Console":
+    """The console of standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def say(line: str = "", style: str = "") -> None:
+    """Print a line of the command's result on standard output; `style` shows on a terminal only."""
+    if style and sys.stdout.isatty():
+        stdout().print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    else:
+        print(line)
+
+
+def note(line: str, style: str = "") -> None:
+    """Print a line about what the command does on standard error; `style` shows on a terminal only."""
+    if sys.stderr.isatty():
+        stderr().print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    else:
+        print(line, file=sys.stderr)
+
+
+def warn(line: str) -> None:
+    """Print a line that the user should act on, on standard error."""
+    note(line, style="yellow")
 
 
 class OutputFormat(StrEnum):
@@ -46,54 +88,64 @@ def show_rows(
         case OutputFormat.CSV:
             _write_csv(rows, columns)
         case OutputFormat.TABLE if not rows:
-            stderr.print(empty, highlight=False)
+            note(empty)
         case OutputFormat.TABLE if narrow and not _fits(_as_table(rows, columns)):
-            stdout.print(_as_table(rows, narrow))
-            stderr.print("a wider terminal shows more, and --format json all", style="dim", highlight=False)
-        case OutputFormat.TABLE if stdout.width < _NARROW:
+            stdout().print(_as_table(rows, narrow))
+            note("a wider terminal shows more columns, and --format json shows all", style="dim")
+        case OutputFormat.TABLE if stdout().width < _NARROW:
             _print_blocks(rows, columns)
         case OutputFormat.TABLE:
-            stdout.print(_as_table(rows, columns))
+            stdout().print(_as_table(rows, columns))
 
 
 def _print_blocks(rows: Rows, columns: Sequence[str]) -> None:
     """A few lines per row, for a terminal that is too narrow for a line per row."""
+    from rich.text import Text
+
     for row in rows:
         for index, column in enumerate(columns):
             if cell := _cell(column, row.get(column)):
                 name = "" if index == 0 else f"  {column.replace('_', ' ')}: "
-                stdout.print(Text.assemble((name, "dim"), (cell, "bold" if index == 0 else "")))
+                stdout().print(Text.assemble((name, "dim"), (cell, "bold" if index == 0 else "")))
 
 
-def _as_table(rows: Rows, columns: Sequence[str]) -> Table:
+def _as_table(rows: Rows, columns: Sequence[str]) -> "Table":
     """A line per row where the terminal is wide enough: places are cut at their start, fields at their end."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(header_style="bold", box=None, pad_edge=False)
     cells = [[_cell(column, row.get(column)) for column in columns] for row in rows]
     taken = sum(
-        min(max(len(column), *(len(line[index]) for line in cells)), _MOST_CHARACTERS.get(column, _WIDE)) + 2
+        min(
+            max(len(column), *(len(line[index]) for line in cells)),
+            _MAX_CHARACTERS.get(column, _MAX_CHARACTERS_OF_OTHERS),
+        )
+        + 2
         for index, column in enumerate(columns)
         if column != "fields"
     )
     for index, column in enumerate(columns):
-        most = max(20, stdout.width - taken) if column == "fields" else _MOST_CHARACTERS.get(column)
-        table.add_column(column.replace("_", " "), max_width=most, no_wrap=column not in _READ_WHOLE)
-        if column in _CUT and most:
+        width = max(20, stdout().width - taken) if column == "fields" else _MAX_CHARACTERS.get(column)
+        table.add_column(column.replace("_", " "), max_width=width, no_wrap=column not in _WRAPPED)
+        if column in _CUT and width:
             for line in cells:
-                line[index] = _cut(line[index], most, keep_end=column == "uri")
+                line[index] = _cut(line[index], width, keep_end=column == "uri")
     for line in cells:
         table.add_row(*(Text(cell) for cell in line))
     return table
 
 
-def _fits(table: Table) -> bool:
+def _fits(table: "Table") -> bool:
     """Whether the terminal is wide enough for a table whose lines are not wrapped."""
-    return stdout.measure(table, options=stdout.options.update_width(_UNBOUNDED)).maximum <= stdout.width
+    console = stdout()
+    return console.measure(table, options=console.options.update_width(_UNBOUNDED)).maximum <= console.width
 
 
-def _cut(text: str, most: int, keep_end: bool) -> str:
-    if len(text) <= most:
+def _cut(text: str, width: int, keep_end: bool) -> str:
+    if len(text) <= width:
         return text
-    return f"…{text[1 - most :]}" if keep_end else f"{text[: most - 1]}…"
+    return f"…{text[1 - width :]}" if keep_end else f"{text[: width - 1]}…"
 
 
 def _cell(column: str, value: object) -> str:

@@ -1,15 +1,18 @@
 """A run's progress on standard error: bars on a terminal, a line now and then elsewhere."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING
 
 from blocks import progress
 from blocks.records import CHUNK_STAGES, Stage
-from deployments.cli.output import stderr
+from deployments.cli.output import note, stderr, warn
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 LINE_EVERY_S = 5.0
 
@@ -17,7 +20,7 @@ LINE_EVERY_S = 5.0
 @contextmanager
 def show_progress(run_page: Callable[[str], str]) -> Iterator[None]:
     """Draw the progress of this process's run until the block ends; `run_page` gives the Prefect UI's address of it."""
-    view = _Bars(run_page) if stderr.is_terminal else _Lines(run_page)
+    view = _Bars(run_page) if sys.stderr.isatty() else _Lines(run_page)
     unsubscribe = progress.subscribe(view.take)
     try:
         with view:
@@ -27,7 +30,7 @@ def show_progress(run_page: Callable[[str], str]) -> Iterator[None]:
 
 
 class _View:
-    """Counts what it is told. Subclasses draw."""
+    """Counts the documents that events report. Subclasses draw the counts."""
 
     def __init__(self, run_page: Callable[[str], str]) -> None:
         self._run_page = run_page
@@ -41,12 +44,11 @@ class _View:
         """Take one event, from any thread."""
         with self._lock:
             if isinstance(event, progress.Waiting):
-                told = f"waiting for {event.model}, {event.most_s:.0f} s at most: {event.why}"
-                stderr.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
+                warn(f"waiting for {event.model}, at most {event.most_s:.0f} s: {event.why}")
                 return
             if not self._announced:
                 self._announced = True
-                stderr.print(f"Prefect UI: {self._run_page(event.run_id)}", highlight=False, soft_wrap=True)
+                note(f"Prefect UI: {self._run_page(event.run_id)}")
             if isinstance(event, progress.Planned):
                 self.planned = event.documents
             elif event.stage is Stage.DISCOVER:
@@ -58,14 +60,20 @@ class _View:
             self.draw()
 
     def draw(self) -> None:
-        """Show the counts as they are."""
+        """Show the counts as they are now."""
         raise NotImplementedError
 
 
 class _Bars(_View):
     def __enter__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         self._progress = Progress(
-            TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=stderr
+            TextColumn("{task.description:>9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=stderr(),
         )
         self._discover = self._progress.add_task("discover", total=None)
         self._bars: dict[Stage, TaskID] = {}
@@ -97,7 +105,7 @@ class _Lines(_View):
             return
         self._drawn_at = time.monotonic()
         if self.planned is None:
-            stderr.print(f"{self.found} documents found", highlight=False)
+            note(f"{self.found} documents found")
         else:
             counts = ", ".join(f"{stage} {number}/{self.planned}" for stage, number in self.passed.items())
-            stderr.print(counts, highlight=False)
+            note(counts)

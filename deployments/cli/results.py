@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from blocks.database.pipeline import failures as failures_queries
-from blocks.database.results import results as results_queries
 from blocks.records import Status
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, TypeOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows
@@ -22,11 +20,13 @@ def results(
     database: DatabaseOption = None,
 ) -> None:
     """List results, one row per document."""
+    from blocks.database.results import results as results_queries
+
     opened = open_existing(database)
     run_id = chosen_run(opened, run)
     rows = results_queries.list_results(opened, document_type=document_type, status=status, run_id=run_id)
     is_chosen = any(option is not None for option in (document_type, status, run))
-    empty = "no results of these" if is_chosen else "no results yet; winnow run SOURCE makes some"
+    empty = "no results match these options" if is_chosen else "no results yet; winnow run SOURCE makes them"
     show_rows(rows, RESULT_COLUMNS, output_format, empty)
 
 
@@ -36,6 +36,8 @@ def failures(
     database: DatabaseOption = None,
 ) -> None:
     """List documents that failed, with what to do about each."""
+    from blocks.database.pipeline import failures as failures_queries
+
     opened = open_existing(database)
     rows = failures_queries.list_failures(opened, run_id=chosen_run(opened, run))
     show_rows(rows, FAILURE_COLUMNS, output_format, "no failures")

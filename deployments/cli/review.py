@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from blocks.database.results import review as review_queries
+from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, FormatOption, open_existing
 from deployments.cli.output import OutputFormat, show_rows
 
 COLUMNS = ("review_id", "priority", "due_at", "uri", "document_type", "confidence", "reasons", "fields")
 
-app = typer.Typer(help="The documents that wait for a person.", no_args_is_help=True)
+app = new_group(COMMANDS["review"].help)
 
 
 class ReviewStatus(StrEnum):
-    """Where a review item stands."""
+    """Whether a review item still waits for a person."""
 
     OPEN = "open"
     DECIDED = "decided"
@@ -29,10 +29,12 @@ def _group() -> None:
 
 @app.command("list")
 def list_items(
-    status: Annotated[ReviewStatus, typer.Option("--status", help="which items")] = ReviewStatus.OPEN,
+    status: Annotated[ReviewStatus, typer.Option("--status", help="only items of this status")] = ReviewStatus.OPEN,
     output_format: FormatOption = OutputFormat.TABLE,
     database: DatabaseOption = None,
 ) -> None:
     """List review items in the order in which a reviewer would work."""
+    from blocks.database.results import review as review_queries
+
     rows = review_queries.list_review(open_existing(database), status=status)
     show_rows(rows, COLUMNS, output_format, f"no {status} review items")

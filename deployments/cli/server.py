@@ -1,32 +1,33 @@
-"""`winnow server`: the local Prefect server that runs start where none is configured."""
+"""`winnow server`: the local Prefect server, which a run starts where no Prefect API is configured."""
 
-import typer
+from deployments.cli.lazy_group import COMMANDS, new_group
+from deployments.cli.output import say
 
-from blocks.settings import load_settings
-from deployments.cli.output import stdout
-from deployments.prefect_api import local_server as prefect_server
-
-app = typer.Typer(
-    help="The local Prefect server that runs start where no Prefect API is configured.", no_args_is_help=True
-)
+app = new_group(COMMANDS["server"].help)
 
 
 @app.command()
 def status() -> None:
     """Say whether the local Prefect server runs, and where."""
-    if configured := load_settings().prefect_api_url:
-        stdout.print(f"PREFECT_API_URL is set to {configured}: runs use that server", highlight=False, soft_wrap=True)
+    from blocks.settings import load_settings
+    from deployments.prefect_api import local_server as prefect_server
+
+    configured = load_settings().prefect_api_url
+    if configured:
+        say(f"PREFECT_API_URL is set: runs use the server at {configured}")
     server = prefect_server.running()
     if server is None:
-        stdout.print("no local Prefect server; the next run starts one", highlight=False)
+        say("no local Prefect server runs" + ("" if configured else "; the next run starts one"))
     else:
         answer = "answers" if server.is_healthy else "does not answer"
-        stdout.print(f"the local Prefect server (process {server.pid}) {answer} at {server.ui_url}", highlight=False)
-        stdout.print(f"its log: {prefect_server.log_file()}", highlight=False, soft_wrap=True)
+        say(f"the local Prefect server (process {server.pid}) {answer} at {server.ui_url}")
+        say(f"its log: {prefect_server.log_file()}")
 
 
 @app.command()
 def stop() -> None:
-    """Stop the local Prefect server; what it knows of past runs is kept."""
+    """Stop the local Prefect server; its history of runs is kept."""
+    from deployments.prefect_api import local_server as prefect_server
+
     stopped = prefect_server.stop()
-    stdout.print("stopped" if stopped else "no local Prefect server was running", highlight=False)
+    say("stopped" if stopped else "no local Prefect server was running")

@@ -4,20 +4,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from blocks.document_types.loader import check as check_types
-from blocks.document_types.loader import load_document_types
-from blocks.errors import DocumentTypeUnknown
-from blocks.settings import load_settings
-from deployments.cli.output import OutputFormat, show_rows, stderr, stdout
+from deployments.cli.lazy_group import COMMANDS, new_group
+from deployments.cli.output import OutputFormat, note, say, show_rows
 
-app = typer.Typer(help="The document types: what they read, and what is wrong with them.", no_args_is_help=True)
+app = new_group(COMMANDS["types"].help)
 
 
 @app.command("list")
 def list_types() -> None:
     """List the document types with their fields."""
+    from blocks.document_types.loader import load_document_types
+    from blocks.settings import load_settings
+
     types = load_document_types(load_settings().document_types_dir)
     rows = [
         {"name": t.name, "title": t.title, "languages": list(t.languages), "fields_read": list(t.fields)}
@@ -29,14 +28,16 @@ def list_types() -> None:
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="a document type")]) -> None:
     """Show one document type: fields, review bands, route, version."""
+    from blocks.document_types.loader import load_document_types
+    from blocks.errors import DocumentTypeUnknown
+    from blocks.settings import load_settings
+
     types = load_document_types(load_settings().document_types_dir)
     if name not in types:
         raise DocumentTypeUnknown(name, tuple(sorted(types)))
     document_type = types[name]
-    stdout.print(
-        f"[bold]{escape(document_type.title)}[/] ({name}, version {document_type.version[:12]})", highlight=False
-    )
-    stdout.print(escape(document_type.description.strip()), highlight=False)
+    say(f"{document_type.title} ({name}, version {document_type.version[:12]})", style="bold")
+    say(document_type.description.strip())
     rows = [
         {
             "field": field_name,
@@ -53,16 +54,11 @@ def show(name: Annotated[str, typer.Argument(help="a document type")]) -> None:
         ]
         show_rows(criteria, ("criterion", "weight", "asks"), OutputFormat.TABLE, "")
     review = document_type.review
-    stdout.print(
-        f"accepted at confidence {review.accept_at:g}" + (" (sensitive: 0.95)" if document_type.sensitive else "")
-    )
+    sensitive = " (0.95, because the type is sensitive)" if document_type.sensitive else ""
+    say(f"accepted from confidence {review.accept_at:g} on{sensitive}")
     for band in review.bands:
-        stdout.print(
-            f"  under {band.below:g}: priority {band.priority}, due in {band.due_minutes} minutes", highlight=False
-        )
-    stdout.print(
-        "route: " + " → ".join(step.model or f"{step.tier} tier" for step in document_type.route), highlight=False
-    )
+        say(f"  reviewed below {band.below:g}: priority {band.priority}, due in {band.due_minutes} minutes")
+    say("route: " + " → ".join(step.model or f"{step.tier} tier" for step in document_type.route))
 
 
 @app.command()
@@ -70,10 +66,13 @@ def check(
     path: Annotated[Path | None, typer.Argument(help="a type's folder or a folder of types; by default all")] = None,
 ) -> None:
     """Name every mistake in document types, with file and line. Exit code 1 where there is one."""
+    from blocks.document_types.loader import check as check_types
+    from blocks.settings import load_settings
+
     folder = path or load_settings().document_types_dir
     problems = check_types(folder)
     for problem in problems:
-        stderr.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+        note(str(problem))
     if problems:
         raise typer.Exit(1)
-    stdout.print(f"{folder}: no mistakes", highlight=False, soft_wrap=True)
+    say(f"{folder}: no mistakes")

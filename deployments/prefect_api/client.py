@@ -6,12 +6,12 @@ In this order: PREFECT_API_URL, the address in the user's active Prefect profile
 
 import logging
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from blocks.errors import PrefectUnreachable
 from blocks.settings import configure, export, load_settings
-from deployments.cli.output import stderr
 from deployments.prefect_api import local_server as prefect_server
 
 # A newcomer sees the command's own lines; Prefect's go to its UI.
@@ -36,9 +36,10 @@ class PrefectApi:
         return f"{self.url.removesuffix('/').removesuffix('/api')}/runs/flow-run/{run_id}"
 
 
-def use_prefect() -> PrefectApi:
+def use_prefect(announce: Callable[[str], None]) -> PrefectApi:
     """Point this process at a Prefect API that answers, starting the local server where none is configured.
 
+    `announce` gets a line for the user before a wait of several seconds.
     Raises `PrefectUnreachable`.
     """
     export(QUIET)
@@ -50,9 +51,8 @@ def use_prefect() -> PrefectApi:
         export({"PREFECT_API_URL": url})
         configure(prefect_api_url=url)
         return PrefectApi(url)
-    running = prefect_server.running()
-    if running is None:
-        stderr.print("starting a local Prefect server (once; winnow server stop ends it) …", highlight=False)
+    if prefect_server.running() is None:
+        announce("starting a local Prefect server, which later runs use too (winnow server stop ends it) …")
     server = prefect_server.ensure()
     export({"PREFECT_API_URL": server.url, "PREFECT_HOME": str(prefect_server.home())})
     configure(prefect_api_url=server.url)

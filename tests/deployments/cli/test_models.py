@@ -25,9 +25,9 @@ from blocks.settings import Settings
 from deployments.cli import output
 from deployments.cli.main import app
 from deployments.cli.model_values import SETTABLE, checked_model
-from deployments.cli.run_models import budget_of, budgets_told, names_of
+from deployments.cli.run_models import budget_of, budgets_text, names_of
 from tasks.runs.models import open_registry
-from tests.deployments.test_commands import winnow
+from tests.deployments.cli.test_main import winnow
 from tests.doubles.model_provider.handle import ModelProviderDouble
 
 CANARY = "sk-canary-9b41e7"
@@ -79,9 +79,9 @@ def test_each_price_is_told_with_who_says_so_and_a_price_that_hides_costs_loudly
     assert "0.3 in (yours), 1.6 out (listed), 0.1 read from the cache (listed)\n" in mixed
     assert "0.3 in, 1 out, as you set it\n" in run("add", "own", *LOCAL_SERVER, *prices("0.3", "1")).stderr
     assert "0.4 in, 1.6 out, by the price list\n" in run("set", "mixed", "input_price=").stderr
-    assert "budgets cannot see" not in mixed
+    assert "budgets do not count" not in mixed
     for zero in ("input_price=0", "output_price=0"):
-        assert "budgets cannot see what it costs" in run("set", "mixed", zero).stderr
+        assert "budgets do not count its cost" in run("set", "mixed", zero).stderr
     groq = (
         "--provider",
         "openai",
@@ -90,8 +90,8 @@ def test_each_price_is_told_with_who_says_so_and_a_price_that_hides_costs_loudly
         "--endpoint",
         "https://api.groq.com/openai/v1",
     )
-    assert "budgets cannot see" in run("add", "groq", *groq, *prices("0", "0")).stderr
-    assert "budgets cannot see" not in run("add", "free", *LOCAL_SERVER, *prices("0", "0")).stderr
+    assert "budgets do not count" in run("add", "groq", *groq, *prices("0", "0")).stderr
+    assert "budgets do not count" not in run("add", "free", *LOCAL_SERVER, *prices("0", "0")).stderr
 
 
 def prices(input_price: str, output_price: str) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def test_a_seeded_model_can_be_added_by_its_name_and_keeps_what_is_known_of_it(
     assert (model.is_enabled, model.rpm, model.tier, model.images) == (True, 9, "strong", True)
     again = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1")
     assert isinstance(again.exception, ModelInvalid)
-    assert "in the registry already" in str(again.exception)
+    assert "already in the registry" in str(again.exception)
 
 
 def test_a_model_that_the_seed_knows_by_another_name_can_do_what_it_says_there(
@@ -158,11 +158,11 @@ def test_a_model_that_the_seed_knows_by_another_name_can_do_what_it_says_there(
 def test_what_becomes_of_the_place_of_a_seeded_model_is_told(run: Run, sqlite_database: Database) -> None:
     place = kept(sqlite_database, "gpt-4.1-mini").position
     same = run("add", "gpt-4.1-mini", "--provider", "openai", "--model", "gpt-4.1-mini").stderr
-    assert f"it was known, and keeps its place among those of its tier: position {place}\n" in same
+    assert f"the registry had this name already; the model keeps its place in its tier: position {place}\n" in same
     assert kept(sqlite_database, "gpt-4.1-mini").position == place
     other = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1-nano").stderr
     last = max(row["position"] for row in rows(run).values())
-    assert f"is another model now, and comes last among those of its tier: position {last}\n" in other
+    assert f"is another model now and comes last in its tier: position {last}\n" in other
     run("disable", "gpt-4.1")
     again = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1")
     assert "`winnow models enable gpt-4.1`" in str(again.exception)
@@ -186,7 +186,7 @@ def test_the_built_in_model_is_in_no_registry_and_told_so(run: Run) -> None:
     for command in (("test", "local"), ("enable", "local"), ("disable", "local"), ("set", "local", "rpm=1")):
         refused = run(*command)
         assert isinstance(refused.exception, UsageError)
-        assert "local is the built-in model" in str(refused.exception)
+        assert "local is the built-in reader" in str(refused.exception)
 
 
 def test_models_that_somebody_put_out_of_use_are_not_offered(run: Run) -> None:
@@ -352,13 +352,13 @@ def test_extra_headers_are_set_one_by_one_and_credentials_are_none(run: Run, sql
 def test_a_narrow_terminal_shows_a_line_per_model_and_cuts_nothing(
     width: int, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output.stdout, "width", width)
+    monkeypatch.setattr(output.stdout(), "width", width)
     listed = run("list")
     head, *lines = listed.stdout.splitlines()
     assert max(map(len, (head, *lines))) <= width
     assert [line.split()[0] for line in lines] == list(rows(run))
     assert all("missing" in line and " in, " in line and "…" not in line for line in lines)
-    assert "--format json all" in listed.stderr
+    assert "--format json shows all" in listed.stderr
 
 
 def test_an_open_breaker_is_shown_with_its_reason(run: Run, sqlite_database: Database) -> None:
@@ -381,7 +381,7 @@ def test_the_seed_is_listed_where_there_is_no_database_and_none_is_made(tmp_path
     done = winnow("models", "list", cwd=tmp_path)
     assert done.returncode == 0
     assert "gpt-4.1-mini" in done.stdout
-    assert "none is enabled" in done.stderr
+    assert "no model is enabled" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -409,8 +409,8 @@ def test_a_model_is_tested_by_one_real_call(
     run("disable", "double")
     tested = run("test", "double")
     assert tested.exit_code == 0, tested.exception
-    assert "total 9.00, date 2026-03-14; all right" in tested.stdout
-    assert "the server holds replies to the schema" in tested.stdout
+    assert "total 9.00, date 2026-03-14; all correct" in tested.stdout
+    assert "the server enforces the schema" in tested.stdout
     assert rows(run)["double"]["json_mode"] == "json_schema"
     (entry,) = model_provider.log()
     (ledgered,) = json.loads(run("calls", "--format", "json").stdout)
@@ -462,7 +462,7 @@ def test_calls_are_filtered_by_run_and_document(run: Run, sqlite_database: Datab
     assert listed("--limit", "1", "--run", "run-1") == ["key-2"]
     for output_format in ("table", "json"):
         cut = run("calls", "--limit", "2", "--format", output_format)
-        assert "only the newest calls, 2 of them; --limit lists more" in cut.stderr
+        assert "only the newest 2 calls; --limit lists more" in cut.stderr
         assert "newest" not in run("calls", "--limit", "3", "--format", output_format).stderr
 
 
@@ -501,7 +501,7 @@ def test_a_model_is_named_neither_like_what_routes_name_nor_like_a_model_with_it
 
 
 def test_budgets_are_told_as_people_write_them() -> None:
-    told = budgets_told(Decimal("1E-7"), Settings(budget_per_day_usd=Decimal("1E+2")))
+    told = budgets_text(Decimal("1E-7"), Settings(budget_per_day_usd=Decimal("1E+2")))
     assert told.startswith("$0.0000001 for this run, $100 a day, ")
 
 
@@ -554,7 +554,7 @@ def test_a_prompt_that_cannot_be_rendered_ends_a_run_with_the_line_that_the_chec
 
 
 def test_the_page_on_models_names_every_key_that_can_be_set() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
     table = page.split("## What can be set")[1].split("\n## ")[0]
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     named = {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}

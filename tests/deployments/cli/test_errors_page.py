@@ -10,7 +10,7 @@ from blocks.gateway import errors as gateway_errors
 from blocks.gateway.registry import errors as configuration_errors
 from deployments.cli.errors_page import errors_page, message_template
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "errors.md"
 
 
 def test_the_committed_page_is_what_the_exceptions_say() -> None:

@@ -1,0 +1,75 @@
+"""The commands of `winnow`, each imported when it is asked for.
+
+A command's module brings what the command needs: the database, the gateway, Prefect. The list of commands needs none of
+that, so names and short helps stand here; a test holds them to what the commands say of themselves.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+COMMAND_OPTIONS: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+
+
+class Command(NamedTuple):
+    """Where a command or a group of commands is defined, as ``module:attribute``, and what the list says of it."""
+
+    place: str
+    help: str
+
+
+COMMANDS = {
+    "run": Command("run:run", "Process documents: extract, classify, score, validate, store."),
+    "extract": Command("extract:extract", "Print what documents say, page by page."),
+    "results": Command("results:results", "List results, one row per document."),
+    "failures": Command("results:failures", "List documents that failed, with what to do about each."),
+    "doctor": Command("doctor:doctor", "Check what runs need, and say what to do about what is missing."),
+    "review": Command("review:app", "The documents that wait for a person."),
+    "types": Command("types:app", "The document types: what they read, and what is wrong with them."),
+    "models": Command("models:app", "The language models: prices, limits, switches, and the calls."),
+    "server": Command("server:app", "The local Prefect server, for runs without a Prefect API."),
+    "db": Command("db:app", "The database's tables and views."),
+}
+
+
+def new_group(help_text: str) -> typer.Typer:
+    """A group of commands, such as `winnow models`, to which a module adds its commands."""
+    return typer.Typer(help=help_text, no_args_is_help=True, **COMMAND_OPTIONS)
+
+
+class LazyGroup(TyperGroup):
+    """The group of `COMMANDS`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands, in the order in which help lists them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and return a command; None where there is none of that name."""
+        return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+
+
+def load(name: str) -> Any:
+    """The command of that name, imported."""
+    module, _, attribute = COMMANDS[name].place.partition(":")
+    found: typer.Typer | Callable[..., None] = getattr(import_module(f"deployments.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        group = typer.Typer(**COMMAND_OPTIONS)
+        group.command(name)(found)
+        found = group
+    command = get_command(found)
+    command.name = name
+    return command

@@ -1,0 +1,98 @@
+"""What `winnow run` prints when the run is over: its counts, its cost, what waits, and the commands to go on with."""
+
+import shlex
+import shutil
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deployments.cli.output import note, say, stdout
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+    from tasks.report.report import RunReport
+
+REMEDIES = {
+    "budget_exhausted": "give more by --budget or WINNOW_BUDGET_PER_DAY_USD, then run again",
+    "models_paused": "winnow models resume, then run again",
+    "model_unavailable": "winnow models list and winnow models calls show why; winnow models enable NAME closes "
+    "an open circuit; then run again",
+    "prompt_failed": "winnow types check names the prompt; correct it, then run again",
+    "ocr_unavailable": "winnow doctor shows what OCR lacks; then run again",
+}
+"""What to do about failures that the next run tries again, by kind."""
+
+
+def summary_of(state: "State[RunReport]", report: "RunReport", duration_s: float) -> dict[str, object]:
+    """The run's counts and costs, as `--json` prints them."""
+    return {
+        "run_id": str(state.state_details.flow_run_id),
+        **report.counts.model_dump(),
+        "model_calls": report.model_calls,
+        "cost_usd": str(report.cost_usd),
+        "unconfirmed_usd": str(report.unconfirmed_usd),
+        "cache_hits": report.cache_hits,
+        "waiting": report.waiting,
+        "duration_s": round(duration_s, 1),
+    }
+
+
+def show_summary(
+    summary: dict[str, object], report: "RunReport", state: "State[RunReport]", database: str | None
+) -> None:
+    """Print the summary of a run for people."""
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(justify="right", style="bold")
+    table.add_column()
+    meanings = {
+        "accepted": "accepted",
+        "in_review": "in review: a person must look at them",
+        "rejected": "rejected by the rules of their type",
+        "failed": "failed: they could not be read",
+        "skipped": "skipped: nothing has changed",
+        "documents": "documents in total",
+    }
+    for key, meaning in meanings.items():
+        if summary[key] or key in ("accepted", "in_review", "failed", "documents"):
+            table.add_row(str(summary[key]), meaning)
+    table.add_row(f"${_money(report.cost_usd)}", f"for {report.calls}")
+    if report.unconfirmed_usd:
+        table.add_row(f"${_money(report.unconfirmed_usd)}", "at most, for calls without a reply")
+    if report.cache_hits:
+        table.add_row(str(report.cache_hits), "replies from the cache, free of charge")
+    table.add_row(f"{summary['duration_s']} s", "")
+    stdout().print(table)
+    for kind, number in report.waiting.items():
+        remedy = REMEDIES.get(kind, "remove the cause, then run again")
+        say(f"{_counted(number)} for the next run: {kind}; {remedy}", style="yellow")
+    if not state.is_completed():
+        note(f"the run failed: {state.message}", style="red")
+    say("\nNext:")
+    with_database = f" --database {shlex.quote(database)}" if database else ""
+    run_id = summary["run_id"]
+    failures = (f"failures --run {run_id}",) if summary["failed"] else ()
+    for line in ("review list", f"results --run {run_id}", *failures):
+        say(f"  {_command()} {line}{with_database}")
+
+
+def _counted(documents: int) -> str:
+    return "1 document in review waits" if documents == 1 else f"{documents} documents in review wait"
+
+
+def _money(usd: Decimal) -> str:
+    """USD to a hundredth of a cent, or as exactly as an amount under a cent needs."""
+    if usd == 0:
+        return "0.00"
+    return f"{usd:.4f}" if usd >= Decimal("0.01") else f"{usd.normalize():f}"
+
+
+def _command() -> str:
+    """How the user called this command."""
+    called = Path(sys.argv[0])
+    if shutil.which(called.name) == str(called):
+        return called.name
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
