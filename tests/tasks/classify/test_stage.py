@@ -14,13 +14,13 @@ from tasks.classify.judge import TypeJudge, ordinary_texts
 from tasks.classify.signals import compile_signals, signal_evidence
 from tasks.classify.stage import ClassifyStage
 
-RESUME = """SENIOR BOOKKEEPER
+RESUME = """SENIOR ACCOUNTANT
 Professional Summary
-Careful bookkeeper with 9 years of experience.
+Careful accountant with 9 years of experience.
 Skills
 Excel, payroll
 Work History
-Bookkeeper 03/2012 to Current
+Accountant 03/2012 to Current
 Education
 Associate of Arts, Business"""
 INVOICE = """Sonnenhof GmbH
