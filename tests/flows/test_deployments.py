@@ -1,5 +1,6 @@
 """prefect.yaml deployed to a real server: schedules make runs, and a real worker runs them."""
 
+import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,9 @@ from tests.flows.test_process_documents import receipts
 from tests.winnow_command import Workplace, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
+SERVICE_ERROR = re.compile(r".*\| (?:ERROR|CRITICAL) +\| (?:docket|prefect\.server\.(?:services|events))\b.*")
+"""What the server logs when a service such as the scheduler fails. A locked SQLite on a busy machine is an ERROR of the
+API, not of a service."""
 
 pytestmark = pytest.mark.prefect
 
@@ -63,9 +67,8 @@ def test_a_resumed_schedule_fires_and_a_worker_runs_both_deployments(project: Wo
     project.prefect("worker", "start", "--pool", "winnow", "--run-once")
     assert ended_states(project, "backfill") == ["Completed"]
 
-    # The server goes on when one of its services fails, and says so in its log only.
-    failures = [line for line in log_file().read_text().splitlines() if "ERROR" in line or "Traceback" in line]
-    assert failures == []
+    # The server goes on when one of its services fails: only its log shows the failure.
+    assert SERVICE_ERROR.findall(log_file().read_text()) == []
 
 
 def scheduled_times(workplace: Workplace) -> list[datetime]:
