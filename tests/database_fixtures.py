@@ -15,7 +15,10 @@ import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
 from blocks.database.engine import Database, close_database, head_revision, open_database
+from blocks.database.pipeline.documents import record_batch
 from blocks.database.tables import budgets, metadata
+from blocks.records import Rerun
+from tests.doubles.scripted_stages import found, id_of
 
 
 @pytest.fixture(scope="session")
@@ -122,3 +125,10 @@ def budget_of(database: Database, scope: str, key: str) -> tuple[Decimal, Decima
     with database.read() as connection:
         row = connection.execute(query).one_or_none()
     return (row[0], row[1]) if row else (Decimal(0), Decimal(0))
+
+
+def add_documents(database: Database, *names: str, run_id: str = "run-1") -> list[str]:
+    """Make documents of these names members of a run; returns their ids in the same order."""
+    batch = [found(name) for name in names]
+    record_batch(database, run_id, batch, given_type=None, rerun=Rerun.ALL, pipeline_digest="p", chunk_size=100)
+    return [id_of(name) for name in names]
