@@ -145,9 +145,9 @@ def measure(
                         started = time.monotonic()
                         winnow.feed(SETS[name], source, url, f"{provider.url}/v1")
                         found[f"{name}/{kind}"] = one = read(url, home, time.monotonic() - started)
-                        show(f"{name}/{kind}", one)
                         if out:
                             save(out, checkout, found)
+                        show(f"{name}/{kind}", one)
         finally:
             winnow("", "server", "stop")
     return found
