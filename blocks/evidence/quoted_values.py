@@ -172,7 +172,7 @@ def says_phone(quote: str, value: str, languages: tuple[str, ...]) -> bool:
     international = {country + national, f"{country}0{national}"}
     local = {national, f"0{national}", *international, *(f"{out}{country}{national}" for out in ("00", "011"))}
     for match in _PHONE.finditer(quote):
-        if re.search(r"\w\Z", quote[: match.start()]) or re.match(r"\d", quote[match.end() :]):
+        if re.search(r"\w\Z", quote[: match.start()]):
             continue
         digits = "".join(c for c in match[0] if c.isdigit())
         if digits in (international if match[0].startswith("+") else local):

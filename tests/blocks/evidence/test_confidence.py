@@ -15,6 +15,7 @@ from blocks.evidence.confidence import (
     judging,
     of_signals,
     weakest,
+    witness_log_odds,
     written,
 )
 from blocks.evidence.grounding import Grounding
@@ -206,3 +207,82 @@ def test_a_models_grade_of_its_own_draft_is_never_enough(grade: float, sure: flo
 def test_no_grade_is_asked_for_without_a_rubric() -> None:
     grades = [CriterionReading(name="tone", grade=0.9, confidence=1.0)]
     assert judging(None, "answer", grades) == ()
+
+
+def odds(probability: float) -> float:
+    return probability / (1 - probability)
+
+
+@pytest.mark.parametrize(
+    ("signals", "confidence"),
+    [
+        (Signals(), 0.6),
+        (Signals(stated=0.7), 0.7),
+        (Signals(stated=0.7, logprob=0.4), 0.4),
+        (Signals(stated=0.4, logprob=0.7), 0.4),
+        (Signals(logprob=0.99), OWN_WORD),
+        (Signals(stated=0.0), 0.01),
+        (Signals(stated=0.5, agreeing=(0.8,)), 0.8),
+        (Signals(stated=0.5, agreeing=(0.8, 0.8)), 16 / 17),
+        (Signals(stated=0.5, disagreeing=(0.5,)), 1 / 3),
+        (Signals(stated=0.5, disagreeing=(0.8, 0.5)), 1 / 7),
+        (Signals(stated=0.5, agreeing=(0.8,), disagreeing=(0.5,)), 4 / 6),
+        (Signals(stated=0.5, peers=0.7), 0.7),
+        (Signals(stated=0.5, peers=0.3), 0.3),
+        (Signals(stated=0.5, witness=0.59, rival=0.29), 2 / 3),
+        (Signals(stated=0.5, witness=0.29, rival=0.59), 1 / 3),
+        (Signals(stated=0.5, witness=0.03), 0.8),
+    ],
+)
+def test_odds_of_the_voices_are_multiplied(signals: Signals, confidence: float) -> None:
+    assert of_signals(signals) == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize(
+    ("signals", "log_odds"),
+    [
+        (Signals(stated=0.5, is_repaired=True), -0.4),
+        (Signals(stated=0.5, peers=1.0), 1.8),
+        (Signals(stated=0.5, peers=0.0), -2.5),
+        (Signals(stated=0.5, witness=1.0, rival=0.0), 4.0),
+        (Signals(stated=0.5, witness=0.0, rival=1.0), -4.0),
+        (Signals(stated=0.5, witness=0.4, rival=0.5, peers=0.8), math.log(4) + math.log(0.41 / 0.51)),
+        (Signals(stated=0.5, witness=0.39, rival=0.59, peers=0.8), 0.0),
+        (Signals(stated=0.5, witness=0.39, rival=0.59, peers=0.2), math.log(40 / 60) - math.log(4)),
+        (Signals(stated=0.5, witness=0.01, rival=0.0, peers=0.8), 0.0),
+        (Signals(stated=0.5, witness=0.0, rival=0.0, peers=0.2), -math.log(4)),
+        (Signals(stated=0.5, witness=0.03, rival=0.03, peers=0.8), math.log(4)),
+    ],
+)
+def test_each_voice_has_its_bounds(signals: Signals, log_odds: float) -> None:
+    assert math.log(odds(of_signals(signals))) == pytest.approx(log_odds)
+
+
+def test_the_built_in_reader_is_bounded_both_ways_and_silent_where_it_sees_both_alike() -> None:
+    assert witness_log_odds(1.0, 0.0) == 4.0
+    assert witness_log_odds(0.0, 1.0) == -4.0
+    assert witness_log_odds(0.3, 0.3) == 0.0
+    assert witness_log_odds(0.29, 0.14) == pytest.approx(math.log(2))
+    assert witness_log_odds(float("nan"), 2.0) == -4.0
+
+
+def test_however_many_models_agree_others_may_still_contradict_them() -> None:
+    many = Signals(stated=0.9, agreeing=(0.99,) * 20)
+    assert of_signals(many) == CEILING == 0.985
+    assert of_signals(Signals(stated=0.5, disagreeing=(1.0,))) == pytest.approx(1 / 101)
+
+
+@pytest.mark.parametrize(
+    ("grade", "sure", "confidence"), [(0.5, 0.7, 0.5), (0.7, 0.5, 0.5), (1.0, 1.0, 0.75), (0.0, 1.0, 0.0)]
+)
+def test_a_written_text_has_the_lower_of_its_grade_and_how_sure_the_grade_is(
+    grade: float, sure: float, confidence: float
+) -> None:
+    assert written([CriterionReading(name="tone", grade=grade, confidence=sure)]) == confidence
+
+
+def test_an_unread_scan_and_an_ungrounded_value_keep_the_lower_figure() -> None:
+    assert combine(0.1, None, is_grounded=False) == 0.1
+    assert combine(0.9, 0.1, is_grounded=False) == pytest.approx(0.09)
+    assert combine(0.9, 0.0) == 0.0
+    assert combine(0.9, 7.0) == 0.9

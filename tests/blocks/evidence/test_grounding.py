@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocks.document_types.schema import DocumentField, FieldHints, FieldType
-from blocks.evidence.grounding import box_of, check, locate, yields
+from blocks.evidence.grounding import Grounding, box_of, check, locate, ocr_confidence, quoted, words_under, yields
 from blocks.records import Evidence, FieldReading, Page, Words
 
 MONEY = DocumentField(type=FieldType.MONEY)
@@ -290,3 +290,171 @@ def test_a_telephone_number_is_said_by_its_quote_and_one_that_differs_in_a_digit
 def test_a_date_that_differs_in_a_digit_is_not_said(day: date, style: str, place: int, by: int) -> None:
     quote = f"Date: {day.strftime(style)}"
     assert not yields(DocumentField(type=FieldType.DATE), quote, one_digit_off(day.isoformat(), place, by))
+
+
+@pytest.mark.parametrize("printed", ["5.00-", "5.00 \u2212 x", "-5.00", "\u22125.00", "Rabatt:-5.00", "5.00- EUR"])
+def test_a_quote_takes_the_minus_that_touches_it_on_the_page(printed: str) -> None:
+    is_touched = "0 " not in printed
+    drawn = [page(f"TOTAL {printed}")]
+    assert check(MONEY, reading("-5.00", "5.00"), drawn).is_grounded is is_touched
+    assert check(MONEY, reading("5.00", "5.00"), drawn).is_grounded is not is_touched
+
+
+@pytest.mark.parametrize(
+    ("printed", "negative", "positive"),
+    [("5.00-", True, False), ("5.00-7.00", False, True), ("Total-5.00", True, True), ("7.00 -5.00", True, False)],
+)
+def test_what_stands_beyond_the_minus_says_whether_it_is_a_dash(
+    printed: str, *, negative: bool, positive: bool
+) -> None:
+    assert check(MONEY, reading("-5.00", "5.00"), [page(printed)]).is_grounded is negative
+    assert check(MONEY, reading("5.00", "5.00"), [page(printed)]).is_grounded is positive
+
+
+def test_a_text_has_no_sign() -> None:
+    assert check(TEXT, reading("A5", "A5"), [page("ref -A5- x")]).is_grounded
+
+
+def test_a_quote_is_sought_on_its_own_page_only() -> None:
+    pages = [page("first"), page("TOTAL 9.00").model_copy(update={"number": 2})]
+    assert not check(MONEY, reading("9.00", "TOTAL 9.00"), pages).is_grounded
+    on_second = FieldReading(value="9.00", evidence=(Evidence(page=2, quote="TOTAL 9.00"),))
+    assert check(MONEY, on_second, pages) == Grounding(True)
+    far = FieldReading(value="9.00", evidence=(Evidence(page=3, quote="TOTAL 9.00"),))
+    assert check(MONEY, far, pages) == Grounding(False, "the quote is not on page 3")
+
+
+def test_every_quote_must_stand_on_the_page_and_one_of_them_or_all_together_say_the_value() -> None:
+    text = page("Acme Steel\nand more\nHoldings Ltd")
+    assert check(TEXT, reading("Acme Steel", "Acme Steel", "and more"), [text]).is_grounded
+    assert check(TEXT, reading("Holdings Ltd", "Acme Steel", "Holdings Ltd"), [text]).is_grounded
+    assert check(TEXT, reading("Acme Steel Holdings Ltd", "Acme Steel", "Holdings Ltd"), [text]).is_grounded
+    assert not check(TEXT, reading("Acme Steel", "Acme Steel", "and less"), [text]).is_grounded
+    assert check(TEXT, reading("Acme Steel"), [text]) == Grounding(False, "no quote was given")
+
+
+def test_the_weakest_of_all_quotes_counts_and_an_ungrounded_value_has_its_scan_too() -> None:
+    scan = page("TOTAL 9.00 THANKS", "ocr", (0.9, 0.8, 0.3))
+    assert check(MONEY, reading("9.00", "9.00", "THANKS"), [scan]) == Grounding(True, "", 0.3)
+    assert check(MONEY, reading("9.00", "THANKS", "9.00"), [scan]) == Grounding(True, "", 0.3)
+    wrong = check(MONEY, reading("8.00", "TOTAL 9.00"), [scan])
+    assert wrong == Grounding(False, "the quote does not say the value", 0.8)
+
+
+def test_a_scan_whose_words_have_no_confidence_has_that_of_its_page() -> None:
+    text = "TOTAL 9.00"
+    assert ocr_confidence(page(text, "ocr"), 0, 10) == 0.9
+    assert ocr_confidence(page(text, "ocr", (0.5, 0.6)), 5, 6) == 0.9, "no word stands there"
+    assert ocr_confidence(page(text, "ocr", (0.5, 0.6)), 0, 10) == 0.5
+    assert ocr_confidence(page(text, "parsed", (0.5, 0.6)), 0, 10) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "indices"),
+    [(0, 5, [0]), (0, 6, [0]), (0, 7, [0, 1]), (4, 7, [0, 1]), (5, 6, []), (6, 8, [1]), (8, 9, []), (9, 99, [2]),
+     (0, 99, [0, 1, 2]), (99, 120, [])],
+)  # fmt: skip
+def test_the_words_under_a_span_are_those_it_touches(start: int, end: int, indices: list[int]) -> None:
+    assert list(words_under(page("TOTAL RM 9.00"), start, end)) == indices
+
+
+def test_a_box_goes_around_words_on_several_lines() -> None:
+    words = Words(spans=((0, 1), (2, 3)), boxes=((5.0, 30.0, 9.0, 40.0), (1.0, 10.0, 7.0, 20.0)))
+    two_lines = Page.model_validate({"number": 4, "method": "parsed", "text": "a b c", "words": words})
+    assert box_of(two_lines, 0, 3) == (1.0, 10.0, 9.0, 40.0)
+    assert box_of(two_lines, 4, 5) is None
+    assert quoted(two_lines, 2, 3) == Evidence(page=4, quote="b", box=(1.0, 10.0, 7.0, 20.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "found"),
+    [
+        ("No. 150.00 and 50.00", "50.00", "50.00"),
+        ("50.00.1 and 50.00", "50.00", "50.00"),
+        ("1,234.50", "234.50", None),
+        ("1'234.50", "234.50", None),
+        ("234.505", "234.50", None),
+        ("234,50", "234", None),
+        ("234. Next", "234", "234"),
+        ("A234", "234", "234"),
+        ("", "x", None),
+        ("x", " ", None),
+        ("Müller  GmbH", "MULLER gmbh", "Müller  GmbH"),
+        ("ein Straße hier", "STRASSE", "Straße"),
+        ("1 50.00, ÉTÉ 50.00", "été 50.00", "ÉTÉ 50.00"),
+    ],
+)
+def test_a_quote_is_located_where_it_stands_without_cutting_a_number(text: str, quote: str, found: str | None) -> None:
+    span = locate(text, quote)
+    assert (span and text[span.start : span.end]) == found
+    assert span is None or span.likeness == 1.0
+
+
+def test_a_quote_of_which_letters_were_lost_is_found_with_the_letters_of_the_page() -> None:
+    text = "see Invoice totals for order 77 below"
+    span = locate(text, "Invoise totals for order 77")
+    assert span is not None
+    assert text[span.start : span.end] == "Invoice totals for order 77"
+    assert 0.9 <= span.likeness < 1
+    assert locate(text, "Invoice totals for order 78") is None
+    assert locate("abcdefg", "abcdefx") is None, "seven letters are too few to forgive any"
+    assert locate("abcdefghijk", "abcdefghijx") is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "quote", "value", "expected"),
+    [
+        (DocumentField(type=FieldType.ENUM, enum=("open",)), "anything", "open", True),
+        (DocumentField(type=FieldType.ENUM, enum=("open",)), "anything", None, False),
+        (TEXT, "anything", None, False),
+        (DocumentField(type=FieldType.INTEGER), "two 3", 2, True),
+        (DocumentField(type=FieldType.INTEGER), "two 3", 3, True),
+        (DocumentField(type=FieldType.INTEGER), "in 12.5.2024", 2024, True),
+        (DocumentField(type=FieldType.NUMBER), "on 12.5.2024", "2024", False),
+        (DocumentField(type=FieldType.DATE), "No. 20240512", "2024-05-12", True),
+        (DocumentField(type=FieldType.DATE), "5 de mayo de 2024", "2024-05-05", True),
+        (DocumentField(type=FieldType.EMAIL), "Ann@Example.org, bob@example.org", "ann@example.org", True),
+        (DocumentField(type=FieldType.EMAIL), "joann@example.org", "ann@example.org", False),
+    ],
+)
+def test_each_kind_of_value_is_said_in_its_own_way(
+    field: DocumentField, quote: str, value: str | int | None, *, expected: bool
+) -> None:
+    assert yields(field, quote, value) is expected
+
+
+TABLE = DocumentField(
+    type=FieldType.TABLE, columns={"name": TEXT, "quantity": DocumentField(type=FieldType.INTEGER), "price": MONEY}
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"name": "Red apple", "quantity": "2", "price": "1.50"}, True),
+        ({"name": "Red apple"}, True),
+        ({"name": "apple Red", "price": None}, True),
+        ({"name": "Red pear"}, False),
+        ({"name": "Red apple", "quantity": "3"}, False),
+        ({"name": "Red apple", "price": "1.05"}, False),
+        ({"name": "Red apple", "price": "cheap"}, False),
+    ],
+)
+def test_each_cell_of_a_row_is_said_by_the_quote_of_its_row(row: dict[str, object], *, expected: bool) -> None:
+    line = "Red 2 x apple 1.50"
+    assert check(TABLE, reading([row], line), [page(line)]).is_grounded is expected
+
+
+def test_a_table_or_list_of_another_form_is_not_said() -> None:
+    line = "Red apple 1.50"
+    assert not check(TABLE, reading("Red apple", line), [page(line)]).is_grounded
+    assert not check(TABLE, reading(["Red apple"], line), [page(line)]).is_grounded
+    assert not check(DocumentField(type=FieldType.LIST), reading("Red", line), [page(line)]).is_grounded
+
+
+def test_a_value_is_typed_by_the_languages_of_its_type() -> None:
+    day = DocumentField(type=FieldType.DATE)
+    line = "vom 5. März 2024"
+    assert check(day, reading("5. März 2024", line), [page(line)], ("de",)).is_grounded
+    assert check(MONEY, reading("1.234", "1.234"), [page("Summe 1.234")], ("de",)).is_grounded
+    assert not check(MONEY, reading("1.234", "1.234"), [page("Summe 1.234; 1.50")], LANGUAGES).is_grounded
