@@ -129,7 +129,7 @@ def run_costs(database: Database, run_id: str) -> RunCosts:
         model_calls=sum(number for outcome, _, unconfirmed, number in rows if unconfirmed or outcome not in _NO_CALLS),
         cost_usd=sum((cost * number for _, cost, _, number in rows), Decimal(0)),
         unconfirmed_usd=sum((unconfirmed * number for *_, unconfirmed, number in rows), Decimal(0)),
-        cache_hits=sum(number for _, outcome, *_, number in rows if outcome == CACHE_HIT),
+        cache_hits=sum(number for outcome, *_, number in rows if outcome == CACHE_HIT),
     )
 
 

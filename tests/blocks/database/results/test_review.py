@@ -105,6 +105,7 @@ def test_items_that_are_alike_come_in_the_order_of_their_opening(database: Datab
     add_documents(database, *names)
     for name in (opened := ["n3", "n1", "n7", "n0"]):
         sync(database, need(name))
+    sync(database, need("n3", fingerprint="g"))  # an update moves a row to the end of PostgreSQL's table
     assert queue(database) == opened
 
 
