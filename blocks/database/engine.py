@@ -45,7 +45,8 @@ free), a lock not granted, an operator's intervention and a system error. What p
 (54, a limit of the program such as the size of an index's row; 55000) fails each time. See "PostgreSQL Error Codes",
 appendix A of its documentation."""
 
-_open: dict[tuple[int, str], "Database"] = {}
+_open: dict[tuple[int, str], "Database"] = {}  # by process and address: a child must not use its parent's connections
+_at_head: set[tuple[int, str]] = set()
 _opening = threading.Lock()
 
 
@@ -97,24 +98,26 @@ class Database:
 
 
 def open_database(url: str, create: bool = True) -> Database:
-    """The database at `url`, opened once per process.
+    """The database at `url`. A process opens it once, and checks its schema until it finds the newest revision.
 
-    With `create`, a database that is not there is made and one of an older revision is brought up to date. Without,
-    nothing is changed, and a database that is not there is `DatabaseUnreachable`, as is one that is down, damaged or
-    may not be written. Raises `DatabaseNewer` for a revision that this Winnow does not know.
+    With `create`, a database that is not there is made, and an older revision is upgraded. Without, nothing is changed.
+    Raises `DatabaseUnreachable` for a database that is missing, down, damaged or may not be written, and
+    `DatabaseNewer` for a revision that this Winnow does not know.
     """
     address = _address(url)
     key = (os.getpid(), address.render_as_string(hide_password=False))
     with _opening:
-        database = _open.get(key)
-        if database is None:
-            database = _connect(address, create)
+        if key in _at_head:
+            return _open[key]
+        database = _open.get(key) or _connect(address, create)
         revision = current_revision(database)
         if create and revision != head_revision():
-            upgrade(database)
+            revision = upgrade(database)
         elif revision is None:
             raise DatabaseUnreachable(database.safe_url, "there is no Winnow database yet; `winnow run` makes one")
         _open[key] = database
+        if revision == head_revision():
+            _at_head.add(key)
     return database
 
 
@@ -123,6 +126,7 @@ def close_database(database: Database) -> None:
     with _opening:
         for key in [key for key, opened in _open.items() if opened is database]:
             del _open[key]
+            _at_head.discard(key)
     database.engine.dispose()
 
 

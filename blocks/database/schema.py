@@ -1,10 +1,11 @@
-"""The revision of a database, and bringing it up to date. Alembic is loaded only when there is something to do."""
+"""The revision of a database, and its upgrade. Alembic takes long to import, so only an upgrade imports it."""
 
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from blocks.errors import DatabaseNewer
 
@@ -27,9 +28,14 @@ def head_revision() -> str:
 
 
 def current_revision(database: "Database") -> str | None:
-    """The revision of the database, None where there are no tables. Raises `DatabaseNewer` for an unknown one."""
-    with database.read() as connection:
-        revision = _revision(connection)
+    """The revision of the database, by one query; None where it has no tables. Raises `DatabaseNewer`."""
+    try:
+        with database.read() as connection:
+            revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    except DBAPIError as error:
+        if not _is_missing_table(error):
+            raise
+        return None
     if revision is not None and revision not in known_revisions():
         raise DatabaseNewer(database.safe_url, revision)
     return revision
@@ -37,8 +43,6 @@ def current_revision(database: "Database") -> str | None:
 
 def upgrade(database: "Database") -> str:
     """Bring the database to the newest revision, all or nothing; one process at a time. Returns the revision."""
-    if current_revision(database) == head_revision():
-        return head_revision()
     from alembic import command
     from alembic.config import Config
 
@@ -52,7 +56,6 @@ def upgrade(database: "Database") -> str:
     return head_revision()
 
 
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+def _is_missing_table(error: DBAPIError) -> bool:
+    """PostgreSQL has a code for it (42P01, undefined_table), SQLite a sentence."""
+    return getattr(error.orig, "sqlstate", None) == "42P01" or str(error.orig).startswith("no such table")

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Engine, event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from blocks.database.engine import (
@@ -107,8 +107,59 @@ def test_a_read_only_folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFac
 def test_a_database_of_a_newer_winnow_is_refused(database: Database) -> None:
     with database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    close_database(database)
     with pytest.raises(DatabaseNewer, match="9999"):
         open_database(database.url)
+
+
+def test_a_process_checks_the_schema_once_by_one_query(database: Database) -> None:
+    close_database(database)
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    with database.engine.connect():  # what SQLAlchemy asks a server at the first connection is no check
+        pass
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        opened = open_database(database.url)
+        for create in (False, True):
+            assert open_database(database.url, create=create) is opened
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    asked = [statement for statement in statements if "alembic_version" in statement]
+    assert asked == ["SELECT version_num FROM alembic_version"]
+    close_database(opened)
+
+
+def test_a_database_at_the_newest_revision_is_opened_without_alembic(sqlite_database: Database) -> None:
+    code = (
+        "import sys; from blocks.database.engine import open_database; open_database(sys.argv[1]);"
+        "sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, sqlite_database.url], check=False).returncode == 0
+
+
+def test_a_reading_command_leaves_an_older_revision_and_a_run_upgrades_it(empty_url: str) -> None:
+    close_database(open_database(empty_url))
+    older = open_database(empty_url)
+    with older.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    close_database(older)
+    reading = open_database(empty_url, create=False)
+    assert current_revision(reading) == "0003"
+    assert open_database(empty_url) is reading
+    assert current_revision(reading) == head_revision()
+    close_database(reading)
+
+
+def test_a_process_opens_an_address_anew_after_closing_it(sqlite_database: Database) -> None:
+    close_database(sqlite_database)
+    again = open_database(sqlite_database.url)
+    assert again is not sqlite_database
+    assert open_database(sqlite_database.url) is again
+    close_database(again)
 
 
 def test_a_database_that_goes_away_is_a_typed_error(postgres_database: Database) -> None:
