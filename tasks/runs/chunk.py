@@ -13,7 +13,7 @@ from typing import Protocol
 
 from blocks import progress
 from blocks.database.engine import Database
-from blocks.database.pipeline import owners, stage_outputs
+from blocks.database.pipeline import claims, stage_outputs
 from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 
@@ -129,7 +129,7 @@ def run_stage(database: Database, context: RunContext, work: StageWork, document
             break
         if not has_waited:
             with database.write() as connection:
-                owners.disown(database, connection, context.run_id, document_ids)
+                claims.release_leftovers(database, connection, context.run_id, document_ids)
             has_waited = True
         wait_for_others(context.run_id)
     if writer.again:
@@ -167,7 +167,7 @@ def _work_round(
     fingerprints = {document.document_id: work.fingerprint(document) for document in state.ready}
     todo = state.to_do(fingerprints, context.rerun, context.run_id, context.max_attempts, contested)
     stage_outputs.make_current(database, work.stage, state, fingerprints, todo)
-    claimed, claimed_before = owners.held_elsewhere(database, context.run_id, state, fingerprints)
+    claimed, claimed_before = claims.claimed_elsewhere(database, context.run_id, state, fingerprints)
     unchanged, waiting = len(state.ready) - len(todo), state.waiting - len(claimed_before)
     progress.report(context.run_id, work.stage, unchanged + waiting)
 
@@ -191,7 +191,7 @@ def _work_round(
             left |= writer.take(work.work(stage_outputs.load_inputs(database, begun, work.reads)), fingerprints)
         except (KeyboardInterrupt, SystemExit, RunInterrupted):
             ids = [document.document_id for document in begun]
-            owners.give_back(database, work.stage, context.run_id, ids, solo=solo)
+            claims.release_attempts(database, work.stage, context.run_id, ids, solo=solo)
             raise
     return _Round(frozenset(left), claimed_before, unchanged, waiting)
 

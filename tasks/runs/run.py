@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from blocks.database.pipeline import runs
-from blocks.database.pipeline.live_runs import hold_run
+from blocks.database.pipeline.run_locks import hold_run_lock
 from blocks.database.results import views
 from blocks.errors import RunInterrupted
 from blocks.records import CHUNK_STAGES, Backfill, Batch, Stage
@@ -75,7 +75,7 @@ def open_run(asked: RunContext, batch: Batch | Backfill, pipeline: Pipeline) -> 
         run = Run(prepared, context, pipeline)
         _begin(run, batch)
         try:
-            with hold_run(run.database, run.run_id):
+            with hold_run_lock(run.database, run.run_id):
                 yield run
         except (KeyboardInterrupt, SystemExit, RunInterrupted):
             runs.finish_run(run.database, run.run_id, "Cancelled", "stopped before the end")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from blocks import progress
 from blocks.database.engine import Database, now
-from blocks.database.pipeline import documents, failures, owners, runs, stage_outputs
+from blocks.database.pipeline import claims, documents, failures, runs, stage_outputs
 from blocks.database.pipeline.chunk_state import FAILED, PROVISIONAL, USABLE, ChainLink
 from blocks.database.pipeline.failures import FailedDocument
 from blocks.database.results import results, review
@@ -51,9 +51,9 @@ def _store_unless_claimed(
     stored_at = now()
     with database.write() as connection:
         documents.lock_documents(database, connection, document_ids)
-        owners.disown(database, connection, run_id, document_ids)
+        claims.release_leftovers(database, connection, run_id, document_ids)
         chains = stage_outputs.load_chains(connection, document_ids)
-        if owners.are_worked_elsewhere(database, connection, run_id, chains):
+        if claims.any_claimed_elsewhere(database, connection, run_id, chains):
             return None
         started_at = runs.started_at(connection, run_id)
         current = results.current_results(connection, document_ids)

@@ -33,7 +33,7 @@ from blocks.database.models.ledger_rows import (
     settle_calls,
 )
 from blocks.database.models.ledger_writes import delete_calls, insert_calls
-from blocks.database.pipeline.live_runs import hold_run, live_runs
+from blocks.database.pipeline.run_locks import hold_run_lock, live_runs
 from blocks.database.tables import model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
 from blocks.ledger import ADMITTED, Admission, Reservation, Settlement
@@ -95,7 +95,7 @@ class DatabaseLedger:
     def _show_sign_of_life(self) -> None:
         with self._holding:
             if not self._is_held:
-                self._held.enter_context(hold_run(self._database, self.worker_id))
+                self._held.enter_context(hold_run_lock(self._database, self.worker_id))
                 self._is_held = True
 
     def _exchange(self, settled: Sequence[SettledCall], asked: "Sequence[_Asked]") -> tuple[Admission, ...]:

@@ -45,8 +45,8 @@ from blocks.database.pipeline.chunk_state import (
     OutputRow,
     Todo,
 )
+from blocks.database.pipeline.claims import SeenRows, claimable
 from blocks.database.pipeline.documents import lock_documents
-from blocks.database.pipeline.owners import SeenRows, free_to_begin
 from blocks.database.pipeline.sources import latest_uri, uris_of
 from blocks.database.tables import documents, stage_outputs
 from blocks.records import OUTPUT_STAGES, Document, Outcome, Stage
@@ -139,7 +139,7 @@ def begin_attempts(
         return frozenset()
     with database.write() as connection:
         lock_documents(database, connection, fingerprints)
-        free = free_to_begin(database, connection, stage, run_id, fingerprints, seen)
+        free = claimable(database, connection, stage, run_id, fingerprints, seen)
         if free:
             entries = json.dumps({id_: fingerprints[id_] for id_ in fingerprints if id_ in free})
             begun = {"fingerprints": entries, "stage": stage.value, "run_id": run_id, "solo": int(solo)}

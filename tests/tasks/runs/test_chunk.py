@@ -11,9 +11,9 @@ from sqlalchemy import select, text
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import documents, runs, stage_outputs
-from blocks.database.pipeline import live_runs as live_runs_module
+from blocks.database.pipeline import run_locks as run_locks_module
 from blocks.database.pipeline.documents import record_batch
-from blocks.database.pipeline.live_runs import hold_run, live_runs
+from blocks.database.pipeline.run_locks import hold_run_lock, live_runs
 from blocks.database.tables import run_documents
 from blocks.database.tables import stage_outputs as outputs
 from blocks.errors import ChunkIncomplete, RunInterrupted
@@ -43,7 +43,7 @@ def test_two_runs_at_once_share_the_work_and_agree(
     both = Barrier(2)
 
     def run(run_id: str) -> None:
-        with hold_run(database, run_id):
+        with hold_run_lock(database, run_id):
             ids = plan(database, run_id, rerun)
             both.wait()
             for stage in OUTPUT_STAGES:
@@ -65,7 +65,7 @@ def test_two_runs_at_once_share_the_work_and_agree(
 def test_rows_of_a_live_run_are_left_alone_and_those_of_a_dead_one_taken_over(database: Database) -> None:
     plan(database, "one")
     begin = {id_of("a"): "f"}
-    with hold_run(database, "one"):
+    with hold_run_lock(database, "one"):
         assert live_runs(database, ["one", "two"]) == {"one"}
         assert stage_outputs.begin_attempts(database, Stage.EXTRACT, "one", begin) == set(begin)
         assert stage_outputs.begin_attempts(database, Stage.EXTRACT, "two", begin) == set()
@@ -87,9 +87,9 @@ def test_a_run_that_is_stopped_gives_its_attempts_back(database: Database) -> No
 def test_a_run_whose_session_is_lost_takes_another(
     postgres_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_runs_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(run_locks_module, "CHECK_EVERY_S", 0.05)
     end = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-    with hold_run(postgres_database, "one"):
+    with hold_run_lock(postgres_database, "one"):
         with postgres_database.write() as connection:
             connection.execute(end)
         until = time.monotonic() + 10

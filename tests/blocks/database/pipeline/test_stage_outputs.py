@@ -198,3 +198,78 @@ def test_a_chunk_may_be_larger_than_one_statement(sqlite_database: Database) -> 
     state = stage_outputs.load_chunk(sqlite_database, Stage.CLASSIFY, ids)
     assert len(state.ready) == 2_000
     assert len(Todo(fresh=state.ready)) == 2_000
+
+
+def failure_of(database: Database) -> tuple[str, str | None, str]:
+    """State, kind of failure and run of document a's current row."""
+    with database.read() as connection:
+        link = stage_outputs.load_chains(connection, [id_of("a")])[id_of("a")][Stage.EXTRACT]
+    return link.state, link.failure_kind, link.run_id
+
+
+def test_a_late_failure_does_not_replace_the_failure_that_is_written(database: Database) -> None:
+    """The worker was given up and its document failed; then the worker ends after all."""
+    record(database, "a")
+    begin(database, "run-1")
+    write(database, "run-1", payload=None, failure=failing(Stage.EXTRACT, Retry.NEXT_RUN, "timeout"))
+    write(database, "run-1", payload=None, failure=failing(Stage.EXTRACT, Retry.NEVER, "corrupt"))
+    assert failure_of(database) == ("failed", "timeout", "run-1")
+    write(database, "run-1")
+    assert failure_of(database) == ("done", None, "run-1"), "a late payload does"
+    write(database, "run-1", payload=None, failure=failing(Stage.EXTRACT, Retry.NEVER, "corrupt"))
+    assert failure_of(database) == ("done", None, "run-1")
+
+
+def test_a_quarantine_replaces_nothing_that_ended(database: Database) -> None:
+    record(database, "a")
+    begin(database, "run-1")
+    write(database, "run-2", payload=None, failure=Quarantined(3).failure(Stage.EXTRACT))
+    assert failure_of(database) == ("failed", "quarantined", "run-2")
+    begin(database, "run-3")
+    write(database, "run-3")
+    write(database, "run-4", payload=None, failure=Quarantined(3).failure(Stage.EXTRACT))
+    assert failure_of(database) == ("done", None, "run-3")
+
+
+def test_what_is_written_is_named(database: Database) -> None:
+    ids = record(database, "a", "b", "c")
+    prints = dict.fromkeys(ids, "f")
+    stage_outputs.begin_attempts(database, Stage.EXTRACT, "run-1", {ids[0]: "f", ids[1]: "other"})
+    outcomes = [Outcome(id_, PAYLOAD) for id_ in ids]
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, "run-1", outcomes, prints) == {ids[0]}
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, "run-2", outcomes, prints) == frozenset()
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, "run-1", [], prints) == frozenset()
+
+
+def test_a_document_has_one_current_row_in_a_stage(database: Database) -> None:
+    (id_,) = record(database, "a")
+    for fingerprint in ("f", "g", "f"):
+        begin(database, "run-1", fingerprint)
+        rows = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_]).rows[id_]
+        assert [row.fingerprint for row in rows.values() if row.is_current] == [fingerprint]
+
+
+def test_a_stage_waits_for_the_documents_that_a_stage_before_has_begun(database: Database) -> None:
+    ids = record(database, "a", "b")
+    begin(database, "run-1")
+    state = stage_outputs.load_chunk(database, Stage.CLASSIFY, ids)
+    assert (state.ready, state.waiting, state.begun_before) == ((), 2, {id_of("a"): "run-1"})
+    write(database, "run-1")
+    state = stage_outputs.load_chunk(database, Stage.CLASSIFY, ids)
+    assert ([document.document_id for document in state.ready], state.waiting) == ([id_of("a")], 1)
+    assert state.begun_before == {}
+
+
+def test_inputs_are_current_payloads_of_the_stages_that_were_asked_for(database: Database) -> None:
+    record(database, "a", "b")
+    begin(database, "run-1")
+    write(database, "run-1")
+    documents = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_of("a"), id_of("b")]).ready
+    loaded = stage_outputs.load_inputs(database, documents, (Stage.EXTRACT, Stage.CLASSIFY))
+    assert {document.document_id: document.inputs for document in loaded} == {
+        id_of("a"): {Stage.EXTRACT: PAYLOAD},
+        id_of("b"): {},
+    }
+    assert stage_outputs.load_inputs(database, documents, ()) == list(documents)
+    begin(database, "run-2", "new")
+    assert stage_outputs.load_inputs(database, documents, (Stage.EXTRACT,))[0].inputs == {}

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,11 +8,12 @@ from sqlalchemy import insert, text
 
 from blocks.database.engine import Database, now
 from blocks.database.pipeline.documents import record_batch
+from blocks.database.results.review import ReviewNeed, sync_review
 from blocks.database.results.views import create_views, view_name
-from blocks.database.tables import results
+from blocks.database.tables import results, sources
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.errors import ViewInUse
-from blocks.records import Rerun
+from blocks.records import Rerun, Status, Validation
 from tests.doubles.scripted_stages import found, id_of
 
 FIELDS = {
@@ -36,6 +37,8 @@ VALUES: dict[str, JsonValue] = {
     "tags": ["a", "b"],
     "lines": [{"name": "Tea", "amount": "4.00"}, {"name": "100 % cotton", "amount": None}],
 }
+
+VERDICT = Validation(document_type="bill", status=Status.IN_REVIEW, confidence=0.5)
 
 
 def type_of(name: str = "bill", **fields: DocumentField) -> dict[str, DocumentType]:
@@ -140,3 +143,42 @@ def test_somebody_elses_view_is_not_dropped_with_ours(postgres_database: Databas
     with pytest.raises(ViewInUse, match="ours_by_month"):
         create_views(postgres_database, type_of(total=FIELDS["total"]))
     assert query(postgres_database, "SELECT COUNT(*) AS n FROM ours_by_month") == [{"n": 0}]
+
+
+def test_views_show_the_place_where_a_document_was_seen_last(database: Database) -> None:
+    create_views(database, type_of())
+    add_result(database, "a", dict(VALUES))
+    for number, place in enumerate(("/in/z", "/in/b"), start=1):
+        seen_at = now() + timedelta(hours=number)
+        with database.write() as connection:
+            connection.execute(insert(sources), {"document_id": id_of("a"), "uri": place, "seen_at": seen_at})
+    for view in ("results_bill", "results_bill_tags", "results_bill_lines"):
+        assert {row["uri"] for row in query(database, f"SELECT uri FROM {view}")} == {"/in/b"}
+    with database.write() as connection:
+        sync_review(connection, "run", [ReviewNeed(id_of("a"), "f", VERDICT)], [], now())
+    (item,) = query(database, "SELECT uri, document_type, fields FROM review_queue")
+    assert (item["uri"], item["document_type"]) == ("/in/b", "bill")
+    assert item["fields"] is not None
+
+
+def test_views_show_current_results_of_their_type_only(database: Database) -> None:
+    create_views(database, type_of())
+    add_result(database, "a", dict(VALUES))
+    add_result(database, "b", dict(VALUES), document_type="other")
+    with database.write() as connection:
+        connection.execute(results.update().where(results.c.document_id == id_of("a")).values(is_current=False))
+    for view in ("results_bill", "results_bill_tags", "results_bill_lines"):
+        assert query(database, f"SELECT * FROM {view}") == []
+    confidences = query(database, "SELECT document_id, document_type, status, field, confidence FROM field_confidences")
+    assert {row["document_id"] for row in confidences} == {id_of("b")}
+    assert {row["field"]: row["confidence"] for row in confidences} == dict.fromkeys(VALUES, 0.5)
+
+
+def test_the_queue_view_has_open_items_only(database: Database) -> None:
+    create_views(database, {})
+    for name in ("a", "b"):
+        add_result(database, name, {})
+    with database.write() as connection:
+        sync_review(connection, "run", [ReviewNeed(id_of(name), "f", VERDICT) for name in "ab"], [], now())
+        sync_review(connection, "run", [], [id_of("a")], now())
+    assert [row["document_id"] for row in query(database, "SELECT document_id FROM review_queue")] == [id_of("b")]

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from blocks.database.engine import Database
-from blocks.database.pipeline import live_runs as module
-from blocks.database.pipeline.live_runs import hold_run, live_runs
+from blocks.database.pipeline import run_locks as module
+from blocks.database.pipeline.run_locks import hold_run_lock, live_runs
 from blocks.errors import DatabaseUnreachable
 
 
@@ -29,7 +29,7 @@ def lock_files(database: Database) -> list[str]:
 
 
 def test_only_runs_that_are_held_live(database: Database) -> None:
-    with hold_run(database, "one"), hold_run(database, "two"):
+    with hold_run_lock(database, "one"), hold_run_lock(database, "two"):
         assert live_runs(database, ["one", "two", "three"]) == {"one", "two"}
         assert live_runs(database, ["three"]) == live_runs(database, []) == set()
     assert ended(database, "one", "two")
@@ -37,32 +37,32 @@ def test_only_runs_that_are_held_live(database: Database) -> None:
 
 def test_a_run_without_an_id_never_lives(database: Database) -> None:
     """Rows that were given back name the run ''."""
-    with hold_run(database, "one"):
+    with hold_run_lock(database, "one"):
         assert live_runs(database, ["", "one"]) == {"one"}
 
 
 def test_runs_are_asked_on_an_open_connection_too(database: Database) -> None:
-    with hold_run(database, "one"), database.write() as connection:
+    with hold_run_lock(database, "one"), database.write() as connection:
         assert live_runs(database, ["one", "two"], connection) == {"one"}
 
 
 def test_a_run_lives_until_the_last_holder_ends(database: Database) -> None:
-    with hold_run(database, "one"):
-        with hold_run(database, "one"):
+    with hold_run_lock(database, "one"):
+        with hold_run_lock(database, "one"):
             assert live_runs(database, ["one"]) == {"one"}
         assert live_runs(database, ["one"]) == {"one"}
     assert ended(database, "one")
 
 
 def test_a_run_ends_with_an_error_of_its_block(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), hold_run(database, "one"):
+    with pytest.raises(ZeroDivisionError), hold_run_lock(database, "one"):
         raise ZeroDivisionError
     assert ended(database, "one")
 
 
 def test_a_run_may_be_held_again(database: Database) -> None:
     for _ in range(2):
-        with hold_run(database, "one"):
+        with hold_run_lock(database, "one"):
             assert live_runs(database, ["one"]) == {"one"}
     assert ended(database, "one")
 
@@ -70,8 +70,8 @@ def test_a_run_may_be_held_again(database: Database) -> None:
 _HOLD = """
 import sys, time
 from blocks.database.engine import open_database
-from blocks.database.pipeline.live_runs import hold_run
-with hold_run(open_database(sys.argv[1]), "one"):
+from blocks.database.pipeline.run_locks import hold_run_lock
+with hold_run_lock(open_database(sys.argv[1]), "one"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -89,7 +89,7 @@ def test_a_killed_process_holds_no_run(database: Database) -> None:
 
 @pytest.mark.parametrize("run_id", ["../escape", "a/b", "with space", "per%cent", "ü"])
 def test_any_id_has_a_lock_of_its_own_in_the_folder(database: Database, run_id: str) -> None:
-    with hold_run(database, run_id):
+    with hold_run_lock(database, run_id):
         assert live_runs(database, [run_id, "other"]) == {run_id}
         if database.is_sqlite:
             assert len(lock_files(database)) == 1
@@ -97,13 +97,13 @@ def test_any_id_has_a_lock_of_its_own_in_the_folder(database: Database, run_id: 
 
 
 def test_no_lock_file_stays_behind(sqlite_database: Database) -> None:
-    with hold_run(sqlite_database, "one"), hold_run(sqlite_database, "two"):
+    with hold_run_lock(sqlite_database, "one"), hold_run_lock(sqlite_database, "two"):
         assert lock_files(sqlite_database) == ["one", "two"]
     assert lock_files(sqlite_database) == []
 
 
 def test_a_file_that_a_dead_process_left_is_removed_by_the_first_look(sqlite_database: Database) -> None:
-    with hold_run(sqlite_database, "one"):
+    with hold_run_lock(sqlite_database, "one"):
         pass
     left = Path(f"{sqlite_database.engine.url.database}.runs") / "left"
     left.touch()
@@ -112,7 +112,7 @@ def test_a_file_that_a_dead_process_left_is_removed_by_the_first_look(sqlite_dat
 
 
 def test_a_look_does_not_remove_the_file_of_a_live_run(sqlite_database: Database) -> None:
-    with hold_run(sqlite_database, "one"):
+    with hold_run_lock(sqlite_database, "one"):
         for _ in range(3):
             assert live_runs(sqlite_database, ["one"]) == {"one"}
         assert lock_files(sqlite_database) == ["one"]
@@ -132,7 +132,7 @@ def test_a_run_never_holds_a_file_that_was_removed_meanwhile(
         lock(descriptor, operation)
 
     monkeypatch.setattr(module.fcntl, "flock", lock_late)
-    with hold_run(sqlite_database, "one"):
+    with hold_run_lock(sqlite_database, "one"):
         assert looks == [set()], "not locked yet, so removed"
         assert live_runs(sqlite_database, ["one"]) == {"one"}
         assert lock_files(sqlite_database) == ["one"]
@@ -141,11 +141,11 @@ def test_a_run_never_holds_a_file_that_was_removed_meanwhile(
 def test_a_holder_that_ends_leaves_the_file_of_a_new_holder(sqlite_database: Database) -> None:
     """The file was removed by hand while it was held; the next run with this id makes a new one."""
     path = Path(f"{sqlite_database.engine.url.database}.runs") / "one"
-    with hold_run(sqlite_database, "other"):
-        first = hold_run(sqlite_database, "one")
+    with hold_run_lock(sqlite_database, "other"):
+        first = hold_run_lock(sqlite_database, "one")
         first.__enter__()
         path.unlink()
-        with hold_run(sqlite_database, "one"):
+        with hold_run_lock(sqlite_database, "one"):
             first.__exit__(None, None, None)
             assert live_runs(sqlite_database, ["one"]) == {"one"}
     assert lock_files(sqlite_database) == []
@@ -153,7 +153,7 @@ def test_a_holder_that_ends_leaves_the_file_of_a_new_holder(sqlite_database: Dat
 
 def test_a_lock_file_that_cannot_be_made_is_an_unreachable_database(sqlite_database: Database) -> None:
     Path(f"{sqlite_database.engine.url.database}.runs").touch()
-    with pytest.raises(DatabaseUnreachable, match="cannot be locked"), hold_run(sqlite_database, "one"):
+    with pytest.raises(DatabaseUnreachable, match="cannot be locked"), hold_run_lock(sqlite_database, "one"):
         pass
 
 
