@@ -1,8 +1,8 @@
 """One pooled engine per process and address, and transactions that behave alike on SQLite and PostgreSQL.
 
 On SQLite a writer begins with ``BEGIN IMMEDIATE``: a transaction that reads first and writes later cannot then fail
-half-way because another one wrote in between. Writers of one process queue at a lock, which is fair and needs no
-polling; those of other processes wait for SQLite's busy timeout.
+half-way because another transaction wrote in between. Writers of a process queue at a lock, which needs no polling;
+those of other processes wait for SQLite's busy timeout.
 """
 
 import json
@@ -39,11 +39,10 @@ __all__ = [
 
 BUSY_TIMEOUT_S = 60.0
 SERVER_STATES = ("08", "40", "53", "55P03", "57", "58")
-"""Beginnings of the SQLSTATEs that speak of PostgreSQL's state rather than of the statement, so that the same one may
-be taken later: connections, rolled back by others (serialization, deadlocks), resources (a full disk, no connection
-free), a lock not granted, an operator's intervention and a system error. What psycopg also calls an `OperationalError`
-(54, a limit of the program such as the size of an index's row; 55000) fails each time. See "PostgreSQL Error Codes",
-appendix A of its documentation."""
+"""Prefixes of SQLSTATEs that concern the server's state, so that the same statement may succeed later: connection,
+rollback by the server (serialization, deadlock), resources (a full disk, no free connection), a lock not granted, an
+operator's intervention, a system error. Other errors that psycopg calls `OperationalError` (54, a program limit; 55000)
+recur each time. Source: "PostgreSQL Error Codes", appendix A of its documentation."""
 
 _open: dict[tuple[int, str], "Database"] = {}  # by process and address: a child must not use its parent's connections
 _at_head: set[tuple[int, str]] = set()
@@ -51,13 +50,13 @@ _opening = threading.Lock()
 
 
 def default_url(folder: Path | None = None) -> str:
-    """The address of the SQLite database that a working folder (by default the current one) has by default."""
+    """The address of the default SQLite database of a working folder, by default of the current folder."""
     return f"sqlite:///{(folder or Path.cwd()) / '.winnow' / 'winnow.db'}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Database:
-    """An open database. `safe_url` is its address without the password, for messages; `url` the whole of it."""
+    """An open database. `url` is its address, `safe_url` the same without the password, for messages."""
 
     engine: Engine
     url: str
@@ -174,7 +173,7 @@ def _connect(address: URL, create: bool) -> Database:
             address,
             connect_args=connect_args,
             json_serializer=_to_json,
-            hide_parameters=True,  # an error's text must not hold what documents say
+            hide_parameters=True,  # an error's text must not hold the text of documents
             pool_size=10,
             max_overflow=30,
             pool_pre_ping=not is_sqlite,
@@ -219,10 +218,10 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _is_of_the_statement(error: DBAPIError) -> bool:
-    """Whether the error speaks of what was asked, which fails again however often it is, and not of the database."""
+    """Whether the statement is at fault, so that it fails again however often it is tried."""
     if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
-        return True  # SQLite's word for a wrong statement
-    state = getattr(error.orig, "sqlstate", None)  # None where there is no connection to hear one from
+        return True  # SQLite's code for a wrong statement
+    state = getattr(error.orig, "sqlstate", None)  # None without a connection
     return state is not None and not state.startswith(SERVER_STATES)
 
 

@@ -1,4 +1,4 @@
-"""The tables. Migrations make them; a test holds the two to one another.
+"""The tables. Migrations make them; a test compares the two.
 
 Ids and digests are SHA-256 in hexadecimal. Times are UTC. Payloads are JSON, compressed by zlib unless they are short;
 the content of parts is always compressed.

@@ -14,7 +14,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, bindparam, select, update
 
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.tables import budgets, model_calls
 from blocks.ledger import ADMITTED, Admission, Reservation
 
@@ -133,7 +133,7 @@ def _insert(connection: Connection, database: Database, keys: Collection[BudgetK
 
 _LOCK = (
     select(budgets.c.scope, budgets.c.key, budgets.c.spent_usd, budgets.c.reserved_usd)
-    .where(one_of(budgets.c.scope, "b_scopes"), one_of(budgets.c.key, "b_keys"))
+    .where(in_list(budgets.c.scope, "b_scopes"), in_list(budgets.c.key, "b_keys"))
     .order_by(budgets.c.scope, budgets.c.key)
     .with_for_update()
 )
@@ -148,5 +148,5 @@ _DOCUMENT_CALLS = select(
     model_calls.c.cost_usd,
     model_calls.c.unconfirmed_usd,
     model_calls.c.reserved_usd,
-).where(one_of(model_calls.c.document_id, "b_ids"))
+).where(in_list(model_calls.c.document_id, "b_ids"))
 """Of all runs: asked for one, SQLite reads all calls of that run rather than those few of the documents."""

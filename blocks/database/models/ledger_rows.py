@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, literal_column, select
 
 from blocks.database.engine import Database
+from blocks.database.in_list import in_list
 from blocks.database.models.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, day_of
 from blocks.database.models.ledger_writes import end_calls, insert_calls, update_calls
-from blocks.database.one_of import one_of
 from blocks.database.tables import model_call_texts, model_calls
 from blocks.ledger import CallText, ModelCall
 from blocks.records import LOST, OPEN
@@ -153,9 +153,9 @@ _READ = select(
     model_calls.c.unconfirmed_usd,
     model_calls.c.reserved_usd,
 )
-_KEPT = _READ.where(one_of(model_calls.c.call_key, "b_keys")).order_by(model_calls.c.call_key).with_for_update()
+_KEPT = _READ.where(in_list(model_calls.c.call_key, "b_keys")).order_by(model_calls.c.call_key).with_for_update()
 _OPEN_OF = (
-    _READ.where(IS_OPEN, one_of(model_calls.c.worker_id, "b_workers"))
+    _READ.where(IS_OPEN, in_list(model_calls.c.worker_id, "b_workers"))
     .order_by(model_calls.c.call_key)
     .with_for_update()
 )

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Dialect, TextClause, delete, text
 from sqlalchemy.dialects import postgresql
 
 from blocks.database.column_types import storable
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.tables import model_calls
 
 _INSERTED = tuple(column.name for column in model_calls.columns if column.name != "call_id")
@@ -97,7 +97,7 @@ def _update_of(columns: Sequence[str]) -> TextClause:
 
 
 _INSERT = text(f"INSERT INTO model_calls ({', '.join(_INSERTED)}) SELECT * FROM {_recordset(_INSERTED)}")
-_DELETE = delete(model_calls).where(one_of(model_calls.c.call_key, "b_keys"))
+_DELETE = delete(model_calls).where(in_list(model_calls.c.call_key, "b_keys"))
 _UPDATES = {columns: _update_of(columns) for columns in (_UPDATED, _ENDED)}
 _INSERT_ONE = f"INSERT INTO model_calls ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"
 _UPDATES_ONE_BY_ONE = {

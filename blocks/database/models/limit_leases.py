@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, delete, func, select, tuple_
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.tables import limit_leases
 
 KEPT_EXPIRED = timedelta(minutes=10)
@@ -62,7 +62,7 @@ _live = (
         .label("place"),
         func.count().over(partition_by=limit_leases.c.model).label("workers"),
     )
-    .where(one_of(limit_leases.c.model, "b_models"), limit_leases.c.expires_at > bindparam("b_time"))
+    .where(in_list(limit_leases.c.model, "b_models"), limit_leases.c.expires_at > bindparam("b_time"))
     .subquery()
 )
 _PLACES = select(_live.c.model, _live.c.place, _live.c.workers).where(_live.c.worker_id == bindparam("b_worker"))

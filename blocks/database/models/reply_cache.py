@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import bindparam, delete, select, update
 
 from blocks.database.engine import Database, now
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.payloads import pack, unpack
 from blocks.database.tables import reply_cache
 
@@ -70,10 +70,10 @@ class DatabaseReplyCache:
         return gone
 
 
-_LOAD = select(reply_cache.c.cache_key, reply_cache.c.reply).where(one_of(reply_cache.c.cache_key, "b_keys"))
+_LOAD = select(reply_cache.c.cache_key, reply_cache.c.reply).where(in_list(reply_cache.c.cache_key, "b_keys"))
 _in_order = (
     select(reply_cache.c.cache_key)
-    .where(one_of(reply_cache.c.cache_key, "b_keys"))
+    .where(in_list(reply_cache.c.cache_key, "b_keys"))
     .order_by(reply_cache.c.cache_key)
     .with_for_update()  # workers that use the same replies must not wait for one another crosswise
 )

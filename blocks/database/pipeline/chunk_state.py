@@ -1,4 +1,4 @@
-"""A chunk before a stage: which of its documents are ready, and which of these there is something to do for."""
+"""A chunk before a stage: which documents are ready, and which of them need work."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ USABLE = (DONE, PROVISIONAL)
 ENDED = (*USABLE, FAILED)
 
 QUARANTINED = "quarantined"
-"""The failure kind of a document whose attempts are used up without one of them having ended."""
+"""The failure kind of a document whose every attempt ended with the death of its worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ChainLink:
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """What a stage has to work: together, one at a time (they may have killed a worker), and no more at all."""
+    """What a stage has to work: `fresh` together, `suspects` alone (they may have killed a worker), `exhausted` not."""
 
     fresh: tuple[Document, ...] = ()
     suspects: tuple[Document, ...] = ()
@@ -65,7 +65,7 @@ class ChunkState:
     rows: Mapping[str, Mapping[str, OutputRow]]
     """The stage's own rows, by document id and fingerprint."""
     begun_before: Mapping[str, str] = field(default_factory=dict)
-    """Waiting documents of which a stage before this one has begun and not ended: {document id: run id}."""
+    """Waiting documents that an earlier stage has begun and not ended: {document id: run id}."""
 
     def to_do(
         self,
@@ -75,9 +75,9 @@ class ChunkState:
         max_attempts: int,
         contested: Collection[str] = (),
     ) -> Todo:
-        """The documents to work, given today's fingerprints and what the run was asked to redo.
+        """The documents to work under today's fingerprints and `rerun`.
 
-        What another run has made of `contested` documents, which it worked meanwhile, is good for this run too.
+        This run waited for another run at `contested` documents, and uses what the other run wrote.
         """
         fresh: list[Document] = []
         suspects: list[Document] = []

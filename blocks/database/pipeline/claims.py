@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.pipeline.chunk_state import STARTED, ChainLink, ChunkState, OutputRow
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.run_locks import live_runs
@@ -113,24 +113,24 @@ _ROWS = select(
     _row.retry,
     _row.attempts,
     _row.solo_attempts,
-).where(one_of(_row.document_id, "ids"), _row.stage == bindparam("stage"))
+).where(in_list(_row.document_id, "ids"), _row.stage == bindparam("stage"))
 
 _LEFTOVERS = (
     select(_row.document_id)
-    .where(one_of(_row.document_id, "ids"), _row.state == STARTED, _row.run_id == bindparam("run_id"))
+    .where(in_list(_row.document_id, "ids"), _row.state == STARTED, _row.run_id == bindparam("run_id"))
     .limit(1)
 )
 
 _RELEASE_LEFTOVERS = (
     update(stage_outputs)
-    .where(one_of(_row.document_id, "b_ids"), _row.state == STARTED, _row.run_id == bindparam("b_run_id"))
+    .where(in_list(_row.document_id, "b_ids"), _row.state == STARTED, _row.run_id == bindparam("b_run_id"))
     .values(run_id=NO_RUN)
 )
 
 _RELEASE_ATTEMPTS = (
     update(stage_outputs)
     .where(
-        one_of(_row.document_id, "b_ids"),
+        in_list(_row.document_id, "b_ids"),
         _row.stage == bindparam("b_stage"),
         _row.state == STARTED,
         _row.run_id == bindparam("b_run_id"),

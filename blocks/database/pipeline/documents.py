@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from blocks.database.engine import Database, now
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.pipeline.failures import FailedDocument, record_failures, resolve_unread
 from blocks.database.pipeline.sources import record_sources
 from blocks.database.tables import documents, failures, results, run_documents
@@ -34,7 +34,7 @@ SKIPPED, FAILED = "skipped", "failed"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What one call added to a run: new members, and of these the ones that have their outcome already."""
+    """What a batch added to a run: new members, and how many of them have their outcome already."""
 
     members: int = 0
     skipped: int = 0
@@ -58,11 +58,11 @@ def record_batch(
     pipeline_digest: str,
     chunk_size: int,
 ) -> Recorded:
-    """Record what discover found, and make it part of the run; doing so twice changes nothing.
+    """Record what discover found, and make it part of the run. A repeat changes nothing.
 
-    `given_type` replaces the documents' own when it is not None. A document that is settled under `pipeline_digest`
-    has its outcome at once where `rerun` does not say otherwise; the others fill chunks of `chunk_size`, going on
-    where the run's last batch ended.
+    `given_type`, unless it is None, replaces the type that a document was given earlier. A document that is settled
+    under `pipeline_digest` gets its outcome at once, unless `rerun` asks for its work again. The others fill chunks of
+    `chunk_size`, from where the run's last batch ended.
     """
     found = {document.document_id: document for document in batch}
     ids = sorted(found)
@@ -71,7 +71,7 @@ def record_batch(
         known = _known(connection, ids)
         _insert_documents(database, connection, [d for d in found.values() if d.document_id not in known], seen_at)
         record_sources(database, connection, batch, seen_at)
-        # A table that was taken apart before may be asked for as a whole.
+        # A table that was split into rows before may be wanted as one document.
         connection.execute(_NO_CONTAINER, {"b_ids": [d.document_id for d in batch if d.is_member]})
         if given_type is not None:
             changed = [id_ for id_ in ids if id_ not in known or known[id_].given_type != given_type]
@@ -107,9 +107,9 @@ def record_known(  # noqa: PLR0913 - all but two are given by name
     pipeline_digest: str,
     chunk_size: int,
 ) -> int:
-    """Make known documents members of the run, filtered, without reading one of them; returns how many there are.
+    """Make known documents that pass the filters members of the run, without reading them; returns their number.
 
-    A file that discover could not read stays `failed`: only its source can be asked again.
+    A file that discover could not read stays `failed`: a known document is not read from its source again.
     """
     document = documents.c
     has_result = exists().where(results.c.document_id == document.document_id, results.c.is_current)
@@ -157,14 +157,14 @@ def chunk_count(database: Database, run_id: str) -> int:
 
 
 def planned_count(database: Database, run_id: str) -> int:
-    """How many of the run's documents stand in chunks."""
+    """How many of the run's documents are in chunks."""
     query = select(func.count()).where(run_documents.c.run_id == run_id, run_documents.c.chunk.is_not(None))
     with database.read() as connection:
         return connection.execute(query).scalar_one()
 
 
 def chunk_document_ids(database: Database, run_id: str, chunk: int) -> tuple[str, ...]:
-    """The ids of one chunk, sorted."""
+    """The ids of a chunk's documents, sorted."""
     member = run_documents.c
     query = (
         select(member.document_id).where(member.run_id == run_id, member.chunk == chunk).order_by(member.document_id)
@@ -184,7 +184,7 @@ def part_content(database: Database, document_id: str) -> bytes:
 
 
 def lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
-    """Let two runs that take up the same documents do so one after the other; SQLite has one writer anyway."""
+    """Let two runs claim the same documents one after the other only. SQLite has one writer anyway."""
     if not database.is_sqlite:
         connection.execute(_LOCK, {"ids": document_ids})
 
@@ -193,7 +193,7 @@ def settle(connection: Connection, pipeline_digest: str, settled: Mapping[str, s
     """Write which documents have nothing left to compute under this pipeline: {document_id: status, else None}."""
     for status in sorted(set(settled.values()), key=str):
         under = None if status is None else pipeline_digest
-        ids = [id_ for id_, its in settled.items() if its == status]
+        ids = [id_ for id_, settled_as in settled.items() if settled_as == status]
         connection.execute(_SETTLE, {"b_ids": ids, "b_under": under, "b_as": status})
 
 
@@ -278,33 +278,32 @@ def _has_failure(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 _KNOWN = select(
     documents.c.document_id, documents.c.given_type, documents.c.settled_under, documents.c.settled_as
-).where(one_of(documents.c.document_id, "ids"))
+).where(in_list(documents.c.document_id, "ids"))
 
 _GIVE_TYPE = (
     update(documents)
-    .where(one_of(documents.c.document_id, "b_ids"))
+    .where(in_list(documents.c.document_id, "b_ids"))
     .values(given_type=bindparam("b_type"), settled_under=None, settled_as=None)
 )
 
-# In one order, so that no two transactions wait for each other; and not so strictly as to hold up those that only
-# refer to the documents.
+# The order prevents deadlocks. KEY SHARE lets transactions go on that only refer to the documents.
 _LOCK = (
     select(documents.c.document_id)
-    .where(one_of(documents.c.document_id, "ids"))
+    .where(in_list(documents.c.document_id, "ids"))
     .order_by(documents.c.document_id)
     .with_for_update(key_share=True)
 )
 
 _NO_CONTAINER = (
     update(documents)
-    .where(one_of(documents.c.document_id, "b_ids"), documents.c.is_container)
+    .where(in_list(documents.c.document_id, "b_ids"), documents.c.is_container)
     .values(is_container=False)
 )
 
 _SETTLE = (
     update(documents)
     .where(
-        one_of(documents.c.document_id, "b_ids"),
+        in_list(documents.c.document_id, "b_ids"),
         or_(
             documents.c.settled_under.is_distinct_from(bindparam("b_under")),
             documents.c.settled_as.is_distinct_from(bindparam("b_as")),
@@ -314,10 +313,10 @@ _SETTLE = (
 )
 
 _MEMBERS = select(run_documents.c.document_id).where(
-    run_documents.c.run_id == bindparam("run_id"), one_of(run_documents.c.document_id, "ids")
+    run_documents.c.run_id == bindparam("run_id"), in_list(run_documents.c.document_id, "ids")
 )
 
-_WITH_RESULT = select(results.c.document_id).where(one_of(results.c.document_id, "ids"), results.c.is_current)
+_WITH_RESULT = select(results.c.document_id).where(in_list(results.c.document_id, "ids"), results.c.is_current)
 
 _LAST_CHUNK = select(func.max(run_documents.c.chunk)).where(run_documents.c.run_id == bindparam("run_id"))
 

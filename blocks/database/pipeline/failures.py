@@ -1,4 +1,4 @@
-"""What failed: one row per document and stage, open until the document passes that stage."""
+"""Failures: one row per document and stage. A failure is open until the document passes that stage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, case, select, update
 
 from blocks.database.column_types import storable
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.tables import failures, run_documents, sources
 from blocks.records import Failure, Stage
@@ -49,9 +49,9 @@ def list_failures(database: Database, *, run_id: str | None = None) -> list[dict
 def record_failures(
     database: Database, connection: Connection, run_id: str, failed: Sequence[FailedDocument], at: datetime
 ) -> None:
-    """Write failures, replacing what was known of the same document and stage.
+    """Write failures. Each replaces the failure of the same document and stage.
 
-    Those of discover, which counts no attempts, count one for each run that met them.
+    Discover counts no attempts: its failures count the runs that recorded them.
     """
     if not failed:
         return
@@ -70,29 +70,29 @@ def record_failures(
     )
     rows = [
         {
-            "document_id": one.document_id,
-            "stage": one.failure.stage.value,
-            "kind": one.failure.kind,
-            "message": one.failure.message,
-            "attempts": one.attempts,
-            "retry": one.failure.retry.value,
+            "document_id": document.document_id,
+            "stage": document.failure.stage.value,
+            "kind": document.failure.kind,
+            "message": document.failure.message,
+            "attempts": document.attempts,
+            "retry": document.failure.retry.value,
             "run_id": run_id,
             "first_at": at,
             "last_at": at,
             "resolved_at": None,
         }
-        for one in sorted(failed, key=lambda one: one.document_id)
+        for document in sorted(failed, key=lambda document: document.document_id)
     ]
     connection.execute(upsert, rows)
 
 
 def resolve_unread(connection: Connection, uris: Sequence[str], at: datetime) -> None:
-    """Close discover's failures at places that could be read this time, but those that were recorded at `at`."""
+    """Close discover's failures at places that could be read, except failures that were recorded at `at`."""
     connection.execute(_RESOLVE_UNREAD, {"b_uris": [storable(uri) for uri in uris], "b_at": at})
 
 
 def resolve_failures(connection: Connection, still_failing: Mapping[str, str | None], at: datetime) -> None:
-    """Close open failures of these documents, all but the one of the stage that still fails, if any does."""
+    """Close the open failures of {document_id: stage that still fails, else None}, except those of that stage."""
     for stage in sorted({stage or "" for stage in still_failing.values()}):
         ids = sorted(id_ for id_, failing in still_failing.items() if (failing or "") == stage)
         connection.execute(_RESOLVE, {"b_ids": ids, "b_stage": stage, "b_at": at})
@@ -101,7 +101,7 @@ def resolve_failures(connection: Connection, still_failing: Mapping[str, str | N
 _RESOLVE = (
     update(failures)
     .where(
-        one_of(failures.c.document_id, "b_ids"),
+        in_list(failures.c.document_id, "b_ids"),
         failures.c.stage != bindparam("b_stage"),
         failures.c.resolved_at.is_(None),
     )
@@ -113,7 +113,7 @@ _RESOLVE_UNREAD = (
     .where(
         failures.c.stage == Stage.DISCOVER.value,
         failures.c.resolved_at.is_(None),
-        failures.c.document_id.in_(select(sources.c.document_id).where(one_of(sources.c.uri, "b_uris"))),
+        failures.c.document_id.in_(select(sources.c.document_id).where(in_list(sources.c.uri, "b_uris"))),
         failures.c.last_at != bindparam("b_at"),
     )
     .values(resolved_at=bindparam("b_at"))

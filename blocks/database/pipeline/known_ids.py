@@ -7,11 +7,11 @@ from blocks.database.tables import documents, model_calls, runs
 from blocks.errors import DocumentUnknown, RunUnknown
 
 _SHOWN = 3
-"""So many ids stand in a message."""
+"""A message shows so many ids."""
 
 
 def find_run(database: Database, letters: str) -> str:
-    """The id of the one run that has this id, or an id that begins so; a trial of a model is a run in the ledger only.
+    """The id of the only run whose id is `letters` or begins so. A trial of a model is a run in the ledger only.
 
     Raises `RunUnknown`.
     """
@@ -29,7 +29,7 @@ def find_run(database: Database, letters: str) -> str:
 
 
 def check_document(database: Database, letters: str) -> None:
-    """See that there is a document whose id begins so. Raises `DocumentUnknown`."""
+    """Check that a document's id begins so. Raises `DocumentUnknown`."""
     for column in (documents.c.document_id, model_calls.c.document_id) if letters else ():
         if _ids(database, select(column).where(column.startswith(letters, autoescape=True))):
             return
@@ -37,6 +37,6 @@ def check_document(database: Database, letters: str) -> None:
 
 
 def _ids(database: Database, query: Select[tuple[str]]) -> list[str]:
-    """The first ids that a query finds, so many as a message shows."""
+    """The first ids that a query finds, as many as a message shows."""
     with database.read() as connection:
         return list(connection.execute(query.limit(_SHOWN)).scalars())

@@ -1,4 +1,4 @@
-"""A document's last reading by a language model, which stands in while none answers."""
+"""A document's last scoring by a language model. It is used while no model answers."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, exists, or_, select
 
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.payloads import unpack
 from blocks.database.pipeline.chunk_state import DONE
 from blocks.database.tables import stage_outputs
@@ -14,14 +14,14 @@ from blocks.records import LOCAL, NO_MODEL, Stage
 
 
 class DatabaseLastScorings:
-    """Finds them among the score stage's outputs under whatever fingerprint."""
+    """Searches the score stage's outputs under all fingerprints."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load(self, document_ids: Sequence[str]) -> dict[str, bytes]:
-        """By document the newest scoring, as JSON, that was validated, is no stand-in, and that a model beside local
-        gave."""
+        """By document the newest scoring, as JSON, that is not provisional, was validated, and names a language
+        model."""
         found: dict[str, bytes] = {}
         with self._database.read() as connection:
             for document_id, packed in connection.execute(_NEWEST_FIRST, {"ids": list(document_ids)}):
@@ -32,7 +32,7 @@ class DatabaseLastScorings:
 
 def _is_of_models(payload: bytes) -> bool:
     models = str(json.loads(payload).get("model", ""))
-    return any(one.partition("@")[0] not in (LOCAL, NO_MODEL) for one in models.split(" + ") if one)
+    return any(model.partition("@")[0] not in (LOCAL, NO_MODEL) for model in models.split(" + ") if model)
 
 
 _row = stage_outputs.c
@@ -46,7 +46,7 @@ _was_validated = exists().where(
 _NEWEST_FIRST = (
     select(_row.document_id, _row.payload)
     .where(
-        one_of(_row.document_id, "ids"),
+        in_list(_row.document_id, "ids"),
         _row.stage == bindparam("stage", Stage.SCORE.value),
         _row.state == DONE,
         _row.payload.is_not(None),

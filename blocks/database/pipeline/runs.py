@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from blocks.database.engine import Database, now
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.pipeline.chunk_state import PROVISIONAL
 from blocks.database.tables import (
     document_type_versions,
@@ -25,7 +25,7 @@ from blocks.document_types.schema import DocumentType
 from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, OPEN, UNKNOWN_TYPE, RunCounts
 
 _NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}
-"""Outcomes of what was never sent. A cancelled call that may have been has an unconfirmed cost."""
+"""Outcomes of calls that were never sent. A cancelled call that may have been sent has an unconfirmed cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class RunTally:
 
 @dataclass(frozen=True, slots=True)
 class RunCosts:
-    """What a run's calls of language models came to; the built-in model's readings are free, and none of them.
+    """The number and the cost of a run's calls of language models.
 
-    `cost_usd` is what providers' usage figures say, `unconfirmed_usd` what calls of which nothing came back may have
-    cost beside it. Answers from the cache are no calls: `cache_hits` counts them. Calls under way, and what was
-    given up before it was sent, are in neither.
+    `cost_usd` follows from the providers' usage figures. `unconfirmed_usd` is what calls without a reply may have cost
+    in addition. `cache_hits` counts answers from the cache, which are no calls. Calls that are under way or were never
+    sent count nowhere.
     """
 
     model_calls: int
@@ -60,7 +60,7 @@ def start_run(
     types: Mapping[str, DocumentType],
     source: str,
 ) -> None:
-    """Write the run's row, and keep the content of every type version that it may use.
+    """Write the run's row, and the content of every type version that it may use.
 
     A run that is resumed keeps the time of its first start.
     """
@@ -86,11 +86,11 @@ def start_run(
         "message": None,
     }
     upsert = database.insert(runs)
-    anew = {name: upsert.excluded[name] for name in row if name not in {"run_id", "started_at"}}
+    replaced = {name: upsert.excluded[name] for name in row if name not in {"run_id", "started_at"}}
     with database.write() as connection:
         if versions:
             connection.execute(database.insert(document_type_versions).on_conflict_do_nothing(), versions)
-        connection.execute(upsert.on_conflict_do_update(index_elements=[runs.c.run_id], set_=anew), [row])
+        connection.execute(upsert.on_conflict_do_update(index_elements=[runs.c.run_id], set_=replaced), [row])
 
 
 def finish_run(database: Database, run_id: str, state: str, message: str) -> None:
@@ -115,7 +115,7 @@ def run_counts(database: Database, run_id: str) -> RunTally:
 
 
 def run_costs(database: Database, run_id: str) -> RunCosts:
-    """The number of the run's calls of language models that are over, and their cost to the last digit."""
+    """The number of the run's calls that have ended, and their exact cost."""
     # Summed here: SQLite, which keeps decimals as text, would sum them as binary floats.
     amounts = (model_calls.c.outcome, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd)
     query = (
@@ -151,7 +151,7 @@ def counts_by_type(database: Database, run_id: str) -> dict[str, dict[str, int]]
 
 
 def waiting_kinds(database: Database, run_id: str) -> dict[str, int]:
-    """How many of the run's documents wait in review for what the next run may cure, by kind, most frequent first."""
+    """How many of the run's documents have a provisional output, by kind of failure, the most frequent first."""
     number = func.count(stage_outputs.c.document_id.distinct()).label("number")
     query = (
         select(stage_outputs.c.failure_kind, number)
@@ -191,14 +191,14 @@ def types_written(database: Database, run_id: str) -> set[str]:
 
 
 def started_at(connection: Connection, run_id: str) -> datetime | None:
-    """When the run began, or None for one that has no row."""
+    """When the run began, or None where it has no row."""
     return connection.execute(_STARTED_AT, {"run_id": run_id}).scalar_one_or_none()
 
 
 def set_outcomes(connection: Connection, run_id: str, outcomes: Mapping[str, str]) -> None:
     """Write how members of the run ended: {document_id: outcome}."""
     for outcome in sorted(set(outcomes.values())):
-        ids = [id_ for id_, its in outcomes.items() if its == outcome]
+        ids = [id_ for id_, ended_as in outcomes.items() if ended_as == outcome]
         connection.execute(_SET_OUTCOME, {"b_run_id": run_id, "b_ids": ids, "b_outcome": outcome})
 
 
@@ -208,7 +208,7 @@ _SET_OUTCOME = (
     update(run_documents)
     .where(
         run_documents.c.run_id == bindparam("b_run_id"),
-        one_of(run_documents.c.document_id, "b_ids"),
+        in_list(run_documents.c.document_id, "b_ids"),
     )
     .values(outcome=bindparam("b_outcome"))
 )

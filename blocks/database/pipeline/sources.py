@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.tables import documents, sources
 from blocks.records import DiscoveredDocument
 
@@ -45,6 +45,6 @@ def uris_of(connection: Connection, document_ids: Sequence[str]) -> dict[str, li
 
 _URIS = (
     select(sources.c.document_id, sources.c.uri)
-    .where(one_of(sources.c.document_id, "ids"))
+    .where(in_list(sources.c.document_id, "ids"))
     .order_by(sources.c.document_id, sources.c.seen_at.desc(), sources.c.uri)
 )

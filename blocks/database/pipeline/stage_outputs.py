@@ -1,8 +1,7 @@
-"""What is done: one row per document, stage and fingerprint. Everything here works on a chunk in a few statements.
+"""The outputs of stages: one row per document, stage and fingerprint. A few statements handle a chunk.
 
-The row that was begun, or chosen by `make_current`, last is the document's current one in that stage, and only current
-rows count for the stages after it. A row is written by the run that began it and by no other, and no run begins one
-that another live run is working.
+A document has one current row in a stage: the row that was begun last, or that `make_current` chose last. Later stages
+read current rows only. Only the run that began a row writes it, and no run begins a row that another live run claims.
 """
 
 import json
@@ -31,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.payloads import pack, unpack
 from blocks.database.pipeline.chunk_state import (
     DONE,
@@ -99,7 +98,7 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
 def make_current(
     database: Database, stage: Stage, state: ChunkState, fingerprints: Mapping[str, str], todo: Todo
 ) -> None:
-    """Where a document has a row under today's fingerprint that is not to be worked, make it the current one."""
+    """Make the row under today's fingerprint current for each document that has such a row and needs no work."""
     working = {document.document_id for document in todo}
     flipped = {
         document.document_id: row.fingerprint
@@ -130,10 +129,10 @@ def begin_attempts(
 ) -> frozenset[str]:
     """Count an attempt at each document {document_id: fingerprint} before it is worked; `solo` when worked alone.
 
-    Counts begin at 1 for a new row and for one that an earlier run ended in whatever way. They go on for a row whose
-    worker died, in whatever run: a document that kills its worker must not be tried for ever.
-    Returns the documents that were begun: not those that another live run is working, nor, with `seen`, those whose
-    row is no longer what it was then.
+    Counts begin at 1 for a new row and for a row that another run ended. They go on for a row whose worker died, in
+    whichever run: a document that kills its worker must not be tried for ever.
+    Returns the documents that were begun. Those that another live run claims are not begun; nor, with `seen`, those
+    whose row has changed since.
     """
     if not fingerprints:
         return frozenset()
@@ -164,10 +163,10 @@ def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[S
 def write_outcomes(
     database: Database, stage: Stage, run_id: str, outcomes: Sequence[Outcome], fingerprints: Mapping[str, str]
 ) -> frozenset[str]:
-    """Write what became of the attempts that `run_id` began; classify's answer also becomes the document's type.
+    """Write the outcomes of the attempts that `run_id` began. Classify's answer also becomes the document's type.
 
-    An outcome is dropped when another run has begun the row since, or when the row has a payload from this run already:
-    it comes from a worker that was given up. A quarantined document's row may be another run's.
+    A late outcome, of a worker that timed out, is dropped where another run has begun the row since or the row has
+    ended; but a payload replaces a failure. A quarantined document's row may be another run's.
     Returns the documents whose outcomes were written.
     """
     by_id = {outcome.document_id: outcome for outcome in outcomes}
@@ -202,7 +201,7 @@ def load_chains(connection: Connection, document_ids: Sequence[str]) -> dict[str
 
 
 def load_payloads(connection: Connection, stage: Stage, document_ids: Sequence[str]) -> dict[str, bytes]:
-    """The current payloads of one stage."""
+    """The current payloads of a stage."""
     payloads = {}
     for id_, _, payload in connection.execute(_PAYLOADS, {"ids": document_ids, "stages": [stage.value]}).all():
         payloads[id_] = unpack(payload)
@@ -211,7 +210,7 @@ def load_payloads(connection: Connection, stage: Stage, document_ids: Sequence[s
 
 @cache
 def _begin_statement(is_sqlite: bool) -> Any:
-    """One statement for a whole chunk, which reads {document_id: fingerprint} from a JSON parameter."""
+    """The statement that begins a chunk's rows. It reads {document_id: fingerprint} from a JSON parameter."""
     given = bindparam("fingerprints", type_=Text)
     entries = func.json_each(given) if is_sqlite else func.json_each_text(cast(given, JSON))
     entry = entries.table_valued("key", "value").alias("entry")
@@ -230,12 +229,15 @@ def _begin_statement(is_sqlite: bool) -> Any:
     insert = (sqlite.insert if is_sqlite else postgresql.insert)(stage_outputs)
     insert = insert.from_select(list(begun), select(*begun.values()).where(literal_column("1") == literal_column("1")))
     new = insert.excluded
-    anew = and_(_row.state != STARTED, _row.run_id != new.run_id)
+    restarts = and_(_row.state != STARTED, _row.run_id != new.run_id)
     return insert.on_conflict_do_update(
         index_elements=[_row.document_id, _row.stage, _row.fingerprint],
         set_={
             **{name: new[name] for name in ("state", "is_current", "run_id", "updated_at")},
-            **{name: case((anew, new[name]), else_=_row[name] + new[name]) for name in ("attempts", "solo_attempts")},
+            **{
+                name: case((restarts, new[name]), else_=_row[name] + new[name])
+                for name in ("attempts", "solo_attempts")
+            },
         },
     )
 
@@ -293,7 +295,7 @@ _DOCUMENTS = select(
     documents.c.part,
     documents.c.given_type,
     documents.c.document_type,
-).where(one_of(documents.c.document_id, "ids"))
+).where(in_list(documents.c.document_id, "ids"))
 
 _ROWS = select(
     _row.document_id,
@@ -308,20 +310,20 @@ _ROWS = select(
     _row.attempts,
     _row.solo_attempts,
 ).where(
-    one_of(_row.document_id, "ids"),
+    in_list(_row.document_id, "ids"),
     or_(
         _row.stage == bindparam("stage"),
-        and_(_row.is_current, one_of(_row.stage, "upstream")),
+        and_(_row.is_current, in_list(_row.stage, "upstream")),
     ),
 )
 
 _OWN_ROWS = select(_row.document_id, _row.fingerprint, _row.state, _row.run_id).where(
-    one_of(_row.document_id, "ids"), _row.stage == bindparam("stage")
+    in_list(_row.document_id, "ids"), _row.stage == bindparam("stage")
 )
 
 _PAYLOADS = select(_row.document_id, _row.stage, _row.payload).where(
-    one_of(_row.document_id, "ids"),
-    one_of(_row.stage, "stages"),
+    in_list(_row.document_id, "ids"),
+    in_list(_row.stage, "stages"),
     _row.is_current,
     _row.payload.is_not(None),
 )
@@ -336,7 +338,7 @@ _CHAINS = select(
     _row.retry,
     _row.attempts,
     _row.run_id,
-).where(one_of(_row.document_id, "ids"), _row.is_current)
+).where(in_list(_row.document_id, "ids"), _row.is_current)
 
 _is_key = and_(
     _row.document_id == bindparam("b_document_id"),
@@ -344,7 +346,7 @@ _is_key = and_(
     _row.fingerprint == bindparam("b_fingerprint"),
 )
 
-# What is the same in every row stands in the statement: each parameter of each row costs microseconds.
+# Values that all rows share are literals: each parameter of each row costs microseconds.
 _OUTPUT: dict[str, Any] = {name: bindparam(name) for name in ("digest", "payload", "duration_ms")}
 _FAILURE = ("failure_kind", "failure_message", "retry")
 
@@ -373,7 +375,7 @@ _SET_CURRENT = update(stage_outputs).where(_is_key).values(is_current=True)
 _CLEAR_CURRENT = (
     update(stage_outputs)
     .where(
-        one_of(_row.document_id, "b_ids"),
+        in_list(_row.document_id, "b_ids"),
         _row.stage == bindparam("b_stage"),
         _row.is_current,
     )
@@ -383,7 +385,7 @@ _CLEAR_CURRENT = (
 _SET_TYPE = (
     update(documents)
     .where(
-        one_of(documents.c.document_id, "b_ids"),
+        in_list(documents.c.document_id, "b_ids"),
         documents.c.document_type.is_distinct_from(bindparam("b_type")),
     )
     .values(document_type=bindparam("b_type"))

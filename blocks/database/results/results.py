@@ -1,4 +1,4 @@
-"""Results: appended per fingerprint, one of them current. What a person has decided, no run replaces."""
+"""Results: a row per document and fingerprint, one of them current. No run replaces a person's decision."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select, update
 
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.tables import results, run_documents
 from blocks.records import Status, Validation
@@ -16,7 +16,7 @@ from blocks.records import Status, Validation
 
 @dataclass(frozen=True, slots=True)
 class CurrentResult:
-    """The current result of a document, as far as storing needs it."""
+    """The current result of a document, as storing needs it."""
 
     fingerprint: str
     status: str
@@ -28,7 +28,7 @@ class CurrentResult:
 
 @dataclass(frozen=True, slots=True)
 class NewResult:
-    """A verdict to be kept. It becomes the current one unless `is_current` is False."""
+    """A verdict to store. It becomes the current result unless `is_current` is False."""
 
     document_id: str
     fingerprint: str
@@ -49,7 +49,7 @@ def list_results(
     status: str | None = None,
     run_id: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Current results by place, one per document, ready for JSON.
+    """Current results, one per document, sorted by place and ready for JSON.
 
     Keys: document_id, uri, uris, document_type, status, confidence, score, reasons, fields. With `run_id`, those of
     the run's documents, whether that run computed them or found them unchanged.
@@ -86,21 +86,21 @@ def current_results(connection: Connection, document_ids: Sequence[str]) -> dict
 def write_results(
     database: Database, connection: Connection, run_id: str, new: Collection[NewResult], at: datetime
 ) -> None:
-    """Append results; one under a fingerprint that is there already replaces it, unless a person decided that one."""
+    """Write results. Each replaces the result under the same fingerprint, unless a person decided that result."""
     if not new:
         return
-    ids = [one.document_id for one in new if one.is_current]
+    ids = [result.document_id for result in new if result.is_current]
     connection.execute(_CLEAR_CURRENT, {"b_ids": ids})
     rows = []
-    for one in new:
-        verdict = one.validation.model_dump(mode="json", exclude={"priority", "due_minutes"})
+    for result in new:
+        verdict = result.validation.model_dump(mode="json", exclude={"priority", "due_minutes"})
         rows.append(
             verdict
             | {
-                "document_id": one.document_id,
-                "fingerprint": one.fingerprint,
-                "is_current": one.is_current,
-                "provisional": one.provisional,
+                "document_id": result.document_id,
+                "fingerprint": result.fingerprint,
+                "is_current": result.is_current,
+                "provisional": result.provisional,
                 "decided_by": None,
                 "run_id": run_id,
                 "created_at": at,
@@ -126,13 +126,13 @@ _CURRENT = select(
     results.c.decided_by,
     results.c.run_id,
     results.c.created_at,
-).where(one_of(results.c.document_id, "ids"), results.c.is_current)
+).where(in_list(results.c.document_id, "ids"), results.c.is_current)
 
 _CLEAR_CURRENT = (
     update(results)
     .where(
         and_(
-            one_of(results.c.document_id, "b_ids"),
+            in_list(results.c.document_id, "b_ids"),
             results.c.is_current,
             results.c.decided_by.is_(None),
         )

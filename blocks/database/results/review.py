@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, insert, nulls_last, select, update
 
 from blocks.database.engine import Database
-from blocks.database.one_of import one_of
+from blocks.database.in_list import in_list
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.tables import results, review, review_events
 from blocks.records import Validation
@@ -20,7 +20,7 @@ _ITEM = ("fingerprint", "document_type", "reasons", "confidence", "priority", "d
 
 @dataclass(frozen=True, slots=True)
 class ReviewNeed:
-    """A document that a person must look at, and the verdict that says why."""
+    """A document that a person must look at, and its verdict."""
 
     document_id: str
     fingerprint: str
@@ -70,9 +70,9 @@ def list_review(database: Database, *, status: str = OPEN) -> list[dict[str, Any
 def sync_review(
     connection: Connection, run_id: str, needs: Collection[ReviewNeed], settled: Sequence[str], at: datetime
 ) -> None:
-    """Open an item for each need, or bring the open one up to date; supersede the open items of `settled` documents.
+    """Open or update an item for each need, and supersede the open items of `settled` documents.
 
-    A due time counts from the opening of the item: running again does not put it off.
+    A due time counts from the opening of the item: another run does not postpone it.
     """
     by_id = {need.document_id: need for need in needs}
     known = _open_items(connection, [*by_id, *settled])
@@ -120,15 +120,15 @@ def _open_items(connection: Connection, document_ids: Sequence[str]) -> dict[str
 
 def _log(connection: Connection, event: str, reasons: Mapping[int, list[str]], run_id: str, at: datetime) -> None:
     rows = [
-        {"review_id": id_, "event": event, "content": {"reasons": its}, "run_id": run_id, "happened_at": at}
-        for id_, its in reasons.items()
+        {"review_id": id_, "event": event, "content": {"reasons": item_reasons}, "run_id": run_id, "happened_at": at}
+        for id_, item_reasons in reasons.items()
     ]
     connection.execute(insert(review_events), rows)
 
 
 _OPEN = select(
     review.c.document_id, review.c.review_id, review.c.created_at, *(review.c[name] for name in _ITEM)
-).where(one_of(review.c.document_id, "ids"), review.c.status == OPEN)
+).where(in_list(review.c.document_id, "ids"), review.c.status == OPEN)
 
 _UPDATE = (
     update(review)

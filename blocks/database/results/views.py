@@ -1,9 +1,9 @@
-"""SQL views for people: one per document type with a typed column per field, one per list or table field, the review
-queue, and the confidence of every field.
+"""SQL views for people: a view per document type with a typed column per field, a view per list or table field, the
+review queue, and the confidence of every field.
 
-A value that does not have its field's form (a result of an older version of the type may hold one) is null, so that no
-query over the view fails. On SQLite, which has no decimal type, money is a binary float in the views; the exact text
-stands in `results.fields`.
+A value without its field's form is null, so that no query over the view fails; a result of an older version of the type
+may hold such a value. On SQLite, which has no decimal type, money is a binary float in the views; `results.fields` has
+the exact text.
 """
 
 import hashlib
@@ -46,9 +46,9 @@ def view_name(document_type: str) -> str:
 
 
 def create_views(database: Database, types: Mapping[str, DocumentType]) -> None:
-    """Make the views of these types and the review queue; a view is made anew only when its fields have changed.
+    """Create the views of these types and the review queue. A view is replaced only when its fields have changed.
 
-    Raises `ViewInUse` where somebody's own view stands on one that must be made anew.
+    Raises `ViewInUse` where a view that must be replaced is used by a view that is not Winnow's.
     """
     wanted = {QUEUE: _QUEUE, CONFIDENCES: _confidences_view(database.is_sqlite)}
     for type_ in types.values():
@@ -81,7 +81,7 @@ def _known(connection: Connection) -> dict[str, str]:
 def _replace(database: Database, connection: Connection, name: str, body: str) -> None:
     try:
         connection.exec_driver_sql(_escaped(database, f"DROP VIEW IF EXISTS {_identifier(name)}"))
-    except InternalError as error:  # what PostgreSQL says of dependent objects; SQLite lets them dangle
+    except InternalError as error:  # PostgreSQL refuses where objects depend on the view; SQLite leaves them broken
         raise ViewInUse(name, " ".join(str(error.orig).split())) from error
     connection.exec_driver_sql(_escaped(database, f"CREATE VIEW {_identifier(name)} AS {body}"))
 

@@ -1,7 +1,7 @@
-"""`one_of`: membership in a list of texts that is handed over as one parameter.
+"""`in_list`: membership in a list of texts that is a single parameter.
 
-SQLAlchemy's own IN writes a parameter per item into every statement anew, which took a tenth of the time of a run, and
-is bound by the databases' limits on parameters.
+SQLAlchemy's IN writes a parameter per item into each statement. That took a tenth of a run's time, and databases limit
+the number of parameters.
 """
 
 import json
@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 
 class _Texts(TypeDecorator[Collection[str]]):
-    """A collection of texts as one parameter: an array, or a JSON list on SQLite."""
+    """A collection of texts as a single parameter: an array, or a JSON list on SQLite."""
 
     impl = Text
     cache_ok = True
@@ -31,7 +31,7 @@ class _Texts(TypeDecorator[Collection[str]]):
         return json.dumps(items) if dialect.name == "sqlite" else items
 
 
-class _OneOf(ColumnElement[bool]):
+class _InList(ColumnElement[bool]):
     inherit_cache = True
     type = Boolean()
     _traverse_internals = [  # noqa: RUF012 - the form in which SQLAlchemy reads it
@@ -44,22 +44,22 @@ class _OneOf(ColumnElement[bool]):
         self.texts = bindparam(parameter, type_=_Texts())
 
     def self_group(self, against: object = None) -> Self:
-        """Stand as it is: the ``= 1`` that SQLAlchemy would add for SQLite shuts out every index."""
+        """No grouping: with the ``= 1`` that SQLAlchemy would add, SQLite uses no index."""
         return self
 
 
-@compiles(_OneOf)
-def _as_any(element: _OneOf, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_InList)
+def _as_any(element: _InList, compiler: SQLCompiler, **options: Any) -> str:
     column, texts = compiler.process(element.column, **options), compiler.process(element.texts, **options)
     return f"({column} = ANY ({texts}))"
 
 
-@compiles(_OneOf, "sqlite")
-def _as_in(element: _OneOf, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_InList, "sqlite")
+def _as_in(element: _InList, compiler: SQLCompiler, **options: Any) -> str:
     column, texts = compiler.process(element.column, **options), compiler.process(element.texts, **options)
     return f"({column} IN (SELECT value FROM json_each({texts})))"
 
 
-def one_of(column: ColumnElement[str], parameter: str) -> ColumnElement[bool]:
-    """Whether `column` is one of the texts that the statement is executed with as `parameter`."""
-    return cast("ColumnElement[bool]", _OneOf(column, parameter))
+def in_list(column: ColumnElement[str], parameter: str) -> ColumnElement[bool]:
+    """Whether `column` is among the texts that the statement gets as `parameter`."""
+    return cast("ColumnElement[bool]", _InList(column, parameter))
