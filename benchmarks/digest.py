@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATABASES = ("sqlite", "postgresql")
 PATIENT = {"WINNOW_DOCUMENT_TIMEOUT_S": "600", "WINNOW_OCR_PAGE_TIMEOUT_S": "600", "WINNOW_ALLOWED_FAILURE_SHARE": "1"}
 SAMPLES = "samples"
+MODELS = {"small": "cheap", "large": "strong"}
 TICKETS = ("{}/samples/mixed/tickets.csv", "--rows", "message")
 
 
@@ -82,7 +83,7 @@ SETS = {
     ),
     "models": DocumentSet((SAMPLES,), (("{}",), TICKETS), asks_models=True),
     "asked": DocumentSet(
-        ("einvoices/pdf", "sroie_text/text", "tickets/txt"), (("{}", "--model", "cheap"),), asks_models=True
+        ("einvoices/pdf", "sroie_text/text", "tickets/txt"), (("{}", "--model", "small"),), asks_models=True
     ),
 }
 """`models` asks models where the shipped routes do, `asked` asks one model for every field of every document."""
@@ -178,10 +179,10 @@ class Winnow:
 
     def feed(self, documents: DocumentSet, source: Path, url: str, endpoint: str) -> None:
         """Run the commands of a set."""
-        for tier in ("cheap", "strong") if documents.asks_models else ():
-            place = ("--provider", "openai", "--model", f"up-{tier}", "--endpoint", endpoint, "--key-env", "DIGEST_KEY")
-            prices = ("--input-price", "0.1", "--output-price", "0.4")
-            self(url, "models", "add", tier, *place, *prices, "--tier", tier)
+        for model, tier in MODELS.items() if documents.asks_models else ():
+            place = ("--provider", "openai", "--model", f"up-{model}", "--endpoint", endpoint)
+            prices = ("--input-price", "0.1", "--output-price", "0.4", "--key-env", "DIGEST_KEY")
+            self(url, "models", "add", model, *place, *prices, "--tier", tier)
         for pattern, *arguments in documents.commands:
             self(url, "run", pattern.format(source), *arguments, "--json", variables=documents.variables)
 
