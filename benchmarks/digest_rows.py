@@ -3,7 +3,8 @@
 Left out, because two equal runs differ in them: `run_id`, `review_id` and all times. Of times, what matters is kept:
 `resolved_at` becomes `is_resolved`, and `due_at` becomes the seconds from the opening of the item. Left out as well:
 `fingerprint`, a digest of the types, settings and stage versions, which may change although the outcome does not. The
-folder of the run is cut out of messages. Rows are ordered by their own text, and objects in JSON columns by key.
+folder of the run is cut out of messages, and so are seconds and the addresses in memory that python-docx gives. Rows
+are ordered by their own text, and objects in JSON columns by key.
 """
 
 import base64
@@ -23,6 +24,8 @@ from sqlalchemy import create_engine, text
 
 TABLES = ("results", "review", "failures")
 LEFT_OUT = {"run_id", "review_id", "fingerprint", "created_at", "decided_at", "first_at", "last_at"}
+CHANGING = re.compile(r"0x[0-9a-f]{6,}|\d+(\.\d+)?(?= s\b)")
+"""Addresses in memory and seconds, in messages."""
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -75,7 +78,7 @@ def plain(value: Any, home: Path) -> Any:
     if isinstance(value, str) and value[:1] in {"{", "["}:
         value = json.loads(value)
     if isinstance(value, str):
-        value = re.sub(r"\d+(\.\d+)? s\b", "N s", without_folder(value, home))
+        value = CHANGING.sub("?", without_folder(value, home))
     return int(value) if isinstance(value, bool) else value
 
 
