@@ -137,6 +137,7 @@ def test_a_stop_releases_only_what_the_run_has_begun_at_the_stage(database: Data
     begin(database, "run-1", "a", stage=Stage.CLASSIFY)
     ids = [id_of(name) for name in ("ended", "other-run", "a")]
     claims.release_attempts(database, Stage.CLASSIFY, "run-1", ids, solo=False)
+    claims.release_attempts(database, Stage.EXTRACT, "run-1", ids[:2], solo=False)
     assert row(database, "ended") == ("done", "run-1", 1, 0)
     assert row(database, "other-run") == ("started", "run-2", 1, 0)
     assert row(database, "a") == ("started", "run-1", 1, 0)
