@@ -159,6 +159,9 @@ def test_views_show_the_place_where_a_document_was_seen_last(database: Database)
     (item,) = query(database, "SELECT uri, document_type, fields FROM review_queue")
     assert (item["uri"], item["document_type"]) == ("/in/b", "bill")
     assert item["fields"] is not None
+    with database.write() as connection:
+        connection.execute(results.update().values(fingerprint="another"))
+    assert [row["fields"] for row in query(database, "SELECT fields FROM review_queue")] == [None], "of its own verdict"
 
 
 def test_views_show_current_results_of_their_type_only(database: Database) -> None:
