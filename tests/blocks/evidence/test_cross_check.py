@@ -1,3 +1,4 @@
+import math
 import re
 
 import pytest
@@ -6,6 +7,7 @@ from pydantic import JsonValue
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
 from blocks.evidence.cross_check import Support, cross_check, similarity, support
+from blocks.evidence.document_reading import DocumentReading, FieldCandidate
 from blocks.evidence.findings import find_fields
 from blocks.gateway.routing.facts import control_fields
 from blocks.reader.reading import read
@@ -165,3 +167,92 @@ def _other_amount(pages: tuple[Page, ...], truth: str) -> FieldReading:
             if found != truth and float(found):
                 return quoted(found, line)
     raise AssertionError("the receipt has one amount only")
+
+
+def bill(*, is_day_required: bool = True) -> DocumentType:
+    fields = {
+        "day": DocumentField(type=FieldType.DATE, required=is_day_required),
+        "total": DocumentField(type=FieldType.MONEY, required=is_day_required),
+        "post": DocumentField(type=FieldType.MONEY),
+    }
+    return DocumentType(name="bill", title="Bill", fields=fields)
+
+
+READING = DocumentReading(
+    "1",
+    candidates={
+        "day": (FieldCandidate("2024-05-01", 0.8), FieldCandidate("2024-06-01", 0.1)),
+        "total": (FieldCandidate("9.00", 0.6), FieldCandidate("4.50", 0.3)),
+        "post": (FieldCandidate("4.50", 0.05), FieldCandidate("9.00", 0.9)),
+    },
+)
+
+
+def checked_signals(values: dict[str, JsonValue], document_type: DocumentType) -> dict[str, Signals]:
+    readings = {name: FieldReading(value=value) for name, value in values.items()}
+    checked = cross_check(readings, document_type, READING)
+    return {name: reading.signals for name, reading in checked.items() if reading.signals is not None}
+
+
+def likelihood(*log_odds: float) -> float:
+    return 1 / (1 + math.exp(-sum(log_odds)))
+
+
+def test_optional_fields_count_neither_for_nor_against_the_rest_of_a_reply() -> None:
+    required: dict[str, JsonValue] = {"day": "2024-05-01", "total": "9.00"}
+    signals = checked_signals({**required, "post": "4.50"}, bill())
+    assert signals["total"].peers == checked_signals(required, bill())["total"].peers
+    day, total = Support(0.8, 0.1).log_odds, Support(0.6, 0.3).log_odds
+    assert signals["total"].peers == pytest.approx(likelihood(0.5 * day))
+    assert signals["post"].peers == pytest.approx(likelihood(0.5 * day, 0.5 * total)), "required ones count for it"
+
+
+def test_where_a_type_requires_nothing_all_fields_count_for_each_other() -> None:
+    signals = checked_signals({"total": "9.00", "post": "4.50"}, bill(is_day_required=False))
+    assert signals["total"].peers == pytest.approx(likelihood(0.5 * Support(0.05, 0.9).log_odds))
+    assert (signals["total"].peers or 1.0) < 0.5 < (signals["post"].peers or 0.0)
+
+
+def test_what_is_no_field_of_the_type_or_has_no_value_is_not_cross_checked() -> None:
+    assert set(checked_signals({"day": "2024-05-01", "total": None, "stamp": "9.00"}, bill())) == {"day"}
+    assert checked_signals({"day": "2024-05-01", "total": None}, bill())["day"].peers is None
+
+
+def test_probabilities_of_equal_candidates_add_up_and_the_best_other_is_the_rival() -> None:
+    names = DocumentType(name="note", title="Note", fields={"name": TEXT})
+    found = (
+        FieldCandidate("Krumm & Sons", 0.5),
+        FieldCandidate("KRUMM & SONS.", 0.25),
+        FieldCandidate("Alpha", 0.1),
+        FieldCandidate("Omega", 0.15),
+    )
+    assert support(names, DocumentReading("1", candidates={"name": found}), "name", "Krumm & Sons") == Support(
+        0.75, 0.15
+    )
+    sure = (FieldCandidate("Alpha", 0.9), FieldCandidate("alpha", 0.9))
+    assert support(names, DocumentReading("1", candidates={"name": sure}), "name", "Alpha").probability == 1.0
+
+
+def test_a_list_in_part_is_supported_in_part_and_rivalled_by_the_rest() -> None:
+    skills = DocumentType(name="cv", title="CV", fields={"skills": DocumentField(type=FieldType.LIST)})
+    found = DocumentReading("1", candidates={"skills": (FieldCandidate(["sql", "git", "go", "c"], 0.8),)})
+    part = support(skills, found, "skills", ["SQL"])
+    assert (part.probability, part.rival) == pytest.approx((0.2, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        ("Alpha", "Alphabetic", True),
+        ("Alpha", "Alphabetics", False),
+        ("Alphabet", "Alphabat", False),
+        ("Alphabet Inc", "Alphabat Inc", True),
+        ("Alpha 1", "Alpha 1 Beta", True),
+        ("Alpha 1", "Alpha Beta 12", False),
+        ("beta", "Alphabetagamma", False),
+    ],
+)
+def test_a_shorter_name_has_half_of_the_letters_and_misread_letters_need_a_long_name(
+    first: str, second: str, *, is_same: bool
+) -> None:
+    assert similarity(TEXT, first, second) == float(is_same)

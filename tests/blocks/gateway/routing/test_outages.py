@@ -293,3 +293,74 @@ def test_a_model_whose_key_is_refused_keeps_no_document_from_waiting_for_the_oth
     routed, took_s = outlived(gateway, bill(A, B, LOCAL))
     assert routed[0].answer.model == "b@v1"
     assert took_s < 150
+
+
+class AnswersOthers(ScriptedGateway):
+    """A gateway whose model answers another document, from the cache or not, each time before it fails at the first."""
+
+    def __init__(self, *, is_cached: bool) -> None:
+        super().__init__({"a": reads(**RIGHT)})
+        self.is_cached = is_cached
+        self.route = Route(self, clock=now)
+
+    async def answer(self, name: str, question: Question) -> ModelReply:
+        if question.request.document_id == "failing":
+            await self.route.take(self.assignment(bill(A), document_id="other"))
+            raise ServerFailed("a", 503)
+        reply = await super().answer(name, question)
+        return reply.model_copy(update={"is_cached": self.is_cached})
+
+
+@pytest.mark.parametrize(("is_cached", "expected_s"), [(True, OUTAGE_PATIENCE_S), (False, 25)])
+def test_replies_from_the_cache_do_not_end_an_outage_and_replies_of_the_model_do(
+    *, is_cached: bool, expected_s: float
+) -> None:
+    async def run() -> tuple[Routed, float]:
+        gateway = AnswersOthers(is_cached=is_cached)
+        routed = await gateway.route.take(gateway.assignment(bill(A), document_id="failing"))
+        return routed, now() - START_S
+
+    routed, took_s = run_virtually(run())
+    assert routed.failure is not None
+    assert took_s == pytest.approx(expected_s, rel=0.3), "waits of 5, 5 and 10 s, or all of the patience"
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"),
+    [
+        ([ServerFailed("a", 503, retry_after_s=40.0)], 40.0),
+        ([ServerFailed("a", 503, retry_after_s=2.0)], 10.0),
+        ([RateLimited("a", 2.0)], 2.0),
+        ([RateLimited("a")], 10.0),
+        ([RateLimited("a", 30.0), open_for(20)], 20.0),
+        ([open_for(30), KeyRefused("b", 401)], 30.0),
+        ([open_for(30), RequestRefused("b", 400)], None),
+        ([], None),
+    ],
+)
+def test_the_first_model_that_may_be_back_sets_the_wait(failures: list[CallFailed], expected: float | None) -> None:
+    assert again_in_s(failures, unstated_s=10.0) == expected
+
+
+def test_a_stated_time_beyond_what_is_left_is_not_waited_for_and_a_wait_ends_with_the_patience() -> None:
+    outages = Outages(100.0, lambda: 0.0)
+    assert outages.wait_s([("a", held(41))], waited_s=60.0) is None
+    for _ in range(20):
+        wait_s = outages.wait_s([("a", held(40))], waited_s=60.0)
+        assert wait_s == 40.0, "spread over what is left, which is nothing more"
+
+
+def test_documents_that_waited_come_back_spread_over_a_fifth_of_their_wait() -> None:
+    outages = Outages(1_000.0, lambda: 0.0)
+    waits = [outages.wait_s([("a", held(100))], 0.0) or 0.0 for _ in range(200)]
+    assert 100.0 <= min(waits) < 105.0
+    assert 115.0 < max(waits) <= 120.0
+
+
+def test_an_outage_is_as_old_as_that_of_the_model_which_failed_last() -> None:
+    time_s = 0.0
+    outages = Outages(100.0, lambda: time_s)
+    outages.wait_s([("a", held(1))], 0.0)
+    time_s = 90.0
+    assert outages.wait_s([("a", held(50))], 0.0) is None
+    assert outages.wait_s([("a", held(50)), ("b", held(50))], 0.0) is not None, "the other has just begun to fail"
