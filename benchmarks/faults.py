@@ -130,8 +130,7 @@ def books(path: Path, provider: "ModelProviderDouble") -> dict[str, Any]:
         states = {id_: f"{status}{', provisional' if provisional else ''}" for id_, status, provisional in results}
         failed = {id_ for (id_,) in query("select document_id from failures where resolved_at is null")}
         known = {id_ for (id_,) in query("select document_id from run_documents")}
-        calls = query("select outcome, first_byte_ms, cost_usd, unconfirmed_usd from model_calls")
-        calls = calls.fetchall()
+        calls = query("select outcome, first_byte_ms, cost_usd, unconfirmed_usd from model_calls").fetchall()
         held = query("select reserved_usd from budgets union all select reserved_usd from model_calls").fetchall()
     was_sent = [bool(first_byte_ms or Decimal(cost) or Decimal(most)) for _, first_byte_ms, cost, most in calls]
     ledger = sum((Decimal(cost) for _, _, cost, _ in calls), Decimal(0))

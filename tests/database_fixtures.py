@@ -119,7 +119,7 @@ def database_at(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
-def budget_of(database: Database, scope: str, key: str) -> tuple[Decimal, Decimal]:
+def budget_of(database: Database, scope: str, key: str) -> tuple[Decimal | int, Decimal | int]:
     """What a run or a day has spent, and what it has reserved, in USD."""
     query = select(budgets.c.spent_usd, budgets.c.reserved_usd).where(budgets.c.scope == scope, budgets.c.key == key)
     with database.read() as connection:

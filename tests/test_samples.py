@@ -5,9 +5,8 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from left_out import sample_names
 from pypdf import PdfReader
-
-from benchmarks.left_out import sample_names
 
 PROJECT = Path(__file__).parent.parent
 SAMPLES = PROJECT / "data" / "samples"

@@ -9,9 +9,9 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from readers import LIES, Case, Lie, lying_reply, truthful_reply
+from trust_paths import READER, is_answerable, judge, walk
 
-from benchmarks.readers import LIES, Case, Lie, lying_reply, truthful_reply
-from benchmarks.trust_paths import READER, is_answerable, judge, walk
 from blocks.document_types.loader import load_document_types
 from blocks.reader.reading import read
 from blocks.settings import Settings

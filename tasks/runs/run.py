@@ -31,7 +31,9 @@ class Run:
         self.context = context
         self.settings, self.types, self.database = prepared.settings, prepared.types, prepared.database
         self.pipeline = {stage: pipeline[stage] for stage in CHUNK_STAGES if stage in pipeline}
-        self.works = {stage: part.open(self) for stage, part in self.pipeline.items() if part.open is not None}
+        self.works: dict[Stage, StageWork] = {
+            stage: part.open(self) for stage, part in self.pipeline.items() if part.open is not None
+        }
         digests = (
             self.works[stage].configuration if part.open else part.version for stage, part in self.pipeline.items()
         )

@@ -167,7 +167,7 @@ def test_routes_are_walked_step_by_step_and_nothing_is_paid_twice(notes: Notes) 
     paid = notes.workplace.run(source, "--rows", "text", "--rerun", "all", "--no-cache")
     assert paid["cache_hits"] == 0
     assert len(notes.provider.log()) == len(answered)
-    assert Decimal(paid["cost_usd"]) == notes.provider.total_usd() > 0
+    assert Decimal(str(paid["cost_usd"])) == notes.provider.total_usd() > 0
 
 
 def test_bad_configuration_ends_before_anything_is_asked(notes: Notes) -> None:

@@ -113,12 +113,16 @@ def test_no_key_is_found_after_errors_of_every_kind(
         for at, error in enumerate(errors(key))
     ]  # each note meets one error at every model
     notes.provider.script(hook=TRUTHFUL, prices=PRICES, rules=rules, latency_s=0.02)
-    endpoint, told = notes.provider.url, {"timeout_s": 3}
-    notes.add("openai", provider="openai", endpoint=f"{endpoint}/v1/0", **told)
+    endpoint = notes.provider.url
+    notes.add("openai", provider="openai", endpoint=f"{endpoint}/v1/0", timeout_s=3)
     notes.add(
-        "openai-responses", provider="openai-responses", endpoint=f"{endpoint}/v1/1", key="secret:canary-key", **told
+        "openai-responses",
+        provider="openai-responses",
+        endpoint=f"{endpoint}/v1/1",
+        key="secret:canary-key",
+        timeout_s=3,
     )
-    notes.add("gemini", provider="gemini", endpoint=f"{endpoint}/3", **told)
+    notes.add("gemini", provider="gemini", endpoint=f"{endpoint}/3", timeout_s=3)
     said = []
     run = ("run", *notes.arguments(notes.write(len(errors("")) + 5), "--model", ",".join(KEYS)))
     for arguments in (run, ("models", "list"), ("models", "calls"), ("review", "list"), ("failures",)):

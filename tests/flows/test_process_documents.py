@@ -72,7 +72,9 @@ def test_a_folder_with_a_bad_file(workplace: Workplace) -> None:
 
     wait_until(lambda: len(task_names()) >= 7, timeout_s=30)
     assert {"discover", "extract 1/1", "classify 1/1", "score 1/1", "validate 1/1", "store 1/1"} <= task_names()
-    [artifact] = workplace.ask("artifacts/filter", **of_run)  # type: ignore[misc]
+    artifacts = workplace.ask("artifacts/filter", **of_run)
+    assert isinstance(artifacts, list)
+    [artifact] = artifacts
     assert "| receipt |" in artifact["data"]
     assert "| corrupt | 1 |" in artifact["data"]
     assert "winnow review list" in artifact["data"]

@@ -75,4 +75,5 @@ def wire(text: object, finish: Finish = Finish.STOP, **changes: Any) -> WireRepl
     """What a provider gave back; anything but text as JSON."""
     said = text if isinstance(text, str) else json.dumps(text)
     usage = Usage(input_tokens=100, output_tokens=50)
-    return WireReply(**{"text": said, "finish": finish, "usage": usage, "served_by": "m-2024"} | changes)
+    fields: dict[str, Any] = {"text": said, "finish": finish, "usage": usage, "served_by": "m-2024"}
+    return WireReply(**fields | changes)

@@ -3,14 +3,13 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 
 from blocks.database.engine import Database
 from blocks.database.models.breaker_states import DatabaseBreakerStates
@@ -85,7 +84,7 @@ async def workers(database: Database, number: int = 1) -> AsyncIterator[Sequence
             await one.gateway.close()
 
 
-def ledger_rows(database: Database) -> Sequence[Mapping[str, Any]]:
+def ledger_rows(database: Database) -> Sequence[RowMapping]:
     """The ledger's rows; fails where money is still reserved."""
     with database.read() as connection:
         rows = connection.execute(select(model_calls)).mappings().all()

@@ -1,6 +1,7 @@
 """The local model on types and pages made up here: what a new type gets without a line of Python."""
 
 import time
+from collections.abc import Mapping
 
 import pytest
 
@@ -57,7 +58,7 @@ Declared value 1,214.40
 """
 
 
-def read(document_type: DocumentType, *pages: Page) -> dict[str, FieldReading]:
+def read(document_type: DocumentType, *pages: Page) -> Mapping[str, FieldReading]:
     return reader.read(document_type, pages).fields
 
 

@@ -1,5 +1,6 @@
 """Receipts and invoices as shipped, on documents written for these tests, in layouts that people use."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -82,12 +83,12 @@ Net à payer 1 000,00 €
 """
 
 
-def read(name: str, *pages: Page) -> dict[str, FieldReading]:
+def read(name: str, *pages: Page) -> Mapping[str, FieldReading]:
     document_type: DocumentType = TYPES[name]
     return reader.read(document_type, pages).fields
 
 
-def values(fields: dict[str, FieldReading], *names: str) -> list[object]:
+def values(fields: Mapping[str, FieldReading], *names: str) -> list[object]:
     return [fields[name].value if name in fields else None for name in names]
 
 

@@ -3,6 +3,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.values.typed_values import (
@@ -106,7 +107,7 @@ def test_a_table_types_its_columns_and_blanks_what_is_none_of_theirs() -> None:
         type=FieldType.TABLE,
         columns={"name": DocumentField(type=FieldType.TEXT), "price": DocumentField(type=FieldType.MONEY)},
     )
-    rows = [{"name": "Apple ", "price": "1,50"}, {"name": "Pear", "price": "free"}]
+    rows: JsonValue = [{"name": "Apple ", "price": "1,50"}, {"name": "Pear", "price": "free"}]
     assert typed_value(table, rows, GERMAN) == [{"name": "Apple", "price": "1.50"}, {"name": "Pear", "price": None}]
     with pytest.raises(InvalidValue):
         typed_value(table, "Apple 1,50", GERMAN)

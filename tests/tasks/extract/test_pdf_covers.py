@@ -1,5 +1,6 @@
 """Words are looked at on the drawn page only where something can keep them from sight."""
 
+import ctypes
 from collections.abc import Callable
 
 import pypdfium2.raw as pdfium
@@ -25,7 +26,7 @@ def suspects(draw: Callable[[Canvas], object], ink: int = 0) -> list[str]:
         try:
             frame = frame_of(page)
             words = words_of(handle, frame)
-            address = pdf_covers.ctypes.cast(handle, pdf_covers.ctypes.c_void_p).value
+            address = ctypes.cast(handle, ctypes.c_void_p).value
             objects = [_TEXT_OBJECT(address, first) for first in words.firsts.tolist()]
             found = may_be_covered(page, words, objects, lambda _: ink, frame)
             return words.where(found).texts
@@ -145,7 +146,7 @@ def test_the_colour_that_an_object_is_filled_with() -> None:
 
     with open_pdf(drawn_pdf(draw), ()) as document, load_page(document, 1) as page:
         found = pdfium.FPDFPage_GetObject(page, 0)
-        colour = fill_colour(pdf_covers.ctypes.cast(found, pdf_covers.ctypes.c_void_p).value or 0)
+        colour = fill_colour(ctypes.cast(found, ctypes.c_void_p).value or 0)
     assert colour is not None
     assert colour[0] == 255
     assert colour[1] in (127, 128)

@@ -41,8 +41,13 @@ def test_a_type_is_checked_where_the_run_wrote_to_it_or_where_it_may_fail_the_ru
 ) -> None:
     members = {"decisive": {"skipped": 3}, "lenient": {"skipped": 1}, "plain": {"skipped": 1}, "gone": {"skipped": 1}}
     views: list[str] = []
+
+    def check(_url: object, view: str, _type: object) -> tuple[()]:
+        views.append(view)
+        return ()
+
     monkeypatch.setattr(runs, "counts_by_type", lambda *_: members)
     monkeypatch.setattr(runs, "types_written", lambda *_: written)
-    monkeypatch.setattr(whole, "check_whole", lambda _url, view, _type: views.append(view) or ())
+    monkeypatch.setattr(whole, "check_whole", check)
     assert whole.whole_findings(sqlite_database, RUN, TYPES) == ()
     assert views == checked

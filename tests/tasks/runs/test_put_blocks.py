@@ -35,7 +35,7 @@ def test_a_block_that_was_never_enabled_counts_in_no_fingerprint_and_takes_away_
     assert not after(block(is_enabled=False)).was_enabled
     registry.set_values("mine", {"cache_write_price": Decimal(5), "json_mode": "json_object"})
     changed = after(block(is_enabled=True, headers={"X-Org": "acme"}))
-    assert (changed.cache_write_price, changed.json_mode, changed.was_enabled) == (5, "json_object", True)
+    assert (changed.cache_write_price, changed.json_mode, changed.was_enabled) == (Decimal(5), "json_object", True)
     assert changed.headers == {"X-Org": "acme"}
     disabled = after(block(is_enabled=False))
     assert (disabled.was_enabled, disabled.headers) == (True, {})

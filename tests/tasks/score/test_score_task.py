@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -113,7 +114,7 @@ def test_texts_are_kept_where_the_setting_asks_for_it(joined: Joined) -> None:
 def test_each_budget_of_the_settings_and_of_the_run_bounds_what_is_spent(joined: Joined, scope: str) -> None:
     run = RunContext(run_id="r", budget_usd=CAP if scope == "option" else None)
     cap = Decimal("0.0001") if scope == "document" else CAP
-    settings = {} if scope == "option" else {f"budget_per_{scope}_usd": cap}
+    settings: dict[str, Any] = {} if scope == "option" else {f"budget_per_{scope}_usd": cap}
     ended = joined.score(run, **settings)
     if scope == "day":  # of which another run has the rest
         ended += joined.score(run.model_copy(update={"run_id": "other"}), NOTES, **settings)

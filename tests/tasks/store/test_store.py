@@ -71,7 +71,7 @@ def process(
 def rows(database: Database, run_id: str) -> dict[str, str | None]:
     query = select(run_documents.c.document_id, run_documents.c.outcome).where(run_documents.c.run_id == run_id)
     with database.read() as connection:
-        return dict(connection.execute(query).all())
+        return dict(connection.execute(query).tuples().all())
 
 
 def everything(database: Database) -> dict[str, list[Any]]:

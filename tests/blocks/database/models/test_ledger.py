@@ -20,6 +20,7 @@ from blocks.database.engine import Database, now
 from blocks.database.models import ledger as ledger_module
 from blocks.database.models.budgets import day_of
 from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.models.ledger_rows import row_of as row_of_call
 from blocks.database.pipeline.runs import run_costs
 from blocks.database.tables import budgets, model_call_texts, model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
@@ -56,13 +57,13 @@ def row_of(database: Database, key: str) -> dict[str, Any]:
         return dict(connection.execute(select(model_calls).where(model_calls.c.call_key == key)).mappings().one())
 
 
-def run_budget(database: Database, run: str = "r") -> tuple[Decimal, Decimal]:
+def run_budget(database: Database, run: str = "r") -> tuple[Decimal | int, Decimal | int]:
     return budget_of(database, "run", run)
 
 
-def reserved_at_rest(database: Database) -> Decimal:
+def reserved_at_rest(database: Database) -> Decimal | int:
     with database.read() as connection:
-        rows = connection.execute(select(budgets.c.reserved_usd)).scalars().all()
+        rows = [*connection.execute(select(budgets.c.reserved_usd)).scalars()]
         rows += connection.execute(select(model_calls.c.reserved_usd)).scalars().all()
     return sum(rows, Decimal(0))
 
@@ -132,7 +133,7 @@ def test_what_may_have_been_spent_counts_for_budgets_and_is_no_cost(database: Da
     ledger.exchange([settling("a", "0", unconfirmed_usd=USD("0.10"), outcome="deadline_passed")], ())
     assert run_budget(database) == (USD("0.10"), 0)
     costs = run_costs(database, "r")
-    assert (costs.model_calls, costs.cost_usd, costs.unconfirmed_usd) == (1, 0, USD("0.10"))
+    assert (costs.model_calls, costs.cost_usd, costs.unconfirmed_usd) == (1, USD(0), USD("0.10"))
     caps = Caps(document_usd=USD("0.15"))
     assert not ledger.exchange((), [asking("b", caps=caps)])[0].is_admitted
     ledger.close()
@@ -142,7 +143,7 @@ def test_free_calls_and_hits_need_no_reservation_and_touch_no_budget(database: D
     ledger = ledger_of(database)
     ledger.exchange([settling("a", "0"), settling("b", "0", outcome="cache_hit")], ())
     costs = run_costs(database, "r")
-    assert (costs.model_calls, costs.cache_hits, costs.cost_usd) == (1, 1, 0)
+    assert (costs.model_calls, costs.cache_hits, costs.cost_usd) == (1, 1, USD(0))
     with database.read() as connection:
         assert connection.execute(select(budgets)).all() == []
 
@@ -288,7 +289,7 @@ def test_a_worker_that_was_taken_for_dead_settles_after_all(database: Database) 
         connection.execute(
             insert(budgets), [{"scope": "run", "key": "r", "spent_usd": USD(0), "reserved_usd": USD("0.1")}]
         )
-        row = ledger_module.row_of(call("a", outcome="open"))
+        row = row_of_call(call("a", outcome="open"))
         row |= {"run_id": "r", "called_at": now(), "worker_id": "zombie", "reserved_usd": USD("0.10")}
         connection.execute(insert(model_calls), [row])
     assert other.recover() == 1
@@ -305,6 +306,7 @@ import sys, time
 from decimal import Decimal
 from blocks.database.engine import open_database
 from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.models.ledger_rows import row_of as row_of_call
 from blocks.ledger import Admission, Caps, ModelCall, Reservation
 ledger = DatabaseLedger(open_database(sys.argv[1]))
 calls = [ModelCall(document_id=str(n), model="m", model_version="1", call_key=f"{sys.argv[2]}{n}") for n in range(7)]
@@ -427,6 +429,7 @@ import sys
 from decimal import Decimal
 from blocks.database.engine import open_database
 from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.models.ledger_rows import row_of as row_of_call
 from blocks.ledger import Admission, Caps, ModelCall, Reservation, Settlement
 ledger = DatabaseLedger(open_database(sys.argv[1]))
 print("ready", flush=True)

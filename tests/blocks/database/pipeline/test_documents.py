@@ -34,7 +34,7 @@ def settle(database: Database, **statuses: str) -> None:
 def outcomes(database: Database, run_id: str) -> dict[str, str | None]:
     query = select(run_documents.c.document_id, run_documents.c.outcome).where(run_documents.c.run_id == run_id)
     with database.read() as connection:
-        return dict(connection.execute(query).all())
+        return dict(connection.execute(query).tuples().all())
 
 
 def test_chunks_fill_up_over_batches_and_a_document_is_a_member_once(database: Database) -> None:

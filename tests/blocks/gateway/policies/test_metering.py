@@ -70,7 +70,8 @@ def document_cap(asked: Question) -> Caps:
 
 
 def metered(model: Scripted, ledger_writer: LedgerWriter, **given: Any) -> Metered:
-    return Metered(model, ledger_writer, **({"price": PRICE, "max_output_tokens": 50, "caps": document_cap} | given))
+    terms: dict[str, Any] = {"price": PRICE, "max_output_tokens": 50, "caps": document_cap}
+    return Metered(model, ledger_writer, **terms | given)
 
 
 def ask(database: Database, script: Script | None = None, asked: Question | None = None, **given: Any) -> ModelReply:
@@ -426,7 +427,8 @@ class Ailing:
         self.tries += 1
         if self.is_away:
             raise DatabaseUnreachable("a database", "it is being restarted")
-        if any(one.call.document_id == "poison" for one in (*settlements, *reservations)):
+        calls = [*(entry.call for entry in settlements), *(entry.call for entry in reservations)]
+        if any(call.document_id == "poison" for call in calls):
             raise TypeError("no such column")
         return self._ledger.exchange(settlements, reservations)
 
@@ -510,7 +512,7 @@ def test_what_cannot_be_settled_is_kept_until_the_database_is_back(sqlite_databa
             await model.answer(question("late"))
         ailing.is_away = False
         assert await ledger_writer.close(10) == 0
-        return kinds
+        return list(kinds)
 
     assert asyncio.run(scene()) == ["ok"] * 20, "replies are given out, and what they cost is written later"
     assert [row["outcome"] for row in rows_of(sqlite_database)] == ["ok"] * 20
@@ -571,7 +573,7 @@ def test_a_row_that_no_ledger_takes_keeps_no_other_out_of_it(sqlite_database: Da
             one(free, "a"), one(free, "poison"), one(dear, "poison"), one(dear, "b"), one(free, "c")
         )
         assert await ledger_writer.close() == 0
-        return kinds
+        return list(kinds)
 
     assert asyncio.run(scene()) == ["ok", "ok", "ledger_unavailable", "ok", "ok"]
     assert sorted(row["document_id"] for row in rows_of(sqlite_database)) == ["a", "b", "c"]

@@ -1,6 +1,7 @@
 """The order of policies, as the gateway lists it and as the documentation shows it."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from blocks.database.engine import Database
@@ -33,7 +34,7 @@ def test_the_documentation_shows_the_policies_in_their_order(sqlite_database: Da
 def test_the_first_policy_is_the_outermost() -> None:
     seen: list[str] = []
 
-    def noting(name: str) -> type[Wrapper]:
+    def noting(name: str) -> Callable[[Model], Model]:
         class Noting(Wrapper):
             async def answer(self, question: Question) -> ModelReply:
                 seen.append(name)

@@ -238,7 +238,7 @@ def tokens(*pieces: tuple[str, float]) -> tuple[tuple[str, float], ...]:
 def sure(text: str, logprobs: tuple[tuple[str, float], ...]) -> dict[str, float | None]:
     request = ModelRequest(document_id="d", document_type=BILL, pages=PAGES, fields=("total", "names", "seller"))
     reply = read_reply(ask(request), "m", wire(text, token_logprobs=logprobs))
-    return {name: one.signals and one.signals.logprob for name, one in reply.fields.items()}
+    return {name: one.signals.logprob if one.signals else None for name, one in reply.fields.items()}
 
 
 TOTAL = '{"fields": {"seller": null, "names": null, "total": {"value": "'

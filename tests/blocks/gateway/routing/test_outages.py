@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ from tests.doubles.virtual_time import START_S, now, run_virtually
 LOCAL = RouteStep(model="local")
 A, B = RouteStep(model="a"), RouteStep(model="b")
 NEVER = StepAcceptance(confidence=1.0)
-RIGHT = {"day": "2024-05-01", "total": "9.00"}
+RIGHT: dict[str, Any] = {"day": "2024-05-01", "total": "9.00"}
 Fault = Callable[[], CallFailed]
 
 FAULTS: dict[str, Fault] = {

@@ -83,7 +83,7 @@ def test_while_one_group_is_worked_on_the_next_gathers() -> None:
 def test_an_exception_is_raised_to_the_one_it_is_meant_for_or_to_the_group() -> None:
     squares = Squares()
 
-    async def scene() -> list[int | BaseException]:
+    async def scene() -> Sequence[int | BaseException]:
         grouped = squares.grouped()
         first = await asyncio.gather(grouped.ask(2, FAR), grouped.ask(-1, FAR), return_exceptions=True)
         return first + await asyncio.gather(grouped.ask(3, FAR), grouped.ask(1313, FAR), return_exceptions=True)
@@ -171,7 +171,7 @@ def test_groups_that_share_their_rounds_are_worked_on_in_one_go_in_the_order_in_
         first, second = group("first"), group("second")
         await first.ask(0, FAR)
         answers = await asyncio.gather(second.ask(1, FAR), first.ask(2, FAR), second.ask(3, FAR))
-        assert answers == [1, 2, 3]
+        assert list(answers) == [1, 2, 3]
 
     asyncio.run(scene())
     assert [(name, numbers) for name, _, numbers in done] == [("first", [0]), ("first", [2]), ("second", [1, 3])]

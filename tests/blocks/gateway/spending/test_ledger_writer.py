@@ -145,7 +145,7 @@ def test_a_reservation_whose_caller_was_cancelled_is_released(run: Run) -> None:
     run(scene())
     (given,) = ledger.settled
     assert (given.run_id, given.call.call_key, given.call.outcome) == ("r", "k", "cancelled")
-    assert (given.max_usd, given.call.cost_usd, given.call.unconfirmed_usd) == (USD("0.10"), 0, 0)
+    assert (given.max_usd, given.call.cost_usd, given.call.unconfirmed_usd) == (USD("0.10"), USD(0), USD(0))
 
 
 def test_a_reservation_that_is_admitted_after_the_deadline_is_released(

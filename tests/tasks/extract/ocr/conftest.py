@@ -13,6 +13,9 @@ from tasks.extract.ocr.engine import Engine
 
 PAGES = Path(__file__).resolve().parents[3] / "resources" / "ocr"
 
+PageImage = Callable[[str], Image.Image]
+"""Opens a page of `PAGES` by its name."""
+
 
 def choice(**settings: object) -> EngineChoice:
     chosen = choose_engine(Settings.model_validate(settings))
@@ -26,7 +29,7 @@ def tesserocr_engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def page_image() -> Callable[[str], Image.Image]:
+def page_image() -> PageImage:
     return lambda name: Image.open(PAGES / name).convert("L")
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from blocks.errors import Crashed, OcrUnavailable, OutOfMemory, TimedOut
+from blocks.files.pages import GrayImage
 from blocks.settings import PROJECT_DIR, Settings
 from tasks.extract.ocr.pool import OcrPool
-from tests.tasks.extract.ocr.conftest import gray
+from tests.tasks.extract.ocr.conftest import PageImage, gray
 
 pytestmark = pytest.mark.tesseract
 
@@ -34,14 +36,14 @@ time.sleep(60)
 
 
 @pytest.fixture
-def note():
+def note() -> GrayImage:
     image = Image.new("L", (700, 120), 255)
     ImageDraw.Draw(image).text((20, 30), "Amount due 12.50 EUR", fill=0, font_size=48)
     return gray(image)
 
 
 @pytest.fixture(params=["tesserocr", "pytesseract"])
-def pool(request):
+def pool(request: pytest.FixtureRequest) -> Iterator[OcrPool]:
     with OcrPool(Settings(ocr_engine=request.param, processes=2)) as pool:
         yield pool
 
@@ -89,7 +91,7 @@ def gone(ids: set[int], within_s: float = 10.0) -> bool:
     return False
 
 
-def test_a_page_is_read_by_an_unprivileged_process_that_stays(pool, note):
+def test_a_page_is_read_by_an_unprivileged_process_that_stays(pool: OcrPool, note: GrayImage) -> None:
     assert "12.50" in pool.read_page(note, 20).text
     process = only_process(pool)
     assert pool.read_page(note, 20).confidence > 0.8
@@ -100,7 +102,9 @@ def test_a_page_is_read_by_an_unprivileged_process_that_stays(pool, note):
         assert "65534\t65534\t65534" in Path(f"/proc/{process}/status").read_text()
 
 
-def test_a_process_makes_way_for_another_after_its_share_of_pages(note, monkeypatch):
+def test_a_process_makes_way_for_another_after_its_share_of_pages(
+    note: GrayImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tasks.extract.ocr.pool.MAX_PAGES", 2)
     with OcrPool(Settings(ocr_engine="tesserocr", processes=1)) as pool:
         used = []
@@ -111,14 +115,16 @@ def test_a_process_makes_way_for_another_after_its_share_of_pages(note, monkeypa
     assert not used[0] & used[2]
 
 
-def test_threads_share_no_process_and_no_more_are_started_than_allowed(note):
+def test_threads_share_no_process_and_no_more_are_started_than_allowed(note: GrayImage) -> None:
     with OcrPool(Settings(ocr_engine="tesserocr", processes=2)) as pool, ThreadPoolExecutor(6) as threads:
         pages = list(threads.map(lambda _: pool.read_page(note, 20), range(8)))
         assert len(processes_of(pool)) <= 2
     assert {page.text for page in pages} == {pages[0].text}
 
 
-def test_a_page_over_its_time_costs_itself_and_its_process_only(pool, note, page_image):
+def test_a_page_over_its_time_costs_itself_and_its_process_only(
+    pool: OcrPool, note: GrayImage, page_image: PageImage
+) -> None:
     pool.read_page(note, 20)
     process = only_process(pool)
     with pytest.raises(TimedOut, match=r"0\.05 s"):
@@ -127,7 +133,7 @@ def test_a_page_over_its_time_costs_itself_and_its_process_only(pool, note, page
     assert "12.50" in pool.read_page(note, 20).text
 
 
-def test_a_process_that_is_killed_is_replaced(pool, note):
+def test_a_process_that_is_killed_is_replaced(pool: OcrPool, note: GrayImage) -> None:
     pool.read_page(note, 20)
     process = only_process(pool)
     os.kill(process, signal.SIGKILL)
@@ -136,7 +142,9 @@ def test_a_process_that_is_killed_is_replaced(pool, note):
     assert "12.50" in pool.read_page(note, 20).text
 
 
-def test_a_process_that_dies_on_a_page_is_that_pages_crash(pool, note, page_image):
+def test_a_process_that_dies_on_a_page_is_that_pages_crash(
+    pool: OcrPool, note: GrayImage, page_image: PageImage
+) -> None:
     pool.read_page(note, 20)
     large = gray(page_image("invoice_bilevel.tif").resize((2_480, 3_508)), 300)
     threading.Timer(0.3, os.kill, (only_process(pool), signal.SIGSEGV)).start()
@@ -145,21 +153,25 @@ def test_a_process_that_dies_on_a_page_is_that_pages_crash(pool, note, page_imag
     assert "12.50" in pool.read_page(note, 20).text
 
 
-def test_a_fork_server_that_dies_costs_no_page(note):
+def test_a_fork_server_that_dies_costs_no_page(note: GrayImage) -> None:
     with OcrPool(Settings(ocr_engine="tesserocr", processes=1)) as pool:
         pool.read_page(note, 20)
-        os.kill(pool.processes.server_pid, signal.SIGKILL)
+        server = pool.processes.server_pid
+        assert server is not None
+        os.kill(server, signal.SIGKILL)
         assert "12.50" in pool.read_page(note, 20).text
 
 
-def test_a_page_that_needs_too_much_memory_says_so(note):
+def test_a_page_that_needs_too_much_memory_says_so(note: GrayImage) -> None:
     with OcrPool(Settings(ocr_engine="tesserocr", memory_limit_mb=64, processes=1)) as pool:
         with pytest.raises(OutOfMemory, match="64 MB"):
             pool.read_page(gray(Image.new("L", (8_000, 9_000), 255), 300), 20)
         assert "12.50" in pool.read_page(note, 20).text
 
 
-def test_closing_ends_every_process_and_removes_their_folders(note, tmp_path, monkeypatch):
+def test_closing_ends_every_process_and_removes_their_folders(
+    note: GrayImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = set(Path("/tmp").glob("winnow-ocr-*"))
     with OcrPool(Settings(ocr_engine="pytesseract", processes=1)) as pool:
@@ -172,7 +184,7 @@ def test_closing_ends_every_process_and_removes_their_folders(note, tmp_path, mo
 
 
 @pytest.mark.parametrize("engine", ["tesserocr", "pytesseract"])
-def test_nothing_is_left_when_the_parent_is_killed_while_a_page_is_read(engine):
+def test_nothing_is_left_when_the_parent_is_killed_while_a_page_is_read(engine: str) -> None:
     page = PROJECT_DIR / "tests" / "resources" / "ocr" / "invoice_bilevel.tif"
     with subprocess.Popen(
         [sys.executable, "-c", WHILE_READING, engine, str(page)], cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True
@@ -188,7 +200,7 @@ def test_nothing_is_left_when_the_parent_is_killed_while_a_page_is_read(engine):
     assert gone(started)
 
 
-def test_without_an_engine_the_pool_says_why_and_reads_nothing(note):
+def test_without_an_engine_the_pool_says_why_and_reads_nothing(note: GrayImage) -> None:
     pool = OcrPool(Settings(ocr_languages=("xxx",)))
     assert pool.available is not None
     assert pool.engine == "none"
@@ -197,7 +209,7 @@ def test_without_an_engine_the_pool_says_why_and_reads_nothing(note):
         pool.read_page(note, 20)
 
 
-def test_broken_language_data_is_unavailable_not_a_crash(tmp_path, note):
+def test_broken_language_data_is_unavailable_not_a_crash(tmp_path: Path, note: GrayImage) -> None:
     (tmp_path / "eng.traineddata").write_bytes(b"not a model")
     tmp_path.chmod(0o755)
     with (
