@@ -131,7 +131,7 @@ def test_a_run_never_holds_a_file_that_was_removed_meanwhile(
             looks[0] = live_runs(sqlite_database, ["one"])
         lock(descriptor, operation)
 
-    monkeypatch.setattr(module.fcntl, "flock", lock_late)
+    monkeypatch.setattr(fcntl, "flock", lock_late)
     with hold_run_lock(sqlite_database, "one"):
         assert looks == [set()], "not locked yet, so removed"
         assert live_runs(sqlite_database, ["one"]) == {"one"}

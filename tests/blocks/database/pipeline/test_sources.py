@@ -28,7 +28,8 @@ def places(database: Database, *names: str) -> dict[str, list[str]]:
 def latest(database: Database, name: str) -> str | None:
     with database.read() as connection:
         query = select(latest_uri).select_from(tables.documents).where(tables.documents.c.document_id == id_of(name))
-        return connection.execute(query).scalar_one()
+        uri: str | None = connection.execute(query).scalar_one()
+    return uri
 
 
 def test_the_latest_place_comes_first_and_those_of_one_moment_in_order(database: Database) -> None:
