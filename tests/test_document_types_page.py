@@ -12,6 +12,7 @@ from blocks.document_types.checks import RESERVED_FIELDS
 from blocks.document_types.loader import ELSEWHERE, check, load_document_types
 from blocks.reader.reading import read
 from blocks.records import Page
+from blocks.values.values_of_types import value_problems
 
 PAGE = (Path(__file__).parent.parent / "docs" / "document_types.md").read_text(encoding="utf-8")
 
@@ -104,7 +105,7 @@ def example(tmp_path: Path) -> Path:
 
 
 def test_the_example_of_the_page_loads_and_passes_the_check(example: Path) -> None:
-    assert check(example) == []
+    assert check(example, value_problems) == []
     loaded = load_document_types(example)["delivery_slip"]
     assert set(loaded.fields) == {"slip_number", "delivered_on", "parcels", "condition"}
     assert [one.labels["condition"] for one in loaded.examples] == ["intact", "damaged"]

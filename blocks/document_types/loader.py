@@ -5,20 +5,19 @@ Loading is fast and says no more than yes or no of a sound folder; lines are loo
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 
 from blocks.document_types import parts
 from blocks.document_types.checks import check_type
 from blocks.document_types.examples import read_examples
 from blocks.document_types.parts import TYPE_FILE, Problem
-from blocks.document_types.schema import DocumentField, DocumentType
+from blocks.document_types.schema import DocumentType
 from blocks.errors import DocumentTypeInvalid
 from blocks.yaml.lines import Mistake, YamlFile
-from blocks.yaml.lines import Path as YamlPath
 from blocks.yaml.messages import schema_mistakes
 
 ELSEWHERE = {
@@ -30,6 +29,9 @@ ELSEWHERE = {
 
 _loaded: dict[Path, tuple[object, dict[str, DocumentType]]] = {}
 
+ValueProblems = Callable[[Path, DocumentType], Iterable[Problem]]
+"""Names the values in a type's folder that their fields cannot have."""
+
 
 @dataclass
 class _Reading:
@@ -37,6 +39,10 @@ class _Reading:
 
     document_type: DocumentType | None = None
     problems: list[Problem] = dataclasses.field(default_factory=list)
+
+
+def _no_value_problems(_folder: Path, _document_type: DocumentType) -> Iterable[Problem]:
+    return ()
 
 
 def load_document_types(folder: Path) -> dict[str, DocumentType]:
@@ -61,11 +67,12 @@ def load_document_types(folder: Path) -> dict[str, DocumentType]:
     return dict(types)
 
 
-def check(path: Path) -> list[Problem]:
+def check(path: Path, value_problems: ValueProblems = _no_value_problems) -> list[Problem]:
     """Every mistake in one type's folder (or that of a file in it), or in a folder of types; empty where all is well.
 
     Looks at more than loading does: expectations are tried on Great Expectations' own classes, which are slow to
-    import, prompts are rendered, and defaults and rejecting values read as those of their fields.
+    import, and prompts are rendered. `value_problems` checks the values that a type gives for its fields: values know
+    document types, so the caller brings their check.
     """
     problems: list[Problem] = []
     inside = next((place for place in (path, *path.absolute().parents[:2]) if (place / TYPE_FILE).is_file()), None)
@@ -76,7 +83,7 @@ def check(path: Path) -> list[Problem]:
         problems.extend(parts.check_expectations(folder))
         if reading.document_type is not None:
             problems.extend(parts.check_prompts(folder, reading.document_type, reading.document_type.prompts))
-            problems.extend(_check_values(folder, reading.document_type))
+            problems.extend(value_problems(folder, reading.document_type))
     return sorted(set(problems), key=lambda problem: (str(problem.file), problem.line, problem.message))
 
 
@@ -101,27 +108,6 @@ def _folder_of(document_type: DocumentType) -> Path | None:
         if types.get(document_type.name) is document_type:
             return folder / document_type.name
     return None
-
-
-def _check_values(folder: Path, document_type: DocumentType) -> Iterator[Problem]:
-    """Defaults, and values that reject, which their fields cannot have."""
-    from blocks.values.typed_values import InvalidValue, typed_value
-
-    fields = document_type.fields
-    values: list[tuple[YamlPath, DocumentField, JsonValue]] = [
-        (("fields", name, "default"), field, field.default) for name, field in fields.items()
-    ]
-    for index, rule in enumerate(document_type.reject_when):
-        here = ("reject_when", index, "values")
-        kind = fields[rule.field]
-        values.extend(((*here, position), kind, value) for position, value in enumerate(rule.values))
-    for path, kind, value in values:
-        try:
-            typed_value(kind, value, document_type.languages)
-        except InvalidValue as error:
-            yaml, _ = parts.read_yaml(folder / TYPE_FILE, [])
-            line = yaml.line(path) if yaml else 1
-            yield Problem(folder / TYPE_FILE, line, f"{error}; write a value that the field can have")
 
 
 def _type_folders(folder: Path, problems: list[Problem]) -> Iterator[Path]:

@@ -68,9 +68,10 @@ def check(
     """Name every mistake in document types, with file and line. Exit code 1 where there is one."""
     from blocks.document_types.loader import check as check_types
     from blocks.settings import load_settings
+    from blocks.values.values_of_types import value_problems
 
     folder = path or load_settings().document_types_dir
-    problems = check_types(folder)
+    problems = check_types(folder, value_problems)
     for problem in problems:
         note(str(problem))
     if problems:

@@ -9,6 +9,7 @@ import pytest
 
 from blocks.document_types.loader import check, load_document_types
 from blocks.errors import DocumentTypeInvalid
+from blocks.values.values_of_types import value_problems
 
 SOUND = Path(__file__).parents[2] / "resources" / "document_types" / "delivery_note"
 VALUE = re.compile(r"(?<=:).*$|(?<=- ).*$")
@@ -44,7 +45,7 @@ def test_garbled_lines_are_refused_in_words(tmp_path: Path, file: str, way: str)
     folder = Path(shutil.copytree(SOUND, tmp_path / SOUND.name))
     for text in garbled((SOUND / file).read_text(), way):
         (folder / file).write_text(text)
-        problems = check(folder)
+        problems = check(folder, value_problems)
         for problem in problems:
             assert 1 <= problem.line <= len(problem.file.read_text().split("\n")), problem
             assert "\n" not in problem.message, problem

@@ -128,6 +128,15 @@ def test_types_check_names_file_and_line(tmp_path: Path) -> None:
     assert "tipe" in done.stderr
 
 
+def test_types_check_names_a_default_that_its_field_cannot_have(tmp_path: Path) -> None:
+    folder = tmp_path / "types" / "letter"
+    folder.mkdir(parents=True)
+    (folder / "type.yaml").write_text("title: Letter\nfields:\n  weight: {type: number, default: heavy}\n")
+    done = winnow("types", "check", "types", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "type.yaml:3: 'heavy' is no number" in done.stderr
+
+
 def test_server_status_without_a_server(tmp_path: Path) -> None:
     done = winnow("server", "status", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
     assert done.returncode == 0
