@@ -1,9 +1,9 @@
 """How a call of a model fails. Each leaf is an outcome of the ledger: `kind` is what the row says.
 
-What is worth another attempt within the call is `is_transient`; what says that the model's endpoint, rather than this
-one request, is in trouble is `is_endpoint_fault`, which the circuit breaker counts; what may be answered another day,
-since an endpoint, a limit, a switch or money was in the way and not the document, is `is_outage`. Whatever leaves the
-gateway has been given up on for this run: `retry` is `next_run`, and Prefect does not try again.
+`is_transient`: another attempt within the call may succeed. `is_endpoint_fault`: the endpoint is in trouble, not only
+this request; the circuit breaker counts it. `is_outage`: an endpoint, a limit, a switch or money was in the way, not
+the document, so another run may succeed. A failure that leaves the gateway is final for this run: `retry` is
+`next_run`, and Prefect does not try again.
 """
 
 from typing import TYPE_CHECKING, ClassVar
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class CallFailed(DocumentError):
     """An attempt at a model gave nothing to use.
 
-    `usage` is what the provider says was consumed all the same, None where it said nothing; `was_sent` whether the
-    request left this machine, so that it may be billed although nothing came back. `retry_after_s` is the least time to
-    wait that the provider asks for. `attempt` says which attempt of the question it was, from 1. `sent_text` is what
-    was sent, on its way to the ledger, where texts are kept only if asked for.
+    `usage` is what the provider reports as consumed all the same, None where it reports nothing. `was_sent`: the
+    request left this machine and may be billed although nothing came back. `retry_after_s` is the minimum wait that the
+    provider asks for. `attempt` numbers the attempts of the question from 1. `sent_text` is the text of the request for
+    the ledger, which keeps texts only on demand.
     """
 
     kind = "model_call_failed"
@@ -40,7 +40,7 @@ class CallFailed(DocumentError):
     sent_text: str | None = None
 
 
-# --- what the endpoint says or does
+# --- failures of the endpoint
 
 
 class RateLimited(CallFailed):
@@ -54,7 +54,8 @@ class RateLimited(CallFailed):
         self.retry_after_s = retry_after_s
         wait = f" for {retry_after_s:g} s" if retry_after_s else ""
         super().__init__(
-            f"{model} asks to be left alone{wait}; lower its limits (winnow models set {model} rpm=…), then run again"
+            f"the rate limit of {model} is used up{wait}; "
+            f"lower its limits (winnow models set {model} rpm=…), then run again"
         )
 
 
@@ -66,10 +67,10 @@ class ServerFailed(CallFailed):
     is_endpoint_fault = True
     is_outage = True
 
-    def __init__(self, model: str, status: int, said: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(self, model: str, status: int, reason: str = "", retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(
-            f"the server of {model} failed with status {status}: {said or 'no reason given'}; run again later"
+            f"the server of {model} failed with status {status}: {reason or 'no reason given'}; run again later"
         )
 
 
@@ -118,16 +119,16 @@ class OutOfCredit(CallFailed):
     is_endpoint_fault = True
     is_outage = True
 
-    def __init__(self, model: str, said: str = "") -> None:
+    def __init__(self, model: str, reason: str = "") -> None:
         super().__init__(
-            f"the account behind {model} has no credit ({said or 'no reason given'}); pay in, then run again"
+            f"the account behind {model} has no credit ({reason or 'no reason given'}); pay in, then run again"
         )
 
 
 class UpstreamMissing(CallFailed):
     """The provider knows no such model, or none for this key, or has nothing at this address (3xx, 404, 410, some 403).
 
-    `at_address` says what is there in place of models, where the address is in doubt and not the model.
+    `at_address` describes what is there in place of models, where the address is in doubt and not the model.
     """
 
     kind = "upstream_missing"
@@ -149,9 +150,9 @@ class RequestRefused(CallFailed):
 
     kind = "request_refused"
 
-    def __init__(self, model: str, status: int, said: str = "") -> None:
+    def __init__(self, model: str, status: int, reason: str = "") -> None:
         super().__init__(
-            f"{model} refuses the request with status {status}: {said or 'no reason given'}; see its limits"
+            f"{model} refuses the request with status {status}: {reason or 'no reason given'}; see its limits"
         )
 
 
@@ -163,7 +164,8 @@ class ContextTooLong(CallFailed):
     def __init__(self, model: str, tokens: int | None = None) -> None:
         size = f" ({tokens:,} tokens)" if tokens else ""
         super().__init__(
-            f"the document{size} does not fit the context window of {model}; route long ones to a larger one"
+            f"the document{size} does not fit the context window of {model}; "
+            "route long documents to a model with a larger one"
         )
 
 
@@ -210,7 +212,7 @@ class PromptFailed(CallFailed):
         )
 
 
-# --- what the reply is
+# --- failures of the reply
 
 
 class ReplyRefused(CallFailed):
@@ -244,8 +246,10 @@ class ModelRefusal(ReplyRefused):
 
     kind = "model_refusal"
 
-    def __init__(self, model: str, said: str) -> None:
-        super().__init__(f"{model} declines: {said[:200]!r}; route such documents to another model, or review by hand")
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            f"{model} declines: {reason[:200]!r}; route such documents to another model, or review by hand"
+        )
 
 
 class ContentFiltered(ReplyRefused):
@@ -260,7 +264,7 @@ class ContentFiltered(ReplyRefused):
 
 
 NO_JSON = "its body is no JSON"
-"""What is wrong with a reply that comes from no model: an address that is a web page's answers so, and all is well."""
+"""The problem of a reply that comes from no model: the address of a web page answers so, with status 200."""
 
 
 class MalformedReply(ReplyRefused):

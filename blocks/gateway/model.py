@@ -1,6 +1,6 @@
-"""The Model protocol: what every provider answers, the built-in one and every policy around them included.
+"""The Model protocol: what every provider answers, and every policy around it.
 
-A question carries pages and the document type; rendering them into a provider's wire format is the provider's part.
+A question carries pages and the document type; each provider renders them into its wire format.
 One document per question. Each policy (retries, budget, limits, breaker, cache) is a `Model` around another `Model`.
 """
 
@@ -19,7 +19,7 @@ class ModelRequest(Record):
 
     `prompt` is the template of the route step that asks, `variant` its name. `fields` are those that are asked, all of
     the type's where it is empty. `images` are of pages of the document. `written` has what an earlier step wrote, by
-    field, for a step that is to rewrite it. `notes` says what was done to the pages, such as leaving some out.
+    field, for a step that is to rewrite it. `notes` describes changes of the pages, such as leaving some out.
     """
 
     document_id: str
@@ -44,8 +44,12 @@ class ModelRequest(Record):
         rubric, asked = self.document_type.rubric, self.asked
         if rubric is None:
             return ()
-        is_whole = len(asked) == len(self.document_type.fields)
-        return tuple(one for one in rubric.criteria if (is_whole if one.judges is None else one.judges in asked))
+        asks_all = len(asked) == len(self.document_type.fields)
+        return tuple(
+            criterion
+            for criterion in rubric.criteria
+            if (asks_all if criterion.judges is None else criterion.judges in asked)
+        )
 
 
 class Usage(Record):
@@ -54,7 +58,7 @@ class Usage(Record):
     `input_tokens` holds all input tokens, cached ones (`cached_tokens` read from the provider's cache,
     `cache_write_tokens` written to it, of which `cache_write_1h_tokens` are kept for an hour) and those of images and
     audio included; `output_tokens` all output tokens, reasoning included. `is_stated` is False where the provider gave
-    no counts, or none that can be: they are then 0, and what the attempt cost is not known.
+    no counts, or impossible ones: they are then 0, and the cost of the attempt is not known.
     """
 
     is_stated: bool = True
@@ -72,11 +76,10 @@ class Usage(Record):
 class ModelReply(Record):
     """What a model read. Fields that it did not find are left out.
 
-    `model` and `model_version` say who answered: `model_version` is what the provider says has served it.
+    `model` and `model_version` name who answered: `model_version` is the version that the provider reports.
     `is_cached`: the reply was given before, and cost nothing now. `is_repaired`: it had to be mended before it could be
     read; `is_unwrapped`: it stood amid prose or in a code fence. `notes` are for whoever looks at the result.
-    `sent_text` and `received_text` are what was said, on their way to the ledger, where texts are kept only if asked
-    for; no payload has them.
+    `sent_text` and `received_text` are the texts for the ledger, which keeps them only on demand; no payload has them.
     """
 
     fields: dict[str, FieldReading] = Field(default_factory=dict)
@@ -106,11 +109,11 @@ class Correction:
 class Question:
     """A request on its way through the policies.
 
-    `deadline` is the time of `time.monotonic()` by which everything about it is through. `step` counts the route's
-    steps from 0, `attempt` the attempts at one model from 1. `lane` says on whose behalf it is asked: run, or test.
-    `document_budget_usd` bounds what the document may cost in the run, None where nothing does. `timeout_s` is the time
-    that `deadline` was made of where the route's step says it; None: the model's own. `digest` is what the cache of
-    replies knows the question by, empty where it was not asked.
+    `deadline` is the time of `time.monotonic()` by which all work on it ends. `step` counts the route's steps from 0,
+    `attempt` the attempts at a model from 1. `lane` is who asks: run, or test.
+    `document_budget_usd` bounds what the document may cost in the run, None where nothing does. `timeout_s` is the
+    timeout that the route's step sets; None: the model's own. `digest` is the question's key in the reply store, empty
+    where the cache was not asked.
     """
 
     request: ModelRequest
@@ -141,7 +144,7 @@ class Model(Protocol):
     async def answer(self, question: Question) -> ModelReply:
         """Read the asked fields and grade the criteria.
 
-        Raises a `CallFailed` of `blocks/gateway/errors.py`, or another `WinnowError`, always before the deadline plus
-        one second. Called on the gateway's event loop: nothing in it blocks.
+        Raises a `CallFailed` of `blocks/gateway/errors.py`, or another `WinnowError`, at most one second after
+        the deadline. Called on the gateway's event loop: nothing in it blocks.
         """
         ...

@@ -1,6 +1,6 @@
-"""What an entry of the registry must obey beyond its schema, whether the command, the seed or a Prefect block has it.
+"""Checks of a registry entry beyond its schema, for the command, the seed and the Prefect block.
 
-Rows are not asked again when they are read: a model that was kept under older rules can be listed and set right.
+Rows are not checked when they are read: a model that was kept under older rules can be listed and corrected.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +16,14 @@ from blocks.gateway.registry.shown_values import (
 )
 from blocks.yaml.lines import Mistake
 
-LEAST_TIMEOUT_S = 0.1
-"""Less than any model takes to begin an answer."""
+MIN_TIMEOUT_S = 0.1
+"""No model begins an answer sooner."""
 
 
 def entry_mistakes(values: Mapping[str, object]) -> Iterator[Mistake]:
-    """Every mistake in the values of one entry, by column, with the remedy; values of other kinds are left alone.
+    """Every mistake in the values of one entry, by column, with the remedy; values of other kinds are skipped.
 
-    What looks like a key is repeated in none.
+    No message repeats what looks like a key.
     """
     for column, value in values.items():
         if isinstance(value, str) and (problem := _text_problem(column, value)):
@@ -59,11 +59,11 @@ def _reference_problem(reference: str) -> str | None:
 
 def _room_mistakes(values: Mapping[str, object]) -> Iterator[Mistake]:
     timeout_s = values.get("timeout_s")
-    if isinstance(timeout_s, int | float) and 0 < timeout_s < LEAST_TIMEOUT_S:
-        text = f"timeout_s is {timeout_s:g}: no model answers so soon; give {LEAST_TIMEOUT_S:g} seconds or more"
+    if isinstance(timeout_s, int | float) and 0 < timeout_s < MIN_TIMEOUT_S:
+        text = f"timeout_s is {timeout_s:g}: no model answers so soon; give {MIN_TIMEOUT_S:g} seconds or more"
         yield Mistake(("timeout_s",), text)
     window = values.get("context_window")
-    most = values.get("max_output_tokens", RegisteredModel.model_fields["max_output_tokens"].default)
-    if isinstance(window, int) and isinstance(most, int) and window <= most:
-        text = f"context_window is {window:,} and max_output_tokens {most:,}, which leaves no room for a document"
+    max_output = values.get("max_output_tokens", RegisteredModel.model_fields["max_output_tokens"].default)
+    if isinstance(window, int) and isinstance(max_output, int) and window <= max_output:
+        text = f"context_window is {window:,} and max_output_tokens {max_output:,}, which leaves no room for a document"
         yield Mistake(("context_window",), f"{text}; raise the first or lower the second")

@@ -6,26 +6,26 @@ from blocks.errors import UsageError
 from blocks.gateway.registry.shown_values import quoted
 
 _SHOWN = 6
-"""So many names of models stand in a message."""
+"""How many names of models a message lists."""
 
 
 class ModelUnknown(UsageError):
     """A route or a command names a model that is not in the registry.
 
-    One of the `known` is asked after where it is close; where none is, the first of them are told, of those that are
-    `offered` where some are not.
+    The message suggests the closest of the `known` names; where none is close, it lists the first of the `offered`
+    ones, or of the `known` ones where none is offered.
     """
 
     kind = "model_unknown"
 
     def __init__(self, name: str, known: tuple[str, ...], where: str = "", offered: tuple[str, ...] = ()) -> None:
         place = f"{where}: " if where else ""
-        lowered = {one.lower(): one for one in known}
+        lowered = {known_name.lower(): known_name for known_name in known}
         near = get_close_matches(name.lower(), lowered, n=1)
         typed = name if quoted(name) == repr(name) else "NAME"
-        told = offered or known
-        more = f" and {len(told) - _SHOWN} more (winnow models list)" if len(told) > _SHOWN else ""
-        listed = f"known are {', '.join(told[:_SHOWN])}{more};"
+        shown = offered or known
+        more = f" and {len(shown) - _SHOWN} more (winnow models list)" if len(shown) > _SHOWN else ""
+        listed = f"known are {', '.join(shown[:_SHOWN])}{more};"
         hint = f"did you mean {lowered[near[0]]!r}? Else" if near else listed
         super().__init__(
             f"{place}there is no model {quoted(name)}; {hint} make it known with "
@@ -49,8 +49,8 @@ class ModelNeverAsked(UsageError):
 
     def __init__(self, name: str, where: str) -> None:
         super().__init__(
-            f"{where}: the built-in model takes every document and every answer, so {name!r} after it is never asked; "
-            "put local last, or leave it out: it is the floor of every route"
+            f"{where}: the built-in reader takes every document and every answer, so {name!r} after it is never asked; "
+            "put local last, or leave it out: every route falls back on it"
         )
 
 

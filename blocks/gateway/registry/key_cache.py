@@ -1,7 +1,7 @@
-"""The keys of models, kept for calls and looked up again once a second, so that a replaced key is soon used.
+"""Keys of models, looked up again once a second, so that a replaced key is soon used.
 
-A key may come from Prefect, which takes its time. So calls use the key they have while it is looked up, and all calls
-without a key wait for the same look-up.
+A look-up in Prefect is slow. So calls use the key they have while it is looked up, and all calls without a key wait for
+the same look-up.
 """
 
 import asyncio
@@ -45,8 +45,8 @@ class KeyCache:
             return
         reference = model.key
         held = self._kept.get(reference)
-        if held is not None and held[0] > -math.inf:  # not a key that is set no more
-            self._kept[reference] = time.monotonic(), held[1]  # the others use this one meanwhile
+        if held is not None and held[0] > -math.inf:  # -inf: the key was removed
+            self._kept[reference] = time.monotonic(), held[1]  # other calls use this key meanwhile
         lookup = self._lookups.get(reference)
         if lookup is None:
             lookup = self._lookups[reference] = asyncio.create_task(self._look_up(model, reference))
@@ -60,10 +60,10 @@ class KeyCache:
         except WinnowError as error:
             if held is None:
                 raise
-            log.warning("the key of %s cannot be looked up (%s); the last one is used", model.name, error)
+            log.warning("the key of %s cannot be looked up (%s); the last key is used", model.name, error)
             return
         if key is None:
             if held is not None:
-                self._kept[reference] = -math.inf, held[1]  # calls under way still have it; the next call looks again
+                self._kept[reference] = -math.inf, held[1]  # calls under way still use it; the next call looks again
             raise ModelKeyMissing(model.name, reference)
         self._kept[reference] = time.monotonic(), key

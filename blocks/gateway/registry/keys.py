@@ -1,7 +1,7 @@
-"""API keys, by reference: never in a row, a record, a log or an error. A model names where its key is.
+"""API keys, by reference. A key is never in a row, a record, a log or an error; a model names where its key is.
 
 ``env:NAME`` is a variable of the environment, ``secret:name`` a Prefect Secret block, ``block:name`` a ModelEndpoint
-block. Blocks are Prefect's, which the gateway does not know: whoever makes a `KeyRing` brings the way to them.
+block. The gateway does not import Prefect: whoever makes a `KeyRing` passes a function that looks blocks up.
 """
 
 import re
@@ -16,7 +16,7 @@ from blocks.gateway.registry.errors import KeyUnusable
 from blocks.settings import key_variable
 
 KEPT_FOR_S = 300.0
-"""How long a key that came from a block is used before the block is asked again, so that a key can be exchanged."""
+"""How long a key from a block is used before the block is read again, so that a key can be replaced."""
 
 _REFERENCE = re.compile(r"(?P<place>env|secret|block):(?P<name>\S+)\Z")
 _SENDABLE = re.compile(r"[!-~]+\Z")
@@ -46,7 +46,7 @@ def parse_reference(reference: str) -> KeyReference:
     """A key's reference in its parts. Raises ValueError, which does not repeat a text that may be the key itself."""
     match = _REFERENCE.match(reference)
     if not match:
-        raise ValueError("a key is named as env:VARIABLE, secret:name or block:name, and never given itself")
+        raise ValueError("a key is given by its place: env:VARIABLE, secret:name or block:name, never the key itself")
     place, name = KeyPlace(match["place"]), match["name"]
     if place is KeyPlace.ENVIRONMENT and not _VARIABLE.match(name):
         raise ValueError("what stands after env: is no name of a variable of the environment in capital letters")
@@ -54,10 +54,10 @@ def parse_reference(reference: str) -> KeyReference:
 
 
 class KeyRing(Mapping[str, SecretStr]):
-    """Every key that can be had, by reference; asked for when it is needed.
+    """Every key by its reference, looked up on demand.
 
-    Looking up a block takes a call of Prefect's API: never on the event loop. `find` is that call, None where there is
-    no Prefect to ask. What it gave is kept for some minutes, what it did not give is not.
+    A look-up of a block calls Prefect's API: never on the event loop. `find` makes that call, None where there is no
+    Prefect. A key that it finds is kept for some minutes; that a key is missing is not kept.
     """
 
     def __init__(self, find: KeyFinder | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,7 +66,7 @@ class KeyRing(Mapping[str, SecretStr]):
         self._kept: dict[str, tuple[float, SecretStr]] = {}
 
     def __getitem__(self, reference: str) -> SecretStr:
-        """The key of a reference, without what stands around it.
+        """The key of a reference, without white space around it.
 
         Raises KeyError where it is not set, or where the reference is none, and `KeyUnusable`.
         """

@@ -1,7 +1,7 @@
-"""The model registry: what is known of each model, and what of it changes the next call without a deployment.
+"""The model registry: what Winnow knows of each model. A change takes effect at the next call, without a deployment.
 
-The registry is kept in the database, seeded from data/models.yaml. Keys are never in it: a model names where its key
-is: an environment variable (``env:NAME``), a Prefect Secret block (``secret:name``) or a ModelEndpoint block
+The registry is kept in the database, seeded from data/models.yaml. It never holds a key: a model names where its key
+is, an environment variable (``env:NAME``), a Prefect Secret block (``secret:name``) or a ModelEndpoint block
 (``block:name``).
 """
 
@@ -32,16 +32,15 @@ DEFAULT_KEYS: Mapping[str, str] = {
 """Where each provider's key is unless the entry names another place."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
-MOST = 1_000_000_000
-"""More of anything than there can be, and no more than a column of a database holds."""
+MAX_COUNT = 1_000_000_000
+"""More than any limit or window, and within what a database column holds."""
 
-
-MOST_USD = 1_000_000
+MAX_USD = 1_000_000
 """More than a million tokens of any model cost."""
 
 
 class JsonMode(StrEnum):
-    """How a server can be held to a schema; `unknown` until it was tried. Detected at the first call and remembered."""
+    """How a server can be held to a schema; `unknown` until the first call detects it."""
 
     UNKNOWN = "unknown"
     SCHEMA = "json_schema"
@@ -52,10 +51,10 @@ class JsonMode(StrEnum):
 def name_problem(name: str) -> str | None:
     """What is wrong with the name of a model, with the remedy; None where nothing is.
 
-    ``@`` stands between a name and a version wherever Winnow says who gave a value.
+    ``@`` stands between a name and a version wherever Winnow names a source model.
     """
     if name == LOCAL:
-        return "the built-in model has this name; choose another name"
+        return "the built-in reader has this name; choose another name"
     if name in get_args(Tier):
         return "a tier has this name; choose another name"
     if "@" in name:
@@ -91,23 +90,23 @@ class RegisteredModel(Record):
     endpoint: str = ""
     key: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    input_price: Decimal | None = Field(None, ge=0, le=MOST_USD)
-    output_price: Decimal | None = Field(None, ge=0, le=MOST_USD)
-    cached_price: Decimal | None = Field(None, ge=0, le=MOST_USD)
-    cache_write_price: Decimal | None = Field(None, ge=0, le=MOST_USD)
+    input_price: Decimal | None = Field(None, ge=0, le=MAX_USD)
+    output_price: Decimal | None = Field(None, ge=0, le=MAX_USD)
+    cached_price: Decimal | None = Field(None, ge=0, le=MAX_USD)
+    cache_write_price: Decimal | None = Field(None, ge=0, le=MAX_USD)
     tier: Tier | None = None
-    rpm: int | None = Field(None, ge=1, le=MOST)
-    tpm: int | None = Field(None, ge=1, le=MOST)
+    rpm: int | None = Field(None, ge=1, le=MAX_COUNT)
+    tpm: int | None = Field(None, ge=1, le=MAX_COUNT)
     in_flight: int = Field(16, ge=1, le=10_000)
     timeout_s: float = Field(60.0, gt=0, le=86_400)
-    max_output_tokens: int = Field(4096, ge=1, le=MOST)
-    context_window: int | None = Field(None, ge=1, le=MOST)
+    max_output_tokens: int = Field(4096, ge=1, le=MAX_COUNT)
+    context_window: int | None = Field(None, ge=1, le=MAX_COUNT)
     json_mode: JsonMode = JsonMode.UNKNOWN
     images: bool = False
     logprobs: bool = False
     is_enabled: bool = True
     was_enabled: bool = True
-    position: int = Field(0, ge=-MOST, le=MOST)
+    position: int = Field(0, ge=-MAX_COUNT, le=MAX_COUNT)
 
     @property
     def version(self) -> str:
@@ -116,9 +115,9 @@ class RegisteredModel(Record):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of the row that decides answers: who serves it, what it is sent, and what room it has.
+        """SHA-256 of all values that decide answers: who serves it, what it is sent, and its limits of tokens.
 
-        Whether replies are held to a schema is found out as the model is asked, and so no part of it.
+        The JSON mode is detected while the model is asked, and so is no part of it.
         """
         room = (self.max_output_tokens, self.context_window)
         parts = (self.version, sorted(self.headers.items()), self.images, self.logprobs, room)
@@ -134,22 +133,22 @@ class RegistryState:
 
     def get(self, name: str) -> RegisteredModel | None:
         """The model of this name."""
-        return next((one for one in self.models if one.name == name), None)
+        return next((model for model in self.models if model.name == name), None)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a route may name: the built-in model, and every other."""
-        return (LOCAL, *(one.name for one in self.models))
+        """What a route may name: `local`, which is the built-in reader, and every model."""
+        return (LOCAL, *(model.name for model in self.models))
 
     @property
     def offered(self) -> tuple[str, ...]:
-        """The names of `names` that messages offer: those of models that somebody put out of use are left out."""
-        out_of_use = {one.name for one in self.models if one.was_enabled and not one.is_enabled}
-        return tuple(name for name in self.names if name not in out_of_use)
+        """The names that messages offer: all but those of models that somebody disabled."""
+        disabled = {model.name for model in self.models if model.was_enabled and not model.is_enabled}
+        return tuple(name for name in self.names if name not in disabled)
 
     def of_tier(self, tier: Tier) -> tuple[RegisteredModel, ...]:
         """The enabled models of a tier, in order."""
-        return tuple(one for one in self.models if one.tier == tier and one.is_enabled)
+        return tuple(model for model in self.models if model.tier == tier and model.is_enabled)
 
 
 def registry_state(rows: Sequence[Mapping[str, object]], is_paused: bool) -> RegistryState:
@@ -169,9 +168,9 @@ class Registry(Protocol):
     """Keeps the registry. The database does; `tasks/score/task.py` joins the two."""
 
     def load(self) -> RegistryState:
-        """The registry as it stands now. One cheap query: it is asked about once a second."""
+        """The registry as it is now. A cheap query: the gateway asks about once a second."""
         ...
 
     def remember_json_mode(self, name: str, mode: JsonMode) -> None:
-        """Keep how a model's server can be held to a schema."""
+        """Keep the JSON mode that a model's server takes."""
         ...

@@ -48,7 +48,9 @@ def _open(file: Path, problems: list[str]) -> YamlFile | None:
     try:
         yaml = YamlFile(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        problems.append(f"{file}:1: it is not there; take it from the repository, or write one that says models: {{}}")
+        problems.append(
+            f"{file}:1: it is not there; take it from the repository, or write one with the line models: {{}}"
+        )
         return None
     except OSError as error:
         problems.append(f"{file}:1: it cannot be read: {error.strerror}; check its permissions")
@@ -85,7 +87,7 @@ def _model(name: str, entry: object, place: int) -> RegisteredModel | list[Mista
         model = RegisteredModel.model_validate(values | entry | {"name": name} | switches)
     except ValidationError as error:
         known = {mistake.path for mistake in mistakes}
-        found = (Mistake((*path, *one.path), one.message) for one in schema_mistakes(error, RegisteredModel))
+        found = (Mistake((*path, *wrong.path), wrong.message) for wrong in schema_mistakes(error, RegisteredModel))
         return mistakes + [mistake for mistake in found if mistake.path not in known]
     return mistakes or model
 

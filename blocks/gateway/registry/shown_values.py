@@ -1,7 +1,7 @@
-"""What of a model is shown, logged and kept in its row, and so must hold no secret; and how messages repeat a text.
+"""Values of a model that are shown, logged and kept in its row must hold no secret; messages quote them safely.
 
-Keys are told by their beginnings, which providers give them so that they are found where they should not be, and by
-long runs of letters in both cases with digits. A name of a model, of a variable or of a block has none of these.
+Keys are recognised by the prefixes that providers give them so that leaks are found, and by long runs of letters in
+both cases with digits. A name of a model, of a variable or of a block has none of these.
 """
 
 import re
@@ -21,17 +21,17 @@ _KEY = re.compile(
     r"|eyJ[\w-]{8}"  # JSON Web Tokens
     rf"|{_MIXED})"
 )
-_MAY_BE_ONE = re.compile(r"(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{24}")
-_MOST_CHARACTERS = 60
+_MAY_BE_A_KEY = re.compile(r"(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{24}")
+_MAX_CHARACTERS = 60
 
 _SECRET_NAME = re.compile(r"auth(?!or)|key|token|secret|passw|cookie|credential|sig(?:nature)?$", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"(?:bearer|basic)\s|sk-", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,2000}\Z")
 _OWN_HEADERS = frozenset(("host", "content-type", "content-length", "transfer-encoding", "connection", "upgrade"))
-"""Those that each request has already, by its address and its body."""
+"""Headers that each request sets from its address and its body."""
 
-NAME_THE_KEY = "take it out, and name the place of the key in its stead (key_env=VARIABLE or key=secret:name)"
+NAME_THE_KEY = "take it out, and name the place of the key instead (key_env=VARIABLE or key=secret:name)"
 
 
 def looks_like_a_key(text: str) -> bool:
@@ -41,13 +41,13 @@ def looks_like_a_key(text: str) -> bool:
 
 def quoted(text: str) -> str:
     """A text as messages repeat it: in quotes, cut where it is long, and not at all where it may be a key."""
-    if looks_like_a_key(text) or _MAY_BE_ONE.search(text):
+    if looks_like_a_key(text) or _MAY_BE_A_KEY.search(text):
         return "(not repeated: it looks like a key)"
-    return repr(text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…")
+    return repr(text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…")
 
 
 def upstream_problem(upstream: str) -> str | None:
-    """What is wrong with what a provider is said to call a model, with the remedy; None where nothing is."""
+    """What is wrong with the provider's name of a model, with the remedy; None where nothing is."""
     if not upstream.strip():
         return "upstream is empty; give what the provider calls the model"
     if not upstream.isprintable():

@@ -80,4 +80,4 @@ def test_models_and_keys_come_out_of_prefect_s_blocks(local_server: LocalServer)
         "block:none": None,
     }
     assert not said["is_shown"]
-    assert "model 'local': the built-in model has this name" in said["refused"]
+    assert "model 'local': the built-in reader has this name" in said["refused"]

@@ -52,7 +52,7 @@ def test_a_transient_failure_is_tried_again_and_counted_up() -> None:
     assert [question.attempt for _, question in model.asked] == [1, 2, 3]
 
 
-def test_three_attempts_are_the_most() -> None:
+def test_three_attempts_are_the_maximum() -> None:
     model = Scripted(always(server_failed))
     with pytest.raises(ServerFailed) as raised:
         run_virtually(retrying(model).answer(a_question(FAR)))
@@ -89,7 +89,7 @@ def test_attempts_that_were_never_sent_use_up_no_budget_and_are_three_at_most() 
     with pytest.raises(ConnectionFailed):
         ask(never)
     assert len(never.asked) == MAX_ATTEMPTS
-    assert ask(Scripted(failing(1, server_failed))) is REPLY, "the one that the budget has"
+    assert ask(Scripted(failing(1, server_failed))) is REPLY, "the budget has one retry"
     with pytest.raises(ServerFailed):
         ask(Scripted(failing(1, server_failed)))
 
@@ -163,8 +163,8 @@ def in_body(content: object, wait_s: float) -> Wait:
 
 def by_a_wrong_clock(wait_s: float) -> Wait:
     """A moment by the clock of a provider that is an hour ahead, with the `Date` that tells so."""
-    said = math.floor(wall()) + 3_600
-    return {"date": http_date(said), "retry-after": http_date(said + math.ceil(wait_s))}, b"", math.ceil(wait_s)
+    sent_at = math.floor(wall()) + 3_600
+    return {"date": http_date(sent_at), "retry-after": http_date(sent_at + math.ceil(wait_s))}, b"", math.ceil(wait_s)
 
 
 FORMS: dict[str, Callable[[float], Wait]] = {
@@ -190,7 +190,7 @@ def test_retry_after_is_never_undercut(monkeypatch: pytest.MonkeyPatch) -> None:
     early: list[tuple[str, float]] = []
     met: Counter[str] = Counter()
 
-    async def one(budget: RetryBudget) -> None:
+    async def call(budget: RetryBudget) -> None:
         form, wait_s = chance.choice(list(FORMS)), chance.choice([0.001, 0.02, 1.0, 1.5, 7.0, 33.3])
         asked_for = math.nan
 
@@ -209,7 +209,7 @@ def test_retry_after_is_never_undercut(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def ask() -> None:
         budget = RetryBudget(floor=1_000, clock=now)
-        await asyncio.gather(*(one(budget) for _ in range(1_000)))
+        await asyncio.gather(*(call(budget) for _ in range(1_000)))
 
     run_virtually(ask())
     assert early == []
@@ -235,12 +235,12 @@ async def storm(calls: int, per_s: int, clock: Callable[[], float]) -> tuple[int
     model = Scripted(always(server_failed))
     retry = Retrying(model, RetryBudget(clock=clock), clock=clock)
 
-    async def one(at: int) -> None:
+    async def call(at: int) -> None:
         await asyncio.sleep(at / per_s)
         with pytest.raises(ServerFailed):
             await retry.answer(a_question(clock() + 60, document_id=str(at)))
 
-    await asyncio.gather(*(one(at) for at in range(calls)))
+    await asyncio.gather(*(call(at) for at in range(calls)))
     return len(model.asked), Counter(question.request.document_id for _, question in model.asked)
 
 

@@ -25,7 +25,7 @@ class Blocks:
         return SecretStr(key) if key else None
 
 
-def test_references_are_told_apart() -> None:
+def test_references_name_a_place_and_a_name() -> None:
     assert parse_reference("env:MY_KEY") == (KeyPlace.ENVIRONMENT, "MY_KEY")
     assert parse_reference("secret:openai-key") == (KeyPlace.SECRET, "openai-key")
     assert parse_reference("block:gpt") == (KeyPlace.BLOCK, "gpt")
@@ -35,7 +35,7 @@ def test_references_are_told_apart() -> None:
     "reference", [CANARY, f"env:{CANARY}", "env:AIzaSyCanary", f"key:{CANARY}", f"secret: {CANARY}", "env:", "", ":"]
 )
 def test_what_is_no_reference_is_refused_without_being_repeated(reference: str) -> None:
-    with pytest.raises(ValueError, match=r"environment|named as") as raised:
+    with pytest.raises(ValueError, match=r"environment|given by its place") as raised:
         parse_reference(reference)
     assert CANARY not in str(raised.value)
     assert reference not in KeyRing(Blocks().find)
@@ -50,7 +50,7 @@ def test_a_variable_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -
     assert ring.get("env:WINNOW_TEST_KEY") is None
 
 
-def test_a_block_is_asked_once_in_a_while_so_that_a_key_can_be_exchanged() -> None:
+def test_a_block_is_read_again_after_some_minutes_so_that_a_key_can_be_replaced() -> None:
     blocks, now = Blocks(secret_openai="old", block_gpt="its-own"), [0.0]
     ring = KeyRing(blocks.find, clock=lambda: now[0])
     assert [ring["secret:openai"].get_secret_value() for _ in range(3)] == ["old"] * 3
@@ -83,7 +83,7 @@ def test_a_key_is_in_no_text_log_or_error(monkeypatch: pytest.MonkeyPatch, caplo
 
 
 @pytest.mark.parametrize("key", ["abc\ndef", "k\u00e9y", "two words", "control\x01"])
-def test_a_key_that_no_header_can_carry_is_refused_without_being_told(
+def test_a_key_that_no_header_can_carry_is_refused_without_being_repeated(
     monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv("ODD_KEY", key)

@@ -21,7 +21,7 @@ class Registry:
 
 
 def names_of(state: RegistryState) -> list[str]:
-    return [one.name for one in state.models]
+    return [model.name for model in state.models]
 
 
 def test_a_run_begins_with_the_registry_as_it_stands_however_long_the_worker_was_idle() -> None:

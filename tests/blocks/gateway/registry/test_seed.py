@@ -82,7 +82,7 @@ def test_the_commented_example_of_a_local_server_can_be_used_as_it_stands(tmp_pa
         ("models: [", 2, "not YAML"),
     ],
 )
-def test_a_mistake_is_told_with_file_line_and_remedy(text: str, line: int, says: str, tmp_path: Path) -> None:
+def test_a_mistake_names_file_line_and_remedy(text: str, line: int, says: str, tmp_path: Path) -> None:
     file = tmp_path / "models.yaml"
     file.write_text(text)
     with pytest.raises(ModelsFileInvalid) as raised:
@@ -92,7 +92,7 @@ def test_a_mistake_is_told_with_file_line_and_remedy(text: str, line: int, says:
     assert "sk-canary" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_or_not_text_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ModelsFileInvalid, match=r"none.yaml:1: it is not there; take it from"):
         read_seed(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"models: {} # \xe9\n")

@@ -1,4 +1,4 @@
-"""What looks like a key is told from names of models, variables and blocks, and is repeated nowhere."""
+"""Keys are distinguished from names of models, variables and blocks, and no message repeats them."""
 
 import pytest
 
