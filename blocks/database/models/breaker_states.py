@@ -1,6 +1,6 @@
-"""Circuit breakers as workers tell one another of them. An endpoint or model without a row has a closed one.
+"""Circuits that workers share through the database. An endpoint or model without a row has a closed circuit.
 
-Times are the database's: a pause ends for every worker at once.
+Times are the database's: a circuit turns half-open for every worker at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,16 +14,16 @@ from blocks.database.engine import Database
 from blocks.database.tables import breakers
 
 EARLY_S = 0.25
-"""How much before the end of a pause a probe may be claimed. The worker that opened the breaker counts its pause from
-the failure, the database from the moment at which it was told."""
+"""How long before the end of the open time a probe may be claimed. The worker that opened the circuit counts from the
+failure, the database from the moment at which it wrote the row."""
 
 Report = TypeVar("Report")
 
 
 class DatabaseBreakerStates(Generic[Report]):
-    """Shares breakers. `make_report` takes key, is_open, why and open_for_s (seconds that are left of the pause).
+    """Shares circuits. `make_report` takes key, is_open, why and open_for_s (the seconds that are left).
 
-    A breaker whose pause is over, and that no probe has closed yet, is open for 0 seconds.
+    A half-open circuit is open for 0 seconds.
     """
 
     def __init__(self, database: Database, make_report: Callable[[str, bool, str, float], Report]) -> None:
@@ -31,20 +31,20 @@ class DatabaseBreakerStates(Generic[Report]):
         self._make_report = make_report
 
     def load(self) -> Mapping[str, Report]:
-        """Every breaker that is not closed, by key."""
+        """Every circuit that is not closed, by key."""
         with self._database.read() as connection:
             rows = connection.execute(_LOAD).all()
             time = database_time(connection) if rows else None
         reports = {}
         for key, why, opened_at, open_until in rows:
             assert time is not None
-            # A clock that was set back must not make a pause longer than it was meant to be.
+            # A clock that was set back must not keep a circuit open for longer than was meant.
             left = min(open_until - time, open_until - opened_at)
             reports[key] = self._make_report(key, True, why, max(0.0, left.total_seconds()))
         return reports
 
     def open(self, key: str, why: str, for_s: float) -> None:
-        """Open a breaker for every worker."""
+        """Open a circuit for every worker."""
         upsert = self._database.insert(breakers)
         anew = {column: upsert.excluded[column] for column in ("why", "opened_at", "open_until", "probe_until")}
         with self._database.write() as connection:
@@ -59,14 +59,14 @@ class DatabaseBreakerStates(Generic[Report]):
             connection.execute(upsert.on_conflict_do_update(index_elements=[breakers.c.key], set_=anew), [row])
 
     def close(self, key: str) -> None:
-        """Close it for every worker."""
+        """Close a circuit for every worker."""
         with self._database.write() as connection:
             connection.execute(delete(breakers).where(breakers.c.key == key))
 
     def claim_probe(self, key: str, for_s: float) -> bool:
-        """Whether this worker may send the one probe of a half-open breaker; the claim lapses after `for_s`.
+        """Whether this worker may send the only probe of a half-open circuit; the claim lapses after `for_s`.
 
-        False while the pause lasts or another's claim does; True where another worker has closed it.
+        False while the circuit is open or another worker's claim holds; True where another worker has closed it.
         """
         with self._database.write() as connection:
             time = database_time(connection)

@@ -1,7 +1,7 @@
 """Budgets: what runs and days have spent and reserved, locked and changed within one transaction.
 
-`spent_usd` has what is known to be spent and what may have been (unconfirmed); `reserved_usd` the most that calls under
-way can cost. A document's share of a run is not kept: it is the sum of its rows in the ledger.
+`spent_usd` has what is spent and what may have been spent (unconfirmed); `reserved_usd` the maximum cost of calls under
+way. A document's part of a run is not stored: it is the sum of its rows in the ledger.
 
 All arithmetic is in Decimal, here: SQLite would do it in binary floats.
 """
@@ -29,7 +29,7 @@ BudgetKey = tuple[str, str]
 
 @dataclass(slots=True)
 class Sums:
-    """What one budget has spent and reserved."""
+    """What a budget has spent and reserved."""
 
     spent_usd: Decimal = ZERO
     reserved_usd: Decimal = ZERO
@@ -49,7 +49,7 @@ def day_of(time: datetime) -> str:
 
 
 class BudgetSheet:
-    """The budgets that one transaction changes. PostgreSQL keeps their rows locked until it ends."""
+    """The budgets that a transaction changes. PostgreSQL keeps their rows locked until it ends."""
 
     def __init__(self, connection: Connection, database: Database, keys: Collection[BudgetKey]) -> None:
         self._connection = connection
@@ -69,7 +69,7 @@ class BudgetSheet:
             self._sums[DAY, day_of(called_at)].add(spent_usd, reserved_usd)
 
     def read_documents(self, run_id: str, document_ids: Collection[str]) -> None:
-        """Read what documents have spent and reserved in a run, for caps of theirs."""
+        """Read what documents have spent and reserved in a run, for the caps on documents."""
         for document_id in document_ids:
             self._documents[run_id, document_id] = Sums()
         for row in self._connection.execute(_DOCUMENT_CALLS, {"b_ids": document_ids}):
@@ -79,7 +79,7 @@ class BudgetSheet:
     def reserve(self, reservation: Reservation, called_at: datetime) -> Admission:
         """Reserve money where it fits every cap.
 
-        The refusal names the budget that is used up for good where there is one: no wait makes room in it.
+        The refusal names a budget that is used up for good before one that a wait makes room in.
         """
         run_id, max_usd, caps = reservation.run_id, reservation.max_usd, reservation.caps
         document = self._documents.get((run_id, reservation.call.document_id))
@@ -114,7 +114,7 @@ class BudgetSheet:
 def open_budgets(database: Database, keys: Collection[BudgetKey]) -> None:
     """Write a row for each budget that has none, in a transaction of its own.
 
-    So a transaction that moves money locks rows that are there, in one order, and none can wait for another crosswise.
+    So a transaction that moves money locks existing rows, always in the same order, and no two can deadlock.
     """
     with database.write() as connection:
         _insert(connection, database, keys)
@@ -149,4 +149,4 @@ _DOCUMENT_CALLS = select(
     model_calls.c.unconfirmed_usd,
     model_calls.c.reserved_usd,
 ).where(in_list(model_calls.c.document_id, "b_ids"))
-"""Of all runs: asked for one, SQLite reads all calls of that run rather than those few of the documents."""
+"""Of all runs: with a condition on the run, SQLite reads all its calls instead of the few of these documents."""

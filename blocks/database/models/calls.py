@@ -13,9 +13,9 @@ _HIDDEN = ("call_id", "worker_id")
 def list_calls(
     database: Database, *, run_id: str | None = None, document_id: str | None = None, newest: int | None = None
 ) -> list[dict[str, Any]]:
-    """The attempts at models in the order in which they were begun, ready for JSON; at most so many of the `newest`.
+    """The attempts at models, oldest first, ready for JSON; at most the `newest` ones.
 
-    `document_id` may be the first letters of one. Keys are the columns of `model_calls`; an attempt that is under way
+    `document_id` may be the first letters of an id. Keys are the columns of `model_calls`; an attempt that is under way
     has the outcome ``open``.
     """
     columns = [column for column in model_calls.columns if column.name not in _HIDDEN]

@@ -1,4 +1,4 @@
-"""Rows of the ledger: made of records of calls, read for settling, and written."""
+"""Rows of the ledger: made from records of calls, read for settling, and written."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from blocks.database.tables import model_call_texts, model_calls
 from blocks.ledger import CallText, ModelCall
 from blocks.records import LOST, OPEN
 
-MOST_INTEGER = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 
 Kept = Row[Any]
-"""What settling reads of a row: call_key, run_id, called_at, outcome and the three amounts."""
+"""The columns that settling reads: call_key, run_id, called_at, outcome and the three amounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,17 @@ class SettledCall:
 def row_of(call: ModelCall) -> dict[str, Any]:
     """The row of a call.
 
-    What a provider may state beyond any measure is cut to what a column holds. Raises `ValueError` for amounts that are
-    no amounts: these would spoil every sum.
+    Counts that exceed a column are cut to its maximum. Raises `ValueError` for negative or infinite amounts and NaN,
+    which would spoil every sum.
     """
     values = call.model_dump()
     row = {column: values[column] for column in _FROM_CALL}
     for column in _INTEGERS:
-        if not 0 <= row[column] <= MOST_INTEGER:
-            row[column] = min(max(row[column], 0), MOST_INTEGER)
+        if not 0 <= row[column] <= MAX_INTEGER:
+            row[column] = min(max(row[column], 0), MAX_INTEGER)
     spent = spent_of(row)
     if not spent.is_finite() or row["cost_usd"] < 0 or row["unconfirmed_usd"] < 0:
-        raise ValueError(f"call {row['call_key']} is said to cost {row['cost_usd']} USD")
+        raise ValueError(f"call {row['call_key']} has an impossible cost of {row['cost_usd']} USD")
     row["reserved_usd"] = ZERO
     return row
 
@@ -61,7 +61,7 @@ def spent_of(row: Mapping[str, Any]) -> Decimal:
 
 
 def kept_calls(connection: Connection, call_keys: Collection[str]) -> dict[str, Kept]:
-    """The rows that there are of these calls, locked."""
+    """The existing rows of these calls, locked."""
     if not call_keys:
         return {}
     return {row.call_key: row for row in connection.execute(_KEPT, {"b_keys": call_keys})}
@@ -92,9 +92,9 @@ def settle_calls(
     settled: Sequence[SettledCall],
     called_at: datetime,
 ) -> None:
-    """Write the calls that are over, and change the budgets by what they cost. What is settled already stays.
+    """Write the calls that are over, and change the budgets by their costs. A settled call stays as it is.
 
-    A call that was taken for lost is settled after all when its worker turns out to live.
+    A call that was marked `lost` is settled after all when its worker turns out to live.
     """
     new, changed, texts = [], [], []
     for call in settled:
@@ -118,10 +118,10 @@ def settle_calls(
         connection.execute(database.insert(model_call_texts).on_conflict_do_nothing(), texts)
 
 
-def give_back(connection: Connection, sheet: BudgetSheet, kept: Mapping[str, Kept], outcome: str) -> int:
-    """End calls that nobody can settle any more; returns how many.
+def release_calls(connection: Connection, sheet: BudgetSheet, kept: Mapping[str, Kept], outcome: str) -> int:
+    """End open calls that no worker will settle, and release their reservations; returns how many.
 
-    `cancelled`: they were never sent. `lost`: nobody knows, so that what was reserved may have been spent.
+    `cancelled`: never sent. `lost`: nobody knows, so the reserved money counts as possibly spent.
     """
     rows = []
     for key, row in kept.items():
@@ -136,7 +136,7 @@ def give_back(connection: Connection, sheet: BudgetSheet, kept: Mapping[str, Kep
 
 
 IS_OPEN = model_calls.c.outcome == literal_column(f"'{OPEN}'")
-"""In so many letters: with a parameter SQLite would not find the index of open rows."""
+"""A literal: with a parameter SQLite would not use the index of open rows."""
 
 _SET_BY_LEDGER = {"call_id", "run_id", "called_at", "worker_id", "reserved_usd"}
 _FROM_CALL = tuple(column.name for column in model_calls.columns if column.name not in _SET_BY_LEDGER)

@@ -1,8 +1,8 @@
 """Writing rows of the ledger in groups: one statement with all rows on PostgreSQL, one per row on SQLite.
 
-To PostgreSQL each statement is a message of its own, which takes psycopg longer than all else about a call; SQLite is
-in the process, and takes rows one by one faster than it takes JSON apart. They are handed to its driver as they are:
-SQLAlchemy would look at each parameter of each row, which takes four times as long as SQLite takes to write it.
+On PostgreSQL each statement is a message of its own, on which psycopg spends more time than on all else about a call.
+SQLite runs in the process and inserts single rows faster than it parses JSON. The rows go to its driver directly:
+SQLAlchemy would process each parameter of each row, which takes four times as long as SQLite takes to write it.
 """
 
 import json
@@ -28,13 +28,13 @@ _ENDED = ("outcome", "unconfirmed_usd", "reserved_usd")
 def insert_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, which have a value for every column but `call_id`."""
     if connection.dialect.name == "sqlite":
-        _one_by_one(connection, _INSERT_ONE, rows, _INSERTED)
+        _row_by_row(connection, _INSERT_ONE, rows, _INSERTED)
     else:
         connection.execute(_INSERT, {"rows": _as_json(rows, _INSERTED)})
 
 
 def update_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write all of calls, by their keys, but for what their reservations have decided."""
+    """Update calls by their keys: every column that the reservation did not decide."""
     _update(connection, rows, _UPDATED)
 
 
@@ -44,19 +44,19 @@ def end_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None
 
 
 def delete_calls(connection: Connection, call_keys: Collection[str]) -> None:
-    """Take rows away that were given back before anybody was told of them, so that they can be written anew."""
+    """Delete rows of reservations that were released unanswered, so that they can be inserted again."""
     if call_keys:
         connection.execute(_DELETE, {"b_keys": set(call_keys)})
 
 
 def _update(connection: Connection, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
     if connection.dialect.name == "sqlite":
-        _one_by_one(connection, _UPDATES_ONE_BY_ONE[columns], rows, (*columns, "call_key"))
+        _row_by_row(connection, _UPDATES_ROW_BY_ROW[columns], rows, (*columns, "call_key"))
     else:
         connection.execute(_UPDATES[columns], {"rows": _as_json(rows, ("call_key", *columns))})
 
 
-def _one_by_one(
+def _row_by_row(
     connection: Connection, statement: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
 ) -> None:
     """Execute a statement of SQLite's for each row, with the values of these columns as SQLite keeps them."""
@@ -67,7 +67,7 @@ def _one_by_one(
 
 @cache
 def _written_by(column: str, dialect: Dialect) -> Callable[[Any], Any] | None:
-    """What makes a column's value one of the dialect's; None where it is one."""
+    """Converts a column's value for the dialect; None where no conversion is needed."""
     return model_calls.c[column].type.dialect_impl(dialect).bind_processor(dialect)
 
 
@@ -100,7 +100,7 @@ _INSERT = text(f"INSERT INTO model_calls ({', '.join(_INSERTED)}) SELECT * FROM 
 _DELETE = delete(model_calls).where(in_list(model_calls.c.call_key, "b_keys"))
 _UPDATES = {columns: _update_of(columns) for columns in (_UPDATED, _ENDED)}
 _INSERT_ONE = f"INSERT INTO model_calls ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"
-_UPDATES_ONE_BY_ONE = {
+_UPDATES_ROW_BY_ROW = {
     columns: f"UPDATE model_calls SET {', '.join(f'{column} = ?' for column in columns)} WHERE call_key = ?"
     for columns in (_UPDATED, _ENDED)
 }

@@ -1,8 +1,8 @@
-"""Leases by which workers divide each model's limits: every live worker has an equal share, as far as there are parts.
+"""Leases by which workers divide each model's limits: every live worker gets an equal part.
 
-A worker counts until its lease expires by the database's clock, or until it gives it up. Workers stand in the order in
-which they came: where a limit has fewer parts than there are workers, the first ones have them, and nobody who has one
-loses it to a newcomer.
+A worker counts until its lease expires by the database's clock, or until it releases it. Workers are ordered by the
+time of their leases: where a limit has fewer parts than workers, the earliest workers have them, and none loses its
+part to a newcomer.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,7 +27,7 @@ class DatabaseLimitLeases:
         self._worker_id = worker_id
 
     def renew(self, models: Collection[str], for_s: float) -> Mapping[str, tuple[int, int]]:
-        """Renew this worker's leases; by model its place among the live workers, from 0, and how many there are."""
+        """Renew this worker's leases. Returns by model its place among the live workers, from 0, and their number."""
         asked = sorted(set(models))
         if not asked:
             return {}
@@ -48,7 +48,7 @@ class DatabaseLimitLeases:
         return {model: places.get(model, (0, 1)) for model in asked}
 
     def release(self) -> None:
-        """Give this worker's leases up."""
+        """Release this worker's leases."""
         with self._database.write() as connection:
             connection.execute(delete(limit_leases).where(limit_leases.c.worker_id == self._worker_id))
 
@@ -70,6 +70,6 @@ _PLACES = select(_live.c.model, _live.c.place, _live.c.workers).where(_live.c.wo
 _lapsed = (
     select(limit_leases.c.model, limit_leases.c.worker_id)
     .where(limit_leases.c.expires_at < bindparam("b_long_ago"))
-    .with_for_update(skip_locked=True)  # whoever renews such a one, or forgets it too, must not be waited for
+    .with_for_update(skip_locked=True)  # must not wait for a worker that renews or deletes such a lease
 )
 _FORGET = delete(limit_leases).where(tuple_(limit_leases.c.model, limit_leases.c.worker_id).in_(_lapsed))

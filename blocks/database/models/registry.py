@@ -1,6 +1,6 @@
 """The model registry's rows, the switch that pauses all spending, and their changes.
 
-The gateway's records are not known here: whoever joins the two hands over what makes them of rows.
+The gateway's records are not imported here: the caller passes a function that makes them from rows.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ class DatabaseRegistry(Generic[State]):
         self._make_state = make_state
 
     def load(self) -> State:
-        """The registry as it stands now, by one query."""
+        """The registry as it is now, by a single query."""
         with self._database.read() as connection:
             rows = connection.execute(_LOAD).mappings().all()
         is_paused = bool(rows[0]["is_paused"])
@@ -37,14 +37,14 @@ class DatabaseRegistry(Generic[State]):
         )
 
     def put(self, model: BaseModel) -> None:
-        """Add a model, or replace the one of its name. One that is new comes last among those of its position."""
+        """Add a model, or replace the one of its name. A new model comes last among those of its position."""
         upsert = self._database.insert(models)
         anew = {column: upsert.excluded[column] for column in (*_MODEL_COLUMNS, "updated_at") if column != "name"}
         with self._database.write() as connection:
             connection.execute(upsert.on_conflict_do_update(index_elements=[models.c.name], set_=anew), [_row(model)])
 
     def seed(self, seeded: Iterable[BaseModel]) -> int:
-        """Add the models whose names are not there; what is there stays as it is. Returns how many are new."""
+        """Add the models whose names are missing; existing ones stay as they are. Returns how many are new."""
         rows = [_row(model) for model in seeded]
         if not rows:
             return 0
@@ -77,7 +77,7 @@ class DatabaseRegistry(Generic[State]):
         self._switch(is_on=False, by=by)
 
     def remember_json_mode(self, name: str, mode: str) -> None:
-        """Keep how a model's server can be held to a schema."""
+        """Keep the JSON mode that a model's server takes."""
         self.set_values(name, {"json_mode": str(mode)})
 
     def _switch(self, *, is_on: bool, by: str | None) -> None:
@@ -100,12 +100,14 @@ def _row(model: BaseModel) -> dict[str, Any]:
 
 _MODEL_COLUMNS = tuple(column.name for column in models.columns if column.name != "updated_at")
 
-_one = select(literal(1).label("one")).subquery()
+_always = select(literal(1).label("always")).subquery()
 _LOAD = (
     select(func.coalesce(gateway_switches.c.is_on, literal(False)).label("is_paused"), *models.columns)
     .select_from(
-        _one.outerjoin(gateway_switches, gateway_switches.c.switch == PAUSE).outerjoin(models, literal(1) == _one.c.one)
+        _always.outerjoin(gateway_switches, gateway_switches.c.switch == PAUSE).outerjoin(
+            models, literal(1) == _always.c.always
+        )
     )
     .order_by(models.c.position, models.c.name)
 )
-"""One row at least, be there no model."""
+"""At least a single row, even without models: it says whether spending is paused."""

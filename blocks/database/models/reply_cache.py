@@ -1,6 +1,6 @@
-"""Validated replies of models, by the digest of the whole request that they answer.
+"""The reply store: validated replies of models, by the digest of the request that they answer.
 
-The cache grows until it is pruned (`prune`), by age since the last use and by count.
+It grows until it is pruned (`prune`), by age since the last use and by count.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ class DatabaseReplyCache:
             return {key: unpack(reply) for key, reply in connection.execute(_LOAD, {"b_keys": set(keys)})}
 
     def count_hits(self, keys: Collection[str]) -> None:
-        """Note that these replies were used: those used longest ago are forgotten first."""
+        """Count a use of these replies: pruning starts with those used longest ago."""
         if not keys:
             return
         with self._database.write() as connection:
@@ -37,14 +37,16 @@ class DatabaseReplyCache:
     def keep(self, replies: Mapping[str, tuple[str, bytes]], *, replaces: bool = False) -> None:
         """Keep replies: by key the model that answered, and the reply's JSON.
 
-        A key that is there stays as it is, or, with `replaces`, gets the new reply.
+        An existing key keeps its reply, or, with `replaces`, gets the new one.
         """
         if not replies:
             return
         time = now()
         rows = [
             {"cache_key": key, "model": model, "reply": pack(reply), "hits": 0, "kept_at": time, "used_at": time}
-            for key, (model, reply) in sorted(replies.items())  # in one order: workers that insert the same wait once
+            for key, (model, reply) in sorted(
+                replies.items()
+            )  # always in the same order: workers that insert the same keys do not deadlock
         ]
         insert = self._database.insert(reply_cache)
         if replaces:
@@ -55,19 +57,19 @@ class DatabaseReplyCache:
         with self._database.write() as connection:
             connection.execute(insert, rows)
 
-    def prune(self, unused_days: float, most: int) -> int:
-        """Forget what was not used for so long, and beyond `most` what was used longest ago. Returns how many went.
+    def prune(self, unused_days: float, max_replies: int) -> int:
+        """Delete replies that were unused for so long, and beyond `max_replies` the longest unused. Returns how many.
 
-        Replies that were last used in the same moment go together.
+        Replies that were last used in the same moment are deleted together.
         """
-        oldest = select(reply_cache.c.used_at).order_by(reply_cache.c.used_at.desc()).offset(most).limit(1)
+        oldest = select(reply_cache.c.used_at).order_by(reply_cache.c.used_at.desc()).offset(max_replies).limit(1)
         with self._database.write() as connection:
             before = now() - timedelta(days=unused_days)
-            gone = connection.execute(delete(reply_cache).where(reply_cache.c.used_at < before)).rowcount
+            deleted = connection.execute(delete(reply_cache).where(reply_cache.c.used_at < before)).rowcount
             beyond = connection.execute(oldest).scalar_one_or_none()
             if beyond is not None:
-                gone += connection.execute(delete(reply_cache).where(reply_cache.c.used_at <= beyond)).rowcount
-        return gone
+                deleted += connection.execute(delete(reply_cache).where(reply_cache.c.used_at <= beyond)).rowcount
+        return deleted
 
 
 _LOAD = select(reply_cache.c.cache_key, reply_cache.c.reply).where(in_list(reply_cache.c.cache_key, "b_keys"))
@@ -75,7 +77,7 @@ _in_order = (
     select(reply_cache.c.cache_key)
     .where(in_list(reply_cache.c.cache_key, "b_keys"))
     .order_by(reply_cache.c.cache_key)
-    .with_for_update()  # workers that use the same replies must not wait for one another crosswise
+    .with_for_update()  # workers that use the same replies must not deadlock
 )
 _USED = (
     update(reply_cache)

@@ -43,9 +43,9 @@ def call(key: str, document_id: str = "d", **values: Any) -> ModelCall:
 
 
 def asking(
-    key: str, most: str = "0.10", *, caps: Caps | None = None, document_id: str = "d", run: str = "r"
+    key: str, max_usd: str = "0.10", *, caps: Caps | None = None, document_id: str = "d", run: str = "r"
 ) -> Reservation:
-    return Reservation(run, call(key, document_id, outcome="open"), USD(most), caps or Caps())
+    return Reservation(run, call(key, document_id, outcome="open"), USD(max_usd), caps or Caps())
 
 
 def settling(key: str, cost: str = "0.03", *, run: str = "r", **values: Any) -> Settlement:
@@ -171,7 +171,7 @@ class Forgetful(DatabaseLedger):
         return admissions
 
 
-def test_a_reservation_of_which_nobody_was_told_is_given_back(database: Database) -> None:
+def test_a_reservation_whose_answer_was_lost_is_released(database: Database) -> None:
     ledger = Forgetful(database)
     ledger.is_forgetting = True
     with pytest.raises(DatabaseUnreachable):
@@ -187,7 +187,7 @@ def test_a_reservation_of_which_nobody_was_told_is_given_back(database: Database
     ledger.close()
 
 
-def test_a_reservation_that_was_given_back_unheard_is_made_anew_when_it_is_asked_again(database: Database) -> None:
+def test_a_reservation_that_was_released_unanswered_is_made_anew_when_it_is_asked_again(database: Database) -> None:
     ledger = Forgetful(database)
     ledger.is_forgetting = True
     with pytest.raises(DatabaseUnreachable):
@@ -224,21 +224,21 @@ def test_what_was_never_sent_is_no_call_of_a_run(database: Database) -> None:
 
 def test_texts_are_kept_where_they_are_handed_over(database: Database) -> None:
     ledger = ledger_of(database)
-    said = CallText(call_key="a", prompt="Read\x00 this", reply="{}")
-    ledger.exchange([Settlement("r", call("a"), text=said), settling("b", "0")], ())
+    text = CallText(call_key="a", prompt="Read\x00 this", reply="{}")
+    ledger.exchange([Settlement("r", call("a"), text=text), settling("b", "0")], ())
     with database.read() as connection:
         rows = connection.execute(select(model_call_texts.c.call_key, model_call_texts.c.prompt)).all()
     assert [tuple(row) for row in rows] == [("a", "Read\\x00 this")]
 
 
-def test_what_a_provider_states_beyond_measure_is_cut_and_no_amount_is_none(database: Database) -> None:
+def test_counts_beyond_a_column_are_cut_and_impossible_amounts_are_refused(database: Database) -> None:
     ledger = ledger_of(database)
     ledger.exchange([settling("a", "0.01", input_tokens=10**30, output_tokens=-4)], ())
     row = row_of(database, "a")
     assert (row["input_tokens"], row["output_tokens"], row["cost_usd"]) == (2**31 - 1, 0, USD("0.01"))
     for amount in ("NaN", "-1", "Infinity"):
         odd = call("b").model_copy(update={"cost_usd": USD(amount)})
-        with pytest.raises(ValueError, match="said to cost"):
+        with pytest.raises(ValueError, match="impossible cost"):
             ledger.exchange([Settlement("r", odd)], ())
 
 
@@ -283,7 +283,7 @@ def test_calls_of_a_living_worker_are_left_to_it(database: Database) -> None:
     assert (run_budget(database), reserved_at_rest(database)) == ((USD("0.10"), 0), 0)
 
 
-def test_a_worker_that_was_taken_for_dead_settles_after_all(database: Database) -> None:
+def test_a_worker_that_was_believed_dead_settles_after_all(database: Database) -> None:
     worker, other = ledger_of(database, "zombie"), ledger_of(database)
     with database.write() as connection:  # as if its sign of life had been missed
         connection.execute(

@@ -64,7 +64,7 @@ def test_single_values_change_and_the_rest_stays(database: Database) -> None:
     assert not registry.enable("none")
 
 
-def test_a_model_that_was_enabled_once_is_known_to_have_been(database: Database) -> None:
+def test_a_model_that_was_enabled_stays_marked_as_such(database: Database) -> None:
     registry = registry_of(database)
     registry.put(OPUS.model_copy(update={"was_enabled": False}))
     registry.enable("opus")
@@ -92,14 +92,14 @@ def test_seeding_adds_what_is_missing_and_overwrites_nothing(database: Database)
     registry.set_values("mini", {"rpm": 1})
     assert registry.seed([MINI, OPUS]) == 1
     assert registry.seed([MINI, OPUS]) == 0
-    assert {one.name: one.rpm for one in registry.load().models} == {"mini": 1, "opus": None}
+    assert {model.name: model.rpm for model in registry.load().models} == {"mini": 1, "opus": None}
 
 
 @dataclass
 class Statements:
     count: int = 0
 
-    def one(self, *_: object) -> None:
+    def count_statement(self, *_: object) -> None:
         self.count += 1
 
 
@@ -107,9 +107,9 @@ def test_loading_is_one_query(database: Database) -> None:
     registry = registry_of(database)
     registry.seed([MINI, OPUS])
     seen = Statements()
-    event.listen(database.engine, "before_cursor_execute", seen.one)
+    event.listen(database.engine, "before_cursor_execute", seen.count_statement)
     try:
         registry.load()
     finally:
-        event.remove(database.engine, "before_cursor_execute", seen.one)
-    assert seen.count == (2 if database.is_sqlite else 1), "on SQLite, BEGIN is one more"
+        event.remove(database.engine, "before_cursor_execute", seen.count_statement)
+    assert seen.count == (2 if database.is_sqlite else 1), "SQLite adds BEGIN"

@@ -1,4 +1,4 @@
-"""What workers tell one another about models: breakers, leases, replies."""
+"""State of models that workers share: circuits, leases, replies."""
 
 import asyncio
 import math
@@ -24,7 +24,7 @@ def states_of(database: Database) -> DatabaseBreakerStates[CircuitReport]:
     return DatabaseBreakerStates(database, CircuitReport)
 
 
-def test_a_breaker_that_one_worker_opens_is_open_for_all(database: Database) -> None:
+def test_a_circuit_that_a_worker_opens_is_open_for_all(database: Database) -> None:
     states: CircuitStates = states_of(database)
     assert states.load() == {}
     states.open("m", "no credit", 30)
@@ -35,7 +35,7 @@ def test_a_breaker_that_one_worker_opens_is_open_for_all(database: Database) -> 
     assert states.load() == {}
 
 
-def test_one_of_many_sends_the_probe_once_the_pause_is_over(database: Database) -> None:
+def test_a_single_worker_sends_the_probe_when_the_circuit_is_half_open(database: Database) -> None:
     states = states_of(database)
     states.open("m", "why", 60)
     assert not states.claim_probe("m", 60), "the pause lasts"
@@ -63,7 +63,7 @@ def test_a_claim_lapses_and_opening_again_voids_it(database: Database) -> None:
     assert states.claim_probe("m", 60), "another has closed it"
 
 
-def test_a_clock_that_is_set_back_makes_no_pause_longer(database: Database) -> None:
+def test_a_clock_that_is_set_back_keeps_no_circuit_open_for_longer(database: Database) -> None:
     states = states_of(database)
     states.open("m", "why", 30)
     later = now() + timedelta(hours=1)
@@ -74,8 +74,8 @@ def test_a_clock_that_is_set_back_makes_no_pause_longer(database: Database) -> N
 
 def test_limits_are_divided_among_workers_that_live(database: Database) -> None:
     first, second = DatabaseLimitLeases(database, "a"), DatabaseLimitLeases(database, "b")
-    one: LimitLeases = first
-    assert one.renew([], 30) == {}
+    leases: LimitLeases = first
+    assert leases.renew([], 30) == {}
     assert first.renew(["m", "n"], 30) == {"m": (0, 1), "n": (0, 1)}
     assert second.renew(["m"], 30) == {"m": (1, 2)}
     assert first.renew(["m", "n"], 30) == {"m": (0, 2), "n": (0, 1)}
@@ -95,7 +95,7 @@ def test_a_lease_that_is_not_renewed_lapses_and_is_forgotten_in_the_end(database
         assert connection.execute(select(limit_leases.c.worker_id)).scalars().all() == ["a"]
 
 
-def test_workers_that_renew_at_once_do_not_block_one_another(database: Database) -> None:
+def test_workers_that_renew_at_once_do_not_block_each_other(database: Database) -> None:
     models = [f"m{number}" for number in range(20)]
 
     def renew(worker: int) -> None:
@@ -113,8 +113,8 @@ def test_workers_that_renew_at_once_do_not_block_one_another(database: Database)
 def test_who_came_first_keeps_its_place_until_it_leaves_or_lapses(database: Database) -> None:
     """Names do not decide: the first one's comes last."""
     late, later, first = (DatabaseLimitLeases(database, name) for name in ("b", "a", "z"))
-    assert [one.renew(["m"], 30)["m"] for one in (first, late, later)] == [(0, 1), (1, 2), (2, 3)]
-    assert [one.renew(["m"], 30)["m"] for one in (later, late, first)] == [(2, 3), (1, 3), (0, 3)]
+    assert [worker.renew(["m"], 30)["m"] for worker in (first, late, later)] == [(0, 1), (1, 2), (2, 3)]
+    assert [worker.renew(["m"], 30)["m"] for worker in (later, late, first)] == [(2, 3), (1, 3), (0, 3)]
     with database.write() as connection:
         lapsed = update(limit_leases).where(limit_leases.c.worker_id == "z")
         connection.execute(lapsed.values(expires_at=now() - timedelta(seconds=1)))
@@ -171,14 +171,14 @@ def test_a_reply_stays_as_it_was_first_kept_and_its_hits_are_counted(database: D
     assert cache.load(["a", "c"]) == {"a": b'{"a": 3}', "c": b"{}"}
 
 
-def test_pruning_forgets_what_was_not_used_for_long_and_what_is_too_much(database: Database) -> None:
+def test_pruning_deletes_replies_unused_for_long_and_those_beyond_the_maximum(database: Database) -> None:
     cache = DatabaseReplyCache(database)
     cache.keep(dict.fromkeys("abcdef", ("m", b"{}")))
     with database.write() as connection:
         for days, key in enumerate("abcdef"):
             aged = update(reply_cache).where(reply_cache.c.cache_key == key)
             connection.execute(aged.values(used_at=now() - timedelta(days=days)))
-    assert cache.prune(unused_days=4.5, most=100) == 1
-    assert cache.prune(unused_days=4.5, most=3) == 2
+    assert cache.prune(unused_days=4.5, max_replies=100) == 1
+    assert cache.prune(unused_days=4.5, max_replies=3) == 2
     assert sorted(cache.load("abcdef")) == ["a", "b", "c"]
-    assert cache.prune(unused_days=4.5, most=3) == 0
+    assert cache.prune(unused_days=4.5, max_replies=3) == 0
