@@ -253,7 +253,7 @@ class Gateway:
         if state.json_mode is not model.json_mode:
             state.json_mode = model.json_mode
             traits = traits_of(model.version)
-            if traits.told_mode is not model.json_mode:  # set by a person, not found out here
+            if traits.reported_mode is not model.json_mode:  # set by a person, not detected here
                 traits.forget_modes()
         state.limits.reconfigure(model)
         return state

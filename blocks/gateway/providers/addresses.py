@@ -1,4 +1,4 @@
-"""Where a model's endpoint is asked, from the address that somebody wrote into the registry."""
+"""The URL of a request, from the endpoint in the registry."""
 
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
@@ -11,7 +11,7 @@ def address(endpoint: str, version: str, operation: str) -> str:
     """The URL of an operation: `endpoint` with its path and query kept.
 
     `version` (such as ``/v1``) is put in where the endpoint has no path, `operation` (such as ``/chat/completions``)
-    at its end unless it stands there already.
+    at its end unless it is there already.
     """
     parts = urlsplit(endpoint)
     path = parts.path.rstrip("/") or version

@@ -1,7 +1,7 @@
 """Anthropic's Messages. Format: Anthropic API reference, "Messages", "Tool use" and "Prompt caching".
 
-The reply schema is that of the one tool that the model must call. Tools and system text are marked for the provider's
-cache: both are the same for all documents of a type.
+The reply schema is that of the only tool, which the model must call. Tools and system text are marked for the
+provider's cache: both are the same for all documents of a type.
 """
 
 import json
@@ -34,7 +34,7 @@ _CALL_ID = "toolu_winnow_1"
 
 def render(model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
     """The question, with the schema as a tool; in the modes without a schema, in words alone."""
-    is_tool = mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN)
+    is_tool = mode is JsonMode.SCHEMA
     system, user = turns.instructions(question, mode)
     body: dict[str, object] = {
         "model": model.upstream,
@@ -60,16 +60,17 @@ def read(model: RegisteredModel, body: object) -> WireReply:
     outer = mapping(body)
     if outer.get("type") == "error" or outer.get("error"):
         raise embedded_failure(model, outer)
-    blocks = [mapping(one) for one in items(outer.get("content"))]
-    calls = [one.get("input") for one in blocks if one.get("type") == "tool_use" and one.get("input") is not None]
-    spoken = "".join(text(one.get("text")) for one in blocks if one.get("type") == "text")
+    blocks = [mapping(block) for block in items(outer.get("content"))]
+    inputs = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
+    calls = [arguments for arguments in inputs if arguments is not None]
+    prose = "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
     return WireReply(
-        # Two calls are two answers: one after the other, no reader takes them for one.
-        text="".join(json.dumps(one, ensure_ascii=False) for one in calls) or spoken,
+        # Two calls are two answers: joined, they are refused as more than one object.
+        text="".join(json.dumps(arguments, ensure_ascii=False) for arguments in calls) or prose,
         finish=FINISHES.get(text(outer.get("stop_reason")), Finish.UNKNOWN),
         usage=_usage(outer.get("usage")),
         served_by=text(outer.get("model")),
-        refusal=spoken if outer.get("stop_reason") == "refusal" else "",
+        refusal=prose if outer.get("stop_reason") == "refusal" else "",
     )
 
 
@@ -82,10 +83,10 @@ def _messages(question: Question, user: str, *, is_tool: bool) -> list[dict[str,
     messages: list[dict[str, object]] = [{"role": "user", "content": content}]
     if question.correction is None:
         return messages
-    said, objection = turns.first_reply(question), turns.objection(question)
-    call = _as_call(said) if is_tool else None
+    reply, objection = turns.first_reply(question), turns.objection(question)
+    call = _as_call(reply) if is_tool else None
     if call is None:
-        turn: list[dict[str, object]] = [{"type": "text", "text": said}]
+        turn: list[dict[str, object]] = [{"type": "text", "text": reply}]
         answer: list[dict[str, object]] = [{"type": "text", "text": objection}]
     else:
         turn = [{"type": "tool_use", "id": _CALL_ID, "name": REPLY_NAME, "input": call}]
@@ -93,27 +94,27 @@ def _messages(question: Question, user: str, *, is_tool: bool) -> list[dict[str,
     return [*messages, {"role": "assistant", "content": turn}, {"role": "user", "content": answer}]
 
 
-def _as_call(said: str) -> dict[str, object] | None:
-    """A reply as a call of the tool, where it can have been one."""
+def _as_call(reply: str) -> dict[str, object] | None:
+    """A reply as a call of the tool, None where it is no JSON object."""
     try:
-        value = json.loads(said)
+        value = json.loads(reply)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
 def _usage(usage: object) -> Usage:
-    """`input_tokens` is what stood behind the last mark for the cache: read and written tokens are counted apart."""
-    said = mapping(usage)
-    fresh, made = count(said.get("input_tokens")), count(said.get("output_tokens"))
-    read = count(said.get("cache_read_input_tokens")) or 0
-    written = count(said.get("cache_creation_input_tokens")) or 0
-    for_an_hour = mapping(said.get("cache_creation")).get("ephemeral_1h_input_tokens")
+    """`input_tokens` excludes cached tokens: tokens read from and written to the cache are counted separately."""
+    counts = mapping(usage)
+    fresh, made = count(counts.get("input_tokens")), count(counts.get("output_tokens"))
+    read = count(counts.get("cache_read_input_tokens")) or 0
+    written = count(counts.get("cache_creation_input_tokens")) or 0
+    for_an_hour = mapping(counts.get("cache_creation")).get("ephemeral_1h_input_tokens")
     return stated(
         None if fresh is None else fresh + read + written,
         made,
         cached_tokens=read,
         cache_write_tokens=written,
         cache_write_1h_tokens=part(for_an_hour, written),
-        reasoning_tokens=part(mapping(said.get("output_tokens_details")).get("thinking_tokens"), made or 0),
+        reasoning_tokens=part(mapping(counts.get("output_tokens_details")).get("thinking_tokens"), made or 0),
     )

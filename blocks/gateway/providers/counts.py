@@ -1,44 +1,44 @@
-"""Token counts as providers state them, made into a `Usage`; what cannot be a count is taken for not stated."""
+"""Token counts of providers as a `Usage`; an impossible count is treated as missing."""
 
 from collections.abc import Mapping
 
 from blocks.gateway.model import Usage
 
-MOST_TOKENS = 1_000_000_000
-"""No request has more: a larger count is a mistake, and would fill the budgets' books."""
+MAX_TOKENS = 1_000_000_000
+"""No request has more: a larger count is a mistake, and would use up the budgets."""
 
 
 def mapping(value: object) -> Mapping[str, object]:
-    """`value` where it is a JSON object, else an empty one."""
+    """`value` where it is a JSON object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> list[object]:
-    """`value` where it is a JSON list, else an empty one."""
+    """`value` where it is a JSON list, else an empty list."""
     return value if isinstance(value, list) else []
 
 
 def text(value: object) -> str:
-    """`value` where it is a string, else an empty one."""
+    """`value` where it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
 def count(value: object) -> int | None:
-    """A count of tokens, None where `value` is none: missing, negative, fractional, absurdly large, or no number."""
+    """A count of tokens, None where `value` cannot be one: missing, negative, fractional, too large, or no number."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS
     return value if is_count and isinstance(value, int) else None
 
 
-def part(value: object, whole: int) -> int:
-    """A count that is part of another one; 0 where it cannot be, so that the whole is paid at the full price."""
-    said = count(value)
-    return said if said is not None and said <= whole else 0
+def part(value: object, total: int) -> int:
+    """A count that is part of `total`; 0 where it cannot be, so that the total is charged at the full price."""
+    tokens = count(value)
+    return tokens if tokens is not None and tokens <= total else 0
 
 
 def stated(input_tokens: int | None, output_tokens: int | None, **parts: int) -> Usage:
-    """The usage of these totals, or one that says that it was not stated where either is missing."""
+    """The usage of these totals, marked as not stated where either is missing."""
     if input_tokens is None or output_tokens is None:
         return Usage(is_stated=False)
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, **parts)

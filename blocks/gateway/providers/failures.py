@@ -1,7 +1,7 @@
-"""What an error of a provider means, by its status and its body, whichever provider sent it.
+"""The failure that a provider's error means, by its status and its body, for every provider.
 
-One function serves all formats, because bodies travel: proxies hand on the words of whom they asked in a form of
-their own. Sources are the providers' pages on errors (OpenAI "Error codes", Azure OpenAI "Content filtering",
+The same function serves all formats, because proxies pass on the messages of other providers in their own
+form. Sources are the providers' pages on errors (OpenAI "Error codes", Azure OpenAI "Content filtering",
 Anthropic "Errors", Google "Troubleshooting guide" and google.rpc.Status) and the servers' own code for vLLM,
 llama.cpp, LM Studio and Ollama.
 """
@@ -18,10 +18,10 @@ from blocks.gateway.model import Usage
 from blocks.gateway.providers.retry_after import retry_after_s
 from blocks.gateway.registry.registry import RegisteredModel
 
-_MOST_SAID = 200
+_MAX_REASON = 200
 _QUOTE = re.compile(r"""(?<!\w)(['"`])(.*?)\1(?!\w)""", re.DOTALL)
-_LONGEST_QUOTE = 24
-"""What an error quotes at length is what was sent: it may be the document."""
+_MAX_QUOTE = 24
+"""A longer quote in an error repeats the request, and so may be the document."""
 
 _NO_CREDIT = re.compile(
     r"insufficient_quota|insufficient[ _]balance|insufficient[ _]credits?|billing_hard_limit|billing_not_active"
@@ -36,7 +36,7 @@ _TOO_LONG = re.compile(
     r"|request too large|keep the first \d+ tokens|input token count"
 )
 _MORE_THAN_A_MINUTE = re.compile(r"request too large")
-"""A 429 that no waiting helps: the one request asks for more tokens than a minute has (OpenAI, Groq)."""
+"""A 429 that no wait helps: the request alone exceeds the tokens per minute (OpenAI, Groq)."""
 _TOKENS = re.compile(
     r"(?:resulted in|requested|too long:|token count \(?|request \(|contains|keep the first|length of)"
     r"\s*(?:about )?(\d{3,9})"
@@ -54,7 +54,7 @@ _BAD_KEY = re.compile(
     r"api_key_invalid|api key not valid|invalid_api_key|incorrect api key|api key expired|authentication_error"
 )
 _NAMED_WAIT = re.compile(r"retryinfo|rate_limit_exceeded|per ?minute|retry in \d")
-"""A 429 of Google says "check your plan and billing" of every limit; with a wait or a minute to it, it passes."""
+"""Every 429 of Google mentions plan and billing; where it names a wait or a minute, it is a rate limit."""
 
 _EMBEDDED = {
     "rate_limit": 429,
@@ -67,18 +67,18 @@ _EMBEDDED = {
     "invalid": 400,
     "content": 400,
 }
-"""The statuses of errors that come in a reply whose own status says that all is well, by a word of their kind."""
+"""Statuses of errors that come in a reply with status 200, by a word of their kind."""
 
-_MOST_READ = 64 * 1024
+_MAX_READ = 64 * 1024
 _IDENTIFIER = re.compile(r"[\w.:/@-]{2,96}")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """An error as its body tells it.
+    """An error as its body states it.
 
-    `message` is for people. `words` is what is searched, in lower case: the message and whatever looks like a code.
-    Neither has what the error quotes at length: that may be the document, and is not to decide what the error means.
+    `message` is for people. `words` is searched, in lower case: the message and whatever looks like a code. Neither has
+    long quotes: these may be the document, which must not decide what the error means.
     """
 
     message: str
@@ -86,16 +86,16 @@ class ErrorBody:
     words: str
 
     @property
-    def said(self) -> str:
-        """What may stand in a message of ours: short, and on one line."""
+    def reason(self) -> str:
+        """The reason as our messages give it: short, and on a single line."""
         text = "".join(char for char in " ".join(self.message.split()) if char.isprintable())
-        cut = text if len(text) <= _MOST_SAID else text[: _MOST_SAID - 1] + "…"
+        cut = text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 1] + "…"
         return f"{self.code}: {cut}" if self.code and self.code.lower() not in cut.lower() else cut
 
 
 def read_error(body: bytes) -> ErrorBody:
     """The error in a body of any form: a JSON object, a list of one (Google, when streaming), text or a page."""
-    text = body[:_MOST_READ].decode("utf-8", "replace")
+    text = body[:_MAX_READ].decode("utf-8", "replace")
     try:
         parsed: object = json.loads(text)
     except (ValueError, RecursionError):
@@ -108,19 +108,19 @@ def read_error(body: bytes) -> ErrorBody:
     outer = parsed if isinstance(parsed, dict) else {"message": parsed}
     error = outer.get("error", outer)
     inner = error if isinstance(error, dict) else {"message": error}
-    said = _text(inner.get("message")) or _text(outer.get("message")) or _details(outer.get("detail"))
-    message = _unquoted(said)
+    text = _text(inner.get("message")) or _text(outer.get("message")) or _details(outer.get("detail"))
+    message = _unquoted(text)
     code = _text(inner.get("code")) or _text(inner.get("type"))
     code = _text(inner.get("status")) or code if code.isdigit() else code
     return ErrorBody(message, code, " ".join((message, *_identifiers(outer))).lower())
 
 
 def _unquoted(text: str) -> str:
-    return _QUOTE.sub(lambda quote: quote[0] if len(quote[2]) <= _LONGEST_QUOTE else "…", text[:2_000].strip())
+    return _QUOTE.sub(lambda quote: quote[0] if len(quote[2]) <= _MAX_QUOTE else "…", text[:2_000].strip())
 
 
 def _identifiers(value: object, depth: int = 0) -> Iterator[str]:
-    """Codes, kinds and reasons, wherever they stand in an error, and the names under which they do."""
+    """Codes, kinds and reasons anywhere in an error, and the keys that hold them."""
     if isinstance(value, str) and _IDENTIFIER.fullmatch(value):
         yield value
     elif depth < 8 and isinstance(value, list):
@@ -133,9 +133,9 @@ def _identifiers(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
-    """The failure that an HTTP error is. `retry_after_s` is set where the reply says so, `usage` where nothing is owed.
+    """The failure of an HTTP error. `retry_after_s` is set where the reply states it, `usage` where nothing is owed.
 
-    A request that was refused as such costs nothing. Of a server that failed nobody knows how far it came.
+    A refused request costs nothing. Of a server that failed, nobody knows how much work it did.
     """
     error = read_error(body)
     failed = _failure(model, status, error)
@@ -149,9 +149,9 @@ def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], 
 
 
 def embedded_failure(model: RegisteredModel, body: Mapping[str, object], usage: Usage | None = None) -> CallFailed:
-    """The failure that stands in a reply whose status says that all is well; its code is taken for a status.
+    """The failure in the body of a reply with status 200; its code serves as the status.
 
-    Without one it is the server's: proxies send such replies when whom they asked broke off.
+    Without a code the server failed: proxies send such replies when the server behind them broke off.
     """
     error = body.get("error")
     code = error.get("code") if isinstance(error, dict) else None
@@ -176,12 +176,12 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
     if is_unknown or status in (404, 405, 410) or status < 400:
         return errors.UpstreamMissing(model.name, model.upstream, _at_address(model, status, error))
     if status >= 500 or status in (408, 409, 425):
-        return errors.ServerFailed(model.name, status, error.said)
-    return errors.RequestRefused(model.name, status, error.said)
+        return errors.ServerFailed(model.name, status, error.reason)
+    return errors.RequestRefused(model.name, status, error.reason)
 
 
 def _at_address(model: RegisteredModel, status: int, error: ErrorBody) -> str:
-    """What is at the address where an error says nothing of a model; empty where it does."""
+    """What is at the address of an error that names no model; empty where it names one."""
     if status < 400:
         return f"it redirects elsewhere, with status {status}, which is not followed"
     names_model = any(word in error.words for word in ("model", "deployment", model.upstream.lower()))
@@ -189,9 +189,9 @@ def _at_address(model: RegisteredModel, status: int, error: ErrorBody) -> str:
 
 
 def _meant(name: str, status: int, error: ErrorBody) -> CallFailed | None:
-    """What several statuses can mean, told apart by the words."""
+    """The failures that several statuses can mean, distinguished by the words."""
     if _is_out_of_credit(status, error.words):
-        return errors.OutOfCredit(name, error.said)
+        return errors.OutOfCredit(name, error.reason)
     too_long = _MORE_THAN_A_MINUTE if status == 429 else _TOO_LONG
     if status in (400, 413, 422, 429, 500) and too_long.search(error.words):
         tokens = _TOKENS.search(error.words)
@@ -206,8 +206,7 @@ def _is_out_of_credit(status: int, words: str) -> bool:
         return True
     if status not in (400, 403, 429):
         return False
-    said = _NO_CREDIT.search(words)
-    if not said:
+    if not _NO_CREDIT.search(words):
         return False
     is_google = "resource_exhausted" in words or "exceeded your current quota" in words
     return not (status == 429 and is_google and _NAMED_WAIT.search(words))
@@ -220,7 +219,7 @@ def _text(value: object) -> str:
 
 
 def _details(detail: object) -> str:
-    """FastAPI's list of what is wrong, without what was sent."""
+    """FastAPI's list of problems, without the request that it repeats."""
     if isinstance(detail, list):
-        return "; ".join(_text(one.get("msg")) for one in detail if isinstance(one, dict))
+        return "; ".join(_text(problem.get("msg")) for problem in detail if isinstance(problem, dict))
     return _text(detail)

@@ -35,7 +35,7 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
     }
     if mode is not JsonMode.PROMPT:
         generation["responseMimeType"] = "application/json"
-    if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
+    if mode is JsonMode.SCHEMA:
         generation["responseJsonSchema"] = reply_schema(question.request)
     if model.logprobs:
         generation["responseLogprobs"] = True
@@ -62,9 +62,9 @@ def read(model: RegisteredModel, body: object) -> WireReply:
     finish = Finish.FILTERED if is_image else FINISHES.get(reason, Finish.UNKNOWN)
     if mapping(outer.get("promptFeedback")).get("blockReason"):
         finish = Finish.FILTERED
-    parts = [mapping(one) for one in items(mapping(candidate.get("content")).get("parts"))]
+    parts = [mapping(shown) for shown in items(mapping(candidate.get("content")).get("parts"))]
     return WireReply(
-        text="".join(text(one.get("text")) for one in parts if one.get("thought") is not True),
+        text="".join(text(shown.get("text")) for shown in parts if shown.get("thought") is not True),
         finish=finish,
         usage=_usage(outer.get("usageMetadata")),
         served_by=text(outer.get("modelVersion")),
@@ -85,8 +85,8 @@ def _contents(question: Question, user: str) -> list[dict[str, object]]:
 
 
 def _logprobs(result: object) -> tuple[tuple[str, float], ...]:
-    chosen = [mapping(one) for one in items(mapping(result).get("chosenCandidates"))]
-    return logprobs([{"token": one.get("token"), "logprob": one.get("logProbability")} for one in chosen])
+    chosen = [mapping(token) for token in items(mapping(result).get("chosenCandidates"))]
+    return logprobs([{"token": token.get("token"), "logprob": token.get("logProbability")} for token in chosen])
 
 
 def _usage(usage: object) -> Usage:
@@ -94,14 +94,14 @@ def _usage(usage: object) -> Usage:
 
     A count of 0 is left out, as protobuf does: a reply that was blocked has no `candidatesTokenCount`.
     """
-    said = mapping(usage)
-    sent, made = count(said.get("promptTokenCount")), count(said.get("candidatesTokenCount", 0))
-    thought, tools = count(said.get("thoughtsTokenCount", 0)), count(said.get("toolUsePromptTokenCount", 0))
-    whole_in = None if sent is None or tools is None else sent + tools
-    whole_out = None if made is None or thought is None else made + thought
+    counts = mapping(usage)
+    sent, made = count(counts.get("promptTokenCount")), count(counts.get("candidatesTokenCount", 0))
+    thought, tools = count(counts.get("thoughtsTokenCount", 0)), count(counts.get("toolUsePromptTokenCount", 0))
+    total_in = None if sent is None or tools is None else sent + tools
+    total_out = None if made is None or thought is None else made + thought
     return stated(
-        whole_in,
-        whole_out,
-        cached_tokens=part(said.get("cachedContentTokenCount"), sent or 0),
+        total_in,
+        total_out,
+        cached_tokens=part(counts.get("cachedContentTokenCount"), sent or 0),
         reasoning_tokens=thought or 0,
     )

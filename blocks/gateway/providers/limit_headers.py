@@ -1,9 +1,9 @@
-"""What a provider's reply says of its rate limits, whoever the provider is.
+"""The rate limits that a reply's headers state, for every provider.
 
 OpenAI and what speaks its format: ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``, a reset being a time to
 go (``6m0s``, ``120ms``, seconds). Anthropic: ``anthropic-ratelimit-{requests,tokens,input-tokens}-{limit,remaining,
 reset}``, a reset being a moment (RFC 3339). Gateways such as OpenRouter: ``x-ratelimit-{limit,remaining,reset}``, a
-reset being seconds or milliseconds since 1970. What cannot be read is as if it had not been said.
+reset being seconds or milliseconds since 1970. An unreadable header is treated as missing.
 """
 
 import math
@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from blocks.gateway.providers.retry_after import said_now, seconds_to_go
+from blocks.gateway.providers.retry_after import seconds_to_go, stated_now
 
 NAMES = (
     ("x-ratelimit-{}-requests", "x-ratelimit-{}-tokens"),
@@ -23,7 +23,7 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of one limit: `remaining` of `limit`, which is full again in `reset_s` (a minute if not stated)."""
+    """What is left of a limit: `remaining` of `limit`, which is full again in `reset_s` (a minute if not stated)."""
 
     remaining: float
     limit: float | None = None
@@ -39,18 +39,18 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class LimitHeaders:
-    """What one reply says of the limits on requests and on tokens; None of what it does not speak of."""
+    """The limits on requests and on tokens that a reply states; None where it states none."""
 
     requests: Allowance | None = None
     tokens: Allowance | None = None
 
 
 def read_limit_headers(headers: Mapping[str, str]) -> LimitHeaders | None:
-    """The limits that a reply's headers tell, None where they tell none. Names are found in any case."""
+    """The limits that a reply's headers state, None where they state none. Names are found in any case."""
     lower = {name.lower(): value for name, value in headers.items()}
     if not any("ratelimit-" in name for name in lower):
         return None
-    now_s = said_now(lower, time.time())
+    now_s = stated_now(lower, time.time())
     requests = tokens = None
     for request_name, token_name in NAMES:
         requests = requests or _allowance(lower, request_name, now_s)
@@ -67,10 +67,10 @@ def _allowance(headers: Mapping[str, str], name: str, now_s: float) -> Allowance
     return Allowance(remaining, limit, None if wait_s is None else max(0.0, wait_s))
 
 
-def _number(said: str) -> float | None:
+def _number(value: str) -> float | None:
     """A count, at least 0; a negative remainder, which some gateways state, is none left."""
     try:
-        number = float(said)
+        number = float(value)
     except ValueError:
         return None
     return max(0.0, number) if math.isfinite(number) else None

@@ -39,7 +39,7 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
         "seed": turns.SEED,
         bound: model.max_output_tokens,
     }
-    if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
+    if mode is JsonMode.SCHEMA:
         schema = {"name": REPLY_NAME, "strict": True, "schema": reply_schema(question.request)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif mode is JsonMode.OBJECT:
@@ -81,12 +81,12 @@ def openai_usage(usage: object, sent: str, made: str) -> Usage:
     """The counts of both OpenAI formats, which name what was sent and made differently, such as ``prompt_tokens``.
 
     What was sent has the cached tokens within it, what was made the reasoning. DeepSeek names its cache apart,
-    OpenRouter says what was written to one.
+    OpenRouter reports the tokens written to the cache.
     """
-    said = mapping(usage)
-    inward, outward = mapping(said.get(f"{sent}_tokens_details")), mapping(said.get(f"{made}_tokens_details"))
-    sent_tokens, made_tokens = count(said.get(f"{sent}_tokens")), count(said.get(f"{made}_tokens"))
-    cached = part(inward.get("cached_tokens", said.get("prompt_cache_hit_tokens")), sent_tokens or 0)
+    counts = mapping(usage)
+    inward, outward = mapping(counts.get(f"{sent}_tokens_details")), mapping(counts.get(f"{made}_tokens_details"))
+    sent_tokens, made_tokens = count(counts.get(f"{sent}_tokens")), count(counts.get(f"{made}_tokens"))
+    cached = part(inward.get("cached_tokens", counts.get("prompt_cache_hit_tokens")), sent_tokens or 0)
     return stated(
         sent_tokens,
         made_tokens,
@@ -97,8 +97,8 @@ def openai_usage(usage: object, sent: str, made: str) -> Usage:
 
 
 def logprobs(tokens: object) -> tuple[tuple[str, float], ...]:
-    """Tokens and their logarithms; none at all where one of them is no logarithm of a probability."""
-    read = [(text(mapping(one).get("token")), mapping(one).get("logprob")) for one in items(tokens)]
+    """Tokens and their logarithms; none at all where any of them is no logarithm of a probability."""
+    read = [(text(mapping(token).get("token")), mapping(token).get("logprob")) for token in items(tokens)]
     sound = [(token, float(value)) for token, value in read if isinstance(value, int | float) and math.isfinite(value)]
     return tuple(sound) if len(sound) == len(read) and all(value <= 0 for _, value in sound) else ()
 
@@ -123,5 +123,7 @@ def _messages(question: Question, mode: JsonMode) -> list[dict[str, object]]:
 def _content(content: object) -> str:
     """The text of a message, which some servers send in parts; what a model only thought is no part of it."""
     if isinstance(content, list):
-        return "".join(text(mapping(one).get("text")) for one in content if mapping(one).get("type") != "reasoning")
+        return "".join(
+            text(mapping(shown).get("text")) for shown in content if mapping(shown).get("type") != "reasoning"
+        )
     return text(content)

@@ -28,7 +28,7 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
         "max_output_tokens": model.max_output_tokens,
         "store": False,
     }
-    if mode in (JsonMode.SCHEMA, JsonMode.UNKNOWN):
+    if mode is JsonMode.SCHEMA:
         schema = reply_schema(question.request)
         body["text"] = {"format": {"type": "json_schema", "name": REPLY_NAME, "strict": True, "schema": schema}}
     elif mode is JsonMode.OBJECT:
@@ -50,12 +50,12 @@ def read(model: RegisteredModel, body: object) -> WireReply:
         finish = _INCOMPLETE.get(text(mapping(outer.get("incomplete_details")).get("reason")), Finish.LENGTH)
     parts = list(_parts(outer))
     return WireReply(
-        text="".join(text(one.get("text")) for one in parts if one.get("type") == "output_text"),
+        text="".join(text(shown.get("text")) for shown in parts if shown.get("type") == "output_text"),
         finish=finish,
         usage=usage,
         served_by=text(outer.get("model")),
-        refusal="".join(text(one.get("refusal")) for one in parts if one.get("type") == "refusal"),
-        token_logprobs=logprobs([token for one in parts for token in items(one.get("logprobs"))]),
+        refusal="".join(text(shown.get("refusal")) for shown in parts if shown.get("type") == "refusal"),
+        token_logprobs=logprobs([token for shown in parts for token in items(shown.get("logprobs"))]),
     )
 
 
@@ -74,7 +74,7 @@ def _input(question: Question, user: str) -> list[dict[str, object]]:
 
 def _parts(outer: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     """The parts of the messages; reasoning and tool calls are other kinds of output."""
-    for one in items(outer.get("output")):
-        message = mapping(one)
+    for entry in items(outer.get("output")):
+        message = mapping(entry)
         if message.get("type") == "message":
             yield from (mapping(part_) for part_ in items(message.get("content")))

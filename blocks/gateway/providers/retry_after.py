@@ -1,9 +1,9 @@
-"""How long a provider asks to be left alone, in every form that providers say it.
+"""How long a provider asks to wait, in every form that providers use.
 
 - ``retry-after-ms`` (Azure OpenAI); ``retry-after`` in seconds, fractions included, or as an HTTP date (RFC 9110)
 - in the body: ``RetryInfo.retryDelay`` ("17s", Google), ``retry_after`` and ``retry_after_ms``, and prose such as
   "Please try again in 1m2.5s", "retry after 26 seconds"
-- where none of these is there, ``x-ratelimit-reset-*`` and ``anthropic-ratelimit-*-reset`` of what is used up
+- without any of these, ``x-ratelimit-reset-*`` and ``anthropic-ratelimit-*-reset`` of used-up limits
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_LONGEST_BODY = 64 * 1024
+_MAX_BODY = 64 * 1024
 _EARLIEST_MOMENT = 1e9
-"""A number from here on is no time to go but a moment, in seconds since 1970."""
+"""A number from here on is a moment, in seconds since 1970, not a duration."""
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _SPAN = re.compile(
@@ -29,17 +29,17 @@ _PROSE = re.compile(
 
 
 def retry_after_s(headers: Mapping[str, str], body: bytes, now: float) -> float | None:
-    """The least time to wait in seconds, None where nothing is said; the longest where several things are.
+    """The minimum wait in seconds, None where the reply states none; the longest where it states several.
 
-    `now` is the time since 1970 at which the reply came; a date is taken against the reply's own `Date` where it has
-    one, so that a clock that is wrong, here or there, does no harm. A time that has passed is 0.
+    `now` is the time since 1970 at which the reply came. A date is compared with the reply's own `Date` header where it
+    has it, so that a wrong clock on either side does no harm. A past time is 0.
     """
     named = {name.lower(): value.strip() for name, value in headers.items()}
-    text = body[:_LONGEST_BODY].decode("utf-8", "replace")
-    said = [wait for wait in (*_in_headers(named, now), *_in_body(text)) if math.isfinite(wait)]
-    if not said:
-        said = list(_of_limits(named, now))
-    return max(0.0, *said) if said else None
+    text = body[:_MAX_BODY].decode("utf-8", "replace")
+    waits = [wait for wait in (*_in_headers(named, now), *_in_body(text)) if math.isfinite(wait)]
+    if not waits:
+        waits = list(_of_limits(named, now))
+    return max(0.0, *waits) if waits else None
 
 
 def _in_headers(headers: Mapping[str, str], now: float) -> Iterator[float]:
@@ -53,19 +53,19 @@ def _in_headers(headers: Mapping[str, str], now: float) -> Iterator[float]:
     elif value:
         moment = _moment(value)
         if moment is not None:
-            yield moment - said_now(headers, now)
+            yield moment - stated_now(headers, now)
         yield from _span(value.lower())
 
 
 def _in_body(text: str) -> Iterator[float]:
-    with contextlib.suppress(ValueError, RecursionError):  # prose, or cut off: it is searched as text all the same
+    with contextlib.suppress(ValueError, RecursionError):  # prose, or cut off: the search below reads it as text
         yield from _in_json(json.loads(text))
     for found in _PROSE.finditer(text.lower()):
         yield from _span(found[1])
 
 
 def _in_json(value: object) -> Iterator[float]:
-    """Waits that stand under names of their own, anywhere in an error's body."""
+    """Waits under the keys that providers use, anywhere in an error's body."""
     if isinstance(value, list):
         for item in value:
             yield from _in_json(item)
@@ -82,23 +82,23 @@ def _in_json(value: object) -> Iterator[float]:
 
 
 def _delay(item: object) -> Iterator[float]:
-    """A duration as JSON says it: seconds, "17s", or the seconds and nanoseconds of a protobuf."""
+    """A duration in JSON: seconds, "17s", or the seconds and nanoseconds of a protobuf."""
     if isinstance(item, dict):
         seconds, nanos = item.get("seconds", 0), item.get("nanos", 0)
         item = float(seconds) + float(nanos) / 1e9 if _is_number(seconds) and _is_number(nanos) else ""
-    seconds_said = _number(str(item)) if not isinstance(item, bool) else None
-    if seconds_said is not None:
-        yield seconds_said
+    stated_s = _number(str(item)) if not isinstance(item, bool) else None
+    if stated_s is not None:
+        yield stated_s
     else:
         yield from _span(str(item).lower())
 
 
 def _of_limits(headers: Mapping[str, str], now: float) -> Iterator[float]:
-    """When what is used up is there again; when nothing is known to be used up, when all of it is."""
+    """When the used-up limits reset; where none is known to be used up, when every limit resets."""
     resets: dict[str, float] = {}
     for name, value in headers.items():
         if "ratelimit" in name and "reset" in name:
-            wait = seconds_to_go(value, said_now(headers, now))
+            wait = seconds_to_go(value, stated_now(headers, now))
             resets |= {} if wait is None else {name: wait}
     left = {name: _number(headers.get(name.replace("reset", "remaining"), "")) for name in resets}
     used_up = [resets[name] for name, remaining in left.items() if remaining is not None and remaining <= 0]
@@ -106,9 +106,9 @@ def _of_limits(headers: Mapping[str, str], now: float) -> Iterator[float]:
 
 
 def seconds_to_go(value: str, now: float) -> float | None:
-    """How far off a reset is, under 0 where it has passed; None for what says no time.
+    """The seconds until a reset, below 0 where it has passed; None where `value` is no time.
 
-    It is said as time to go, in seconds or with units, or as a moment: RFC 3339, or (milli)seconds since 1970.
+    A reset is a duration, in seconds or with units, or a moment: RFC 3339, or (milli)seconds since 1970.
     """
     number = _number(value)
     if number is None:
@@ -119,17 +119,17 @@ def seconds_to_go(value: str, now: float) -> float | None:
     return (number / 1_000 if number >= _EARLIEST_MOMENT * 1_000 else number) - now
 
 
-def said_now(headers: Mapping[str, str], now: float) -> float:
-    """The provider's own clock where it states it, so that a wrong clock moves no moment; else `now`.
+def stated_now(headers: Mapping[str, str], now: float) -> float:
+    """The provider's own clock where the reply states it, so that a wrong clock moves no moment; else `now`.
 
     Names of `headers` are in lower case.
     """
-    said = _moment(headers.get("date", ""))
-    return now if said is None else said
+    stated = _moment(headers.get("date", ""))
+    return now if stated is None else stated
 
 
 def _span(text: str) -> Iterator[float]:
-    """The length of a time written with its units, such as 1m2.5s or 26 seconds."""
+    """A duration with its units, such as 1m2.5s or 26 seconds."""
     parts = [(float(number), unit) for number, unit in _SPAN.findall(text)]
     if parts:
         yield sum(number * _UNITS_S["ms" if unit.startswith(("ms", "mil")) else unit[0]] for number, unit in parts)

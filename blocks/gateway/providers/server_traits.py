@@ -1,7 +1,7 @@
-"""What a model's server turned out not to take, learnt from how it refuses: parameters, and ways to ask for JSON.
+"""Parameters and JSON modes that a model's server refuses, learnt from its refusals.
 
-Kept for the life of the process, by what decides it (provider, upstream, endpoint). A refusal costs nothing but a
-request; so the first call to a server that is not known goes ahead, and the others wait for it, a moment at most.
+Kept for the life of the process, by provider, upstream and endpoint. A refusal costs nothing but a request; so the
+first call to an unknown server goes ahead, and the others wait for it, for half a second at most.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from blocks.gateway.providers.failures import read_error
 from blocks.gateway.registry.registry import JsonMode
 
 MODES = (JsonMode.SCHEMA, JsonMode.OBJECT, JsonMode.PROMPT)
-"""From the strictest; a server that refuses one is asked in the next."""
+"""From the strictest; after a refusal the server is asked in the next mode."""
 
 WAIT_FOR_FIRST_S = 0.5
 """A server refuses a parameter before it starts to write, most often in less than this."""
@@ -28,10 +28,10 @@ _OPTIONAL = {
     "candidateCount": r"candidatecount|candidate_count",
     "store": r"store",
 }
-"""What a request can do without, by where it stands in a body, and how servers speak of it."""
+"""Optional parameters, by their key in a body, with the words by which servers name them."""
 
 _BOUNDS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-"""The two names of the bound on a reply. One of them is always sent: it bounds what a call may cost."""
+"""The two names of the bound on a reply. It is always sent under either: it bounds the cost of a call."""
 
 _REFUSING = re.compile(
     r"unsupported|not support|not_support|unrecognized|unknown|deprecated|not permitted|not allowed|not enabled"
@@ -43,7 +43,7 @@ _FORMAT = re.compile(
     r"|not support (?:tools?|function)|grammar|json mode is not"
 )
 _PASSING = re.compile(r"temporar|overload|later|try again|at the moment|right now|currently|maintenance")
-"""Said of what will be otherwise in a while; nothing is learnt from it, since what is learnt stays."""
+"""A passing state of the server: nothing is learnt from it, since what is learnt stays."""
 _THIS_SCHEMA = re.compile(
     r"invalid[ _](?:json[ _])?schema|schema .{0,60}(?:too (?:large|complex|many|deep)|exceed)|too many states"
     r"|schema is too complex|compiled grammar is too large"
@@ -52,10 +52,10 @@ _THIS_SCHEMA = re.compile(
 
 @dataclass(slots=True)
 class ServerTraits:
-    """What is known of one model's server. Used on the event loop alone.
+    """What is known of a model's server. Used on the event loop alone.
 
-    `refused_schemas` holds those that it refuses although it takes others: too large, or using what it lacks.
-    `known_mode` is one that it took, `told_mode` the one that it has also answered in, and that was passed on.
+    `refused_schemas` holds schemas that it refuses although it takes others: too large, or with unsupported parts.
+    `known_mode` is a mode that it took; `reported_mode` is the mode that a judged reply confirmed and the registry got.
     """
 
     dropped: set[str] = field(default_factory=set)
@@ -63,7 +63,7 @@ class ServerTraits:
     refused_modes: set[JsonMode] = field(default_factory=set)
     refused_schemas: set[str] = field(default_factory=set)
     known_mode: JsonMode | None = None
-    told_mode: JsonMode | None = None
+    reported_mode: JsonMode | None = None
     _first: asyncio.Event | None = None
 
     def mode(self, registered: JsonMode, schema_key: str) -> JsonMode:
@@ -73,10 +73,10 @@ class ServerTraits:
         return next((mode for mode in MODES[MODES.index(start) :] if mode not in refused), JsonMode.PROMPT)
 
     def forget_modes(self) -> None:
-        """Forget how the server can be held to a schema: somebody has said otherwise."""
+        """Forget the modes: a person has set another one."""
         self.refused_modes.clear()
         self.refused_schemas.clear()
-        self.known_mode = self.told_mode = None
+        self.known_mode = self.reported_mode = None
 
     def fitted(self, body: Mapping[str, object]) -> Mapping[str, object]:
         """A body without what the server refuses."""
@@ -90,11 +90,11 @@ class ServerTraits:
             if name not in self.dropped
         }
 
-    def learn(self, body: Mapping[str, object], mode: JsonMode, schema_key: str, status: int, said: bytes) -> bool:
-        """Take note of why a body was refused; whether the same question, asked again, is now another request."""
+    def learn(self, body: Mapping[str, object], mode: JsonMode, schema_key: str, status: int, reply: bytes) -> bool:
+        """Learn from a refusal; returns whether the same question now makes another request."""
         if status not in (400, 422, 501):
             return False
-        words = read_error(said).words
+        words = read_error(reply).words
         if _PASSING.search(words):
             return False
         if mode is not JsonMode.PROMPT and _FORMAT.search(words):
@@ -116,12 +116,12 @@ class ServerTraits:
         return bool(found) or is_new_bound
 
     def is_known(self, registered: JsonMode) -> bool:
-        """Whether it is known how the server can be held to a schema, from the registry or from a call."""
+        """Whether the mode is known, from the registry or from a call."""
         return registered is not JsonMode.UNKNOWN or self.known_mode is not None
 
     @asynccontextmanager
     async def first_alone(self) -> AsyncIterator[None]:
-        """While nothing is known of the server, let one caller go ahead; the others enter when it has left, or after
+        """Let the first caller of an unknown server go ahead; the others follow when it is done, or after
         `WAIT_FOR_FIRST_S`."""
         if self._first is not None:
             try:
@@ -130,7 +130,7 @@ class ServerTraits:
             except TimeoutError:
                 pass  # it is answering: the server took its request
             except asyncio.CancelledError as error:
-                error.was_sent = False  # type: ignore[attr-defined]  # as `Transport.post` says it of what it sends
+                error.was_sent = False  # type: ignore[attr-defined]  # as in `Transport.post`
                 raise
             yield
             return

@@ -33,19 +33,19 @@ calls is its `in_flight`; this bounds this process's open files, of which most s
 
 CHUNK_BYTES = 16 * 1024
 """How much of a reply is decompressed at once, so that a bomb is seen before it is read."""
-LAST_LOOK_S = 0.05
-"""How long after the deadline what has arrived by then is read: on a busy machine a whole reply, which is paid for, may
-lie there when the loop gets to look at the clock."""
+LAST_READ_S = 0.05
+"""How long after the deadline arrived bytes are still read: on a busy machine a complete reply, which is paid for, may
+have arrived before the event loop notices the deadline."""
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
-"""The deadline is kept here, by one timer."""
+"""aiohttp sets no timeout: `Transport.post` keeps the deadline with its own timer."""
 IDLE_CONNECTION_S = 4.0
 """How long a connection is kept for the next call. Servers built on uvicorn (vLLM and others) close idle ones after
-5 s by default, and a request that meets the closing may have been billed."""
+5 s by default, and a request that is sent during the closing may have been billed."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A whole reply. Header names in lower case; `body` decompressed. `first_byte_ms` until its head was read."""
+    """A complete reply. Header names in lower case; `body` decompressed. `first_byte_ms` until its head was read."""
 
     status: int
     headers: Mapping[str, str]
@@ -67,7 +67,7 @@ _attempt: ContextVar[_Attempt] = ContextVar("attempt")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells the attempt under way that it has a connection. aiohttp's own tracing costs ten times as much."""
+    """Marks the attempt under way as sent once it has a connection. aiohttp's own tracing costs ten times as much."""
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
@@ -78,7 +78,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class Transport:
-    """Connections to models' endpoints. Used on one event loop; entered there, and left there.
+    """Connections to models' endpoints. Entered, used and left on the same event loop.
 
     `max_reply_bytes` bounds a reply, `max_connections` the connections open at once.
     """
@@ -113,7 +113,7 @@ class Transport:
 
         `model` and `timeout_s` are for messages. Raises `ConnectionFailed`, `DeadlinePassed` or `ReplyTooLarge`, with
         `was_sent`, `latency_ms`, `first_byte_ms` and `output_characters` (bytes received) set. Where the caller is
-        cancelled, the `CancelledError` bears `was_sent` too.
+        cancelled, the `CancelledError` carries `was_sent` too.
         """
         started = time.monotonic()
         attempt = _Attempt()
@@ -124,13 +124,13 @@ class Transport:
         failed: CallFailed
         try:
             async with asyncio.timeout(None) as bound:
-                due = loop.call_at(loop.time() + deadline - started, _look_once_more, bound)
+                due = loop.call_at(loop.time() + deadline - started, _extend_for_last_read, bound)
                 try:
                     return await self._exchange(url, headers, content, model, started, attempt)
                 finally:
                     due.cancel()
         except TimeoutError:
-            # A timeout of the system's own (ETIMEDOUT) is one too, and the deadline has not passed then.
+            # ETIMEDOUT of the system is a TimeoutError too, and may come before the deadline.
             if time.monotonic() < deadline:
                 failed = ConnectionFailed(model, "the server did not respond", was_sent=attempt.was_sent)
             else:
@@ -145,7 +145,7 @@ class Transport:
         failed.latency_ms = _ms_since(started)
         failed.first_byte_ms = attempt.first_byte_ms
         failed.output_characters = attempt.received_bytes
-        # Raised out here, so that no error of a library, which may hold the key, hangs on to it as its context.
+        # Raised here, so that no library's error, which may hold the key, becomes its context.
         failed.__context__ = None
         raise failed
 
@@ -172,8 +172,8 @@ class Transport:
         return HttpReply(reply.status, received, bytes(body), _ms_since(started), attempt.first_byte_ms)
 
 
-def _look_once_more(bound: asyncio.Timeout) -> None:
-    bound.reschedule(asyncio.get_running_loop().time() + LAST_LOOK_S)
+def _extend_for_last_read(bound: asyncio.Timeout) -> None:
+    bound.reschedule(asyncio.get_running_loop().time() + LAST_READ_S)
 
 
 @functools.lru_cache(maxsize=256)
@@ -195,7 +195,7 @@ def _decoder(encoding: str) -> "zlib._Decompress | None":
         case "" | "identity":
             return None
         case "gzip" | "x-gzip" | "deflate":
-            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip and zlib are told apart by their heads
+            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: detects gzip or zlib by the header
     raise _UnknownEncoding
 
 
@@ -218,7 +218,7 @@ _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     (ConnectionRefusedError, "the connection was refused"),
     (ConnectionResetError, "the connection was reset"),
     (aiohttp.ServerDisconnectedError, "the server closed the connection without a reply"),
-    (aiohttp.ClientPayloadError, "the reply broke off before it was whole"),
+    (aiohttp.ClientPayloadError, "the reply broke off before it was complete"),
     (aiohttp.ClientResponseError, "the server did not speak HTTP"),
     (zlib.error, "the reply's compressed content is damaged or breaks off"),
     (_UnknownEncoding, "the reply is compressed in a way that was not asked for"),
@@ -230,7 +230,7 @@ def _cause(error: Exception) -> str:
     """What went wrong, in words of our own: the libraries' messages may quote addresses, headers and so keys."""
     chain = (error, error.__cause__, error.__cause__.__cause__ if error.__cause__ else None)
     for kinds, words in _CAUSES:
-        if any(isinstance(one, kinds) for one in chain):
+        if any(isinstance(link, kinds) for link in chain):
             return words
-    number = next((one.errno for one in chain if isinstance(one, OSError) and one.errno), None)
+    number = next((link.errno for link in chain if isinstance(link, OSError) and link.errno), None)
     return f"error {number} of the system" if number else "the server broke off"

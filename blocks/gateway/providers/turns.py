@@ -1,4 +1,4 @@
-"""The words of a request that every wire format carries: instructions, document, pictures, and the corrective turn."""
+"""The parts of a request that every wire format has: instructions, document, pictures, and the corrective turn."""
 
 import base64
 
@@ -11,12 +11,12 @@ from blocks.records import PageImage
 SEED = 20_231
 """Any number, as long as it is the same: where an API takes a seed, equal questions get equal answers more often."""
 
-_MOST_REPLY = 20_000
-_MOST_PROBLEM = 1_000
+_MAX_REPLY = 20_000
+_MAX_PROBLEM = 1_000
 
 
 def instructions(question: Question, mode: JsonMode) -> tuple[str, str]:
-    """What goes first, and the document. The schema stands in words where the server is not held to it."""
+    """The system text, and the document. The system text has the schema where the server does not enforce it."""
     prompt = render_prompt(question.request)
     if mode in (JsonMode.OBJECT, JsonMode.PROMPT):
         schema = reply_schema_text(question.request)
@@ -27,18 +27,18 @@ def instructions(question: Question, mode: JsonMode) -> tuple[str, str]:
 def first_reply(question: Question) -> str:
     """The reply that is to be corrected, as the model's own turn; never empty, since no API takes an empty turn."""
     assert question.correction is not None
-    return visible(question.correction.reply)[:_MOST_REPLY].strip() or "(nothing)"
+    return visible(question.correction.reply)[:_MAX_REPLY].strip() or "(nothing)"
 
 
 def objection(question: Question) -> str:
-    """What was wrong with it."""
+    """The problem of that reply."""
     assert question.correction is not None
-    problem = visible(question.correction.problem)[:_MOST_PROBLEM]
+    problem = visible(question.correction.problem)[:_MAX_PROBLEM]
     return f"This does not fit: {problem}\nAnswer again, with the whole JSON object and nothing else."
 
 
 def label(image: PageImage) -> str:
-    """What stands before a picture, so that evidence can name its page."""
+    """The text before a picture, so that evidence can name its page."""
     return f"Picture of page {image.page}:"
 
 

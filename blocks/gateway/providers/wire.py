@@ -1,4 +1,4 @@
-"""A wire format as the rest of the gateway sees it."""
+"""The interface of a wire format."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,13 +1,12 @@
-"""A language model behind HTTP: renders the question, posts it, reads and judges the reply. One attempt, no policy.
+"""A language model behind HTTP: renders the question, posts it, judges the reply. A single attempt, no policy.
 
-What a server refuses of the form of a request (a parameter, a way to hold it to a schema) is left out, remembered, and
-asked again at once: that is still the same attempt, since nothing was read and nothing is owed.
+Where a server refuses the form of a request (a parameter, a JSON mode), the request is sent again at once without it,
+and the refusal is remembered. That is still the same attempt: the server read nothing, and nothing is owed.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 import jiter
 import orjson
@@ -19,43 +18,33 @@ from blocks.gateway.prompts.prompts import canonical_prompt, render_prompt
 from blocks.gateway.providers.failures import failure_of
 from blocks.gateway.providers.limit_headers import LimitHeaders, read_limit_headers
 from blocks.gateway.providers.server_traits import traits_of
-from blocks.gateway.providers.transport import HttpReply
+from blocks.gateway.providers.transport import HttpReply, Transport
 from blocks.gateway.providers.wire import Provider, WireRequest
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.replies.wire_reply import WireReply
 
-MOST_REFUSALS = 6
-"""How often one attempt may be refused for its form: two modes, and every parameter that can be left out in turn."""
+MAX_REFUSALS = 6
+"""How often an attempt may be refused for its form: two modes, and every optional parameter in turn."""
 
 _ECHO = 32
-"""So many characters of a document in a row are no accident in an error's message."""
-
-
-class Posts(Protocol):
-    """What of a `Transport` is used here."""
-
-    async def post(
-        self, url: str, headers: Mapping[str, str], content: bytes, deadline: float, model: str, timeout_s: float
-    ) -> HttpReply:
-        """As `Transport.post`."""
-        ...
+"""An error's message that shares so many characters in a row with the document repeats it."""
 
 
 class WireModel:
     """A registered model as a `Model`.
 
-    `key` gives the key as it is now, so that one that was exchanged is followed.
-    `on_json_mode` is told, once, how the server can be held to a schema; `on_limits` what each reply's headers say of
-    limits. Both are called on the event loop and must not block. `keep_texts` puts what was said onto replies and
-    errors, for the ledger.
+    `key` gives the current key, so that a replaced key is used.
+    `on_json_mode` gets, once, the JSON mode that the server takes; `on_limits` gets the limits in each reply's headers.
+    Both are called on the event loop and must not block. `keep_texts` puts the texts of request and reply onto replies
+    and errors, for the ledger.
     """
 
     def __init__(
         self,
         model: RegisteredModel,
         provider: Provider,
-        transport: Posts,
+        transport: Transport,
         key: Callable[[], SecretStr | None],
         on_json_mode: Callable[[str, JsonMode], None],
         *,
@@ -78,11 +67,11 @@ class WireModel:
 
     @property
     def version(self) -> str:
-        """Who serves it, and under which name."""
+        """The server and the name of the model there."""
         return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
-        """The judged reply to one request. Raises a `CallFailed` with what the ledger records of the attempt."""
+        """The judged reply to a request. Raises a `CallFailed` with what the ledger records of the attempt."""
         if self._traits.is_known(self._model.json_mode):
             return await self._answer(question)
         async with self._traits.first_alone():
@@ -93,20 +82,20 @@ class WireModel:
         schema_key = f"{request.document_type.version}:{','.join(request.asked)}"
         secret = self._key()
         key = secret.get_secret_value() if secret is not None else None
-        for left in reversed(range(MOST_REFUSALS)):
+        for left in reversed(range(MAX_REFUSALS)):
             mode = self._traits.mode(self._model.json_mode, schema_key)
             rendered = self._provider.render(self._model, question, key, mode)
             body = self._traits.fitted(rendered.body)
             http = await self._post(question, rendered, body)
-            said = http.body.replace(key.encode(), b"***") if key else http.body
+            content = http.body.replace(key.encode(), b"***") if key else http.body
             if 200 <= http.status < 300:
                 is_general = mode is self._traits.mode(self._model.json_mode, "")
                 self._traits.known_mode = mode if is_general else self._traits.known_mode
-                return self._judged(question, mode, http, said)
-            if left and self._traits.learn(body, mode, schema_key, http.status, said):
+                return self._judged(question, mode, http, content)
+            if left and self._traits.learn(body, mode, schema_key, http.status, content):
                 continue
             break
-        raise self._refused(question, http, said)
+        raise self._refused(question, http, content)
 
     async def _post(self, question: Question, rendered: WireRequest, body: Mapping[str, object]) -> HttpReply:
         timeout_s = question.timeout_s or self._model.timeout_s
@@ -121,10 +110,10 @@ class WireModel:
             self._on_limits(limits)
         return http
 
-    def _judged(self, question: Question, mode: JsonMode, http: HttpReply, said: bytes) -> ModelReply:
+    def _judged(self, question: Question, mode: JsonMode, http: HttpReply, content: bytes) -> ModelReply:
         stated: Usage | None = None
         try:
-            body, is_ambiguous = self._parsed(said)
+            body, is_ambiguous = self._parsed(content)
             wire = self._provider.read(self._model, body)
             wire = replace(wire, usage=self._counted(question, wire))
             stated = wire.usage if wire.usage.is_stated else None
@@ -145,19 +134,19 @@ class WireModel:
             }
         )
 
-    def _parsed(self, said: bytes) -> tuple[dict[str, object], bool]:
-        """The body's JSON object, and whether one of its objects has a name twice: nobody knows which value is meant.
+    def _parsed(self, content: bytes) -> tuple[dict[str, object], bool]:
+        """The body's JSON object, and whether any object in it has a name twice: its value is then ambiguous.
 
         Raises `EmptyReply` or `MalformedReply`.
         """
-        if not said.strip():
+        if not content.strip():
             raise EmptyReply(self.name, "an empty body")
         is_ambiguous = False
         try:
-            body: object = jiter.from_json(said, catch_duplicate_keys=True)
+            body: object = jiter.from_json(content, catch_duplicate_keys=True)
         except ValueError:
             try:
-                body, is_ambiguous = _parsed_leniently(said)
+                body, is_ambiguous = _parsed_leniently(content)
             except (ValueError, RecursionError):
                 raise MalformedReply(self.name, NO_JSON) from None
         if not isinstance(body, dict):
@@ -169,12 +158,12 @@ class WireModel:
         sent = len(canonical_prompt(question.request))
         return wire.usage.model_copy(update={"input_characters": sent, "output_characters": len(wire.text)})
 
-    def _refused(self, question: Question, http: HttpReply, said: bytes) -> CallFailed:
-        failed = failure_of(self._model, http.status, http.headers, said)
+    def _refused(self, question: Question, http: HttpReply, content: bytes) -> CallFailed:
+        failed = failure_of(self._model, http.status, http.headers, content)
         return self._recorded(failed, question, http)
 
     def _recorded(self, failed: CallFailed, question: Question, http: HttpReply) -> CallFailed:
-        """A failure with what the ledger records of it, and without what its message repeats of the document."""
+        """The failure with its times and text for the ledger; a message that repeats the document is replaced."""
         failed.latency_ms, failed.first_byte_ms = http.latency_ms, http.first_byte_ms
         failed.sent_text = self._sent(question)
         message = str(failed)
@@ -185,10 +174,10 @@ class WireModel:
         return failed
 
     def _remember(self, mode: JsonMode) -> None:
-        """Tell how the server can be held to a schema, once it has answered so; a schema that it refuses aside."""
+        """Report the JSON mode that the server has answered in, once, unless it is for a single refused schema."""
         traits = self._traits
-        if mode is traits.known_mode and mode not in (traits.told_mode, self._model.json_mode):
-            traits.told_mode = mode
+        if mode is traits.known_mode and mode not in (traits.reported_mode, self._model.json_mode):
+            traits.reported_mode = mode
             self._on_json_mode(self.name, mode)
 
     def _sent(self, question: Question) -> str | None:
@@ -198,8 +187,8 @@ class WireModel:
         return f"{prompt.system}\n{prompt.user}"
 
 
-def _parsed_leniently(said: bytes) -> tuple[object, bool]:
-    """What jiter does not take: names given twice, and halves of surrogate pairs. Such a body may still state a usage.
+def _parsed_leniently(content: bytes) -> tuple[object, bool]:
+    """Parses bodies that jiter refuses: names given twice, halves of surrogate pairs. They may still state a usage.
 
     Also whether a name is given twice. Raises `ValueError` and `RecursionError`.
     """
@@ -211,4 +200,4 @@ def _parsed_leniently(said: bytes) -> tuple[object, bool]:
             names_twice.append(True)
         return value
 
-    return json.loads(said.decode(), object_pairs_hook=made), bool(names_twice)
+    return json.loads(content.decode(), object_pairs_hook=made), bool(names_twice)

@@ -285,7 +285,7 @@ def test_a_mode_that_somebody_sets_is_tried_anew() -> None:
             modes.append(traits.mode(shared.model.json_mode, ""))
             if mode == "unknown":  # which writes the mode that was found into the row
                 traits.refused_modes.add(JsonMode.SCHEMA)
-                traits.known_mode = traits.told_mode = JsonMode.OBJECT
+                traits.known_mode = traits.reported_mode = JsonMode.OBJECT
         await gateway.close()
         return modes
 

@@ -1,4 +1,4 @@
-"""Every form in which a provider asks to be left alone."""
+"""Every form in which a provider asks to wait."""
 
 import json
 

@@ -16,7 +16,7 @@ from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.providers.limit_headers import LimitHeaders
 from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.transport import HttpReply, Transport
-from blocks.gateway.providers.wire_model import Posts, WireModel
+from blocks.gateway.providers.wire_model import WireModel
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from tests.blocks.gateway.questions import BILL, PAGE_1, ask, whole
 from tests.doubles.model_provider.handle import ModelProviderDouble
@@ -27,18 +27,18 @@ _models = iter(range(10_000))
 
 
 def wire_model(
-    transport: Posts, modes: list[JsonMode] | None = None, limits: list[LimitHeaders] | None = None, **values: Any
+    transport: Transport, modes: list[JsonMode] | None = None, limits: list[LimitHeaders] | None = None, **values: Any
 ) -> WireModel:
     """A model that nothing is known of: each has an upstream of its own."""
     named = {"name": "asked", "provider": "openai", "upstream": f"m{next(_models)}"} | values
     model = RegisteredModel.model_validate(named)
-    told = modes if modes is not None else []
+    reported = modes if modes is not None else []
     return WireModel(
         model,
         PROVIDERS[model.provider],
         transport,
         lambda: SecretStr(KEY),
-        lambda _, mode: told.append(mode),
+        lambda _, mode: reported.append(mode),
         on_limits=limits.append if limits is not None else None,
         keep_texts=True,
     )
@@ -187,7 +187,7 @@ def test_a_server_without_schemas_is_asked_in_words_and_remembered(server: Model
 Reply = tuple[int, Any]
 
 
-class Scripted:
+class Scripted(Transport):
     """A transport that replies as a function of what was sent says, and keeps what was sent."""
 
     def __init__(
