@@ -259,7 +259,7 @@ class Signals(Record):
 
     stated: float | None = None
     logprob: float | None = None
-    witness: float | None = None
+    witness: float | None = None  # stored payloads have this name for the cross-check
     rival: float | None = None
     peers: float | None = None
     agreeing: tuple[float, ...] = ()

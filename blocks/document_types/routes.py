@@ -13,7 +13,7 @@ SHARE = "a probability or a grade is a number from 0 to 1"
 def check_route(raw: Mapping[str, object], prompts: Mapping[str, str]) -> Iterator[Mistake]:
     """Every mistake in the steps of a route, and in the criteria that they and written fields depend on."""
     if raw.get("route") == []:
-        yield Mistake(("route",), "a route needs at least one step; remove it to ask the local model alone")
+        yield Mistake(("route",), "a route needs at least one step; remove it to use the built-in reader alone")
     steps = [mapping(step) for step in sequence(raw.get("route"))]
     criteria = _criteria(raw)
     for at, step in enumerate(steps):
@@ -40,10 +40,10 @@ def _check_who(step: Mapping[str, object], here: Path) -> Iterator[Mistake]:
     elif model is None and tier is None:
         yield Mistake(here, "a step asks somebody; add model: NAME, tier: cheap or tier: strong")
     if model == LOCAL and step.get("role", "answer") != "answer":
-        text = "the built-in model bears witness to every reading already, and writes nothing; name another model"
+        text = "the built-in reader cross-checks every reply already, and writes nothing; name another model"
         yield Mistake((*here, "role"), text)
     if model == LOCAL and step.get("images") is True:
-        yield Mistake((*here, "images"), "the built-in model reads text only; remove images")
+        yield Mistake((*here, "images"), "the built-in reader reads text only; remove images")
 
 
 def _check_prompt(step: Mapping[str, object], here: Path, prompts: Mapping[str, str]) -> Iterator[Mistake]:

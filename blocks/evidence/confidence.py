@@ -28,8 +28,8 @@ CEILING = 0.985
 """No reading is surer, however many voices agree: they all read the same page."""
 SMALLEST = 0.01
 """The least probability that any voice counts as: none is certain, and the built-in reader does not see every value."""
-MOST_WITNESS = 4.0
-"""Most log odds that the built-in reader gives a value, or takes from it."""
+MAX_CROSS_CHECK = 4.0
+"""The most log odds that the built-in reader gives a value, or takes from it."""
 PEERS_FOR, PEERS_AGAINST = 1.8, 2.5
 """Most log odds that the rest of the reply lends to a value, and takes from it."""
 TIE = 0.35
@@ -77,17 +77,17 @@ def of_signals(signals: Signals) -> float:
     """
     own = min([_unit(one) for one in (signals.stated, signals.logprob) if one is not None] or [UNSTATED])
     log_odds = _log_odds(min(own, OWN_WORD)) - (REPAIRED if signals.is_repaired else 0.0)
-    log_odds += _borne(signals)
+    log_odds += _support(signals)
     log_odds += sum(_log_odds(_unit(one)) for one in signals.agreeing)
     odds = math.exp(min(log_odds, MOST_LOG_ODDS))
     rivals = sum(math.exp(_log_odds(_unit(one))) for one in signals.disagreeing)
     return min(odds / (1.0 + odds + rivals), CEILING)
 
 
-def witness_log_odds(witness: float, rival: float) -> float:
-    """How far the built-in reader bears out a value (over 0) or prefers another (under 0), in log odds."""
-    margin = math.log((_unit(witness) + SMALLEST) / (_unit(rival) + SMALLEST))
-    return max(-MOST_WITNESS, min(margin, MOST_WITNESS))
+def cross_check_log_odds(probability: float, rival: float) -> float:
+    """How far the built-in reader supports a value (over 0) or prefers another (under 0), in log odds."""
+    margin = math.log((_unit(probability) + SMALLEST) / (_unit(rival) + SMALLEST))
+    return max(-MAX_CROSS_CHECK, min(margin, MAX_CROSS_CHECK))
 
 
 def written(judged: Iterable[CriterionReading]) -> float:
@@ -109,17 +109,17 @@ def weakest(confidences: Iterable[float]) -> float:
     return min(confidences, default=1.0)
 
 
-def _borne(signals: Signals) -> float:
-    witness = _witness(signals)
-    together = witness + _peers(signals)
+def _support(signals: Signals) -> float:
+    checked = _cross_check(signals)
+    together = checked + _peers(signals)
     is_unseen = signals.witness is not None and _unit(signals.witness) <= SMALLEST
-    return min(together, 0.0) if is_unseen or witness < -TIE else together
+    return min(together, 0.0) if is_unseen or checked < -TIE else together
 
 
-def _witness(signals: Signals) -> float:
+def _cross_check(signals: Signals) -> float:
     if signals.witness is None:
         return 0.0
-    return witness_log_odds(signals.witness, signals.rival or 0.0)
+    return cross_check_log_odds(signals.witness, signals.rival or 0.0)
 
 
 def _peers(signals: Signals) -> float:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from rapidfuzz import fuzz
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.evidence.confidence import SMALLEST, witness_log_odds
+from blocks.evidence.confidence import SMALLEST, cross_check_log_odds
 from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.quoted_values import letters
 from blocks.records import FieldReading, Signals
@@ -40,7 +40,7 @@ class Support:
     @property
     def log_odds(self) -> float:
         """How far the reader prefers the value (above 0) or another one (below 0)."""
-        return witness_log_odds(self.probability, self.rival)
+        return cross_check_log_odds(self.probability, self.rival)
 
 
 def cross_check(

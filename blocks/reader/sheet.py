@@ -1,4 +1,4 @@
-"""A document as the local model sees it: rows of cells, with the labels of its type found in them."""
+"""A document as the built-in reader sees it: rows of cells, with the labels of its type found in them."""
 
 import math
 import re
@@ -21,7 +21,7 @@ _KEY_END = re.compile(r"[\w.-]*\s?:")
 
 @dataclass(frozen=True)
 class Sheet:
-    """A document as the local model sees it: rows, and the labels found in each."""
+    """A document as the built-in reader sees it: rows, and the labels found in each."""
 
     rows: tuple[Row, ...]
     labels: dict[int, list[Label]]

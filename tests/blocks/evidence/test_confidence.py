@@ -12,10 +12,10 @@ from blocks.evidence.confidence import (
     UNGROUNDED_CEILING,
     combine,
     confidence_of,
+    cross_check_log_odds,
     judging,
     of_signals,
     weakest,
-    witness_log_odds,
     written,
 )
 from blocks.evidence.grounding import Grounding
@@ -259,11 +259,11 @@ def test_each_voice_has_its_bounds(signals: Signals, log_odds: float) -> None:
 
 
 def test_the_built_in_reader_is_bounded_both_ways_and_silent_where_it_sees_both_alike() -> None:
-    assert witness_log_odds(1.0, 0.0) == 4.0
-    assert witness_log_odds(0.0, 1.0) == -4.0
-    assert witness_log_odds(0.3, 0.3) == 0.0
-    assert witness_log_odds(0.29, 0.14) == pytest.approx(math.log(2))
-    assert witness_log_odds(float("nan"), 2.0) == -4.0
+    assert cross_check_log_odds(1.0, 0.0) == 4.0
+    assert cross_check_log_odds(0.0, 1.0) == -4.0
+    assert cross_check_log_odds(0.3, 0.3) == 0.0
+    assert cross_check_log_odds(0.29, 0.14) == pytest.approx(math.log(2))
+    assert cross_check_log_odds(float("nan"), 2.0) == -4.0
 
 
 def test_however_many_models_agree_others_may_still_contradict_them() -> None:

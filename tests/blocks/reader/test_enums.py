@@ -1,4 +1,4 @@
-"""Enum fields and rubrics of the local model: values, evidence that is literal text, confidence, and grades."""
+"""Enum fields and rubrics of the built-in reader: values, evidence that is literal text, confidence, and grades."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The local model on types and pages made up here: what a new type gets without a line of Python."""
+"""The built-in reader on types and pages made up here: what a new type gets without a line of Python."""
 
 import time
 from collections.abc import Mapping

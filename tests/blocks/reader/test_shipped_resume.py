@@ -23,7 +23,7 @@ def read(text: str, name: str) -> FieldReading | None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("SENIOR BOOKKEEPER\nIngrid Solheim\ningrid.solheim@example.org\nSummary\nCareful.", "Ingrid Solheim"),
+        ("SENIOR CASHIER\nIngrid Solheim\ningrid.solheim@example.org\nSummary\nCareful.", "Ingrid Solheim"),
         ("Femi Adebayo-Cole\nEmail: f.adebayo@example.com Tel: +44 191 498 0163\nProfile", "Femi Adebayo-Cole"),
         ("JOAN BAKER, CPA | joan.baker@example.com | Leeds\nPASTRY CHEF\nSkills", "JOAN BAKER"),
         ("CURRICULUM VITAE\nPersonal details\nName: Inés Carrasco Vidal\nBorn: 1990", "Inés Carrasco Vidal"),
@@ -63,7 +63,7 @@ def test_titles_and_headings_are_no_names(text: str) -> None:
 @pytest.mark.parametrize(
     ("sentence", "years"),
     [
-        ("Bookkeeper with over 12 years of experience in retail.", 12),
+        ("Cashier with over 12 years of experience in retail.", 12),
         ("Sous chef with seven years in professional kitchens.", 7),
         ("More than twenty-five years of classroom experience.", 25),
         ("12+ years in logistics and fleet planning.", 12),

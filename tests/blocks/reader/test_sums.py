@@ -19,7 +19,7 @@ def whole(*texts: str, share: str = "0.06") -> set[str]:
     return {str(one) for one in borne_out(amounts(*texts), frozenset({Decimal(share)}))[0]}
 
 
-def test_net_and_tax_bear_out_what_they_make_and_are_its_parts() -> None:
+def test_net_and_tax_support_what_they_make_and_are_its_parts() -> None:
     wholes, parts = borne_out(amounts("50.00", "8.49", "3.00", "0.51", "9.00"), frozenset({Decimal("0.06")}))
     assert wholes == {Decimal("9.00")}
     assert parts == {Decimal("8.49"), Decimal("0.51")}
@@ -33,7 +33,7 @@ def test_what_was_paid_with_its_change_bears_out_the_sum_before_it() -> None:
     assert whole("8.49", "9.00", "0.51", share="0.06") == {"9.00"}, "a net amount, its gross and the tax"
 
 
-def test_two_amounts_bear_out_their_sum_shortly_after_them() -> None:
+def test_two_amounts_support_their_sum_shortly_after_them() -> None:
     wholes, parts = borne_out(amounts("7.92", "0.48", "8.40", "6.39", "14.79"), frozenset())
     assert wholes == {Decimal("8.40"), Decimal("14.79")}
     assert parts == {Decimal("7.92"), Decimal("0.48"), Decimal("6.39")}
