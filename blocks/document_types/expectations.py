@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from blocks.document_types.schema import DocumentType, Expectation
 from blocks.errors import ExpectationInvalid
+from blocks.import_lock import IMPORT_LOCK
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation as LibraryExpectation
@@ -94,9 +95,9 @@ def is_row_level(expectation: Expectation) -> bool:
     databases compute, and those that tolerate a share of exceptions (`mostly` below 1): statements about all rows.
     Raises `ExpectationInvalid` like `resolve`.
     """
+    found = resolve(expectation)
     from great_expectations.expectations import expectation as kinds
 
-    found = resolve(expectation)
     by_row = (kinds.ColumnMapExpectation, kinds.ColumnPairMapExpectation, kinds.MulticolumnMapExpectation)
     if not isinstance(found, by_row) or type(found).__name__ in ABOUT_OTHER_ROWS | IN_DATABASES_ONLY:
         return False
@@ -125,7 +126,8 @@ def check_expectation(expectation: Expectation, document_type: DocumentType) -> 
 def _library() -> dict[str, Any]:
     """The library's expectations by class name. What it would log becomes findings and errors, so it is kept quiet."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
-    import great_expectations.expectations as library
+    with IMPORT_LOCK:
+        import great_expectations.expectations as library
 
     return {name: getattr(library, name) for name in dir(library) if name.startswith(("Expect", "UnexpectedRows"))}
 

@@ -67,12 +67,14 @@ def load_document_types(folder: Path) -> dict[str, DocumentType]:
     return dict(types)
 
 
-def check(path: Path, value_problems: ValueProblems = _no_value_problems) -> list[Problem]:
+def check(
+    path: Path, value_problems: ValueProblems = _no_value_problems, *, try_expectations: bool = True
+) -> list[Problem]:
     """Every mistake in one type's folder (or that of a file in it), or in a folder of types; empty where all is well.
 
-    Looks at more than loading does: expectations are tried on Great Expectations' own classes, which are slow to
-    import, and prompts are rendered. `value_problems` checks the values that a type gives for its fields: values know
-    document types, so the caller brings their check.
+    Looks at more than loading does: prompts are rendered, and `value_problems` checks the values that a type gives for
+    its fields. Values know document types, so the caller brings their check. `try_expectations` tries expectations on
+    Great Expectations' own classes, which take seconds to import.
     """
     problems: list[Problem] = []
     inside = next((place for place in (path, *path.absolute().parents[:2]) if (place / TYPE_FILE).is_file()), None)
@@ -80,7 +82,8 @@ def check(path: Path, value_problems: ValueProblems = _no_value_problems) -> lis
     for folder in folders:
         reading = _read(folder)
         problems.extend(reading.problems)
-        problems.extend(parts.check_expectations(folder))
+        if try_expectations:
+            problems.extend(parts.check_expectations(folder))
         if reading.document_type is not None:
             problems.extend(parts.check_prompts(folder, reading.document_type, reading.document_type.prompts))
             problems.extend(value_problems(folder, reading.document_type))

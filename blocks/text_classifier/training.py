@@ -1,28 +1,24 @@
 """Training of text classifiers: fitted by scikit-learn, calibrated on held-out folds, kept as plain arrays.
 
-A trained classifier is kept in the process and, because importing scikit-learn alone takes seconds, in the user's
-cache folder under the digest of all it was trained on. The files are NumPy arrays read without pickle: the worst that a
-forged one can do is a wrong label.
+A trained classifier is kept in the process and, because importing scikit-learn alone takes seconds, on disk.
 """
 
 import hashlib
 import json
-import logging
-import os
-import tempfile
 import threading
 import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
+from blocks.import_lock import IMPORT_LOCK
+from blocks.text_classifier import kept
 from blocks.text_classifier.classifier import (
     KEYWORD_SCALE,
     READ_CHARACTERS,
@@ -34,8 +30,8 @@ from blocks.text_classifier.classifier import (
 )
 from blocks.text_classifier.features import keyword_features, text_features
 
-VERSION = 3
-"""Part of every digest: raise it when the same lessons give another classifier."""
+VERSION = 4
+"""Part of every digest: raise it when the same lessons give another classifier, or when its file changes."""
 
 INVERSE_PENALTY = 20.0
 """scikit-learn's C; of 5, 20, 60 and 200 the best in cross-validation on 77 intents with 6 examples each."""
@@ -51,11 +47,13 @@ NEVER_SEEN = -20.0
 JITTER = 1e-6
 """Added to every lesson's likeness with itself, so that lessons that stand twice can be told apart numerically."""
 
-KEPT = 32
+LIBRARIES = ("scipy.sparse", "sklearn.linear_model")
+"""What training imports, under the lock for imports."""
+
+MAX_KEPT = 32
+"""How many classifiers a process keeps."""
 
 Labels = NDArray[np.int64]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +84,11 @@ def train(
     with _lock:
         classifier = _kept.get(digest)
         if classifier is None:
-            classifier = _load(digest, keywords, top)
+            classifier = kept.load(digest, keywords, top=top)
             if classifier is None:
                 classifier = fit(lessons, keywords, top=top)
-                _save(digest, classifier)
-            while len(_kept) >= KEPT:
+                kept.save(digest, classifier)
+            while len(_kept) >= MAX_KEPT:
                 del _kept[next(iter(_kept))]
             _kept[digest] = classifier
         return classifier
@@ -98,6 +96,9 @@ def train(
 
 def fit(lessons: Sequence[Lesson], keywords: Mapping[str, tuple[str, ...]], *, top: bool) -> TextClassifier:
     """Train without looking at what was trained before."""
+    with IMPORT_LOCK:
+        for library in LIBRARIES:
+            import_module(library)
     lessons = [*lessons, *_hints(lessons, keywords)]
     labels = tuple(sorted({lesson.label for lesson in lessons}))
     table = _tabulate(lessons, labels, keywords, top)
@@ -204,48 +205,6 @@ def _temperature(likeness: Floats, truth: Labels, examples: Labels, label_count:
 
 
 def _digest(lessons: Sequence[Lesson], keywords: Mapping[str, tuple[str, ...]], top: bool) -> str:
-    content = [VERSION, [[lesson.label, lesson.is_hint, lesson.text] for lesson in lessons], dict(keywords), top]
+    examples = [[lesson.label, lesson.is_hint, lesson.text] for lesson in lessons]
+    content = [VERSION, version("scikit-learn"), examples, dict(keywords), top]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _cache_file(digest: str) -> Path:
-    return user_cache_path("winnow", appauthor=False) / "classifiers" / f"{digest}.npz"
-
-
-def _load(digest: str, keywords: Mapping[str, tuple[str, ...]], top: bool) -> TextClassifier | None:
-    try:
-        with np.load(_cache_file(digest), allow_pickle=False) as arrays:
-            return TextClassifier(
-                tuple(str(arrays["labels"]).split("\n")),
-                tuple(str(arrays["features"]).split("\n")),
-                arrays["idf"],
-                arrays["weights"],
-                arrays["intercept"].astype(float),
-                float(arrays["temperature"]),
-                keywords,
-                top,
-            )
-    except FileNotFoundError:
-        return None
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        log.debug("a kept classifier cannot be read and is trained again: %s", error)
-        return None
-
-
-def _save(digest: str, classifier: TextClassifier) -> None:
-    arrays: dict[str, Any] = {
-        "labels": np.array("\n".join(classifier.labels)),
-        "features": np.array("\n".join(classifier.features)),
-        "idf": classifier.idf,
-        "weights": classifier.weights,
-        "intercept": classifier.intercept,
-        "temperature": np.array(classifier.temperature),
-    }
-    file = _cache_file(digest)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
-            np.savez(part, **arrays)
-        os.replace(part.name, file)  # noqa: PTH105 - the temporary file has a name, not a Path
-    except OSError as error:
-        log.debug("the trained classifier is not kept on disk: %s", error)

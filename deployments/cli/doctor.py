@@ -25,7 +25,7 @@ class Finding(NamedTuple):
 def doctor(database: DatabaseOption = None) -> None:
     """Check what runs need, and say what to do about what is missing. Exit code 1 where runs cannot work.
 
-    That is tesseract, the database, Prefect and the document types; `winnow types check` looks at those more closely.
+    That is tesseract, the database, Prefect and the document types; `winnow types check` also tries their expectations.
     """
     from rich.table import Table
     from rich.text import Text
@@ -111,13 +111,17 @@ def _prefect(settings: "Settings") -> Finding:
 
 
 def _document_types(settings: "Settings") -> Finding:
-    from blocks.document_types.loader import load_document_types
+    from blocks.document_types.loader import check, load_document_types
     from blocks.errors import DocumentTypeInvalid
+    from blocks.values.values_of_types import value_problems
 
     folder = settings.document_types_dir
     try:
-        return Finding("document types", ", ".join(load_document_types(folder)))
+        names = ", ".join(load_document_types(folder))
+        count = len(check(folder, value_problems, try_expectations=False))
     except DocumentTypeInvalid as error:
         count = len(error.problems)
+    if count:
         mistakes = "1 mistake" if count == 1 else f"{count} mistakes"
         return Finding("document types", f"{mistakes} in {folder}", "winnow types check", is_fatal=True)
+    return Finding("document types", f"{names} (`winnow types check` also tries their expectations)")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blocks.text_classifier import kept as kept_classifiers
 from blocks.text_classifier import training as text_training
 from blocks.text_classifier.classifier import Lesson, softmax
 from blocks.text_classifier.features import Keywords, keyword_features, top_of, words
@@ -19,7 +20,7 @@ LESSONS = [*(Lesson(text, "weather") for text in WEATHER), *(Lesson(text, "food"
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_training, "user_cache_path", lambda *_, **__: tmp_path)
+    monkeypatch.setattr(kept_classifiers, "user_cache_path", lambda *_, **__: tmp_path)
     monkeypatch.setattr(text_training, "_kept", {})
 
 
@@ -70,56 +71,16 @@ def test_a_classifier_from_disk_says_what_the_trained_one_said(tmp_path: Path, m
     assert train(LESSONS).predict(texts) == trained
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut short", b"\x93NUMPY rubbish"])
-def test_a_damaged_file_of_the_cache_is_trained_over(tmp_path: Path, damage: bytes) -> None:
-    train(LESSONS)
-    (kept,) = tmp_path.rglob("*.npz")
-    kept.write_bytes(damage)
-    text_training._kept.clear()
-    assert train(LESSONS).predict(["snow tonight"])[0].label == "weather"
-    assert kept.read_bytes() != damage
-
-
-class Trap:
-    """What a forged file would want to have unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.marker,)
-
-
-def test_a_pickle_in_the_cache_is_never_loaded(tmp_path: Path) -> None:
-    train(LESSONS)
-    (kept,) = tmp_path.rglob("*.npz")
-    sprung = tmp_path / "sprung"
-    np.savez(kept, labels=np.array("weather\nfood"), features=np.array([Trap(sprung)], dtype=object))
-    text_training._kept.clear()
-    assert train(LESSONS).predict(["snow tonight"])[0].label == "weather"
-    assert not sprung.exists()
-
-
-def test_a_cache_that_cannot_be_written_costs_nothing_but_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_training, "user_cache_path", lambda *_, **__: Path("/proc/no_such_place"))
-    assert train(LESSONS).predict(["snow tonight"])[0].label == "weather"
-
-
 def test_a_kept_classifier_needs_no_scikit_learn(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"
-        "from blocks.text_classifier import training as t; from blocks.text_classifier.classifier import Lesson;"
-        f"t.user_cache_path = lambda *a, **k: Path({str(tmp_path)!r});"
+        "from blocks.text_classifier import kept, training as t;"
+        "from blocks.text_classifier.classifier import Lesson;"
+        f"kept.user_cache_path = lambda *a, **k: Path({str(tmp_path)!r});"
         "t.train([Lesson('rain', 'a'), Lesson('bread', 'b')]); print('sklearn' in sys.modules)"
     )
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
     assert [run.stdout.strip() for run in runs] == ["True", "False"]
-
-
-def test_another_lesson_makes_another_classifier(tmp_path: Path) -> None:
-    train(LESSONS)
-    train([*LESSONS, Lesson("hail", "weather")])
-    assert len(list(tmp_path.rglob("*.npz"))) == 2
 
 
 @pytest.mark.parametrize(

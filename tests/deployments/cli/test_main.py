@@ -148,3 +148,23 @@ def test_doctor_names_what_is_there(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     for what in ("winnow", "OCR", "database", "Prefect API", "document types"):
         assert what in done.stdout
+
+
+TYPE = "name: note\ntitle: Note\nfields:\n  day:\n    type: date\n    default: '{default}'\n"
+
+
+@pytest.mark.parametrize(("default", "mistakes"), [("2026-01-31", 0), ("no day at all", 1)])
+def test_doctor_reads_defaults_and_leaves_expectations_to_types_check(
+    tmp_path: Path, default: str, mistakes: int
+) -> None:
+    note = tmp_path / "types" / "note"
+    note.mkdir(parents=True)
+    (note / "type.yaml").write_text(TYPE.format(default=default))
+    done = winnow(
+        "doctor",
+        cwd=tmp_path,
+        XDG_STATE_HOME=str(tmp_path / "state"),
+        WINNOW_DOCUMENT_TYPES_DIR=str(tmp_path / "types"),
+    )
+    assert done.returncode == (1 if mistakes else 0), done.stdout + done.stderr
+    assert ("1 mistake in" if mistakes else "also tries their expectations") in " ".join(done.stdout.split())
