@@ -39,3 +39,11 @@ def test_every_option_of_run_in_the_readme_exists() -> None:
     used = set(re.findall(r"winnow run [^\n]*?(--[a-z-]+)", (ROOT / "README.md").read_text()))
     assert used
     assert {option for option in used if option not in help_text} == set()
+
+
+def test_every_file_that_contributing_names_exists() -> None:
+    named = re.findall(
+        r"`((?:\.ci|blocks|tasks|deployments|tests|docs|data)/[\w./-]+)`", (ROOT / "CONTRIBUTING.md").read_text()
+    )
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
