@@ -13,6 +13,7 @@ from blocks.database.pipeline.run_locks import hold_run_lock
 from blocks.records import Outcome, Rerun, Retry, Stage
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import USUAL, failing, id_of
+from tests.winnow_command import wait_until
 
 PAYLOAD = USUAL[Stage.EXTRACT].model_dump_json().encode()
 
@@ -72,7 +73,8 @@ def test_a_live_run_keeps_its_claim_and_a_dead_one_loses_it(database: Database) 
         assert begin(database, "run-1", "a") == {"a"}
         assert begin(database, "run-2", "a", "b") == {"b"}
         assert row(database, "a") == ("started", "run-1", 1, 0)
-    assert begin(database, "run-3", "a") == {"a"}, "run 1 is dead"
+    # Run 1 is dead. PostgreSQL gives up a lock when the session's server process has ended, a moment later.
+    wait_until(lambda: begin(database, "run-3", "a") == {"a"})
     assert row(database, "a") == ("started", "run-3", 2, 0), "its attempt counts"
 
 
