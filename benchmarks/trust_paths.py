@@ -20,7 +20,8 @@ from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.replies.wire_reply import Finish, WireReply
 from blocks.gateway.routing.plan import plan_route
-from blocks.gateway.routing.route import Assignment, Route, Routed
+from blocks.gateway.routing.route import Route, Routed
+from blocks.gateway.routing.steps import Assignment
 from blocks.reader.reading import read
 from blocks.records import Classification, Document, FieldReading, Scoring, Stage, Status, Validation
 from tasks.validate.stage import ValidateStage

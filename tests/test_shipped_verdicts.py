@@ -59,7 +59,7 @@ def run(name: str, text: str, **answers: Answer) -> tuple[Validation, Scoring, l
         digests={Stage.EXTRACT: "1", Stage.CLASSIFY: "2", Stage.SCORE: "3"},
         inputs={stage: one.model_dump_json().encode() for stage, one in inputs.items()},
     )
-    scored = next(ScoreStage(TYPES, gateway, "run", ScoreRules(outage_patience_s=0)).work([document]))
+    scored = next(ScoreStage(TYPES, gateway, "run", ScoreRules(outage_wait_limit_s=0)).work([document]))
     assert scored.payload is not None, scored.failure
     document = replace(document, inputs={**document.inputs, Stage.SCORE: scored.payload})
     validated = next(ValidateStage(TYPES).work([document]))

@@ -17,7 +17,8 @@ from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.routing.calls import AnsweringGateway
 from blocks.gateway.routing.merge import built_in_answer
 from blocks.gateway.routing.plan import asks_models, plan_route, route_digest
-from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, LastScorings, Route, Routed
+from blocks.gateway.routing.route import OUTAGE_WAIT_LIMIT_S, Route, Routed
+from blocks.gateway.routing.steps import Assignment
 from blocks.reader.reading import VERSION, read
 from blocks.records import (
     NO_MODEL,
@@ -42,6 +43,9 @@ MAX_IN_FLIGHT_BYTES = 32_000_000
 """Pages of documents that are being asked about, as JSON: more would wait for models only to fill the memory."""
 LOOK_EVERY_S = 0.5
 
+LoadLastScorings = Callable[[Sequence[str]], Mapping[str, bytes]]
+"""By document its last scoring by a model, as JSON."""
+
 DrawPages = Callable[[Document, Sequence[Page]], Sequence[PageImage]]
 """Gives pictures of a document's pages; blocks. Raises a `DocumentError` where they cannot be drawn."""
 
@@ -53,7 +57,7 @@ class ScoreRules:
 
     models: tuple[str, ...] = ()
     document_budget_usd: Decimal | None = None
-    outage_patience_s: float = OUTAGE_PATIENCE_S
+    outage_wait_limit_s: float = OUTAGE_WAIT_LIMIT_S
 
 
 class RunModels(Protocol):
@@ -85,14 +89,14 @@ class ScoreStage:
         models: RunModels,
         run_id: str,
         rules: ScoreRules | None = None,
-        last: LastScorings | None = None,
+        load_last: LoadLastScorings | None = None,
         draw: DrawPages | None = None,
     ) -> None:
         self._types = dict(types)
         self._models = models
         self._run_id = run_id
         self._rules = rules or ScoreRules()
-        self._last = last
+        self._load_last = load_last
         self._draw = draw
         self._route: Route | None = None
         self._opening = threading.Lock()
@@ -177,7 +181,7 @@ class ScoreStage:
         """The route of the run, which opens the gateway with the first document that needs it."""
         with self._opening:
             if self._route is None:
-                self._route = Route(self._models.gateway(), self._rules.outage_patience_s)
+                self._route = Route(self._models.gateway(), self._rules.outage_wait_limit_s)
             return self._route
 
     async def _outcome(self, document: Document, assignment: Assignment, route: Route, started_at: float) -> Outcome:
@@ -192,9 +196,9 @@ class ScoreStage:
 
     async def _last_scoring(self, assignment: Assignment, scoring: Scoring) -> Scoring | None:
         """What a model read of this document and type before, with the steps of today; None where none did."""
-        if self._last is None:
+        if self._load_last is None:
             return None
-        payloads = await asyncio.to_thread(self._last.load, (assignment.document_id,))
+        payloads = await asyncio.to_thread(self._load_last, (assignment.document_id,))
         payload = payloads.get(assignment.document_id)
         last = Scoring.model_validate_json(payload) if payload is not None else None
         if last is None or last.document_type != assignment.document_type.name:

@@ -23,7 +23,7 @@ def open_score(run: Run) -> ScoreStage:
         DatabaseModels(run),
         run.run_id,
         ScoreRules(run.context.models, settings.budget_per_document_usd, settings.model_outage_patience_s),
-        last=DatabaseLastScorings(database),
+        load_last=DatabaseLastScorings(database).load,
         draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
     )
 

@@ -14,7 +14,8 @@ from blocks.gateway.model import ModelReply, ModelRequest, Question
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.merge import built_in_answer
 from blocks.gateway.routing.plan import asks_models, plan_route
-from blocks.gateway.routing.route import Assignment, Route, Routed
+from blocks.gateway.routing.route import Route, Routed
+from blocks.gateway.routing.steps import Assignment
 from blocks.reader.reading import read
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 
@@ -93,11 +94,11 @@ class ScriptedGateway:
         return [name for name, _ in self.asked]
 
 
-def take(assignment: Assignment, gateway: ScriptedGateway, patience_s: float = 0) -> Routed:
+def take(assignment: Assignment, gateway: ScriptedGateway, wait_limit_s: float = 0) -> Routed:
     """The document's route, as the score stage takes it: without a gateway where no step asks a model."""
     if not asks_models(assignment.steps):
         return Routed(built_in_answer(assignment.document_type, assignment.reading))
-    return asyncio.run(Route(gateway, patience_s).take(assignment))
+    return asyncio.run(Route(gateway, wait_limit_s).take(assignment))
 
 
 def model(name: str, **more: object) -> RegisteredModel:

@@ -1,7 +1,7 @@
-"""Asks a step's models: the next model where one fails, and no more documents at once than a model can take.
+"""Asks a step's models in order: the next model where one fails, and no more documents at once than a model can take.
 
-A document waits for its turn at a model before the timeout of its call begins, so that a long queue in front of a slow
-server is nobody's failure.
+The timeout of a call begins when the document gets its turn at the model, so that a long queue in front of a slow
+server fails no document.
 """
 
 import asyncio
@@ -13,18 +13,17 @@ from dataclasses import replace
 from typing import Protocol
 
 from blocks.errors import DocumentError, WinnowError
-from blocks.gateway.errors import BudgetExhausted, CallFailed, LimitsReached, ModelsPaused, ModelUnavailable
+from blocks.gateway.errors import CallFailed, LimitsReached, ModelUnavailable
 from blocks.gateway.model import ModelReply, ModelRequest, Question
 from blocks.gateway.prompts.tokens import estimate_request_tokens
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
+from blocks.gateway.routing.outages import Outages
 from blocks.records import PageImage, StepTrace
 
-ANSWERED, UNSURE, SKIPPED = "answered", "unsure", "skipped"
-"""Outcomes of steps; any other is the kind of a failure."""
 TURNS_PER_CALL = 2
-"""Documents at a model per call in flight: while some wait to try again, others are asked."""
+"""Documents at a model per call in flight: while some wait to retry, others are asked."""
 RATE_LIMIT_WAIT_S = 3600.0
-"""How long a document waits in all for room within a model's limits per minute."""
+"""How long a document waits in all for room within a model's rate limit."""
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Turns:
 
     @asynccontextmanager
     async def at(self, name: str, calls_in_flight: int) -> AsyncIterator[None]:
-        """Wait for a turn at a model. A model that takes more calls than before gets more turns at once."""
+        """Wait for a turn at a model. Where a model's `calls_in_flight` rises, more documents get a turn at once."""
         size = calls_in_flight * TURNS_PER_CALL
         semaphore = self._semaphores.setdefault(name, asyncio.Semaphore(size))
         for _ in range(size - self._sizes.setdefault(name, size)):
@@ -64,67 +63,81 @@ class Turns:
 
 
 class Caller:
-    """Asks the models of a step in order, and says why those before did not answer."""
+    """Asks the models of a step in order, and tells `outages` who has answered."""
 
-    def __init__(self, gateway: AnsweringGateway, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, gateway: AnsweringGateway, outages: Outages, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.registry = gateway.registry
         self._gateway = gateway
+        self._outages = outages
         self._clock = clock
         self._turns = Turns()
 
     async def ask(
         self, question: Question, names: Sequence[str], draw: Draw | None = None
-    ) -> tuple[ModelReply | None, list[StepTrace], list[CallFailed]]:
+    ) -> tuple[ModelReply | None, tuple[StepTrace, ...], tuple[CallFailed, ...]]:
         """The first reply, with a trace and a failure for each model before it.
 
-        The deadline is set anew for each model: after the step's timeout, or the model's where the step has none.
-        `draw` gives images for models that take them. Raises only defects.
+        Each model gets a new deadline: after the step's timeout, or the model's where the step has none. `draw` gives
+        images for models that take them. Raises only defects.
         """
         traces: list[StepTrace] = []
         failures: list[CallFailed] = []
+        reply: ModelReply | None = None
         for name in self._fitting_first(question.request, names):
             try:
-                return await self._ask(question, name, draw), traces, failures
+                reply = await self._ask(question, name, draw)
+                break
             except WinnowError as error:
                 failed = error if isinstance(error, CallFailed) else ModelUnavailable(f"{error.kind}: {error}")
                 failures.append(failed)
                 traces.append(StepTrace(step=question.step, model=name, outcome=error.kind, why=_summary(error)))
                 log.debug("%s about %s: %s", name, question.request.document_id, error)
-        return None, traces, failures
+        return reply, tuple(traces), tuple(failures)
 
     def _fitting_first(self, request: ModelRequest, names: Sequence[str]) -> Sequence[str]:
-        """The models whose context window has room for the whole request, then the others, each in their order: a
-        document that is shortened for one model is read in part, though another may be shown all of it."""
-        known = [self._gateway.registry().get(name) for name in names]
+        """The models whose context window has room for the whole request, then the others, each group in its order.
+
+        A model without room reads a shortened document, although another model may read all of it.
+        """
+        if len(names) < 2:
+            return names
+        models = [model for model in self.registry().models if model.name in names]
         rooms = {
             model.name: model.context_window - model.max_output_tokens
-            for model in known
-            if model is not None and model.context_window is not None
+            for model in models
+            if model.context_window is not None
         }
-        if len(names) < 2 or not rooms:
+        if not rooms:
             return names
         tokens = estimate_request_tokens(request)
         return sorted(names, key=lambda name: rooms.get(name, tokens) < tokens)
 
     async def _ask(self, question: Question, name: str, draw: Draw | None) -> ModelReply:
         model = self._enabled(name)
-        request = await _with_images(question.request, draw) if model.images else question.request
+        request = await _with_images(question.request, draw) if draw and model.images else question.request
         waits_until = self._clock() + RATE_LIMIT_WAIT_S
         async with self._turns.at(name, model.in_flight):
             while True:
                 timeout_s = question.timeout_s or self._enabled(name).timeout_s
                 timed = replace(question, request=request, deadline=self._clock() + timeout_s)
                 try:
-                    return await self._gateway.answer(name, timed)
+                    reply = await self._gateway.answer(name, timed)
                 except LimitsReached:
                     if self._clock() >= waits_until:
                         raise
+                else:
+                    if not reply.is_cached:
+                        self._outages.end(name)
+                    return reply
 
     def _enabled(self, name: str) -> RegisteredModel:
-        """The model as its row is now: it may have changed since the route was planned, or during the wait for a turn.
+        """The model as its row is now: it may have changed since the route was planned, or while the document waited.
 
         Raises `ModelUnavailable` where it is gone or disabled.
         """
-        model = self._gateway.registry().get(name)
+        model = self.registry().get(name)
         if model is None:
             raise ModelUnavailable(f"{name} was taken out of the registry")
         if not model.is_enabled:
@@ -132,10 +145,8 @@ class Caller:
         return model
 
 
-async def _with_images(request: ModelRequest, draw: Draw | None) -> ModelRequest:
-    """The request with images of its pages; where they cannot be drawn, with a note that says so."""
-    if draw is None:
-        return request
+async def _with_images(request: ModelRequest, draw: Draw) -> ModelRequest:
+    """The request with images of its pages, or with a note that they cannot be drawn."""
     try:
         return request.model_copy(update={"images": tuple(await draw())})
     except DocumentError as error:
@@ -144,21 +155,6 @@ async def _with_images(request: ModelRequest, draw: Draw | None) -> ModelRequest
 
 
 def _summary(error: WinnowError) -> str:
-    """What happened, by the first line of the error's docstring. Its message has seconds, sums and a server's words:
-    these differ from run to run, and a payload that differs makes later stages stale."""
+    """The first line of the error's docstring. The message has seconds, sums and a server's words. They differ from run
+    to run, and a payload that differs makes later stages stale."""
     return (type(error).__doc__ or "").strip().partition("\n")[0]
-
-
-def outage_of(failures: Sequence[CallFailed]) -> CallFailed | None:
-    """The failure that stands for all of them where something but the document is the reason; None elsewhere."""
-    for kind in (ModelsPaused, BudgetExhausted):
-        for failure in failures:
-            if isinstance(failure, kind):
-                return failure
-    return next((failure for failure in failures if failure.is_outage), None)
-
-
-def reason_of(traces: Sequence[StepTrace]) -> str:
-    """Why no model answered, for the failure that says so."""
-    kinds = (trace.outcome for trace in traces if trace.model and trace.outcome not in (ANSWERED, UNSURE))
-    return ", ".join(dict.fromkeys(kinds)) or "none could be asked"

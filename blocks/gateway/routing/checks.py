@@ -1,6 +1,7 @@
-"""Whether the routes can be taken with the models that there are: asked before a run begins, and so before it pays."""
+"""Checks before a run begins, and so before it pays, that every route can be taken with the models of the registry."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
+from functools import partial
 
 from pydantic import SecretStr
 
@@ -15,8 +16,8 @@ from blocks.gateway.registry.errors import (
     ModelUnknown,
     RouteUnusable,
 )
-from blocks.gateway.registry.registry import RegisteredModel, RegistryState
-from blocks.gateway.routing.plan import asks_models, plan_route
+from blocks.gateway.registry.registry import RegistryState
+from blocks.gateway.routing.plan import models_of, plan_route
 from blocks.gateway.spending.prices import price_of
 from blocks.records import LOCAL
 
@@ -31,10 +32,9 @@ def check_routes(
 ) -> None:
     """Check every type's route, or the `models` that replace them all. `keys` has the keys that are set, by reference.
 
-    Models that are disabled are out of a route, and may lack a key or a price; prompts that no model is asked by may
-    fail.
+    A disabled model is out of a route, and may lack a key or a price. A prompt by which no model is asked may fail.
     Raises `ModelUnknown`, `ModelKeyMissing`, `ModelPriceUnknown` and `RouteUnusable`, which name the step's place;
-    `ModelDisabled` and `ModelNeverAsked` for `models`, and `DocumentTypeInvalid` for prompts that cannot be rendered.
+    `ModelDisabled` and `ModelNeverAsked` for `models`; `DocumentTypeInvalid` for prompts that cannot be rendered.
     """
     if models:
         _check_option(registry, keys, models)
@@ -44,11 +44,9 @@ def check_routes(
 
 
 def _check_types(types: Mapping[str, DocumentType], registry: RegistryState, keys: Container[str]) -> None:
-    checked: set[str] = set()
     for name, document_type in types.items():
         for at, step in enumerate(document_type.route):
-            if _needs_place(step, registry, keys, checked):
-                _check_step(step, registry, keys, step_place(document_type, at))
+            _check_step(step, registry, keys, partial(step_place, document_type, at))
         plan = plan_route(document_type, registry)
         if not any(planned.models for planned in plan):
             why = "; ".join(dict.fromkeys(planned.why for planned in plan))
@@ -59,7 +57,7 @@ def _check_prompts(types: Mapping[str, DocumentType], registry: RegistryState, m
     problems: list[str] = []
     for document_type in types.values():
         plan = plan_route(document_type, registry, models)
-        variants = {planned.step.prompt for planned in plan if asks_models((planned,))}
+        variants = {planned.step.prompt for planned in plan if planned.asks_model}
         problems.extend(str(problem) for problem in prompt_problems(document_type, variants))
     if problems:
         raise DocumentTypeInvalid(tuple(problems))
@@ -67,7 +65,7 @@ def _check_prompts(types: Mapping[str, DocumentType], registry: RegistryState, m
 
 def _check_option(registry: RegistryState, keys: Container[str], models: tuple[str, ...]) -> None:
     for name in models:
-        _check_step(RouteStep(model=name), registry, keys, OPTION)
+        _check_step(RouteStep(model=name), registry, keys, lambda: OPTION)
         known = registry.get(name)
         if known is not None and not known.is_enabled:
             raise ModelDisabled(name, OPTION)
@@ -75,32 +73,12 @@ def _check_option(registry: RegistryState, keys: Container[str], models: tuple[s
         raise ModelNeverAsked(models[models.index(LOCAL) + 1], OPTION)
 
 
-def _needs_place(step: RouteStep, registry: RegistryState, keys: Container[str], checked: set[str]) -> bool:
-    """Whether a step has something to be complained about: only then its line is looked up."""
+def _check_step(step: RouteStep, registry: RegistryState, keys: Container[str], place: Callable[[], str]) -> None:
+    """`place` reads the type's file for the step's line, so it is called only for a mistake."""
     if step.model not in (None, LOCAL) and registry.get(str(step.model)) is None:
-        return True
-    fresh = [one for one in _asked(step, registry) if one.name not in checked]
-    checked.update(one.name for one in fresh if not _lacks_key(one, keys) and price_of(one) is not None)
-    return any(one.name not in checked for one in fresh)
-
-
-def _check_step(step: RouteStep, registry: RegistryState, keys: Container[str], place: str) -> None:
-    if step.model not in (None, LOCAL) and registry.get(str(step.model)) is None:
-        raise ModelUnknown(str(step.model), registry.names, place, registry.offered)
-    for model in _asked(step, registry):
-        if _lacks_key(model, keys):
-            raise ModelKeyMissing(model.name, str(model.key), place)
+        raise ModelUnknown(str(step.model), registry.names, place(), registry.offered)
+    for model in models_of(step, registry):
+        if model.key is not None and model.key not in keys:
+            raise ModelKeyMissing(model.name, model.key, place())
         if price_of(model) is None:
-            raise ModelPriceUnknown(model.name, model.upstream, place)
-
-
-def _asked(step: RouteStep, registry: RegistryState) -> Iterable[RegisteredModel]:
-    """The enabled models that a step may ask."""
-    if step.tier is not None:
-        return registry.of_tier(step.tier)
-    known = registry.get(step.model or LOCAL)
-    return (known,) if known is not None and known.is_enabled else ()
-
-
-def _lacks_key(model: RegisteredModel, keys: Container[str]) -> bool:
-    return model.key is not None and model.key not in keys
+            raise ModelPriceUnknown(model.name, model.upstream, place())

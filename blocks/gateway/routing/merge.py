@@ -1,30 +1,29 @@
-"""The answer so far of a document on its route, and what each further reply makes of it, field by field."""
+"""The answer so far of a document on its route, and how each reply changes it, field by field."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
-from blocks.document_types.schema import DocumentField, DocumentType
+from blocks.document_types.schema import Criterion, DocumentField, DocumentType
 from blocks.evidence.confidence import of_signals
 from blocks.evidence.cross_check import similarity
 from blocks.evidence.document_reading import DocumentReading
 from blocks.gateway.model import ModelReply
 from blocks.gateway.registry.registry import RegistryState
-from blocks.gateway.routing.judge import judges_of
 from blocks.records import LOCAL, CriterionReading, FieldReading, Signals
 from blocks.values.typed_values import InvalidValue, typed_value
 
 ABSENT = 0.5
-"""The confidence of a model that finds no value where another model finds one: it does not say how sure it is."""
+"""The confidence of a model that finds no value where another model finds one: it states none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Readings by field, criteria by name, and the source model of each, as ``name@version``.
 
-    `opinions` are the models whose second opinion was taken, `notes` what whoever reads the replies must know, `last`
-    the model that answered last.
+    `opinions` are the models that gave a second opinion, `notes` are for readers of the answer, `last` is the model
+    that answered last.
     """
 
     fields: Mapping[str, FieldReading] = field(default_factory=dict)
@@ -37,11 +36,11 @@ class Answer:
     @property
     def is_of_models(self) -> bool:
         """Whether any model has a part in it, the built-in reader aside."""
-        return any(not is_built_in(source) for source in (*self.sources.values(), *self.opinions, self.last) if source)
+        return any(not _is_built_in(source) for source in (*self.sources.values(), *self.opinions, self.last) if source)
 
     @property
     def model(self) -> str:
-        """Every source, joined by `` + ``; the model that answered last where nothing was read."""
+        """All sources, joined by `` + ``; the model that answered last where nothing was read."""
         return " + ".join(dict.fromkeys((*self.sources.values(), *self.opinions))) or self.last
 
 
@@ -59,10 +58,10 @@ def built_in_answer(document_type: DocumentType, reading: DocumentReading) -> An
 
 
 def models_without_part(answer: Answer, names: Sequence[str], registry: RegistryState) -> tuple[str, ...]:
-    """Those of the models that have no part in the answer, under any name: only theirs is a second opinion.
+    """The models that have no part in the answer under any name, and so can give a second opinion.
 
-    Two names are one model where the registry has the same server and upstream under both. The version in a reply does
-    not show that: it may be a date, another model's, or empty.
+    Two names are the same model where the registry has the same server and upstream for both. The version in a reply
+    does not show that: it may be a date, another model's, or empty.
     """
     heard = {source.partition("@")[0] for source in (*answer.sources.values(), *answer.opinions)}
     versions = {model.version for model in registry.models if model.name in heard}
@@ -70,34 +69,29 @@ def models_without_part(answer: Answer, names: Sequence[str], registry: Registry
     return tuple(model.name for model in known if model.name not in heard and model.version not in versions)
 
 
-def is_built_in(source: str) -> bool:
-    """Whether ``name@version`` is the built-in reader."""
-    return source.partition("@")[0] == LOCAL
-
-
 def with_answer(
     answer: Answer, document_type: DocumentType, asked: Sequence[str], reply: ModelReply, *, is_all: bool
 ) -> Answer:
-    """The reply's readings in the place of those so far, for the fields that were asked.
+    """The answer with the reply's readings of the asked fields.
 
-    A field that was asked and not found is dropped, unless it is required and the built-in reader found it before: that
-    reading is kept, with the model's silence as a disagreement. Grades are replaced where all fields were asked, where
-    they judge an asked field, and where there was none or only the built-in reader's.
+    A field that was asked and not found is dropped, unless it is required and the built-in reader found it before: then
+    that reading stays, and the model's silence counts as a disagreement. A grade is replaced where all fields were
+    asked, where it judges an asked field, and where there was none or only the built-in reader's.
     """
-    source = source_of(reply)
+    source = _source_of(reply)
     fields, sources = dict(answer.fields), dict(answer.sources)
     for name in asked:
         if name in reply.fields:
             fields[name], sources[_of_field(name)] = reply.fields[name], source
-        elif name in fields and is_built_in(sources[_of_field(name)]) and document_type.fields[name].required:
+        elif name in fields and _is_built_in(sources[_of_field(name)]) and document_type.fields[name].required:
             fields[name] = _disagreed(fields[name], ABSENT)
         elif name in fields:
             del fields[name], sources[_of_field(name)]
     criteria = dict(answer.criteria)
-    judges = {criterion.name for criterion in judges_of(document_type, asked)}
+    judges = {criterion.name for criterion in _criteria(document_type) if criterion.judges in asked}
     for grade in _known_criteria(document_type, reply):
         before = sources.get(_of_criterion(grade.name))
-        if is_all or grade.name in judges or before is None or is_built_in(before):
+        if is_all or grade.name in judges or before is None or _is_built_in(before):
             criteria[grade.name], sources[_of_criterion(grade.name)] = grade, source
     return replace(
         answer,
@@ -110,28 +104,24 @@ def with_answer(
 
 
 def with_rewrite(answer: Answer, document_type: DocumentType, reply: ModelReply) -> Answer:
-    """The written fields, and the grades of the criteria that judge them, replaced; everything else stays."""
+    """The answer with new written fields, and with new grades of the criteria that judge them."""
     written = [name for name in written_fields(document_type) if name in reply.fields]
-    grades = {criterion.name for criterion in judges_of(document_type, written)}
-    rewritten = reply.model_copy(
-        update={
-            "fields": {name: reply.fields[name] for name in written},
-            "criteria": tuple(grade for grade in reply.criteria if grade.name in grades),
-        }
-    )
-    kept = {name: grade for name, grade in answer.criteria.items() if name not in grades}
-    return with_answer(replace(answer, criteria=kept), document_type, written, rewritten, is_all=False)
+    judges = {criterion.name for criterion in _criteria(document_type) if criterion.judges in written}
+    kept = {name: grade for name, grade in answer.criteria.items() if name not in judges}
+    grades = tuple(grade for grade in reply.criteria if grade.name in judges)
+    rewrite = reply.model_copy(update={"criteria": grades})
+    return with_answer(replace(answer, criteria=kept), document_type, written, rewrite, is_all=False)
 
 
 def with_opinion(
     answer: Answer, document_type: DocumentType, asked: Sequence[str], reply: ModelReply
 ) -> tuple[Answer, tuple[str, ...]]:
-    """The readings so far with another model's as signals, and the names of the fields that differ.
+    """The answer with another model's readings as signals, and the names of the fields that differ.
 
-    Values are compared as results hold them. A field that only the second model found is taken, with the first model's
-    silence as a disagreement. Written fields are no readings of the document: they stay.
+    Typed values are compared. A field that only the second model found is taken, and the first model's silence counts
+    as a disagreement. Written fields stay: they are not read from the document.
     """
-    source = source_of(reply)
+    source = _source_of(reply)
     fields, sources, differing = dict(answer.fields), dict(answer.sources), []
     for name in asked:
         rules = document_type.fields[name]
@@ -159,14 +149,17 @@ def with_opinion(
     return merged, tuple(differing)
 
 
-def source_of(reply: ModelReply) -> str:
-    """Which model gave a reply: ``name@version``."""
-    return f"{reply.model}@{reply.model_version}"
-
-
 def written_fields(document_type: DocumentType) -> tuple[str, ...]:
     """The fields that a model writes rather than reads."""
     return tuple(name for name, rules in document_type.fields.items() if rules.written)
+
+
+def _source_of(reply: ModelReply) -> str:
+    return f"{reply.model}@{reply.model_version}"
+
+
+def _is_built_in(source: str) -> bool:
+    return source.partition("@")[0] == LOCAL
 
 
 def _of_field(name: str) -> str:
@@ -181,10 +174,13 @@ def _in_order(document_type: DocumentType, fields: Mapping[str, FieldReading]) -
     return {name: fields[name] for name in document_type.fields if name in fields}
 
 
+def _criteria(document_type: DocumentType) -> tuple[Criterion, ...]:
+    return document_type.rubric.criteria if document_type.rubric is not None else ()
+
+
 def _known_criteria(document_type: DocumentType, reply: ModelReply) -> list[CriterionReading]:
-    """The reply's grades that the rubric asks for; the first of two grades for one criterion."""
-    rubric = document_type.rubric
-    names = {criterion.name for criterion in rubric.criteria} if rubric is not None else set()
+    """The reply's grades of the rubric's criteria; of two grades for the same criterion, the first."""
+    names = {criterion.name for criterion in _criteria(document_type)}
     known: dict[str, CriterionReading] = {}
     for grade in reply.criteria:
         if grade.name in names:
@@ -204,8 +200,8 @@ def _is_same(rules: DocumentField, first: JsonValue, second: JsonValue, language
 
 
 def _agreed(first: FieldReading, second: FieldReading) -> FieldReading:
-    """The first reading with the second as a signal for it. Where the first is the built-in reader's, the model's is
-    taken: the cross-check has the built-in reader's part in it."""
+    """The first reading with the second as a signal for it. A model's reading replaces the built-in reader's, which
+    counts in the model's cross-check."""
     if first.signals is None:
         return second
     agreeing = (*first.signals.agreeing, _own_confidence(second))
@@ -219,10 +215,8 @@ def _disagreed(reading: FieldReading, other: float) -> FieldReading:
 
 
 def _own_confidence(reading: FieldReading) -> float:
-    """What a reading counts for beside another: without the cross-check, which must not count twice."""
-    if reading.signals is None:
+    """The confidence of a reading without its cross-check, which must not count twice."""
+    signals = reading.signals
+    if signals is None:
         return reading.confidence
-    own = Signals(
-        stated=reading.signals.stated, logprob=reading.signals.logprob, is_repaired=reading.signals.is_repaired
-    )
-    return of_signals(own)
+    return of_signals(Signals(stated=signals.stated, logprob=signals.logprob, is_repaired=signals.is_repaired))

@@ -1,12 +1,13 @@
-"""What a type's route comes down to today: for each step the models that may be asked, and the digest of all of it.
+"""Plans a type's route: which models each step may ask today, and the digest of all that decides this.
 
-A model that is disabled is out of the route. `--model A,B` puts those models in the place of every type's steps.
+A disabled model is out of the route. `--model A,B` replaces every type's steps by those models.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import compress
 
 from blocks.document_types.schema import DocumentType, RouteStep
 from blocks.gateway.prompts.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
@@ -15,8 +16,8 @@ from blocks.gateway.replies.reading import JUDGE_VERSION
 from blocks.gateway.spending.prices import price_of
 from blocks.records import LOCAL
 
-UNKNOWN = (True, Decimal(0))
-"""A cost that is not known, in the order of costs: after all that are."""
+UNKNOWN_COST = (True, Decimal(0))
+"""Sorts after every known cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,44 +34,49 @@ class PlannedStep:
 
     @property
     def is_local(self) -> bool:
-        """Whether the step asks the built-in model."""
+        """Whether the step takes the built-in reader's reading."""
         return self.models == (LOCAL,)
 
-
-def steps_of(document_type: DocumentType, models: Sequence[str] = ()) -> tuple[RouteStep, ...]:
-    """The type's steps, or one for each of the models that replace them in this run."""
-    return tuple(RouteStep(model=name) for name in models) or document_type.route
+    @property
+    def asks_model(self) -> bool:
+        """Whether the step may ask a model other than the built-in reader."""
+        return bool(self.models) and not self.is_local
 
 
 def plan_route(
     document_type: DocumentType, registry: RegistryState, models: Sequence[str] = ()
 ) -> tuple[PlannedStep, ...]:
-    """Every step with the models that are enabled for it."""
-    return tuple(_planned(at, step, registry) for at, step in enumerate(steps_of(document_type, models)))
+    """Every step of the route, or one for each of `models`, with the models that are enabled for it."""
+    return tuple(_planned(at, step, registry) for at, step in enumerate(_steps(document_type, models)))
+
+
+def models_of(step: RouteStep, registry: RegistryState) -> tuple[RegisteredModel, ...]:
+    """The enabled models that a step may ask, in order. The built-in reader is none of them."""
+    if step.tier is not None:
+        return registry.of_tier(step.tier)
+    return tuple(model for model in registry.models if model.name == step.model and model.is_enabled)
 
 
 def asks_models(steps: Sequence[PlannedStep]) -> bool:
-    """Whether any model but the built-in one may be asked."""
-    return any(step.models and not step.is_local for step in steps)
+    """Whether any of the steps may ask a model other than the built-in reader."""
+    return any(step.asks_model for step in steps)
 
 
 def cheapest_first(steps: Sequence[PlannedStep], registry: RegistryState) -> tuple[PlannedStep, ...]:
-    """The steps with those that ask models for an answer in the order of what they cost; the others keep their places.
+    """The steps that ask a model for an answer, sorted by cost; every other step keeps its place.
 
-    A step costs what a typical call of the cheapest of its models costs at most; one without a known price, or whose
-    models have left the registry since the route was planned, comes last.
+    A step costs what a typical call of its cheapest model costs at most. A step whose cost is not known comes last: its
+    models have no price, or have left the registry since the route was planned.
     """
-    at = [place for place, one in enumerate(steps) if one.step.role == "answer" and asks_models((one,))]
-    ordered = sorted((steps[place] for place in at), key=lambda one: _typical_cost(one, registry))
-    found = list(steps)
-    for place, one in zip(at, ordered, strict=True):
-        found[place] = one
-    return tuple(found)
+    is_sorted = [step.step.role == "answer" and step.asks_model for step in steps]
+    by_cost = iter(sorted(compress(steps, is_sorted), key=lambda step: _typical_cost(step, registry)))
+    return tuple(next(by_cost) if moves else step for step, moves in zip(steps, is_sorted, strict=True))
 
 
 def _typical_cost(planned: PlannedStep, registry: RegistryState) -> tuple[bool, Decimal]:
-    prices = (price_of(one) for one in registry.models if one.name in planned.models)
-    return min(((False, price.max_cost(8_000, 0, 1_000)) for price in prices if price is not None), default=UNKNOWN)
+    prices = (price_of(model) for model in registry.models if model.name in planned.models)
+    costs = ((False, price.max_cost(8_000, 0, 1_000)) for price in prices if price is not None)
+    return min(costs, default=UNKNOWN_COST)
 
 
 def route_digest(
@@ -79,40 +85,38 @@ def route_digest(
     """Digest of all that decides a type's scorings: the built-in reader, what score reads of the type, and which models
     may answer each step.
 
-    A model counts once it was ever enabled, even if it is disabled today; prices and limits do not count. How models
-    are asked and their replies judged counts where a model may answer.
+    A model counts once it was ever enabled, even if it is disabled today. Prices and limits do not count. The prompts'
+    rules and the version of the judge count where a model may answer.
     """
     parts = [document_type.score_digest, f"local:{reader_version}"]
-    for step in steps_of(document_type, models):
-        who = ",".join(_versions(step, registry))
-        parts.append(f"{step.model or step.tier}:{step.prompt}:{who}")
-        if who:
+    for step in _steps(document_type, models):
+        versions = ",".join(
+            f"{model.name}={model.digest}" for model in registry.models if model.was_enabled and _serves(model, step)
+        )
+        parts.append(f"{step.model or step.tier}:{step.prompt}:{versions}")
+        if versions:
             parts += (RULES, CRITERIA_RULES, DEFAULT_TEMPLATE, JUDGE_VERSION)
         if step.when.sensitive is not None:
             parts.append(f"sensitive:{document_type.sensitive}")
-        if (step.accept is not None and step.accept.checks) or step.asks == "unsure":  # which go by what review asks
+        if (step.accept is not None and step.accept.checks) or step.asks == "unsure":  # decided by the type's review
             parts.append(f"review:{document_type.review.accept_at}:{document_type.review.accept_models_at}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _steps(document_type: DocumentType, models: Sequence[str]) -> tuple[RouteStep, ...]:
+    return tuple(RouteStep(model=name) for name in models) or document_type.route
 
 
 def _planned(at: int, step: RouteStep, registry: RegistryState) -> PlannedStep:
     if step.model == LOCAL:
         return PlannedStep(at, step, (LOCAL,))
-    if step.model is not None:
-        known = registry.get(step.model)
-        if known is None:
-            return PlannedStep(at, step, why=f"{step.model} is not in the registry")
-        return (
-            PlannedStep(at, step, (step.model,))
-            if known.is_enabled
-            else PlannedStep(at, step, why=f"{step.model} is disabled")
-        )
-    names = tuple(one.name for one in registry.of_tier(step.tier)) if step.tier is not None else ()
-    return PlannedStep(at, step, names, "" if names else f"no model of the tier {step.tier} is enabled")
-
-
-def _versions(step: RouteStep, registry: RegistryState) -> tuple[str, ...]:
-    return tuple(f"{one.name}={one.digest}" for one in registry.models if one.was_enabled and _serves(one, step))
+    names = tuple(model.name for model in models_of(step, registry))
+    if names:
+        return PlannedStep(at, step, names)
+    if step.model is None:
+        return PlannedStep(at, step, why=f"no model of the tier {step.tier} is enabled")
+    is_known = registry.get(step.model) is not None
+    return PlannedStep(at, step, why=f"{step.model} is {'disabled' if is_known else 'not in the registry'}")
 
 
 def _serves(model: RegisteredModel, step: RouteStep) -> bool:

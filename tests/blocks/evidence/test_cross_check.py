@@ -9,7 +9,7 @@ from blocks.document_types.schema import DocumentField, DocumentType, FieldHints
 from blocks.evidence.cross_check import Support, cross_check, similarity, support
 from blocks.evidence.document_reading import DocumentReading, FieldCandidate
 from blocks.evidence.findings import find_fields
-from blocks.gateway.routing.facts import control_fields
+from blocks.gateway.routing.judge import control_fields
 from blocks.reader.reading import read
 from blocks.records import Evidence, FieldReading, Page, Signals
 from blocks.settings import PROJECT_DIR

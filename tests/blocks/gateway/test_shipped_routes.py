@@ -7,7 +7,7 @@ import pytest
 from blocks.document_types.loader import load_document_types
 from blocks.gateway.errors import ServerFailed
 from blocks.gateway.model import ModelReply, Question
-from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Routed
+from blocks.gateway.routing.route import OUTAGE_WAIT_LIMIT_S, Routed
 from blocks.records import CriterionReading, Evidence, FieldReading, Page, Signals
 from blocks.settings import Settings
 from tests.doubles.routed_models import Answer, ScriptedGateway, fails, model, take
@@ -46,7 +46,7 @@ def walk(name: str, text: str, **answers: Answer) -> tuple[Routed, ScriptedGatew
     """The route of a shipped type; each model is the only one of the tier that is its name."""
     gateway = ScriptedGateway(answers, tuple(model(tier, tier=tier) for tier in answers))
     pages = (Page(number=1, method="parsed", text=text),)
-    return take(gateway.assignment(TYPES[name], pages), gateway, OUTAGE_PATIENCE_S), gateway
+    return take(gateway.assignment(TYPES[name], pages), gateway, OUTAGE_WAIT_LIMIT_S), gateway
 
 
 def test_a_post_that_the_filter_is_unsure_of_is_judged_by_a_model_and_by_a_second_one() -> None:

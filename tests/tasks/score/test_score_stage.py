@@ -161,7 +161,7 @@ def test_criteria_that_judge_a_written_text_are_no_part_of_the_total() -> None:
     assert total_score(judged, grades[2:]) is None
 
 
-SOON = ScoreRules(outage_patience_s=0)
+SOON = ScoreRules(outage_wait_limit_s=0)
 ASKED = LETTER.model_copy(update={"route": (RouteStep(model="a"), RouteStep(model="local")), "rubric": None})
 
 
@@ -175,7 +175,7 @@ class Last:
     def __init__(self, **payloads: Scoring) -> None:
         self.payloads = {name: one.model_dump_json().encode() for name, one in payloads.items()}
 
-    def load(self, document_ids: Sequence[str]) -> dict[str, bytes]:
+    def __call__(self, document_ids: Sequence[str]) -> dict[str, bytes]:
         return {name: payload for name, payload in self.payloads.items() if name in document_ids}
 
 
@@ -229,7 +229,7 @@ def test_a_last_reading_that_stands_in_is_scored_by_the_rubric_of_today(
 
 def test_a_document_that_a_model_refuses_is_done_and_says_so() -> None:
     old = Scoring(document_type="letter", model="a@v0", fields={"day": FieldReading(value="1999-12-31")})
-    refused = ScoreStage({"letter": ASKED}, asked(fails(ModelRefusal("a", "no"))), "run", last=Last(known=old))
+    refused = ScoreStage({"letter": ASKED}, asked(fails(ModelRefusal("a", "no"))), "run", load_last=Last(known=old))
     outcome = next(refused.work([document("known")]))
     assert outcome.failure is None, "the next run would ask and pay again, for the same refusal"
     scoring = scoring_of(outcome)

@@ -29,9 +29,10 @@ from blocks.gateway.policies.correction import Correcting
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.retries import BUDGET_FLOOR, BUDGET_SHARE, RetryBudget, Retrying
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
-from blocks.gateway.routing.outages import FIRST_WAIT_S, MOST_FAULTS_AMONG_ANSWERS, Outages, Patience, again_in_s
+from blocks.gateway.routing.outages import FIRST_WAIT_S, MAX_FAULTS_AMONG_ANSWERS, DocumentWaits, Outages, again_in_s
 from blocks.gateway.routing.plan import plan_route
-from blocks.gateway.routing.route import OUTAGE_PATIENCE_S, Assignment, Route, Routed
+from blocks.gateway.routing.route import OUTAGE_WAIT_LIMIT_S, Route, Routed
+from blocks.gateway.routing.steps import Assignment
 from blocks.reader.reading import read
 from tests.doubles.failing_models import Scripted
 from tests.doubles.routed_models import PAGES, ScriptedGateway, bill, model, reads
@@ -144,7 +145,7 @@ def test_an_outage_that_outlasts_the_patience_ends_in_review_when_it_is_used_up(
     routed, took_s, asked = endure(Down(FAULTS[name], 0, 400), 40)
     assert [one.failure.kind for one in routed if one.failure] == ["model_unavailable"] * 40
     assert {one.answer.model for one in routed} == {"local@2"}
-    assert OUTAGE_PATIENCE_S - 20 <= took_s <= OUTAGE_PATIENCE_S + 60
+    assert OUTAGE_WAIT_LIMIT_S - 20 <= took_s <= OUTAGE_WAIT_LIMIT_S + 60
     if name != "429 for 2 s":  # it says how often it may be asked: four calls in flight every 2 s
         assert max(asked.values()) <= 7 * 40 + BUDGET_FLOOR, "each wait is as long as all before it"
 
@@ -195,13 +196,13 @@ def test_a_document_asks_again_after_waits_that_grow(outage_s: float) -> None:
     gateway = ScriptedGateway({"a": Outage(outage_s, lambda: ServerFailed("a", 503))})
     routed, took_s = outlived(gateway, bill(A))
     asked = gateway.names.count("a")
-    if outage_s < OUTAGE_PATIENCE_S:
+    if outage_s < OUTAGE_WAIT_LIMIT_S:
         assert (routed[0].answer.model, routed[0].failure, len(routed[0].steps)) == ("a@v1", None, 1)
         assert took_s <= max(2 * outage_s, FIRST_WAIT_S) * 1.5
         assert asked <= 6
     else:
         assert routed[0].failure is not None
-        assert took_s == pytest.approx(OUTAGE_PATIENCE_S), "the last time it is asked is when the patience is used up"
+        assert took_s == pytest.approx(OUTAGE_WAIT_LIMIT_S), "the last time it is asked is when the patience is used up"
         assert 6 <= asked <= 7
 
 
@@ -209,13 +210,13 @@ def test_a_document_asks_again_after_waits_that_grow(outage_s: float) -> None:
 def test_a_document_that_a_model_fails_at_while_it_answers_others_is_given_up_sooner(name: str) -> None:
     def waits(*, answers_others: bool) -> int:
         time_s, asked = 0.0, 0
-        outages = Outages(OUTAGE_PATIENCE_S, lambda: time_s)
-        patience = Patience(outages, lambda: time_s)
+        outages = Outages(OUTAGE_WAIT_LIMIT_S, lambda: time_s)
+        document = DocumentWaits(outages, lambda: time_s)
         while True:
             time_s += 1
             if answers_others:
-                outages.over("a")
-            wait_s = patience.wait_s([("a", FAULTS[name]())])
+                outages.end("a")
+            wait_s = document.next_s([("a", FAULTS[name]())])
             if wait_s is None:
                 return asked
             time_s += wait_s
@@ -225,22 +226,22 @@ def test_a_document_that_a_model_fails_at_while_it_answers_others_is_given_up_so
     if name == "429":  # that others are answered says that there is a limit, not that the document is to blame
         assert waits(answers_others=True) >= 5
     else:
-        assert waits(answers_others=True) == MOST_FAULTS_AMONG_ANSWERS
+        assert waits(answers_others=True) == MAX_FAULTS_AMONG_ANSWERS
 
 
 def test_who_watches_a_run_is_told_once_that_it_waits_and_why() -> None:
     told: list[progress.Event] = []
     unsubscribe = progress.subscribe(told.append)
     try:
-        outages = Outages(OUTAGE_PATIENCE_S, lambda: 1.0)
+        outages = Outages(OUTAGE_WAIT_LIMIT_S, lambda: 1.0)
         for _ in range(3):
             outages.wait_s([("a", ConnectionFailed("a", "its host is not known", was_sent=False))], 0.0)
-        outages.over("a")
+        outages.end("a")
         outages.wait_s([("a", ServerFailed("a", 503))], 0.0)
     finally:
         unsubscribe()
     waits = [(event.model, event.most_s) for event in told if isinstance(event, progress.Waiting)]
-    assert waits == [("a", OUTAGE_PATIENCE_S)] * 2
+    assert waits == [("a", OUTAGE_WAIT_LIMIT_S)] * 2
     assert "its host is not known" in str(told[0])
 
 
@@ -263,8 +264,8 @@ def test_an_outage_that_lasts_ends_in_review_after_the_patience_that_all_documen
 
     routed, ends = run_virtually(run())
     assert [one.failure.kind for one in routed if one.failure] == ["model_unavailable"] * 3
-    assert 150 <= ends[0] <= OUTAGE_PATIENCE_S
-    assert ends[2] <= OUTAGE_PATIENCE_S, "those that come later do not wait anew"
+    assert 150 <= ends[0] <= OUTAGE_WAIT_LIMIT_S
+    assert ends[2] <= OUTAGE_WAIT_LIMIT_S, "those that come later do not wait anew"
 
 
 @pytest.mark.parametrize(
@@ -312,7 +313,7 @@ class AnswersOthers(ScriptedGateway):
         return reply.model_copy(update={"is_cached": self.is_cached})
 
 
-@pytest.mark.parametrize(("is_cached", "expected_s"), [(True, OUTAGE_PATIENCE_S), (False, 25)])
+@pytest.mark.parametrize(("is_cached", "expected_s"), [(True, OUTAGE_WAIT_LIMIT_S), (False, 25)])
 def test_replies_from_the_cache_do_not_end_an_outage_and_replies_of_the_model_do(
     *, is_cached: bool, expected_s: float
 ) -> None:
