@@ -1,9 +1,7 @@
-"""How a call of a model fails. Each leaf is an outcome of the ledger: `kind` is what the row says.
+"""How a call of a model fails: the endpoint first, then the reply, then money and switches.
 
-`is_transient`: another attempt within the call may succeed. `is_endpoint_fault`: the endpoint is in trouble, not only
-this request; the circuit breaker counts it. `is_outage`: an endpoint, a limit, a switch or money was in the way, not
-the document, so another run may succeed. A failure that leaves the gateway is final for this run: `retry` is
-`next_run`, and Prefect does not try again.
+Each leaf is an outcome in the ledger, under its `kind`. A failure that leaves the gateway is final for this run:
+`retry` is `next_run`, and Prefect does not try again.
 """
 
 from typing import TYPE_CHECKING, ClassVar
@@ -15,13 +13,18 @@ if TYPE_CHECKING:
     from blocks.gateway.model import Usage
 
 
+NO_REASON = "no reason given"
+
+
 class CallFailed(DocumentError):
     """An attempt at a model gave nothing to use.
 
-    `usage` is what the provider reports as consumed all the same, None where it reports nothing. `was_sent`: the
-    request left this machine and may be billed although nothing came back. `retry_after_s` is the minimum wait that the
-    provider asks for. `attempt` numbers the attempts of the question from 1. `sent_text` is the text of the request for
-    the ledger, which keeps texts only on demand.
+    `is_transient`: another attempt within the call may succeed. `is_endpoint_fault`: the endpoint is in trouble, not
+    only this request; the circuit counts it. `is_outage`: an endpoint, a limit, a switch or money was in the way, not
+    the document, so another run may succeed.
+    `usage` is what the provider reports as consumed, None where it reports nothing. `was_sent`: the request left this
+    machine and may be billed although nothing came back. `retry_after_s` is the minimum wait that the provider asks
+    for. `attempt` counts the question's attempts from 1. `sent_text` is the request's text, for ledgers that keep it.
     """
 
     kind = "model_call_failed"
@@ -40,9 +43,6 @@ class CallFailed(DocumentError):
     sent_text: str | None = None
 
 
-# --- failures of the endpoint
-
-
 class RateLimited(CallFailed):
     """The provider says that too much is asked of it."""
 
@@ -53,10 +53,7 @@ class RateLimited(CallFailed):
     def __init__(self, model: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         wait = f" for {retry_after_s:g} s" if retry_after_s else ""
-        super().__init__(
-            f"the rate limit of {model} is used up{wait}; "
-            f"lower its limits (winnow models set {model} rpm=…), then run again"
-        )
+        super().__init__(f"the rate limit of {model} is used up{wait}; lower rpm or tpm (winnow models set {model} …)")
 
 
 class ServerFailed(CallFailed):
@@ -69,9 +66,7 @@ class ServerFailed(CallFailed):
 
     def __init__(self, model: str, status: int, reason: str = "", retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
-        super().__init__(
-            f"the server of {model} failed with status {status}: {reason or 'no reason given'}; run again later"
-        )
+        super().__init__(f"the server of {model} failed with status {status}: {reason or NO_REASON}; run again later")
 
 
 class ConnectionFailed(CallFailed):
@@ -96,9 +91,7 @@ class DeadlinePassed(CallFailed):
 
     def __init__(self, model: str, timeout_s: float, *, was_sent: bool) -> None:
         self.was_sent = was_sent
-        super().__init__(
-            f"{model} did not answer within {timeout_s:g} s; raise timeout_s (winnow models set), or run again"
-        )
+        super().__init__(f"{model} did not answer within {timeout_s:g} s; raise timeout_s (winnow models set)")
 
 
 class KeyRefused(CallFailed):
@@ -120,9 +113,7 @@ class OutOfCredit(CallFailed):
     is_outage = True
 
     def __init__(self, model: str, reason: str = "") -> None:
-        super().__init__(
-            f"the account behind {model} has no credit ({reason or 'no reason given'}); pay in, then run again"
-        )
+        super().__init__(f"the account behind {model} has no credit ({reason or NO_REASON}); pay in, then run again")
 
 
 class UpstreamMissing(CallFailed):
@@ -151,9 +142,7 @@ class RequestRefused(CallFailed):
     kind = "request_refused"
 
     def __init__(self, model: str, status: int, reason: str = "") -> None:
-        super().__init__(
-            f"{model} refuses the request with status {status}: {reason or 'no reason given'}; see its limits"
-        )
+        super().__init__(f"{model} refuses the request with status {status}: {reason or NO_REASON}; see its limits")
 
 
 class ContextTooLong(CallFailed):
@@ -164,8 +153,7 @@ class ContextTooLong(CallFailed):
     def __init__(self, model: str, tokens: int | None = None) -> None:
         size = f" ({tokens:,} tokens)" if tokens else ""
         super().__init__(
-            f"the document{size} does not fit the context window of {model}; "
-            "route long documents to a model with a larger one"
+            f"the document{size} exceeds the context window of {model}; route it to a model with a larger one"
         )
 
 
@@ -177,7 +165,6 @@ class BreakerOpen(CallFailed):
 
     kind = "breaker_open"
     is_outage = True
-
     was_sent = False
 
     def __init__(self, model: str, why: str, again_in_s: float) -> None:
@@ -191,7 +178,6 @@ class LimitsReached(CallFailed):
 
     kind = "limits_reached"
     is_outage = True
-
     was_sent = False
 
     def __init__(self, model: str) -> None:
@@ -207,16 +193,13 @@ class PromptFailed(CallFailed):
 
     def __init__(self, document_type: str, variant: str, cause: str) -> None:
         super().__init__(
-            f"the prompt {variant!r} of {document_type!r} fails when it is rendered ({cause}); correct "
-            f"prompts/{variant}.md, see `winnow types check`"
+            f"the prompt of {document_type!r} cannot be rendered ({cause}); correct prompts/{variant}.md, see "
+            "`winnow types check`"
         )
 
 
-# --- failures of the reply
-
-
 class ReplyRefused(CallFailed):
-    """A reply came and is not believed. `reply_text` is what it said."""
+    """A reply came and is not believed. `reply_text` is its text."""
 
     kind = "reply_refused"
     reply_text: str = ""
@@ -247,9 +230,7 @@ class ModelRefusal(ReplyRefused):
     kind = "model_refusal"
 
     def __init__(self, model: str, reason: str) -> None:
-        super().__init__(
-            f"{model} declines: {reason[:200]!r}; route such documents to another model, or review by hand"
-        )
+        super().__init__(f"{model} declines: {reason[:200]!r}; route such documents to another model, or review them")
 
 
 class ContentFiltered(ReplyRefused):
@@ -258,9 +239,7 @@ class ContentFiltered(ReplyRefused):
     kind = "content_filtered"
 
     def __init__(self, model: str) -> None:
-        super().__init__(
-            f"the content filter of {model} stopped it; route such documents to another model, or review by hand"
-        )
+        super().__init__(f"{model}'s content filter stopped it; route such documents elsewhere, or review them")
 
 
 NO_JSON = "its body is no JSON"
@@ -273,11 +252,9 @@ class MalformedReply(ReplyRefused):
     kind = "malformed_reply"
 
     def __init__(self, model: str, shape: str) -> None:
-        self.shape = shape
-        is_page = shape.startswith(NO_JSON)
         super().__init__(
-            f"the reply of {model} cannot be read ({shape}); check its endpoint (https://…/v1?), then run again"
-            if is_page
+            f"the reply of {model} cannot be read ({shape}); check its endpoint (https://…/v1?)"
+            if shape.startswith(NO_JSON)
             else f"the reply of {model} cannot be read ({shape}); run again, or route to another model"
         )
 
@@ -289,9 +266,7 @@ class WrongSchema(ReplyRefused):
 
     def __init__(self, model: str, problem: str) -> None:
         self.problem = problem
-        super().__init__(
-            f"the reply of {model} does not fit the schema: {problem}; run again, or route to another model"
-        )
+        super().__init__(f"the reply of {model} does not fit the schema: {problem}; route to another model")
 
 
 class ReplyTooLarge(ReplyRefused):
@@ -300,12 +275,7 @@ class ReplyTooLarge(ReplyRefused):
     kind = "reply_too_large"
 
     def __init__(self, model: str, limit_bytes: int) -> None:
-        super().__init__(
-            f"the reply of {model} is larger than {limit_bytes:,} bytes and was not read; check its endpoint"
-        )
-
-
-# --- money and switches
+        super().__init__(f"the reply of {model} has more than {limit_bytes:,} bytes; check its endpoint")
 
 
 class BudgetExhausted(CallFailed):
@@ -313,11 +283,9 @@ class BudgetExhausted(CallFailed):
 
     kind = "budget_exhausted"
     is_outage = True
-
     was_sent = False
 
     def __init__(self, scope: str, cap_usd: str, spent_usd: str) -> None:
-        self.scope = scope
         super().__init__(
             f"the budget of the {scope} is {cap_usd} USD, of which {spent_usd} are spent: no call fits the rest; "
             "raise it (winnow run --budget, WINNOW_BUDGET_PER_DAY_USD, budget_usd of the type), then run again"
@@ -329,7 +297,6 @@ class LedgerUnavailable(CallFailed):
 
     kind = "ledger_unavailable"
     is_outage = True
-
     was_sent = False
 
     def __init__(self, cause: str) -> None:
@@ -341,7 +308,6 @@ class ModelsPaused(CallFailed):
 
     kind = "models_paused"
     is_outage = True
-
     was_sent = False
 
     def __init__(self) -> None:

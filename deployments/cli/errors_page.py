@@ -50,7 +50,7 @@ INTRODUCTION = """\
 Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
 semicolon, what to do; in the tables, names in braces stand for what is filled in.
 
-This page is generated from `blocks/errors.py`, `blocks/gateway/errors.py` and `configuration_errors.py` beside it by
+This page is generated from `blocks/errors.py`, `blocks/gateway/errors.py` and `blocks/gateway/registry/errors.py` by
 `python -m deployments.cli.errors_page > docs/errors.md`.
 """
 

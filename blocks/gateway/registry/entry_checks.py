@@ -1,6 +1,6 @@
 """Checks of a registry entry beyond its schema, for the command, the seed and the Prefect block.
 
-Rows are not checked when they are read: a model that was kept under older rules can be listed and corrected.
+Rows are not checked when they are read, so that a model stored under older rules can be listed and corrected.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,14 +17,12 @@ from blocks.gateway.registry.shown_values import (
 from blocks.yaml.lines import Mistake
 
 MIN_TIMEOUT_S = 0.1
-"""No model begins an answer sooner."""
+"""No model begins to answer sooner."""
 
 
 def entry_mistakes(values: Mapping[str, object]) -> Iterator[Mistake]:
-    """Every mistake in the values of one entry, by column, with the remedy; values of other kinds are skipped.
-
-    No message repeats what looks like a key.
-    """
+    """Every mistake in an entry, by column, with the remedy. Values of a wrong type are skipped. No message repeats a
+    likely key."""
     for column, value in values.items():
         if isinstance(value, str) and (problem := _text_problem(column, value)):
             yield Mistake((column,), problem)

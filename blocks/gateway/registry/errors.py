@@ -1,4 +1,4 @@
-"""Mistakes in the registry of models, its seed, and routes: a command or a run ends before anything is asked."""
+"""Mistakes in the registry of models, its seed, and routes. A command or a run ends before any model is asked."""
 
 from difflib import get_close_matches
 
@@ -9,7 +9,14 @@ _SHOWN = 6
 """How many names of models a message lists."""
 
 
-class ModelUnknown(UsageError):
+class RegistryMistake(UsageError):
+    """A mistake at a place, which is a file and line, or an option; empty where the message needs none."""
+
+    def __init__(self, message: str, place: str = "") -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+
+
+class ModelUnknown(RegistryMistake):
     """A route or a command names a model that is not in the registry.
 
     The message suggests the closest of the `known` names; where none is close, it lists the first of the `offered`
@@ -18,8 +25,7 @@ class ModelUnknown(UsageError):
 
     kind = "model_unknown"
 
-    def __init__(self, name: str, known: tuple[str, ...], where: str = "", offered: tuple[str, ...] = ()) -> None:
-        place = f"{where}: " if where else ""
+    def __init__(self, name: str, known: tuple[str, ...], place: str = "", offered: tuple[str, ...] = ()) -> None:
         lowered = {known_name.lower(): known_name for known_name in known}
         near = get_close_matches(name.lower(), lowered, n=1)
         typed = name if quoted(name) == repr(name) else "NAME"
@@ -28,42 +34,44 @@ class ModelUnknown(UsageError):
         listed = f"known are {', '.join(shown[:_SHOWN])}{more};"
         hint = f"did you mean {lowered[near[0]]!r}? Else" if near else listed
         super().__init__(
-            f"{place}there is no model {quoted(name)}; {hint} make it known with "
-            f"`winnow models add {typed} --provider PROVIDER --model UPSTREAM`"
+            f"there is no model {quoted(name)}; {hint} make it known with "
+            f"`winnow models add {typed} --provider PROVIDER --model UPSTREAM`",
+            place,
         )
 
 
-class ModelDisabled(UsageError):
+class ModelDisabled(RegistryMistake):
     """`--model` names a model that is disabled."""
 
     kind = "model_disabled"
 
-    def __init__(self, name: str, where: str) -> None:
-        super().__init__(f"{where}: model {name!r} is disabled; `winnow models enable {name}`, or leave it out")
+    def __init__(self, name: str, place: str) -> None:
+        super().__init__(f"model {name!r} is disabled; `winnow models enable {name}`, or leave it out", place)
 
 
-class ModelNeverAsked(UsageError):
-    """`--model` names a model after the built-in one, which takes every document and every answer."""
+class ModelNeverAsked(RegistryMistake):
+    """`--model` names a model after the built-in reader, which takes every document and every answer."""
 
     kind = "model_never_asked"
 
-    def __init__(self, name: str, where: str) -> None:
+    def __init__(self, name: str, place: str) -> None:
         super().__init__(
-            f"{where}: the built-in reader takes every document and every answer, so {name!r} after it is never asked; "
-            "put local last, or leave it out: every route falls back on it"
+            f"the built-in reader takes every document and every answer, so {name!r} after it is never asked; "
+            "put local last, or leave it out: every route falls back on it",
+            place,
         )
 
 
-class ModelKeyMissing(UsageError):
+class ModelKeyMissing(RegistryMistake):
     """A model that is enabled has no key."""
 
     kind = "model_key_missing"
 
-    def __init__(self, name: str, reference: str, where: str = "") -> None:
-        place = f"{where}: " if where else ""
+    def __init__(self, name: str, reference: str, place: str = "") -> None:
         super().__init__(
-            f"{place}model {name!r} takes its key from {reference}, which is not set; "
-            f"set it, or `winnow models disable {name}`"
+            f"model {name!r} takes its key from {reference}, which is not set; "
+            f"set it, or `winnow models disable {name}`",
+            place,
         )
 
 
@@ -78,44 +86,43 @@ class KeyUnusable(UsageError):
         )
 
 
-class ModelPriceUnknown(UsageError):
+class ModelPriceUnknown(RegistryMistake):
     """A model that is enabled has no known price, so that no budget could bound it."""
 
     kind = "model_price_unknown"
 
-    def __init__(self, name: str, upstream: str, where: str = "") -> None:
-        place = f"{where}: " if where else ""
+    def __init__(self, name: str, upstream: str, place: str = "") -> None:
         super().__init__(
-            f"{place}no price is known for model {name!r} ({upstream}); give it, in USD per million tokens: "
-            f"winnow models set {name} input_price=… output_price=… (0 for a server of your own)"
+            f"no price is known for model {name!r} ({upstream}); give it, in USD per million tokens: "
+            f"winnow models set {name} input_price=… output_price=… (0 for a server of your own)",
+            place,
         )
 
 
-class RouteUnusable(UsageError):
+class RouteUnusable(RegistryMistake):
     """A route has no step whose model can be asked."""
 
     kind = "route_unusable"
 
-    def __init__(self, document_type: str, why: str, where: str = "") -> None:
-        place = f"{where}: " if where else ""
+    def __init__(self, document_type: str, why: str, place: str) -> None:
         super().__init__(
-            f"{place}the route of {document_type!r} has no usable step ({why}); enable a model, or add "
-            "the step {model: local}"
+            f"the route of {document_type!r} has no usable step ({why}); enable a model, or add "
+            "the step {model: local}",
+            place,
         )
 
 
 class ModelInvalid(UsageError):
-    """An entry of the registry, or of its seed, is not what a model needs."""
+    """An entry of the registry, or of its seed, has a value that a model cannot have."""
 
     kind = "model_invalid"
 
-    def __init__(self, name: str, problem: str, where: str = "") -> None:
-        place = f"{where}: " if where else ""
-        super().__init__(f"{place}model {quoted(name)}: {problem}")
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"model {quoted(name)}: {problem}")
 
 
 class ModelsFileInvalid(UsageError):
-    """The file that the registry is seeded from holds mistakes. `problems` has one text each: file, line, remedy."""
+    """The file that the registry is seeded from has mistakes. `problems` has a text for each: file, line, remedy."""
 
     kind = "models_file_invalid"
 

@@ -1,7 +1,7 @@
 """API keys, by reference. A key is never in a row, a record, a log or an error; a model names where its key is.
 
-``env:NAME`` is a variable of the environment, ``secret:name`` a Prefect Secret block, ``block:name`` a ModelEndpoint
-block. The gateway does not import Prefect: whoever makes a `KeyRing` passes a function that looks blocks up.
+``env:NAME`` is an environment variable, ``secret:name`` a Prefect Secret block, ``block:name`` a ModelEndpoint block.
+The gateway does not import Prefect: the maker of a `KeyRing` passes a function that looks blocks up.
 """
 
 import re
@@ -32,7 +32,7 @@ class KeyPlace(StrEnum):
 
 
 class KeyReference(NamedTuple):
-    """Where a key is, and what it is called there."""
+    """Where a key is, and its name there."""
 
     place: KeyPlace
     name: str
@@ -43,7 +43,7 @@ KeyFinder = Callable[[KeyReference], SecretStr | None]
 
 
 def parse_reference(reference: str) -> KeyReference:
-    """A key's reference in its parts. Raises ValueError, which does not repeat a text that may be the key itself."""
+    """The parts of a reference. Raises ValueError, which does not repeat a text that may be the key itself."""
     match = _REFERENCE.match(reference)
     if not match:
         raise ValueError("a key is given by its place: env:VARIABLE, secret:name or block:name, never the key itself")
@@ -56,8 +56,8 @@ def parse_reference(reference: str) -> KeyReference:
 class KeyRing(Mapping[str, SecretStr]):
     """Every key by its reference, looked up on demand.
 
-    A look-up of a block calls Prefect's API: never on the event loop. `find` makes that call, None where there is no
-    Prefect. A key that it finds is kept for some minutes; that a key is missing is not kept.
+    `find` looks a block up by a call of Prefect's API: never on the event loop; it is None where there is no Prefect. A
+    key that it finds is kept for some minutes; a missing key is looked up again each time.
     """
 
     def __init__(self, find: KeyFinder | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,10 +66,7 @@ class KeyRing(Mapping[str, SecretStr]):
         self._kept: dict[str, tuple[float, SecretStr]] = {}
 
     def __getitem__(self, reference: str) -> SecretStr:
-        """The key of a reference, without white space around it.
-
-        Raises KeyError where it is not set, or where the reference is none, and `KeyUnusable`.
-        """
+        """The key of a reference, stripped of white space. Raises `KeyUnusable`, and KeyError where there is none."""
         try:
             parsed = parse_reference(reference)
         except ValueError:
@@ -83,7 +80,7 @@ class KeyRing(Mapping[str, SecretStr]):
         return SecretStr(text)
 
     def __iter__(self) -> Iterator[str]:
-        """The references that were asked for and kept."""
+        """The references whose keys are kept."""
         return iter(self._kept)
 
     def __len__(self) -> int:

@@ -1,8 +1,7 @@
 """The model registry: what Winnow knows of each model. A change takes effect at the next call, without a deployment.
 
-The registry is kept in the database, seeded from data/models.yaml. It never holds a key: a model names where its key
-is, an environment variable (``env:NAME``), a Prefect Secret block (``secret:name``) or a ModelEndpoint block
-(``block:name``).
+The database holds the registry, seeded from data/models.yaml. It never holds a key, only the reference of a key
+(`keys.py`).
 """
 
 import hashlib
@@ -29,7 +28,7 @@ DEFAULT_KEYS: Mapping[str, str] = {
     "anthropic": "env:ANTHROPIC_API_KEY",
     "gemini": "env:GEMINI_API_KEY",
 }
-"""Where each provider's key is unless the entry names another place."""
+"""The key of each provider where the entry names none."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
 MAX_COUNT = 1_000_000_000
@@ -49,10 +48,7 @@ class JsonMode(StrEnum):
 
 
 def name_problem(name: str) -> str | None:
-    """What is wrong with the name of a model, with the remedy; None where nothing is.
-
-    ``@`` stands between a name and a version wherever Winnow names a source model.
-    """
+    """What is wrong with the name of a model, with the remedy; None where nothing is."""
     if name == LOCAL:
         return "the built-in reader has this name; choose another name"
     if name in get_args(Tier):
@@ -67,21 +63,19 @@ def name_problem(name: str) -> str | None:
 
 
 def default_key(provider: str, endpoint: str) -> str | None:
-    """Where a model's key is when its entry names no place; None for another endpoint than the provider's own.
-
-    A key goes by default to its provider only. A server of one's own gets a key only where its entry names one.
-    """
+    """The reference of a model's key where its entry names none; None for other endpoints than the provider's own, so
+    that a key goes by default to its provider only."""
     return None if endpoint else DEFAULT_KEYS.get(provider)
 
 
 class RegisteredModel(Record):
     """A language model that can be asked.
 
-    `upstream` is what the provider calls it; `endpoint` the base address (the provider's own where it is empty).
-    Prices in USD per million tokens; None asks the price list, by `upstream`. `rpm` and `tpm` are requests and tokens
-    per minute, `in_flight` the calls at once, over all workers; None is no limit. `timeout_s` bounds one call with all
-    its attempts. `context_window` in tokens. `is_enabled` is a switch: it decides who is asked, and makes nothing
-    stale. `was_enabled`: it has been enabled at some time, and so counts in fingerprints.
+    `upstream` is the provider's name for it, `endpoint` the base address (the provider's own where it is empty). Prices
+    are in USD per million tokens; where one is None, `prices.price_of` takes it from the price list, by `upstream`.
+    `rpm` and `tpm` are requests and tokens per minute, `in_flight` the calls at once, over all workers; None is no
+    limit. `timeout_s` bounds a call with all its attempts. `context_window` is in tokens. `is_enabled` decides who is
+    asked, and makes nothing stale. `was_enabled`: it was enabled at some time, and so counts in fingerprints.
     """
 
     name: str
@@ -110,14 +104,14 @@ class RegisteredModel(Record):
 
     @property
     def version(self) -> str:
-        """What decides its answers: who serves it, and under which name."""
+        """Who serves the model, and under which name."""
         return f"{self.provider}:{self.upstream}" + (f"@{self.endpoint}" if self.endpoint else "")
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all values that decide answers: who serves it, what it is sent, and its limits of tokens.
+        """SHA-256 of all that decides answers: who serves the model, what it is sent, and its limits of tokens.
 
-        The JSON mode is detected while the model is asked, and so is no part of it.
+        The JSON mode does not count, as it is detected while the model is asked.
         """
         room = (self.max_output_tokens, self.context_window)
         parts = (self.version, sorted(self.headers.items()), self.images, self.logprobs, room)
@@ -137,12 +131,12 @@ class RegistryState:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a route may name: `local`, which is the built-in reader, and every model."""
+        """What a route may name: `local` (the built-in reader) and every model."""
         return (LOCAL, *(model.name for model in self.models))
 
     @property
     def offered(self) -> tuple[str, ...]:
-        """The names that messages offer: all but those of models that somebody disabled."""
+        """The names that messages offer: all but those of models that a person disabled."""
         disabled = {model.name for model in self.models if model.was_enabled and not model.is_enabled}
         return tuple(name for name in self.names if name not in disabled)
 
@@ -152,7 +146,7 @@ class RegistryState:
 
 
 def registry_state(rows: Sequence[Mapping[str, object]], is_paused: bool) -> RegistryState:
-    """The registry out of rows whose keys are a model's fields. Raises `ModelInvalid` for a row that is no model."""
+    """The registry from rows, whose keys are the fields of a model. Raises `ModelInvalid`."""
     models = []
     for row in rows:
         try:

@@ -1,10 +1,10 @@
 """data/models.yaml: the models that the registry knows from the start, none of them enabled.
 
-A model is enabled by a person (`winnow models enable NAME`), never because a key happens to be in the environment.
-What a person changed in the registry is not changed back.
+A person enables a model (`winnow models enable NAME`); a key in the environment enables none. The seed never changes
+back what a person changed in the registry.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,51 +28,46 @@ class _SeedFile(Record):
 
 
 def read_seed(file: Path = SEED_FILE) -> tuple[RegisteredModel, ...]:
-    """The models of the file in its order, disabled. Raises `ModelsFileInvalid` with every mistake there is."""
+    """The models of the file in its order, disabled. Raises `ModelsFileInvalid` with every mistake in the file."""
+    yaml = YamlFile(_text_of(file))
+    if syntax := list(yaml.mistakes()):
+        raise _invalid(file, syntax)
     models: list[RegisteredModel] = []
-    problems: list[str] = []
-    yaml = _open(file, problems)
-    if yaml is not None:
-        for place, (name, entry) in enumerate(_entries(yaml, file, problems)):
-            read = _model(name, entry, place)
-            if isinstance(read, RegisteredModel):
-                models.append(read)
-            else:
-                problems.extend(f"{file}:{yaml.line(mistake.path)}: {mistake.message}" for mistake in read)
-    if problems:
-        raise ModelsFileInvalid(tuple(problems))
+    mistakes: list[Mistake] = []
+    for place, (name, entry) in enumerate(_entries(yaml, mistakes)):
+        read = _model(name, entry, place)
+        if isinstance(read, RegisteredModel):
+            models.append(read)
+        else:
+            mistakes.extend(read)
+    if mistakes:
+        raise _invalid(file, ((yaml.line(mistake.path), mistake.message) for mistake in mistakes))
     return tuple(models)
 
 
-def _open(file: Path, problems: list[str]) -> YamlFile | None:
+def _text_of(file: Path) -> str:
     try:
-        yaml = YamlFile(file.read_text(encoding="utf-8-sig"))
+        return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        problems.append(
-            f"{file}:1: it is not there; take it from the repository, or write one with the line models: {{}}"
-        )
-        return None
+        problem = "it is not there; take it from the repository, or write a file with the line models: {}"
     except OSError as error:
-        problems.append(f"{file}:1: it cannot be read: {error.strerror}; check its permissions")
-        return None
+        problem = f"it cannot be read: {error.strerror}; check its permissions"
     except UnicodeDecodeError:
-        problems.append(f"{file}:1: it is not UTF-8; save the file as UTF-8")
-        return None
-    mistakes = [f"{file}:{line}: {message}" for line, message in yaml.mistakes()]
-    problems.extend(mistakes)
-    return None if mistakes else yaml
+        problem = "it is not UTF-8; save the file as UTF-8"
+    raise _invalid(file, ((1, problem),))
 
 
-def _entries(yaml: YamlFile, file: Path, problems: list[str]) -> list[tuple[str, object]]:
+def _invalid(file: Path, problems: Iterable[tuple[int, str]]) -> ModelsFileInvalid:
+    return ModelsFileInvalid(tuple(f"{file}:{line}: {message}" for line, message in problems))
+
+
+def _entries(yaml: YamlFile, mistakes: list[Mistake]) -> Iterable[tuple[str, object]]:
     value = yaml.value()
-    if value is None:
-        return []
     try:
-        return list(_SeedFile.model_validate(value).models.items())
+        return _SeedFile.model_validate({} if value is None else value).models.items()
     except ValidationError as error:
-        mistakes = schema_mistakes(error, _SeedFile)
-        problems.extend(f"{file}:{yaml.line(mistake.path)}: {mistake.message}" for mistake in mistakes)
-        return []
+        mistakes.extend(schema_mistakes(error, _SeedFile))
+        return ()
 
 
 def _model(name: str, entry: object, place: int) -> RegisteredModel | list[Mistake]:
@@ -97,12 +92,7 @@ def _own_mistakes(name: str, entry: Mapping[str, object]) -> Iterator[Mistake]:
         yield Mistake(("models", name), f"{quoted(name)}: {problem}")
     for key in ("name", *SWITCHES):
         if key in entry:
-            yield Mistake(("models", name, key), f"{key!r} has no place here; {_why_not(key)}")
+            remedy = "the key above it is the name" if key == "name" else "`winnow models enable` sets it, so remove it"
+            yield Mistake(("models", name, key), f"{key!r} has no place here; {remedy}")
     for mistake in entry_mistakes(entry):
         yield Mistake(("models", name, *mistake.path), mistake.message)
-
-
-def _why_not(key: str) -> str:
-    if key == "name":
-        return "the key above it is the name"
-    return "models are enabled by `winnow models enable`, so remove it"

@@ -1,7 +1,7 @@
-"""Values of a model that are shown, logged and kept in its row must hold no secret; messages quote them safely.
+"""Finds secrets in the values of a model that are shown, logged and stored in its row; quotes values safely.
 
-Keys are recognised by the prefixes that providers give them so that leaks are found, and by long runs of letters in
-both cases with digits. A name of a model, of a variable or of a block has none of these.
+A key is recognised by its provider's prefix, or as a long run of upper and lower case letters with digits. No name of a
+model, of a variable or of a block looks like that.
 """
 
 import re
@@ -40,7 +40,7 @@ def looks_like_a_key(text: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """A text as messages repeat it: in quotes, cut where it is long, and not at all where it may be a key."""
+    """A text for a message: in quotes, cut where it is long, and left out where it may be a key."""
     if looks_like_a_key(text) or _MAY_BE_A_KEY.search(text):
         return "(not repeated: it looks like a key)"
     return repr(text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…")
@@ -58,7 +58,7 @@ def upstream_problem(upstream: str) -> str | None:
 
 
 def endpoint_problem(endpoint: str) -> str | None:
-    """What is wrong with an address, with the remedy; None where nothing is. Repeats no secret."""
+    """What is wrong with an address, with the remedy and without its secrets; None where nothing is."""
     if not endpoint:
         return None
     try:
@@ -76,7 +76,7 @@ def endpoint_problem(endpoint: str) -> str | None:
 
 
 def headers_problem(headers: Mapping[str, str]) -> str | None:
-    """What is wrong with extra headers, with the remedy; None where nothing is. Repeats no value."""
+    """What is wrong with extra headers, with the remedy and without their values; None where nothing is."""
     known: set[str] = set()
     for name, value in headers.items():
         if not _HEADER_NAME.match(name):

@@ -1,0 +1,59 @@
+"""What each failure of a call says of itself to the policies around it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from blocks.gateway.errors import BreakerOpen, CallFailed, MalformedReply, ReplyRefused, UpstreamMissing
+from blocks.records import Retry
+
+
+def leaves(kind: type[CallFailed]) -> Iterator[type[CallFailed]]:
+    children = [child for child in kind.__subclasses__() if child.__module__ == CallFailed.__module__]
+    if not children:
+        yield kind
+    for child in children:
+        yield from leaves(child)
+
+
+LEAVES = tuple(leaves(CallFailed))
+
+
+def test_each_failure_has_its_own_kind_and_waits_for_the_next_run() -> None:
+    assert len({leaf.kind for leaf in LEAVES}) == len(LEAVES)
+    assert {leaf.retry for leaf in LEAVES} == {Retry.NEXT_RUN}
+
+
+def test_what_is_an_outage_and_what_is_about_the_document() -> None:
+    about_the_document = {leaf.kind for leaf in LEAVES if not leaf.is_outage}
+    refused = {leaf.kind for leaf in leaves(ReplyRefused)}
+    assert about_the_document == refused | {"request_refused", "context_too_long", "prompt_failed"}
+    assert all(leaf.is_outage for leaf in LEAVES if leaf.is_endpoint_fault)
+
+
+def test_what_is_refused_here_was_not_sent() -> None:
+    assert {leaf.kind for leaf in LEAVES if not leaf.was_sent} == {
+        "breaker_open",
+        "budget_exhausted",
+        "ledger_unavailable",
+        "limits_reached",
+        "models_paused",
+        "prompt_failed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs_person"),
+    [("key_refused", True), ("out_of_credit", True), ("upstream_missing", True), ("server_failed", False)],
+)
+def test_an_open_circuit_says_whether_a_person_must_act_first(kind: str, needs_person: bool) -> None:
+    failure = BreakerOpen("a", f"the probe failed with {kind}", 12.4)
+    assert (failure.needs_person, failure.again_in_s) == (needs_person, 12.4)
+    assert "circuit of a open for 12 s" in str(failure)
+
+
+def test_a_web_page_in_place_of_a_model_is_a_matter_of_the_endpoint() -> None:
+    assert "check its endpoint" in str(MalformedReply("a", "its body is no JSON object"))
+    assert "check its endpoint" not in str(MalformedReply("a", "more than one object"))
+    assert "check its endpoint" in str(UpstreamMissing("a", "gpt", "it redirects elsewhere"))
+    assert "knows no model 'gpt'" in str(UpstreamMissing("a", "gpt"))
