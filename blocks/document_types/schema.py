@@ -279,6 +279,10 @@ class DocumentType(Record):
         """Digest of the whole content; the key of `document_type_versions`."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def __hash__(self) -> int:
+        """By the whole content, so that what is made of a type can be cached by it."""
+        return hash(self.version)
+
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """As pydantic's, without the digests that were made of the original."""
         copied = super().model_copy(update=update, deep=deep)

@@ -4,6 +4,7 @@ A question carries pages and the document type; each provider renders them into 
 One document per question. Each policy (retries, budget, limits, breaker, cache) is a `Model` around another `Model`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -40,16 +41,18 @@ class ModelRequest(Record):
 
     @property
     def asked_criteria(self) -> tuple[Criterion, ...]:
-        """The criteria to grade: those of the document where every field is asked, those that judge an asked field."""
-        rubric, asked = self.document_type.rubric, self.asked
-        if rubric is None:
-            return ()
-        asks_all = len(asked) == len(self.document_type.fields)
-        return tuple(
-            criterion
-            for criterion in rubric.criteria
-            if (asks_all if criterion.judges is None else criterion.judges in asked)
-        )
+        """The criteria to grade."""
+        return criteria_of(self.document_type, self.asked)
+
+
+def criteria_of(document_type: DocumentType, asked: Sequence[str]) -> tuple[Criterion, ...]:
+    """The criteria to grade where these fields are asked: those that judge one of them, and those of the document where
+    every field is asked."""
+    criteria = document_type.rubric.criteria if document_type.rubric is not None else ()
+    asks_all = len(asked) == len(document_type.fields)
+    return tuple(
+        criterion for criterion in criteria if (asks_all if criterion.judges is None else criterion.judges in asked)
+    )
 
 
 class Usage(Record):

@@ -1,9 +1,9 @@
 """What a model is asked, in words: the type's prompt template, the rules that hold for every type, the document.
 
-The document is untrusted. It stands between two lines that bear a code drawn for this one request, so that no text of
-it can close the fence; what none could see on the page is taken out of it first. What does not depend on the document
-(`Prompt.system`) comes first and is the same, letter by letter, for all documents of a type: providers keep such
-beginnings and charge less for them. The code therefore stands in `Prompt.user` only.
+The document is untrusted. It stands between two lines with a random code of this request, so that no text in it can
+close the fence. What nobody could see on the page is removed first. What does not depend on the document
+(`Prompt.system`) comes first, and is the same for all documents of a type: providers cache such prefixes and charge
+less for them. The code therefore stands in `Prompt.user` only.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ import secrets
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from blocks.document_types.schema import document_text, prompt_variables
+from blocks.document_types.schema import DocumentType, document_text, prompt_variables
 from blocks.gateway.errors import PromptFailed
 from blocks.gateway.model import ModelRequest
 from blocks.records import Page
@@ -59,11 +59,11 @@ Grade it from 0 to 1 by each criterion:
 
 _OPEN, _CLOSE, _OPEN_DRAFT, _CLOSE_DRAFT = "\x01", "\x02", "\x03", "\x04"
 """Stand for the fences while a template is rendered: control characters, which no cleaned text contains. As they are
-ASCII, a prompt that is so too stays a byte per character, which all that follows is twice as fast with."""
+ASCII, Python keeps an ASCII prompt at one byte per character, which halves the time of all that follows."""
 
 _FIRST_FENCE = re.compile(f"[{_OPEN}{_OPEN_DRAFT}]")
 
-_SAME_FENCE = "0" * 32
+_CANONICAL_CODE = "0" * 32
 
 _INVISIBLE = re.compile(
     "["
@@ -80,14 +80,10 @@ _JOINER = re.compile("(?<![\u0600-\u0dff\u0f00-\u109f\u1780-\u17ff])[\u200c\u200
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The words of one request. `system` is the same for all documents of a type, `user` holds the document.
-
-    `version` is the SHA-256 of the template.
-    """
+    """The words of one request. `system` is the same for all documents of a type, `user` holds the document."""
 
     system: str
     user: str
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +95,30 @@ class _PromptPage:
 
 
 def render_prompt(request: ModelRequest) -> Prompt:
-    """The prompt of a request, with a fence of its own. Raises `PromptFailed` where the template cannot be rendered."""
-    rendered = _rendered(request)
-    return Prompt(rendered.system, rendered.fenced(secrets.token_hex(16)), prompt_version(request))
+    """The prompt of a request, each time with the same fence. Raises `PromptFailed` where it cannot be rendered."""
+    return _rendered(request).prompt
 
 
 def canonical_prompt(request: ModelRequest) -> str:
-    """All that the prompt says, with the same fence every time: equal requests have equal ones. Raises `PromptFailed`.
+    """The prompt with a fence that is the same for all requests, so that equal requests have equal canonical prompts.
 
-    It is as long as the prompt with a fence of its own, and holds neither the reply schema nor images.
+    It is as long as the prompt, and holds neither the reply schema nor images. Raises `PromptFailed`.
     """
-    rendered = _rendered(request)
-    if rendered.canonical is None:
-        rendered.canonical = f"{rendered.system}\n{rendered.fenced(_SAME_FENCE)}"
-    return rendered.canonical
+    return _rendered(request).canonical
 
 
 def prompt_digest(request: ModelRequest) -> str:
     """SHA-256 of the canonical prompt. Raises `PromptFailed`."""
-    rendered = _rendered(request)
-    if rendered.digest is None:
-        content = canonical_prompt(request).encode("utf-8", "surrogatepass")
-        rendered.digest = hashlib.sha256(content).hexdigest()
-    return rendered.digest
+    return _rendered(request).digest
 
 
 def prompt_version(request: ModelRequest) -> str:
-    """SHA-256 of the template that a request is rendered by."""
+    """SHA-256 of a request's template."""
     return _digest(request.prompt or DEFAULT_TEMPLATE)
 
 
 def visible(text: str) -> str:
-    """Text without what cannot be seen: control and format characters, tags, variation selectors, lone surrogates.
+    """Text without invisible characters: control and format characters, tags, variation selectors, lone surrogates.
 
     Joiners stay within Arabic and Indic words, where they decide how letters look.
     """
@@ -140,17 +128,26 @@ def visible(text: str) -> str:
     return _JOINER.sub("", _INVISIBLE.sub("", lines))
 
 
-@dataclass(slots=True)
+@dataclass
 class _Rendered:
     """A prompt with marks in place of the fence: what stands before the document, and the rest."""
 
     system: str
     user: str
-    canonical: str | None = None
-    digest: str | None = None
 
-    def fenced(self, code: str) -> str:
-        """What stands in `user`, with a fence that bears this code."""
+    @cached_property
+    def prompt(self) -> Prompt:
+        return Prompt(self.system, self._fenced(secrets.token_hex(16)))
+
+    @cached_property
+    def canonical(self) -> str:
+        return f"{self.system}\n{self._fenced(_CANONICAL_CODE)}"
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(self.canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _fenced(self, code: str) -> str:
         user = self.user.replace(_OPEN, f"--- document {code} begins ---\n")
         user = user.replace(_CLOSE, f"\n--- document {code} ends ---")
         if _OPEN_DRAFT in user:
@@ -160,7 +157,8 @@ class _Rendered:
 
 
 _kept: dict[int, "tuple[weakref.ref[ModelRequest], _Rendered]"] = {}
-"""What was rendered, by the identity of its request: the limits, the cache, the budget and the wire all ask for it."""
+"""Rendered prompts by the identity of their request, which has no hash: limits, cache, budget and wire all ask for
+them, and each request is rendered once."""
 
 
 def _rendered(request: ModelRequest) -> _Rendered:
@@ -174,13 +172,14 @@ def _rendered(request: ModelRequest) -> _Rendered:
 
 
 def _render(request: ModelRequest) -> tuple[str, str]:
-    """What stands before the document, and the rest, with marks in place of the fence."""
+    """`_Rendered.system` and `_Rendered.user`."""
     template = request.prompt or DEFAULT_TEMPLATE
     pages = tuple(Page(number=page.number, method=page.method, text=visible(page.text)) for page in request.pages)
     try:
         if _needs_no_pages(template):
             document = _marked(document_text(pages))
-            text = _skeleton(template, request).replace(_OPEN + _CLOSE, document)
+            empty = _without_document(template, request.document_type, request.asked)
+            text = empty.replace(_OPEN + _CLOSE, document)
         else:
             text = _template(template).render(_variables(request, pages))
     except Exception as error:  # noqa: BLE001 - a template may raise whatever its expressions raise
@@ -192,7 +191,7 @@ def _render(request: ModelRequest) -> tuple[str, str]:
 
 
 def _parted(request: ModelRequest, text: str, pages: tuple[Page, ...]) -> tuple[str, str]:
-    """What stands before the document, and the rest; what the template leaves out of it is added at its end."""
+    """The text before the document, and the rest. A document or draft that the template leaves out comes last."""
     if _OPEN not in text:
         text = f"{text}\n{_variables(request, pages)['document']}"
     drafts = _drafts(request)
@@ -205,22 +204,15 @@ def _parted(request: ModelRequest, text: str, pages: tuple[Page, ...]) -> tuple[
     return f"{rules}\n{text[:at].strip()}", f"{text[at:].rstrip()}{notes}"
 
 
-_skeletons: dict[tuple[str, str, tuple[str, ...]], str] = {}
-_MOST_SKELETONS = 256
-
-
-def _skeleton(template: str, request: ModelRequest) -> str:
+@lru_cache(maxsize=256)
+def _without_document(template: str, document_type: DocumentType, asked: tuple[str, ...]) -> str:
     """The template rendered with an empty document: the same for all documents of a type that are asked the same."""
-    key = (template, request.document_type.version, request.asked)
-    if key not in _skeletons:
-        if len(_skeletons) >= _MOST_SKELETONS:
-            _skeletons.clear()
-        _skeletons[key] = _template(template).render(_variables(request, ()))
-    return _skeletons[key]
+    request = ModelRequest(document_id="", document_type=document_type, pages=(), fields=asked)
+    return _template(template).render(_variables(request, ()))
 
 
 def _variables(request: ModelRequest, pages: tuple[Page, ...]) -> Mapping[str, object]:
-    """The variables of the template: what is asked, and cleaned pages, between marks."""
+    """The variables of the template; what comes from the document or a draft stands between marks."""
     document_type = request.document_type
     values = prompt_variables(document_type, pages)
     criteria = request.asked_criteria
@@ -255,7 +247,7 @@ def _template(text: str) -> "Template":
 
 @lru_cache(maxsize=128)
 def _needs_no_pages(text: str) -> bool:
-    """Whether a template prints `document` as it is, once, and names nothing else that comes from the document."""
+    """Whether a template prints `document` unchanged, once, and uses nothing else of the document."""
     from jinja2 import nodes
 
     tree = _environment().parse(text)

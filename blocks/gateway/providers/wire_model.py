@@ -1,7 +1,7 @@
 """A language model behind HTTP: renders the question, posts it, judges the reply. A single attempt, no policy.
 
-Where a server refuses the form of a request (a parameter, a JSON mode), the request is sent again at once without it,
-and the refusal is remembered. That is still the same attempt: the server read nothing, and nothing is owed.
+Where a server refuses a parameter or a JSON mode, the request is sent again at once without it, and the refusal is
+remembered. That is still the same attempt: the server read nothing, and bills nothing.
 """
 
 import json
@@ -25,19 +25,18 @@ from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.replies.wire_reply import WireReply
 
 MAX_REFUSALS = 6
-"""How often an attempt may be refused for its form: two modes, and every optional parameter in turn."""
+"""How often an attempt may be sent: two modes, and every optional parameter, may be refused in turn."""
 
 _ECHO = 32
-"""An error's message that shares so many characters in a row with the document repeats it."""
+"""A message that shares so many consecutive characters with the document repeats it."""
 
 
 class WireModel:
     """A registered model as a `Model`.
 
-    `key` gives the current key, so that a replaced key is used.
-    `on_json_mode` gets, once, the JSON mode that the server takes; `on_limits` gets the limits in each reply's headers.
-    Both are called on the event loop and must not block. `keep_texts` puts the texts of request and reply onto replies
-    and errors, for the ledger.
+    `key` gives the current key, so that a replaced key is used. `on_json_mode` gets the server's JSON mode,
+    once; `on_limits` gets the limits in each reply's headers. Both are called on the event loop and must not block.
+    With `keep_texts` replies and errors carry the texts of request and reply, for the ledger.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class WireModel:
         return self._model.version
 
     async def answer(self, question: Question) -> ModelReply:
-        """The judged reply to a request. Raises a `CallFailed` with what the ledger records of the attempt."""
+        """The judged reply. Raises a `CallFailed` with what the ledger records of the attempt."""
         if self._traits.is_known(self._model.json_mode):
             return await self._answer(question)
         async with self._traits.first_alone():
@@ -95,7 +94,8 @@ class WireModel:
             if left and self._traits.learn(body, mode, schema_key, http.status, content):
                 continue
             break
-        raise self._refused(question, http, content)
+        failed = failure_of(self._model, http.status, http.headers, content)
+        raise self._recorded(failed, question, http)
 
     async def _post(self, question: Question, rendered: WireRequest, body: Mapping[str, object]) -> HttpReply:
         timeout_s = question.timeout_s or self._model.timeout_s
@@ -135,7 +135,7 @@ class WireModel:
         )
 
     def _parsed(self, content: bytes) -> tuple[dict[str, object], bool]:
-        """The body's JSON object, and whether any object in it has a name twice: its value is then ambiguous.
+        """The body's JSON object, and whether any object in it has a name twice, which makes its value ambiguous.
 
         Raises `EmptyReply` or `MalformedReply`.
         """
@@ -154,16 +154,12 @@ class WireModel:
         return body, is_ambiguous
 
     def _counted(self, question: Question, wire: WireReply) -> Usage:
-        """The usage as stated, with the characters that went either way."""
+        """The usage as stated, with the characters sent and received."""
         sent = len(canonical_prompt(question.request))
         return wire.usage.model_copy(update={"input_characters": sent, "output_characters": len(wire.text)})
 
-    def _refused(self, question: Question, http: HttpReply, content: bytes) -> CallFailed:
-        failed = failure_of(self._model, http.status, http.headers, content)
-        return self._recorded(failed, question, http)
-
     def _recorded(self, failed: CallFailed, question: Question, http: HttpReply) -> CallFailed:
-        """The failure with its times and text for the ledger; a message that repeats the document is replaced."""
+        """The failure with its times and text for the ledger. A message that repeats the document is replaced."""
         failed.latency_ms, failed.first_byte_ms = http.latency_ms, http.first_byte_ms
         failed.sent_text = self._sent(question)
         message = str(failed)
@@ -174,7 +170,7 @@ class WireModel:
         return failed
 
     def _remember(self, mode: JsonMode) -> None:
-        """Report the JSON mode that the server has answered in, once, unless it is for a single refused schema."""
+        """Report the JSON mode of an answer, once. A mode that was used for a single refused schema is not reported."""
         traits = self._traits
         if mode is traits.known_mode and mode not in (traits.reported_mode, self._model.json_mode):
             traits.reported_mode = mode
@@ -188,16 +184,15 @@ class WireModel:
 
 
 def _parsed_leniently(content: bytes) -> tuple[object, bool]:
-    """Parses bodies that jiter refuses: names given twice, halves of surrogate pairs. They may still state a usage.
-
-    Also whether a name is given twice. Raises `ValueError` and `RecursionError`.
+    """A body that jiter refuses, which may still state a usage, and whether it has a name twice. Python's parser takes
+    such names, and halves of surrogate pairs. Raises `ValueError` and `RecursionError`.
     """
-    names_twice: list[bool] = []
+    has_name_twice = False
 
-    def made(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal has_name_twice
         value = dict(pairs)
-        if len(value) != len(pairs):
-            names_twice.append(True)
+        has_name_twice = has_name_twice or len(value) != len(pairs)
         return value
 
-    return json.loads(content.decode(), object_pairs_hook=made), bool(names_twice)
+    return json.loads(content.decode(), object_pairs_hook=read_object), has_name_twice

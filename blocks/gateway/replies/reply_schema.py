@@ -1,16 +1,16 @@
 """The JSON schema of a reply: closed, made from the document type, the same for every provider.
 
-It keeps to what all of them take in their strict modes: every property is required, `additionalProperties` is false,
-absence is null, and there is no range, length or pattern (OpenAI, Structured Outputs, "Supported schemas"). What a
-schema cannot say stands in descriptions, and `replies/` checks it.
+It uses only what all providers take in their strict modes: every property is required, `additionalProperties` is false,
+absence is null, and there is no range, length or pattern (OpenAI, Structured Outputs, "Supported schemas").
+Descriptions say what a schema cannot, and `replies/` checks it.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 
-from blocks.document_types.schema import Criterion, DocumentField, FieldType
-from blocks.gateway.model import ModelRequest
+from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldType
+from blocks.gateway.model import ModelRequest, criteria_of
 
 REPLY_NAME = "reading"
 """What the schema, or the tool that has it, is called on the wire."""
@@ -32,48 +32,30 @@ def reply_schema(request: ModelRequest) -> dict[str, object]:
 
     The same object for equal questions; callers do not change it.
     """
-    return _made(request).schema
+    return _schema(request.document_type, request.asked)
 
 
 def reply_schema_text(request: ModelRequest) -> str:
     """The schema as JSON, without blanks."""
-    return _made(request).text
+    return _schema_text(request.document_type, request.asked)
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A schema, and its text: writing it anew for each request would cost more than all the rest of the body."""
-
-    schema: dict[str, object]
-    text: str
+@lru_cache(maxsize=256)
+def _schema_text(document_type: DocumentType, asked: tuple[str, ...]) -> str:
+    return json.dumps(_schema(document_type, asked), ensure_ascii=False, separators=(",", ":"))
 
 
-_schemas: dict[tuple[str, tuple[str, ...]], _Made] = {}
-_MOST_SCHEMAS = 256
-
-
-def _made(request: ModelRequest) -> _Made:
-    key = (request.document_type.version, request.asked)
-    found = _schemas.get(key)
-    if found is None:
-        if len(_schemas) >= _MOST_SCHEMAS:
-            _schemas.clear()
-        schema = _reply(request)
-        text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-        found = _schemas[key] = _Made(schema, text)
-    return found
-
-
-def _reply(request: ModelRequest) -> dict[str, object]:
-    fields = {name: _or_null(_reading(request.document_type.fields[name])) for name in request.asked}
-    parts = {"fields": _object(fields)}
-    if request.asked_criteria:
-        parts["criteria"] = _object({one.name: _grade(one) for one in request.asked_criteria})
+@lru_cache(maxsize=256)
+def _schema(document_type: DocumentType, asked: tuple[str, ...]) -> dict[str, object]:
+    parts = {"fields": _object({name: _or_null(_reading(document_type.fields[name])) for name in asked})}
+    criteria = criteria_of(document_type, asked)
+    if criteria:
+        parts["criteria"] = _object({criterion.name: _grade(criterion) for criterion in criteria})
     return _object(parts)
 
 
 def _reading(field: DocumentField) -> dict[str, object]:
-    """What is said of one field: its value, the quotes that bear it, and how likely it is right."""
+    """One field of a reply: its value, the quotes that show it, and how likely it is right."""
     quotes = _evidence("One quote per row, in the order of the rows." if field.type is FieldType.TABLE else "")
     if field.written:
         quotes = _evidence("Empty: the text is written, not quoted.")
