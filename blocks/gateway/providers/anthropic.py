@@ -1,25 +1,24 @@
 """Anthropic's Messages. Format: Anthropic API reference, "Messages", "Tool use" and "Prompt caching".
 
-The reply schema is that of the only tool, which the model must call. Tools and system text are marked for the
-provider's cache: both are the same for all documents of a type.
+The model must call the only tool, which has the reply schema. Tools and system text are marked for the provider's
+cache: both are the same for all documents of a type.
 """
 
 import json
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.addresses import address
 from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
 from blocks.gateway.providers.failures import embedded_failure
-from blocks.gateway.providers.wire import WireRequest
+from blocks.gateway.providers.wire import WireRequest, address, headers_of
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
 from blocks.gateway.replies.wire_reply import Finish, WireReply
 
 ENDPOINT = "https://api.anthropic.com/v1"
 API_VERSION = "2023-06-01"
-"""The last version that takes a temperature; 2026-10-21 refuses it of every model. Models that refuse it of themselves
-are asked without (`server_traits`)."""
+"""The last version that takes a temperature; 2026-10-21 refuses it for every model. A model that refuses it itself is
+asked without it (`server_traits`)."""
 
 FINISHES = {
     "end_turn": Finish.STOP,
@@ -33,7 +32,7 @@ _CALL_ID = "toolu_winnow_1"
 
 
 def render(model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
-    """The question, with the schema as a tool; in the modes without a schema, in words alone."""
+    """The question, with the schema as a tool, or in words where the mode has no schema."""
     is_tool = mode is JsonMode.SCHEMA
     system, user = turns.instructions(question, mode)
     body: dict[str, object] = {
@@ -47,12 +46,8 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
         tool = {"name": REPLY_NAME, "description": "Give what you read in the document."}
         body["tools"] = [tool | {"input_schema": reply_schema(question.request)}]
         body["tool_choice"] = {"type": "tool", "name": REPLY_NAME, "disable_parallel_tool_use": True}
-    endpoint = model.endpoint or ENDPOINT
-    headers = {"content-type": "application/json", "anthropic-version": API_VERSION}
-    headers |= {name.lower(): value for name, value in model.headers.items()}
-    if key:
-        headers["x-api-key"] = key
-    return WireRequest(address(endpoint, "/v1", "/messages"), headers, body)
+    headers = {"anthropic-version": API_VERSION} | headers_of(model, {"x-api-key": key} if key else None)
+    return WireRequest(address(model.endpoint or ENDPOINT, "/v1", "/messages"), headers, body)
 
 
 def read(model: RegisteredModel, body: object) -> WireReply:
@@ -76,14 +71,14 @@ def read(model: RegisteredModel, body: object) -> WireReply:
 
 def _messages(question: Question, user: str, *, is_tool: bool) -> list[dict[str, object]]:
     content: list[dict[str, object]] = [{"type": "text", "text": user}]
-    for image in question.request.images:
-        source = {"type": "base64", "media_type": image.media_type, "data": turns.encoded(image)}
-        content.append({"type": "text", "text": turns.label(image)})
-        content.append({"type": "image", "source": source})
+    for label, media_type, data in turns.images(question.request):
+        content.append({"type": "text", "text": label})
+        content.append({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}})
     messages: list[dict[str, object]] = [{"role": "user", "content": content}]
-    if question.correction is None:
+    corrected = turns.corrective_turn(question)
+    if corrected is None:
         return messages
-    reply, objection = turns.first_reply(question), turns.objection(question)
+    reply, objection = corrected
     call = _as_call(reply) if is_tool else None
     if call is None:
         turn: list[dict[str, object]] = [{"type": "text", "text": reply}]

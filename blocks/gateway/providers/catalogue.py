@@ -1,21 +1,17 @@
 """Every wire format, by its name in the registry."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from blocks.gateway.providers import anthropic, gemini, openai_chat, openai_responses
-from blocks.gateway.providers.addresses import is_azure
-from blocks.gateway.providers.wire import Provider
+from blocks.gateway.providers.wire import Provider, is_azure
 from blocks.gateway.registry.registry import ProviderName, RegisteredModel
 
-PROVIDERS: Mapping[ProviderName, Provider] = MappingProxyType(
-    {
-        "openai": Provider("openai", openai_chat.ENDPOINT, openai_chat.render, openai_chat.read),
-        "openai-responses": Provider("openai", openai_chat.ENDPOINT, openai_responses.render, openai_responses.read),
-        "anthropic": Provider("anthropic", anthropic.ENDPOINT, anthropic.render, anthropic.read),
-        "gemini": Provider("gcp.gemini", gemini.ENDPOINT, gemini.render, gemini.read, "generate_content"),
-    }
-)
+PROVIDERS: Mapping[ProviderName, Provider] = {
+    "openai": Provider("openai", openai_chat.ENDPOINT, openai_chat.render, openai_chat.read),
+    "openai-responses": Provider("openai", openai_chat.ENDPOINT, openai_responses.render, openai_responses.read),
+    "anthropic": Provider("anthropic", anthropic.ENDPOINT, anthropic.render, anthropic.read),
+    "gemini": Provider("gcp.gemini", gemini.ENDPOINT, gemini.render, gemini.read, "generate_content"),
+}
 
 
 def telemetry_name(model: RegisteredModel) -> str:

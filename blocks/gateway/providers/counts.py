@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from blocks.gateway.model import Usage
 
 MAX_TOKENS = 1_000_000_000
-"""No request has more: a larger count is a mistake, and would use up the budgets."""
+"""No request has more. A larger count is a mistake, and would use up the budgets."""
 
 
 def mapping(value: object) -> Mapping[str, object]:
@@ -24,15 +24,16 @@ def text(value: object) -> str:
 
 
 def count(value: object) -> int | None:
-    """A count of tokens, None where `value` cannot be one: missing, negative, fractional, too large, or no number."""
+    """A count of tokens; None where `value` is missing, negative, fractional, too large, or no number."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS
-    return value if is_count and isinstance(value, int) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MAX_TOKENS else None
 
 
 def part(value: object, total: int) -> int:
-    """A count that is part of `total`; 0 where it cannot be, so that the total is charged at the full price."""
+    """A count that is part of `total`; 0 where it cannot be, so that all of `total` is charged at the full price."""
     tokens = count(value)
     return tokens if tokens is not None and tokens <= total else 0
 

@@ -1,9 +1,8 @@
-"""The failure that a provider's error means, by its status and its body, for every provider.
+"""The failure that a provider's error means, by its status and its body.
 
-The same function serves all formats, because proxies pass on the messages of other providers in their own
-form. Sources are the providers' pages on errors (OpenAI "Error codes", Azure OpenAI "Content filtering",
-Anthropic "Errors", Google "Troubleshooting guide" and google.rpc.Status) and the servers' own code for vLLM,
-llama.cpp, LM Studio and Ollama.
+One function serves all formats, because proxies pass on the messages of other providers in their own form. Sources are
+the providers' pages on errors (OpenAI "Error codes", Azure OpenAI "Content filtering", Anthropic "Errors", Google
+"Troubleshooting guide" and google.rpc.Status) and the code of vLLM, llama.cpp, LM Studio and Ollama.
 """
 
 import json
@@ -21,7 +20,7 @@ from blocks.gateway.registry.registry import RegisteredModel
 _MAX_REASON = 200
 _QUOTE = re.compile(r"""(?<!\w)(['"`])(.*?)\1(?!\w)""", re.DOTALL)
 _MAX_QUOTE = 24
-"""A longer quote in an error repeats the request, and so may be the document."""
+"""A longer quote in an error repeats the request, which may hold the document."""
 
 _NO_CREDIT = re.compile(
     r"insufficient_quota|insufficient[ _]balance|insufficient[ _]credits?|billing_hard_limit|billing_not_active"
@@ -36,7 +35,7 @@ _TOO_LONG = re.compile(
     r"|request too large|keep the first \d+ tokens|input token count"
 )
 _MORE_THAN_A_MINUTE = re.compile(r"request too large")
-"""A 429 that no wait helps: the request alone exceeds the tokens per minute (OpenAI, Groq)."""
+"""A 429 that no wait ends: the request alone exceeds the tokens per minute (OpenAI, Groq)."""
 _TOKENS = re.compile(
     r"(?:resulted in|requested|too long:|token count \(?|request \(|contains|keep the first|length of)"
     r"\s*(?:about )?(\d{3,9})"
@@ -54,7 +53,7 @@ _BAD_KEY = re.compile(
     r"api_key_invalid|api key not valid|invalid_api_key|incorrect api key|api key expired|authentication_error"
 )
 _NAMED_WAIT = re.compile(r"retryinfo|rate_limit_exceeded|per ?minute|retry in \d")
-"""Every 429 of Google mentions plan and billing; where it names a wait or a minute, it is a rate limit."""
+"""Every 429 of Google mentions plan and billing. It is a rate limit where it names a wait or a minute."""
 
 _EMBEDDED = {
     "rate_limit": 429,
@@ -67,7 +66,7 @@ _EMBEDDED = {
     "invalid": 400,
     "content": 400,
 }
-"""Statuses of errors that come in a reply with status 200, by a word of their kind."""
+"""The statuses of errors in a reply with status 200, by a word of their kind."""
 
 _MAX_READ = 64 * 1024
 _IDENTIFIER = re.compile(r"[\w.:/@-]{2,96}")
@@ -77,8 +76,8 @@ _IDENTIFIER = re.compile(r"[\w.:/@-]{2,96}")
 class ErrorBody:
     """An error as its body states it.
 
-    `message` is for people. `words` is searched, in lower case: the message and whatever looks like a code. Neither has
-    long quotes: these may be the document, which must not decide what the error means.
+    `message` is for people. `words` is searched: the message and whatever looks like a code, in lower case. Neither has
+    long quotes, which may hold the document: it must not decide what the error means.
     """
 
     message: str
@@ -87,14 +86,14 @@ class ErrorBody:
 
     @property
     def reason(self) -> str:
-        """The reason as our messages give it: short, and on a single line."""
+        """The reason for our messages: short, and on a single line."""
         text = "".join(char for char in " ".join(self.message.split()) if char.isprintable())
         cut = text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 1] + "…"
         return f"{self.code}: {cut}" if self.code and self.code.lower() not in cut.lower() else cut
 
 
 def read_error(body: bytes) -> ErrorBody:
-    """The error in a body of any form: a JSON object, a list of one (Google, when streaming), text or a page."""
+    """The error in a body of any form: a JSON object, a list of objects (Google, when streaming), text, a web page."""
     text = body[:_MAX_READ].decode("utf-8", "replace")
     try:
         parsed: object = json.loads(text)
@@ -120,7 +119,7 @@ def _unquoted(text: str) -> str:
 
 
 def _identifiers(value: object, depth: int = 0) -> Iterator[str]:
-    """Codes, kinds and reasons anywhere in an error, and the keys that hold them."""
+    """Codes, kinds and reasons anywhere in an error, and the keys that name them."""
     if isinstance(value, str) and _IDENTIFIER.fullmatch(value):
         yield value
     elif depth < 8 and isinstance(value, list):
@@ -133,9 +132,9 @@ def _identifiers(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
-    """The failure of an HTTP error. `retry_after_s` is set where the reply states it, `usage` where nothing is owed.
+    """The failure of an HTTP error, with `retry_after_s` where the reply states it.
 
-    A refused request costs nothing. Of a server that failed, nobody knows how much work it did.
+    Its `usage` is 0 where nothing is billed, as for a refused request. Nobody knows how much work a failed server did.
     """
     error = read_error(body)
     failed = _failure(model, status, error)
@@ -149,9 +148,9 @@ def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], 
 
 
 def embedded_failure(model: RegisteredModel, body: Mapping[str, object], usage: Usage | None = None) -> CallFailed:
-    """The failure in the body of a reply with status 200; its code serves as the status.
+    """The failure in the body of a reply with status 200. Its code serves as the status.
 
-    Without a code the server failed: proxies send such replies when the server behind them broke off.
+    Without a code the server failed: proxies send such replies when the server behind them breaks off.
     """
     error = body.get("error")
     code = error.get("code") if isinstance(error, dict) else None
@@ -170,7 +169,7 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
     meant = _meant(model.name, status, error)
     if meant is not None:
         return meant
-    is_unknown = status in (400, 403) and bool(_NO_MODEL.search(error.words))  # 403: the key is good, for other models
+    is_unknown = status in (400, 403) and bool(_NO_MODEL.search(error.words))  # 403: the key is for other models
     if status in (401, 407) or (status == 403 and not is_unknown) or (status == 400 and _BAD_KEY.search(error.words)):
         return errors.KeyRefused(model.name, status)
     if is_unknown or status in (404, 405, 410) or status < 400:
@@ -181,7 +180,7 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
 
 
 def _at_address(model: RegisteredModel, status: int, error: ErrorBody) -> str:
-    """What is at the address of an error that names no model; empty where it names one."""
+    """What is at the address of an error that names no model; empty where the error names one."""
     if status < 400:
         return f"it redirects elsewhere, with status {status}, which is not followed"
     names_model = any(word in error.words for word in ("model", "deployment", model.upstream.lower()))
@@ -189,7 +188,7 @@ def _at_address(model: RegisteredModel, status: int, error: ErrorBody) -> str:
 
 
 def _meant(name: str, status: int, error: ErrorBody) -> CallFailed | None:
-    """The failures that several statuses can mean, distinguished by the words."""
+    """The failure that the words mean, whichever of several statuses they come with."""
     if _is_out_of_credit(status, error.words):
         return errors.OutOfCredit(name, error.reason)
     too_long = _MORE_THAN_A_MINUTE if status == 429 else _TOO_LONG
@@ -204,9 +203,7 @@ def _meant(name: str, status: int, error: ErrorBody) -> CallFailed | None:
 def _is_out_of_credit(status: int, words: str) -> bool:
     if status == 402:
         return True
-    if status not in (400, 403, 429):
-        return False
-    if not _NO_CREDIT.search(words):
+    if status not in (400, 403, 429) or not _NO_CREDIT.search(words):
         return False
     is_google = "resource_exhausted" in words or "exceeded your current quota" in words
     return not (status == 429 and is_google and _NAMED_WAIT.search(words))

@@ -2,11 +2,10 @@
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.addresses import address
 from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
 from blocks.gateway.providers.failures import embedded_failure
 from blocks.gateway.providers.openai_chat import logprobs
-from blocks.gateway.providers.wire import WireRequest
+from blocks.gateway.providers.wire import WireRequest, address, headers_of
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import reply_schema
 from blocks.gateway.replies.wire_reply import Finish, WireReply
@@ -44,9 +43,7 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
         "contents": _contents(question, user),
         "generationConfig": generation,
     }
-    headers = {"content-type": "application/json"} | {name.lower(): value for name, value in model.headers.items()}
-    if key:
-        headers["x-goog-api-key"] = key
+    headers = headers_of(model, {"x-goog-api-key": key} if key else None)
     operation = f"/models/{model.upstream.removeprefix('models/')}:generateContent"
     return WireRequest(address(model.endpoint or ENDPOINT, "/v1beta", operation), headers, body)
 
@@ -74,13 +71,12 @@ def read(model: RegisteredModel, body: object) -> WireReply:
 
 def _contents(question: Question, user: str) -> list[dict[str, object]]:
     parts: list[dict[str, object]] = [{"text": user}]
-    for image in question.request.images:
-        parts.append({"text": turns.label(image)})
-        parts.append({"inlineData": {"mimeType": image.media_type, "data": turns.encoded(image)}})
+    for label, media_type, data in turns.images(question.request):
+        parts += ({"text": label}, {"inlineData": {"mimeType": media_type, "data": data}})
     contents: list[dict[str, object]] = [{"role": "user", "parts": parts}]
-    if question.correction is not None:
-        contents.append({"role": "model", "parts": [{"text": turns.first_reply(question)}]})
-        contents.append({"role": "user", "parts": [{"text": turns.objection(question)}]})
+    if corrected := turns.corrective_turn(question):
+        reply, objection = corrected
+        contents += ({"role": "model", "parts": [{"text": reply}]}, {"role": "user", "parts": [{"text": objection}]})
     return contents
 
 
@@ -90,9 +86,9 @@ def _logprobs(result: object) -> tuple[tuple[str, float], ...]:
 
 
 def _usage(usage: object) -> Usage:
-    """`promptTokenCount` has the cached ones within it; thoughts are counted beside the candidates, and paid like them.
+    """`promptTokenCount` includes cached tokens. Thoughts are counted beside the candidates, and paid like them.
 
-    A count of 0 is left out, as protobuf does: a reply that was blocked has no `candidatesTokenCount`.
+    Protobuf leaves out a count of 0: a blocked reply has no `candidatesTokenCount`.
     """
     counts = mapping(usage)
     sent, made = count(counts.get("promptTokenCount")), count(counts.get("candidatesTokenCount", 0))

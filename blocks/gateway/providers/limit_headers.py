@@ -1,9 +1,10 @@
-"""The rate limits that a reply's headers state, for every provider.
+"""The rate limits that a reply's headers state.
 
-OpenAI and what speaks its format: ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``, a reset being a time to
-go (``6m0s``, ``120ms``, seconds). Anthropic: ``anthropic-ratelimit-{requests,tokens,input-tokens}-{limit,remaining,
-reset}``, a reset being a moment (RFC 3339). Gateways such as OpenRouter: ``x-ratelimit-{limit,remaining,reset}``, a
-reset being seconds or milliseconds since 1970. An unreadable header is treated as missing.
+- OpenAI and its format: ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``; a reset is a duration (``6m0s``)
+- Anthropic: ``anthropic-ratelimit-{requests,tokens,input-tokens}-{limit,remaining,reset}``; a reset is an RFC 3339 time
+- gateways such as OpenRouter: ``x-ratelimit-{limit,remaining,reset}``; a reset is (milli)seconds since 1970
+
+An unreadable header is treated as missing.
 """
 
 import math
@@ -30,7 +31,7 @@ class Allowance:
     reset_s: float | None = None
 
     def wait_s(self, amount: float) -> float:
-        """How long until `amount` is left, if the limit refills at a steady rate and nobody uses it meanwhile."""
+        """How long until `amount` is left, if the limit refills at a steady rate and nobody uses it."""
         reset_s = 60.0 if self.reset_s is None else self.reset_s
         missing = amount - self.remaining
         used = max((self.limit or 0.0) - self.remaining, missing)
@@ -46,7 +47,7 @@ class LimitHeaders:
 
 
 def read_limit_headers(headers: Mapping[str, str]) -> LimitHeaders | None:
-    """The limits that a reply's headers state, None where they state none. Names are found in any case."""
+    """The limits that a reply's headers state, None where they state none. Names may be in any case."""
     lower = {name.lower(): value for name, value in headers.items()}
     if not any("ratelimit-" in name for name in lower):
         return None
@@ -68,7 +69,7 @@ def _allowance(headers: Mapping[str, str], name: str, now_s: float) -> Allowance
 
 
 def _number(value: str) -> float | None:
-    """A count, at least 0; a negative remainder, which some gateways state, is none left."""
+    """A count, at least 0: some gateways state a negative remainder."""
     try:
         number = float(value)
     except ValueError:

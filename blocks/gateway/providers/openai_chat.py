@@ -8,10 +8,9 @@ import math
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.addresses import address, is_azure
 from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
 from blocks.gateway.providers.failures import embedded_failure
-from blocks.gateway.providers.wire import WireRequest
+from blocks.gateway.providers.wire import WireRequest, address, headers_of, is_azure
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
 from blocks.gateway.replies.wire_reply import Finish, WireReply
@@ -70,17 +69,16 @@ def read(model: RegisteredModel, body: object) -> WireReply:
 
 
 def openai_headers(model: RegisteredModel, endpoint: str, key: str | None) -> dict[str, str]:
-    """The headers of both OpenAI formats. The row's own come first: none of them can take the key's place."""
-    headers = {"content-type": "application/json"} | {name.lower(): value for name, value in model.headers.items()}
-    if key:
-        headers |= {"api-key": key} if is_azure(endpoint) else {"authorization": f"Bearer {key}"}
-    return headers
+    """The headers of both OpenAI formats."""
+    if not key:
+        return headers_of(model)
+    return headers_of(model, {"api-key": key} if is_azure(endpoint) else {"authorization": f"Bearer {key}"})
 
 
 def openai_usage(usage: object, sent: str, made: str) -> Usage:
-    """The counts of both OpenAI formats, which name what was sent and made differently, such as ``prompt_tokens``.
+    """The counts of both OpenAI formats. They differ in their names of what was `sent` and `made`: ``prompt_tokens``.
 
-    What was sent has the cached tokens within it, what was made the reasoning. DeepSeek names its cache apart,
+    Sent tokens include cached ones, made tokens include reasoning. DeepSeek has its own name for cached tokens;
     OpenRouter reports the tokens written to the cache.
     """
     counts = mapping(usage)
@@ -97,7 +95,7 @@ def openai_usage(usage: object, sent: str, made: str) -> Usage:
 
 
 def logprobs(tokens: object) -> tuple[tuple[str, float], ...]:
-    """Tokens and their logarithms; none at all where any of them is no logarithm of a probability."""
+    """Tokens with the logarithms of their probabilities; empty where any of them cannot be such a logarithm."""
     read = [(text(mapping(token).get("token")), mapping(token).get("logprob")) for token in items(tokens)]
     sound = [(token, float(value)) for token, value in read if isinstance(value, int | float) and math.isfinite(value)]
     return tuple(sound) if len(sound) == len(read) and all(value <= 0 for _, value in sound) else ()
@@ -108,20 +106,23 @@ def _messages(question: Question, mode: JsonMode) -> list[dict[str, object]]:
     content: object = user
     if question.request.images:
         parts: list[dict[str, object]] = [{"type": "text", "text": user}]
-        for image in question.request.images:
-            url = f"data:{image.media_type};base64,{turns.encoded(image)}"
-            parts.append({"type": "text", "text": turns.label(image)})
-            parts.append({"type": "image_url", "image_url": {"url": url}})
+        for label, media_type, data in turns.images(question.request):
+            parts.append({"type": "text", "text": label})
+            parts.append({"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{data}"}})
         content = parts
-    messages: list[dict[str, object]] = [{"role": "system", "content": system}, {"role": "user", "content": content}]
-    if question.correction is not None:
-        messages.append({"role": "assistant", "content": turns.first_reply(question)})
-        messages.append({"role": "user", "content": turns.objection(question)})
-    return messages
+    return [{"role": "system", "content": system}, {"role": "user", "content": content}, *corrective_turns(question)]
+
+
+def corrective_turns(question: Question) -> list[dict[str, object]]:
+    """The corrective turn in both OpenAI formats, if there is one."""
+    if not (corrected := turns.corrective_turn(question)):
+        return []
+    reply, objection = corrected
+    return [{"role": "assistant", "content": reply}, {"role": "user", "content": objection}]
 
 
 def _content(content: object) -> str:
-    """The text of a message, which some servers send in parts; what a model only thought is no part of it."""
+    """The text of a message, without reasoning. Some servers send it in parts."""
     if isinstance(content, list):
         return "".join(
             text(mapping(shown).get("text")) for shown in content if mapping(shown).get("type") != "reasoning"

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from blocks.gateway.model import Question
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.addresses import address
 from blocks.gateway.providers.counts import items, mapping, text
 from blocks.gateway.providers.failures import embedded_failure
-from blocks.gateway.providers.openai_chat import ENDPOINT, logprobs, openai_headers, openai_usage
-from blocks.gateway.providers.wire import WireRequest
+from blocks.gateway.providers.openai_chat import ENDPOINT, corrective_turns, logprobs, openai_headers, openai_usage
+from blocks.gateway.providers.wire import WireRequest, address
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
 from blocks.gateway.replies.wire_reply import Finish, WireReply
@@ -45,7 +44,7 @@ def read(model: RegisteredModel, body: object) -> WireReply:
     if outer.get("error"):
         raise embedded_failure(model, outer, usage=usage)
     status = text(outer.get("status"))
-    finish = {"completed": Finish.STOP, "": Finish.UNKNOWN}.get(status, Finish.UNKNOWN)
+    finish = Finish.STOP if status == "completed" else Finish.UNKNOWN
     if status == "incomplete":
         finish = _INCOMPLETE.get(text(mapping(outer.get("incomplete_details")).get("reason")), Finish.LENGTH)
     parts = list(_parts(outer))
@@ -61,20 +60,14 @@ def read(model: RegisteredModel, body: object) -> WireReply:
 
 def _input(question: Question, user: str) -> list[dict[str, object]]:
     parts: list[dict[str, object]] = [{"type": "input_text", "text": user}]
-    for image in question.request.images:
-        url = f"data:{image.media_type};base64,{turns.encoded(image)}"
-        parts.append({"type": "input_text", "text": turns.label(image)})
-        parts.append({"type": "input_image", "image_url": url, "detail": "high"})
-    turns_so_far: list[dict[str, object]] = [{"role": "user", "content": parts}]
-    if question.correction is not None:
-        turns_so_far.append({"role": "assistant", "content": turns.first_reply(question)})
-        turns_so_far.append({"role": "user", "content": turns.objection(question)})
-    return turns_so_far
+    for label, media_type, data in turns.images(question.request):
+        parts.append({"type": "input_text", "text": label})
+        parts.append({"type": "input_image", "image_url": f"data:{media_type};base64,{data}", "detail": "high"})
+    return [{"role": "user", "content": parts}, *corrective_turns(question)]
 
 
 def _parts(outer: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     """The parts of the messages; reasoning and tool calls are other kinds of output."""
-    for entry in items(outer.get("output")):
-        message = mapping(entry)
-        if message.get("type") == "message":
-            yield from (mapping(part_) for part_ in items(message.get("content")))
+    for entry in map(mapping, items(outer.get("output"))):
+        if entry.get("type") == "message":
+            yield from map(mapping, items(entry.get("content")))

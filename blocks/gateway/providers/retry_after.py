@@ -29,10 +29,9 @@ _PROSE = re.compile(
 
 
 def retry_after_s(headers: Mapping[str, str], body: bytes, now: float) -> float | None:
-    """The minimum wait in seconds, None where the reply states none; the longest where it states several.
+    """The minimum wait in seconds, the longest of several; None where the reply states none. A past time is 0.
 
-    `now` is the time since 1970 at which the reply came. A date is compared with the reply's own `Date` header where it
-    has it, so that a wrong clock on either side does no harm. A past time is 0.
+    `now` is the time since 1970 at which the reply came.
     """
     named = {name.lower(): value.strip() for name, value in headers.items()}
     text = body[:_MAX_BODY].decode("utf-8", "replace")
@@ -58,14 +57,14 @@ def _in_headers(headers: Mapping[str, str], now: float) -> Iterator[float]:
 
 
 def _in_body(text: str) -> Iterator[float]:
-    with contextlib.suppress(ValueError, RecursionError):  # prose, or cut off: the search below reads it as text
+    with contextlib.suppress(ValueError, RecursionError):  # prose, or cut off: it is searched as text below
         yield from _in_json(json.loads(text))
     for found in _PROSE.finditer(text.lower()):
         yield from _span(found[1])
 
 
 def _in_json(value: object) -> Iterator[float]:
-    """Waits under the keys that providers use, anywhere in an error's body."""
+    """The waits under the keys that providers use, anywhere in an error's body."""
     if isinstance(value, list):
         for item in value:
             yield from _in_json(item)
@@ -94,7 +93,7 @@ def _delay(item: object) -> Iterator[float]:
 
 
 def _of_limits(headers: Mapping[str, str], now: float) -> Iterator[float]:
-    """When the used-up limits reset; where none is known to be used up, when every limit resets."""
+    """When the used-up limits reset. Where none is known to be used up, when each limit resets."""
     resets: dict[str, float] = {}
     for name, value in headers.items():
         if "ratelimit" in name and "reset" in name:
@@ -120,7 +119,7 @@ def seconds_to_go(value: str, now: float) -> float | None:
 
 
 def stated_now(headers: Mapping[str, str], now: float) -> float:
-    """The provider's own clock where the reply states it, so that a wrong clock moves no moment; else `now`.
+    """The provider's clock, from the reply's `Date`, so that a wrong clock on either side does no harm; else `now`.
 
     Names of `headers` are in lower case.
     """

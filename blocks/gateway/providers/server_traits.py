@@ -1,7 +1,7 @@
 """Parameters and JSON modes that a model's server refuses, learnt from its refusals.
 
-Kept for the life of the process, by provider, upstream and endpoint. A refusal costs nothing but a request; so the
-first call to an unknown server goes ahead, and the others wait for it, for half a second at most.
+They are kept for the life of the process, by provider, upstream and endpoint. A refusal costs one request. So the first
+call to an unknown server goes ahead, and the others wait for it, for half a second at most.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from blocks.gateway.providers.failures import read_error
 from blocks.gateway.registry.registry import JsonMode
 
 MODES = (JsonMode.SCHEMA, JsonMode.OBJECT, JsonMode.PROMPT)
-"""From the strictest; after a refusal the server is asked in the next mode."""
+"""From the strictest. After a refusal the next mode is tried."""
 
 WAIT_FOR_FIRST_S = 0.5
-"""A server refuses a parameter before it starts to write, most often in less than this."""
+"""A server refuses a parameter before it starts to write, usually in less than this."""
 
 _OPTIONAL = {
     "temperature": r"temperature",
@@ -30,8 +30,11 @@ _OPTIONAL = {
 }
 """Optional parameters, by their key in a body, with the words by which servers name them."""
 
+_SETTINGS = "generationConfig"
+"""The object of a body in which Gemini has its parameters."""
+
 _BOUNDS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-"""The two names of the bound on a reply. It is always sent under either: it bounds the cost of a call."""
+"""The two names of the bound on a reply. It is always sent under one of them, as it bounds the cost of a call."""
 
 _REFUSING = re.compile(
     r"unsupported|not support|not_support|unrecognized|unknown|deprecated|not permitted|not allowed|not enabled"
@@ -52,10 +55,10 @@ _THIS_SCHEMA = re.compile(
 
 @dataclass(slots=True)
 class ServerTraits:
-    """What is known of a model's server. Used on the event loop alone.
+    """What is known of a model's server. Used on the event loop only.
 
     `refused_schemas` holds schemas that it refuses although it takes others: too large, or with unsupported parts.
-    `known_mode` is a mode that it took; `reported_mode` is the mode that a judged reply confirmed and the registry got.
+    `known_mode` is a mode that it took, `reported_mode` the mode that a judged reply confirmed and the registry stores.
     """
 
     dropped: set[str] = field(default_factory=set)
@@ -67,7 +70,7 @@ class ServerTraits:
     _first: asyncio.Event | None = None
 
     def mode(self, registered: JsonMode, schema_key: str) -> JsonMode:
-        """How to ask now: the strictest mode from `registered` on that was not refused."""
+        """The mode of the next request: the strictest from `registered` on that was not refused."""
         start = self.known_mode or JsonMode.SCHEMA if registered is JsonMode.UNKNOWN else registered
         refused = self.refused_modes | ({JsonMode.SCHEMA} if schema_key in self.refused_schemas else set())
         return next((mode for mode in MODES[MODES.index(start) :] if mode not in refused), JsonMode.PROMPT)
@@ -83,15 +86,13 @@ class ServerTraits:
         if not self.dropped and not self.renamed:
             return body
         return {
-            self.renamed.get(name, name): self.fitted(value)
-            if isinstance(value, dict) and _is_settings(name)
-            else value
+            self.renamed.get(name, name): self.fitted(value) if isinstance(value, dict) and name == _SETTINGS else value
             for name, value in body.items()
             if name not in self.dropped
         }
 
     def learn(self, body: Mapping[str, object], mode: JsonMode, schema_key: str, status: int, reply: bytes) -> bool:
-        """Learn from a refusal; returns whether the same question now makes another request."""
+        """Learn from a refusal. Returns whether the same question now makes a different request."""
         if status not in (400, 422, 501):
             return False
         words = read_error(reply).words
@@ -128,7 +129,7 @@ class ServerTraits:
                 async with asyncio.timeout(WAIT_FOR_FIRST_S):
                     await self._first.wait()
             except TimeoutError:
-                pass  # it is answering: the server took its request
+                pass  # the first call is being answered: the server took its request
             except asyncio.CancelledError as error:
                 error.was_sent = False  # type: ignore[attr-defined]  # as in `Transport.post`
                 raise
@@ -142,12 +143,8 @@ class ServerTraits:
             self._first = None
 
 
-def _is_settings(name: str) -> bool:
-    return name == "generationConfig"
-
-
 def _names(body: Mapping[str, object]) -> set[str]:
-    settings = body.get("generationConfig")
+    settings = body.get(_SETTINGS)
     return set(body) | (set(settings) if isinstance(settings, dict) else set())
 
 

@@ -1,10 +1,10 @@
-"""One HTTP POST to a model's endpoint. One deadline covers all of it, and a partial reply is never used.
+"""An HTTP POST to a model's endpoint. One deadline covers all of it, and a partial reply is never used.
 
-The deadline covers waiting for a connection, sending, and the last byte of the reply; a timeout per read would never
-end a reply that comes at one byte a second. When the deadline passes, the connection is closed. Redirects are not
-followed, the environment's proxies and credentials are not used, cookies are not kept. A reply is complete when its
-HTTP framing says so; one without framing ends with its connection, and its JSON shows whether it is complete. The size
-of a reply is bounded, compressed and decompressed.
+The deadline runs from the wait for a connection to the last byte of the reply: a timeout per read would never end a
+reply that comes at one byte a second. When it passes, the connection is closed. Redirects are not followed, the
+environment's proxies and credentials are not used, cookies are not kept. HTTP framing shows whether a reply is
+complete; a reply without framing ends with its connection, and its JSON shows it. The size of a reply is bounded,
+compressed and decompressed.
 """
 
 import asyncio
@@ -28,24 +28,24 @@ from blocks.gateway.errors import CallFailed, ConnectionFailed, DeadlinePassed, 
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_CONNECTIONS = 512
-"""Connections open at once, over all models; calls beyond wait for one, within their deadline. What bounds a model's
-calls is its `in_flight`; this bounds this process's open files, of which most systems allow 1,024."""
+"""Connections open at once, over all models; more calls wait for one, within their deadline. `in_flight` bounds a
+model's calls; this bounds the open files of this process, of which most systems allow 1,024."""
 
 CHUNK_BYTES = 16 * 1024
-"""How much of a reply is decompressed at once, so that a bomb is seen before it is read."""
+"""How much of a reply is decompressed at once, so that a bomb is noticed early."""
 LAST_READ_S = 0.05
-"""How long after the deadline arrived bytes are still read: on a busy machine a complete reply, which is paid for, may
-have arrived before the event loop notices the deadline."""
+"""How long after the deadline bytes that arrived are still read: on a busy machine a complete reply, which is billed,
+may have arrived before the event loop notices the deadline."""
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 """aiohttp sets no timeout: `Transport.post` keeps the deadline with its own timer."""
 IDLE_CONNECTION_S = 4.0
-"""How long a connection is kept for the next call. Servers built on uvicorn (vLLM and others) close idle ones after
-5 s by default, and a request that is sent during the closing may have been billed."""
+"""How long a connection is kept for the next call. Servers built on uvicorn (such as vLLM) close it after 5 idle
+seconds by default, and a request that is sent meanwhile may be billed."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A complete reply. Header names in lower case; `body` decompressed. `first_byte_ms` until its head was read."""
+    """A complete reply. Header names in lower case, `body` decompressed. `first_byte_ms`: until its head came."""
 
     status: int
     headers: Mapping[str, str]
@@ -56,7 +56,7 @@ class HttpReply:
 
 @dataclass(slots=True)
 class _Attempt:
-    """How far an attempt came. `was_sent` once it had a connection: from then on the request may have arrived."""
+    """How far an attempt got. `was_sent` once it had a connection: from then on the request may have arrived."""
 
     was_sent: bool = False
     first_byte_ms: int = 0
@@ -109,7 +109,7 @@ class Transport:
     async def post(
         self, url: str, headers: Mapping[str, str], content: bytes, deadline: float, model: str, timeout_s: float
     ) -> HttpReply:
-        """Post `content` and read the reply, whatever its status, until `deadline` (of `time.monotonic()`).
+        """Post `content` and read the reply, whatever its status, until `deadline` (in `time.monotonic()`).
 
         `model` and `timeout_s` are for messages. Raises `ConnectionFailed`, `DeadlinePassed` or `ReplyTooLarge`, with
         `was_sent`, `latency_ms`, `first_byte_ms` and `output_characters` (bytes received) set. Where the caller is
@@ -140,12 +140,12 @@ class Transport:
         except ReplyTooLarge as error:
             failed = error
         except asyncio.CancelledError as error:
-            error.was_sent = attempt.was_sent  # type: ignore[attr-defined]  # what was not sent is not owed
+            error.was_sent = attempt.was_sent  # type: ignore[attr-defined]  # what was not sent is not billed
             raise
         failed.latency_ms = _ms_since(started)
         failed.first_byte_ms = attempt.first_byte_ms
         failed.output_characters = attempt.received_bytes
-        # Raised here, so that no library's error, which may hold the key, becomes its context.
+        # A library's error may hold the key, so it must not become the context of this failure.
         failed.__context__ = None
         raise failed
 
@@ -190,7 +190,7 @@ def _trusted_authorities() -> ssl.SSLContext:
 
 
 def _decoder(encoding: str) -> "zlib._Decompress | None":
-    """What undoes a content encoding, None for none. Raises `_UnknownEncoding`."""
+    """The decoder of a content encoding, None for none. Raises `_UnknownEncoding`."""
     match encoding.strip().lower():
         case "" | "identity":
             return None
@@ -208,7 +208,7 @@ def _ms_since(started: float) -> int:
 
 
 _BROKEN = (aiohttp.ClientError, OSError, ValueError, zlib.error)
-"""What a failing exchange raises; ValueError for an address or a header that cannot be sent."""
+"""What a failing exchange raises: ValueError for an address or a header that cannot be sent."""
 
 _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "its host is not known"),
@@ -227,7 +227,7 @@ _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
 
 
 def _cause(error: Exception) -> str:
-    """What went wrong, in words of our own: the libraries' messages may quote addresses, headers and so keys."""
+    """What went wrong, in our own words: a library's message may quote addresses, headers and so keys."""
     chain = (error, error.__cause__, error.__cause__.__cause__ if error.__cause__ else None)
     for kinds, words in _CAUSES:
         if any(isinstance(link, kinds) for link in chain):

@@ -1,15 +1,15 @@
-"""The parts of a request that every wire format has: instructions, document, pictures, and the corrective turn."""
+"""The parts of a request that every wire format has: instructions, document, images, and the corrective turn."""
 
 import base64
+from collections.abc import Iterator
 
-from blocks.gateway.model import Question
+from blocks.gateway.model import ModelRequest, Question
 from blocks.gateway.prompts.prompts import render_prompt, visible
 from blocks.gateway.registry.registry import JsonMode
 from blocks.gateway.replies.reply_schema import reply_schema_text
-from blocks.records import PageImage
 
 SEED = 20_231
-"""Any number, as long as it is the same: where an API takes a seed, equal questions get equal answers more often."""
+"""Any fixed number: where an API takes a seed, equal questions get equal answers more often."""
 
 _MAX_REPLY = 20_000
 _MAX_PROBLEM = 1_000
@@ -24,24 +24,19 @@ def instructions(question: Question, mode: JsonMode) -> tuple[str, str]:
     return prompt.system, prompt.user
 
 
-def first_reply(question: Question) -> str:
-    """The reply that is to be corrected, as the model's own turn; never empty, since no API takes an empty turn."""
-    assert question.correction is not None
-    return visible(question.correction.reply)[:_MAX_REPLY].strip() or "(nothing)"
+def images(request: ModelRequest) -> Iterator[tuple[str, str, str]]:
+    """Each image: a text before it, so that evidence can name its page; its media type; its bytes in base64."""
+    for image in request.images:
+        yield f"Picture of page {image.page}:", image.media_type, base64.b64encode(image.content).decode("ascii")
 
 
-def objection(question: Question) -> str:
-    """The problem of that reply."""
-    assert question.correction is not None
+def corrective_turn(question: Question) -> tuple[str, str] | None:
+    """The reply to correct, as the model's turn, and its problem, as the user's; None where nothing is to correct.
+
+    No API takes an empty turn.
+    """
+    if question.correction is None:
+        return None
+    reply = visible(question.correction.reply)[:_MAX_REPLY].strip() or "(nothing)"
     problem = visible(question.correction.problem)[:_MAX_PROBLEM]
-    return f"This does not fit: {problem}\nAnswer again, with the whole JSON object and nothing else."
-
-
-def label(image: PageImage) -> str:
-    """The text before a picture, so that evidence can name its page."""
-    return f"Picture of page {image.page}:"
-
-
-def encoded(image: PageImage) -> str:
-    """The picture's bytes in base64."""
-    return base64.b64encode(image.content).decode("ascii")
+    return reply, f"This does not fit: {problem}\nAnswer again, with the whole JSON object and nothing else."
