@@ -1,18 +1,17 @@
-"""JSON's scalars as replies have them: fractions stay as they are written, and what is no number in JSON is refused."""
+"""The scalars of a reply's JSON: fractions stay as they are written, and NaN and Infinity are refused."""
 
 from decimal import Decimal
 from typing import Never
 
-LONGEST_NUMBER = 100
-LARGEST_EXPONENT = 30
-"""No figure of a document comes near either, and longer ones are slow to compute with."""
-
+MAX_NUMBER_DIGITS = 100
+MAX_EXPONENT = 30
+"""No figure of a document is near these limits, and longer numbers are slow to compute with."""
 
 ABSURD = "a number of absurd size"
 
 
 class Unreadable(Exception):
-    """What makes a text unreadable. Never leaves this room: `read_object` makes it a `MalformedReply`."""
+    """Why a text cannot be read. It never leaves this room: `read_object` makes it a `MalformedReply`."""
 
 
 class NumberText(str):
@@ -22,13 +21,13 @@ class NumberText(str):
 
 
 def plain_number(number: "int | NumberText") -> str:
-    """A number's digits without an exponent: 9.00 stays 9.00. Raises `Unreadable` where they are absurdly many."""
+    """A number's digits without an exponent: 9.00 stays 9.00. Raises `Unreadable` where there are too many."""
     if isinstance(number, int):
-        if abs(number) >= 10**LONGEST_NUMBER:
+        if abs(number) >= 10**MAX_NUMBER_DIGITS:
             raise Unreadable(ABSURD)
         return str(number)
     _, _, exponent = number.lower().partition("e")
-    if len(number) > LONGEST_NUMBER or (exponent and abs(int(exponent)) > LARGEST_EXPONENT):
+    if len(number) > MAX_NUMBER_DIGITS or (exponent and abs(int(exponent)) > MAX_EXPONENT):
         raise Unreadable(ABSURD)
     return f"{Decimal(number):f}"
 

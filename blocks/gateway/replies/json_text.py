@@ -1,8 +1,8 @@
-"""A reply's text to the one JSON object that it holds, or the reason why it holds none.
+"""Finds the JSON object in a reply's text, or the reason why there is none.
 
-Read strictly (RFC 8259), with each fraction kept as it is written: 9.00 stays 9.00. What several readers would read
+The object is read strictly (RFC 8259), and each fraction is kept as written: 9.00 stays 9.00. What parsers would read
 differently (a key given twice, NaN, half a surrogate pair, two objects) is refused. Prose and code fences around the
-object are left away.
+object are dropped.
 """
 
 import json
@@ -25,7 +25,7 @@ _OBJECT_BEGINS = re.compile(r"\{\s*(?:[\"'}]|\w+\s*:)")
 
 @dataclass(frozen=True, slots=True)
 class ReadObject:
-    """The object and where its text begins. `around` is the prose beside it, empty where there was none."""
+    """The object and where its text begins. `around` is the prose beside it, if any."""
 
     body: dict[str, Any]
     start: int
@@ -33,11 +33,11 @@ class ReadObject:
     is_repaired: bool = False
 
 
-def read_object(model: str, text: str, *, is_whole: bool) -> ReadObject | None:
-    """The one object in `text`; None where there is no sign of any.
+def read_object(model: str, text: str, *, is_complete: bool) -> ReadObject | None:
+    """The object in `text`; None where there is no sign of any.
 
-    `is_whole`: the provider says that the model stopped of its own accord; only such a text is mended. Raises
-    `MalformedReply`, `TruncatedReply`, and `WrongSchema` where the text is JSON and no object.
+    `is_complete`: the provider says that the model stopped by itself. Only such a text is mended. Raises
+    `MalformedReply`, `TruncatedReply`, and `WrongSchema` where the text is JSON but no object.
     """
     try:
         text.encode()
@@ -47,7 +47,7 @@ def read_object(model: str, text: str, *, is_whole: bool) -> ReadObject | None:
         raise MalformedReply(model, "a NUL character")
     begin = _past_thought(model, text)
     try:
-        read = _find(model, text, begin, is_whole=is_whole)
+        read = _find(model, text, begin, is_complete=is_complete)
         if read is not None and "\\u" in text:
             _check_characters(read.body)
     except Unreadable as error:
@@ -60,7 +60,7 @@ def read_object(model: str, text: str, *, is_whole: bool) -> ReadObject | None:
 
 
 def _past_thought(model: str, text: str) -> int:
-    """Where the answer begins: models that think aloud do so first, and what they weigh there is no answer."""
+    """Where the answer begins: after the thoughts of a model that thinks aloud, which are no answer."""
     if found := _THOUGHT.match(text):
         return found.end()
     if _THOUGHT_BEGINS.match(text):
@@ -70,7 +70,7 @@ def _past_thought(model: str, text: str) -> int:
     return 0
 
 
-def _find(model: str, text: str, begin: int, *, is_whole: bool) -> ReadObject | None:
+def _find(model: str, text: str, begin: int, *, is_complete: bool) -> ReadObject | None:
     while begin < len(text) and text[begin] in INVISIBLE:
         begin += 1
     if text[begin : begin + 1] not in {"", "{"} and (other := _other_json(text, begin)) is not None:
@@ -88,7 +88,7 @@ def _find(model: str, text: str, begin: int, *, is_whole: bool) -> ReadObject | 
     try:
         body, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError:
-        return _mended(model, text, begin, start, is_whole=is_whole)
+        return _mended(model, text, begin, start, is_complete=is_complete)
     before, after = text[begin:start].strip(), text[end:].strip(INVISIBLE)
     _check_after(model, after)
     is_closed_twice = after.strip("} \n") == "" and after != ""
@@ -96,7 +96,7 @@ def _find(model: str, text: str, begin: int, *, is_whole: bool) -> ReadObject | 
 
 
 def _other_json(text: str, begin: int) -> str | None:
-    """What the whole text is where it is JSON and no object."""
+    """What a text is that is JSON but no object, in words; None for any other text."""
     try:
         value, end = _DECODER.raw_decode(text, begin)
     except json.JSONDecodeError:
@@ -115,20 +115,20 @@ def _check_after(model: str, after: str) -> None:
         raise MalformedReply(model, "more than one object")
 
 
-def _mended(model: str, text: str, begin: int, start: int, *, is_whole: bool) -> ReadObject:
+def _mended(model: str, text: str, begin: int, start: int, *, is_complete: bool) -> ReadObject:
     """The object of a text that is no JSON. Raises `TruncatedReply`, `MalformedReply` and `Unreadable`."""
     end = end_of_object(text, start)
     if end is None:
         raise TruncatedReply(model)
     after = text[end:].strip(INVISIBLE)
     _check_after(model, after)
-    if not is_whole:
+    if not is_complete:
         raise MalformedReply(model, "no JSON")
     return ReadObject(mended(text[start:end]), start, f"{text[begin:start]} {after}".strip(), is_repaired=True)
 
 
 def _check_characters(value: object) -> None:
-    """Raises `Unreadable` where escapes made what cannot be stored as text."""
+    """Raises `Unreadable` where escapes stand for characters that cannot be stored as text."""
     for text in _texts(value):
         if "\0" in text:
             raise Unreadable("a NUL character")
@@ -141,13 +141,13 @@ def _check_characters(value: object) -> None:
 def _texts(value: object) -> Iterator[str]:
     rest = [value]
     while rest:
-        one = rest.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict):
-            rest.extend((*one.keys(), *one.values()))
-        elif isinstance(one, list):
-            rest.extend(one)
+        value = rest.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            rest.extend((*value.keys(), *value.values()))
+        elif isinstance(value, list):
+            rest.extend(value)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -158,4 +158,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=NumberText, parse_constant=no_number, strict=False)
-"""Not strict in one thing: line breaks within a text are taken, which can be read in one way only."""
+"""Strict but for line breaks within a text, which can be read in one way only."""

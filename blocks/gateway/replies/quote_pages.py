@@ -1,7 +1,6 @@
-"""On which page a quote stands: models count pages badly, and quote well.
+"""Finds the page of a quote: models count pages badly, and quote well.
 
-Only the page's number is put right here. Whether the quote bears the value is checked where the value is believed,
-by `blocks/evidence/grounding.py`.
+Only the number of the page is corrected here. `blocks/evidence/grounding.py` checks whether the quote shows the value.
 """
 
 from collections.abc import Sequence
@@ -9,29 +8,29 @@ from collections.abc import Sequence
 from blocks.evidence.grounding import locate
 from blocks.records import Page
 
-MOST_PAGES_SEARCHED = 20
-MOST_CHARACTERS_SEARCHED = 100_000
-LONGEST_SEARCHED = 300
-MOST_COMPARED = 50_000_000
-"""Beyond any of them a quote is looked for letter by letter only: the search for bent ones (which takes a nanosecond
-or two per character of the quote and character of the page, and more for long quotes) would hold up other calls. The
-last one is for all quotes of a reply, together."""
+MAX_PAGES = 20
+MAX_CHARACTERS = 100_000
+MAX_QUOTE = 300
+MAX_COMPARISONS = 50_000_000
+"""Beyond any of these only exact quotes are found. The search for inexact quotes takes a nanosecond or two per
+character of the quote and character of the page, more for long quotes, and would delay other calls. `MAX_COMPARISONS`
+is for all quotes of a reply together."""
 
 
 class QuotePages:
-    """The pages of one request, as quotes refer to them."""
+    """The pages of a request, in which quotes are looked for."""
 
     def __init__(self, pages: Sequence[Page]) -> None:
         self._texts = {page.number: page.text for page in pages}
         self._only = next(iter(self._texts)) if len(self._texts) == 1 else None
         characters = sum(map(len, self._texts.values()))
-        is_small = len(self._texts) <= MOST_PAGES_SEARCHED and characters <= MOST_CHARACTERS_SEARCHED
-        self._comparisons_left = MOST_COMPARED if is_small else 0
+        is_small = len(self._texts) <= MAX_PAGES and characters <= MAX_CHARACTERS
+        self._comparisons_left = MAX_COMPARISONS if is_small else 0
 
     def page_of(self, stated: int | None, quote: str) -> int | None:
-        """The page of a quote: the stated one where the quote stands there, else the only other one where it does.
+        """The stated page if it has the quote or if no page has it; else the only other page that has it.
 
-        The stated one too where it stands on none. None where there is no such page, and no telling which is meant.
+        None where there is no such page.
         """
         if self._only is not None and (stated is None or stated == self._only):
             return self._only
@@ -53,7 +52,7 @@ class QuotePages:
         if quote in text:
             return True
         comparisons = len(quote) * len(text)
-        if len(quote) > LONGEST_SEARCHED or comparisons > self._comparisons_left:
+        if len(quote) > MAX_QUOTE or comparisons > self._comparisons_left:
             return False
         self._comparisons_left -= comparisons
         return locate(text, quote) is not None

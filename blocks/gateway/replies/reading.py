@@ -1,10 +1,10 @@
-"""From what a provider answered to a reply that can be worked with, or to the typed reason why it cannot.
+"""Judges a provider's answer: a reply with readings, or the typed reason why there is none.
 
-Judged in this order: what the provider says of the reply (filtered, refused, cut off), whether there is anything, what
-JSON it holds, whether that declines, whether it is of the schema.
+The order: what the provider says of the reply (filtered, refused, cut off), whether it is empty, which JSON object it
+has, whether the object fits the schema, and whether it declines.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blocks.gateway.errors import (
@@ -23,13 +23,13 @@ from blocks.gateway.replies.refusals import refusal_in, speaks_of_itself
 from blocks.gateway.replies.schema_fit import Fitted, fit
 from blocks.gateway.replies.token_probabilities import value_probabilities
 from blocks.gateway.replies.wire_reply import Finish, WireReply
-from blocks.records import FieldReading
+from blocks.records import FieldReading, Page
 
 JUDGE_VERSION = "1"
-"""Goes up whenever the same reply may be judged otherwise; cached replies were judged before they were kept."""
+"""Goes up whenever the same reply may be judged differently: stored replies were judged before they were stored."""
 
-LONGEST_VERSION = 200
-"""Characters of the name of what has served a reply: an index of the database takes no text of any length."""
+MAX_VERSION = 200
+"""Characters of a model version, which a server chooses: an index of the database takes no text of any length."""
 
 _REFUSING_KEYS = ("refusal", "refused")
 
@@ -50,16 +50,16 @@ def read_reply(question: Question, model: str, reply: WireReply) -> ModelReply:
 
 def _read(request: ModelRequest, model: str, reply: WireReply) -> ModelReply:
     _check_status(model, reply)
-    read = read_object(model, reply.text, is_whole=reply.finish is Finish.STOP)
+    read = read_object(model, reply.text, is_complete=reply.finish is Finish.STOP)
     if read is None:
-        if (said := refusal_in(reply.text)) is not None:
-            raise ModelRefusal(model, said)
+        if (refusal := refusal_in(reply.text)) is not None:
+            raise ModelRefusal(model, refusal)
         raise MalformedReply(model, "no JSON object")
     try:
         fitted = fit(model, request, read.body, is_repaired=read.is_repaired)
     except WrongSchema:
-        if (said := _declines(read.body)) is not None:
-            raise ModelRefusal(model, said) from None
+        if (refusal := _declines(read.body)) is not None:
+            raise ModelRefusal(model, refusal) from None
         raise
     _check_readings(model, request, fitted, read)
     return ModelReply(
@@ -67,26 +67,19 @@ def _read(request: ModelRequest, model: str, reply: WireReply) -> ModelReply:
         criteria=fitted.criteria,
         usage=reply.usage,
         model=model,
-        model_version=_printable(reply.served_by),
+        model_version="".join(filter(str.isprintable, reply.served_by))[:MAX_VERSION],
         is_repaired=read.is_repaired,
         is_unwrapped=bool(read.around),
     )
 
 
-def _printable(served_by: str) -> str:
-    """The name that a server gives what has served it, as far as rows and logs may hold it."""
-    if served_by.isprintable() and len(served_by) <= LONGEST_VERSION:
-        return served_by
-    return "".join(filter(str.isprintable, served_by))[:LONGEST_VERSION]
-
-
 def _check_status(model: str, reply: WireReply) -> None:
-    """What the provider itself says of the reply, and whether there is one."""
+    """Raises a `ReplyRefused` where the provider says that the reply is no answer, or where the reply is empty."""
     if reply.finish is Finish.FILTERED:
         raise ContentFiltered(model)
     if reply.finish is Finish.REFUSAL or reply.refusal.strip():
-        said = refusal_in(reply.refusal) or refusal_in(reply.text)
-        raise ModelRefusal(model, said or "by its status")  # the rest of what it says may quote the document
+        refusal = refusal_in(reply.refusal) or refusal_in(reply.text)
+        raise ModelRefusal(model, refusal or "by its status")  # any other words may quote the document
     if reply.finish is Finish.LENGTH:
         raise TruncatedReply(model)
     if not reply.text.strip(INVISIBLE):
@@ -94,52 +87,41 @@ def _check_status(model: str, reply: WireReply) -> None:
 
 
 def _declines(body: Mapping[str, Any]) -> str | None:
-    """The words by which an object that is not of the schema declines."""
+    """The words by which an object that does not fit the schema declines."""
     for key in _REFUSING_KEYS:
         if body.get(key) not in (None, False, "", "false"):
             return refusal_in(str(body[key])) or f'"{key}"'
     fields = body.get("fields")
     inner = fields.values() if isinstance(fields, dict) else ()
     for value in (*body.values(), *inner):
-        if isinstance(value, str) and (said := refusal_in(value)) is not None:
-            return said
+        if isinstance(value, str) and (refusal := refusal_in(value)) is not None:
+            return refusal
     return None
 
 
 def _check_readings(model: str, request: ModelRequest, fitted: Fitted, read: ReadObject) -> None:
-    """Raises `ModelRefusal` where a value, or the prose beside an object without any, declines."""
-    if not any(_has_value(reading) for reading in fitted.fields.values()) and read.around:
-        said = refusal_in(read.around)
-        if said is not None:
-            raise ModelRefusal(model, said)
-    known = request.document_type.fields
-    texts = {page.number: page.text for page in request.pages}
+    """Raises `ModelRefusal` where a value declines, or the prose beside an object without values."""
+    has_values = any(reading.value not in (None, [], "") for reading in fitted.fields.values())
+    refusal = None if has_values else refusal_in(read.around)
     for name, reading in fitted.fields.items():
-        value = reading.value
-        if not isinstance(value, str):
-            continue
-        said = speaks_of_itself(value) if known[name].written else _declining_value(request, texts, reading, value)
-        if said is not None:
-            raise ModelRefusal(model, said)
+        if refusal is None and isinstance(reading.value, str):
+            value, is_written = reading.value, request.document_type.fields[name].written
+            refusal = speaks_of_itself(value) if is_written else _declining_value(request.pages, reading, value)
+    if refusal is not None:
+        raise ModelRefusal(model, refusal)
 
 
-def _declining_value(request: ModelRequest, texts: Mapping[int, str], reading: FieldReading, value: str) -> str | None:
-    """The words by which a value declines, unless it is the document that says so. `texts` are its pages'."""
-    for evidence in reading.evidence:
-        if value in evidence.quote and evidence.quote in texts.get(evidence.page, ""):
-            return None
-    said = refusal_in(value)
-    return None if said is not None and _is_quoted(request, reading) else said
-
-
-def _has_value(reading: FieldReading) -> bool:
-    return reading.value not in (None, [], "")
-
-
-def _is_quoted(request: ModelRequest, reading: FieldReading) -> bool:
-    """Whether the document itself says what sounds like a refusal."""
-    pages = QuotePages(request.pages)
-    return any(pages.holds(evidence.quote) and refusal_in(evidence.quote) for evidence in reading.evidence)
+def _declining_value(pages: Sequence[Page], reading: FieldReading, value: str) -> str | None:
+    """The words by which a value declines, unless they are the document's own."""
+    texts = {page.number: page.text for page in pages}
+    if any(value in evidence.quote and evidence.quote in texts.get(evidence.page, "") for evidence in reading.evidence):
+        return None  # as nearly always, and cheaper than to search for a refusal
+    refusal = refusal_in(value)
+    if refusal is None:
+        return None
+    quotes = QuotePages(pages)
+    is_quoted = any(quotes.holds(evidence.quote) and refusal_in(evidence.quote) for evidence in reading.evidence)
+    return None if is_quoted else refusal
 
 
 def _with_probabilities(fields: dict[str, FieldReading], read: ReadObject, reply: WireReply) -> dict[str, FieldReading]:

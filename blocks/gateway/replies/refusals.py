@@ -1,4 +1,4 @@
-"""How models decline in words, in the languages that they answer in.
+"""Finds the words by which a model declines, in the languages in which models answer.
 
 A phrase counts only where the model speaks of itself and of its task: "I cannot find the date" is an answer.
 """
@@ -68,7 +68,7 @@ def refusal_in(text: str) -> str | None:
 
 
 def speaks_of_itself(text: str) -> str | None:
-    """The words by which `text` calls its author a model, None where it does not. No letter to a customer does."""
+    """The words by which `text` calls its author a model, as no letter to a customer does; None where it does not."""
     found = _SPEAKS_OF_ITSELF.search(_opening(text))
     return found[0] if found else None
 

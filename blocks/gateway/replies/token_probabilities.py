@@ -1,7 +1,7 @@
-"""How sure a model was of the letters of each value: its tokens' probabilities, aligned with the reply's text.
+"""The probability of each value in a reply: those of its tokens, aligned with the reply's text.
 
-A scalar's probability is the product over its tokens (their joint probability, by the chain rule); a list's or a
-table's is that of its least sure entry, since the product over many would say more of their number than of them.
+A scalar has the product over its tokens (their joint probability, by the chain rule). A list or table has the
+probability of its least sure entry: a product over entries would measure their number.
 """
 
 import json
@@ -19,7 +19,7 @@ Place = tuple[str | int, ...]
 def value_probabilities(text: str, start: int, token_logprobs: Sequence[tuple[str, float]]) -> dict[str, float]:
     """By field, the probability of its value in the reply whose JSON object begins at `start` of `text`.
 
-    Empty where the tokens do not add up to the text: nothing can then be said of any.
+    Empty where the tokens do not add up to the text.
     """
     joined = "".join(token for token, _ in token_logprobs)
     shift = joined.find(text) if text else -1
@@ -40,7 +40,7 @@ def value_probabilities(text: str, start: int, token_logprobs: Sequence[tuple[st
 
 
 def _scalars(text: str, start: int) -> Iterator[tuple[Place, int, int]]:
-    """Each scalar of the JSON object at `start`: its path of keys and places, and where it stands, without quotes."""
+    """Each scalar of the JSON object at `start`: its path of keys and places, and its begin and end without quotes."""
     path: list[str | int] = []
     is_key = False
     for found in _TOKEN.finditer(text, start):

@@ -1,4 +1,4 @@
-"""What a provider answered, read from its wire format and not judged yet."""
+"""A provider's answer, read from its wire format and not judged yet."""
 
 from dataclasses import dataclass
 from enum import StrEnum
