@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from blocks.document_types.loader import load_document_types
-from blocks.evidence.confidence import OWN_WORD
+from blocks.evidence.confidence import UNSUPPORTED_CEILING
 from blocks.gateway.model import ModelReply, Question
 from blocks.records import (
     Classification,
@@ -139,7 +139,7 @@ def test_a_ticket_is_reviewed_under_08(confidence: float, status: Status) -> Non
     assert verdict.confidence == pytest.approx(confidence)
     kinds = {reason.partition(":")[0] for reason in verdict.reasons}
     assert kinds == (set() if status is Status.ACCEPTED else {"low_confidence"})
-    assert verdict.confidences["draft_reply"] == OWN_WORD, "tone judges the draft, and has nothing to quote"
+    assert verdict.confidences["draft_reply"] == UNSUPPORTED_CEILING, "tone judges the draft, and has nothing to quote"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The record that the built-in reader hands to routes and to the cross-check."""
+"""The built-in reader's reading of a document, for routes and the cross-check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ class FieldCandidate:
 
 @dataclass(frozen=True, slots=True)
 class DocumentReading:
-    """What the built-in reader says of a document.
+    """The built-in reader's reading of a document.
 
-    `fields` has the best value of each field that it is sure enough of, with evidence; `candidates` has every value
-    that it weighed, by field. `version` is the reader's.
+    `fields` has the best value of each field with its evidence, where it is sure enough; `candidates` every value of a
+    field that was weighed. `version` is the reader's.
     """
 
     version: str

@@ -1,7 +1,6 @@
-"""From readings to findings: typed values, grounded or not, with a confidence, and what sends each of them to review.
+"""Turns readings into findings: typed values with a confidence, grounded or not, and what sends each to review.
 
-Routes ask further models by this, and validate judges by it: what validate would send to review is what a route is not
-done with.
+Routes and validate share it: a route asks further models about what validate would send to review.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +10,14 @@ from typing import Literal
 from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.evidence import grounding as evidence
-from blocks.evidence.confidence import UNGROUNDED_CEILING, confidence_of, judging
+from blocks.evidence import grounding
+from blocks.evidence.confidence import UNGROUNDED_CEILING, confidence_of, judging_grades
 from blocks.evidence.grounding import Grounding
 from blocks.records import CriterionReading, Evidence, FieldReading, Page
 from blocks.values.typed_values import InvalidValue, typed_value
 
 LIKELY_AT = 0.5
-"""An optional value that is more likely wrong than right is not stored without a person's word."""
+"""An optional value that is more likely wrong than right goes to review."""
 
 Problem = Literal["invalid", "ungrounded"]
 Gap = Literal["missing", "low_confidence"]
@@ -26,10 +25,10 @@ Gap = Literal["missing", "low_confidence"]
 
 @dataclass(frozen=True, slots=True)
 class FieldFinding:
-    """A field's typed value, the probability that it is right, where it stands, and what speaks against it.
+    """A field's typed value, the probability that it is right, its evidence and its problem.
 
     `value` is None where nothing was read or where the reading is no value of the field's type (`invalid`).
-    `is_default`: the document is silent, and the type says what to take then. `is_of_model`: a language model read it.
+    `is_default`: the document has no value, and this is the type's. `is_of_model`: a language model read it.
     """
 
     value: JsonValue = None
@@ -42,7 +41,7 @@ class FieldFinding:
 
 NOTHING = FieldFinding()
 WRITTEN = Grounding(True)
-"""A written text is not taken from the page, so nothing on the page has to bear it."""
+"""A written text is not taken from the page, so it needs no quote."""
 
 
 def find_fields(
@@ -53,24 +52,21 @@ def find_fields(
 ) -> dict[str, FieldFinding]:
     """A finding for every field of the type; readings of other names are left out. Takes milliseconds of CPU.
 
-    A field's default, taken where the document is silent, is no claim about the document: it is not `ungrounded`, but
-    it has no more confidence than a value without evidence may have. Nor is a written text: the `criteria` that judge
-    it say how good it is.
+    Defaults and written texts claim nothing about the document and are never `ungrounded`. A default has the confidence
+    of a value without evidence, a written text that of the `criteria` that judge it.
     """
-    return {
-        name: _find(
-            field, readings[name], document_type.languages, pages, judging(document_type.rubric, name, criteria)
-        )
-        if name in readings
-        else NOTHING
-        for name, field in document_type.fields.items()
-    }
+    found: dict[str, FieldFinding] = {}
+    for name, field in document_type.fields.items():
+        judged = judging_grades(document_type.rubric, name, criteria)
+        reading = readings.get(name)
+        found[name] = NOTHING if reading is None else _find(field, reading, document_type.languages, pages, judged)
+    return found
 
 
 def deciding_fields(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> tuple[str, ...]:
-    """The fields that a document's confidence is the weakest of: the required ones, else all that were read.
+    """The fields whose lowest confidence is the document's: the required ones, else all that were read.
 
-    Where a type requires nothing and nothing was read, all of them: an empty row is nothing to accept.
+    Where nothing is required and nothing was read, all fields: an empty row is not accepted.
     """
     required = tuple(name for name, field in document_type.fields.items() if field.required)
     read = tuple(name for name, finding in found.items() if finding.value is not None)
@@ -78,15 +74,15 @@ def deciding_fields(document_type: DocumentType, found: Mapping[str, FieldFindin
 
 
 def problems(found: Mapping[str, FieldFinding]) -> dict[str, Problem]:
-    """By field what is wrong with its value, whether it is required or not."""
+    """The problem of each field that has one, required or not."""
     return {name: finding.problem for name, finding in found.items() if finding.problem is not None}
 
 
 def gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> dict[str, Gap]:
-    """By field what is not there, or not sure enough to be stored without a person's word.
+    """The fields that are missing or not sure enough to be stored without review. Values with a problem are left out.
 
-    The deciding fields need the type's `accept_at`, or `accept_models_at` where a language model read them; an optional
-    one must be likelier right than wrong, defaults aside. Values that have a problem are left out.
+    Deciding fields need the type's `accept_at`, or `accept_models_at` where a language model read them. Other fields
+    must be likelier right than wrong, but for defaults.
     """
     review, accept_at = document_type.review, document_type.review.accept_at
     of_models = max(accept_at, review.accept_models_at or 0.0)
@@ -104,29 +100,32 @@ def gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> dict
     return lacking
 
 
-def believed_criteria(
-    document_type: DocumentType, criteria: Sequence[CriterionReading], pages: Sequence[Page]
+def check_criteria(
+    document_type: DocumentType, grades: Sequence[CriterionReading], pages: Sequence[Page]
 ) -> tuple[CriterionReading, ...]:
-    """A language model's grades, where those that no quote bears earn nothing, and nobody can be sure of them.
+    """A language model's grades; those that are not grounded become 0, with the confidence of a value without evidence.
 
-    A grade of the document above 0 needs a quote, and each of its quotes stands on its page; one that judges a written
-    text is no reading of the document, and may quote that text. Takes milliseconds of CPU.
+    A grade of the document above 0 needs a quote, and each of its quotes must stand on its page. A grade of a written
+    text may quote that text instead. Takes milliseconds of CPU.
     """
     rubric = document_type.rubric.criteria if document_type.rubric is not None else ()
-    of_document = {one.name for one in rubric if one.judges is None}
+    of_document = {criterion.name for criterion in rubric if criterion.judges is None}
     texts = {page.number: page.text for page in pages}
-    return tuple(one if one.name not in of_document or _is_borne(one, texts) else _unbelieved(one) for one in criteria)
+    return tuple(
+        _ungrounded(grade) if grade.name in of_document and not _is_grounded(grade, texts) else grade
+        for grade in grades
+    )
 
 
-def _is_borne(criterion: CriterionReading, texts: Mapping[int, str]) -> bool:
-    if not criterion.evidence:
-        return criterion.grade <= 0
-    return all(evidence.locate(texts.get(one.page, ""), one.quote) is not None for one in criterion.evidence)
+def _is_grounded(grade: CriterionReading, texts: Mapping[int, str]) -> bool:
+    if not grade.evidence:
+        return grade.grade <= 0
+    return all(grounding.locate(texts.get(found.page, ""), found.quote) is not None for found in grade.evidence)
 
 
-def _unbelieved(criterion: CriterionReading) -> CriterionReading:
-    sure = min(criterion.confidence, UNGROUNDED_CEILING)
-    return criterion.model_copy(update={"grade": 0.0, "confidence": sure, "is_grounded": False})
+def _ungrounded(grade: CriterionReading) -> CriterionReading:
+    confidence = min(grade.confidence, UNGROUNDED_CEILING)
+    return grade.model_copy(update={"grade": 0.0, "confidence": confidence, "is_grounded": False})
 
 
 def _find(
@@ -143,8 +142,8 @@ def _find(
     if value is None or value == []:
         return NOTHING
     quoted = reading.model_copy(update={"value": value}) if field.type is FieldType.LIST else reading
-    grounding = WRITTEN if field.written else evidence.check(field, quoted, pages, languages)
-    sure = confidence_of(field, reading, grounding, judged)
+    checked = WRITTEN if field.written else grounding.check(field, quoted, pages, languages)
+    confidence = confidence_of(field, reading, checked, judged)
     is_default = not reading.evidence and field.default is not None and reading.value == field.default
-    problem: Problem | None = None if grounding.is_grounded or is_default else "ungrounded"
-    return FieldFinding(value, sure, reading.evidence, problem, is_default, reading.signals is not None)
+    problem: Problem | None = None if checked.is_grounded or is_default else "ungrounded"
+    return FieldFinding(value, confidence, reading.evidence, problem, is_default, reading.signals is not None)

@@ -1,7 +1,7 @@
-"""Whether a value is borne by the document: its quote stands in the visible text, and yields the value.
+"""Whether a value is grounded: its quote stands in the visible text, and yields the value.
 
-Any model's reply is checked here, so nothing a model says of itself is trusted. Scans bend letters, so a quote may
-differ from the page in a few of them; its digits may not.
+Every model's reply is checked here, so that no model is trusted on its own account. Scans misread letters, so a quote
+may differ from the page in a few letters, but in no digit.
 """
 
 import re
@@ -15,40 +15,38 @@ from pydantic import JsonValue
 from rapidfuzz import fuzz
 
 from blocks.document_types.schema import DocumentField, FieldType
-from blocks.evidence.quoted_values import letters, says_code, says_number, says_phone, says_text
+from blocks.evidence.quoted_values import digits, has_code, has_number, has_phone, has_text, letters
 from blocks.records import Box, Evidence, FieldReading, Page
-from blocks.text_classifier.features import Keywords
+from blocks.text_classifier.features import keywords_of
 from blocks.values.dates import find_dates
-from blocks.values.number_words import spoken_numbers
-from blocks.values.typed_values import EMAIL, MINUS_SIGNS, InvalidValue, fold, number_languages, typed_value
+from blocks.values.number_words import spelled_numbers
+from blocks.values.typed_values import EMAIL, MINUS_SIGNS, NUMERIC, InvalidValue, fold, number_languages, typed_value
 
-FUZZY_QUOTE_AT = 90.0
-"""Least similarity (rapidfuzz partial ratio, of 100) of a quote's letters with the page's."""
-SHORTEST_FUZZY_QUOTE = 8
+MIN_FUZZY_RATIO = 90.0
+"""The similarity (rapidfuzz partial ratio, of 100) from which on a quote's letters are those of the page."""
+MIN_FUZZY_LETTERS = 8
 _FIGURES_BEFORE = re.compile(r"\d[.,'’]?\Z")
 _FIGURES_AFTER = re.compile(r"[.,'’]?\d")
 
 _LOST_LETTERS = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1), (0, 3), (3, 0))
-"""By how many letters, before and after, the page may be longer than the quote where letters were lost."""
+"""By how many letters the page may be longer than the quote, before and after it."""
 OTHER_LANGUAGES = ("nl", "es", "it", "pt", "pl", "sv", "da", "nb", "cs", "ms", "id")
-"""Whose names of months are understood besides those of the type's languages: a model reads more than a type lists."""
-_NUMERIC = frozenset({FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER})
+"""Languages whose names of months are known besides those of the type: a model reads more than a type lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """[start, end) in a page's text; `likeness` is 1 where the quote stands there letter by letter."""
+    """[start, end) in a page's text."""
 
     start: int
     end: int
-    likeness: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
     """What a check found. `why` is empty where the value is grounded.
 
-    `ocr_confidence` is that of the weakest word under the evidence, None where no page of it was read by OCR.
+    `ocr_confidence` is that of the weakest word under the evidence, None where OCR read none of its pages.
     """
 
     is_grounded: bool
@@ -64,8 +62,8 @@ class Languages:
     numbers: tuple[str, ...]
 
     def of(self, field: DocumentField) -> tuple[str, ...]:
-        """Those in which a field of this kind is read."""
-        return self.numbers if field.type in _NUMERIC else self.words
+        """The languages to read a field by."""
+        return self.numbers if field.type in NUMERIC else self.words
 
 
 @lru_cache(maxsize=64)
@@ -80,10 +78,10 @@ def _folded(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def locate(text: str, quote: str) -> Span | None:
-    """Where `quote` stands in a page's `text`, case, accents and white space aside; None where it does not.
+    """Where `quote` stands in a page's text, case, accents and white space aside; None where it does not.
 
-    A quote of at least eight letters may differ in a few of them, never in a digit, and none begins or ends amid the
-    figures of a number.
+    A quote of at least eight letters may differ in a few letters, never in a digit. No quote begins or ends within a
+    number.
     """
     wanted = fold(quote)
     if not wanted:
@@ -96,8 +94,8 @@ def locate(text: str, quote: str) -> Span | None:
         start, end = offsets[at], offsets[at + len(wanted) - 1] + 1
         if not _cuts_number(text, start, end):
             return Span(start, end)
-    bent = _locate_bent(wanted, folded, offsets)
-    return bent if bent and not _cuts_number(text, bent.start, bent.end) else None
+    misread = _locate_misread(wanted, folded, offsets)
+    return misread if misread and not _cuts_number(text, misread.start, misread.end) else None
 
 
 def _places(text: str, wanted: str) -> Iterator[int]:
@@ -108,32 +106,27 @@ def _places(text: str, wanted: str) -> Iterator[int]:
 
 
 def _cuts_number(text: str, start: int, end: int) -> bool:
-    """Whether [start, end) begins or ends amid the figures of a number: a quote of 50.00 is none of 150.00."""
+    """Whether [start, end) begins or ends within a number: 50.00 is no quote of 150.00."""
     begins = _FIGURES_BEFORE.search(text[max(start - 2, 0) : start]) and text[start].isdigit()
     ends = text[end - 1].isdigit() and _FIGURES_AFTER.match(text[end : end + 2])
     return bool(begins or ends)
 
 
-def _locate_bent(wanted: str, folded: str, offsets: tuple[int, ...]) -> Span | None:
-    if len(wanted) < SHORTEST_FUZZY_QUOTE:
+def _locate_misread(wanted: str, folded: str, offsets: tuple[int, ...]) -> Span | None:
+    if len(wanted) < MIN_FUZZY_LETTERS:
         return None
-    found = fuzz.partial_ratio_alignment(wanted, folded, score_cutoff=FUZZY_QUOTE_AT)
+    found = fuzz.partial_ratio_alignment(wanted, folded, score_cutoff=MIN_FUZZY_RATIO)
     if found is None or found.dest_end <= found.dest_start:
         return None
-    digits = _digits(wanted)
     for before, after in _LOST_LETTERS:
         start, end = max(found.dest_start - before, 0), min(found.dest_end + after, len(folded))
-        if _digits(folded[start:end]) == digits:
-            return Span(offsets[start], offsets[end - 1] + 1, found.score / 100)
+        if digits(folded[start:end]) == digits(wanted):
+            return Span(offsets[start], offsets[end - 1] + 1)
     return None
 
 
-def _digits(text: str) -> str:
-    return "".join(c for c in text if c.isdigit())
-
-
 def words_under(page: Page, start: int, end: int) -> range:
-    """The indices of the page's words that [start, end) of its text touches; words are in the order of their spans."""
+    """The indices of the words that [start, end) of the page's text touches. Words are in the order of their spans."""
     spans = page.words.spans
     first = bisect_right(spans, start, key=lambda span: span[1])
     last = bisect_left(spans, end, key=lambda span: span[0])
@@ -142,10 +135,14 @@ def words_under(page: Page, start: int, end: int) -> range:
 
 def box_of(page: Page, start: int, end: int) -> Box | None:
     """The box around the words of [start, end), or None where the page has no boxes there."""
-    boxes = [page.words.boxes[i] for i in words_under(page, start, end)] if page.words.boxes else []
-    if not boxes:
-        return None
-    return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+    boxes = [page.words.boxes[word] for word in words_under(page, start, end)] if page.words.boxes else []
+    return surrounding_box(boxes) if boxes else None
+
+
+def surrounding_box(boxes: Sequence[Box]) -> Box:
+    """The smallest box around all of `boxes`, of which there is at least one."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def ocr_confidence(page: Page, start: int, end: int) -> float | None:
@@ -153,9 +150,8 @@ def ocr_confidence(page: Page, start: int, end: int) -> float | None:
     if page.method != "ocr":
         return None
     if page.words.confidences:
-        under = [page.words.confidences[i] for i in words_under(page, start, end)]
-        if under:
-            return min(under)
+        under = [page.words.confidences[word] for word in words_under(page, start, end)]
+        return min(under, default=page.ocr_confidence)
     return page.ocr_confidence
 
 
@@ -167,49 +163,48 @@ def quoted(page: Page, start: int, end: int) -> Evidence:
 def yields(  # noqa: PLR0911 - one return per kind of value
     field: DocumentField, quote: str, value: JsonValue, languages: tuple[str, ...] = ("en",)
 ) -> bool:
-    """Whether `quote` says `value`: the same amount, date or text.
+    """Whether `quote` yields `value`: the same amount, date or text.
 
-    An enum's value is a judgement, which any quote may bear.
+    An enum's value is a judgement, so any quote yields it.
     """
     if value is None or field.type is FieldType.ENUM:
         return value is not None
     match field.type:
         case FieldType.INTEGER:
-            is_said = says_number(quote, str(value), languages, is_integer=True)
-            return is_said or value in spoken_numbers(quote)
+            return has_number(quote, str(value), languages, is_integer=True) or value in spelled_numbers(quote)
         case FieldType.MONEY | FieldType.NUMBER:
-            return says_number(quote, str(value), languages)
+            return has_number(quote, str(value), languages)
         case FieldType.DATE:
             known = find_dates(quote, (*languages, *OTHER_LANGUAGES), compact=True)
             return any(found.value.isoformat() == value for found in known)
         case FieldType.EMAIL:
             return str(value).casefold() in {match[0].casefold() for match in EMAIL.finditer(quote)}
         case FieldType.PHONE:
-            return says_phone(quote, str(value), languages)
+            return has_phone(quote, str(value), languages)
         case FieldType.CURRENCY | FieldType.IBAN:
-            return says_code(field, quote, str(value), languages)
+            return has_code(field, quote, str(value), languages)
         case _:
-            return says_text(quote, value)
+            return has_text(quote, value)
 
 
 def check(
     field: DocumentField, reading: FieldReading, pages: Sequence[Page], languages: tuple[str, ...] = ("en",)
 ) -> Grounding:
     """Check a reading against the pages' visible text: every quote stands there, and the quotes yield the value."""
+    if not reading.evidence:
+        return Grounding(False, "no quote was given")
     by_number = {page.number: page for page in pages}
-    weakest: float | None = None
+    ocr_confidences: list[float] = []
     quotes: list[str] = []
     for evidence in reading.evidence:
         page = by_number.get(evidence.page)
         span = locate(page.text, evidence.quote) if page else None
         if page is None or span is None:
             return Grounding(False, f"the quote is not on page {evidence.page}")
-        quotes.append(_signed(page.text, span, evidence.quote) if field.type in _NUMERIC else evidence.quote)
-        certainty = ocr_confidence(page, span.start, span.end)
-        if certainty is not None:
-            weakest = certainty if weakest is None else min(weakest, certainty)
-    if not reading.evidence:
-        return Grounding(False, "no quote was given")
+        quotes.append(_signed(page.text, span, evidence.quote) if field.type in NUMERIC else evidence.quote)
+        confidence = ocr_confidence(page, span.start, span.end)
+        ocr_confidences += [] if confidence is None else [confidence]
+    weakest = min(ocr_confidences, default=None)
     writes_numbers = number_languages([page.text for page in pages], languages)
     if not _all_yield(field, reading.value, quotes, Languages(languages, writes_numbers)):
         return Grounding(False, "the quote does not say the value", weakest)
@@ -217,7 +212,7 @@ def check(
 
 
 def _signed(text: str, span: Span, quote: str) -> str:
-    """A quote with the minus that touches it on the page, and what that minus touches: a model may leave it out."""
+    """A quote with the minus beside it on the page, which a model may leave out, and the character beyond the minus."""
     before = text[span.start - 1 : span.start] if span.start else ""
     after = text[span.end : span.end + 1]
     if before and before in MINUS_SIGNS:
@@ -243,9 +238,9 @@ def _all_yield(field: DocumentField, value: JsonValue, quotes: Sequence[str], la
 
 
 def _item_yields(field: DocumentField, item: JsonValue, quotes: str) -> bool:
-    """Whether an entry of a list is borne by the quotes: by its own words, or by one of its keywords."""
+    """Whether the quotes have an entry of a list: its own words, or one of its keywords."""
     keywords = field.hints.keywords.get(str(item), ())
-    return says_text(quotes, item) or bool(keywords and Keywords(keywords).spans(quotes))
+    return has_text(quotes, item) or bool(keywords and keywords_of(keywords).spans(quotes))
 
 
 def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, languages: Languages) -> bool:
@@ -255,25 +250,23 @@ def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, 
             typed[name] = typed_value(column, row.get(name), languages.words)
         except InvalidValue:
             return False
-    figures = {name: Decimal(str(typed[name])) for name in typed if _is_figure(field.columns[name], typed[name])}
+    figures = {
+        name: Decimal(str(typed[name]))
+        for name, column in field.columns.items()
+        if column.type in NUMERIC and typed[name] is not None
+    }
     for name, column in field.columns.items():
         beside = [figure for other, figure in figures.items() if other != name]
         if typed[name] is None or yields(column, quote, typed[name], languages.of(column)):
             continue
-        if name in figures and says_number(quote, str(typed[name]), languages.numbers, beside=beside):
+        if name in figures and has_number(quote, str(typed[name]), languages.numbers, beside=beside):
             continue
         if not _holds_words(column, quote, typed[name]):
             return False
     return True
 
 
-def _is_figure(column: DocumentField, value: JsonValue) -> bool:
-    return column.type in _NUMERIC and value is not None
-
-
 def _holds_words(column: DocumentField, quote: str, value: JsonValue) -> bool:
-    """Whether a quote has every word of a text: the lines of a table's cell stand apart where others come between."""
-    if column.type is not FieldType.TEXT:
-        return False
+    """Whether a quote has every word of a text: other columns may stand between the lines of a table's cell."""
     there = {letters(word) for word in quote.split()}
-    return all(letters(word) in there for word in str(value).split())
+    return column.type is FieldType.TEXT and all(letters(word) in there for word in str(value).split())

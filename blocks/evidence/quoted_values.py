@@ -1,6 +1,6 @@
-"""What a quote says: whether an amount, a telephone number, a code or a text stands in it, whole.
+"""Whether a quote has an amount, a telephone number, a code or a text.
 
-A value that is only a piece of what is printed is not said: 345 in 12345, "an" in "Meridian", 20 in 2024-11-20.
+A piece of something longer does not count: 345 in 12345, "an" in "Meridian", 20 in 2024-11-20.
 """
 
 import re
@@ -16,6 +16,7 @@ from blocks.document_types.schema import DocumentField, FieldType
 from blocks.values.dates import find_dates
 from blocks.values.typed_values import (
     CURRENCY_SIGNS,
+    MINUS_SIGNS,
     InvalidValue,
     fold,
     parse_money,
@@ -24,24 +25,23 @@ from blocks.values.typed_values import (
     typed_value,
 )
 
-SHORTEST_FUZZY_TEXT = 8
-FUZZY_TEXT_AT = 90.0
-"""Least similarity (rapidfuzz ratio, of 100) of a text's letters with those of as many whole words of the quote."""
+MIN_FUZZY_LETTERS = 8
+MIN_FUZZY_RATIO = 90.0
+"""The similarity (rapidfuzz ratio, of 100) from which on the letters of words are those of a text."""
+MAX_SIGN_CHARACTERS = 12
+"""How many characters before a number its sign and currency may take."""
 
-_MINUS = "-\u2212\u2013\u2012"
 _NUMBER = re.compile(
     r"(?<!\d)\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:[.,]\d{1,5}(?![.,]?\d)|(?![\w%]|[.,]\d))"
     r"|(?<!\d)\d+(?:[.,]\d+|['’]\d{3}(?!\d))*|(?<![\w.,])[.,]\d+"
 )
-MOST_BEFORE = 12
-"""How many characters before a number its sign and currency may take."""
 _PARTED = re.compile(r"\d+(?: [.,]|[.,] )\d\d(?![\d.,])")
-"""An amount with a blank beside its decimal sign, as OCR leaves one."""
+"""An amount with a blank beside its decimal sign, which OCR adds."""
 _SIGN_BEFORE = re.compile(
-    rf"(?P<open>^\s*|\s|[(:;=/|]|(?P<glued>[^\W\d_]))(?:[€$£¥₹]\s?)?(?P<minus>[{_MINUS}])(?P<gap>\s?)"
+    rf"(?P<open>^\s*|\s|[(:;=/|]|(?P<glued>[^\W\d_]))(?:[€$£¥₹]\s?)?(?P<minus>[{MINUS_SIGNS}])(?P<gap>\s?)"
     r"(?:(?:[€$£¥₹]|[A-Za-z]{1,2}\$|[A-Z]{3}|RM|R[sp]\.?)\s?)?\Z"
 )
-_MINUS_AFTER = re.compile(rf"\s?(?:[€$£¥₹]\s?)?[{_MINUS}](?![{_MINUS}\w]|\s?\d)")
+_MINUS_AFTER = re.compile(rf"\s?(?:[€$£¥₹]\s?)?[{MINUS_SIGNS}](?![{MINUS_SIGNS}\w]|\s?\d)")
 _CREDIT_AFTER = re.compile(r"\s?CR(?!\w)")
 _PHONE = re.compile(r"\+?[\d(][\d \u00a0\u202f().\u2010\u2011\u2013-]*\d")
 _CURRENCY = re.compile(r"[^\W\d_]+\$?|[^\w\s]")
@@ -53,19 +53,19 @@ _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number in a text with the signs it may have: 1, -1 or both. `parts` are what it is where blanks part it."""
+    """A number in a text with its possible signs: 1, -1 or both. `parts` are two numbers that it may be instead."""
 
     value: Decimal
     signs: tuple[int, ...]
     parts: tuple[Decimal, ...] = ()
 
 
-def says_number(
+def has_number(
     quote: str, value: str, languages: tuple[str, ...], *, beside: Collection[Decimal] = (), is_integer: bool = False
 ) -> bool:
-    """Whether a number of `quote` is `value`, a decimal string; a whole number may be a date's year.
+    """Whether a number of `quote` is `value`, a decimal string. An integer may also be a date's year.
 
-    `beside` are the other numbers of a table's row: where they have the first group of "2 150,00", that is two numbers.
+    `beside` are the other numbers of a table's row. Where they have a part of "2 150,00", those are two numbers.
     """
     try:
         wanted = parse_money(value, ("en",))
@@ -76,14 +76,14 @@ def says_number(
             return True
         if number.parts and number.parts[0] in beside and wanted in number.parts:
             return True
-        if number.parts and wanted == number.parts[0] and number.parts[-1] in beside:
+        if number.parts and number.parts[-1] in beside and wanted == number.parts[0]:
             return True
     return is_integer and any(int(year) == wanted for year in _years(quote, languages))
 
 
 @lru_cache(maxsize=1024)
 def numbers(quote: str, languages: tuple[str, ...]) -> tuple[Number, ...]:
-    """The numbers of a text but those of its dates, each as `languages` write numbers."""
+    """The numbers of a text as `languages` write them, but not those of its dates."""
     text = _without_dates(quote, languages)
     found: list[Number] = []
     for match in (*_NUMBER.finditer(text), *_PARTED.finditer(text)):
@@ -91,13 +91,13 @@ def numbers(quote: str, languages: tuple[str, ...]) -> tuple[Number, ...]:
             value = parse_number(written, languages)
             at = match.start() + start
             split = written.split(" ") if match.re is _NUMBER else []
-            parts = tuple(parse_number(one, languages) for one in split) if len(split) == 2 else ()
+            parts = tuple(parse_number(part, languages) for part in split) if len(split) == 2 else ()
             found.append(Number(value, _signs(text, at, at + len(written)), parts))
     return tuple(found)
 
 
 def _pieces(written: str, languages: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """The whole where it is a number, else those of its pieces that are one."""
+    """The text and its place where it is a number, else its runs of digits."""
     try:
         parse_number(written, languages)
     except InvalidValue:
@@ -108,11 +108,11 @@ def _pieces(written: str, languages: tuple[str, ...]) -> Iterator[tuple[int, str
 
 
 def _signs(text: str, start: int, end: int) -> tuple[int, ...]:
-    """A minus counts where it touches the number or its currency.
+    """The possible signs of a number. A minus counts where it touches the number or its currency.
 
-    One that may be a dash as well, at the start of a line or glued to a word, leaves both signs, as brackets do.
+    Both signs are possible within brackets, and where a minus may be a dash: at the start of a line or behind a word.
     """
-    first = max(start - MOST_BEFORE, 0)
+    first = max(start - MAX_SIGN_CHARACTERS, 0)
     before, rest = _SIGN_BEFORE.search(text[first:start]), text[end:]
     if text[max(start - 1, 0) : start] == "(" and rest.startswith(")"):
         return (1, -1)
@@ -124,7 +124,7 @@ def _signs(text: str, start: int, end: int) -> tuple[int, ...]:
     if _CREDIT_AFTER.match(rest):
         return (1, -1)
     if _MINUS_AFTER.match(rest):
-        is_amount = re.search(r"[.,]\d\d\Z", text[start:end]) and rest[0] in _MINUS
+        is_amount = re.search(r"[.,]\d\d\Z", text[start:end]) and rest[0] in MINUS_SIGNS
         return (-1,) if is_amount else (1, -1)
     return (1,)
 
@@ -138,12 +138,11 @@ def _without_dates(quote: str, languages: tuple[str, ...]) -> str:
 
 
 def _dates(quote: str, languages: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Where the dates of a text stand; what begins or ends within a number with decimals is none."""
+    """The [start, end) of each date in a text; a date never begins or ends within a number with decimals."""
     if not any(c.isdigit() for c in quote):
         return
     for found in find_dates(quote, languages):
-        is_cut = re.search(r"\d[.,]\Z", quote[: found.start]) or re.match(r"[.,]\d", quote[found.end :])
-        if not is_cut:
+        if not re.search(r"\d[.,]\Z", quote[: found.start]) and not re.match(r"[.,]\d", quote[found.end :]):
             yield found.start, found.end
 
 
@@ -152,10 +151,10 @@ def _years(quote: str, languages: tuple[str, ...]) -> Iterator[str]:
         yield from _YEAR.findall(quote[start:end])
 
 
-def says_phone(quote: str, value: str, languages: tuple[str, ...]) -> bool:
-    """Whether a telephone number of `quote` is `value` (E.164): its whole national number.
+def has_phone(quote: str, value: str, languages: tuple[str, ...]) -> bool:
+    """Whether a telephone number of `quote` is `value` (E.164): its complete national number.
 
-    The country is that of the quote where the quote names one; else it comes from elsewhere, and any is taken.
+    Where the quote names a country, it must be the value's.
     """
     import phonenumbers
 
@@ -174,18 +173,17 @@ def says_phone(quote: str, value: str, languages: tuple[str, ...]) -> bool:
     for match in _PHONE.finditer(quote):
         if re.search(r"\w\Z", quote[: match.start()]):
             continue
-        digits = "".join(c for c in match[0] if c.isdigit())
-        if digits in (international if match[0].startswith("+") else local):
+        if digits(match[0]) in (international if match[0].startswith("+") else local):
             return True
     return False
 
 
-def says_code(field: DocumentField, quote: str, value: str, languages: tuple[str, ...]) -> bool:
-    """Whether a code stands in `quote` as a whole word, or a sign or name of it does."""
+def has_code(field: DocumentField, quote: str, value: str, languages: tuple[str, ...]) -> bool:
+    """Whether a word of `quote` is the IBAN, or the currency's code, sign or name."""
     if field.type is FieldType.CURRENCY:
         return any(_is_currency(field, quote, match, value, languages) for match in _CURRENCY.finditer(quote))
     try:
-        return typed_value(field, value, languages) == value and _stands_whole(quote, value)
+        return typed_value(field, value, languages) == value and _has_words(quote, value)
     except InvalidValue:
         return False
 
@@ -193,7 +191,7 @@ def says_code(field: DocumentField, quote: str, value: str, languages: tuple[str
 def _is_currency(
     field: DocumentField, quote: str, match: re.Match[str], value: str, languages: tuple[str, ...]
 ) -> bool:
-    """Codes and short signs are in capitals, or beside a figure: "all" and "try" are words too."""
+    """Whether a word or sign is the currency. "all" and "try" are codes only in capitals or beside a figure."""
     token = match[0]
     try:
         if typed_value(field, token, languages) != value:
@@ -210,26 +208,26 @@ def _is_currency(
     return beside is not None
 
 
-def says_text(quote: str, value: JsonValue) -> bool:
-    """Whether whole words of `quote` are the text, case, accents, blanks and punctuation aside.
+def has_text(quote: str, value: JsonValue) -> bool:
+    """Whether words of `quote` are the text, case, accents, blanks and punctuation aside.
 
     A text of at least eight letters may differ from them in a few letters, never in a digit.
     """
-    if _stands_whole(quote, str(value)):
+    if _has_words(quote, str(value)):
         return True
     wanted, (there, borders) = letters(str(value)), _bordered(quote)
-    if len(wanted) < SHORTEST_FUZZY_TEXT or wanted in there or _digits(wanted) != _digits(there):
+    if len(wanted) < MIN_FUZZY_LETTERS or wanted in there or digits(wanted) != digits(there):
         return False
-    found = fuzz.partial_ratio_alignment(wanted, there, score_cutoff=FUZZY_TEXT_AT)
+    found = fuzz.partial_ratio_alignment(wanted, there, score_cutoff=MIN_FUZZY_RATIO)
     if found is None or found.dest_end <= found.dest_start:
         return False
     starts = {max(b for b in borders if b <= found.dest_start), min(b for b in borders if b >= found.dest_start)}
     ends = {max(b for b in borders if b <= found.dest_end), min(b for b in borders if b >= found.dest_end)}
-    return any(fuzz.ratio(wanted, there[start:end]) >= FUZZY_TEXT_AT for start in starts for end in ends)
+    return any(fuzz.ratio(wanted, there[start:end]) >= MIN_FUZZY_RATIO for start in starts for end in ends)
 
 
 def letters(text: str) -> str:
-    """The letters and digits of a text as they are compared, with the signs that tell names apart (C, C++, C#)."""
+    """The letters and digits of a text in comparable form, with the signs of names such as C++ and C#."""
     return _bordered(text)[0]
 
 
@@ -250,7 +248,7 @@ def _bordered(text: str) -> tuple[str, frozenset[int]]:
     return "".join(kept), frozenset(borders)
 
 
-def _stands_whole(quote: str, value: str) -> bool:
+def _has_words(quote: str, value: str) -> bool:
     wanted, (there, borders) = letters(value), _bordered(quote)
     if not wanted:
         return False
@@ -262,5 +260,6 @@ def _stands_whole(quote: str, value: str) -> bool:
     return False
 
 
-def _digits(text: str) -> str:
+def digits(text: str) -> str:
+    """The digits of a text."""
     return "".join(c for c in text if c.isdigit())

@@ -1,4 +1,4 @@
-"""Postal addresses: the lines after a label, or those between a name at the top and its telephone or tax number."""
+"""Postal addresses: the lines below a label, or those between a name and its telephone or tax number."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from blocks.reader.sheet import Sheet
 
 MAX_LINES = 6
 LABELLED, UNLABELLED, WITH_POSTCODE = 2.5, -0.5, 1.2
-"""Log odds of a block of address lines, and what a postcode line in it adds."""
+"""Log odds of a block of address lines with and without a label, and what a line with a postcode adds."""
 
 
 def places(sheet: Sheet, name: str, field: DocumentField) -> list[Place]:
-    """The blocks of lines that could be the address; the value has its lines joined by commas."""
+    """The blocks of lines that could be the address. Commas join the lines of a value."""
     found: list[Place] = []
     for label, weight in sheet.weighed_labels(name):
         below = names.cells_below(label.cell, sheet.rows, MAX_LINES)
@@ -24,8 +24,7 @@ def places(sheet: Sheet, name: str, field: DocumentField) -> list[Place]:
         block = start + [_part(cell, cell.text) for cell in _block(sheet, below)]
         if block:
             found.append(Place(_joined(block), weight + LABELLED + _postcode(block), is_labelled=True))
-    found.extend(_unlabelled(sheet, field))
-    return found
+    return [*found, *_unlabelled(sheet, field)]
 
 
 def _unlabelled(sheet: Sheet, field: DocumentField) -> Iterator[Place]:
@@ -33,9 +32,8 @@ def _unlabelled(sheet: Sheet, field: DocumentField) -> Iterator[Place]:
         for cell in row.cells:
             if not _begins(cell.text) or _is_inside(sheet, cell):
                 continue
-            block = [
-                _part(one, one.text) for one in (cell, *_block(sheet, names.cells_below(cell, sheet.rows, MAX_LINES)))
-            ]
+            below = names.cells_below(cell, sheet.rows, MAX_LINES)
+            block = [_part(line, line.text) for line in (cell, *_block(sheet, below))]
             share = row.index / max(len(sheet.rows), 1)
             top = 1.5 * (1.0 - 2.0 * share) if field.hints.position == "top" else 0.0
             yield Place(_joined(block), UNLABELLED + top + _postcode(block) + 0.3 * min(len(block) - 1, 3))
@@ -46,8 +44,7 @@ def _is_inside(sheet: Sheet, cell: Cell) -> bool:
     above = sheet.rows[cell.row - 1] if cell.row else None
     if above is None or above.page != cell.page:
         return False
-    under = [one for one in above.cells if any(other is cell for other in names.cells_below(one, sheet.rows, 1))]
-    return any(_begins(one.text) for one in under)
+    return any(_begins(other.text) and cell in names.cells_below(other, sheet.rows, 1) for other in above.cells)
 
 
 def _begins(text: str) -> bool:
@@ -55,6 +52,7 @@ def _begins(text: str) -> bool:
 
 
 def _block(sheet: Sheet, below: list[Cell]) -> list[Cell]:
+    """The lines that are an address, with the town's name where it stands on a line of its own."""
     block: list[Cell] = []
     for cell in below:
         is_label = any(label.start <= 2 and label.cell is cell for label in sheet.labels.get(cell.row, ()))

@@ -1,20 +1,20 @@
-"""From a share of odds to a probability.
+"""Turns a share of odds into a probability.
 
-The weights of `ranking.py` are judged, not fitted, and come out too modest: shares of 0.65 were right nine times in
-ten. One straight line in log odds mends that. It was fitted by logistic regression on the receipts that no rule was
-made with (slope 1.03, intercept 0.82 over 216 readings) and set a little lower, because invoices without word boxes
-are less kind; `benchmarks/accuracy_fields.py` prints how probabilities and facts agree.
+The weights of `ranking.py` are chosen, not fitted, and the shares are too low: values with a share of 0.65 were right
+nine times in ten. A straight line in log odds corrects that. Logistic regression on receipts that no rule was made with
+gave slope 1.03 and intercept 0.82 (216 readings). The line here is a little lower, because invoices without word boxes
+are harder. `benchmarks/accuracy_fields.py` compares probabilities with facts.
 """
 
 import math
 
 SLOPE, INTERCEPT = 1.05, 0.6
 CEILING = 0.985
-"""No reading by rules is surer: of the surest hundred, one or two were wrong."""
+"""The highest probability: of the hundred surest values, one or two were wrong."""
 
 
 def calibrated(share: float) -> float:
-    """The probability that a value with this share of the odds is right, in [0, CEILING]."""
+    """The probability, in [0, CEILING], that a value with this share of the odds is right."""
     if share <= 0.0:
         return 0.0
     if share >= 1.0:

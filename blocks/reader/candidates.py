@@ -1,7 +1,6 @@
-"""What in a cell could be a value of a field, judged by the field's type alone: amounts, dates, identifiers, addresses.
+"""The texts in a cell that could be a field's value by its type alone: amounts, dates, identifiers, addresses.
 
-`weight` is in units of log odds, 0 for a text that looks just like the type: see `ranking.py`, which adds what stands
-around it.
+A candidate's `weight` is in log odds, 0 for a text of the type's usual form. `ranking.py` adds those of its place.
 """
 
 import re
@@ -34,7 +33,7 @@ from blocks.values.typed_values import (
 class Candidate:
     """A possible value: [start, end) in the cell's text, the normalised value, and how well it fits the type.
 
-    `more` are the cells that a value of several lines goes on in.
+    `more` are the further cells of a value of several lines.
     """
 
     cell: Cell
@@ -49,11 +48,16 @@ class Candidate:
         """The literal text."""
         return self.cell.text[self.start : self.end]
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its row in the document, and where it begins in the text of its page."""
+        return self.cell.row, self.cell.start + self.start
+
 
 MISTYPED_IBAN = -3.0
-"""Log odds of what looks like an IBAN and has a wrong checksum: worth showing beside its label, not elsewhere."""
+"""Log odds of an IBAN with a wrong checksum: worth showing beside its label, not elsewhere."""
 USUAL_YEARS = range(1990, 2040)
-"""Years that a document of today speaks of; two digits elsewhere are mostly not a year."""
+"""Years on the documents of today; two digits of another year are mostly no year."""
 
 _AMOUNT = re.compile(
     r"(?<![\w.,:/])"
@@ -72,7 +76,7 @@ _TIME = re.compile(r"\b\d{1,2}[:.]\d\d(?:[:.]\d\d)?\s?(?:am|pm|uhr)\b|\b\d{1,2}:
 _SIGNED = re.compile(r"(?:^|[\s(:€$£])[-\u2212\u2013]\s?$")
 _PHONE = re.compile(r"(?<![\w.,/])\+?\(?\d[\d\s()./\u2011-]{5,20}\d(?![\w/])")
 _RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$", re.IGNORECASE)
-"""What stands before an amount that a rate is taken of: "19 % of 100.00" is about another amount."""
+"""Text before the amount that a rate applies to: the value of "19 % of 100.00" is another amount."""
 _PRINTED_IBAN = re.compile(r"[A-Z]{2}\d\d(?:[ \u00a0]?[A-Z0-9]{4})*(?:[ \u00a0]?[A-Z0-9]{1,3}(?![A-Z0-9]))?")
 """An IBAN as it is printed: groups of four, the last one shorter."""
 _AMOUNT_AFTER = re.compile(r"\s?-?\d[\d.,'’ ]*[.,]\d\d(?!\d)|\s?-?\d+(?![\w.,])")
@@ -83,17 +87,16 @@ _NUMBER_WORDS = frozenset(["nr", "no", "nº", "n°", "number", "num", "numero", 
 
 
 def candidates(field: DocumentField, cell: Cell, languages: tuple[str, ...]) -> list[Candidate]:
-    """The possible values of a typed field in a cell, left to right. Text has none by its type."""
+    """The possible values of a field in a cell, left to right. A text field has some only by its hint `pattern`."""
     finder = _FINDERS.get(field.type)
     found = list(finder(cell, languages)) if finder else []
     if field.hints.pattern is None:
         return found
     pattern = re.compile(field.hints.pattern)
     if finder:
-        return [one for one in found if pattern.fullmatch(one.quote) or pattern.fullmatch(one.value)]
-    return [
-        Candidate(cell, m.start(), m.end(), squeeze(m[0]), 0.5) for m in pattern.finditer(cell.text) if m[0].strip()
-    ]
+        return [option for option in found if pattern.fullmatch(option.quote) or pattern.fullmatch(option.value)]
+    matches = pattern.finditer(cell.text)
+    return [Candidate(cell, *match.span(), squeeze(match[0]), 0.5) for match in matches if match[0].strip()]
 
 
 @lru_cache(maxsize=4096)
@@ -101,11 +104,19 @@ def _dates_in(text: str, languages: tuple[str, ...]) -> tuple[FoundDate, ...]:
     return tuple(find_dates(text, languages)) if any(c.isdigit() for c in text) else ()
 
 
+def _touches_date(span: tuple[int, int], text: str, languages: tuple[str, ...]) -> bool:
+    return any(span[0] < found.end and span[1] > found.start for found in _dates_in(text, languages))
+
+
 @lru_cache(maxsize=4096)
-def _blocked(text: str, languages: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    spans = [(one.start, one.end) for one in _dates_in(text, languages)]
-    spans += [match.span() for match in _TIME.finditer(text)]
-    return (*spans, *(match.span() for match in IBAN.finditer(text)))
+def _times_and_ibans(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple(match.span() for pattern in (_TIME, IBAN) for match in pattern.finditer(text))
+
+
+def _is_number(span: tuple[int, int], text: str, languages: tuple[str, ...]) -> bool:
+    """Whether the figures at a span are no part of a date, a time or an IBAN."""
+    is_in_other = any(span[0] < end and span[1] > start for start, end in _times_and_ibans(text))
+    return not is_in_other and not _touches_date(span, text, languages)
 
 
 def _amounts(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
@@ -113,17 +124,15 @@ def _amounts(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
     glued = {match.end(): match.start() for match in _GLUED_CURRENCY.finditer(cell.text)}
     if not any(c.isdigit() for c in text):
         return
-    blocked = _blocked(cell.text, languages)
     for match in _AMOUNT.finditer(text):
         start, end = match.span("number")
-        if any(start < b and end > a for a, b in blocked):
-            continue
-        found = _one_amount(cell, start, end, glued.get(start), languages)
-        if found:
+        if _is_number((start, end), cell.text, languages) and (
+            found := _amount(cell, start, end, glued.get(start), languages)
+        ):
             yield found
 
 
-def _one_amount(cell: Cell, start: int, end: int, glued: int | None, languages: tuple[str, ...]) -> Candidate | None:
+def _amount(cell: Cell, start: int, end: int, glued: int | None, languages: tuple[str, ...]) -> Candidate | None:
     text, number = cell.text, cell.text[start:end]
     rest = text[end:]
     after = _CURRENCY_AFTER.match(rest)
@@ -156,15 +165,14 @@ def _one_amount(cell: Cell, start: int, end: int, glued: int | None, languages: 
 
 
 def is_currency_word(word: str) -> bool:
-    """Whether a word or sign in a text stands for a currency; codes only in capitals."""
+    """Whether a word or sign is a currency; a code must be in capitals."""
     token = word.strip(". ").upper()
     return token in CURRENCY_SIGNS or (len(token) == 3 and token in currency_codes() and word[:3].isupper())
 
 
 def _numbers(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
-    blocked = _blocked(cell.text, languages)
     for match in _AMOUNT.finditer(cell.text):
-        if not any(match.start() < b and match.end() > a for a, b in blocked):
+        if _is_number(match.span(), cell.text, languages):
             try:
                 yield Candidate(cell, *match.span(), number_text(parse_number(match[0], languages)))
             except InvalidValue:
@@ -172,13 +180,13 @@ def _numbers(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
 
 
 def _integers(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
-    return (one for one in _numbers(cell, languages) if "." not in one.value)
+    return (number for number in _numbers(cell, languages) if "." not in number.value)
 
 
 def _dates(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
-    for one in _dates_in(cell.text, languages):
-        weight = (0.0 if one.is_sure else -0.1) - (0.0 if one.value.year in USUAL_YEARS else 1.5)
-        yield Candidate(cell, one.start, one.end, one.value.isoformat(), weight)
+    for found in _dates_in(cell.text, languages):
+        weight = (0.0 if found.is_sure else -0.1) - (0.0 if found.value.year in USUAL_YEARS else 1.5)
+        yield Candidate(cell, found.start, found.end, found.value.isoformat(), weight)
 
 
 def _ibans(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
@@ -204,10 +212,9 @@ def _emails(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
 
 
 def _phones(cell: Cell, languages: tuple[str, ...]) -> Iterator[Candidate]:
-    dates = [(one.start, one.end) for one in _dates_in(cell.text, languages)]
     for match in _PHONE.finditer(cell.text):
         digits = sum(c.isdigit() for c in match[0])
-        if not 7 <= digits <= 15 or any(match.start() < b and match.end() > a for a, b in dates):
+        if not 7 <= digits <= 15 or _touches_date(match.span(), cell.text, languages):
             continue
         if match[0].isdigit() and digits < 10:
             continue
@@ -235,7 +242,7 @@ def _currencies(cell: Cell, _languages: tuple[str, ...]) -> Iterator[Candidate]:
 _COMMON_CODES = frozenset(
     "EUR USD GBP CHF MYR SGD INR PLN CZK SEK NOK DKK HUF JPY CNY AUD CAD HKD THB IDR BRL ZAR TRY AED NZD".split()  # noqa: SIM905 - a list of codes reads best so
 )
-"""Codes that stand for a currency by themselves; others are also words, and need an amount beside them."""
+"""Codes that are a currency without an amount beside them; others may be words."""
 
 _FINDERS: dict[FieldType, Callable[[Cell, tuple[str, ...]], Iterator[Candidate]]] = {
     FieldType.MONEY: _amounts,
@@ -250,15 +257,15 @@ _FINDERS: dict[FieldType, Callable[[Cell, tuple[str, ...]], Iterator[Candidate]]
 
 
 def identifier(cell: Cell, start: int, end: int, languages: tuple[str, ...]) -> Candidate | None:
-    """The first identifier in [start, end) of a cell: a token with a digit, with a short prefix in capitals before it.
+    """The first identifier in [start, end) of a cell: a token with a digit, and a short prefix in capitals before it.
 
-    Words such as "no." may stand before it; each other word costs, and after four there is none.
+    Words such as "no." may stand before it. Every other word costs half a log odd, and after more than four there is
+    no identifier.
     """
-    dates = [(one.start, one.end) for one in _dates_in(cell.text, languages)]
     skipped, prefix = 0.0, None
     for match in _TOKEN.finditer(cell.text, start, end):
         token = match[0].strip(",;:()[]*'\"").lstrip(".")
-        if any(match.start() < b and match.end() > a for a, b in dates):
+        if _touches_date(match.span(), cell.text, languages):
             return None
         if match[0].startswith("(") and match[0].rstrip(":;,").endswith(")"):
             continue
@@ -274,14 +281,12 @@ def identifier(cell: Cell, start: int, end: int, languages: tuple[str, ...]) -> 
         if prefix and skipped <= 0.5:
             first, skipped = prefix.start(), 0.0
         value = squeeze(cell.text[first:last])
-        is_amount = re.fullmatch(r"\d+[.,]\d\d", value) is not None
-        return Candidate(
-            cell, first, last, value, -skipped - (1.5 if is_amount else 0.0) - (1.0 if len(value) < 3 else 0.0)
-        )
+        weight = -skipped - (1.5 if re.fullmatch(r"\d+[.,]\d\d", value) else 0.0) - (1.0 if len(value) < 3 else 0.0)
+        return Candidate(cell, first, last, value, weight)
     return None
 
 
 def has_amount(text: str, languages: tuple[str, ...]) -> bool:
     """Whether a text holds an amount with decimals or a currency; bare whole numbers do not count."""
     cell = Cell(0, text, 0, len(text), 0)
-    return any(one.weight > -1.5 for one in _amounts(cell, languages))
+    return any(amount.weight > -1.5 for amount in _amounts(cell, languages))

@@ -1,4 +1,4 @@
-"""Labels read as one run of lines and their values as another, as text without boxes has them.
+"""A run of lines with labels, then a run of lines with their values, in text without boxes.
 
 OCR that reads a receipt column by column yields "TOTAL / CASH / CHANGE" and then "48.10 / 50.20 / 2.10": the third
 value belongs to the third label.
@@ -10,7 +10,7 @@ from blocks.reader.lexicon import Label
 from blocks.reader.lines import Row
 
 SAME_LENGTH, LONGER = 3.4, 1.6
-"""Log odds of the value opposite a label: where both runs are equally long, and where more values follow."""
+"""Log odds of a label's value: where both runs are equally long, and where more values follow."""
 MAX_RUN = 14
 _DIGITS = re.compile(r"\d(?![\d.,]*\s?%)")
 _VALUE = re.compile(
@@ -19,9 +19,9 @@ _VALUE = re.compile(
 
 
 def opposite_rows(rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> dict[int, tuple[int, float]]:
-    """For the index of a label's row, the index of the row of its value and the log odds that it is that one.
+    """By the row of a label: the row of its value, and the log odds of it.
 
-    Only runs of two labels or more: for a single one, "below" says the same.
+    Only for runs of two labels or more: the value of a single label is simply below it.
     """
     found: dict[int, tuple[int, float]] = {}
     at = 0
@@ -42,7 +42,7 @@ def opposite_rows(rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> dict
 
 
 def _leading_words(labels: dict[int, list[Label]], start: int, run: int, wanted: int) -> int:
-    """How many rows at the head of a run are no labels, up to `wanted`."""
+    """How many rows at the beginning of a run are no labels, up to `wanted`."""
     count = 0
     while count < min(wanted, run) and not labels.get(start + count):
         count += 1

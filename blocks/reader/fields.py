@@ -1,10 +1,10 @@
-"""Reads the fields of one document: gathers places for each field, ranks them, and says what it is sure of.
+"""The values that each field of a document may have: gathers their places, and ranks them.
 
 Nothing here knows a document type. Labels come from aliases, shapes from field types, the rest from hints.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
@@ -14,23 +14,11 @@ from blocks.reader.candidates import Candidate, candidates, identifier
 from blocks.reader.columns import SAME_LENGTH, opposite_rows
 from blocks.reader.lexicon import Label
 from blocks.reader.lines import Cell
-from blocks.reader.parties import PartyFinder
-from blocks.reader.ranking import (
-    CROSSED_LABEL,
-    RIGHT,
-    UNLABELLED,
-    Place,
-    Ranked,
-    Target,
-    rank,
-    settled,
-    targets,
-)
+from blocks.reader.parties import PartyFinder, is_named
+from blocks.reader.ranking import CROSSED_LABEL, RIGHT, UNLABELLED, Place, Ranked, Target, paid_amounts, rank, targets
 from blocks.reader.sheet import Sheet
-from blocks.values.typed_values import squeeze
+from blocks.values.typed_values import NUMERIC, squeeze
 
-NAME_KINDS = {"organisation", "person"}
-NUMERIC = {FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER}
 UNLABELLED_BY_TYPE = {
     FieldType.IBAN: 0.0,
     FieldType.EMAIL: 0.0,
@@ -41,14 +29,18 @@ UNLABELLED_BY_TYPE = {
     FieldType.INTEGER: -4.0,
     FieldType.CURRENCY: -0.5,
 }
-"""Log odds of a value without a label: an IBAN says what it is by itself, a number says nothing."""
-
-
-TELLING = {FieldType.IBAN, FieldType.EMAIL, FieldType.PHONE, FieldType.CURRENCY}
+"""Log odds of a value without a label: an IBAN is known by its form, a number is not."""
+KNOWN_BY_FORM = {FieldType.IBAN, FieldType.EMAIL, FieldType.PHONE, FieldType.CURRENCY}
+WITHOUT_ALIASES, WITH_PATTERN = 1.0, 1.0
+"""What a value without a label gains where the field has no labels, and where it has a pattern of its own."""
+OPTIONAL = 1.8
+"""What it loses where the field has labels and is optional: a required field is on the document, labelled or not."""
+MATCHES_PATTERN = 0.8
+"""Log odds of a text that matches the field's pattern and has no label."""
+PER_PASSED, MAX_PASSED = 1.0, 4
+"""What a candidate loses for each better one between it and its label, up to four."""
 POSTCODE = 2.5
 """What an identifier loses that begins the line of a town."""
-OPTIONAL = 1.8
-"""What an optional field with labels loses without one: a required one is on the document, labelled or not."""
 
 
 class FieldRanker:
@@ -64,57 +56,55 @@ class FieldRanker:
     def ranked(self, name: str) -> list[Ranked]:
         """The values that a field may have, best first."""
         field = self._type.fields[name]
-        if field.hints.stated:
-            return rank(statements.places(self._sheet.pages, self._sheet.rows, field, self._sheet.languages), field)
-        if persons.is_wanted(field):
-            return rank(self._person_places(name, field), field)
-        if field.type is FieldType.TEXT and field.hints.kind in NAME_KINDS:
-            return rank(self._parties.places(name, field), field)
-        if field.type is FieldType.TEXT and field.hints.kind == "address":
-            return rank(addresses.places(self._sheet, name, field), field)
-        if field.type is FieldType.TEXT:
-            return rank(self._text_places(name, field), field)
-        return rank(self._typed_places(name, field), field)
+        return rank(self._places(name, field), field)
 
-    def _person_places(self, name: str, field: DocumentField) -> list[Place]:
+    def _places(self, name: str, field: DocumentField) -> Iterable[Place]:
+        if field.hints.stated:
+            return statements.places(self._sheet, field)
+        if persons.is_wanted(field):
+            return self._person_places(name, field)
+        if is_named(field):
+            return self._parties.places(name, field)
+        if field.type is not FieldType.TEXT:
+            return self._typed_places(name, field)
+        if field.hints.kind == "address":
+            return addresses.places(self._sheet, name, field)
+        return self._text_places(name, field)
+
+    def _person_places(self, name: str, field: DocumentField) -> Iterator[Place]:
         """Names beside a label, wherever it stands, and names at the top."""
-        labelled = (one for one in self._parties.places(name, field) if one.is_labelled)
-        against = self._persons.vocabulary_weight
-        places = [replace(one, weight=one.weight + against(one.candidate.value, field)) for one in labelled]
-        return [*places, *self._persons.places(field)]
+        for place in self._parties.places(name, field):
+            if place.is_labelled:
+                vocabulary = self._persons.vocabulary_weight(place.candidate.value, field)
+                yield replace(place, weight=place.weight + vocabulary)
+        yield from self._persons.places(field)
 
     def _in_row(self, field: DocumentField, row: int) -> list[Candidate]:
         by_row = self._found.setdefault((field.type, field.hints.pattern), {})
         if row not in by_row:
-            cells = self._sheet.rows[row].cells
             languages = self._sheet.number_languages if field.type in NUMERIC else self._sheet.languages
-            by_row[row] = [one for cell in cells for one in candidates(field, cell, languages)]
+            cells = self._sheet.rows[row].cells
+            by_row[row] = [candidate for cell in cells for candidate in candidates(field, cell, languages)]
         return by_row[row]
+
+    def _in_all_rows(self, field: DocumentField) -> list[Candidate]:
+        return [candidate for row in self._sheet.rows for candidate in self._in_row(field, row.index)]
 
     def _typed_places(self, name: str, field: DocumentField) -> list[Place]:
         best: dict[tuple[int, int], Place] = {}
-        paid: dict[tuple[int, int], float] = {}
-        if field.hints.settled_below:
-            everything = [one for row in self._sheet.rows for one in self._in_row(field, row.index)]
-            paid = settled([one for one in everything if one.weight > -2.0])
+        everything = self._in_all_rows(field)
+        amounts = [amount for amount in everything if amount.weight > -2.0] if field.hints.settled_below else []
+        paid = paid_amounts(amounts)
 
         def offer(candidate: Candidate, weight: float, *, is_labelled: bool) -> None:
-            key = (candidate.cell.row, candidate.cell.start + candidate.start)
-            total = (
-                weight
-                + candidate.weight
-                + paid.get(key, 0.0)
-                + self._sheet.surroundings.hint_weight(field, candidate.cell.row)
-            )
+            key = candidate.place
+            total = weight + candidate.weight + paid.get(key, 0.0) + self._hint_weight(field, candidate)
             if key not in best or best[key].weight < total:
                 best[key] = Place(candidate, total, is_labelled)
 
-        base = UNLABELLED_BY_TYPE.get(field.type, UNLABELLED) + (0.0 if field.aliases else 1.0)
-        base += 1.0 if field.hints.pattern else 0.0
-        base -= OPTIONAL if field.aliases and not field.required and field.type not in TELLING else 0.0
-        for row in self._sheet.rows:
-            for candidate in self._in_row(field, row.index):
-                offer(candidate, base, is_labelled=False)
+        unlabelled = _unlabelled_weight(field)
+        for candidate in everything:
+            offer(candidate, unlabelled, is_labelled=False)
         for label, weight in self._sheet.weighed_labels(name):
             opposite = self._opposite.get(label.cell.row) if field.type in NUMERIC else None
             if opposite is not None:
@@ -126,6 +116,9 @@ class FieldRanker:
                 offer(candidate, weight + offset, is_labelled=True)
         return list(best.values())
 
+    def _hint_weight(self, field: DocumentField, candidate: Candidate) -> float:
+        return self._sheet.surroundings.hint_weight(field, candidate.cell.row)
+
     @cached_property
     def _opposite(self) -> dict[int, tuple[int, float]]:
         return opposite_rows(self._sheet.rows, self._sheet.labels)
@@ -133,23 +126,23 @@ class FieldRanker:
     def _pointed_at(self, label: Label, field: DocumentField) -> Iterator[tuple[Candidate, float]]:
         """The candidates that a label points at. The first on the way counts most, what follows it less."""
         passed = 0
-        for group in self._target_groups(label, field):
-            inside = [(one, target.weight) for target in group for one in self._inside(field, target)]
+        for group in self._target_groups(label):
+            inside = [(candidate, target.weight) for target in group for candidate in self._inside(field, target)]
             if field.type is FieldType.MONEY and field.hints.pick == "last":
                 weights = [weight for _, weight in inside]
-                inside = [(one, weight) for (one, _), weight in zip(inside[::-1], weights, strict=True)]
-            for one, weight in inside:
-                yield one, weight - 1.0 * min(passed, 4)
-                passed += 1 if one.weight > -1.0 else 0
+                inside = [(candidate, weight) for (candidate, _), weight in zip(inside[::-1], weights, strict=True)]
+            for candidate, weight in inside:
+                yield candidate, weight - PER_PASSED * min(passed, MAX_PASSED)
+                passed += 1 if candidate.weight > -1.0 else 0
 
     def _inside(self, field: DocumentField, target: Target) -> list[Candidate]:
         return [
-            one
-            for one in self._in_row(field, target.cell.row)
-            if one.cell.start == target.cell.start and target.start <= one.start < target.end
+            candidate
+            for candidate in self._in_row(field, target.cell.row)
+            if candidate.cell.start == target.cell.start and target.start <= candidate.start < target.end
         ]
 
-    def _target_groups(self, label: Label, field: DocumentField) -> Iterator[list[Target]]:
+    def _target_groups(self, label: Label) -> Iterator[list[Target]]:
         """The targets of a label; those of its own row, up to the next label in it, together."""
         row: list[Target] = []
         for target in targets(label, self._sheet.rows, self._sheet.labels):
@@ -163,37 +156,38 @@ class FieldRanker:
         if row:
             yield row
 
-    def _text_places(self, name: str, field: DocumentField) -> list[Place]:
-        places: list[Place] = []
+    def _text_places(self, name: str, field: DocumentField) -> Iterator[Place]:
         for label, weight in self._sheet.weighed_labels(name):
             for target in targets(label, self._sheet.rows, self._sheet.labels):
                 found = self._after(field, target.cell, target.start, target.end)
-                if found is None:
-                    continue
-                row = found.cell.row
-                total = weight + target.weight + found.weight + self._sheet.surroundings.hint_weight(field, row)
-                places.append(Place(found, total, True))
-                break
+                if found is not None:
+                    total = weight + target.weight + found.weight + self._hint_weight(field, found)
+                    yield Place(found, total, is_labelled=True)
+                    break
         if field.hints.pattern:
-            for line in self._sheet.rows:
-                for one in self._in_row(field, line.index):
-                    total = 0.8 + one.weight + self._sheet.surroundings.hint_weight(field, line.index)
-                    places.append(Place(one, total))
-        return places
+            for candidate in self._in_all_rows(field):
+                yield Place(candidate, MATCHES_PATTERN + candidate.weight + self._hint_weight(field, candidate))
 
     def _after(self, field: DocumentField, cell: Cell, start: int, end: int) -> Candidate | None:
+        """The text value in [start, end) of a cell, if there is one."""
         if field.hints.kind == "identifier":
             found = identifier(cell, start, end, self._sheet.languages)
-            is_town = found is not None and name_shapes.POSTCODE_LINE.match(cell.text[found.start :])
-            return replace(found, weight=found.weight - POSTCODE) if found is not None and is_town else found
-        raw = cell.text[start:end]
-        text = raw.strip(" \t:;=#|-\u2013.")
-        if not any(c.isalnum() for c in text) or ((cell.row, cell.start) in self._sheet.label_cells and start == 0):
+            if found is not None and name_shapes.POSTCODE_LINE.match(cell.text[found.start :]):
+                return replace(found, weight=found.weight - POSTCODE)
+            return found
+        text = cell.text[start:end].strip(" \t:;=#|-\u2013.")
+        is_label = start == 0 and (cell.row, cell.start) in self._sheet.label_cells
+        if is_label or not any(c.isalnum() for c in text):
             return None
         first = cell.text.find(text, start)
-        if field.hints.pattern:
-            match = re.search(field.hints.pattern, text)
-            return (
-                Candidate(cell, first + match.start(), first + match.end(), squeeze(match[0]), 0.5) if match else None
-            )
-        return Candidate(cell, first, first + len(text), squeeze(text))
+        if field.hints.pattern is None:
+            return Candidate(cell, first, first + len(text), squeeze(text))
+        match = re.search(field.hints.pattern, text)
+        return match and Candidate(cell, first + match.start(), first + match.end(), squeeze(match[0]), 0.5)
+
+
+def _unlabelled_weight(field: DocumentField) -> float:
+    """The log odds of a typed value without a label."""
+    weight = UNLABELLED_BY_TYPE.get(field.type, UNLABELLED) + (0.0 if field.aliases else WITHOUT_ALIASES)
+    weight += WITH_PATTERN if field.hints.pattern else 0.0
+    return weight - (OPTIONAL if field.aliases and not field.required and field.type not in KNOWN_BY_FORM else 0.0)

@@ -1,13 +1,13 @@
 """The labels of a document type, found in a document's cells: the longest label that fits wins.
 
-All fields' aliases compete, and so do the phrases that a field's `not_near` names: "subtotal" is not "total",
-"total excluding VAT" not "total". Comparison ignores case, accents, blanks and punctuation, because PDFs break words
+The aliases of all fields compete, and so do the phrases of a field's `not_near`: "subtotal" is not "total", nor is
+"total excluding VAT". Comparison ignores case, accents, blanks and punctuation, because PDFs break words
 ("Br uttosumme") and scans lose dots.
 """
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rapidfuzz import fuzz, process
@@ -18,15 +18,23 @@ from blocks.values.typed_values import fold
 
 _MARKS = re.compile(r"[^\w#]|_")
 _WORD = re.compile(r"[^\W\d_]+[°º]?|[°º]|\d+|[#№]+")
-LONGEST_LABEL_WORDS = 7
-FUZZY_AT = 82.0
-"""The least similarity (rapidfuzz ratio, of 100) at which a window of text is taken for a bent label."""
-SHORTEST_FUZZY = 5
+MAX_LABEL_WORDS = 7
+MIN_FUZZY_RATIO = 82.0
+"""The similarity (rapidfuzz ratio, of 100) from which on text is taken for a misread label."""
+MIN_FUZZY_LETTERS, MAX_FUZZY_WORDS = 5, 4
+
+
+@dataclass(frozen=True, slots=True)
+class TypeVersion:
+    """A type as a cache key: equal to every type that the reader reads alike."""
+
+    digest: str
+    document_type: DocumentType = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a phrase says: it labels `field` (rank 0 is the field's best alias), or speaks against it."""
+    """A phrase labels `field` (rank 0 is the field's best alias), or `is_against` it: a phrase of its `not_near`."""
 
     field: str
     rank: float
@@ -40,28 +48,31 @@ class Label:
     cell: Cell
     start: int
     end: int
-    phrase: str
     meanings: tuple[Meaning, ...]
     likeness: float = 1.0
 
     def meaning(self, field: str) -> Meaning | None:
-        """What this label says of `field`, if anything."""
-        return next((m for m in self.meanings if m.field == field), None)
+        """The label's meaning for `field`, if it has one."""
+        return next((meaning for meaning in self.meanings if meaning.field == field), None)
+
+    @property
+    def is_only_against(self) -> bool:
+        """Whether the label is no alias of any field."""
+        return all(meaning.is_against for meaning in self.meanings)
 
 
 class Lexicon:
-    """Phrases of one version of a type, with what each means."""
+    """The phrases of one version of a type, with their meanings."""
 
     def __init__(self, document_type: DocumentType) -> None:
         meanings: dict[str, list[Meaning]] = defaultdict(list)
-        for name, field in document_type.fields.items():
-            for rank, alias in enumerate(field.aliases):
-                meanings[plain(alias)].append(Meaning(name, rank / max(len(field.aliases), 4)))
-            for phrase in field.hints.not_near:
+        for name, rules in document_type.fields.items():
+            for rank, alias in enumerate(rules.aliases):
+                meanings[plain(alias)].append(Meaning(name, rank / max(len(rules.aliases), 4)))
+            for phrase in rules.hints.not_near:
                 meanings[plain(phrase)].append(Meaning(name, 0.0, is_against=True))
         meanings.pop("", None)
         self._meanings = {phrase: tuple(found) for phrase, found in meanings.items()}
-        self._fuzzy = [p for p, found in self._meanings.items() if len(p) >= SHORTEST_FUZZY and not found[0].is_against]
 
     def find(self, cell: Cell) -> list[Label]:
         """The labels of a cell, left to right, none overlapping another."""
@@ -69,39 +80,42 @@ class Lexicon:
         found: list[Label] = []
         at = 0
         while at < len(words):
-            phrase, last = "", -1
-            best = ""
-            for end in range(at, min(at + LONGEST_LABEL_WORDS, len(words))):
+            phrase, best, last = "", "", -1
+            for end in range(at, min(at + MAX_LABEL_WORDS, len(words))):
                 phrase += words[end][0]
                 if phrase in self._meanings and cell.text[words[end][2] : words[end][2] + 1] != "_":
                     best, last = phrase, end
+            if last < 0:
+                at += 1
+                continue
             is_aside = bool(found) and _is_bracketed(cell.text, words[at][1])
-            if last >= 0 and not (is_aside and not self._meanings[best][0].is_against):
-                found.append(Label(cell, words[at][1], words[last][2], best, self._meanings[best]))
-                at = last + 1
-            else:
-                at += 1 if last < 0 else last + 1 - at
+            if not is_aside or self._meanings[best][0].is_against:
+                found.append(Label(cell, words[at][1], words[last][2], self._meanings[best]))
+            at = last + 1
         return found
 
     def phrases_of(self, fields: list[str]) -> list[str]:
-        """The phrases that label one of `fields`, long enough to be told apart when bent."""
-        wanted = set(fields)
-        return [p for p in self._fuzzy if any(m.field in wanted and not m.is_against for m in self._meanings[p])]
+        """The phrases that label one of `fields` and are long enough to be recognised where a scan misread them."""
+        return [
+            phrase
+            for phrase, meanings in self._meanings.items()
+            if len(phrase) >= MIN_FUZZY_LETTERS
+            and not meanings[0].is_against
+            and any(meaning.field in fields and not meaning.is_against for meaning in meanings)
+        ]
 
-    def find_bent(self, cell: Cell, phrases: list[str]) -> list[Label]:
-        """The label that a scan may have bent: one of `phrases`, similar but not equal to a window of the words."""
+    def find_misread(self, cell: Cell, phrases: list[str]) -> list[Label]:
+        """The first label that a scan misread: words of the cell that are similar to one of `phrases`."""
         words = _words(cell.text)
-        for size in range(min(4, len(words)), 0, -1):
+        for size in range(min(MAX_FUZZY_WORDS, len(words)), 0, -1):
             for at in range(len(words) - size + 1):
                 window = "".join(word[0] for word in words[at : at + size])
-                if len(window) < SHORTEST_FUZZY or window.isdigit():
+                if len(window) < MIN_FUZZY_LETTERS or window.isdigit():
                     continue
-                match = process.extractOne(window, phrases, scorer=fuzz.ratio, score_cutoff=FUZZY_AT)
+                match = process.extractOne(window, phrases, scorer=fuzz.ratio, score_cutoff=MIN_FUZZY_RATIO)
                 if match:
                     phrase, score, _ = match
-                    return [
-                        Label(cell, words[at][1], words[at + size - 1][2], phrase, self._meanings[phrase], score / 100)
-                    ]
+                    return [Label(cell, words[at][1], words[at + size - 1][2], self._meanings[phrase], score / 100)]
         return []
 
 
@@ -117,5 +131,5 @@ def plain(text: str) -> str:
 
 
 def _words(text: str) -> list[tuple[str, int, int]]:
-    """Words of a text (plain form, start, end). A change between letters and digits parts words: "n°562" is two."""
+    """The words of a text: plain form, start, end. A change between letters and digits parts words: "n°562" is two."""
     return [(form, match.start(), match.end()) for match in _WORD.finditer(text) if (form := plain(match[0]))]

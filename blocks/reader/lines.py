@@ -1,8 +1,8 @@
-"""Pages as rows of cells: what stands side by side, what stands below what.
+"""Pages as rows of cells: what stands side by side, and what stands below what.
 
-With word boxes, rows are what the eye sees as one line, whatever the order in which a PDF holds its text; without,
-rows are the lines of the text and cells what two blanks or a tab part. A cell's text is always literal, contiguous
-text of its page, so that whatever is read out of a cell can be quoted.
+With word boxes, a row is a line as the eye sees it, whatever the order of the text in the PDF. Without boxes, a row is
+a line of the text, and two blanks or a tab part its cells. A cell's text is literal, contiguous text of its page, so
+every value read from a cell can be quoted.
 """
 
 import re
@@ -10,27 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from blocks.evidence.grounding import surrounding_box
 from blocks.records import Box, Page
 
 CELL_GAP_HEIGHTS = 0.9
-"""Words further apart than this share of the line's height belong to two cells; a blank is about a third of it."""
-
+"""The widest gap within a cell, in heights of the line; a blank takes about a third of one."""
 MARKED_GAP_HEIGHTS = 2.0
-"""The same where the page's text marks its gaps by two blanks, so that one blank says that words belong together."""
+"""The same where the page's text marks gaps between cells by two blanks, and this gap has one."""
 BULLETS = frozenset("●•·∙▪|")
 BULLET_GAP_HEIGHTS = 2.5
-"""A bullet parts a line of text, and stands in it with wide blanks: it joins what is on either side."""
+"""The same beside a bullet: it stands between wide blanks, but within its line."""
+MAX_LINE_CHARACTERS = 400
+"""Longer lines are cut: no label reaches that far, and a megabyte without a line break must not cost more."""
 
-LONGEST_LINE = 400
-"""Longer lines are taken in pieces: no label reaches that far, and a megabyte without a line break costs no more."""
-
-_LINE = re.compile(rf"[^\r\n\f\v\u2028]{{1,{LONGEST_LINE}}}(?![^\s])|[^\r\n\f\v\u2028]{{1,{LONGEST_LINE}}}")
+_PIECE = rf"[^\r\n\f\v\u2028]{{1,{MAX_LINE_CHARACTERS}}}"
+_LINE = re.compile(rf"{_PIECE}(?!\S)|{_PIECE}")
 _CELL = re.compile(r"\S+(?:[ \u00a0]\S+)*")
+_GAP = re.compile(r"[^\S\r\n\f]{0,3}")
+"""What may stand in a page's text between two words of a cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text that stands together: [start, end) in the page's text, `row` its row's index in the document."""
+    """Text that belongs together: [start, end) in the page's text, `row` its row's index in the document."""
 
     page: int
     text: str
@@ -48,7 +50,6 @@ class Row:
     page: int
     cells: tuple[Cell, ...]
     top: float | None = None
-    bottom: float | None = None
 
     @property
     def text(self) -> str:
@@ -79,7 +80,7 @@ def _text_rows(page: Page, first: int) -> list[Row]:
 
 @dataclass(slots=True)
 class _Band:
-    """Words being gathered into a row: indices into the page's words."""
+    """A row being gathered: its vertical extent, and the indices of its words on the page."""
 
     top: float
     bottom: float
@@ -88,68 +89,63 @@ class _Band:
 
 def _boxed_rows(page: Page, first: int) -> list[Row]:
     boxes = page.words.boxes
-    order = sorted(range(len(boxes)), key=lambda i: ((boxes[i][1] + boxes[i][3]) / 2, boxes[i][0]))
-    heights = [box[3] - box[1] for box in boxes if box[3] > box[1]]
-    usual = median(heights) if heights else 10.0
-    bands: list[_Band] = []
-    for index in order:
-        _x0, y0, _x1, y1 = boxes[index]
-        middle = (y0 + y1) / 2
-        band = next((b for b in reversed(bands[-3:]) if b.top + 0.1 * usual <= middle <= b.bottom - 0.1 * usual), None)
-        if band is None:
-            bands.append(_Band(y0, max(y1, y0 + 1), [index]))
-        else:
-            band.words.append(index)
-            if y1 - y0 < 1.6 * usual:
-                band.top, band.bottom = (band.top * 3 + y0) / 4, (band.bottom * 3 + y1) / 4
     rows: list[Row] = []
-    for band in sorted(bands, key=lambda b: (b.top + b.bottom) / 2):
+    for band in sorted(_bands(boxes), key=lambda band: (band.top + band.bottom) / 2):
         index = first + len(rows)
-        cells = tuple(_cells(page, sorted(band.words, key=lambda i: boxes[i][0]), index))
+        cells = tuple(_cells(page, sorted(band.words, key=lambda word: boxes[word][0]), index))
         if cells:
-            rows.append(Row(index, page.number, cells, band.top, band.bottom))
+            rows.append(Row(index, page.number, cells, band.top))
     return rows
 
 
-def _cells(page: Page, words: list[int], row: int) -> list[Cell]:
-    spans, boxes = page.words.spans, page.words.boxes
+def _bands(boxes: Sequence[Box]) -> list[_Band]:
+    order = sorted(range(len(boxes)), key=lambda word: ((boxes[word][1] + boxes[word][3]) / 2, boxes[word][0]))
+    heights = [box[3] - box[1] for box in boxes if box[3] > box[1]]
+    usual = median(heights) if heights else 10.0
+    bands: list[_Band] = []
+    for word in order:
+        _, top, _, bottom = boxes[word]
+        middle, margin = (top + bottom) / 2, 0.1 * usual
+        band = next((b for b in reversed(bands[-3:]) if b.top + margin <= middle <= b.bottom - margin), None)
+        if band is None:
+            bands.append(_Band(top, max(bottom, top + 1), [word]))
+            continue
+        band.words.append(word)
+        if bottom - top < 1.6 * usual:
+            band.top, band.bottom = (band.top * 3 + top) / 4, (band.bottom * 3 + bottom) / 4
+    return bands
+
+
+def _cells(page: Page, words: Sequence[int], row: int) -> list[Cell]:
+    """The cells of a row; `words` are its words' indices from left to right."""
+    runs: list[list[int]] = []
+    for word in words:
+        if runs and _is_same_cell(page, runs[-1][-1], word):
+            runs[-1].append(word)
+        else:
+            runs.append([word])
     cells: list[Cell] = []
-    run: list[int] = []
-
-    def close() -> None:
-        if run:
-            start, end = spans[run[0]][0], spans[run[-1]][1]
-            text = page.text[start:end].rstrip()
-            if text:
-                cells.append(
-                    Cell(page.number, text, start, start + len(text), row, surrounding([boxes[i] for i in run]))
-                )
-        run.clear()
-
-    for index in words:
-        if run and not _continues(page, run[-1], index):
-            close()
-        run.append(index)
-    close()
+    for run in runs:
+        start, end = page.words.spans[run[0]][0], page.words.spans[run[-1]][1]
+        text = page.text[start:end].rstrip()
+        if text:
+            box = surrounding_box([page.words.boxes[word] for word in run])
+            cells.append(Cell(page.number, text, start, start + len(text), row, box))
     return cells
 
 
-def _continues(page: Page, left: int, right: int) -> bool:
-    (_, end), (start, _) = page.words.spans[left], page.words.spans[right]
-    between = page.text[end:start]
-    if start < end or between.strip() or "\n" in between or "\r" in between or "\f" in between or len(between) > 3:
+def _is_same_cell(page: Page, left: int, right: int) -> bool:
+    (left_start, left_end), (start, _) = page.words.spans[left], page.words.spans[right]
+    between = page.text[left_end:start]
+    if start < left_end or not _GAP.fullmatch(between):
         return False
     a, b = page.words.boxes[left], page.words.boxes[right]
+    allowed = CELL_GAP_HEIGHTS
     if "  " in page.text and between == " ":
-        return b[0] - a[2] <= MARKED_GAP_HEIGHTS * max(a[3] - a[1], b[3] - b[1], 1.0)
-    is_beside_bullet = page.text[slice(*page.words.spans[left])] in BULLETS or page.text[start] in BULLETS
-    allowed = BULLET_GAP_HEIGHTS if is_beside_bullet else CELL_GAP_HEIGHTS
+        allowed = MARKED_GAP_HEIGHTS
+    elif page.text[left_start:left_end] in BULLETS or page.text[start] in BULLETS:
+        allowed = BULLET_GAP_HEIGHTS
     return b[0] - a[2] <= allowed * max(a[3] - a[1], b[3] - b[1], 1.0)
-
-
-def surrounding(boxes: Sequence[Box]) -> Box:
-    """The smallest box around all of `boxes`, of which there is at least one."""
-    return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -1,11 +1,11 @@
-"""What a line of text could be: a name, a person, part of an address, a contact line, a document's furniture."""
+"""What a line of text could be: a name, a person, part of an address, a contact line, a heading."""
 
 import re
 from functools import lru_cache
 
 from blocks.values.typed_values import fold, squeeze
 
-MOST_WORDS, MOST_LETTERS = 7, 70
+MAX_NAME_WORDS, MAX_NAME_LETTERS = 7, 70
 _LEGAL = (
     r"gmbh(?:\s?&\s?co\.?\s?kg)?|ag|kg|ohg|gbr|ug|e\.?\s?k\.?|e\.?\s?v\.?|mbh|kgaa|se|a\.?\s?g\.|s\.?a\.?r\.?l\.?|s\.?a\.?s\.?u?|"
     r"s\.?a\.?|eurl|sci|snc|s\.?p\.?a\.?|s\.?r\.?l\.?|b\.?v\.?|n\.?v\.?|ltd\.?|limited|plc|llp|llc|inc\.?|corp\.?|co\.?|"
@@ -51,7 +51,7 @@ _NOT_A_NAME = re.compile(
 )
 _KEYED = re.compile(r"^[^\W\d_][\w .()/'-]{1,30}\s?:(?!//)")
 _FIGURES = re.compile(r"\d[.,:/]\d|[\w-]+(?:nummer|datum)\b", re.IGNORECASE)
-"""Amounts, dates, times, and the German words for numbers and dates: none is part of a name."""
+"""Amounts, dates, times, and German words for a number or a date: none is part of a name."""
 _SALUTATION = re.compile(
     r"^(?:herrn?|frau|firma|fa\.|mr\.?|mrs\.?|ms\.?|monsieur|madame|m\.|mme|attn:?|z\.\s?hd\.?|an)\s*$", re.IGNORECASE
 )
@@ -80,7 +80,7 @@ def is_contact(text: str) -> bool:
 
 
 def is_title(text: str) -> bool:
-    """Whether a line holds a word of a document's furniture: its title, a page number, the head of a table."""
+    """Whether a line has a word of titles, page numbers and table headers, which no name has."""
     return _NOT_A_NAME.search(text) is not None
 
 
@@ -89,7 +89,8 @@ def _countries() -> frozenset[str]:
     from babel import Locale
 
     languages = ("en", "de", "fr", "nl", "it", "es")
-    return frozenset(fold(name) for one in languages for name in Locale(one).territories.values() if len(name) > 2)
+    names = (name for language in languages for name in Locale(language).territories.values())
+    return frozenset(fold(name) for name in names if len(name) > 2)
 
 
 def ends_in_legal_form(text: str) -> bool:
@@ -110,25 +111,23 @@ def clean_name(text: str) -> str:
 
 
 def looks_like_name(text: str) -> bool:
-    """Whether a line could be a name: letters above all, no title of a document, no address, no contact."""
+    """Whether a line could be a name: mostly letters, and no title of a document, no address, no contact."""
     name = clean_name(text)
     letters = sum(c.isalpha() for c in name)
-    is_wordy = letters >= 3 and len(name) <= MOST_LETTERS and letters >= 0.5 * len(name.replace(" ", ""))
+    is_wordy = letters >= 3 and len(name) <= MAX_NAME_LETTERS and letters >= 0.5 * len(name.replace(" ", ""))
     if not is_wordy or is_legal_form(name) or name.startswith(("(c)", "©")):
         return False
     if not any(word[:1].isupper() for word in name.split()):
         return False
     if _FIGURES.search(name) or _KEYED.match(name) or _SALUTATION.match(name) or fold(name) in _countries():
         return False
-    if not has_legal_form(name) and (
-        _NOT_A_NAME.search(name) or _CONTACT.search(name) or len(name.split()) > MOST_WORDS
-    ):
+    if not has_legal_form(name) and (is_title(name) or is_contact(name) or len(name.split()) > MAX_NAME_WORDS):
         return False
     return not (is_address(name) and not LEGAL_FORM.search(name))
 
 
 def looks_like_person(text: str) -> bool:
-    """Whether a line could be a person's name: two to five words, capitalised but for particles, without figures."""
+    """Whether a line could be a person's name: two to five capitalised words or particles, without figures."""
     words = clean_name(text).split()
     if not 2 <= len(words) <= 5 or not looks_like_name(text) or has_legal_form(text):
         return False

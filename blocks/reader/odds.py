@@ -1,11 +1,10 @@
-"""The odds of every candidate of a field, against which the values of models are checked.
+"""The odds of every candidate of a field, for the cross-check of models' replies.
 
-The best value of a field is chosen by labels and places alone. Its rivals are weighed by more: what adds up, who stands
-at the head of a document, which name has a legal form.
+Labels and places alone decide the best value of a field. Its candidates are weighed by more: sums, names at the head of
+the document, legal forms.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from blocks.document_types.schema import DocumentField, FieldType
@@ -13,28 +12,26 @@ from blocks.evidence.document_reading import FieldCandidate
 from blocks.evidence.quoted_values import letters
 from blocks.reader.calibration import calibrated
 from blocks.reader.candidates import Candidate
-from blocks.reader.name_shapes import MOST_LETTERS, clean_name, has_legal_form, is_address, is_contact
-from blocks.reader.ranking import Place, Ranked
+from blocks.reader.name_shapes import MAX_NAME_LETTERS, clean_name, has_legal_form, is_address, is_contact
+from blocks.reader.ranking import Place, Ranked, shares
 from blocks.reader.sheet import Sheet
-from blocks.reader.sums import ADDS_UP, borne_out, rates, rounded_from
+from blocks.reader.sums import ADDS_UP, rates, rounded_from, sums_and_parts
 
 HEAD_ROWS, HEAD, HEAD_PER_ROW = 4, 0.6, 0.3
 """Log odds of a line at the head of a document that does not look like a name, less by each row."""
 REGISTERED = 0.4
-"""Log odds that a legal form lends to a name: who is paid is a company; the sign above its name need not be."""
-MAX_WEIGHT = 30.0
-"""Weights above it are all certainty; their exponentials need not overflow."""
+"""Log odds that a legal form adds to a name: a company is paid, and the brand above its name may be none."""
 
 
 def weigh(
     fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]], sheet: Sheet
 ) -> dict[str, tuple[FieldCandidate, ...]]:
     """The candidates of each ranked field with their probabilities. Changes the weights in `ranked`."""
-    shares = rates([page.text for page in sheet.pages])
+    tax_shares = rates([page.text for page in sheet.pages])
     for name, found in ranked.items():
         rules = fields[name]
         if rules.type is FieldType.MONEY and (rules.hints.sum_of or rules.hints.settled_below):
-            _weigh_sums(found, shares)
+            _weigh_sums(found, tax_shares)
         if rules.hints.kind == "organisation" and rules.hints.position == "top":
             found.extend(_heads(found, sheet))
             for value in found:
@@ -42,22 +39,16 @@ def weigh(
     return {name: _candidates(found) for name, found in ranked.items()}
 
 
-def _weigh_sums(found: Sequence[Ranked], shares: frozenset[Decimal]) -> None:
-    """Let what adds up speak for the amounts that it makes. Changes the weights."""
-    wholes, parts = borne_out([amount for _, amount in sorted(_places(found))], shares)
+def _weigh_sums(found: Sequence[Ranked], tax_shares: frozenset[Decimal]) -> None:
+    """Raise the amounts that are sums, and lower their parts."""
+    in_order = sorted((place.candidate.place, Decimal(value.value)) for value in found for place in value.places)
+    sums, parts = sums_and_parts([amount for _, amount in in_order], tax_shares)
     for value in found:
         amount = Decimal(value.value)
-        value.weight += ADDS_UP if amount in wholes else -ADDS_UP if amount in parts else 0.0
+        value.weight += ADDS_UP if amount in sums else -ADDS_UP if amount in parts else 0.0
     rounded = rounded_from({Decimal(value.value): value.weight for value in found})
     for value in found:
         value.weight = max(value.weight, rounded.get(Decimal(value.value), value.weight))
-
-
-def _places(found: Sequence[Ranked]) -> Iterator[tuple[tuple[int, int], Decimal]]:
-    """Where each amount stands, by row and place in the page's text."""
-    for value in found:
-        for place in value.places:
-            yield (place.candidate.cell.row, place.candidate.cell.start + place.candidate.start), Decimal(value.value)
 
 
 def _heads(found: Sequence[Ranked], sheet: Sheet) -> list[Ranked]:
@@ -74,12 +65,12 @@ def _heads(found: Sequence[Ranked], sheet: Sheet) -> list[Ranked]:
 
 
 def _could_be_name(text: str) -> bool:
-    words = sum(c.isalpha() for c in text)
-    is_wordy = words >= 3 and words >= 0.5 * len(text.replace(" ", "")) and len(text) <= MOST_LETTERS
+    letter_count = sum(c.isalpha() for c in text)
+    is_wordy = letter_count >= 3 and letter_count >= 0.5 * len(text.replace(" ", "")) and len(text) <= MAX_NAME_LETTERS
     return is_wordy and not is_address(text) and not is_contact(text) and ":" not in text
 
 
 def _candidates(found: Sequence[Ranked]) -> tuple[FieldCandidate, ...]:
-    odds = [math.exp(min(value.weight, MAX_WEIGHT)) for value in found]
-    total = 1.0 + sum(odds)
-    return tuple(FieldCandidate(value.value, calibrated(one / total)) for value, one in zip(found, odds, strict=True))
+    return tuple(
+        FieldCandidate(value.value, calibrated(share)) for value, share in zip(found, shares(found), strict=True)
+    )

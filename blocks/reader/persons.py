@@ -1,8 +1,8 @@
 """The person whom a document is about, named at its top: résumés, applications, profiles.
 
-A name there looks like a job title or a heading: two to four words with capitals. What tells it from them: its words
-recur in the e-mail address below, ways to reach the person stand close by, and none of its words is one of the type's
-own vocabulary, such as the keywords of a résumé's category.
+Job titles and headings look like names too: two to four words with capitals. A name is known by its words in the e-mail
+address, by contact details close to it, and by having no word of the type's vocabulary, such as the keywords of a
+résumé's category.
 """
 
 import re
@@ -19,17 +19,17 @@ from blocks.reader.sheet import Sheet
 from blocks.values.typed_values import EMAIL, fold
 
 TOP_ROWS, CONTACT_ROWS = 9, 4
-"""How many rows are looked at for a name, and how far below it the first way to reach its bearer stands."""
+"""How many rows are searched for a name, and how far below it contact details count."""
 BY_ITSELF = -3.0
-"""Log odds of any line of the shape of a name. Of first lines of résumés without contacts nearly all were titles."""
+"""Log odds of a line that looks like a name. Nearly all first lines of résumés without contact details were titles."""
 FIRST_ROWS, FURTHER_DOWN = 1.0, -0.7
 REACHABLE = 2.2
 WHOLE_IN_ADDRESS, PART_IN_ADDRESS, NOT_IN_ADDRESS = 6.0, 4.0, -1.2
-"""Log odds by how much of a name recurs in the e-mail address: two of its words, one word, nothing."""
+"""Log odds by how many words of a name are in the e-mail address: two, one, none."""
 VOCABULARY, ALL_VOCABULARY = -2.5, -2.5
-"""Log odds of a word that the type's keywords or the hint `not_near` have, and of nothing but such words."""
+"""Log odds of a name with a word of the type's keywords or of the hint `not_near`, and of only such words besides."""
 TWO_LINES = -1.5
-LONGEST_WORDS = 4
+MAX_WORDS = 4
 
 _SEPARATOR = re.compile(r"\s*[|•·●▪,;/]\s*|\s+[-–—]\s+|\t")
 _PHONE = re.compile(r"(?<![\w./])(?!(?:19|20)\d\d\b)\+?\(?\d[\d\s().-]{5,}\d(?![\w/])")
@@ -44,15 +44,14 @@ class PersonFinder:
     document_type: DocumentType
 
     def places(self, field: DocumentField) -> Iterator[Place]:
-        """Every text at the top that has the shape of a person's name, with what speaks for it."""
+        """Every text at the top that looks like a person's name."""
         for candidate in self._candidates():
-            if not candidate.more and not name_shapes.looks_like_person(candidate.value):
-                continue
-            if len(candidate.value.split()) <= LONGEST_WORDS:
+            is_name = candidate.more or name_shapes.looks_like_person(candidate.value)
+            if is_name and len(candidate.value.split()) <= MAX_WORDS:
                 yield Place(candidate, self._weight(candidate, field))
 
     def vocabulary_weight(self, name: str, field: DocumentField) -> float:
-        """What the type's own words say against a name that has them."""
+        """The log odds that a name loses by words of the type's own vocabulary."""
         known = self._keywords | {word for phrase in field.hints.not_near for word in _words(phrase)}
         words = _words(name)
         hits = sum(word in known for word in words)
@@ -74,7 +73,7 @@ class PersonFinder:
         row = candidate.cell.row
         weight = BY_ITSELF + candidate.weight + self.vocabulary_weight(candidate.value, field)
         weight += FIRST_ROWS if row < 3 else FURTHER_DOWN if row > 5 else 0.0
-        if any(_is_contact(one.text) for one in self.sheet.rows[row : row + 1 + CONTACT_ROWS]):
+        if any(_is_contact(near.text) for near in self.sheet.rows[row : row + 1 + CONTACT_ROWS]):
             weight += REACHABLE
         return weight + max((_in_address(candidate.value, address) for address in self._addresses), default=0.0)
 
@@ -82,23 +81,23 @@ class PersonFinder:
     def _addresses(self) -> list[str]:
         """The local parts of the e-mail addresses in the document, letters only, at most the first two."""
         found = [match[0] for row in self.sheet.rows for match in EMAIL.finditer(row.text)]
-        return ["".join(_LETTERS.findall(fold(one.partition("@")[0]))) for one in found[:2]]
+        return ["".join(_LETTERS.findall(fold(address.partition("@")[0]))) for address in found[:2]]
 
     @cached_property
     def _keywords(self) -> frozenset[str]:
-        enums = [one for one in self.document_type.fields.values() if one.type is FieldType.ENUM]
-        terms = (term for one in enums for terms in one.hints.keywords.values() for term in terms)
-        values = (value.replace("-", " ").replace("_", " ") for one in enums for value in one.enum)
+        enums = [field for field in self.document_type.fields.values() if field.type is FieldType.ENUM]
+        terms = (term for enum in enums for terms in enum.hints.keywords.values() for term in terms)
+        values = (value for enum in enums for value in enum.enum)
         return frozenset(word for text in (*terms, *values) for word in _words(text))
 
 
 def is_wanted(field: DocumentField) -> bool:
-    """Whether a field is what this module reads."""
+    """Whether a field is the person whom the document is about."""
     return field.type is FieldType.TEXT and field.hints.kind == "person" and field.hints.position == "top"
 
 
 def _segments(cell: Cell) -> Iterator[Candidate]:
-    """The parts of a cell between the marks that stand in a line of contacts."""
+    """The parts of a cell between the marks that a line of contact details has."""
     start = 0
     for match in (*_SEPARATOR.finditer(cell.text), None):
         end = match.start() if match else len(cell.text)

@@ -1,13 +1,13 @@
 """Which candidate is the value of a field: labels, layout and hints, added up as log odds.
 
-Every place where a value may stand gets a weight; a value that stands in several places gets the logarithm of the
-summed odds; the confidence is a value's share of all odds, those of "not on the document" (weight 0) included. So a
-strong rival lowers confidence, agreement of places raises it, and nothing is sure for lack of an alternative.
+Each place of a value has a weight. A value with several places has the logarithm of their summed odds. A value's share
+of all odds, those of "not on the document" (weight 0) included, is how sure it is: a strong rival lowers it, further
+places raise it, and a value without rivals is not certain for that.
 """
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -17,23 +17,26 @@ from blocks.reader.lexicon import Label, plain
 from blocks.reader.lines import Cell, Row, overlap
 
 SAME_CELL, RIGHT, BELOW, NEXT_LINE = 3.2, 3.0, 2.4, 2.8
-"""Log odds that a fitting value belongs to a label, by where it stands from it."""
+"""Log odds that a value belongs to a label, by where it stands from the label."""
 PER_CELL, PER_LINE, CROSSED_LABEL = 0.5, 0.6, 1.5
-LOWEST_ALIAS = 1.6
-"""What the last alias of a field costs against the first: aliases stand in the order of how much they say."""
+LAST_ALIAS = 1.6
+"""What the last alias of a field loses against the first: a type lists its best alias first."""
 UNLABELLED = -1.6
 NEAR, AGAINST = 0.8, 1.6
 QUALIFYING, PART_OF_A_NAME = 1.2, 1.0
-"""What a label loses that comes right behind another field's, or right behind a word: "company name" is no "name"."""
+"""What a label loses right behind another field's label, or right behind a word: "company name" is no "name"."""
 MAX_LINES_BELOW = 5
 SECTION_ROWS, IN_SECTION = 12, 2.4
 SECTION_WORDS = ("summary", "analysis", "breakdown", "aufschlusselung", "ubersicht", "recapitulatif")
-"""A phrase of `not_near` that ends so names a section, and speaks against the rows below it too."""
-REPEATED, MOST_REPEATS, REPEAT_COUNTS_AT = 0.4, 2, -3.3
-"""Log odds of each further place of a value, up to two, where nothing speaks against that place."""
-SETTLED, SETTLED_EXACTLY = 1.6, 0.8
-"""Log odds of an amount that, taken from what was handed over, leaves the change below; less where that is zero."""
-
+"""A phrase of `not_near` with this ending names a section, and counts against the rows below it too."""
+REPEATED, MAX_REPEATS, REPEAT_COUNTS_AT = 0.4, 2, -3.3
+"""Log odds of each further place of a value, up to two, of those with at least this weight."""
+PICKED, PICKED_FROM = 0.8, 1.5
+"""Log odds that the hint `pick` adds to its value, among values at most so far below the best."""
+PAID, PAID_EXACTLY = 1.6, 0.8
+"""Log odds of an amount with cash and change below it that fit; less where the change is zero."""
+MAX_WEIGHT = 30.0
+"""Weights above it are all certainty; their exponentials need not overflow."""
 
 _VALUE_BEGINS = re.compile(r":|\d[\d.,]*+(?!\s?%)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -41,7 +44,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A candidate at a place, with all that speaks for and against it added up."""
+    """A candidate and the log odds of its place."""
 
     candidate: Candidate
     weight: float
@@ -80,13 +83,12 @@ def targets(label: Label, rows: tuple[Row, ...], labels: dict[int, list[Label]])
     has_tail = any(c.isalnum() for c in tail)
     if has_tail:
         yield Target(label.cell, label.end, tail_end, SAME_CELL)
-    ends_cell = tail_end == len(label.cell.text)
-    right_weight = RIGHT - (1.0 if has_tail and any(c.isdigit() for c in tail) else 0.0)
-    if ends_cell:
+    right_weight = RIGHT - (1.0 if any(c.isdigit() for c in tail) else 0.0)
+    if tail_end == len(label.cell.text):
         for cell in row.cells:
             if cell.start == label.cell.start or not _is_right_of(cell, label.cell):
                 continue
-            if _first_labels(cell, labels):
+            if _begins_with_label(cell, labels):
                 right_weight -= CROSSED_LABEL
             yield Target(cell, 0, len(cell.text), right_weight)
             right_weight -= PER_CELL
@@ -107,12 +109,12 @@ def _next_label_start(label: Label, labels: dict[int, list[Label]]) -> int:
 
 
 def _is_other_field(other: Label, label: Label) -> bool:
-    fields = {m.field for m in label.meanings}
-    return any(not m.is_against for m in other.meanings) and not fields & {m.field for m in other.meanings}
+    fields = {meaning.field for meaning in label.meanings}
+    return not other.is_only_against and fields.isdisjoint(meaning.field for meaning in other.meanings)
 
 
-def _first_labels(cell: Cell, labels: dict[int, list[Label]]) -> bool:
-    return any(one.cell.start == cell.start and one.start <= 2 for one in labels.get(cell.row, ()))
+def _begins_with_label(cell: Cell, labels: dict[int, list[Label]]) -> bool:
+    return any(label.cell.start == cell.start and label.start <= 2 for label in labels.get(cell.row, ()))
 
 
 def _below(label: Label, rows: tuple[Row, ...], labels: dict[int, list[Label]]) -> Iterator[Target]:
@@ -121,15 +123,14 @@ def _below(label: Label, rows: tuple[Row, ...], labels: dict[int, list[Label]]) 
     for row in rows[label.cell.row + 1 : label.cell.row + 1 + MAX_LINES_BELOW]:
         if row.page != label.cell.page:
             return
-        cells = row.cells if label.cell.box is None else [c for c in row.cells if _is_under(c, label.cell, last)]
+        cells = [cell for cell in row.cells if _is_under(cell, label.cell, last)]
         if not cells:
             weight -= 0.2
             continue
-        for cell in cells:
-            yield Target(cell, 0, len(cell.text), weight)
+        yield from (Target(cell, 0, len(cell.text), weight) for cell in cells)
         has_letters = sum(c.isalnum() for c in row.text) > 3
         weight -= PER_LINE if has_letters else 0.15
-        if any(labels_of.start <= 3 for labels_of in labels.get(row.index, ())):
+        if any(other.start <= 3 for other in labels.get(row.index, ())):
             weight -= CROSSED_LABEL
         last = cells[0]
 
@@ -142,22 +143,22 @@ def _is_under(cell: Cell, label: Cell, last: Cell) -> bool:
 
 
 def label_weight(label: Label, field_name: str, labels: dict[int, list[Label]]) -> float:
-    """What a label itself says: less for a late alias, a bent spelling, or words before it in its cell.
+    """The log odds of a label as such: less for a late alias, a misread letter, other words in its cell.
 
-    A label right behind another one of a different field qualifies that one ("net amount VAT 19 %"), and says little.
+    A label right behind another field's label only qualifies that one ("net amount VAT 19 %"), and loses too.
     """
     meaning = label.meaning(field_name)
     if meaning is None or meaning.is_against:
         return -math.inf
-    weight = -LOWEST_ALIAS * meaning.rank - 8.0 * (1.0 - label.likeness)
+    weight = -LAST_ALIAS * meaning.rank - 8.0 * (1.0 - label.likeness)
     before = label.cell.text[: label.start]
-    words_before = len([w for w in before.split() if any(c.isalpha() for c in w)])
+    words_before = sum(any(c.isalpha() for c in word) for word in before.split())
     weight -= 0.6 * min(words_before, 3)
     weight -= PART_OF_A_NAME if before[-1:] == " " and before[-2:-1].isalpha() else 0.0
     if any(_qualifies(label, other) for other in labels.get(label.cell.row, ())):
         weight -= QUALIFYING
     behind = _VALUE_BEGINS.split(label.cell.text[label.end :], maxsplit=1)[0]
-    weight -= 0.35 * min(sum(1 for word in _WORD.findall(behind) if not is_currency_word(word)), 3)
+    weight -= 0.35 * min(sum(not is_currency_word(word) for word in _WORD.findall(behind)), 3)
     return weight + (0.3 if label.cell.text[label.end :].lstrip()[:1] == ":" else 0.0)
 
 
@@ -175,7 +176,7 @@ class _PlainHints:
 
 
 class Surroundings:
-    """Rows in plain form, and what stands near a place."""
+    """What a field's hints count for in each row of a document."""
 
     def __init__(self, rows: tuple[Row, ...]) -> None:
         self._plain = [plain(row.text) for row in rows]
@@ -185,18 +186,15 @@ class Surroundings:
     def _plain_hints(self, hints: FieldHints) -> "_PlainHints":
         key = (hints.near, hints.not_near)
         if key not in self._hints:
-            near = tuple(plain(phrase) for phrase in hints.near)
-            against = tuple(plain(phrase) for phrase in hints.not_near)
-            headings = tuple(phrase for phrase in against if phrase.endswith(SECTION_WORDS))
-            inside: set[int] = set()
-            for row, text in enumerate(self._plain):
-                if headings and any(phrase in text for phrase in headings):
-                    inside.update(range(row + 1, row + 1 + SECTION_ROWS))
-            self._hints[key] = _PlainHints(near, against, frozenset(inside))
+            against = tuple(map(plain, hints.not_near))
+            headings = [phrase for phrase in against if phrase.endswith(SECTION_WORDS)]
+            starts = [row for row, text in enumerate(self._plain) if any(phrase in text for phrase in headings)]
+            inside = frozenset(row for start in starts for row in range(start + 1, start + 1 + SECTION_ROWS))
+            self._hints[key] = _PlainHints(tuple(map(plain, hints.near)), against, inside)
         return self._hints[key]
 
     def hint_weight(self, field_: DocumentField, row: int) -> float:
-        """What a field's hints say of a place in this row."""
+        """The log odds that a field's hints add to a place in this row."""
         hints = field_.hints
         known = self._plain_hints(hints)
         here = self._plain[row]
@@ -213,19 +211,19 @@ class Surroundings:
 
 
 def rank(places: Iterable[Place], field_: DocumentField) -> list[Ranked]:
-    """Distinct values by their summed odds, best first; the hint `pick` decides between about equal ones."""
+    """Distinct values by their summed odds, best first. The hint `pick` decides between values that are close."""
     by_value: dict[str, Ranked] = {}
     for place in places:
         by_value.setdefault(place.candidate.value, Ranked(place.candidate.value)).places.append(place)
     ranked = list(by_value.values())
-    for one in ranked:
-        one.places.sort(key=lambda place: (-place.weight, place.candidate.cell.row, place.candidate.start))
-        strongest = one.places[0].weight
-        spread = sum(math.exp(min(place.weight, strongest)) for place in _per_row(one.places))
-        repeats = sum(1 for place in _per_row(one.places) if place.weight > REPEAT_COUNTS_AT) - 1
-        one.weight = min(math.log(spread), strongest + 1.0) + REPEATED * max(0, min(repeats, MOST_REPEATS))
+    for value in ranked:
+        value.places.sort(key=lambda place: (-place.weight, place.candidate.cell.row, place.candidate.start))
+        strongest, per_row = value.places[0].weight, _per_row(value.places)
+        summed = math.log(sum(math.exp(min(place.weight, strongest)) for place in per_row))
+        repeats = sum(place.weight > REPEAT_COUNTS_AT for place in per_row) - 1
+        value.weight = min(summed, strongest + 1.0) + REPEATED * max(0, min(repeats, MAX_REPEATS))
     _apply_pick(ranked, field_.hints.pick)
-    ranked.sort(key=lambda one: (-one.weight, one.best.cell.row, one.best.start))
+    ranked.sort(key=lambda value: (-value.weight, value.best.cell.row, value.best.start))
     return ranked
 
 
@@ -239,44 +237,52 @@ def _per_row(places: list[Place]) -> list[Place]:
 def _apply_pick(ranked: list[Ranked], pick: str | None) -> None:
     if not pick or not ranked:
         return
-    top = max(one.weight for one in ranked)
-    rivals = [one for one in ranked if one.weight > top - 1.5]
+    top = max(value.weight for value in ranked)
+    rivals = [value for value in ranked if value.weight > top - PICKED_FROM]
     if len(rivals) < 2:
         return
     if pick in {"first", "last"}:
-        chosen = sorted(rivals, key=lambda one: (one.best.cell.row, one.best.start))[0 if pick == "first" else -1]
+        rivals.sort(key=lambda value: (value.best.cell.row, value.best.start))
     else:
-        chosen = sorted(rivals, key=lambda one: _number(one.value))[0 if pick == "smallest" else -1]
-    chosen.weight += 0.8
+        rivals.sort(key=lambda value: _size(value.value))
+    rivals[0 if pick in {"first", "smallest"} else -1].weight += PICKED
 
 
-def _number(value: str) -> float:
+def _size(value: str) -> float:
+    """A number's value; of another text the length."""
+    number = as_number(value)
+    return float(len(value)) if number is None else number
+
+
+def as_number(value: str) -> float | None:
+    """The value as a number, if it is one."""
     try:
         return float(value)
     except ValueError:
-        return float(len(value))
+        return None
 
 
-def confidence(ranked: list[Ranked], at: int = 0) -> float:
-    """The share of all odds that the value at `at` has, the odds of none of them being right (1) included."""
-    total = 1.0 + sum(math.exp(min(one.weight, 30.0)) for one in ranked)
-    return math.exp(min(ranked[at].weight, 30.0)) / total
+def shares(ranked: Sequence[Ranked]) -> list[float]:
+    """The share of all odds that each value has, the odds of none of them being right (1) included."""
+    odds = [math.exp(min(value.weight, MAX_WEIGHT)) for value in ranked]
+    total = 1.0 + sum(odds)
+    return [value / total for value in odds]
 
 
-def settled(amounts: list[Candidate]) -> dict[tuple[int, int], float]:
-    """For amounts in reading order, by row and place in the page: the log odds that one was paid and change given.
+def paid_amounts(amounts: list[Candidate]) -> dict[tuple[int, int], float]:
+    """By place, the log odds that an amount was paid in cash: cash handed over and its change follow shortly after it.
 
-    Right after such an amount stand what was handed over and, right after that, the difference.
+    `amounts` are in reading order.
     """
     found: dict[tuple[int, int], float] = {}
-    values = [Decimal(one.value) for one in amounts]
+    values = [Decimal(amount.value) for amount in amounts]
     for at, value in enumerate(values):
         if value <= 0:
             continue
-        for paid in range(at + 1, min(at + 4, len(values))):
-            for change in range(paid + 1, min(paid + 3, len(values))):
-                if values[change] >= 0 and values[paid] - values[change] == value:
-                    weight = SETTLED if values[change] else SETTLED_EXACTLY
-                    key = (amounts[at].cell.row, amounts[at].cell.start + amounts[at].start)
+        for cash in range(at + 1, min(at + 4, len(values))):
+            for change in range(cash + 1, min(cash + 3, len(values))):
+                if values[change] >= 0 and values[cash] - values[change] == value:
+                    weight = PAID if values[change] else PAID_EXACTLY
+                    key = amounts[at].place
                     found[key] = max(weight, found.get(key, 0.0))
     return found

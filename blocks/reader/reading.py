@@ -1,7 +1,7 @@
-"""Reads a whole document out of a type's own description: deterministic, offline, free."""
+"""Reads every field of a document by the type's own description: deterministic, offline, free."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
@@ -10,22 +10,23 @@ from blocks.evidence.grounding import quoted
 from blocks.reader.agreement import agree
 from blocks.reader.calibration import calibrated
 from blocks.reader.fields import FieldRanker
-from blocks.reader.lexicon import Lexicon
+from blocks.reader.lexicon import Lexicon, TypeVersion
 from blocks.reader.lists import read_list
 from blocks.reader.odds import weigh
 from blocks.reader.persons import is_wanted
-from blocks.reader.ranking import Ranked, confidence
+from blocks.reader.ranking import Ranked, shares
+from blocks.reader.rubric import grade
 from blocks.reader.sheet import open_sheet
 from blocks.reader.tables import TableReader
-from blocks.records import CriterionReading, FieldReading, Page
+from blocks.records import FieldReading, Page
 
 VERSION = "2"
-"""Raised whenever the same pages may be read differently: it is part of fingerprints, and of the name in rows."""
+"""Raise it when pages may be read differently: it is part of fingerprints, and of the reader's name in rows."""
 MIN_CONFIDENCE = 0.1
-"""Values less sure than this are left out: in review they would only be noise."""
+"""Values with less are left out: in review they would only be noise."""
 MIN_UNLABELLED = 0.5
-"""The same for an optional field that has labels, none of which stands beside the value, that sentences state, or that
-is the name at the top.
+"""The same for optional fields whose value is a guess: no label of the field stands beside it, a sentence states it, or
+it is the name at the top.
 """
 DEFAULT_CONFIDENCE = 0.3
 TYPES_KEPT = 64
@@ -33,11 +34,11 @@ NOT_RANKED = frozenset({FieldType.ENUM, FieldType.LIST, FieldType.TABLE})
 
 
 def read(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReading:
-    """Read every field that the pages show, and grade the criteria, in one pass.
+    """Read every field that the pages show, and grade the criteria.
 
-    It writes no text: written fields, and the criteria that judge them, are left out.
+    The reader writes no text: written fields, and the criteria that judge them, are left out.
     """
-    tools = _tools(_TypeVersion(document_type.score_digest, document_type))
+    tools = _tools(TypeVersion(document_type.score_digest, document_type))
     sheet = open_sheet(document_type, tools.lexicon, pages)
     ranker = FieldRanker(document_type, sheet)
     fields = {name: rules for name, rules in document_type.fields.items() if not rules.written}
@@ -46,34 +47,22 @@ def read(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReadin
     best = {name: _best(fields[name], found, pages) for name, found in ranked.items()}
     candidates = weigh(fields, ranked, sheet)
     for name, rules in fields.items():
-        if rules.type is FieldType.TABLE:
-            best[name] = tools.tables[name].read(sheet.rows, sheet.table_ends(), pages, sheet.number_languages)
-        elif rules.type is FieldType.LIST:
-            best[name] = read_list(rules, sheet.rows, sheet.labels_of(name), pages)
-        elif rules.type is FieldType.ENUM:
-            best[name], candidates[name] = _read_enum(name, rules, document_type, pages)
-        if rules.type in {FieldType.TABLE, FieldType.LIST}:
-            candidates[name] = only_candidate(best[name])
+        if rules.type is FieldType.ENUM:
+            from blocks.reader.enums import read_enum  # brings NumPy
+
+            best[name], candidates[name] = read_enum(name, rules, document_type, pages)
+        elif rules.type in NOT_RANKED:
+            is_table = rules.type is FieldType.TABLE
+            reading = tools.tables[name].read(sheet) if is_table else read_list(name, rules, sheet)
+            best[name] = reading
+            candidates[name] = () if reading is None else (FieldCandidate(reading.value, reading.confidence),)
     readings = ((name, best[name] or _default(rules)) for name, rules in fields.items())
     return DocumentReading(
         version=VERSION,
         fields={name: reading for name, reading in readings if reading is not None},
-        criteria=_grade(document_type, pages),
+        criteria=grade(document_type.rubric, pages) if document_type.rubric is not None else (),
         candidates=candidates,
     )
-
-
-def only_candidate(reading: FieldReading | None) -> tuple[FieldCandidate, ...]:
-    """The candidates of a field for which nothing but its best value is weighed."""
-    return () if reading is None else (FieldCandidate(reading.value, reading.confidence),)
-
-
-@dataclass(frozen=True, slots=True)
-class _TypeVersion:
-    """A type, equal to any other of which the reader reads the same."""
-
-    digest: str
-    document_type: DocumentType = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +74,7 @@ class _Tools:
 
 
 @lru_cache(maxsize=TYPES_KEPT)
-def _tools(version: _TypeVersion) -> _Tools:
+def _tools(version: TypeVersion) -> _Tools:
     fields = version.document_type.fields
     tables = {name: TableReader(rules) for name, rules in fields.items() if rules.type is FieldType.TABLE}
     return _Tools(Lexicon(version.document_type), tables)
@@ -95,14 +84,14 @@ def _best(rules: DocumentField, ranked: list[Ranked], pages: tuple[Page, ...]) -
     """The value that ranks first, with its evidence, where it is sure enough."""
     if not ranked:
         return None
-    sure = calibrated(confidence(ranked))
-    if sure < _min_confidence(rules, ranked[0]):
+    confidence = calibrated(shares(ranked)[0])
+    if confidence < _min_confidence(rules, ranked[0]):
         return None
     best = ranked[0].best
     page = next(page for page in pages if page.number == best.cell.page)
     first = quoted(page, best.cell.start + best.start, best.cell.start + best.end)
     more = (quoted(page, cell.start, cell.end) for cell in best.more)
-    return FieldReading(value=best.value, confidence=sure, evidence=(first, *more))
+    return FieldReading(value=best.value, confidence=confidence, evidence=(first, *more))
 
 
 def _min_confidence(rules: DocumentField, ranked: Ranked) -> float:
@@ -114,21 +103,3 @@ def _min_confidence(rules: DocumentField, ranked: Ranked) -> float:
 
 def _default(rules: DocumentField) -> FieldReading | None:
     return None if rules.default is None else FieldReading(value=rules.default, confidence=DEFAULT_CONFIDENCE)
-
-
-def _read_enum(
-    name: str, rules: DocumentField, document_type: DocumentType, pages: tuple[Page, ...]
-) -> tuple[FieldReading | None, tuple[FieldCandidate, ...]]:
-    from blocks.reader.enums import read_enum  # brings scikit-learn
-
-    return read_enum(name, rules, document_type, pages)
-
-
-def _grade(document_type: DocumentType, pages: tuple[Page, ...]) -> tuple[CriterionReading, ...]:
-    rubric = document_type.rubric
-    criteria = tuple(criterion for criterion in rubric.criteria if criterion.judges is None) if rubric else ()
-    if rubric is None or not criteria:
-        return ()
-    from blocks.reader.rubric import grade
-
-    return grade(rubric.model_copy(update={"criteria": criteria}), pages)

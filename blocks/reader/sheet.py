@@ -1,8 +1,9 @@
-"""A document as the built-in reader sees it: rows of cells, with the labels of its type found in them."""
+"""A document as the built-in reader sees it: rows of cells, and the labels of its type in them."""
 
 import math
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,100 +15,105 @@ from blocks.reader.ranking import Surroundings, label_weight
 from blocks.records import Page
 from blocks.values.typed_values import number_languages
 
-MOST_LABELS = 300
-"""How many labels of a field are followed: a document that repeats one more often says nothing new."""
+MAX_LABELS = 300
+"""How many labels of a field are followed: more repetitions of one add nothing."""
+MAX_MISREAD_CHARACTERS = 60
+"""Longer cells are sentences, in which no misread label is looked for."""
 _KEY_END = re.compile(r"[\w.-]*\s?:")
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A document as the built-in reader sees it: rows, and the labels found in each."""
+    """One document. `labels` has the labels of each row by its index; numbers are read by `number_languages`."""
 
+    pages: tuple[Page, ...]
     rows: tuple[Row, ...]
     labels: dict[int, list[Label]]
-    languages: tuple[str, ...]
     surroundings: Surroundings
-    money_fields: frozenset[str]
+    languages: tuple[str, ...]
     number_languages: tuple[str, ...]
-    pages: tuple[Page, ...] = ()
+    money_fields: frozenset[str]
 
+    @cached_property
     def table_ends(self) -> frozenset[int]:
-        """The rows with the label of a whole document's amount beside an amount: tables end above them."""
+        """The rows that no table reaches: an amount of the whole document stands there beside its label."""
         return frozenset(
             label.cell.row
-            for row in self.labels.values()
-            for label in row
+            for label in self._all_labels()
             if label.start <= 2
             and has_amount(self.rows[label.cell.row].text, self.number_languages)
-            and any(m.field in self.money_fields and not m.is_against for m in label.meanings)
+            and any(meaning.field in self.money_fields and not meaning.is_against for meaning in label.meanings)
         )
 
     def labels_of(self, name: str) -> list[Label]:
         """The labels of a field, best alias first, in reading order among equals."""
         found = [
-            (m.rank, label)
-            for row in self.labels.values()
-            for label in row
-            if (m := label.meaning(name)) and not m.is_against
+            (meaning.rank, label)
+            for label in self._all_labels()
+            if (meaning := label.meaning(name)) and not meaning.is_against
         ]
-        return [label for _, label in sorted(found, key=lambda one: one[0])]
+        return [label for _, label in sorted(found, key=lambda ranked: ranked[0])]
 
     def weighed_labels(self, name: str) -> list[tuple[Label, float]]:
         """The labels of a field with the log odds of each, in reading order; the strongest where there are many."""
         weighed = [
             (label, weight)
-            for labels in self.labels.values()
-            for label in labels
+            for label in self._all_labels()
             if (weight := label_weight(label, name, self.labels)) > -math.inf
         ]
-        if len(weighed) > MOST_LABELS:
-            limit = sorted((weight for _, weight in weighed), reverse=True)[MOST_LABELS - 1]
-            weighed = [one for one in weighed if one[1] >= limit][:MOST_LABELS]
+        if len(weighed) > MAX_LABELS:
+            limit = sorted((weight for _, weight in weighed), reverse=True)[MAX_LABELS - 1]
+            weighed = [(label, weight) for label, weight in weighed if weight >= limit][:MAX_LABELS]
         return weighed
 
     @cached_property
     def label_cells(self) -> frozenset[tuple[int, int]]:
-        """The cells, by row and start, that are nothing but a label."""
-        found = set()
-        for labels in self.labels.values():
-            for label in labels:
-                rest = label.cell.text[: label.start] + label.cell.text[label.end :]
-                if not any(c.isalnum() for c in rest) and not all(m.is_against for m in label.meanings):
-                    found.add((label.cell.row, label.cell.start))
-        return frozenset(found)
+        """The cells, by row and start, that hold a label and nothing else."""
+        return frozenset(
+            (label.cell.row, label.cell.start)
+            for label in self._all_labels()
+            if not label.is_only_against
+            and not any(c.isalnum() for c in label.cell.text[: label.start] + label.cell.text[label.end :])
+        )
 
     def is_key(self, cell: Cell) -> bool:
         """Whether a cell is the key of a "key : value" row."""
-        if cell.text.endswith(":"):
-            return True
+        following = self.cell_after(cell)
+        return cell.text.endswith(":") or (following is not None and _KEY_END.match(following.text) is not None)
+
+    def cell_after(self, cell: Cell) -> Cell | None:
+        """The next cell of the same row."""
         cells = self.rows[cell.row].cells
         at = next(i for i, other in enumerate(cells) if other.start == cell.start)
-        return at + 1 < len(cells) and _KEY_END.match(cells[at + 1].text) is not None
+        return cells[at + 1] if at + 1 < len(cells) else None
+
+    def _all_labels(self) -> Iterator[Label]:
+        return (label for labels in self.labels.values() for label in labels)
 
 
 def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page, ...]) -> Sheet:
-    """Lay the pages out and find every label."""
+    """Lay the pages out in rows, and find every label."""
     rows = read_rows(pages)
     labels: dict[int, list[Label]] = defaultdict(list)
-    seen: set[str] = set()
     for row in rows:
         for cell in row.cells:
-            found = lexicon.find(cell)
-            labels[row.index].extend(found)
-            seen.update(m.field for label in found for m in label.meanings if not m.is_against)
-    money = frozenset(name for name, field in document_type.fields.items() if field.type is FieldType.MONEY)
-    missing = [n for n, f in document_type.fields.items() if f.aliases and f.required and n not in seen]
+            labels[row.index].extend(lexicon.find(cell))
+    found = (meaning for row in labels.values() for label in row for meaning in label.meanings)
+    seen = {meaning.field for meaning in found if not meaning.is_against}
+    fields = document_type.fields
+    missing = [name for name, field in fields.items() if field.aliases and field.required and name not in seen]
     if missing and (phrases := lexicon.phrases_of(missing)):
         for row in rows:
             for cell in row.cells:
-                if len(cell.text) < 60 and not any(one.cell is cell for one in labels[row.index]):
-                    labels[row.index].extend(lexicon.find_bent(cell, phrases))
+                has_label = any(label.cell is cell for label in labels[row.index])
+                if len(cell.text) < MAX_MISREAD_CHARACTERS and not has_label:
+                    labels[row.index].extend(lexicon.find_misread(cell, phrases))
     return Sheet(
-        rows,
-        dict(labels),
-        document_type.languages,
-        Surroundings(rows),
-        money,
-        number_languages([page.text for page in pages], document_type.languages),
-        pages,
+        pages=pages,
+        rows=rows,
+        labels=dict(labels),
+        surroundings=Surroundings(rows),
+        languages=document_type.languages,
+        number_languages=number_languages([page.text for page in pages], document_type.languages),
+        money_fields=frozenset(name for name, field in fields.items() if field.type is FieldType.MONEY),
     )

@@ -116,6 +116,12 @@ class Keywords:
         return _compile([term for term in self.terms if not _is_long(term)])
 
 
+@lru_cache(maxsize=2_000)
+def keywords_of(terms: tuple[str, ...]) -> Keywords:
+    """The keywords, compiled once."""
+    return Keywords(terms)
+
+
 def keyword_features(keywords: Mapping[str, Keywords], text: str, *, top: bool) -> list[float]:
     """Per label: whether its keywords are there at all, and their share of all hits; last, whether there are none."""
     parts = [text, top_of(text)] if top else [text]

@@ -1,6 +1,6 @@
 """Dates as documents write them: in digits or with month names of any language that Unicode CLDR knows.
 
-Day first unless the figures rule it out; two figures are a year of 1970 to 2069.
+The day comes first unless the figures rule it out. Years of two figures are those of 1970 to 2069.
 """
 
 import re
@@ -12,26 +12,28 @@ from functools import lru_cache
 
 EARLIEST, LATEST = 1900, 2100
 
-_ISO = re.compile(r"(?<!\d)((?:19|20)\d\d)\s?([-/.])\s?(\d{1,2})\s?\2\s?(\d{1,2})(?!\d)")
+_ISO = re.compile(r"(?<!\d)(?P<year>(?:19|20)\d\d)\s?([-/.])\s?(?P<month>\d{1,2})\s?\2\s?(?P<day>\d{1,2})(?!\d)")
 _NUMERIC = re.compile(
     r"(?:(?<![\w.,/-])|(?<=[^\W\d_])(?=\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d))"
-    r"(\d{1,2})\s?([-/.])\s?(\d{1,2})\s?\2\s?((?:19|20)\d\d|\d\d)(?!\d|[.,/]\d)"
+    r"(?P<first>\d{1,2})\s?([-/.])\s?(?P<second>\d{1,2})\s?\2\s?(?P<year>(?:19|20)\d\d|\d\d)(?!\d|[.,/]\d)"
 )
-_NUMERIC_SPACED = re.compile(r"(?<![\d.,/])(\d{2}) (\d{2}) ((?:19|20)\d\d)(?!\d)")
-_COMPACT = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
+_NUMERIC_SPACED = re.compile(r"(?<![\d.,/])(?P<first>\d{2}) (?P<second>\d{2}) (?P<year>(?:19|20)\d\d)(?!\d)")
 _DAY_NAME_YEAR = re.compile(
-    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|ère|º|\.)?[\s./,-]{0,3}(?:of |de )?"
-    r"([^\W\d_]{3,12})\.?[\s./,'’-]{0,3}(?:de )?((?:19|20)\d\d|\d\d)(?!\d)",
+    r"(?<!\d)(?P<day>\d{1,2})(?:st|nd|rd|th|er|ère|º|\.)?[\s./,-]{0,3}(?:of |de )?"
+    r"(?P<month>[^\W\d_]{3,12})\.?[\s./,'’-]{0,3}(?:de )?(?P<year>(?:19|20)\d\d|\d\d)(?!\d)",
     re.IGNORECASE,
 )
 _NAME_DAY_YEAR = re.compile(
-    r"([^\W\d_]{3,12})\.?\s{0,2}(\d{1,2})(?:st|nd|rd|th)?\s?[,.]?\s{0,2}((?:19|20)\d\d)(?!\d)", re.IGNORECASE
+    r"(?P<month>[^\W\d_]{3,12})\.?\s{0,2}(?P<day>\d{1,2})(?:st|nd|rd|th)?\s?[,.]?\s{0,2}(?P<year>(?:19|20)\d\d)(?!\d)",
+    re.IGNORECASE,
 )
+_COMPACT = re.compile(r"(?<!\d)(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?!\d)")
+_NOTATIONS = (_ISO, _NUMERIC, _NUMERIC_SPACED, _DAY_NAME_YEAR, _NAME_DAY_YEAR)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundDate:
-    """A date in a text, its [start, end) there, and whether day and month could be told apart."""
+    """A date in a text, its [start, end) there, and whether day and month can be told apart."""
 
     value: date
     start: int
@@ -60,10 +62,6 @@ def _plain(name: str) -> str:
     return "".join(c for c in decomposed if c.isalpha())
 
 
-def _month(name: str, languages: tuple[str, ...]) -> int | None:
-    return _months(languages).get(_plain(name))
-
-
 def _year(text: str) -> int:
     year = int(text)
     if len(text) == 4:
@@ -80,51 +78,34 @@ def _build(year: int, month: int, day: int) -> date | None:
         return None
 
 
-def _day_first(first: int, second: int, year: str) -> tuple[date | None, bool]:
-    day_first = _build(_year(year), second, first)
-    month_first = _build(_year(year), first, second)
-    if day_first and month_first and first != second:
-        return day_first, False
-    return day_first or month_first, True
-
-
 def find_dates(text: str, languages: tuple[str, ...] = ("en",), *, compact: bool = False) -> Iterator[FoundDate]:
     """Every date in `text`, none overlapping another. `compact` takes YYYYMMDD too."""
     taken: list[tuple[int, int]] = []
-    for found in _scan(text, languages, compact):
-        if all(found.end <= start or found.start >= end for start, end in taken):
-            taken.append((found.start, found.end))
-            yield found
-
-
-def _scan(text: str, languages: tuple[str, ...], compact: bool) -> Iterator[FoundDate]:
-    for match in _ISO.finditer(text):
-        if value := _build(int(match[1]), int(match[3]), int(match[4])):
-            yield FoundDate(value, match.start(), match.end())
-    for pattern in (_NUMERIC, _NUMERIC_SPACED):
+    for pattern in (*_NOTATIONS, _COMPACT) if compact else _NOTATIONS:
         for match in pattern.finditer(text):
-            last = match.re.groups
-            value, is_sure = _day_first(int(match[1]), int(match[last - 1]), match[last])
-            if value:
-                yield FoundDate(value, match.start(), match.end(), is_sure)
-    for match in _DAY_NAME_YEAR.finditer(text):
-        month = _month(match[2], languages)
-        if month and (value := _build(_year(match[3]), month, int(match[1]))):
-            yield FoundDate(value, match.start(), match.end())
-    for match in _NAME_DAY_YEAR.finditer(text):
-        month = _month(match[1], languages)
-        if month and (value := _build(_year(match[3]), month, int(match[2]))):
-            yield FoundDate(value, match.start(), match.end())
-    if compact:
-        for match in _COMPACT.finditer(text):
-            if value := _build(int(match[1]), int(match[2]), int(match[3])):
-                yield FoundDate(value, match.start(), match.end())
+            value, is_sure = _read(match, languages)
+            if value and all(match.end() <= start or match.start() >= end for start, end in taken):
+                taken.append(match.span())
+                yield FoundDate(value, *match.span(), is_sure)
+
+
+def _read(match: re.Match[str], languages: tuple[str, ...]) -> tuple[date | None, bool]:
+    """The date of a match, and whether day and month can be told apart."""
+    parts = match.groupdict()
+    year = _year(parts["year"])
+    if "first" in parts:
+        first, second = int(parts["first"]), int(parts["second"])
+        day_first, month_first = _build(year, second, first), _build(year, first, second)
+        return day_first or month_first, first == second or not (day_first and month_first)
+    name = parts["month"]
+    month = int(name) if name.isdigit() else _months(languages).get(_plain(name), 0)
+    return _build(year, month, int(parts["day"])), True
 
 
 def parse_date(text: str, languages: tuple[str, ...] = ("en",)) -> date | None:
-    """The date that `text` holds, when it holds exactly one and little else (a weekday, a time of day); else None."""
+    """The date of a text that holds exactly one and little else (a weekday, a time of day); else None."""
     found = list(find_dates(text, languages, compact=True))
-    if not found or len({one.value for one in found}) > 1:
+    if len({date_.value for date_ in found}) != 1:
         return None
     rest = text[: found[0].start] + text[found[0].end :]
     if sum(c.isalpha() for c in rest) > 12:

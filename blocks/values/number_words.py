@@ -1,4 +1,4 @@
-"""Whole numbers written out in English, as sentences write small ones: "seven years", "twenty-five boxes"."""
+"""Whole numbers spelled in English, as sentences have small numbers: "seven years", "twenty-five boxes"."""
 
 import re
 
@@ -13,13 +13,13 @@ _VALUES = {word: value for value, word in enumerate(_ONES, start=1)} | {
 _WORD = re.compile(rf"(?<!\w)(?:(?P<tens>{'|'.join(_TENS)})[\s-]+)?(?P<last>{'|'.join(_VALUES)})(?!\w)", re.IGNORECASE)
 
 
-def spoken_number(text: str) -> int | None:
-    """The number from 1 to 99 that `text` as a whole spells, or None where it spells none."""
+def spelled_number(text: str) -> int | None:
+    """The number from 1 to 99 that the complete `text` spells, or None where it spells none."""
     match = _WORD.fullmatch(text.strip())
     return _value(match) if match else None
 
 
-def spoken_numbers(text: str) -> set[int]:
+def spelled_numbers(text: str) -> set[int]:
     """Every number from 1 to 99 that is spelled in `text`."""
     return {value for match in _WORD.finditer(text) if (value := _value(match)) is not None}
 

@@ -1,13 +1,12 @@
-"""Raw text to typed values and back: what money, a date or an IBAN looks like in documents of several languages.
+"""Parses text to typed values: money, dates, IBANs as documents of several languages write them.
 
-Score uses it to recognise candidates, validate to type what a model read, evidence to see whether a quote yields a
-value. Typed values are what results hold: money and numbers as decimal strings, dates as ISO, integers as integers.
+Score uses it to recognise candidates, validate to type what a model read, evidence to check that a quote yields a
+value. Results hold typed values: money and numbers as decimal strings, dates as ISO, integers as integers.
 """
 
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -16,6 +15,7 @@ from pydantic import JsonValue
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.values.dates import parse_date
 
+NUMERIC = frozenset({FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER})
 MINUS_SIGNS = "-\u2212\u2013\u2012"
 SPACES = " \u00a0\u202f\u2009"
 CURRENCY_SIGNS = {
@@ -29,39 +29,39 @@ NUMBER = re.compile(
     rf"\d{{1,3}}(?:[.,'’{SPACES}]\d{{3}})+(?:[.,]\d{{1,5}})?(?!\d)|\d+(?:[.,]\d{{1,5}})?(?!\d)|[.,]\d\d(?!\d)"
 )
 _GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{2,3}(?:\1\d{2,3})*)?")
-"""Whole numbers in groups of three, or of two as in India, parted by one sign."""
+"""Digits in groups of three, or of two as in India, parted by one sign."""
 EMAIL = re.compile(r"[\w.+%-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
-_TWO_DECIMALS = {one: re.compile(rf"\d{re.escape(one)}\d\d(?![\d.,])") for one in ",."}
+_TWO_DECIMALS = {sign: re.compile(rf"\d{re.escape(sign)}\d\d(?![\d.,])") for sign in ",."}
 COUNTRY_OF_LANGUAGE = {"de": "DE", "fr": "FR", "en": "GB", "nl": "NL", "it": "IT", "es": "ES", "pl": "PL", "ms": "MY"}
 
 
 class InvalidValue(ValueError):
-    """A text that is no value of the wanted type. The message names both."""
+    """A text that is no value of the wanted type."""
 
     def __init__(self, raw: object, wanted: str) -> None:
         super().__init__(f"{str(raw)[:80]!r} is no {wanted}")
 
 
 def squeeze(text: str) -> str:
-    """Text with each run of white space as one blank and no blanks at its ends."""
+    """Text with single blanks for white space, and none at its ends."""
     return " ".join(text.split())
 
 
 @lru_cache(maxsize=65536)
 def fold(text: str) -> str:
-    """Text as it is compared: compatibility forms resolved, no accents, case, white space or typographic marks."""
+    """Text as it is compared: without case, accents, white space, compatibility forms and typographic marks."""
     decomposed = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
     kept = "".join(c for c in decomposed if not unicodedata.combining(c) and not c.isspace())
     return kept.translate({0x2019: "'", 0x2018: "'", 0x2010: "-", 0x2011: "-", 0x2013: "-", 0x2212: "-", 0xAD: None})
 
 
 def parse_number(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
-    """The number that `text` as a whole writes, signs and currency aside.
+    """The number that the complete `text` is.
 
-    Of two kinds of separators the last is the decimal one; one that repeats groups thousands; a single one before
-    exactly three digits is read as `languages` write numbers (Unicode CLDR, by babel), as grouping where they differ.
-    Raises `InvalidValue`.
+    Of two different separators the last parts the decimals. A separator that repeats groups thousands. A single
+    separator before exactly three digits has its meaning in `languages` (Unicode CLDR, by babel), and groups thousands
+    where they differ. Raises `InvalidValue`.
     """
     body = "".join(c for c in text if c not in SPACES and c not in "'’\t").strip()
     negative = bool(re.match(rf"^\(.*\)$|^[{MINUS_SIGNS}]|.*[{MINUS_SIGNS}]$", body))
@@ -92,7 +92,8 @@ def _decimal_separator(body: str, separators: list[str], languages: tuple[str, .
     whole, digits = body.split(last)
     if len(digits) != 3 or whole in {"", "0"} or len(whole) > 3:
         return last
-    return last if last in _decimal_symbols(languages) and last not in _group_symbols(languages) else None
+    is_decimal = any(decimal_symbol(language) == last for language in languages)
+    return last if is_decimal and all(group_symbol(language) != last for language in languages) else None
 
 
 @lru_cache(maxsize=64)
@@ -103,16 +104,24 @@ def decimal_symbol(language: str) -> str:
     return str(get_decimal_symbol(language.replace("-", "_")))
 
 
-def number_languages(texts: Sequence[str], languages: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `languages` that write numbers as most of a document's amounts of two decimals are written.
+@lru_cache(maxsize=64)
+def group_symbol(language: str) -> str:
+    """The sign between a number's thousands, by Unicode CLDR."""
+    from babel.numbers import get_group_symbol
 
-    `texts` are its pages. It decides what "5,000" is: a document with "27,50" on it means five.
+    return str(get_group_symbol(language.replace("-", "_")))
+
+
+def number_languages(texts: Sequence[str], languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `languages` that have the decimal sign of most amounts with two decimals in a document's pages.
+
+    It decides what "5,000" is: in a document with "27,50" it is five.
     """
     commas, points = (sum(_two_decimals(text, symbol) for text in texts) for symbol in ",.")
     if commas == points:
         return languages
     symbol = "," if commas > points else "."
-    return tuple(one for one in languages if decimal_symbol(one) == symbol) or languages
+    return tuple(language for language in languages if decimal_symbol(language) == symbol) or languages
 
 
 @lru_cache(maxsize=256)
@@ -120,20 +129,9 @@ def _two_decimals(text: str, symbol: str) -> int:
     return len(_TWO_DECIMALS[symbol].findall(text))
 
 
-def _decimal_symbols(languages: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(decimal_symbol(language) for language in languages)
-
-
-@lru_cache(maxsize=64)
-def _group_symbols(languages: tuple[str, ...]) -> frozenset[str]:
-    from babel.numbers import get_group_symbol
-
-    return frozenset(get_group_symbol(language.replace("-", "_")) for language in languages)
-
-
 @lru_cache(maxsize=1)
 def currency_codes() -> frozenset[str]:
-    """The ISO 4217 codes, as babel lists them."""
+    """The ISO 4217 codes, by babel."""
     from babel.numbers import list_currencies
 
     return frozenset(list_currencies())
@@ -149,7 +147,7 @@ def parse_currency(text: str) -> str:
 
 
 def parse_money(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
-    """The amount that `text` as a whole writes, currency before or after it. Raises `InvalidValue`."""
+    """The amount that the complete `text` is, with or without a currency. Raises `InvalidValue`."""
     body = squeeze(text)
     for sign in ("US$", "HK$", "S$", "A$", "C$", "R$"):
         body = body.replace(sign, "")
@@ -168,14 +166,12 @@ def parse_money(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
 
 def money_text(value: Decimal) -> str:
     """An amount as results hold it: a decimal string of two decimals, more only where they are not zero."""
-    plain = f"{value:f}"
-    whole, _, digits = plain.partition(".")
-    digits = digits.rstrip("0").ljust(2, "0")
-    return f"{whole or '0'}.{digits}" if whole not in {"", "-"} else f"{whole}0.{digits}"
+    whole, _, digits = f"{value:f}".partition(".")
+    return f"{whole}.{digits.rstrip('0').ljust(2, '0')}"
 
 
 def number_text(value: Decimal) -> str:
-    """A number as results hold it: a decimal string without idle zeros."""
+    """A number as results hold it: a decimal string without zeros at its end."""
     plain = f"{value:f}"
     return (plain.rstrip("0").rstrip(".") or "0") if "." in plain else plain
 
@@ -185,8 +181,7 @@ def parse_iban(text: str) -> str:
     import schwifty
     from schwifty.exceptions import SchwiftyException
 
-    compact = re.sub(r"[^A-Za-z0-9]", "", text).upper()
-    compact = compact.removeprefix("IBAN")
+    compact = re.sub(r"[^A-Za-z0-9]", "", text).upper().removeprefix("IBAN")
     try:
         return str(schwifty.IBAN(compact))
     except SchwiftyException as error:
@@ -196,7 +191,7 @@ def parse_iban(text: str) -> str:
 def parse_phone(text: str, languages: tuple[str, ...] = ("en",)) -> str:
     """A telephone number in E.164. National forms are tried with the countries of `languages`, then as North American.
 
-    A number that is assigned somewhere goes before one that merely has the right length. Raises `InvalidValue`.
+    The first number in an assigned range is taken, else the first of the right length. Raises `InvalidValue`.
     """
     import phonenumbers
 
@@ -217,7 +212,7 @@ def parse_phone(text: str, languages: tuple[str, ...] = ("en",)) -> str:
 
 
 def is_assigned_phone(e164: str) -> bool:
-    """Whether a number in E.164 lies in a range that is in use, by the tables of phonenumbers."""
+    """Whether a number in E.164 is in an assigned range, by the tables of phonenumbers."""
     import phonenumbers
 
     return bool(phonenumbers.is_valid_number(phonenumbers.parse(e164)))
@@ -229,10 +224,10 @@ def _region(language: str) -> str:
 
 
 def typed_value(field: DocumentField, raw: JsonValue, languages: tuple[str, ...] = ("en",)) -> JsonValue:
-    """What results hold for a reading of `field`: None for None or a blank text, else the typed value.
+    """The typed value of a reading of `field`; None for None or a blank text. Raises `InvalidValue`.
 
-    A list field takes a list or a text with commas; a table field takes a list of objects, each typed column by
-    column, where a cell that is no value of its column is None. Raises `InvalidValue`.
+    A list field takes a list or a text with commas. A table field takes a list of objects and types them column by
+    column; a cell that is no value of its column becomes None.
     """
     if raw is None or (isinstance(raw, str) and not raw.strip()):
         return None
@@ -278,8 +273,8 @@ def parse_integer(text: str, languages: tuple[str, ...] = ("en",)) -> int:
 
 
 def iso_date(text: str, languages: tuple[str, ...] = ("en",)) -> str:
-    """The date that `text` as a whole writes, as YYYY-MM-DD. Raises `InvalidValue`."""
-    parsed: date | None = parse_date(text, languages)
+    """The date that the complete `text` is, as YYYY-MM-DD. Raises `InvalidValue`."""
+    parsed = parse_date(text, languages)
     if parsed is None:
         raise InvalidValue(text, "date")
     return parsed.isoformat()
@@ -295,7 +290,7 @@ def parse_email(text: str) -> str:
 
 
 def parse_enum(text: str, values: tuple[str, ...]) -> str:
-    """The one of `values` that `text` is, whatever its case, accents or dashes. Raises `InvalidValue`."""
+    """The value that `text` is, whatever its case, accents or dashes. Raises `InvalidValue`."""
     wanted = re.sub(r"[\W_]", "", fold(text))
     for value in values:
         if re.sub(r"[\W_]", "", fold(value)) == wanted:

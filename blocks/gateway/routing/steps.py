@@ -15,7 +15,7 @@ from typing import TypeVar
 from blocks.document_types.schema import DocumentType, StepAcceptance
 from blocks.evidence.cross_check import cross_check
 from blocks.evidence.document_reading import DocumentReading
-from blocks.evidence.findings import believed_criteria
+from blocks.evidence.findings import check_criteria
 from blocks.gateway.errors import BudgetExhausted, CallFailed
 from blocks.gateway.model import ModelReply, ModelRequest, Question
 from blocks.gateway.routing.calls import Caller
@@ -230,7 +230,7 @@ class DocumentSteps:
     def _cross_checked(self, reply: ModelReply) -> ModelReply:
         known = {name: reading for name, reading in reply.fields.items() if name in self._type.fields}
         fields = cross_check(known, self._type, self._document.reading)
-        criteria = believed_criteria(self._type, reply.criteria, self._document.pages)
+        criteria = check_criteria(self._type, reply.criteria, self._document.pages)
         return reply.model_copy(update={"fields": fields, "criteria": criteria})
 
     def _judge(self, answer: Answer) -> JudgedAnswer:

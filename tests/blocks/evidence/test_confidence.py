@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 from blocks.document_types.schema import Criterion, DocumentField, FieldType, ReviewRules, Rubric
 from blocks.evidence.confidence import (
     CEILING,
-    OWN_WORD,
     UNGROUNDED_CEILING,
+    UNSUPPORTED_CEILING,
     combine,
     confidence_of,
     cross_check_log_odds,
-    judging,
+    judging_grades,
     of_signals,
-    weakest,
     written,
 )
 from blocks.evidence.grounding import Grounding
@@ -59,17 +58,12 @@ def test_figures_out_of_range_and_nan_are_brought_back() -> None:
     assert combine(float("nan")) == 0.0
 
 
-def test_a_document_is_as_sure_as_its_weakest_required_field() -> None:
-    assert weakest([0.9, 0.4, 0.8]) == 0.4
-    assert weakest([]) == 1.0
-
-
 @given(unit, unit)
 def test_what_a_model_says_of_itself_is_never_enough(stated: float, logprob: float) -> None:
-    assert OWN_WORD < ACCEPT_AT
-    assert of_signals(Signals(stated=stated, logprob=logprob)) <= OWN_WORD + 1e-9
+    assert UNSUPPORTED_CEILING < ACCEPT_AT
+    assert of_signals(Signals(stated=stated, logprob=logprob)) <= UNSUPPORTED_CEILING + 1e-9
     seen_by_nobody = Signals(stated=stated, logprob=logprob, witness=0.0, rival=0.0)
-    assert of_signals(seen_by_nobody) <= OWN_WORD + 1e-9
+    assert of_signals(seen_by_nobody) <= UNSUPPORTED_CEILING + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -161,7 +155,7 @@ def test_nan_and_figures_out_of_range_never_make_a_value_sure() -> None:
     nan = float("nan")
     broken = Signals(stated=nan, logprob=7.0, witness=nan, rival=nan, peers=nan, agreeing=(nan,), disagreeing=(nan,))
     assert 0.0 <= of_signals(broken) < 0.1
-    assert of_signals(Signals(stated=float("inf"))) <= OWN_WORD + 1e-9
+    assert of_signals(Signals(stated=float("inf"))) <= UNSUPPORTED_CEILING + 1e-9
     assert of_signals(Signals(stated=0.9, agreeing=(1.0,) * 500)) == CEILING
 
 
@@ -190,23 +184,23 @@ def test_a_written_text_is_as_good_as_its_weakest_judgement() -> None:
     grades = [
         CriterionReading(name=n, grade=g, confidence=1.0) for n, g in (("tone", 0.9), ("facts", 0.6), ("urgency", 0.1))
     ]
-    judged = judging(rubric, "answer", grades)
+    judged = judging_grades(rubric, "answer", grades)
     assert [one.name for one in judged] == ["tone", "facts"]
     field = DocumentField(type=FieldType.TEXT, written=True)
     reading = FieldReading(value="Dear Ann", signals=Signals(stated=1.0))
     assert confidence_of(field, reading, Grounding(False, "no quote was given"), judged) == 0.6
-    assert written(()) == OWN_WORD
+    assert written(()) == UNSUPPORTED_CEILING
 
 
 @given(unit, unit)
 def test_a_models_grade_of_its_own_draft_is_never_enough(grade: float, sure: float) -> None:
     judged = CriterionReading(name="tone", grade=grade, confidence=sure)
-    assert written([judged]) == min(grade, sure, OWN_WORD) < ACCEPT_AT
+    assert written([judged]) == min(grade, sure, UNSUPPORTED_CEILING) < ACCEPT_AT
 
 
 def test_no_grade_is_asked_for_without_a_rubric() -> None:
     grades = [CriterionReading(name="tone", grade=0.9, confidence=1.0)]
-    assert judging(None, "answer", grades) == ()
+    assert judging_grades(None, "answer", grades) == ()
 
 
 def odds(probability: float) -> float:
@@ -220,7 +214,7 @@ def odds(probability: float) -> float:
         (Signals(stated=0.7), 0.7),
         (Signals(stated=0.7, logprob=0.4), 0.4),
         (Signals(stated=0.4, logprob=0.7), 0.4),
-        (Signals(logprob=0.99), OWN_WORD),
+        (Signals(logprob=0.99), UNSUPPORTED_CEILING),
         (Signals(stated=0.0), 0.01),
         (Signals(stated=0.5, agreeing=(0.8,)), 0.8),
         (Signals(stated=0.5, agreeing=(0.8, 0.8)), 16 / 17),

@@ -1,11 +1,11 @@
 import pytest
 
 from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldType, ReviewRules, Rubric
-from blocks.evidence.confidence import OWN_WORD, UNGROUNDED_CEILING
+from blocks.evidence.confidence import UNGROUNDED_CEILING, UNSUPPORTED_CEILING
 from blocks.evidence.findings import (
     NOTHING,
     FieldFinding,
-    believed_criteria,
+    check_criteria,
     deciding_fields,
     find_fields,
     gaps,
@@ -34,7 +34,7 @@ def test_a_models_confidence_is_that_of_its_signals() -> None:
     found = find_fields(TICKET, {"amount": amount("12.00", "charged 12.00", SURE)}, PAGES)["amount"]
     assert found.confidence > 0.95
     alone = find_fields(TICKET, {"amount": amount("12.00", "charged 12.00", Signals(stated=1.0))}, PAGES)["amount"]
-    assert alone.confidence <= OWN_WORD + 1e-9
+    assert alone.confidence <= UNSUPPORTED_CEILING + 1e-9
 
 
 def test_a_value_that_its_quote_does_not_say_is_ungrounded_however_sure_the_model_is() -> None:
@@ -49,7 +49,7 @@ def test_the_built_in_readers_reading_keeps_its_own_confidence() -> None:
 def test_a_written_text_needs_no_quote_and_is_as_sure_as_its_grade() -> None:
     readings = {"answer": FieldReading(value="We are sorry.", confidence=0.99, signals=Signals(stated=0.99))}
     unjudged = find_fields(TICKET, readings, PAGES)["answer"]
-    assert (unjudged.problem, unjudged.confidence, unjudged.value) == (None, OWN_WORD, "We are sorry.")
+    assert (unjudged.problem, unjudged.confidence, unjudged.value) == (None, UNSUPPORTED_CEILING, "We are sorry.")
     graded = (CriterionReading(name="tone", grade=0.6, confidence=0.8),)
     assert find_fields(TICKET, readings, PAGES, graded)["answer"].confidence == 0.6
 
@@ -218,7 +218,7 @@ def grade(name: str, grade: float, *quotes: str, page: int = 1, sure: float = 0.
     ],
 )
 def test_a_grade_that_its_quotes_bear_or_that_judges_a_written_text_is_believed(believed: CriterionReading) -> None:
-    assert believed_criteria(JUDGED, [believed], PAGES) == (believed,)
+    assert check_criteria(JUDGED, [believed], PAGES) == (believed,)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_grade_that_its_quotes_bear_or_that_judges_a_written_text_is_believed(
     ],
 )
 def test_a_grade_that_no_quote_bears_earns_nothing_and_is_unsure(unbelieved: CriterionReading) -> None:
-    (found,) = believed_criteria(JUDGED, [unbelieved], PAGES)
+    (found,) = check_criteria(JUDGED, [unbelieved], PAGES)
     assert (found.grade, found.is_grounded) == (0.0, False)
     assert found.confidence == min(unbelieved.confidence, UNGROUNDED_CEILING)
     assert (found.name, found.evidence) == (unbelieved.name, unbelieved.evidence)
@@ -241,4 +241,4 @@ def test_a_grade_that_no_quote_bears_earns_nothing_and_is_unsure(unbelieved: Cri
 
 def test_grades_of_a_type_without_a_rubric_are_left_as_they_are() -> None:
     plain = TICKET.model_copy(update={"rubric": None})
-    assert believed_criteria(plain, [grade("urgency", 0.7)], PAGES) == (grade("urgency", 0.7),)
+    assert check_criteria(plain, [grade("urgency", 0.7)], PAGES) == (grade("urgency", 0.7),)

@@ -387,7 +387,6 @@ def test_a_box_goes_around_words_on_several_lines() -> None:
 def test_a_quote_is_located_where_it_stands_without_cutting_a_number(text: str, quote: str, found: str | None) -> None:
     span = locate(text, quote)
     assert (span and text[span.start : span.end]) == found
-    assert span is None or span.likeness == 1.0
 
 
 def test_a_quote_of_which_letters_were_lost_is_found_with_the_letters_of_the_page() -> None:
@@ -395,7 +394,6 @@ def test_a_quote_of_which_letters_were_lost_is_found_with_the_letters_of_the_pag
     span = locate(text, "Invoise totals for order 77")
     assert span is not None
     assert text[span.start : span.end] == "Invoice totals for order 77"
-    assert 0.9 <= span.likeness < 1
     assert locate(text, "Invoice totals for order 78") is None
     assert locate("abcdefg", "abcdefx") is None, "seven letters are too few to forgive any"
     assert locate("abcdefghijk", "abcdefghijx") is not None

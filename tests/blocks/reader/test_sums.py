@@ -1,6 +1,6 @@
 from decimal import Decimal
 
-from blocks.reader.sums import borne_out, rates, rounded_from
+from blocks.reader.sums import rates, rounded_from, sums_and_parts
 
 
 def amounts(*texts: str) -> list[Decimal]:
@@ -16,14 +16,14 @@ def test_the_rates_of_a_document_are_read_with_and_without_their_sign() -> None:
 
 
 def whole(*texts: str, share: str = "0.06") -> set[str]:
-    return {str(one) for one in borne_out(amounts(*texts), frozenset({Decimal(share)}))[0]}
+    return {str(one) for one in sums_and_parts(amounts(*texts), frozenset({Decimal(share)}))[0]}
 
 
 def test_net_and_tax_support_what_they_make_and_are_its_parts() -> None:
-    wholes, parts = borne_out(amounts("50.00", "8.49", "3.00", "0.51", "9.00"), frozenset({Decimal("0.06")}))
+    wholes, parts = sums_and_parts(amounts("50.00", "8.49", "3.00", "0.51", "9.00"), frozenset({Decimal("0.06")}))
     assert wholes == {Decimal("9.00")}
     assert parts == {Decimal("8.49"), Decimal("0.51")}
-    not_printed = borne_out(amounts("50.00", "8.49", "0.51"), frozenset({Decimal("0.06")}))
+    not_printed = sums_and_parts(amounts("50.00", "8.49", "0.51"), frozenset({Decimal("0.06")}))
     assert not_printed == (frozenset(), frozenset()), "a net amount whose gross is not printed may be the whole"
 
 
@@ -34,7 +34,7 @@ def test_what_was_paid_with_its_change_bears_out_the_sum_before_it() -> None:
 
 
 def test_two_amounts_support_their_sum_shortly_after_them() -> None:
-    wholes, parts = borne_out(amounts("7.92", "0.48", "8.40", "6.39", "14.79"), frozenset())
+    wholes, parts = sums_and_parts(amounts("7.92", "0.48", "8.40", "6.39", "14.79"), frozenset())
     assert wholes == {Decimal("8.40"), Decimal("14.79")}
     assert parts == {Decimal("7.92"), Decimal("0.48"), Decimal("6.39")}
     assert whole("8.40", "1.11", "2.22", "3.33", "4.45", "14.79") == {"3.33"}

@@ -4,7 +4,7 @@ import pytest
 
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.evidence.grounding import yields
-from blocks.values.number_words import spoken_number, spoken_numbers
+from blocks.values.number_words import spelled_number, spelled_numbers
 
 
 @pytest.mark.parametrize(
@@ -12,16 +12,16 @@ from blocks.values.number_words import spoken_number, spoken_numbers
     [("seven", 7), ("Twelve", 12), ("twenty", 20), ("twenty-five", 25), ("thirty one", 31), (" nine ", 9)],
 )
 def test_small_numbers_are_understood(text: str, number: int) -> None:
-    assert spoken_number(text) == number
+    assert spelled_number(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "7", "sevenths", "many", "twenty twelve", "seven years", "someone"])
 def test_other_words_are_no_numbers(text: str) -> None:
-    assert spoken_number(text) is None
+    assert spelled_number(text) is None
 
 
 def test_numbers_are_found_in_a_sentence() -> None:
-    assert spoken_numbers("Twenty-two boxes and nine crates, none broken, for someone") == {22, 9}
+    assert spelled_numbers("Twenty-two boxes and nine crates, none broken, for someone") == {22, 9}
 
 
 def test_a_spelled_number_bears_out_a_whole_number_and_no_amount() -> None:
