@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-NEVER_IMPORTED = re.compile(r"/(tests?|testing|geodata|carrierdata|apprise/plugins|pygments/lexers)/")
+NEVER_IMPORTED = re.compile(r"/(tests?|geodata|carrierdata|apprise/plugins)/|/pygments/lexers/(?!__init__|_mapping)")
 """Tests, and large tables and plugins of dependencies that no command of Winnow reaches."""
 FILES_PER_JOB = 50
 
@@ -32,27 +32,28 @@ def compile_file(file: str) -> bool:
 
 def dependencies(name: str) -> list[Distribution]:
     """The installed distributions that `name` needs, directly or through others; without `name` itself."""
-    found: dict[str, Distribution] = {}
-    open_names = needed_by(distribution(name))
-    while open_names:
-        current = open_names.pop()
-        if current in found:
+    found: dict[tuple[str, str], Distribution] = {}
+    required = needed_by(distribution(name), "")
+    while required:
+        current, extra = required.pop()
+        if (current, extra) in found:
             continue
         try:
-            found[current] = distribution(current)
+            installed = found[current, extra] = distribution(current)
         except PackageNotFoundError:  # on this platform it is not needed
             continue
-        open_names |= needed_by(found[current])
-    return list(found.values())
+        required |= needed_by(installed, extra)
+    return list({current: installed for (current, _), installed in found.items()}.values())
 
 
-def needed_by(installed: Distribution) -> set[str]:
-    """The names that a distribution requires on this platform, extras left out."""
+def needed_by(installed: Distribution, extra: str) -> set[tuple[str, str]]:
+    """What a distribution requires on this platform, or its extra does: names, each without and with an extra."""
     requirements = map(Requirement, installed.requires or [])
     return {
-        canonicalize_name(requirement.name)
+        (canonicalize_name(requirement.name), wanted)
         for requirement in requirements
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+        for wanted in ("", *requirement.extras)
     }
 
 
