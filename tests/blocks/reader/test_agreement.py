@@ -1,0 +1,119 @@
+"""Fields decided together: sums, and parties that are not the same."""
+
+import pytest
+
+from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
+from blocks.reader.agreement import FITS, FITS_WITH_READ_ZERO, FITS_WITH_ZERO, FLOOR, agree
+from blocks.reader.candidates import Candidate
+from blocks.reader.lines import Cell
+from blocks.reader.ranking import Place, Ranked
+
+
+def amounts(*fields: str, total: str = "total") -> DocumentType:
+    money = {name: DocumentField(type=FieldType.MONEY) for name in fields}
+    money[total] = DocumentField(type=FieldType.MONEY, hints=FieldHints(sum_of=fields))
+    return DocumentType(name="bill", title="Bill", fields=money)
+
+
+BILL = amounts("net", "tax")
+
+
+def value(text: str, weight: float, row: int = 0, *, is_labelled: bool = True) -> Ranked:
+    cell = Cell(1, text, 10 * row, 10 * row + len(text), row)
+    return Ranked(text, [Place(Candidate(cell, 0, len(text), text), weight, is_labelled)], weight)
+
+
+def best(ranked: dict[str, list[Ranked]]) -> dict[str, tuple[str, float]]:
+    return {name: (found[0].value, round(found[0].weight, 2)) for name, found in ranked.items() if found}
+
+
+def test_amounts_that_add_up_come_first() -> None:
+    ranked = {
+        "net": [value("9.00", 2.0, 1), value("8.00", 1.5, 2)],
+        "tax": [value("1.00", 1.0, 3)],
+        "total": [value("9.00", 2.0, 1)],
+    }
+    agree(BILL, ranked)
+    assert best(ranked) == {"net": ("8.00", 1.5 + FITS), "tax": ("1.00", 1.0 + FITS), "total": ("9.00", 2.0 + FITS)}
+
+
+def test_amounts_that_do_not_add_up_stay_as_they_are() -> None:
+    ranked = {"net": [value("8.00", 2.0)], "tax": [value("2.00", 1.0, 1)], "total": [value("9.00", 2.0, 2)]}
+    agree(BILL, ranked)
+    assert best(ranked) == {"net": ("8.00", 2.0), "tax": ("2.00", 1.0), "total": ("9.00", 2.0)}
+
+
+def test_a_sum_with_a_missing_part_is_none() -> None:
+    ranked = {"net": [value("8.00", 2.0)], "total": [value("8.00", 2.0, 1)]}
+    agree(BILL, ranked)
+    assert best(ranked) == {"net": ("8.00", 2.0), "total": ("8.00", 2.0)}
+
+
+@pytest.mark.parametrize(
+    ("is_labelled", "tax_row", "gain"),
+    [(True, 2, FITS_WITH_READ_ZERO), (False, 2, FITS_WITH_ZERO), (True, 0, FITS_WITH_ZERO)],
+)
+def test_a_sum_with_a_zero_adds_less(is_labelled: bool, tax_row: int, gain: float) -> None:
+    ranked = {
+        "net": [value("9.00", 2.0, 0)],
+        "tax": [value("0.00", 1.0, tax_row, is_labelled=is_labelled)],
+        "total": [value("9.00", 2.0, 1)],
+    }
+    agree(BILL, ranked)
+    assert best(ranked)["tax"] == ("0.00", 1.0 + gain)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "rows", "is_raised"),
+    [(2, (0, 9, 18), True), (1, (0, 9, 18), False), (0, (0, 2, 5), True), (0, (0, 2, 6), False)],
+)
+def test_a_sum_needs_two_labels_or_places_close_by(labelled: int, rows: tuple[int, ...], is_raised: bool) -> None:
+    names = ("net", "tax", "total")
+    ranked = {
+        name: [value(text, 1.0, row, is_labelled=at < labelled)]
+        for at, (name, text, row) in enumerate(zip(names, ("8.00", "1.00", "9.00"), rows, strict=True))
+    }
+    agree(BILL, ranked)
+    assert (best(ranked)["total"][1] > 1.0) is is_raised
+
+
+def test_a_sum_without_a_zero_wins_over_one_with_a_zero() -> None:
+    ranked = {
+        "net": [value("9.00", 2.0, 1), value("8.00", 1.5, 2)],
+        "tax": [value("0.00", 1.5, 4), value("1.00", 1.0, 3)],
+        "total": [value("9.00", 2.0, 5)],
+    }
+    agree(BILL, ranked)
+    assert [found[0] for found in best(ranked).values()] == ["8.00", "1.00", "9.00"]
+
+
+def test_an_amount_of_a_sum_counts_as_no_less_than_the_floor() -> None:
+    ranked = {"net": [value("8.00", -9.0)], "tax": [value("1.00", 1.0, 1)], "total": [value("9.00", 2.0, 2)]}
+    agree(BILL, ranked)
+    assert best(ranked)["net"] == ("8.00", round(FLOOR + FITS, 2))
+
+
+def test_three_parts_add_up_too() -> None:
+    ranked = {
+        "net": [value("8.00", 1.0)], "tax": [value("1.00", 1.0, 1)], "tip": [value("2.00", 1.0, 2)],
+        "total": [value("12.00", 2.0, 3), value("11.00", 0.0, 4)],
+    }  # fmt: skip
+    agree(amounts("net", "tax", "tip"), ranked)
+    assert best(ranked)["total"] == ("11.00", 0.0 + FITS)
+
+
+PARTY = DocumentField(type=FieldType.TEXT, hints=FieldHints(kind="organisation"))
+DEED = DocumentType(name="deed", title="Deed", fields={"giver": PARTY, "taker": PARTY})
+
+
+def test_a_name_belongs_to_the_field_that_is_surest_of_it() -> None:
+    ranked = {"giver": [value("MOSS Ltd", 2.0), value("Blitz", 1.0)], "taker": [value("Moss ltd", 3.0)]}
+    agree(DEED, ranked)
+    assert best(ranked) == {"giver": ("Blitz", 1.0), "taker": ("Moss ltd", 3.0)}
+
+
+def test_a_field_may_lose_its_only_name() -> None:
+    ranked = {"giver": [value("Moss Ltd", 2.0)], "taker": [value("Moss Ltd", 1.0)]}
+    agree(DEED, ranked)
+    assert best(ranked) == {"giver": ("Moss Ltd", 2.0)}
+    assert ranked["taker"] == []
