@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import jiter
+
 from blocks.gateway.errors import MalformedReply, TruncatedReply, WrongSchema
-from blocks.gateway.replies.json_scalars import ABSURD, NumberText, Unreadable, no_number
+from blocks.gateway.replies.json_scalars import ABSURD, Unreadable, as_written, no_number
 from blocks.gateway.replies.mending import end_of_object, mended
 
 INVISIBLE = " \t\r\n\ufeff\u200b\u2060\u00a0"
@@ -40,9 +42,11 @@ def read_object(model: str, text: str, *, is_complete: bool) -> ReadObject | Non
     `MalformedReply`, `TruncatedReply`, and `WrongSchema` where the text is JSON but no object.
     """
     try:
-        text.encode()
+        content = text.encode()
     except UnicodeEncodeError:
         raise MalformedReply(model, "half of a surrogate pair") from None
+    if (body := _bare_object(content)) is not None:
+        return ReadObject(body, text.index("{"))
     if "\0" in text:
         raise MalformedReply(model, "a NUL character")
     begin = _past_thought(model, text)
@@ -57,6 +61,17 @@ def read_object(model: str, text: str, *, is_complete: bool) -> ReadObject | Non
     except ValueError:  # Python's own bound on the digits of a whole number
         raise MalformedReply(model, ABSURD) from None
     return read
+
+
+def _bare_object(content: bytes) -> dict[str, Any] | None:
+    """The object that a text is, without escapes, prose or faults; None for any other text, which is read closely."""
+    if b"\\u" in content:
+        return None
+    try:
+        body = jiter.from_json(content, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="lossless-float")
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _past_thought(model: str, text: str) -> int:
@@ -157,5 +172,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=NumberText, parse_constant=no_number, strict=False)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=as_written, parse_constant=no_number, strict=False)
 """Strict but for line breaks within a text, which can be read in one way only."""

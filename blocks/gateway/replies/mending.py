@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from blocks.gateway.replies.json_scalars import NumberText, Unreadable
+from blocks.gateway.replies.json_scalars import Unreadable, as_written
 
 MAX_CHARACTERS = 50_000
 MAX_DEPTH = 12
@@ -98,7 +98,7 @@ def _scalar(value: object, token: str) -> object:
     if token in _LITERALS and _LITERALS[token] is value:
         return value
     if _NUMBER.fullmatch(token) and isinstance(value, int | float) and not isinstance(value, bool):
-        return int(token) if token.lstrip("-").isdecimal() else NumberText(token)
+        return int(token) if token.lstrip("-").isdecimal() else as_written(token)
     if token[:1] in {'"', "'"} and isinstance(value, str) and _unquoted(token) == value:
         return value
     raise Unreadable(SEVERAL_WAYS)
