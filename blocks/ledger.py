@@ -9,10 +9,30 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 
-from blocks.records import OK, Record
+from blocks.records import OK
 
 
-class ModelCall(Record):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumption:
+    """What an attempt consumed: characters as sent and received, tokens as the provider counts them.
+
+    `input_tokens` holds all input tokens, those of images and audio, cached ones (`cached_tokens` read from the
+    provider's cache, `cache_write_tokens` written to it) included; `output_tokens` all output tokens, reasoning
+    included.
+    """
+
+    input_characters: int = 0
+    output_characters: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall(Consumption):
     """One attempt at a model, as the ledger keeps it. `step` counts the route's steps from 0, `attempt` from 1.
 
     `call_key` identifies the attempt; a reservation and its settlement have the same one. `cost_usd` follows from the
@@ -31,14 +51,6 @@ class ModelCall(Record):
     lane: str = "run"
     request_digest: str = ""
     prompt_version: str = ""
-    input_characters: int = 0
-    output_characters: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
     unconfirmed_usd: Decimal = Decimal(0)
     latency_ms: int = 0
     first_byte_ms: int = 0
@@ -51,8 +63,9 @@ def new_call_key() -> str:
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
-class CallText(Record):
-    """What was said in an attempt, kept only where it is asked for."""
+@dataclass(frozen=True, slots=True)
+class CallText:
+    """The texts of an attempt, kept only on demand."""
 
     call_key: str
     prompt: str

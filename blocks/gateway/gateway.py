@@ -268,8 +268,6 @@ class Gateway:
         if not task.cancelled() and (error := task.exception()):
             log.warning("the JSON mode of a server could not be stored (%s); the next process finds it out", error)
 
-    # --- what workers share
-
     async def _keep_refreshing(self) -> None:
         recovered_at = time.monotonic()
         while self._under_way or time.monotonic() - self._called_at < IDLE_S:

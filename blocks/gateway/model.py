@@ -12,6 +12,7 @@ from typing import Protocol
 from pydantic import Field
 
 from blocks.document_types.schema import Criterion, DocumentType
+from blocks.ledger import Consumption
 from blocks.records import CriterionReading, FieldReading, Page, PageImage, Record
 
 
@@ -55,25 +56,16 @@ def criteria_of(document_type: DocumentType, asked: Sequence[str]) -> tuple[Crit
     )
 
 
-class Usage(Record):
-    """What an attempt consumed. Characters as sent and received; tokens as the provider counts them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(Consumption):
+    """What a provider says that an attempt consumed.
 
-    `input_tokens` holds all input tokens, cached ones (`cached_tokens` read from the provider's cache,
-    `cache_write_tokens` written to it, of which `cache_write_1h_tokens` are kept for an hour) and those of images and
-    audio included; `output_tokens` all output tokens, reasoning included. `is_stated` is False where the provider gave
-    no counts, or impossible ones: they are then 0, and the cost of the attempt is not known.
+    `cache_write_1h_tokens` are those of `cache_write_tokens` that are kept for an hour. `is_stated` is False where the
+    provider gave no counts, or impossible ones: they are then 0, and the cost of the attempt is not known.
     """
 
     is_stated: bool = True
-    input_characters: int = 0
-    output_characters: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
     cache_write_1h_tokens: int = 0
-    reasoning_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
 
 
 class ModelReply(Record):

@@ -1,9 +1,10 @@
 """Rows of the ledger: made from records of calls, read for settling, and written."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, literal_column, select
@@ -42,8 +43,7 @@ def row_of(call: ModelCall) -> dict[str, Any]:
     Counts that exceed a column are cut to its maximum. Raises `ValueError` for negative or infinite amounts and NaN,
     which would spoil every sum.
     """
-    values = call.model_dump()
-    row = {column: values[column] for column in _FROM_CALL}
+    row = dict(zip(_FROM_CALL, _values_of(call), strict=True))
     for column in _INTEGERS:
         if not 0 <= row[column] <= MAX_INTEGER:
             row[column] = min(max(row[column], 0), MAX_INTEGER)
@@ -109,7 +109,7 @@ def settle_calls(
         else:
             continue
         if call.text is not None:
-            texts.append(call.text.model_dump() | {"kept_at": called_at})
+            texts.append(asdict(call.text) | {"kept_at": called_at})
     if new:
         insert_calls(connection, new)
     if changed:
@@ -140,6 +140,7 @@ IS_OPEN = model_calls.c.outcome == literal_column(f"'{OPEN}'")
 
 _SET_BY_LEDGER = {"call_id", "run_id", "called_at", "worker_id", "reserved_usd"}
 _FROM_CALL = tuple(column.name for column in model_calls.columns if column.name not in _SET_BY_LEDGER)
+_values_of = attrgetter(*_FROM_CALL)
 _INTEGERS = tuple(
     column.name for column in model_calls.columns if column.name in _FROM_CALL and isinstance(column.type, Integer)
 )

@@ -10,21 +10,21 @@ import hashlib
 import json
 import logging
 import time
-import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from pydantic import ValidationError
 
 from blocks.document_types.schema import DocumentType
 from blocks.gateway.errors import DeadlinePassed
-from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage
+from blocks.gateway.model import Model, ModelReply, ModelRequest, Question, Usage, criteria_of
 from blocks.gateway.policies.reply_store import ReplyStore
 from blocks.gateway.policies.wrapper import Wrapper
 from blocks.gateway.prompts.prompts import prompt_digest
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reading import JUDGE_VERSION
-from blocks.gateway.replies.reply_schema import reply_schema
+from blocks.gateway.replies.reply_schema import schema_of
 from blocks.records import TEST_LANE, CriterionReading, FieldReading, Record
 
 logger = logging.getLogger(__name__)
@@ -58,30 +58,24 @@ def request_key(model: RegisteredModel, request: ModelRequest) -> str:
     parts = [*settings, sorted(model.headers.items()), sorted(request.written.items()), request.notes]
     parts += [(image.page, image.media_type, hashlib.sha256(image.content).hexdigest()) for image in request.images]
     digest = hashlib.sha256(json.dumps(parts).encode())
-    for text in (_form(request), prompt_digest(request), *(f"{page.number} {page.text}" for page in request.pages)):
+    for text in (
+        _form(request.document_type, request.asked),
+        prompt_digest(request),
+        *(f"{page.number} {page.text}" for page in request.pages),
+    ):
         content = text.encode("utf-8", "surrogatepass")
         digest.update(b"%d " % len(content))
         digest.update(content)
     return digest.hexdigest()
 
 
-_forms: dict[int, tuple[weakref.ref[DocumentType], dict[tuple[str, ...], str]]] = {}
-"""Digests of what a document type asks, by the identity of the type, which cannot change."""
-
-
-def _form(request: ModelRequest) -> str:
+@lru_cache(maxsize=256)
+def _form(document_type: DocumentType, asked: tuple[str, ...]) -> str:
     """SHA-256 of the schema of the reply, and of the fields and criteria by which it is judged."""
-    kind = request.document_type
-    key, asked = id(kind), request.asked
-    found = _forms.get(key)
-    if found is None or found[0]() is not kind:
-        found = _forms[key] = (weakref.ref(kind, lambda _: _forms.pop(key, None)), {})
-    if asked not in found[1]:
-        fields = [(name, kind.fields[name].model_dump_json()) for name in asked]
-        criteria = [criterion.model_dump_json() for criterion in request.asked_criteria]
-        content = json.dumps([reply_schema(request), fields, criteria])
-        found[1][asked] = hashlib.sha256(content.encode()).hexdigest()
-    return found[1][asked]
+    fields = [(name, document_type.fields[name].model_dump_json()) for name in asked]
+    criteria = [criterion.model_dump_json() for criterion in criteria_of(document_type, asked)]
+    content = json.dumps([schema_of(document_type, asked).schema, fields, criteria])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 class Cached(Wrapper):

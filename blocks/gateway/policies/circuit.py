@@ -96,7 +96,7 @@ class Circuit:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.key = key
-        self.is_told = True
+        self.is_shared = True
         """Whether the other workers know the state."""
         self._states = states
         self._rules = rules or CircuitRules()
@@ -108,8 +108,6 @@ class Circuit:
         self._faults = 0
         self._opens_until = self._closed_at = self._claimed_until = self._claim_again_at = float("-inf")
         self._pause_s = self._rules.pause_s
-
-    # --- calls
 
     async def enter(self, question: Question) -> None:
         """Let a call through, as the probe where the circuit is half-open. Raises `BreakerOpen`."""
@@ -157,9 +155,9 @@ class Circuit:
         left_s = max(0.0, self._opens_until - self._clock()) if self._is_open else 0.0
         return CircuitReport(self.key, self._is_open, self._why if self._is_open else "", left_s)
 
-    def hear(self, report: CircuitReport | None) -> None:
-        """Take over what the other workers know, unless they must first be told of a change here."""
-        if not self.is_told:
+    def take_over(self, report: CircuitReport | None) -> None:
+        """Take over the state that the other workers know, unless this worker has a change to share."""
+        if not self.is_shared:
             return
         if report is None or not report.is_open:
             if self._is_open:
@@ -170,9 +168,7 @@ class Circuit:
         elif not self._is_probing and self._clock() + report.open_for_s > self._opens_until + CLOCK_SLACK_S:
             self._opens_until, self._why = self._clock() + report.open_for_s, report.why
             self._pause_s = min(max(self._pause_s, report.open_for_s), self._rules.max_pause_s)
-        self.is_told = True
-
-    # --- inside
+        self.is_shared = True
 
     def _refusal(self, now: float) -> BreakerOpen:
         return BreakerOpen(self.key, self._why, max(self._opens_until - now, CLAIM_AGAIN_S))
@@ -221,7 +217,7 @@ class Circuit:
 
     def _turn(self, *, is_open: bool, why: str) -> None:
         self._is_open, self._why = is_open, why
-        self.is_told = self._is_probing = False
+        self.is_shared = self._is_probing = False
         self._claimed_until = self._claim_again_at = float("-inf")
         self._calls.clear()
         self._outcomes.clear()
@@ -245,28 +241,28 @@ class Circuits:
         """The circuit of a model; a new one starts with the state that other workers had at the last `sync`."""
         if key not in self._circuits:
             circuit = self._circuits[key] = Circuit(key, self._states, self._rules, self._clock)
-            circuit.hear(self._known.get(key))
+            circuit.take_over(self._known.get(key))
         return self._circuits[key]
 
     async def sync(self) -> None:
-        """Tell the other workers what changed here, and take over what they know. About once a second.
+        """Share the changes of this worker's circuits, and take over the other workers'. About once a second.
 
-        Raises what the states raise; what could not be told is told the next time.
+        Raises what the states raise; the next `sync` then shares the changes.
         """
         if self._states is None:
             return
-        changed = [circuit for circuit in self._circuits.values() if not circuit.is_told]
+        changed = [circuit for circuit in self._circuits.values() if not circuit.is_shared]
         reports = [circuit.report() for circuit in changed]
         for circuit in changed:
-            circuit.is_told = True  # a change during the exchange takes it back
+            circuit.is_shared = True  # until the circuit changes during the exchange
         try:
             self._known = await asyncio.to_thread(_exchange, self._states, reports)
         except BaseException:
             for circuit in changed:
-                circuit.is_told = False
+                circuit.is_shared = False
             raise
         for circuit in self._circuits.values():
-            circuit.hear(self._known.get(circuit.key))
+            circuit.take_over(self._known.get(circuit.key))
 
 
 def _exchange(states: CircuitStates, reports: Sequence[CircuitReport]) -> Mapping[str, CircuitReport]:

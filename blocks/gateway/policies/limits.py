@@ -61,8 +61,6 @@ class Limits:
         self.in_flight = 0
         self._apply()
 
-    # --- changes
-
     def reconfigure(self, model: RegisteredModel) -> None:
         """Take over the limits of the registry for the next call."""
         limits = (model.rpm, model.tpm, model.in_flight)
@@ -97,8 +95,6 @@ class Limits:
         for allowance, per_call in ((headers.requests, 1.0), (headers.tokens, self._call_tokens)):
             if allowance is not None:
                 self.hold(allowance.wait_s(per_call * 2 * max(1, self.in_flight)))
-
-    # --- calls
 
     @property
     def counts_tokens(self) -> bool:
@@ -162,8 +158,6 @@ class Limits:
         self._take(-1, -tokens)
         if self._waiting:
             self._serve()
-
-    # --- inside
 
     def _apply(self) -> None:
         now = self._clock()

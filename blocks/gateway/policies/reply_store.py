@@ -30,13 +30,6 @@ class _Kept:
     replaces: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    """A stored reply that was used."""
-
-    key: str
-
-
 class ReplyStore:
     """Looks replies up, stores them, and knows the questions that are being answered now.
 
@@ -48,7 +41,7 @@ class ReplyStore:
         self._cache = cache
         self._clock = clock
         self._lookups: GroupCommit[str, bytes | None] = GroupCommit(self._load, rounds)
-        self._writes: GroupCommit[_Kept | _Hit, None] = GroupCommit(self._write, rounds)
+        self._writes: GroupCommit[_Kept | str, None] = GroupCommit(self._write, rounds)
         self._waiting: dict[str, bytes] = {}
         self._under_way: set[asyncio.Future[None]] = set()
         self._warned_at = -WARN_EVERY_S
@@ -62,7 +55,7 @@ class ReplyStore:
         except TimeoutError:
             return None
         if kept is not None:
-            self._put(_Hit(key))
+            self._put(key)
         return kept
 
     def keep(self, key: str, model: str, reply: bytes, *, replaces: bool = False) -> None:
@@ -81,7 +74,8 @@ class ReplyStore:
         while self._under_way:
             await asyncio.wait(self._under_way)
 
-    def _put(self, item: _Kept | _Hit) -> asyncio.Future[None]:
+    def _put(self, item: _Kept | str) -> asyncio.Future[None]:
+        """Write a reply, or count a hit of the reply with this key."""
         written = self._writes.hand_in(item)
         self._under_way.add(written)
         written.add_done_callback(self._under_way.discard)
@@ -95,13 +89,13 @@ class ReplyStore:
             return [None] * len(keys)
         return [kept.get(key) for key in keys]
 
-    def _write(self, items: Sequence[_Kept | _Hit]) -> Sequence[None]:
+    def _write(self, items: Sequence[_Kept | str]) -> Sequence[None]:
         try:
             for replaces in (False, True):
                 kept = [item for item in items if isinstance(item, _Kept) and item.replaces is replaces]
                 if kept:
                     self._cache.keep({item.key: (item.model, item.reply) for item in kept}, replaces=replaces)
-            if hits := {item.key for item in items if isinstance(item, _Hit)}:
+            if hits := {item for item in items if isinstance(item, str)}:
                 self._cache.count_hits(hits)
         except Exception as error:  # noqa: BLE001 - as above
             self._warn("written", error)

@@ -1,6 +1,7 @@
 """Token counts of providers as a `Usage`; an impossible count is treated as missing."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from blocks.gateway.model import Usage
 
@@ -38,8 +39,8 @@ def part(value: object, total: int) -> int:
     return tokens if tokens is not None and tokens <= total else 0
 
 
-def stated(input_tokens: int | None, output_tokens: int | None, **parts: int) -> Usage:
-    """The usage of these totals, marked as not stated where either is missing."""
+def stated(input_tokens: int | None, output_tokens: int | None, **parts: Any) -> Usage:
+    """The usage of these totals, marked as not stated where either is missing. `parts` are counts of tokens."""
     if input_tokens is None or output_tokens is None:
         return Usage(is_stated=False)
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, **parts)

@@ -156,7 +156,7 @@ class WireModel:
     def _counted(self, question: Question, wire: WireReply) -> Usage:
         """The usage as stated, with the characters sent and received."""
         sent = len(canonical_prompt(question.request))
-        return wire.usage.model_copy(update={"input_characters": sent, "output_characters": len(wire.text)})
+        return replace(wire.usage, input_characters=sent, output_characters=len(wire.text))
 
     def _recorded(self, failed: CallFailed, question: Question, http: HttpReply) -> CallFailed:
         """The failure with its times and text for the ledger. A message that repeats the document is replaced."""

@@ -7,6 +7,7 @@ Descriptions say what a schema cannot, and `replies/` checks it.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldType
@@ -27,29 +28,36 @@ _FORMS = {
 }
 
 
-def reply_schema(request: ModelRequest) -> dict[str, object]:
-    """The schema of a reply to this request: an object with `fields`, and `criteria` where some are asked.
+@dataclass(frozen=True, slots=True)
+class ReplySchema:
+    """A schema, its JSON without blanks, and the most bytes that it is sent as: with blanks and ASCII escapes."""
 
-    The same object for equal questions; callers do not change it.
-    """
-    return _schema(request.document_type, request.asked)
+    schema: dict[str, object]
+    text: str
+    max_bytes: int
+
+
+@lru_cache(maxsize=256)
+def schema_of(document_type: DocumentType, asked: tuple[str, ...]) -> ReplySchema:
+    """The schema of a reply about these fields, made once; callers do not change it."""
+    schema = _reply(document_type, asked)
+    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return ReplySchema(schema, text, len(json.dumps(schema)))
+
+
+def reply_schema(request: ModelRequest) -> dict[str, object]:
+    """The schema of a reply to this request: an object with `fields`, and `criteria` where some are asked."""
+    return schema_of(request.document_type, request.asked).schema
 
 
 def reply_schema_text(request: ModelRequest) -> str:
     """The schema as JSON, without blanks."""
-    return _schema_text(request.document_type, request.asked)
+    return schema_of(request.document_type, request.asked).text
 
 
-@lru_cache(maxsize=256)
-def _schema_text(document_type: DocumentType, asked: tuple[str, ...]) -> str:
-    return json.dumps(_schema(document_type, asked), ensure_ascii=False, separators=(",", ":"))
-
-
-@lru_cache(maxsize=256)
-def _schema(document_type: DocumentType, asked: tuple[str, ...]) -> dict[str, object]:
+def _reply(document_type: DocumentType, asked: tuple[str, ...]) -> dict[str, object]:
     parts = {"fields": _object({name: _or_null(_reading(document_type.fields[name])) for name in asked})}
-    criteria = criteria_of(document_type, asked)
-    if criteria:
+    if criteria := criteria_of(document_type, asked):
         parts["criteria"] = _object({criterion.name: _grade(criterion) for criterion in criteria})
     return _object(parts)
 

@@ -108,8 +108,6 @@ class GroupCommit(Generic[Item, Result]):
         self._rounds.start()
         return answer
 
-    # --- called by the rounds
-
     @property
     def is_waited_for(self) -> bool:
         """Whether items wait here."""

@@ -10,8 +10,8 @@ import contextlib
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable, LimitsReached
@@ -29,7 +29,7 @@ LOG_OUTAGE_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
 
-_IDENTITY = {"document_id", "model", "model_version", "call_key", "step", "attempt", "lane"}
+_IDENTITY = ("document_id", "model", "model_version", "call_key", "step", "attempt", "lane")
 
 
 class Ledger(Protocol):
@@ -151,8 +151,6 @@ class LedgerWriter:
             log.error("%d model calls could not be settled: their rows stay open", len(self._pending))
         return len(self._pending)
 
-    # --- settlements on their way
-
     def _start(self, settlement: Settlement, tried: "asyncio.Future[None] | None") -> None:
         self._pending[settlement.call.call_key] = settlement
         answer = self._group.hand_in(settlement)
@@ -206,8 +204,6 @@ class LedgerWriter:
         if isinstance(item, Reservation) and admission.is_admitted:
             self.settle_later(released(item))
 
-    # --- in the thread
-
     def _exchange(self, items: Sequence[Reservation | Settlement]) -> list[Admission | Exception]:
         """One exchange with the ledger. Raises `DatabaseUnreachable`."""
         settlements = [item for item in items if isinstance(item, Settlement)]
@@ -228,8 +224,6 @@ class LedgerWriter:
             return self._exchange([item])
         except DatabaseUnreachable as error:  # the items before it are written all the same
             return [error]
-
-    # --- waiting
 
     def _is_away(self, error: BaseException) -> None:
         now = _now()
@@ -271,13 +265,12 @@ class LedgerWriter:
 
 def released(reservation: Reservation) -> Settlement:
     """The settlement of an attempt that was never sent."""
-    call = reservation.call.model_copy(update={"outcome": CANCELLED})
-    return Settlement(reservation.run_id, call, reservation.max_usd)
+    return Settlement(reservation.run_id, replace(reservation.call, outcome=CANCELLED), reservation.max_usd)
 
 
 def _lost(settlement: Settlement) -> Settlement:
     """In place of a settlement that the ledger refuses: all the money that was reserved may have been spent."""
-    known = settlement.call.model_dump(include=_IDENTITY)
+    known: dict[str, Any] = {name: getattr(settlement.call, name) for name in _IDENTITY}
     call = ModelCall(**known, outcome=LOST, unconfirmed_usd=settlement.max_usd)
     return Settlement(settlement.run_id, call, settlement.max_usd)
 

@@ -61,10 +61,10 @@ def prepare(database: Database) -> None:
     for stage in OUTPUT_STAGES:
         run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
     store_chunk(database, "run", ids, "p")
-    paid = {"model": "gpt", "cost_usd": Decimal("0.0000001")}
-    lost = {"model": "gpt", "unconfirmed_usd": Decimal("0.02"), "outcome": "lost"}
+    paid: dict[str, Any] = {"model": "gpt", "cost_usd": Decimal("0.0000001")}
+    lost: dict[str, Any] = {"model": "gpt", "unconfirmed_usd": Decimal("0.02"), "outcome": "lost"}
     calls = [
-        ModelCall.model_validate({"document_id": id_of("a"), "model_version": "1", "call_key": new_call_key(), **one})
+        ModelCall(document_id=id_of("a"), model_version="1", call_key=new_call_key(), **one)
         for one in (paid, paid, paid, lost)
     ]
     DatabaseLedger(database).exchange([Settlement("run", one) for one in calls], ())

@@ -218,7 +218,7 @@ def test_a_lookup_that_comes_too_late_is_a_miss() -> None:
 def test_a_probe_that_is_granted_too_late_is_another_worker_s() -> None:
     async def run() -> tuple[float, object]:
         circuit = Circuits(States(SLOW_S)).get("e")
-        circuit.hear(CircuitReport("e", is_open=True, why="x", open_for_s=0.0))
+        circuit.take_over(CircuitReport("e", is_open=True, why="x", open_for_s=0.0))
         return await seconds(CircuitBreaking(Scripted(), circuit).answer)
 
     took_s, ended = asyncio.run(run())

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -237,14 +238,14 @@ def test_counts_beyond_a_column_are_cut_and_impossible_amounts_are_refused(datab
     row = row_of(database, "a")
     assert (row["input_tokens"], row["output_tokens"], row["cost_usd"]) == (2**31 - 1, 0, USD("0.01"))
     for amount in ("NaN", "-1", "Infinity"):
-        odd = call("b").model_copy(update={"cost_usd": USD(amount)})
+        odd = replace(call("b"), cost_usd=USD(amount))
         with pytest.raises(ValueError, match="impossible cost"):
             ledger.exchange([Settlement("r", odd)], ())
 
 
 def test_what_a_provider_says_of_itself_is_kept_whatever_its_letters(database: Database) -> None:
     ledger = ledger_of(database)
-    odd = call("a").model_copy(update={"model_version": "v\x00\ud800é"})
+    odd = replace(call("a"), model_version="v\x00\ud800é")
     ledger.exchange((), [Reservation("r", odd, USD("0.1"), Caps())])
     ledger.exchange([Settlement("r", odd)], ())
     assert row_of(database, "a")["model_version"] == "v\\x00\\ud800é"
@@ -426,6 +427,7 @@ def test_64_callers_of_two_workers_never_overshoot_a_budget_with_room_for_ten(da
 
 RIVAL = """
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from blocks.database.engine import open_database
 from blocks.database.models.ledger import DatabaseLedger
@@ -443,7 +445,7 @@ for line in sys.stdin:
         ]
         answers = ledger.exchange((), [Reservation(run, call, Decimal("0.10"), caps) for call in calls])
         admitted += [call for call, answer in zip(calls, answers) if answer.is_admitted]
-    paid = [call.model_copy(update={"cost_usd": Decimal("0.10")}) for call in admitted]
+    paid = [replace(call, cost_usd=Decimal("0.10")) for call in admitted]
     ledger.exchange([Settlement(run, call, Decimal("0.10")) for call in paid], ())
     print(len(admitted), flush=True)
 ledger.close()

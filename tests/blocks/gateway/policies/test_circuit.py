@@ -474,7 +474,7 @@ def test_a_failed_probe_lengthens_the_pause_of_the_others() -> None:
     assert second.circuit.report().open_for_s == pytest.approx(40.0)
 
 
-def test_what_could_not_be_told_is_told_the_next_time() -> None:
+def test_a_change_that_could_not_be_shared_is_shared_by_the_next_sync() -> None:
     _, shared, first, second = two_workers()
     first.fails = lambda: OutOfCredit("m")
     shared.is_down = True

@@ -536,7 +536,7 @@ def test_the_estimate_learns_from_what_was_counted() -> None:
 def test_limits_hold_in_real_time() -> None:
     async def run() -> list[float]:
         model = Scripted(takes_s=0.05)
-        await ask(Limited(model, Limits(a_model(rpm=300, in_flight=50))), 450, time.monotonic() + 120)
+        await ask(Limited(model, Limits(a_model(rpm=300, in_flight=50))), 450, time.monotonic() + 240)
         return model.times
 
     times = asyncio.run(run())

@@ -396,7 +396,7 @@ def test_waiting_for_money_that_others_have_reserved_ends_at_the_deadline(sqlite
             await model.answer(question(seconds=0.3))
         waited = time.monotonic() - started
         asyncio.get_running_loop().call_later(
-            0.2, other.exchange, [Settlement("r", call.model_copy(update={"outcome": "cancelled"}))], ()
+            0.2, other.exchange, [Settlement("r", replace(call, outcome="cancelled"))], ()
         )
         await model.answer(question(seconds=10))
         return waited
