@@ -63,8 +63,6 @@ sources = Table(
     metadata,
     _document_id(primary_key=True),
     Column("uri", AnyText, primary_key=True),
-    Column("inbox", Text),
-    Column("owner", Text),
     Column("seen_at", UtcDateTime, nullable=False),
     Index(None, "uri"),
 )

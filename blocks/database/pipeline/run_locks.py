@@ -1,7 +1,7 @@
 """Run locks: the proof that a run lives. A lock ends with its process, however the process ends.
 
 On SQLite each run locks a file beside the database; the system releases the lock when the process ends. On PostgreSQL
-each run holds an advisory lock in a session of its own; the server releases the lock when the session ends.
+each run holds an advisory lock in a session of its own; the server releases the lock soon after the session has ended.
 """
 
 import fcntl
@@ -20,12 +20,12 @@ from blocks.database.engine import Database
 from blocks.errors import DatabaseUnreachable
 
 CHECK_EVERY_S = 5.0
-"""A run checks its session this often. After it has lost the session, it may pass for dead for so long."""
+"""A run checks its session this often. For so long after a lost session, other runs may believe that it is dead."""
 
 
 @contextmanager
 def hold_run_lock(database: Database, run_id: str) -> Iterator[None]:
-    """Keep the run alive until the block or the process ends. Several processes may hold the lock of one run.
+    """Hold the run's lock until the block or the process ends. Several processes may hold the lock of one run.
 
     Raises `DatabaseUnreachable`.
     """
@@ -131,9 +131,11 @@ class _Session:
         self._keeper.start()
 
     def end(self) -> None:
-        """Release the lock."""
+        """Release the lock at once. The server would do so too, but only a moment after the session has ended."""
         self._ended.set()
         self._keeper.join()
+        with suppress(DBAPIError):  # a lost session has no lock
+            self._connection.execute(text("SELECT pg_advisory_unlock_shared(:key)"), {"key": self._key})
         self._connection.close()
 
     def _connect_and_lock(self) -> Connection:

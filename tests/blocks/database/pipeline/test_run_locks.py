@@ -15,14 +15,6 @@ from blocks.database.pipeline.run_locks import hold_run_lock, live_runs
 from blocks.errors import DatabaseUnreachable
 
 
-def ended(database: Database, *run_ids: str) -> bool:
-    """Whether none of the runs lives; a PostgreSQL server takes a moment to end a session."""
-    until = time.monotonic() + 10
-    while live_runs(database, run_ids) and not database.is_sqlite and time.monotonic() < until:
-        time.sleep(0.01)
-    return not live_runs(database, run_ids)
-
-
 def lock_files(database: Database) -> list[str]:
     folder = Path(f"{database.engine.url.database}.runs")
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
@@ -32,7 +24,7 @@ def test_only_runs_that_are_held_live(database: Database) -> None:
     with hold_run_lock(database, "one"), hold_run_lock(database, "two"):
         assert live_runs(database, ["one", "two", "three"]) == {"one", "two"}
         assert live_runs(database, ["three"]) == live_runs(database, []) == set()
-    assert ended(database, "one", "two")
+    assert live_runs(database, ["one", "two"]) == set()
 
 
 def test_a_run_without_an_id_never_lives(database: Database) -> None:
@@ -51,20 +43,29 @@ def test_a_run_lives_until_the_last_holder_ends(database: Database) -> None:
         with hold_run_lock(database, "one"):
             assert live_runs(database, ["one"]) == {"one"}
         assert live_runs(database, ["one"]) == {"one"}
-    assert ended(database, "one")
+    assert live_runs(database, ["one"]) == set()
 
 
 def test_a_run_ends_with_an_error_of_its_block(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), hold_run_lock(database, "one"):
         raise ZeroDivisionError
-    assert ended(database, "one")
+    assert live_runs(database, ["one"]) == set()
 
 
 def test_a_run_may_be_held_again(database: Database) -> None:
     for _ in range(2):
         with hold_run_lock(database, "one"):
             assert live_runs(database, ["one"]) == {"one"}
-    assert ended(database, "one")
+        assert live_runs(database, ["one"]) == set()
+
+
+def test_a_run_that_has_lost_its_session_ends_without_an_error(postgres_database: Database) -> None:
+    with hold_run_lock(postgres_database, "one"), postgres_database.write() as connection:
+        holders = text(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        assert connection.execute(holders).scalars().all() == [True]
 
 
 _HOLD = """
@@ -84,7 +85,11 @@ def test_a_killed_process_holds_no_run(database: Database) -> None:
         assert live_runs(database, ["one"]) == {"one"}
         child.kill()
         child.wait()
-    assert ended(database, "one")
+    # A PostgreSQL server takes a moment to notice that a client is gone.
+    until = time.monotonic() + 10
+    while live_runs(database, ["one"]) and not database.is_sqlite and time.monotonic() < until:
+        time.sleep(0.01)
+    assert live_runs(database, ["one"]) == set()
 
 
 @pytest.mark.parametrize("run_id", ["../escape", "a/b", "with space", "per%cent", "ü"])
@@ -93,7 +98,7 @@ def test_any_id_has_a_lock_of_its_own_in_the_folder(database: Database, run_id: 
         assert live_runs(database, [run_id, "other"]) == {run_id}
         if database.is_sqlite:
             assert len(lock_files(database)) == 1
-    assert ended(database, run_id)
+    assert live_runs(database, [run_id]) == set()
 
 
 def test_no_lock_file_stays_behind(sqlite_database: Database) -> None:
