@@ -1,6 +1,6 @@
-"""What a document type must obey beyond its schema: each check looks at the plain values of type.yaml and says all.
+"""Rules for a type.yaml beyond its schema. Each check names every mistake that it finds.
 
-The checks take what the file says rather than a `DocumentType`, so that one wrong value hides no other.
+The checks read the file's plain values and no `DocumentType`, so that a wrong value hides no other mistake.
 """
 
 import re
@@ -21,14 +21,14 @@ MAX_NAME_LENGTH = 48
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?\Z")
 
 OTHER_KINDS = frozenset(FieldType) - {FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER}
-"""Kinds of fields that cannot be added up."""
+"""Types of fields that cannot be added up."""
 
 RESERVED_FIELDS = frozenset(WHOLE_COLUMNS) | {"uris", "document_type", "fields"}
-"""What every result has beside the fields."""
+"""Columns that every result has beside the fields."""
 
 
 def check_type(raw: Mapping[str, object], folder_name: str, prompts: Mapping[str, str]) -> Iterator[Mistake]:
-    """Every mistake in the values of a type.yaml whose shape the schema may or may not accept."""
+    """Every mistake in the values of a type.yaml, whether or not the schema accepts them."""
     yield from _check_name(raw, folder_name)
     fields = mapping(raw.get("fields"))
     if "fields" in raw and isinstance(raw["fields"], dict) and not fields:
@@ -45,7 +45,7 @@ def check_type(raw: Mapping[str, object], folder_name: str, prompts: Mapping[str
 
 
 def normal_alias(alias: str) -> str:
-    """An alias as it is compared: case, blanks and a closing colon make no difference."""
+    """An alias as checks and readers compare it: case, blanks and a closing colon make no difference."""
     return " ".join(alias.casefold().split()).rstrip(":").rstrip()
 
 
@@ -56,7 +56,7 @@ def _check_name(raw: Mapping[str, object], folder_name: str) -> Iterator[Mistake
     if name != folder_name:
         yield Mistake(("name",), f"the name {name!r} is not that of its folder, {folder_name!r}; rename one of them")
     elif name == UNKNOWN_TYPE:
-        yield Mistake(("name",), f"{name!r} is what documents without a type are called; choose another name")
+        yield Mistake(("name",), f"{name!r} is the type of documents that fit no type; choose another name")
     elif not NAME.match(name) or len(name) > MAX_NAME_LENGTH:
         yield Mistake(("name",), f"{name!r} must be small letters, digits and _, at most {MAX_NAME_LENGTH} of them")
 
@@ -76,21 +76,21 @@ def _check_fields(fields: Mapping[str, object], path: Path, *, in_table: bool) -
         for index, stated in enumerate(strings(mapping(field.get("hints")).get("stated"))):
             yield from _check_pattern(stated, (*here, "hints", "stated", index))
             if "(?P<value>" not in stated:
-                text = "the sentence does not say where its value stands; put the value in (?P<value>...)"
+                text = "the sentence does not say where its value is; put the value in (?P<value>...)"
                 yield Mistake((*here, "hints", "stated", index), text)
     yield from _check_hints(fields, path)
 
 
 def _check_aliases(field: Mapping[str, object], path: Path) -> Iterator[Mistake]:
-    """Two fields may share a label (a number and its date, a total and what is due); one field has each label once."""
+    """Two fields may share a label (a number and its date, a total and the amount due); a field has each label once."""
     seen: set[str] = set()
     for index, alias in enumerate(strings(field.get("aliases"))):
         key, here = normal_alias(alias), (*path, "aliases", index)
         if not key:
             yield Mistake(here, "an alias is empty; remove it")
         elif key in seen:
-            text = f"the alias {alias!r} stands twice (case and a colon make no difference); keep one"
-            yield Mistake(here, f"{text}, and put an alias with # in quotes, which else begins a comment")
+            text = f"the alias {alias!r} is given twice (case and a colon make no difference); keep one"
+            yield Mistake(here, f"{text}, and put an alias with # in quotes: without them, # begins a comment")
         seen.add(key)
 
 
@@ -102,7 +102,7 @@ def _check_kind(field: Mapping[str, object], path: Path, *, in_table: bool) -> I
         yield Mistake((*path, "enum"), f"only enum fields have values, this one is {kind!r}; make it type: enum")
     for index, value in enumerate(enum):
         if value in enum[:index]:
-            yield Mistake((*path, "enum", index), f"the value {value!r} stands twice; keep one")
+            yield Mistake((*path, "enum", index), f"the value {value!r} is given twice; keep one")
     if kind == "enum" and isinstance(default, str) and enum and default not in enum:
         yield Mistake((*path, "default"), f"{default!r} is not one of the values: {', '.join(enum)}")
     if kind == "table" and in_table:
@@ -123,16 +123,16 @@ def _check_hints(fields: Mapping[str, object], top: Path) -> Iterator[Mistake]:
             yield Mistake((*top, name, "hints", "keywords"), "only enum and list fields have keywords; use near")
         for value in mapping(hints.get("keywords")):
             if enum and value not in enum:
-                text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(str(value), enum)}"
+                text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(value, enum)}"
                 yield Mistake((*top, name, "hints", "keywords", str(value)), text)
         for index, part in enumerate(strings(hints.get("sum_of"))):
             path, other = (*top, name, "hints", "sum_of", index), mapping(fields.get(part))
             if part == name:
                 yield Mistake(path, f"{name!r} cannot be a part of its own sum; name other fields")
             elif part not in fields:
-                yield Mistake(path, f"the type has no field {part!r}; {did_you_mean(part, [str(f) for f in fields])}")
+                yield Mistake(path, f"the type has no field {part!r}; {did_you_mean(part, fields)}")
             elif other.get("type") in OTHER_KINDS:
-                yield Mistake(path, f"{part!r} is no number but {other.get('type')!r}; a sum is made of numbers")
+                yield Mistake(path, f"{part!r} is no number but {other.get('type')!r}; only numbers can be summed")
 
 
 def _check_rubric(rubric: Mapping[str, object]) -> Iterator[Mistake]:
@@ -143,7 +143,7 @@ def _check_rubric(rubric: Mapping[str, object]) -> Iterator[Mistake]:
     for index, criterion in enumerate(sequence(criteria)):
         name = mapping(criterion).get("name")
         if isinstance(name, str) and name in names:
-            yield Mistake(("rubric", "criteria", index, "name"), f"the criterion {name!r} stands twice; rename one")
+            yield Mistake(("rubric", "criteria", index, "name"), f"the criterion {name!r} is given twice; rename one")
         names.add(name if isinstance(name, str) else None)
 
 
@@ -153,13 +153,13 @@ def _check_signals(classification: Mapping[str, object]) -> Iterator[Mistake]:
         if isinstance(raw, dict) and bool(signal.get("phrase")) == bool(signal.get("pattern")):
             yield Mistake(path, "a signal has either a phrase or a pattern; write one of them")
         if signal.get("weight") == 0:
-            yield Mistake((*path, "weight"), "a weight of 0 says nothing; write more than 0 for the type, less against")
+            yield Mistake((*path, "weight"), "a weight of 0 does nothing; write more than 0 for the type, less against")
         yield from _check_pattern(signal.get("pattern"), (*path, "pattern"))
 
 
 def _check_bands(review: Mapping[str, object]) -> Iterator[Mistake]:
     if review.get("bands") == []:
-        yield Mistake(("review", "bands"), "review needs at least one band; remove the key for the usual one")
+        yield Mistake(("review", "bands"), "review needs at least one band; remove the key for the default band")
     before: float | None = None
     for index, band in enumerate(sequence(review.get("bands"))):
         below = mapping(band).get("below")
@@ -178,15 +178,14 @@ def _check_reject_rules(raw: Mapping[str, object], fields: Mapping[str, object])
         if not isinstance(name, str):
             continue
         if name not in fields:
-            text = f"the type has no field {name!r}; {did_you_mean(name, [str(field) for field in fields])}"
-            yield Mistake((*path, "field"), text)
+            yield Mistake((*path, "field"), f"the type has no field {name!r}; {did_you_mean(name, fields)}")
             continue
         if rule.get("values") == []:
             yield Mistake((*path, "values"), "a rule needs at least one value that rejects")
         enum = strings(mapping(fields[name]).get("enum"))
         for position, value in enumerate(values):
             if enum and value not in enum:
-                text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(str(value), enum)}"
+                text = f"{value!r} is not one of the values of {name!r}; {did_you_mean(value, enum)}"
                 yield Mistake((*path, "values", position), text)
 
 

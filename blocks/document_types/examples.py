@@ -16,10 +16,10 @@ _EXAMPLES: TypeAdapter[tuple[Example, ...]] = TypeAdapter(tuple[Example, ...])
 
 
 def read_examples(folder: Path, fields: Mapping[str, object] | None, problems: list[Problem]) -> tuple[Example, ...]:
-    """The examples of every file, in order of file names. `fields` are the type's fields where they are known.
+    """The examples of every file, in order of file names. `fields` are the type's fields, if they are known.
 
-    A line of a .jsonl file is an `Example`; a row of a .csv file has its text in the column ``text``, and a label in
-    the column of each enum field that it has one for.
+    A line of a .jsonl file is an `Example`. A row of a .csv file has a text in the column ``text`` and, in the columns
+    named after enum fields, its labels.
     """
     items: list[object] = []
     places: list[tuple[Path, int]] = []
@@ -28,7 +28,7 @@ def read_examples(folder: Path, fields: Mapping[str, object] | None, problems: l
         if text is None:
             continue
         if not text.strip():
-            problems.append(Problem(file, 1, "it holds no example; add one per line, or remove the file"))
+            problems.append(Problem(file, 1, "it has no example; add one per line, or remove the file"))
         rows = _csv_rows if file.suffix == ".csv" else _jsonl_rows
         for line, item in rows(file, text, problems):
             items.append(item)
@@ -84,10 +84,10 @@ def _label_mistakes(example: Example, fields: Mapping[str, object]) -> Iterator[
         values = field.get("enum") if isinstance(field, dict) else None
         kind = field.get("type") if isinstance(field, dict) else None
         if name not in fields:
-            yield f"the type has no field {name!r} to label; {did_you_mean(name, [str(known) for known in fields])}"
+            yield f"the type has no field {name!r} to label; {did_you_mean(name, fields)}"
         elif kind == "enum" and not values:
-            continue  # the enum without values is the mistake
+            continue  # that the enum has no values is reported already
         elif not isinstance(values, list):
             yield f"{name!r} is not an enum field; only those have labels"
         elif label not in values:
-            yield f"{label!r} is not one of the values of {name!r}; {did_you_mean(label, [str(v) for v in values])}"
+            yield f"{label!r} is not one of the values of {name!r}; {did_you_mean(label, values)}"

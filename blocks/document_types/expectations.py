@@ -1,13 +1,14 @@
-"""A document type's expectations, looked up in Great Expectations: does the name exist, do the arguments fit, and is
-it about a row or about the whole.
+"""Looks up a document type's expectations in Great Expectations: whether the name exists and the arguments fit, and
+whether the expectation is about a row or about the whole.
 
-Great Expectations takes seconds to import, so that happens inside the functions; `warm_up` does it in the background.
+Great Expectations takes seconds to import, so functions import it, and `warm_up` does so in the background.
 """
 
 import difflib
 import logging
 import re
 import threading
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,7 +37,7 @@ ABOUT_OTHER_ROWS = frozenset(
         "ExpectColumnValuesToBeInTypeList",
     }
 )
-"""Map expectations whose answer for one row depends on the others: in a chunk they would depend on how it was cut."""
+"""Map expectations whose answer for a row depends on other rows, and so on how the batch was cut into chunks."""
 
 IN_DATABASES_ONLY = frozenset(
     {
@@ -46,7 +47,7 @@ IN_DATABASES_ONLY = frozenset(
         "ExpectColumnValuesToNotMatchLikePatternList",
     }
 )
-"""Map expectations that the library computes in databases and not in frames."""
+"""Map expectations that the library computes in databases, but not in frames."""
 
 SET_BY_WINNOW = ("id", "batch_id", "windows", "catch_exceptions", "result_format", "rendered_content", "severity")
 
@@ -63,12 +64,13 @@ def warm_up() -> threading.Thread:
 def resolve(expectation: Expectation) -> "LibraryExpectation":
     """The library's own object for an expectation.
 
-    Raises `ExpectationInvalid` where the library has no such expectation, or refuses its arguments.
+    Raises `ExpectationInvalid` if the library has no such expectation, or refuses its arguments.
     """
     known = _library()
     name = _class_name(expectation.type)
     if name not in known:
-        raise ExpectationInvalid(expectation.name, _unknown_name(expectation.type, tuple(known)))
+        near = _did_you_mean(name, tuple(known))
+        raise ExpectationInvalid(expectation.name, f"Great Expectations has no {expectation.type!r}{near}")
     for argument in SET_BY_WINNOW:
         if argument in expectation.kwargs:
             raise ExpectationInvalid(expectation.name, f"the argument {argument} is set by Winnow; leave it out")
@@ -91,9 +93,8 @@ def resolve(expectation: Expectation) -> "LibraryExpectation":
 def is_row_level(expectation: Expectation) -> bool:
     """Whether the expectation judges each row by itself; otherwise it is about the whole.
 
-    Row-level are the library's map expectations, except those that compare rows with one another, those that only
-    databases compute, and those that tolerate a share of exceptions (`mostly` below 1): statements about all rows.
-    Raises `ExpectationInvalid` like `resolve`.
+    The library's map expectations are row-level, except those that compare rows, that only databases compute, or that
+    tolerate a share of exceptions (`mostly` below 1). Raises as `resolve`.
     """
     found = resolve(expectation)
     from great_expectations.expectations import expectation as kinds
@@ -106,15 +107,18 @@ def is_row_level(expectation: Expectation) -> bool:
 
 def columns_of(expectation: Expectation) -> tuple[str, ...]:
     """The columns that the arguments name, in their order."""
-    columns: list[str] = []
-    for argument in COLUMN_ARGUMENTS:
-        value = expectation.kwargs.get(argument)
-        columns.extend([value] if isinstance(value, str) else [c for c in value or () if isinstance(c, str)])  # type: ignore[union-attr]  # other JSON values were refused by the library
-    return tuple(columns)
+    return columns_in(expectation.kwargs)
+
+
+def columns_in(arguments: Mapping[str, object]) -> tuple[str, ...]:
+    """As `columns_of`, of arguments that may have any values."""
+    values = (arguments.get(argument) for argument in COLUMN_ARGUMENTS)
+    names = (name for value in values for name in (value if isinstance(value, list) else [value]))
+    return tuple(name for name in names if isinstance(name, str))
 
 
 def check_expectation(expectation: Expectation, document_type: DocumentType) -> None:
-    """Raise `ExpectationInvalid` where the library refuses the expectation or it names a column that is not there."""
+    """Raise `ExpectationInvalid` if the library refuses the expectation, or it names a column that does not exist."""
     allowed = (*document_type.fields, *(ROW_COLUMNS if is_row_level(expectation) else WHOLE_COLUMNS))
     for column in columns_of(expectation):
         if column not in allowed:
@@ -124,7 +128,7 @@ def check_expectation(expectation: Expectation, document_type: DocumentType) -> 
 
 @cache
 def _library() -> dict[str, Any]:
-    """The library's expectations by class name. What it would log becomes findings and errors, so it is kept quiet."""
+    """The library's expectations by class name. Its log is switched off: findings and errors say the same."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
     with IMPORT_LOCK:
         import great_expectations.expectations as library
@@ -135,10 +139,6 @@ def _library() -> dict[str, Any]:
 def _class_name(name: str) -> str:
     """The library knows each expectation by two names: ExpectTableRowCountToEqual, expect_table_row_count_to_equal."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_")) if "_" in name else name
-
-
-def _unknown_name(name: str, known: tuple[str, ...]) -> str:
-    return f"Great Expectations has no {name!r}{_did_you_mean(_class_name(name), known)}"
 
 
 def _did_you_mean(name: str, known: tuple[str, ...]) -> str:
@@ -164,7 +164,7 @@ def _complaints(errors: list[dict[str, Any]], found: Any) -> str:
 
 
 def _check_arguments(expectation: Expectation) -> None:
-    """What the library would only notice in the middle of a run."""
+    """Raise `ExpectationInvalid` for mistakes that the library would notice only in the middle of a run."""
     arguments = expectation.kwargs
     patterns = [arguments.get("regex"), *(arguments.get("regex_list") or ())]  # type: ignore[misc]  # the library has checked that it is a list
     for pattern in patterns:

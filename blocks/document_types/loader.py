@@ -1,12 +1,10 @@
 """Reads ``data/document_types/<name>/`` and names file, line and remedy of every mistake in it.
 
-A folder holds type.yaml, and where wanted expectations.yaml, prompts/<variant>.md and examples/*.jsonl or *.csv.
-Loading is fast and says no more than yes or no of a sound folder; lines are looked up only when something is wrong.
+A folder holds type.yaml, and optionally expectations.yaml, prompts/<variant>.md and examples/*.jsonl or *.csv.
+Loading a sound folder is fast: lines are looked up only for mistakes.
 """
 
-import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -30,25 +28,13 @@ ELSEWHERE = {
 _loaded: dict[Path, tuple[object, dict[str, DocumentType]]] = {}
 
 ValueProblems = Callable[[Path, DocumentType], Iterable[Problem]]
-"""Names the values in a type's folder that their fields cannot have."""
-
-
-@dataclass
-class _Reading:
-    """One folder as far as it could be read."""
-
-    document_type: DocumentType | None = None
-    problems: list[Problem] = dataclasses.field(default_factory=list)
-
-
-def _no_value_problems(_folder: Path, _document_type: DocumentType) -> Iterable[Problem]:
-    return ()
+"""Finds the values in a type's folder that their fields cannot have."""
 
 
 def load_document_types(folder: Path) -> dict[str, DocumentType]:
     """Every document type of `folder` by name, in order of name; kept until a file in it changes.
 
-    Raises `DocumentTypeInvalid` with every mistake there is, or where the folder holds no type.
+    Raises `DocumentTypeInvalid` with every mistake, or if the folder holds no type.
     """
     folder = folder.resolve()
     signature = _signature(folder)
@@ -57,10 +43,10 @@ def load_document_types(folder: Path) -> dict[str, DocumentType]:
     problems: list[Problem] = []
     types: dict[str, DocumentType] = {}
     for type_folder in _type_folders(folder, problems):
-        reading = _read(type_folder)
-        problems.extend(reading.problems)
-        if reading.document_type is not None:
-            types[reading.document_type.name] = reading.document_type
+        document_type, found = _read(type_folder)
+        problems += found
+        if document_type is not None:
+            types[document_type.name] = document_type
     if problems:
         raise DocumentTypeInvalid(tuple(str(problem) for problem in problems))
     _loaded[folder] = (signature, types)
@@ -68,30 +54,30 @@ def load_document_types(folder: Path) -> dict[str, DocumentType]:
 
 
 def check(
-    path: Path, value_problems: ValueProblems = _no_value_problems, *, try_expectations: bool = True
+    path: Path, value_problems: ValueProblems | None = None, *, try_expectations: bool = True
 ) -> list[Problem]:
-    """Every mistake in one type's folder (or that of a file in it), or in a folder of types; empty where all is well.
+    """Every mistake in a type's folder (or that of a file in it), or in a folder of types.
 
-    Looks at more than loading does: prompts are rendered, and `value_problems` checks the values that a type gives for
-    its fields. Values know document types, so the caller brings their check. `try_expectations` tries expectations on
-    Great Expectations' own classes, which take seconds to import.
+    Checks more than loading does: prompts are rendered, and `value_problems` checks the values that a type gives for
+    its fields. The caller brings that check, because `blocks/values` imports this room. `try_expectations` tries
+    expectations on Great Expectations' own classes, which take seconds to import.
     """
     problems: list[Problem] = []
     inside = next((place for place in (path, *path.absolute().parents[:2]) if (place / TYPE_FILE).is_file()), None)
     folders = list(_type_folders(path, problems)) if inside is None else [inside]
     for folder in folders:
-        reading = _read(folder)
-        problems.extend(reading.problems)
+        document_type, found = _read(folder)
+        problems += found
         if try_expectations:
-            problems.extend(parts.check_expectations(folder))
-        if reading.document_type is not None:
-            problems.extend(parts.check_prompts(folder, reading.document_type, reading.document_type.prompts))
-            problems.extend(value_problems(folder, reading.document_type))
+            problems += parts.check_expectations(folder)
+        if document_type is not None:
+            problems += parts.check_prompts(folder, document_type, document_type.prompts)
+            problems += value_problems(folder, document_type) if value_problems is not None else ()
     return sorted(set(problems), key=lambda problem: (str(problem.file), problem.line, problem.message))
 
 
 def step_place(document_type: DocumentType, at: int) -> str:
-    """Where a step of a type's route stands, counted from 0, as ``file:line``; in words for a type of no file."""
+    """The place of a step of a type's route, counted from 0, as ``file:line``; in words if the type has no file."""
     folder = _folder_of(document_type)
     if folder is None:
         return f"{document_type.name}, step {at + 1} of its route"
@@ -100,13 +86,13 @@ def step_place(document_type: DocumentType, at: int) -> str:
 
 
 def prompt_problems(document_type: DocumentType, variants: Collection[str]) -> list[Problem]:
-    """Mistakes in these prompts of a type that show only when they are rendered, as `check` tells them."""
+    """Mistakes in these prompts of a type that show only when they are rendered, as `check` names them."""
     folder = _folder_of(document_type) or Path(document_type.name)
     return list(parts.check_prompts(folder, document_type, variants))
 
 
 def _folder_of(document_type: DocumentType) -> Path | None:
-    """Where the type was loaded from."""
+    """The folder that the type was loaded from."""
     for folder, (_, types) in _loaded.items():
         if types.get(document_type.name) is document_type:
             return folder / document_type.name
@@ -119,7 +105,7 @@ def _type_folders(folder: Path, problems: list[Problem]) -> Iterator[Path]:
         return
     found = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and entry.name[0] not in "._"]
     if not found:
-        problems.append(Problem(folder, 1, f"it holds no document type; add a folder with a {TYPE_FILE}"))
+        problems.append(Problem(folder, 1, f"it has no document type; add a folder with a {TYPE_FILE}"))
     yield from found
 
 
@@ -128,46 +114,47 @@ def _signature(folder: Path) -> object:
     return tuple((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats)
 
 
-def _read(folder: Path) -> _Reading:
-    reading = _Reading()
+def _read(folder: Path) -> tuple[DocumentType | None, list[Problem]]:
+    """The type, or None and problems."""
+    problems: list[Problem] = []
     try:
-        _read_parts(folder, reading)
+        return _read_parts(folder, problems), problems
     except OSError as error:
-        reading.problems.append(Problem(folder, 1, f"it cannot be read: {error.strerror}; check its permissions"))
-    return reading
+        problems.append(Problem(folder, 1, f"it cannot be read: {error.strerror}; check its permissions"))
+        return None, problems
 
 
-def _read_parts(folder: Path, reading: _Reading) -> None:
-    problems, name = reading.problems, folder.absolute().name
-    problems.extend(parts.strange_files(folder))
+def _read_parts(folder: Path, problems: list[Problem]) -> DocumentType | None:
+    name = folder.absolute().name
+    problems += parts.strange_files(folder)
     prompts = parts.read_prompts(folder, problems)
     raw, yaml = _read_type_file(folder, problems)
     if raw is None or yaml is None:
         parts.read_expectations(folder, None, problems)
         read_examples(folder, None, problems)
-        return
+        return None
     mistakes = list(check_type(raw, name, prompts))
-    mistakes.extend(Mistake((key,), f"{key} stand in {ELSEWHERE[key]}, not here") for key in ELSEWHERE if key in raw)
+    mistakes += [Mistake((key,), f"{key} belong in {ELSEWHERE[key]}, not here") for key in ELSEWHERE if key in raw]
     kept = {"name": name} | {key: value for key, value in raw.items() if key not in ELSEWHERE}
     document_type = None
     try:
         document_type = DocumentType.model_validate(kept)
     except ValidationError as error:
-        mistakes.extend(schema_mistakes(error, DocumentType))
-    problems.extend(Problem(folder / TYPE_FILE, yaml.line(mistake.path), mistake.message) for mistake in mistakes)
+        mistakes += schema_mistakes(error, DocumentType)
+    problems += [Problem(folder / TYPE_FILE, yaml.line(mistake.path), mistake.message) for mistake in mistakes]
     fields = raw.get("fields")
     known = fields if isinstance(fields, dict) else None
     expectations = parts.read_expectations(folder, known, problems)
     examples = read_examples(folder, known, problems)
-    if document_type is not None and not problems:
-        update = {"expectations": expectations, "prompts": prompts, "examples": examples}
-        reading.document_type = document_type.model_copy(update=update)
+    if document_type is None or problems:
+        return None
+    return document_type.model_copy(update={"expectations": expectations, "prompts": prompts, "examples": examples})
 
 
 def _read_type_file(folder: Path, problems: list[Problem]) -> tuple[Mapping[str, object] | None, YamlFile | None]:
     file = folder / TYPE_FILE
     if not file.is_file():
-        problems.append(Problem(file, 1, "it is missing; write title, fields and what else the type needs"))
+        problems.append(Problem(file, 1, "it is missing; write it, with at least title and fields"))
         return None, None
     yaml, value = parts.read_yaml(file, problems)
     if yaml is None:

@@ -10,12 +10,13 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from blocks.document_types.expectations import COLUMN_ARGUMENTS, ROW_COLUMNS, WHOLE_COLUMNS, columns_of, is_row_level
+from blocks.document_types.expectations import ROW_COLUMNS, WHOLE_COLUMNS, columns_in, columns_of, is_row_level
 from blocks.document_types.schema import PROMPT_VARIABLES, DocumentType, Expectation, prompt_variables
 from blocks.errors import ExpectationInvalid
 from blocks.records import Page
 from blocks.yaml.lines import Mistake, YamlFile
 from blocks.yaml.messages import did_you_mean, schema_mistakes
+from blocks.yaml.values import mapping
 
 TYPE_FILE = "type.yaml"
 EXPECTATIONS_FILE = "expectations.yaml"
@@ -23,7 +24,7 @@ PROMPTS_FOLDER = "prompts"
 EXAMPLES_FOLDER = "examples"
 KNOWN_ENTRIES = [TYPE_FILE, EXPECTATIONS_FILE, PROMPTS_FOLDER, EXAMPLES_FOLDER]
 NOT_READ = re.compile(r"(README|NOTICE|LICENSE)(\.(md|txt))?\Z|\.|.*~\Z")
-"""Files that may stand anywhere in the folder: where examples are from, under which licence; what editors leave."""
+"""Files that may be anywhere in the folder: sources and licences of examples, and what editors leave behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def read_yaml(file: Path, problems: list[Problem]) -> tuple[YamlFile | None, obj
 
 
 def strange_files(folder: Path) -> Iterator[Problem]:
-    """Files that nothing reads, most often misspelt."""
+    """Files that nothing reads. Most are misspelt."""
     for entry in sorted(folder.iterdir()):
         if entry.name not in KNOWN_ENTRIES and not NOT_READ.match(entry.name):
             yield Problem(entry, 1, f"nothing reads it; {did_you_mean(entry.name, KNOWN_ENTRIES)}")
@@ -77,7 +78,7 @@ def strange_files(folder: Path) -> Iterator[Problem]:
     for name, endings in ((PROMPTS_FOLDER, (".md",)), (EXAMPLES_FOLDER, (".jsonl", ".csv"))):
         for entry in entries(folder / name):
             if entry.suffix not in endings:
-                yield Problem(entry, 1, f"nothing reads it; in {name}/ stand files that end in {' or '.join(endings)}")
+                yield Problem(entry, 1, f"nothing reads it; files in {name}/ end in {' or '.join(endings)}")
 
 
 def read_prompts(folder: Path, problems: list[Problem]) -> dict[str, str]:
@@ -93,10 +94,7 @@ def read_prompts(folder: Path, problems: list[Problem]) -> dict[str, str]:
 
 
 def check_prompts(folder: Path, document_type: DocumentType, variants: Collection[str]) -> Iterator[Problem]:
-    """Mistakes that show only when a template is rendered, such as an attribute that a field does not have.
-
-    Looks at those of the `variants` that the type has.
-    """
+    """Mistakes that show only when a template of these variants is rendered, such as an unknown attribute of a field."""
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     page = Page(number=1, method="parsed", text="A page of text.")
     for variant, template in document_type.prompts.items():
@@ -113,7 +111,7 @@ def check_prompts(folder: Path, document_type: DocumentType, variants: Collectio
 
 def _prompt_mistakes(text: str) -> Iterator[tuple[int, str]]:
     if not text.strip():
-        yield 1, "the prompt is empty; write what a model is asked, or remove the file"
+        yield 1, "the prompt is empty; write the prompt, or remove the file"
     if "{" not in text:
         return
     try:
@@ -128,19 +126,19 @@ def _prompt_mistakes(text: str) -> Iterator[tuple[int, str]]:
     for name in sorted(unknown):
         word = re.compile(rf"\b{re.escape(name)}\b")
         line = next((n for n, line in enumerate(text.split("\n"), 1) if word.search(line)), 1)
-        yield line, f"the variable {name!r} is not known; {did_you_mean(name, list(PROMPT_VARIABLES))}"
+        yield line, f"the variable {name!r} is not known; {did_you_mean(name, PROMPT_VARIABLES)}"
 
 
 def read_expectations(
     folder: Path, fields: Mapping[str, object] | None, problems: list[Problem]
 ) -> tuple[Expectation, ...]:
-    """The expectations, named; `fields` are the type's fields where they are known."""
+    """The expectations, each with a name. `fields` are the type's fields, if they are known."""
     file = folder / EXPECTATIONS_FILE
     yaml, items = read_yaml(file, problems) if file.exists() else (None, None)
     if yaml is None:
         return ()
     if not isinstance(items, list):
-        problems.append(Problem(file, 1, "it must be a list; write - type: ExpectColumnValuesToNotBeNull and so on"))
+        problems.append(Problem(file, 1, "it must be a list; begin with - type: ExpectColumnValuesToNotBeNull"))
         return ()
     expectations: dict[str, Expectation] = {}
     for index, item in enumerate(items):
@@ -148,14 +146,14 @@ def read_expectations(
         if expectation is not None:
             mistakes.extend(_column_mistakes(expectation, fields))
             if expectation.name in expectations:
-                mistakes.append(Mistake((), f"the name {expectation.name!r} stands above; give this one another"))
+                mistakes.append(Mistake((), f"the name {expectation.name!r} is taken; give this one another name"))
             expectations.setdefault(expectation.name, expectation)
         problems.extend(Problem(file, yaml.line((index, *m.path)), m.message) for m in mistakes)
     return tuple(expectations.values())
 
 
 def check_expectations(folder: Path) -> Iterator[Problem]:
-    """Mistakes that only Great Expectations' own classes can tell: unknown names, wrong arguments."""
+    """Mistakes that only Great Expectations' own classes find: unknown names, wrong arguments."""
     file = folder / EXPECTATIONS_FILE
     yaml, items = read_yaml(file, []) if file.exists() else (None, None)
     if yaml is None or not isinstance(items, list):
@@ -171,7 +169,7 @@ def check_expectations(folder: Path) -> Iterator[Problem]:
             continue
         for name in columns_of(expectation):
             if by_row and name in WHOLE_COLUMNS and name not in ROW_COLUMNS:
-                text = f"{name!r} is not known yet when rows are judged; only expectations about the whole may name it"
+                text = f"{name!r} is not known yet when rows are checked; only expectations about the whole may name it"
                 yield Problem(file, yaml.line((index, "kwargs")), text)
 
 
@@ -180,9 +178,7 @@ def default_name(expectation_type: str, kwargs: object) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", expectation_type).lower().removeprefix("expect_")
     for prefix in ("column_values_to_", "column_pair_values_", "column_", "compound_columns_", "multicolumn_"):
         words = words.removeprefix(prefix)
-    arguments = kwargs if isinstance(kwargs, dict) else {}
-    columns = [name for key in COLUMN_ARGUMENTS for name in _names(arguments.get(key))]
-    return "_".join([*columns, words])
+    return "_".join([*columns_in(mapping(kwargs)), words])
 
 
 def _read_expectation(item: object) -> tuple[Expectation | None, list[Mistake]]:
@@ -202,17 +198,11 @@ def _read_expectation(item: object) -> tuple[Expectation | None, list[Mistake]]:
 def _column_mistakes(expectation: Expectation, fields: Mapping[str, object] | None) -> Iterator[Mistake]:
     for name in columns_of(expectation):
         if fields is not None and name not in fields and name not in WHOLE_COLUMNS:
-            text = f"the type has no field {name!r}; {did_you_mean(name, [str(field) for field in fields])}"
-            yield Mistake(("kwargs",), text)
-
-
-def _names(value: object) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [name for name in values if isinstance(name, str)]
+            yield Mistake(("kwargs",), f"the type has no field {name!r}; {did_you_mean(name, fields)}")
 
 
 def entries(folder: Path, *endings: str) -> list[Path]:
-    """The files of a folder that are meant to be read, in order of name; none where there is no folder."""
+    """The files of a folder that are meant to be read, in order of name; none if there is no folder."""
     if not folder.is_dir():
         return []
     found = (entry for entry in sorted(folder.iterdir()) if not NOT_READ.match(entry.name))

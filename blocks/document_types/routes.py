@@ -1,4 +1,4 @@
-"""What the route of a type.yaml must obey beyond its schema: steps that can be taken, by names that there are."""
+"""Rules for the route of a type.yaml beyond its schema: every step can be reached, and every name exists."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,15 +7,13 @@ from blocks.yaml.lines import Mistake, Path
 from blocks.yaml.messages import did_you_mean
 from blocks.yaml.values import mapping, number, sequence
 
-SHARE = "a probability or a grade is a number from 0 to 1"
-
 
 def check_route(raw: Mapping[str, object], prompts: Mapping[str, str]) -> Iterator[Mistake]:
-    """Every mistake in the steps of a route, and in the criteria that they and written fields depend on."""
+    """Every mistake in the steps of a route, and in the criteria that steps and written fields depend on."""
     if raw.get("route") == []:
         yield Mistake(("route",), "a route needs at least one step; remove it to use the built-in reader alone")
     steps = [mapping(step) for step in sequence(raw.get("route"))]
-    criteria = _criteria(raw)
+    criteria = [mapping(criterion).get("name") for criterion in sequence(mapping(raw.get("rubric")).get("criteria"))]
     for at, step in enumerate(steps):
         here: Path = ("route", at)
         yield from _check_who(step, here)
@@ -28,19 +26,14 @@ def check_route(raw: Mapping[str, object], prompts: Mapping[str, str]) -> Iterat
     yield from _check_judges(raw)
 
 
-def _criteria(raw: Mapping[str, object]) -> list[str]:
-    rubric = mapping(raw.get("rubric"))
-    return [str(mapping(one).get("name")) for one in sequence(rubric.get("criteria"))]
-
-
 def _check_who(step: Mapping[str, object], here: Path) -> Iterator[Mistake]:
     model, tier = step.get("model"), step.get("tier")
     if model is not None and tier is not None:
         yield Mistake((*here, "tier"), "a step has either a model or a tier; remove one of them")
     elif model is None and tier is None:
-        yield Mistake(here, "a step asks somebody; add model: NAME, tier: cheap or tier: strong")
+        yield Mistake(here, "a step needs a model or a tier; add model: NAME, tier: cheap or tier: strong")
     if model == LOCAL and step.get("role", "answer") != "answer":
-        text = "the built-in reader cross-checks every reply already, and writes nothing; name another model"
+        text = "the built-in reader cross-checks every reply anyway, and writes nothing; name another model"
         yield Mistake((*here, "role"), text)
     if model == LOCAL and step.get("images") is True:
         yield Mistake((*here, "images"), "the built-in reader reads text only; remove images")
@@ -57,33 +50,33 @@ def _check_bounds(step: Mapping[str, object], here: Path) -> Iterator[Mistake]:
     when = mapping(step.get("when"))
     for key in ("pages", "tokens"):
         bounds = sequence(when.get(key))
-        least, most = (number(one) for one in bounds) if len(bounds) == 2 else (None, None)
-        if least is not None and most is not None and least > most:
-            text = f"from {least:g} to {most:g} there is nothing; write the smaller number first"
+        lower, upper = (number(bound) for bound in bounds) if len(bounds) == 2 else (None, None)
+        if lower is not None and upper is not None and lower > upper:
+            text = f"no number is from {lower:g} to {upper:g}; write the smaller number first"
             yield Mistake((*here, "when", key), text)
-        elif any(one is not None and one < 0 for one in (least, most)):
-            yield Mistake((*here, "when", key), f"there are no fewer than 0 {key}; write null where there is no bound")
+        elif any(bound is not None and bound < 0 for bound in (lower, upper)):
+            yield Mistake((*here, "when", key), f"there are no fewer than 0 {key}; write null for no bound")
 
 
-def _check_grades(grades: Mapping[str, object], here: Path, criteria: Sequence[str]) -> Iterator[Mistake]:
-    for name, least in grades.items():
+def _check_grades(grades: Mapping[str, object], here: Path, criteria: Sequence[object]) -> Iterator[Mistake]:
+    for name, min_grade in grades.items():
         if name not in criteria:
-            text = f"the rubric has no criterion {name!r}; {did_you_mean(str(name), list(criteria))}"
+            text = f"the rubric has no criterion {name!r}; {did_you_mean(name, criteria)}"
             yield Mistake((*here, name), text if criteria else f"the type has no rubric with a criterion {name!r}")
-        grade = number(least)
+        grade = number(min_grade)
         if grade is not None and not 0 <= grade <= 1:
-            yield Mistake((*here, name), f"{grade:g} is no grade; {SHARE}")
+            yield Mistake((*here, name), f"{grade:g} is no grade; a grade is a number from 0 to 1")
 
 
 def _check_order(steps: Sequence[Mapping[str, object]]) -> Iterator[Mistake]:
-    """The built-in model never fails: after a step of it that takes every document and every answer, nothing follows.
+    """The built-in reader always answers, so no step after it is reached unless it has a condition or `accept`.
 
-    After another model's there may be one, which is taken where that one does not answer.
+    Another model may fail; a step after it is then taken.
     """
     for at, step in enumerate(steps[:-1]):
         if step.get("model") == LOCAL and not step.get("when") and not step.get("accept"):
-            text = f"step {at + 1} takes every document and every answer, so this one is never reached; give that one "
-            yield Mistake(("route", at + 1), f"{text}accept: {{confidence: 0.9}}, or put it last")
+            text = f"step {at + 1} takes every document and every answer, so this step is never reached; give step "
+            yield Mistake(("route", at + 1), f"{text}{at + 1} accept: {{confidence: 0.9}}, or put it last")
             return
 
 
@@ -97,7 +90,7 @@ def _check_roles(raw: Mapping[str, object], steps: Sequence[Mapping[str, object]
         if at == 0:
             yield Mistake((*here, "role"), f"{what} needs an answer before it; put a step that answers first")
         elif not any(before.get("accept") for before in steps[:at]):
-            text = f"{what} follows an answer that was not enough; give a step before it accept: {{confidence: 0.9}}"
+            text = f"{what} follows an answer that is not sure enough; give a step before it accept: {{confidence: 0.9}}"
             yield Mistake((*here, "role"), text)
         if role == "rewrite" and not written:
             yield Mistake((*here, "role"), "the type has no field to write; give a text field written: true")
@@ -115,7 +108,6 @@ def _check_judges(raw: Mapping[str, object]) -> Iterator[Mistake]:
             continue
         here = ("rubric", "criteria", index, "judges")
         if judged not in fields:
-            text = f"the type has no field {judged!r}; {did_you_mean(judged, [str(name) for name in fields])}"
-            yield Mistake(here, text)
+            yield Mistake(here, f"the type has no field {judged!r}; {did_you_mean(judged, fields)}")
         elif mapping(fields[judged]).get("written") is not True:
             yield Mistake(here, f"{judged!r} is read from the document, not written; give it written: true")

@@ -1,4 +1,4 @@
-"""YAML with line numbers: a fast parse for the daily load, and a slow look at the lines for what is wrong.
+"""YAML with line numbers: a fast parse of sound files, and a slow one that finds the lines of mistakes.
 
 YAML 1.2 as ruamel.yaml reads it: ``yes`` and ``no`` are text, 2026-01-31 is a date.
 """
@@ -12,11 +12,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 Path = tuple[str | int, ...]
-"""The way to a value: keys of mappings and indices of lists, from the top of the file."""
-
+"""The path to a value: keys of mappings and indices of lists, from the top of the file."""
 
 MAX_DEPTH = 30
-"""Deeper than any sound file, and far from where Python stops. A value that holds itself is deeper still."""
+"""Deeper than any sound file, and far below Python's recursion limit. A value that contains itself is deeper still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,12 @@ class Mistake:
 
 @dataclass(frozen=True)
 class YamlFile:
-    """The text of a YAML file; `value` is what it says, `line` where it says so."""
+    """The text of a YAML file, with its value and the lines of values and mistakes."""
 
     text: str
 
     def value(self) -> object:
-        """What the file says, as plain Python values; None where it is empty. Raises ValueError where not YAML."""
+        """The file as plain Python values; None if it is empty. Raises ValueError if it is not YAML."""
         try:
             value = YAML(typ="safe").load(self.text)
         except (YAMLError, RecursionError) as error:
@@ -44,7 +43,7 @@ class YamlFile:
         return value
 
     def line(self, path: Path) -> int:
-        """The line, from 1, of the value at `path`, or of the nearest one above it that the file has."""
+        """The line, from 1, of the value at `path`, or of the nearest value above it that the file has."""
         node, line = self._root, 1
         for step in path:
             found = _child(node, step)
@@ -54,10 +53,10 @@ class YamlFile:
         return line
 
     def mistakes(self) -> Iterator[tuple[int, str]]:
-        """Line and message of every tab in an indent and every duplicate key, or else of the first error of syntax."""
+        """Line and message of every tab in an indent and every duplicate key, or else of the first syntax error."""
         tabs = [n for n, line in enumerate(self.text.split("\n"), 1) if "\t" in line[: len(line) - len(line.lstrip())]]
         for line in tabs:
-            yield line, "a tab stands in the indent; use spaces"
+            yield line, "there is a tab in the indent; use spaces"
         if tabs:
             return
         try:
@@ -81,7 +80,7 @@ class YamlFile:
         try:
             return _compose(self.text)
         except (YAMLError, RecursionError):
-            return None  # no tree, no lines: `mistakes` says what is wrong
+            return None  # without a tree there are no lines; `mistakes` reports the error
 
 
 def _compose(text: str) -> Node | None:
@@ -135,12 +134,12 @@ def _duplicates(root: Node | None) -> Iterator[tuple[int, str]]:
         for key, _ in node.value if isinstance(node, MappingNode) else ():
             name, line = str(key.value), key.start_mark.line + 1
             if name in lines and name != "<<":
-                yield line, f"the key {name!r} stands twice, first on line {lines[name]}; keep one"
+                yield line, f"the key {name!r} is given twice, first on line {lines[name]}; keep one"
             lines.setdefault(name, line)
 
 
 def _unreadable_values(root: Node | None) -> Iterator[tuple[int, str]]:
-    """Scalars that look like a date or a number and are none, such as 2026-13-45."""
+    """Scalars that look like a date or a number but are neither, such as 2026-13-45."""
     for node in _nodes(root):
         if isinstance(node, ScalarNode) and not str(node.tag).endswith(":str"):
             try:

@@ -1,7 +1,7 @@
-"""What pydantic says of a value that does not fit a record, in the words of someone who edits a YAML file."""
+"""Messages about values that do not fit a record, for people who edit a YAML file or type a command."""
 
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -26,25 +26,24 @@ WANTED = {
     "model_attributes_type": "keys with values, one per line and indented",
 }
 
-
 _KEY_OF_MAPPING = "[key]"
-"""How pydantic says that a mapping's key, and not its value, is meant."""
+"""The last step of pydantic's path where a mapping's key is wrong, and not its value."""
 
 
 def schema_mistakes(error: ValidationError, model: type[BaseModel], depth: int = 0) -> Iterator[Mistake]:
-    """One mistake per finding of pydantic, the path as the file has it; `model` stands `depth` steps down the path."""
+    """A mistake for each of pydantic's findings. `model` is the record `depth` steps down the file's path."""
     details = error.errors(include_url=False)
     unknown = {tuple(detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}
     for detail in details:
         *place, key = detail["loc"] or ("",)
         siblings = [str(path[-1]) for path in unknown if path[:-1] == tuple(place)]
         if detail["type"] == "missing" and get_close_matches(str(key), siblings, n=1):
-            continue  # it is there, misspelt, and said already
+            continue  # the key is there, misspelt, and reported as unknown
         yield _mistake(detail, model, depth)
 
 
 def typed_mistake(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first finding of pydantic, in the words of someone who typed the value: all that is typed is text."""
+    """Pydantic's first finding about typed values. All that is typed is text, so no kind of value is named."""
     detail = error.errors(include_url=False)[0]
     name, value = ".".join(map(str, detail["loc"])), detail["input"]
     if value is None:
@@ -52,10 +51,11 @@ def typed_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{_mistake(detail, model, 0, reprlib.repr).message}; correct it"
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
-    """What to do about an unknown word: the nearest known one, or the list of them."""
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+def did_you_mean(word: object, known: Iterable[object]) -> str:
+    """What to do about an unknown word: the nearest known word, or all of them."""
+    names = [str(name) for name in known]
+    near = get_close_matches(str(word), names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
 
 
 def _shown(value: object) -> str:
@@ -72,9 +72,8 @@ def _mistake(
     subject = f"item {path[-1] + 1} of {path[-2]!r}" if path and isinstance(path[-1], int) else repr(name)
     subject = f"the key {name}" if is_key else subject
     if kind == "extra_forbidden":
-        owner = _record_at(model, path[depth:-1])
-        known = list(owner.model_fields) if owner else []
-        return Mistake(path, f"unknown key {name!r}; {did_you_mean(name, known)}")
+        record = _record_at(model, path[depth:-1])
+        return Mistake(path, f"unknown key {name!r}; {did_you_mean(name, record.model_fields if record else ())}")
     if kind == "missing":
         return Mistake(path[:-1], f"the key {name!r} is missing; add it")
     if value is None:
@@ -82,7 +81,7 @@ def _mistake(
     if kind in ("enum", "literal_error"):
         allowed = str(detail.get("ctx", {}).get("expected", ""))
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
-        return Mistake(path, f"{reprlib.repr(value)} is not allowed for {subject}; {did_you_mean(str(value), known)}")
+        return Mistake(path, f"{reprlib.repr(value)} is not allowed for {subject}; {did_you_mean(value, known)}")
     if kind in WANTED:
         return Mistake(path, f"{subject} must be {WANTED[kind]}; it is {show(value)}")
     text = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
@@ -90,7 +89,7 @@ def _mistake(
 
 
 def _record_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
-    """The record that stands at `path` in a value of `model`."""
+    """The record at `path` in a value of `model`."""
     kind: Any = model
     for step in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):

@@ -1,4 +1,4 @@
-"""Expectations are looked up in Great Expectations, and every mistake in one is said in words."""
+"""Expectations are looked up in Great Expectations, and every mistake is named."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def expectation(type_: str, **kwargs: object) -> Expectation:
 
 
 @pytest.mark.parametrize(
-    ("type_", "kwargs", "said"),
+    ("type_", "kwargs", "message"),
     [
         ("ExpectColumnValuesToBeBetwen", {}, "did you mean 'ExpectColumnValuesToBeBetween'"),
         ("ExpectColumnValuesToBeBetween", {"column": "total"}, "min_value and max_value cannot both be None"),
@@ -35,10 +35,10 @@ def expectation(type_: str, **kwargs: object) -> Expectation:
         ("os.system", {}, "Great Expectations has no"),
     ],
 )
-def test_a_mistake_is_named(type_: str, kwargs: dict[str, object], said: str) -> None:
+def test_a_mistake_is_named(type_: str, kwargs: dict[str, object], message: str) -> None:
     with pytest.raises(ExpectationInvalid) as raised:
         resolve(expectation(type_, **kwargs))
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert "expectation it" in str(raised.value)
 
 
@@ -66,7 +66,7 @@ def test_what_depends_on_other_rows_is_about_the_whole(type_: str, kwargs: dict[
     assert is_row_level(expectation(type_, **kwargs)) is row_level
 
 
-def test_columns_are_those_the_arguments_name() -> None:
+def test_columns_are_those_that_the_arguments_name() -> None:
     pair = expectation("ExpectColumnPairValuesAToBeGreaterThanB", column_A="a", column_B="b")
     assert columns_of(pair) == ("a", "b")
     assert columns_of(expectation("ExpectCompoundColumnsToBeUnique", column_list=["x", "y"])) == ("x", "y")

@@ -41,7 +41,7 @@ def garbled(text: str, way: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("file", ["type.yaml", "expectations.yaml", "examples/a.jsonl"])
 @pytest.mark.parametrize("way", GARBLED)
-def test_garbled_lines_are_refused_in_words(tmp_path: Path, file: str, way: str) -> None:
+def test_garbled_lines_are_refused(tmp_path: Path, file: str, way: str) -> None:
     folder = Path(shutil.copytree(SOUND, tmp_path / SOUND.name))
     for text in garbled((SOUND / file).read_text(), way):
         (folder / file).write_text(text)

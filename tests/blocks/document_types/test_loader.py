@@ -78,7 +78,7 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
         ),
         (
             replace("type.yaml", "Lieferschein-Nr.]", "'Delivery  Note No:']"),
-            "type.yaml:8: the alias 'Delivery  Note No:' stands twice",
+            "type.yaml:8: the alias 'Delivery  Note No:' is given twice",
         ),
         (replace("type.yaml", "[en, de]", "[english]"), "type.yaml:3: 'english' is no language code"),
         (
@@ -95,12 +95,12 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
         ),
         (
             replace("type.yaml", "{type: number}", "{type: number, hints: {stated: ['weighs (\\d+) kg']}}"),
-            "type.yaml:17: the sentence does not say where its value stands",
+            "type.yaml:17: the sentence does not say where its value is",
         ),
         (replace("type.yaml", "    enum: [intact, damaged]\n", ""), "type.yaml:11: an enum field needs its values"),
         (
             replace("type.yaml", "[intact, damaged]", "[intact, damaged, intact]"),
-            "type.yaml:13: the value 'intact' stands twice",
+            "type.yaml:13: the value 'intact' is given twice",
         ),
         (
             replace("type.yaml", "damaged: [broken]", "damged: [broken]"),
@@ -186,13 +186,13 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
         ),
         (
             replace("type.yaml", "rubric:", "examples: []\nrubric:"),
-            "type.yaml:26: examples stand in examples/<name>.jsonl, not here",
+            "type.yaml:26: examples belong in examples/<name>.jsonl, not here",
         ),
         (
             replace("type.yaml", "rubric:", "title: Again\nrubric:"),
-            "type.yaml:26: the key 'title' stands twice, first on line 2",
+            "type.yaml:26: the key 'title' is given twice, first on line 2",
         ),
-        (replace("type.yaml", "    type: text", "\ttype: text"), "type.yaml:6: a tab stands in the indent; use spaces"),
+        (replace("type.yaml", "    type: text", "\ttype: text"), "type.yaml:6: there is a tab in the indent; use spaces"),
         (replace("type.yaml", "[intact, damaged]", "[intact, damaged"), "type.yaml:14: this is not YAML"),
         (write("type.yaml", b""), "type.yaml:1: it is empty; write keys with values, at least title and fields"),
         (write("type.yaml", b"- a\n"), "type.yaml:1: it is a list; write keys with values"),
@@ -203,7 +203,7 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
         (write("expectation.yaml", b"[]"), "expectation.yaml:1: nothing reads it; did you mean 'expectations.yaml'?"),
         (
             write("prompts/default.txt", b"x"),
-            "prompts/default.txt:1: nothing reads it; in prompts/ stand files that end in .md",
+            "prompts/default.txt:1: nothing reads it; files in prompts/ end in .md",
         ),
         (write("prompts/short.md", b"  \n"), "prompts/short.md:1: the prompt is empty"),
         (write("prompts/short.md", b"a\n{% for x in pages %}\n"), "prompts/short.md:2: the template does not parse"),
@@ -211,7 +211,7 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
             write("prompts/short.md", b"a\nb {{ docment_type.title }}\n"),
             "prompts/short.md:2: the variable 'docment_type' is not known; did you mean 'document_type'?",
         ),
-        (write("examples/c.jsonl", b""), "examples/c.jsonl:1: it holds no example"),
+        (write("examples/c.jsonl", b""), "examples/c.jsonl:1: it has no example"),
         (write("examples/c.jsonl", b'{"text": "a"}\n{"text": "b"\n'), "examples/c.jsonl:2: this line is not JSON"),
         (write("examples/c.jsonl", b'\n{"txt": "a"}\n'), "examples/c.jsonl:2: unknown key 'txt'; did you mean 'text'?"),
         (
@@ -237,7 +237,7 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
         ),
         (
             write("examples/c.xlsx", b"PK"),
-            "examples/c.xlsx:1: nothing reads it; in examples/ stand files that end in .jsonl or .csv",
+            "examples/c.xlsx:1: nothing reads it; files in examples/ end in .jsonl or .csv",
         ),
         (write("expectations.yaml", b"a: 1\n"), "expectations.yaml:1: it must be a list"),
         (
@@ -246,7 +246,7 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
         ),
         (
             replace("expectations.yaml", "name: weight_is_sane", "name: number_not_be_null"),
-            "expectations.yaml:3: the name 'number_not_be_null' stands above",
+            "expectations.yaml:3: the name 'number_not_be_null' is taken",
         ),
         (
             replace("expectations.yaml", "kwargs: {column: number}", "arguments: {column: number}"),
@@ -277,7 +277,7 @@ def test_great_expectations_own_names_and_arguments_are_tried(folder: Path) -> N
     assert "min" in argument
 
 
-def test_every_mistake_is_said_at_once(folder: Path) -> None:
+def test_every_mistake_is_named_at_once(folder: Path) -> None:
     for change in (
         replace("type.yaml", "title:", "titel:"),
         replace("type.yaml", "type: number}", "type: figure}"),
@@ -296,9 +296,9 @@ def test_every_mistake_is_said_at_once(folder: Path) -> None:
     assert f"{folder / 'type.yaml'}:2: " in str(error.value)
 
 
-def test_a_missing_type_file_folder_or_any_type_is_said(tmp_path: Path) -> None:
+def test_a_missing_type_file_folder_or_any_type_is_named(tmp_path: Path) -> None:
     assert "no such folder" in check(tmp_path / "nowhere")[0].message
-    assert "holds no document type" in check(tmp_path)[0].message
+    assert "has no document type" in check(tmp_path)[0].message
     (tmp_path / "memo").mkdir()
     problem = check(tmp_path)[0]
     assert (problem.file, problem.line) == (tmp_path / "memo" / "type.yaml", 1)

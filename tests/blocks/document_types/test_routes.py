@@ -46,7 +46,7 @@ def test_a_sound_route_has_no_mistakes(tmp_path: Path) -> None:
     [
         ("  - {tier: cheap, prompt: long}\n", 10, "there is no prompts/long.md; there are: default, short"),
         ("  - {model: local, tier: cheap}\n", 10, "either a model or a tier"),
-        ("  - {model: local, accept: {}}\n  - {prompt: short}\n", 11, "a step asks somebody"),
+        ("  - {model: local, accept: {}}\n  - {prompt: short}\n", 11, "a step needs a model or a tier"),
         ("  - {tier: dear}\n", 10, "cheap"),
         ("  - {tier: cheap, role: second_opinion}\n", 10, "needs an answer before it"),
         ("  - {model: a}\n  - {model: b, role: second_opinion}\n", 11, "give a step before it accept"),

@@ -77,7 +77,7 @@ def test_the_commented_example_of_a_local_server_can_be_used_as_it_stands(tmp_pa
         ("models:\n  local@gpu:\n    provider: openai\n    upstream: x\n", 2, "choose another name"),
         ("models:\n  cheap:\n    provider: openai\n    upstream: x\n", 2, "a tier has this name"),
         ("modles:\n  a:\n    provider: openai\n", 1, "did you mean 'models'"),
-        ("models:\n  a:\n    provider: openai\n    upstream: x\n  a:\n    provider: openai\n", 5, "stands twice"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n  a:\n    provider: openai\n", 5, "is given twice"),
         ("models:\n\ta: 1\n", 2, "tab"),
         ("models: [", 2, "not YAML"),
     ],
