@@ -207,14 +207,12 @@ class UnreadableSource(DocumentError):
 
 
 class StageCrashed(DocumentError):
-    """Our own code failed on this document: a defect of Winnow, kept as this document's failure."""
+    """Our own code failed on this document: a defect of Winnow. It costs this document and no other."""
 
     kind = "internal"
 
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(
-            f"a defect in Winnow: {type(cause).__name__}: {cause}; please report it with this document's id"
-        )
+    def __init__(self, exception: str) -> None:
+        super().__init__(f"a defect in Winnow: {exception}; please report it with this document's id")
 
 
 class Quarantined(DocumentError):

@@ -8,17 +8,17 @@ GUESSED_BYTES = 200_000
 LIKELY = ["cp1252", "iso8859_15", "cp1250", "cp1251", "cp1253", "cp1254", "cp437", "cp850", "mac_roman", "koi8_r"]
 LIKELY += ["utf_16_le", "utf_16_be", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
 MEANINGLESS = frozenset({"us-ascii", "ascii", "unknown-8bit"})
-"""Declared by programs that do not know the encoding: the bytes decide."""
+"""Programs that do not know the encoding declare these: the bytes decide."""
 
 UTF_16_ZEROS = 0.4
-"""UTF-16 of Latin text has a zero at nearly every other place; other text has none."""
+"""UTF-16 of Latin text has a zero byte at nearly every other place; other text has none."""
 MAX_CONTROL_SHARE = 0.02
 TEXT_CONTROLS = frozenset({7, 8, 9, 10, 12, 13, 27})
 
 
 def load_codecs() -> None:
-    """Load every codec now: a process that gave up its rights may not be able to read their files later."""
-    marked = {encoding for _, encoding in MARKS}  # utf-8-sig is among no aliases
+    """Load every codec now: an unprivileged process may not be able to read their files later."""
+    marked = {encoding for _, encoding in MARKS}  # utf-8-sig is not among the aliases
     for name in sorted(marked | set(encodings.aliases.aliases.values())):
         try:
             codecs.lookup(name)
@@ -28,10 +28,10 @@ def load_codecs() -> None:
 
 
 def decode(content: bytes, declared: str | None = None) -> str:
-    """The bytes as text: in the declared encoding where they are valid in it, else by byte order mark, as UTF-8, or in
-    the encoding that charset-normalizer finds most likely.
+    """The bytes as text.
 
-    Where nothing fits, Windows-1252 is taken, as browsers do.
+    Tried in this order: the declared encoding, the byte order mark, UTF-8, the encoding that charset-normalizer finds
+    most likely, and Windows-1252, as browsers do.
     """
     if declared and declared.lower() not in MEANINGLESS:
         try:
@@ -51,7 +51,7 @@ def decode(content: bytes, declared: str | None = None) -> str:
 
 
 def sniff_text(head: bytes) -> str | None:
-    """The head of a file as text, good enough to tell kinds of text apart; None where it is not text."""
+    """The head of a file as text, good enough to tell kinds of text apart; None if it is not text."""
     for mark, encoding in MARKS:
         if head.startswith(mark):
             return head.decode(encoding, "replace")

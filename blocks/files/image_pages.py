@@ -1,6 +1,6 @@
 """Image files by Pillow: which frames are pages, and each page upright on white paper.
 
-An image's size stands in its header: one with more pixels than allowed is refused before a pixel is decoded.
+An image's header states its size: an image with too many pixels is refused before a pixel is decoded.
 """
 
 import struct
@@ -18,8 +18,8 @@ NEW_SUBFILE_TYPE, REDUCED_COPY = 254, 1
 """TIFF 6.0, section 8: bit 0 marks a reduced copy of another page, a thumbnail."""
 PLAUSIBLE_DPI = range(50, 1_201)
 SQUARE_PIXELS = (0.9, 1.1)
-"""Horizontal over vertical resolution. A fax lies outside: it has fewer lines than columns to the inch."""
-Image.MAX_IMAGE_PIXELS = None  # our own limit is checked by `_check_size`, with an error of our own
+"""Horizontal over vertical resolution. That of a fax is outside: it has fewer lines than columns to the inch."""
+Image.MAX_IMAGE_PIXELS = None  # `_check_size` checks our own limit, with an error of our own
 
 MALFORMED = (OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError, IndexError, EOFError)
 """What a malformed file makes Pillow raise."""
@@ -27,7 +27,7 @@ MALFORMED = (OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError
 
 @contextmanager
 def open_image(content: bytes, media_type: str) -> Iterator[Image.Image]:
-    """The opened image. Raises `Corrupt`, also for what Pillow raises while the context lasts."""
+    """The opened image. Raises `Corrupt`, also for what Pillow raises within the context."""
     try:
         with Image.open(BytesIO(content)) as image:
             yield image
@@ -75,10 +75,10 @@ class ImagePages:
         return picture
 
     def _frames(self, wanted: int | None = None) -> list[int]:
-        """The frames that are pages: every full picture of a TIFF, the pages of a GIF; an animation is one picture.
+        """The frames that are pages: every full picture of a TIFF, the frames of a GIF; an animation is a single page.
 
-        It stops at `wanted` pages. Each frame's size is checked before Pillow decodes it, which it does with a GIF's
-        when it goes on to the next.
+        It stops at `wanted` pages. Each frame's size is checked before Pillow decodes it: Pillow decodes a GIF's frame
+        when it seeks the next one.
         """
         image = self._image
         self._check_size()
@@ -105,7 +105,7 @@ class ImagePages:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float]:
-    """The resolution that the file gives, or zeros where it gives none or an implausible one."""
+    """The resolution that the file states, or zeros if it states none or an implausible one."""
     try:
         horizontal, vertical = (float(value) for value in image.info.get("dpi", (0, 0)))
     except (TypeError, ValueError, ZeroDivisionError):
@@ -116,7 +116,7 @@ def _dpi(image: Image.Image) -> tuple[float, float]:
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
-    """The image with 8 bits a channel and without transparency, on white paper."""
+    """The image with 8 bits per channel and without transparency, on white paper."""
     if image.mode.startswith("I;16"):
         return image.point(lambda level: level / 256).convert("L")
     if image.mode in ("I", "F"):

@@ -1,4 +1,4 @@
-"""Which parts of a mail are its body and which are attachments, for discover (which opens them) and extract."""
+"""Which parts of a mail are its body and which are its attachments, for discover and extract."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,9 +39,7 @@ def _as_bytes(message: Message) -> bytes:
 
 def attachments_of(message: Message) -> list[Attachment]:
     """Every attachment in order: parts with a file name or marked as attached, attached mails, and parts that no mail
-    program shows.
-
-    Left out: signatures, and pictures that the HTML body places by their content id.
+    program shows. Signatures and pictures that the HTML body places by their content id are left out.
     """
     found: list[Attachment] = []
     for part, is_related in _leaves(message, is_related=False, depth=0):
@@ -66,12 +64,12 @@ def _is_attached(part: Message) -> bool:
     if part.get_content_type() == "message/rfc822":
         return True
     if part.get_content_maintype() == "multipart":
-        return False  # a broken mail: declared as multipart, and it has no parts
+        return False  # a broken mail: declared as multipart, but without parts
     return part.get_content_type() not in BODY_TYPES or bool(part.get_filename())
 
 
 def _leaves(message: Message, *, is_related: bool, depth: int) -> Iterator[tuple[Message, bool]]:
-    """Parts that hold content; attached mails are not entered."""
+    """Parts with content; attached mails are not opened."""
     payload = message.get_payload()
     if not isinstance(payload, list) or message.get_content_type() == "message/rfc822" or depth > MAX_NESTING:
         if not message.is_multipart() or message.get_content_type() == "message/rfc822":

@@ -1,4 +1,4 @@
-"""What a file is, by its content. A file name only decides between kinds of text that look alike."""
+"""The media type of a file, by its content. A file name decides only between kinds of text that look alike."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ TABLES = frozenset({CSV, JSONL})
 SUPPORTED = IMAGES | TABLES | {PDF, TEXT, MARKDOWN, HTML, EML, DOCX}
 
 HEAD_BYTES = 65_536
-"""How much of a file is looked at; only zip archives are looked at from their end."""
+"""How much of a file is examined. Only zip archives are examined from their end."""
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -85,7 +85,7 @@ _DELIMITERS = ",;\t|"
 def media_type_of(content: bytes, name: str = "") -> str:
     """The media type of `content`; `name`, a path or URL, breaks ties between kinds of text.
 
-    Never raises: what nobody knows is application/octet-stream. What is returned need not be in `SUPPORTED`.
+    Never raises: unknown content is application/octet-stream. The type may be one that is not `SUPPORTED`.
     """
     if not content:
         return EMPTY
@@ -208,7 +208,7 @@ def _is_json(text: str) -> bool:
 
 
 def _is_table(text: str, *, is_whole: bool) -> bool:
-    """Whether at least three lines split into the same number of cells at one delimiter, nearly everywhere."""
+    """Whether at least three lines, and nearly all lines, have the same number of cells."""
     delimiter = delimiter_of(text)
     lines = text.splitlines() if is_whole else text.splitlines()[:-1]
     try:
@@ -221,7 +221,7 @@ def _is_table(text: str, *, is_whole: bool) -> bool:
 
 
 def delimiter_of(text: str) -> str:
-    """The delimiter of a table's text: the one that the first lines agree on best; a comma where none does."""
+    """The delimiter of a table's text that the first lines agree on best; a comma if they agree on none."""
     lines = [line for line in islice(text.splitlines(), 20) if line.strip()]
 
     def agreement(delimiter: str) -> tuple[int, int]:

@@ -3,27 +3,20 @@
 import struct
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any, TypedDict
+from typing import Any
 
 import pypdfium2
 from PIL import Image
 
 from blocks.files.image_pages import ImagePages  # noqa: F401 - loaded before the fork, while files can be read
+from blocks.files.media_types import JPEG
 from blocks.files.pages import open_pages
 from blocks.files.pdf_pages import PdfPages  # noqa: F401 - as above
+from blocks.records import PageImage
 
 QUALITY = 85
 HEAD = struct.Struct("!IIII")
 """Before each picture: page, width, height, size in bytes."""
-
-
-class Drawn(TypedDict):
-    """A picture of a page; width and height in pixels."""
-
-    page: int
-    width: int
-    height: int
-    content: bytes
 
 
 def warm_up() -> None:
@@ -35,33 +28,24 @@ def warm_up() -> None:
 
 
 def draw(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """The pictures, packed. Arguments: media_type, passwords, max_pages, max_megapixels, pages (from 1), long_edge.
+    """The pictures, packed. Arguments: those of `open_pages`, pages (from 1), long_edge.
 
     Raises what `open_pages` and its pages raise.
     """
-    packed = []
-    with open_pages(
-        content,
-        arguments["media_type"],
-        passwords=arguments["passwords"],
-        max_pages=arguments["max_pages"],
-        max_megapixels=arguments["max_megapixels"],
-    ) as pages:
+    with open_pages(content, arguments) as pages:
         count = pages.count
-        for number in arguments["pages"]:
-            if number > count:
-                break
-            packed.append(_packed(number, pages.picture(number, arguments["long_edge"])))
-    return b"".join(packed)
+        numbers = (number for number in arguments["pages"] if number <= count)
+        return b"".join(_packed(number, pages.picture(number, arguments["long_edge"])) for number in numbers)
 
 
-def unpack(packed: bytes) -> Iterator[Drawn]:
+def unpack(packed: bytes) -> Iterator[PageImage]:
     """The pictures that `draw` packed."""
     position = 0
     while position < len(packed):
         page, width, height, size = HEAD.unpack_from(packed, position)
         position += HEAD.size
-        yield Drawn(page=page, width=width, height=height, content=packed[position : position + size])
+        picture = packed[position : position + size]
+        yield PageImage(page=page, media_type=JPEG, content=picture, width=width, height=height)
         position += size
 
 

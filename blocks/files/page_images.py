@@ -1,25 +1,22 @@
-"""Pictures of a document's pages, for models that look at them: drawn in a process that reads no other document.
+"""Pictures of a document's pages for models that take images, drawn in an isolated process.
 
-They are no larger than models look at: what is over 1,568 pixels on its long edge is scaled down by the provider (see
-Anthropic's documentation of vision), and smaller ones cost fewer tokens.
+Providers scale down what exceeds 1,568 pixels on its long edge (see Anthropic's documentation of vision), so no picture
+is larger. Smaller pictures cost fewer tokens.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
 from blocks.files import media_types
-from blocks.files.sources import read_known
+from blocks.files.sources import FetchPart, content_of
 from blocks.isolation.isolation import shared_isolation
 from blocks.records import Document, Page, PageImage
 from blocks.settings import Settings
 
 LONG_EDGE_PIXELS = 1_500
 MAX_PAGES = 8
-"""Pages that are drawn, from the first; of the others a model has the text."""
-
-FetchPart = Callable[[str], bytes]
-"""Gives the bytes of a document that is a part of another, by its id."""
+"""How many pages are drawn, from the first on; a model gets the others as text only."""
 
 _DRAWN = media_types.IMAGES | {media_types.PDF}
 
@@ -27,19 +24,15 @@ _DRAWN = media_types.IMAGES | {media_types.PDF}
 def draw_pages(
     document: Document, pages: Sequence[Page], settings: Settings, fetch_part: FetchPart
 ) -> tuple[PageImage, ...]:
-    """A JPEG of each of the first pages; none of a format that has no pages to look at.
+    """A JPEG of each of the first pages; none of a format without pages.
 
-    Blocks. Raises a `DocumentError` where the bytes are gone or cannot be drawn within the limits of the settings.
+    Blocks. Raises a `DocumentError` if the bytes are gone, or cannot be drawn within the limits of the settings.
     """
-    from blocks.files.page_drawing import unpack  # pdfium and Pillow are for those who need them
+    from blocks.files.page_drawing import unpack  # imports pdfium and Pillow, which most processes do without
 
     if document.media_type not in _DRAWN:
         return ()
-    if document.parent_id is not None:
-        content = fetch_part(document.document_id)
-    else:
-        uris = (document.uri, *document.other_uris)
-        content = read_known(uris, document.document_id, document.size_bytes, settings.max_document_mb)
+    content = content_of(document, settings.max_document_mb, fetch_part)
     arguments: Mapping[str, JsonValue] = {
         "media_type": document.media_type,
         "passwords": [password.get_secret_value() for password in settings.passwords],
@@ -50,4 +43,4 @@ def draw_pages(
     }
     draw = "blocks.files.page_drawing:draw"
     packed = shared_isolation(settings).run(draw, content, arguments, settings.document_timeout_s)
-    return tuple(PageImage(media_type=media_types.JPEG, **drawn) for drawn in unpack(packed))
+    return tuple(unpack(packed))

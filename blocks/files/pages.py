@@ -1,9 +1,9 @@
-"""Opens a PDF or an image and gives its pages: as gray bitmaps for OCR, as pictures for models. One way for all.
+"""Opens a PDF or an image and draws its pages: as gray bitmaps for OCR, as pictures for models.
 
 It parses untrusted bytes: call it in an isolated process.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -43,8 +43,8 @@ class GrayImage:
 class Pages(Protocol):
     """An open file. Pages count from 1.
 
-    Its methods raise `Corrupt` where a page cannot be drawn, `TooLarge` and `TooManyPages` where an image is over its
-    limits, and MemoryError.
+    Its methods raise `Corrupt` if a page cannot be drawn, `TooLarge` and `TooManyPages` if an image exceeds a limit,
+    and MemoryError.
     """
 
     @property
@@ -62,30 +62,25 @@ class Pages(Protocol):
 
 
 @contextmanager
-def open_pages(
-    content: bytes, media_type: str, *, passwords: Sequence[str], max_pages: int, max_megapixels: int
-) -> Iterator[Pages]:
-    """The pages of a PDF or an image. Raises `Encrypted` and `Corrupt`."""
+def open_pages(content: bytes, arguments: Mapping[str, Any]) -> Iterator[Pages]:
+    """The pages of a PDF or an image. Arguments: media_type, passwords, max_pages, max_megapixels.
+
+    Raises `Encrypted` and `Corrupt`.
+    """
     # Each format's library is loaded where it is needed: a parser of PDF has no use for Pillow's decoders.
-    if media_type == media_types.PDF:
+    if arguments["media_type"] == media_types.PDF:
         from blocks.files.pdf_pages import PdfPages, open_pdf
 
-        with open_pdf(content, passwords) as document:
+        with open_pdf(content, arguments["passwords"]) as document:
             yield PdfPages(document)
     else:
         from blocks.files.image_pages import ImagePages, open_image
 
-        with open_image(content, media_type) as image:
-            yield ImagePages(image, max_pages, max_megapixels)
+        with open_image(content, arguments["media_type"]) as image:
+            yield ImagePages(image, arguments["max_pages"], arguments["max_megapixels"])
 
 
 def render(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A `GrayImage`, packed. Arguments: media_type, passwords, max_pages, max_megapixels, page (from 1), max_pixels."""
-    with open_pages(
-        content,
-        arguments["media_type"],
-        passwords=arguments["passwords"],
-        max_pages=arguments["max_pages"],
-        max_megapixels=arguments["max_megapixels"],
-    ) as pages:
+    """A `GrayImage`, packed. Arguments: those of `open_pages`, page (from 1), max_pixels."""
+    with open_pages(content, arguments) as pages:
         return pages.gray(arguments["page"], arguments["max_pixels"]).pack()

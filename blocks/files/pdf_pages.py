@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OCR_DPI = 300
 MAX_PICTURE_SCALE = 4.0
-"""288 dpi: a picture of a small page is not drawn larger than its letters need."""
+"""288 dpi: letters need no more, so a small page is drawn no larger."""
 PASSIVE_ANNOTATIONS = (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP)
 GRAY, COLOUR = 1, 4
 """Bytes per pixel of a drawn page: gray, or blue, green, red and an unused byte."""
@@ -26,7 +26,7 @@ GRAY, COLOUR = 1, 4
 
 @dataclass(frozen=True, slots=True)
 class PageFrame:
-    """Where the page that a reader sees lies in the PDF's own coordinates, which go up from the bottom left."""
+    """The visible page in the PDF's own coordinates, which go up from the bottom left."""
 
     left: float
     bottom: float
@@ -132,7 +132,7 @@ def open_pdf(content: bytes, passwords: Sequence[str]) -> Iterator[Any]:
 
 @contextmanager
 def load_page(document: Any, number: int) -> Iterator[Any]:
-    """pdfium's handle of a page with its form fields and notes drawn into it; None where it cannot be loaded."""
+    """pdfium's handle of a page with its form fields and notes drawn into it; None if it cannot be loaded."""
     page = pdfium.FPDF_LoadPage(document, number - 1)
     if page and _has_drawn_annotations(page) and pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == 1:
         pdfium.FPDF_ClosePage(page)
@@ -156,9 +156,9 @@ def _has_drawn_annotations(page: Any) -> bool:
 
 
 def draw(page: Any, width: int, height: int, channels: int = GRAY) -> bytes:
-    """The page in that size, `channels` bytes a pixel, row by row from the top without padding.
+    """The page in that size, `channels` bytes per pixel, row by row from the top without padding.
 
-    Raises MemoryError where pdfium has no memory for it.
+    Raises MemoryError if pdfium gets no memory for it.
     """
     form = pdfium.FPDFBitmap_Gray if channels == GRAY else pdfium.FPDFBitmap_BGRx
     bitmap = pdfium.FPDFBitmap_CreateEx(width, height, form, None, 0)

@@ -1,24 +1,28 @@
 """Bytes at a path or at any URL that fsspec reads.
 
-A local file is known by its path as it is, whatever stands in it. Only a path whose bytes are not UTF-8, which no
-database or JSON can hold, is kept as a file:// URL with percent escapes (RFC 8089), which leads back to the same bytes.
+The URI of a local file is its path. A path that is not UTF-8 fits no database and no JSON; its URI is a file:// URL with
+percent escapes (RFC 8089).
 """
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import IO, Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from blocks.errors import DocumentError, SourceChanged, TooLarge, UnreadableSource
+from blocks.records import Document
 
 MEGABYTE = 1024 * 1024
 REMOTE_ERRORS = (OSError, ValueError, ImportError, RuntimeError)
 """What fsspec's file systems raise: most of theirs are OSErrors, a missing driver is an ImportError."""
 FILE_URL = "file://"
+
+FetchPart = Callable[[str], bytes]
+"""Gives the bytes of a document that is a part of another, by its id."""
 
 
 def is_local(uri: str) -> bool:
@@ -27,7 +31,7 @@ def is_local(uri: str) -> bool:
 
 
 def uri_of(path: str) -> str:
-    """How a local path is kept: as it is, or as a file:// URL where its bytes are not UTF-8."""
+    """The URI of a local path: the path, or a file:// URL if its bytes are not UTF-8."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -36,14 +40,14 @@ def uri_of(path: str) -> str:
 
 
 def path_of(uri: str) -> str:
-    """The local path that `uri` stands for; the other way round than `uri_of`."""
+    """The local path of a URI that `uri_of` gave."""
     if not uri.startswith(FILE_URL):
         return uri
     return os.fsdecode(unquote_to_bytes(uri.removeprefix(FILE_URL)))
 
 
 def folders_of(uri: str) -> Iterator[str]:
-    """The folders that `uri` lies in, the nearest first, as they are kept themselves."""
+    """The URIs of the folders that contain `uri`, the nearest first."""
     if is_local(uri):
         yield from (uri_of(str(folder)) for folder in PurePath(path_of(uri)).parents)
         return
@@ -54,7 +58,7 @@ def folders_of(uri: str) -> Iterator[str]:
 
 
 def read_source(uri: str, max_mb: int) -> bytes:
-    """Everything at `uri`. Raises `TooLarge`, `FileNotFoundError` where it is gone, and `UnreadableSource`."""
+    """Everything at `uri`. Raises `TooLarge`, `UnreadableSource`, and `FileNotFoundError` if it is gone."""
     limit = max_mb * MEGABYTE
     try:
         with _opened(uri) as file:
@@ -68,34 +72,36 @@ def read_source(uri: str, max_mb: int) -> bytes:
     return content
 
 
-def read_known(uris: Sequence[str], document_id: str, size_bytes: int, max_mb: int) -> bytes:
-    """The bytes whose SHA-256 is `document_id`, from the first of `uris` that still has them.
+def content_of(document: Document, max_mb: int, fetch_part: FetchPart) -> bytes:
+    """The bytes of a document: of a part from `fetch_part`, of a file from the first of its places that has them.
 
-    Raises what the first place gave: `SourceChanged` where it has other bytes or none, `UnreadableSource`, `TooLarge`.
+    Raises the first place's error: `SourceChanged` if it has other bytes or none, `UnreadableSource`, `TooLarge`.
     """
+    if document.parent_id is not None:
+        return fetch_part(document.document_id)
     failures: list[DocumentError] = []
-    for uri in uris:
+    for uri in (document.uri, *document.other_uris):
         try:
             content = read_source(uri, max_mb)
         except FileNotFoundError:
             failures.append(SourceChanged(uri, "is gone"))
         except TooLarge as error:
-            failures.append(error if size_bytes > max_mb * MEGABYTE else SourceChanged(uri, "has changed"))
+            failures.append(error if document.size_bytes > max_mb * MEGABYTE else SourceChanged(uri, "has changed"))
         except UnreadableSource as error:
             failures.append(error)
         else:
-            if hashlib.sha256(content).hexdigest() == document_id:
+            if hashlib.sha256(content).hexdigest() == document.document_id:
                 return content
             failures.append(SourceChanged(uri, "has changed"))
     raise failures[0]
 
 
 def digest_source(uri: str) -> tuple[str, int]:
-    """SHA-256 and size of what is at `uri`, read a piece at a time. Raises `UnreadableSource`."""
+    """SHA-256 and size of what is at `uri`, read piece by piece. Raises `UnreadableSource`."""
     digest, size = hashlib.sha256(), 0
     try:
         with _opened(uri) as file:
-            for piece in _pieces(file):
+            while piece := file.read(MEGABYTE):
                 digest.update(piece)
                 size += len(piece)
     except REMOTE_ERRORS as error:
@@ -117,21 +123,16 @@ def _opened(uri: str) -> Iterator[IO[bytes]]:
         return
     import fsspec
 
-    # An archive's file system closes the archive when it is dropped: it is kept as long as the file in it.
+    # An archive's file system closes the archive when it is garbage collected: keep it as long as the file in it.
     file_system, path = fsspec.core.url_to_fs(uri)
     with file_system.open(path, "rb") as file:
         yield file
 
 
 def _opened_file(path: str) -> IO[bytes]:
-    """A regular file, opened. A pipe or a device would hold the reader for ever, or never end."""
+    """A regular file, opened. Reading a pipe or a device could block for ever, or never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("it is no regular file")
     return os.fdopen(descriptor, "rb")
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    while piece := file.read(MEGABYTE):
-        yield piece

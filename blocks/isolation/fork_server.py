@@ -1,8 +1,8 @@
 """The preloaded process that isolated processes are forked from: ``python -m blocks.isolation.fork_server``.
 
-It has one thread, has imported what its children run, and never sees a document. A worker cannot fork by itself,
-because it has threads; it asks here, and hands over the two sockets by which it reaches the new process. The worker's
-death ends the fork server (end of file on the command socket), and the fork server's death ends its children.
+It has one thread, has imported what isolated processes run, and never sees a document. A worker has threads, so it must
+not fork: it sends a command, with the two sockets by which it reaches the new process. If the worker dies, the command
+socket closes and the fork server ends. If the fork server dies, its processes end.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ ORPHAN_CHECK_MS = 1_000
 MAX_OPEN_FILES = 4_096
 
 IsolatedFunction = Callable[[bytes, dict[str, object]], bytes]
-"""What runs in an isolated process: the content and JSON arguments in, bytes out."""
+"""A function that runs in an isolated process: content and JSON arguments in, bytes out."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Child:
-    """A forked process: its number, where its end is reported, its stderr, and its folder for temporary files."""
+    """A forked process: its number, the socket that gets its exit status, its stderr, its folder for temporary files."""
 
     child_id: int
     status: socket.socket
@@ -42,7 +42,7 @@ class _Child:
 
 
 class ForkServer:
-    """Forks on command, reaps, and tells the worker how each process ended."""
+    """Forks and kills on command, and reports to the worker how each process ended."""
 
     def __init__(self, commands: socket.socket, module: object, limits: Limits) -> None:
         self._commands = commands
@@ -53,7 +53,7 @@ class ForkServer:
         self._parent = os.getppid()
 
     def serve(self) -> None:
-        """Answer commands until the worker is gone."""
+        """Take commands until the worker is gone."""
         woken, wakeup = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wakeup, False)
@@ -67,10 +67,11 @@ class ForkServer:
                 if descriptor == woken:
                     _read_all(woken)
                     self._reap()
-                elif not self._obey():
+                elif not self._take_command():
                     return
 
-    def _obey(self) -> bool:
+    def _take_command(self) -> bool:
+        """Do what the worker commands; False if the worker is gone."""
         message, descriptors, _, _ = socket.recv_fds(self._commands, wire.COMMAND.size, 2)
         if len(message) < wire.COMMAND.size:
             return False
@@ -88,25 +89,25 @@ class ForkServer:
         folder = self._new_folder()
         reading, writing = os.pipe()
         for descriptor in (reading, writing):
-            os.set_blocking(descriptor, False)  # a process that writes much loses words, and never waits
+            os.set_blocking(descriptor, False)  # a process that writes much loses output, and never blocks
         pid = os.fork()
         if pid == 0:
             try:
                 os.setpgid(0, 0)
-                self._become_child(channel, writing, folder)
+                self._run_child(channel, writing, folder)
                 os._exit(0)
             except MemoryError:
-                os.write(2, b"MemoryError")  # the content alone is more than the limit
+                os.write(2, b"MemoryError")  # the content alone exceeds the limit
             finally:
                 os._exit(1)
-        with contextlib.suppress(PermissionError, ProcessLookupError):  # the child has done it already, or is gone
+        with contextlib.suppress(PermissionError, ProcessLookupError):  # the child has done so already, or is gone
             os.setpgid(pid, pid)
         os.close(writing)
         channel.close()
         self._children[pid] = _Child(child_id, status, reading, folder)
 
     def _new_folder(self) -> str | None:
-        """A folder for the files of the one program that may be started; None where none may."""
+        """A folder for the files of the program that processes may start; None if they may start none."""
         if self._limits.program is None:
             return None
         folder = tempfile.mkdtemp(prefix="winnow-ocr-")
@@ -114,7 +115,7 @@ class ForkServer:
             os.chown(folder, NOBODY, NOBODY)
         return folder
 
-    def _become_child(self, channel: socket.socket, stderr: int, folder: str | None) -> None:
+    def _run_child(self, channel: socket.socket, stderr: int, folder: str | None) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         server = os.getppid()
@@ -133,13 +134,13 @@ class ForkServer:
             if pid == 0:
                 return
             child = self._children.pop(pid)
-            last_words = _read_all(child.stderr)[-wire.LAST_WORDS_BYTES :]
+            stderr = _read_all(child.stderr)[-wire.MAX_STDERR_BYTES :]
             self._clear_up(pid, child)
-            with child.status, contextlib.suppress(OSError):  # a worker that had its reply has hung up
-                child.status.send(wire.EXIT.pack(status, usage.ru_maxrss) + last_words)
+            with child.status, contextlib.suppress(OSError):  # a worker that got its reply has closed the socket
+                child.status.send(wire.EXIT.pack(status, usage.ru_maxrss) + stderr)
 
     def end_children(self) -> None:
-        """Kill every process and what it has started, and remove their folders."""
+        """Kill every process with all that it has started, and remove their folders."""
         for pid, child in self._children.items():
             _kill_group(pid)
             self._clear_up(pid, child)
@@ -147,12 +148,12 @@ class ForkServer:
     def _clear_up(self, pid: int, child: _Child) -> None:
         os.close(child.stderr)
         if child.folder is not None:
-            _kill_group(pid)  # a program that it started may go on
+            _kill_group(pid)  # a program that it started may still run
             shutil.rmtree(child.folder, ignore_errors=True)
 
 
 def answer(channel: socket.socket, module: object) -> None:
-    """An isolated process's life: requests and replies, one after the other, until the worker hangs up."""
+    """Answer requests in an isolated process, one after the other, until the worker closes the channel."""
     content = b""
     with channel.makefile("rb") as stream:
         while line := stream.readline():
@@ -175,11 +176,11 @@ def _reply(module: object, request: dict[str, object], content: bytes) -> tuple[
     except MemoryError:
         return wire.ReplyKind.OUT_OF_MEMORY, b""
     except Exception as error:  # noqa: BLE001 - the worker raises it again, as a defect
-        return wire.ReplyKind.DEFECT, f"{type(error).__name__}: {error}".encode(errors="replace")[:4_000]
+        return wire.ReplyKind.DEFECT, wire.pack_defect(error)
 
 
 def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # all of the group have ended
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the group has ended
         os.killpg(pid, signal.SIGKILL)
 
 
@@ -215,7 +216,7 @@ def main() -> None:
         server.serve()
     finally:
         server.end_children()
-    os._exit(0)  # taking a preloaded interpreter apart would take longer than all else
+    os._exit(0)  # a regular exit of a preloaded interpreter takes longer than all else
 
 
 if __name__ == "__main__":

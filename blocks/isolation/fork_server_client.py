@@ -1,4 +1,4 @@
-"""A worker's side of one fork server: start it, ask it for processes, have it kill one, end it."""
+"""The worker's side of a fork server: start it, have it fork and kill processes, end it."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ class ProcessKind:
     """What processes of a kind run, and what they may use.
 
     The fork server imports `module` and calls its `warm_up` with `preparation`, once for all processes. A process
-    is given up to `max_requests` documents or pages, one after the other.
+    takes up to `max_requests` documents or pages.
     """
 
     module: str
@@ -36,10 +36,9 @@ class ProcessKind:
 
 
 class ForkServerClient:
-    """One fork server. Thread-safe.
+    """A fork server. Thread-safe.
 
-    Raises `ProcessUnavailable` where it does not start or has died: the worker's trouble, not a document's. Raises
-    what its preparation raised, where that is a WinnowError.
+    Raises `ProcessUnavailable` if it does not start or has died, and the WinnowError that its preparation raised.
     """
 
     def __init__(self, kind: ProcessKind) -> None:
@@ -90,7 +89,7 @@ class ForkServerClient:
         return self._process.pid
 
     def fork(self) -> tuple[int, socket.socket, socket.socket]:
-        """A new process: its number, the socket that it is reached by, and the one on which its end is reported."""
+        """A new process: its number, the socket for requests, and the socket that gets its exit status."""
         channel, their_channel = socket_pair()
         try:
             status, their_status = socket_pair()
@@ -110,7 +109,7 @@ class ForkServerClient:
         return child_id, channel, status
 
     def kill(self, child_id: int) -> None:
-        """End a process, and what it has started, at once. Nothing happens to one that has ended already."""
+        """End a process at once, with all that it has started. Does nothing if the process has ended already."""
         with self._lock:
             try:
                 self._commands.sendall(wire.COMMAND.pack(wire.KILL, child_id))
@@ -143,10 +142,7 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _environment(program: str | None) -> dict[str, str]:
-    """No secret of the worker's environment reaches a process that reads documents.
-
-    Each process computes in one thread: processes fill the cores already.
-    """
+    """The environment of isolated processes: without the worker's secrets, and with a single thread per process."""
     path = ":".join(entry for entry in sys.path if entry)
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
     programs = {} if program is None else {"PATH": str(Path(program).parent)}

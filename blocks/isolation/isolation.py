@@ -1,4 +1,4 @@
-"""Parsers: run a function over one document's bytes in a process of its own, and get bytes or a typed error."""
+"""Runs a parser's function over a document's bytes in an isolated process; the result is bytes or a typed error."""
 
 import threading
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from blocks.settings import Settings
 
 
 class Isolation:
-    """At most `settings.processes` documents are parsed at once, each in a process that parses no other. Thread-safe.
+    """Parses up to `settings.processes` documents at once, each in a process that parses no other. Thread-safe.
 
     A function is named ``package.module:function``; it takes the bytes and a dict of JSON arguments, and gives bytes.
     Its module is imported once, by a fork server.
@@ -27,7 +27,7 @@ class Isolation:
         self._pools: dict[str, ProcessPool] = {}
 
     def open(self, module: str, content: bytes) -> AbstractContextManager[Session]:
-        """A process that holds a document's bytes for several functions of `module`."""
+        """A process that has a document's bytes, for several functions of `module`."""
         return self.pool(module).open(content)
 
     def run(self, function: str, content: bytes, arguments: Mapping[str, JsonValue], timeout_s: float) -> bytes:
@@ -61,5 +61,5 @@ class Isolation:
 
 @cache
 def shared_isolation(settings: Settings) -> Isolation:
-    """This process's isolation for these settings: fork servers take a moment to start, so stages share them."""
+    """This process's isolation for these settings, shared by stages: fork servers take a moment to start."""
     return Isolation(settings)

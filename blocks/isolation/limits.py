@@ -1,4 +1,4 @@
-"""What an isolated process may use. It takes these limits itself, before it sees a byte of a document."""
+"""The limits of an isolated process. It sets them itself, before it gets a byte of a document."""
 
 import contextlib
 import ctypes
@@ -28,7 +28,7 @@ _STARTS_A_PROGRAM = {"os.exec", "os.fork", "os.forkpty", "os.spawn", "os.system"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one process may use beyond what its fork server has already.
+    """What a process may use beyond what its fork server uses already.
 
     A parser writes no file and starts no process. An OCR process may start `program`, and write files of up to
     `file_mb` for it.
@@ -41,22 +41,22 @@ class Limits:
 
 
 def leave_network() -> None:
-    """Move this process, and all that it forks, into a network of its own without an address.
+    """Move this process, and all that it forks, into a network namespace without an address.
 
-    It takes root on Linux. Elsewhere, and where a container refuses, the process stays where it is.
+    Only root on Linux can do so. Elsewhere, and where a container refuses, the process keeps its network.
     """
     if sys.platform == "linux" and os.geteuid() == 0:
         _LIBC.unshare(CLONE_NEWNET)
 
 
 def confine(limits: Limits, inherited_bytes: int) -> None:
-    """Give up root and take the limits, for good. `inherited_bytes` were mapped before the document came.
+    """Give up root and set the limits, for good. `inherited_bytes` were mapped before the document came.
 
-    A process that is not root keeps its user and takes every limit all the same. Where no program is allowed the
-    system refuses every new process; with one it cannot tell programs apart, and Python refuses the others.
+    A process that is not root keeps its user. If no program is allowed, the system refuses every new process. It cannot
+    tell programs apart, so if one is allowed, Python refuses the others.
     """
     if os.geteuid() == 0:
-        # Where a container took the right to change users away, root has little left to give up.
+        # A container may refuse to change users; its root has few rights to give up.
         with contextlib.suppress(PermissionError):
             os.setgroups([])
             os.setgid(NOBODY)
@@ -76,9 +76,9 @@ def confine(limits: Limits, inherited_bytes: int) -> None:
 
 
 def limit_cpu(timeout_s: float) -> None:
-    """Stop this process (SIGXCPU) once it has computed for `timeout_s` from now on.
+    """End this process (SIGXCPU) after `timeout_s` of CPU time from now on.
 
-    The worker watches the wall clock and kills at the deadline. This limit holds where the worker cannot.
+    The worker kills it at the deadline by the wall clock. This limit works without the worker.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     limit = math.ceil(usage.ru_utime + usage.ru_stime + timeout_s) + 1
@@ -87,7 +87,7 @@ def limit_cpu(timeout_s: float) -> None:
 
 
 def address_space_bytes() -> int:
-    """What this process has mapped now, in bytes; 0 where the system does not say."""
+    """The bytes that this process has mapped; 0 if the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except OSError:

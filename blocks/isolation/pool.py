@@ -1,4 +1,4 @@
-"""Isolated processes of one kind: forked ahead, given documents, kept or ended; a dead fork server is replaced."""
+"""A pool of isolated processes of one kind: forked ahead, kept or ended. A dead fork server is replaced."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class ProcessPool:
     """Processes of one kind. Thread-safe. `slots` bounds how many work at once, and may be shared between pools.
 
-    `ahead` processes wait for the next documents, forked while the ones before are still read.
+    `ahead` idle processes are kept for the next documents, so that no document waits for a fork.
     """
 
     def __init__(self, kind: ProcessKind, slots: threading.BoundedSemaphore, ahead: int = 0) -> None:
@@ -32,40 +32,40 @@ class ProcessPool:
         self._ahead = ahead
         self._lock = threading.Lock()
         self._server: ForkServerClient | None = None
-        self._waiting: deque[IsolatedProcess] = deque()
+        self._idle: deque[IsolatedProcess] = deque()
 
     @property
     def server_pid(self) -> int | None:
-        """The process id of the fork server, once there is one."""
+        """The process id of the fork server; None before it is started."""
         server = self._server
         return None if server is None else server.pid
 
     @contextmanager
     def open(self, content: bytes) -> Iterator["Session"]:
-        """A process that has `content` for as long as the context lasts."""
+        """A process that has `content` until the context ends."""
         session = Session(self, content)
         try:
             yield session
         finally:
             session.close()
 
-    def take(self) -> IsolatedProcess:
-        """A process that waits for a request. Raises `ProcessUnavailable`, and what the preparation raised."""
+    def acquire(self) -> IsolatedProcess:
+        """An idle process. Raises `ProcessUnavailable`, and what the preparation raised."""
         with self._lock:
             try:
                 if self._server is None:
                     self._server = ForkServerClient(self._kind)
                 server = self._server
-                while self._waiting and not self._waiting[0].is_usable:
-                    self._waiting.popleft().close()
-                while len(self._waiting) <= self._ahead:
-                    self._waiting.append(IsolatedProcess(server, self._kind))
+                while self._idle and not self._idle[0].is_usable:
+                    self._idle.popleft().close()
+                while len(self._idle) <= self._ahead:
+                    self._idle.append(IsolatedProcess(server, self._kind))
             except ProcessUnavailable:
-                self._forget_server()
+                self._end_server()
                 raise
-            return self._waiting.popleft()
+            return self._idle.popleft()
 
-    def give_back(self, process: IsolatedProcess) -> None:
+    def release(self, process: IsolatedProcess) -> None:
         """Keep a process for the next document, or end it."""
         self.peak_mb = max(self.peak_mb, process.peak_mb)
         is_grown = process.peak_mb > GROWN_SHARE * self._kind.limits.memory_mb
@@ -76,35 +76,35 @@ class ProcessPool:
                 and process.server is self._server
                 and process.is_usable
             ):
-                self._waiting.appendleft(process)
+                self._idle.appendleft(process)
                 return
         if self._kind.max_requests > 1:
             log.debug("a process of %s ends after %d requests", self._kind.module, process.requests)
         process.close()
 
     def restart(self, server: ForkServerClient) -> None:
-        """Have the next process forked by a new fork server, unless `server` has been replaced already."""
+        """Replace the fork server, unless `server` has been replaced already."""
         with self._lock:
             if self._server is server:
-                self._forget_server()
+                self._end_server()
 
-    def _forget_server(self) -> None:
-        while self._waiting:
-            self._waiting.popleft().close()
+    def _end_server(self) -> None:
+        while self._idle:
+            self._idle.popleft().close()
         server, self._server = self._server, None
         if server is not None:
             server.close()
 
     def close(self) -> None:
-        """End every process. A pool that is used again starts anew."""
+        """End every process. If the pool is used again, it starts a new fork server."""
         with self._lock:
-            self._forget_server()
+            self._end_server()
 
 
 class Session:
-    """One document's content in a process of its own: sent with the first request, and kept there for the others.
+    """A document's content in an isolated process: sent with the first request, and kept there for the others.
 
-    Thread-safe; requests are served one at a time.
+    Thread-safe; the process serves a single request at a time.
     """
 
     def __init__(self, pool: ProcessPool, content: bytes) -> None:
@@ -115,9 +115,9 @@ class Session:
         self._is_sent = False
 
     def run(self, function: str, arguments: Mapping[str, JsonValue], timeout_s: float) -> tuple[bytes, float]:
-        """What `function` gives for the content, and the seconds that it took; waiting for a process does not count.
+        """What `function` gives for the content, and the seconds that it took without the wait for a process.
 
-        Raises what `IsolatedProcess.run` raises; `ProcessUnavailable` where there was no process twice in a row.
+        Raises what `IsolatedProcess.run` raises; `ProcessUnavailable` only after a second attempt.
         """
         with self._lock, self._pool.slots:
             started = time.monotonic()
@@ -130,7 +130,7 @@ class Session:
     def _run_once(self, function: str, arguments: Mapping[str, JsonValue], timeout_s: float) -> bytes:
         if self._process is None or not self._process.is_usable:
             self._release()
-            self._process = self._pool.take()
+            self._process = self._pool.acquire()
         process = self._process
         content = None if self._is_sent else self._content
         self._is_sent = True
@@ -143,9 +143,9 @@ class Session:
     def _release(self) -> None:
         process, self._process, self._is_sent = self._process, None, False
         if process is not None:
-            self._pool.give_back(process)
+            self._pool.release(process)
 
     def close(self) -> None:
-        """Let go of the process. Waits until a request that is being served has ended."""
+        """Release the process, after the request that it serves has ended."""
         with self._lock:
             self._release()

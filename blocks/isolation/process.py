@@ -1,4 +1,4 @@
-"""One isolated process, seen from the worker: it takes requests, one at a time, and replies or ends."""
+"""The worker's side of an isolated process: it takes requests, one at a time, and replies or ends."""
 
 import os
 import signal
@@ -14,18 +14,18 @@ from blocks.isolation import wire
 from blocks.isolation.fork_server_client import ForkServerClient, ProcessKind
 from blocks.isolation.limits import MEGABYTE
 
-STARVED_SHARE = 0.7
-"""A library that gets no memory dies of a signal. Above this share of its limit, memory is taken for the reason."""
+OUT_OF_MEMORY_SHARE = 0.7
+"""A C library that gets no memory may end by a signal. It was for memory if the process used this share of its limit."""
 EXIT_TIMEOUT_S = 5.0
 
 _ABORTED = {signal.SIGABRT, signal.SIGILL, signal.SIGTRAP, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL}
-_MEMORY_SIGNS = (b"bad_alloc", b"MemoryError", b"Cannot allocate memory", b"malloc fail")
+_OUT_OF_MEMORY_TEXTS = (b"bad_alloc", b"MemoryError", b"Cannot allocate memory", b"malloc fail")
 
 
 class IsolatedProcess:
     """A forked process that waits for requests on its channel. Not thread-safe.
 
-    Raises `ProcessUnavailable` where the fork server gives none.
+    Raises `ProcessUnavailable` if the fork server gives none.
     """
 
     def __init__(self, server: ForkServerClient, kind: ProcessKind) -> None:
@@ -38,24 +38,24 @@ class IsolatedProcess:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can be given another request."""
+        """Whether it can take another request."""
         if not self._is_usable:
             return False
         try:
             self._status.setblocking(False)
             self._status.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
-            return True  # its end is not reported
+            return True  # no end is reported
         except OSError:
             return False
         return False
 
     def run(self, function: str, content: bytes | None, arguments: Mapping[str, JsonValue], timeout_s: float) -> bytes:
-        """What `function` gives for the content; None stands for the content that the process holds.
+        """What `function` gives for the content; None stands for the content that the process has already.
 
-        Raises what the function raised, where that is a WinnowError, and `IsolatedDefect` for anything else. Raises
-        `TimedOut`, `OutOfMemory`, `TooLarge` and `Crashed` where the process broke a limit or died, and
-        `ProcessUnavailable` where its fork server is gone.
+        Raises the WinnowError that the function raised, and `StageCrashed` for any other exception. Raises `TimedOut`,
+        `OutOfMemory`, `TooLarge` and `Crashed` if the process exceeded a limit or died, and `ProcessUnavailable` if its
+        fork server is gone.
         """
         deadline = time.monotonic() + timeout_s
         size = None if content is None else len(content)
@@ -78,7 +78,7 @@ class IsolatedProcess:
         self._is_usable = False
         if kind == wire.ReplyKind.OUT_OF_MEMORY:
             raise OutOfMemory(self._kind.limits.memory_mb)
-        raise wire.IsolatedDefect(body.decode(errors="replace"))
+        raise wire.unpack_defect(body)
 
     def _receive_reply(self, deadline: float) -> tuple[int, bytes]:
         kind, peak_kb, size = wire.REPLY.unpack(wire.receive(self._channel, wire.REPLY.size, deadline))
@@ -90,11 +90,11 @@ class IsolatedProcess:
         return kind, wire.receive(self._channel, size, deadline)
 
     def _raise_for_exit(self, timeout_s: float) -> NoReturn:
-        """Raise the reason why the process ended without a complete reply."""
+        """Raise the error of a process that ended without a complete reply."""
         deadline = time.monotonic() + EXIT_TIMEOUT_S
         try:
             status, peak_kb = wire.EXIT.unpack(wire.receive(self._status, wire.EXIT.size, deadline))
-            last_words = self._status.recv(wire.LAST_WORDS_BYTES)
+            stderr = self._status.recv(wire.MAX_STDERR_BYTES)
         except EOFError:
             raise ProcessUnavailable("a fork server died, and its processes with it") from None
         except OSError as error:
@@ -105,18 +105,18 @@ class IsolatedProcess:
         ended_by = signal.Signals(-code) if code < 0 else None
         if ended_by is signal.SIGXCPU:
             raise TimedOut(timeout_s)
-        is_starved = ended_by in _ABORTED and self.peak_mb > STARVED_SHARE * memory_mb
-        if is_starved or any(sign in last_words for sign in _MEMORY_SIGNS):
+        is_near_limit = self.peak_mb > OUT_OF_MEMORY_SHARE * memory_mb
+        if (ended_by in _ABORTED and is_near_limit) or any(text in stderr for text in _OUT_OF_MEMORY_TEXTS):
             raise OutOfMemory(memory_mb)
         raise Crashed(f"exit code {code}" if ended_by is None else ended_by.name)
 
     def kill(self) -> None:
-        """End it at once, with what it has started."""
+        """End it at once, with all processes that it has started."""
         self._is_usable = False
         self.server.kill(self._child_id)
 
     def close(self) -> None:
-        """Hang up: a process that waits for a request ends."""
+        """Close the sockets: a process that waits for a request then ends."""
         self._is_usable = False
         self._channel.close()
         self._status.close()

@@ -4,7 +4,6 @@ A document is parsed in a process of its own, by a second engine where the first
 usable text go to OCR. What goes wrong is a `DocumentError`, or a failure beside a provisional result.
 """
 
-import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -163,8 +162,3 @@ def extract_bytes(content: bytes, uri: str, settings: Settings) -> tuple[Extract
     except DocumentError as error:
         return None, error.failure(Stage.EXTRACT)
     return extracted.extraction, extracted.failure
-
-
-def document_id_of(content: bytes) -> str:
-    """The id of a document that is a file of its own: the SHA-256 of its bytes."""
-    return hashlib.sha256(content).hexdigest()

@@ -3,14 +3,14 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from importlib.metadata import version
 
 from blocks.errors import RunError
 from blocks.files import media_types
-from blocks.files.sources import read_known
+from blocks.files.sources import FetchPart, content_of
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
 from tasks.extract.extract import Extractor, shared_extractor
@@ -26,10 +26,7 @@ ENGINES: dict[str, tuple[str, ...]] = {
     media_types.EML: ("inscriptis",),
     media_types.DOCX: ("python-docx",),
 } | dict.fromkeys(media_types.IMAGES, ("pillow",))
-"""The packages whose version decides what is read."""
-
-FetchPart = Callable[[Document], bytes]
-"""Gives the bytes of a document that is a part of another."""
+"""Packages whose version decides what is read, by media type."""
 
 
 class ExtractStage:
@@ -109,18 +106,13 @@ class ExtractStage:
             return round((time.monotonic() - started) * 1_000)
 
         try:
-            extracted = self._extractor.extract(self._content(document), document.media_type)
+            content = content_of(document, self._settings.max_document_mb, self._fetch_part)
+            extracted = self._extractor.extract(content, document.media_type)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
             return failed(self.stage, document, error, took_ms())
         return Outcome(document.document_id, extracted.payload, extracted.failure, took_ms())
-
-    def _content(self, document: Document) -> bytes:
-        if document.parent_id is not None:
-            return self._fetch_part(document)
-        uris = (document.uri, *document.other_uris)
-        return read_known(uris, document.document_id, document.size_bytes, self._settings.max_document_mb)
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The Prefect task of the extract stage."""
 
+from functools import partial
+
 from blocks.database.pipeline import documents
 from blocks.records import Stage
 from tasks.extract.stage import ExtractStage
@@ -10,7 +12,7 @@ from tasks.runs.task import stage_task
 
 def open_extract(run: Run) -> ExtractStage:
     """The extract stage of a run, with the parsing and OCR processes of this process."""
-    return ExtractStage(run.settings, fetch_part=lambda part: documents.part_content(run.database, part.document_id))
+    return ExtractStage(run.settings, fetch_part=partial(documents.part_content, run.database))
 
 
 @stage_task

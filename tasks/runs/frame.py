@@ -14,9 +14,9 @@ def digest_of(*parts: str) -> str:
 def failed(stage: Stage, document: Document, error: Exception, duration_ms: int = 0) -> Outcome:
     """The outcome of a document that a stage failed on.
 
-    An error that is not one of ours is a defect: it costs this document and no other. `run_stage` logs its stack.
+    An exception that is no WinnowError is a defect, be it raised here or in an isolated process. `run_stage` logs its
+    stack.
     """
-    if isinstance(error, WinnowError):
-        return Outcome(document.document_id, failure=error.failure(stage), duration_ms=duration_ms)
-    failure = StageCrashed(error).failure(stage)
-    return Outcome(document.document_id, failure=failure, duration_ms=duration_ms, defect=error)
+    expected = error if isinstance(error, WinnowError) else StageCrashed(f"{type(error).__name__}: {error}")
+    defect = error if isinstance(expected, StageCrashed) else None
+    return Outcome(document.document_id, failure=expected.failure(stage), duration_ms=duration_ms, defect=defect)

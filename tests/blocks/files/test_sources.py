@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from blocks.errors import SourceChanged, TooLarge, UnreadableSource
-from blocks.files.sources import folders_of, is_local, path_of, read_known, uri_of
+from blocks.files.sources import content_of, folders_of, is_local, path_of, uri_of
+from blocks.records import Document
 
 LARGE = 1024 * 1024 + 1
 
@@ -36,11 +37,22 @@ def test_a_file_that_grew_has_changed_and_one_that_was_large_is_too_large(tmp_pa
     grown, kept = tmp_path / "grown", tmp_path / "kept"
     grown.write_bytes(bytes(LARGE))
     kept.write_bytes(b"known")
-    id_ = hashlib.sha256(b"known").hexdigest()
-    assert read_known([str(grown), str(tmp_path), str(kept)], id_, 5, 1) == b"known"
+
+    def content_at(*paths: Path, content: bytes = b"known", size_bytes: int = 5) -> bytes:
+        uri, *others = map(str, paths)
+        id_ = hashlib.sha256(content).hexdigest()
+        document = Document(id_, uri, "text/plain", size_bytes, other_uris=tuple(others))
+        return content_of(document, 1, lambda _: b"")
+
+    assert content_at(grown, tmp_path, kept) == b"known"
     with pytest.raises(SourceChanged, match="grown has changed"):
-        read_known([str(grown)], id_, 5, 1)
+        content_at(grown)
     with pytest.raises(UnreadableSource, match="no regular file"):
-        read_known([str(tmp_path), str(grown)], id_, 5, 1)
+        content_at(tmp_path, grown)
     with pytest.raises(TooLarge, match="--rerun failed"):
-        read_known([str(grown)], hashlib.sha256(bytes(LARGE)).hexdigest(), LARGE, 1)
+        content_at(grown, content=bytes(LARGE), size_bytes=LARGE)
+
+
+def test_the_content_of_a_part_is_fetched_by_its_id() -> None:
+    part = Document("part", "mail#1", "text/plain", 5, parent_id="mail", part="attachment:1")
+    assert content_of(part, 1, lambda document_id: document_id.encode()) == b"part"

@@ -17,7 +17,16 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from blocks.errors import Crashed, Encrypted, OutOfMemory, ProcessUnavailable, TimedOut, TooLarge, WinnowError
+from blocks.errors import (
+    Crashed,
+    Encrypted,
+    OutOfMemory,
+    ProcessUnavailable,
+    StageCrashed,
+    TimedOut,
+    TooLarge,
+    WinnowError,
+)
 from blocks.isolation import wire
 from blocks.isolation.fork_server_client import ProcessKind
 from blocks.isolation.isolation import Isolation
@@ -92,9 +101,11 @@ def test_a_reported_error_keeps_its_message(isolation: Isolation) -> None:
 
 
 def test_a_defect_in_a_function_is_named(isolation: Isolation) -> None:
-    with pytest.raises(WinnowError, match="ZeroDivisionError: by zero") as raised:
+    with pytest.raises(StageCrashed, match="ZeroDivisionError: by zero") as raised:
         call(isolation, "stumble")
     assert raised.value.kind == "internal"
+    (stack,) = raised.value.__notes__
+    assert "in stumble" in stack
 
 
 def test_a_parser_process_has_nothing_but_its_document(isolation: Isolation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +241,7 @@ def test_what_a_preparation_raises_reaches_the_caller() -> None:
         session.run("process_id", {}, 5.0)
 
 
-def test_the_last_words_of_a_process_tell_memory_from_other_ends(isolation: Isolation) -> None:
+def test_the_stderr_of_a_process_tells_memory_from_other_ends(isolation: Isolation) -> None:
     with pytest.raises(OutOfMemory):
         call(isolation, "abort_with", words="terminate called after throwing std::bad_alloc")
     with pytest.raises(Crashed, match="SIGABRT"):

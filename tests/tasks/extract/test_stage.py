@@ -43,7 +43,7 @@ def document(folder: Path, name: str, content: bytes) -> Document:
 
 def stage_of(isolation: Isolation, ocr: ScriptedOcr | None = None) -> ExtractStage:
     return ExtractStage(
-        SETTINGS, lambda part: b"part " + part.uri.encode(), Extractor(SETTINGS, isolation, ocr or ScriptedOcr())
+        SETTINGS, lambda part_id: b"part " + part_id.encode(), Extractor(SETTINGS, isolation, ocr or ScriptedOcr())
     )
 
 
@@ -121,11 +121,11 @@ def test_another_place_of_the_same_bytes_is_read_where_the_latest_has_them_no_mo
 
 def test_parts_come_from_where_they_are_kept(isolation: Isolation) -> None:
     part = Document("id", "mail#row=1", "text/plain", 4, parent_id="parent", part="row:1")
-    assert extraction_of(only(stage_of(isolation).work([part]))).visible_text == "part mail#row=1"
+    assert extraction_of(only(stage_of(isolation).work([part]))).visible_text == "part id"
 
 
 def test_a_database_that_is_down_is_not_the_documents_fault(isolation: Isolation) -> None:
-    def down(_: Document) -> bytes:
+    def down(_: str) -> bytes:
         raise DatabaseUnreachable("sqlite", "gone")
 
     stage = ExtractStage(SETTINGS, down, Extractor(SETTINGS, isolation, ScriptedOcr()))
@@ -134,7 +134,7 @@ def test_a_database_that_is_down_is_not_the_documents_fault(isolation: Isolation
 
 
 def test_a_defect_of_ours_is_the_documents_failure(isolation: Isolation) -> None:
-    def broken(_: Document) -> bytes:
+    def broken(_: str) -> bytes:
         raise ZeroDivisionError("by zero")
 
     stage = ExtractStage(SETTINGS, broken, Extractor(SETTINGS, isolation, ScriptedOcr()))

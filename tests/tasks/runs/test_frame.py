@@ -2,7 +2,7 @@
 
 import hashlib
 
-from blocks.errors import Corrupt
+from blocks.errors import Corrupt, StageCrashed
 from blocks.records import Document, Retry, Stage
 from tasks.runs.frame import digest_of, failed
 
@@ -30,5 +30,13 @@ def test_any_other_error_is_a_defect_that_keeps_its_exception() -> None:
     outcome = failed(Stage.SCORE, DOCUMENT, error)
     assert outcome.failure is not None
     assert (outcome.failure.kind, outcome.failure.stage) == ("internal", Stage.SCORE)
-    assert "planted" in outcome.failure.message
+    assert "ZeroDivisionError: planted" in outcome.failure.message
+    assert outcome.defect is error
+
+
+def test_a_defect_in_an_isolated_process_is_a_defect() -> None:
+    error = StageCrashed("ZeroDivisionError: planted")
+    outcome = failed(Stage.EXTRACT, DOCUMENT, error)
+    assert outcome.failure is not None
+    assert outcome.failure.message == str(error)
     assert outcome.defect is error
