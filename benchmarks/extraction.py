@@ -6,6 +6,7 @@ pypdfium2; (d) text alone by pypdf.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -62,13 +63,12 @@ def stage_loop() -> Callable[[Sequence[Path]], int]:
     from blocks.files.media_types import PDF
     from blocks.records import Document
     from blocks.settings import Settings
-    from tasks.extract.extract import document_id_of
     from tasks.extract.stage import ExtractStage
 
     stage = ExtractStage(Settings(), fetch_part=lambda _: b"")
 
     def run(paths: Sequence[Path]) -> int:
-        ids = {path: document_id_of(path.read_bytes()) for path in set(paths)}
+        ids = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in set(paths)}
         documents = [Document(ids[path], str(path.resolve()), PDF, path.stat().st_size) for path in paths]
         outcomes = list(stage.work(documents))
         assert all(outcome.payload for outcome in outcomes), "a text PDF failed"

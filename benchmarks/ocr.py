@@ -24,6 +24,7 @@ import time
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import closing
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -74,7 +75,7 @@ def main() -> None:
     figures: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "accuracy": {}}
     texts: dict[str, list[str]] = {}
     for engine in arguments.engines:
-        with OcrPool(Settings.model_validate({"ocr_engine": engine})) as pool:
+        with closing(OcrPool(Settings.model_validate({"ocr_engine": engine}))) as pool:
             texts[engine] = read_all(pool, items)
             figures["accuracy"] |= {pool.engine: accuracy(pool.engine, items, texts[engine])}  # type: ignore[operator]
     if len(texts) == 2:
@@ -169,7 +170,7 @@ def speed(title: str, pages: Sequence[GrayImage]) -> dict[str, float]:
     cores = os.cpu_count() or 1
     warm_up = [pages[0]] * cores
     for engine in ("tesserocr", "pytesseract"):
-        with OcrPool(Settings.model_validate({"ocr_engine": engine})) as pool:
+        with closing(OcrPool(Settings.model_validate({"ocr_engine": engine}))) as pool:
             through_pool(pool, warm_up)
             started = time.perf_counter()
             through_pool(pool, pages)

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import hashlib
 import json
 import time
 from collections import Counter
@@ -31,7 +32,7 @@ def run(folder: Path, classes: dict[str, str]) -> dict[str, object]:
     from blocks.isolation.isolation import Isolation
     from blocks.records import Document
     from blocks.settings import Settings
-    from tasks.extract.extract import Extractor, document_id_of
+    from tasks.extract.extract import Extractor
     from tasks.extract.ocr.pool import OcrPool
     from tasks.extract.stage import ExtractStage
 
@@ -42,7 +43,12 @@ def run(folder: Path, classes: dict[str, str]) -> dict[str, object]:
     for path in sorted(folder.glob("*.pdf")):
         content = path.read_bytes()
         documents.append(
-            Document(document_id_of(content), str(path.resolve()), media_type_of(content, path.name), len(content))
+            Document(
+                hashlib.sha256(content).hexdigest(),
+                str(path.resolve()),
+                media_type_of(content, path.name),
+                len(content),
+            )
         )
     names = {document.document_id: Path(document.uri).name for document in documents}
     started = time.monotonic()

@@ -1,7 +1,7 @@
-"""From one document's bytes to an `Extraction`, without a database and without Prefect.
+"""From a document's bytes to an `Extraction`, without a database and without Prefect.
 
-A document is parsed in a process of its own, by a second engine where the first cannot open a PDF; pages without
-usable text go to OCR. What goes wrong is a `DocumentError`, or a failure beside a provisional result.
+A document is parsed in a process of its own. A second engine reads a PDF that the first cannot open. Pages without
+usable text go to OCR. An error is a `DocumentError`, or a failure beside a provisional result.
 """
 
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ from tasks.extract.ocr_pages import OcrReader, TimeBudget, read_pages, with_ocr
 from tasks.extract.reading import Notes, unpack
 
 MAX_RENDERED_PIXELS = 30_000_000
-"""A4 at 300 dpi has 8.7 million; larger pages are drawn coarser."""
+"""A4 at 300 dpi has 8.7 million; larger pages are drawn at a lower resolution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document's extraction, the same as JSON, and the failure that makes it provisional, if any."""
+    """A document's extraction, its JSON, and the failure that makes it provisional, if any."""
 
     extraction: Extraction
     payload: bytes
@@ -37,7 +37,7 @@ class Extracted:
 
 
 class Extractor:
-    """Reads documents, any number at a time from any thread; the processes behind it are the limit."""
+    """Reads documents. Thread-safe; the isolated processes bound how many are read at once."""
 
     def __init__(self, settings: Settings, isolation: Isolation, ocr: OcrReader) -> None:
         self._settings = settings
@@ -46,7 +46,7 @@ class Extractor:
         self._pages = ThreadPoolExecutor(settings.processes + 1, thread_name_prefix="ocr-page")
 
     def extract(self, content: bytes, media_type: str) -> Extracted:
-        """The document's pages. Raises a `DocumentError` where it has none to show."""
+        """The document's pages. Raises a `DocumentError` if there are none."""
         reader = formats.READERS.get(media_type)
         if reader is None:
             raise _refusal(media_type)
@@ -98,7 +98,7 @@ class Extractor:
         except DocumentError as error:
             if error.retry is Retry.NOW:
                 raise
-            # The pages are read. The place of the form's values names the error.
+            # The pages are read, so the attributes name the error in place of the form's values.
             values = {"form_unread": error.kind}
         else:
             values = {f"form.{name}": value for name, value in from_json(packed).items()}
@@ -120,7 +120,7 @@ class Extractor:
         try:
             read = read_pages(notes.ocr_pages, render, self._ocr, budget, self._pages)
         except OcrUnavailable as error:
-            # The engine is there and does not start: what stands on the other pages is as good as without an engine.
+            # The engine does not start: as without an engine, the pages that need no OCR are good.
             return extraction, error.failure(Stage.EXTRACT)
         pages = tuple(
             with_ocr(page, read[page.number], is_layer=page.number in notes.layer_pages)
@@ -136,12 +136,12 @@ class Extractor:
         return extraction.model_copy(update=used | {"language": present}), None
 
     def close(self) -> None:
-        """Let the threads go."""
+        """End the threads."""
         self._pages.shutdown(cancel_futures=True)
 
 
 def _refusal(media_type: str) -> DocumentError:
-    """Why a document of a type that no parser reads is refused."""
+    """The error of a document whose type no parser reads."""
     if media_type == media_types.EMPTY:
         return Empty("it has no bytes")
     if media_type == media_types.ENCRYPTED_OFFICE:
@@ -156,7 +156,7 @@ def shared_extractor(settings: Settings) -> Extractor:
 
 
 def extract_bytes(content: bytes, uri: str, settings: Settings) -> tuple[Extraction | None, Failure | None]:
-    """A document's extraction, its failure, or both where the extraction is provisional."""
+    """A document's extraction, its failure, or both for a provisional extraction."""
     try:
         extracted = shared_extractor(settings).extract(content, media_types.media_type_of(content, uri))
     except DocumentError as error:

@@ -1,4 +1,4 @@
-"""Which function of which module reads a media type, in a parser process."""
+"""The function that reads each media type in a parser process."""
 
 from blocks.files import media_types
 
@@ -17,4 +17,4 @@ READERS: dict[str, str] = {
 } | dict.fromkeys(sorted(media_types.IMAGES), "tasks.extract.image:read")
 
 RENDER = "render"
-"""The function, beside `read` in the modules of PDF and images, that draws a page for OCR."""
+"""The function that draws a page for OCR, in the modules that read PDF and images."""

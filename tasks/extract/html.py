@@ -17,7 +17,7 @@ from tasks.extract.reading import Reading, clean, text_pages
 
 ENGINE = f"inscriptis {version('inscriptis')}"
 UNSHOWN = ("script", "style", "noscript", "template", "head", "object", "svg", "select", "datalist")
-MAX_DEPTH_ERRORS = (etree.LxmlError, ValueError, RecursionError)
+MALFORMED = (etree.LxmlError, ValueError, RecursionError)
 
 _DECLARED_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.I)
 _HIDING = re.compile(
@@ -62,13 +62,10 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 
 def text_of_html(markup: str) -> tuple[str, str, str]:
-    """What is shown, what is there and not shown (scripts, styles and comments left aside), and the title.
-
-    Raises `Corrupt` where no parser makes anything of it.
-    """
+    """The visible text, the hidden text (without scripts, styles and comments), and the title. Raises `Corrupt`."""
     try:
         tree = lxml.html.document_fromstring(_without_declaration(clean(markup)) or "<html/>")
-    except MAX_DEPTH_ERRORS as error:
+    except MALFORMED as error:
         raise Corrupt(HTML, str(error) or type(error).__name__) from error
     title = " ".join((tree.findtext(".//title") or "").split())
     hiding = _hiding_selectors(tree)
@@ -87,12 +84,12 @@ def text_of_html(markup: str) -> tuple[str, str, str]:
 
 
 def _without_declaration(markup: str) -> str:
-    """lxml refuses text that declares an encoding: it is decoded already."""
+    """The markup without its XML declaration: lxml refuses decoded text that declares an encoding."""
     return re.sub(r"^\s*<\?xml[^>]*\?>", "", markup)
 
 
 def _hiding_selectors(tree: Any) -> frozenset[str]:
-    """Classes and ids that a style sheet of the page hides on a screen; rules within @media do not count."""
+    """Classes and ids that a style sheet of the page hides; rules within @media do not count."""
     found: set[str] = set()
     for style in tree.iter("style"):
         sheet = re.sub(r"/\*.*?\*/", "", style.text or "", flags=re.S)
@@ -123,7 +120,7 @@ def _is_hidden(element: Any, hiding: frozenset[str]) -> bool:
 
 
 def _hides(style: str) -> bool:
-    """Whether a rule hides what it is for: not drawn, without size, or moved out of the window."""
+    """Whether a rule hides its elements: not drawn, without size, or moved out of the window."""
     return bool(
         _HIDING.search(style)
         or (_AWAY.search(style) and _PLACED.search(style))
@@ -132,7 +129,7 @@ def _hides(style: str) -> bool:
 
 
 def _own_colour(element: Any, style: str) -> str:
-    """The colour that an element gives its text, plainly written; empty where it gives none."""
+    """The colour that an element gives its text, in normal form; empty if it gives none."""
     declared = _COLOUR.findall(style) if style else []
     if declared:
         return _plain(declared[-1])
@@ -140,7 +137,7 @@ def _own_colour(element: Any, style: str) -> str:
 
 
 def _plain(colour: str) -> str:
-    """A colour in normal form: ``#rrggbb`` for white, black and colours given by numbers; other names as they are."""
+    """A colour in normal form: ``#rrggbb`` for white, black and colours in numbers; other names are unchanged."""
     colour = "".join(colour.split()).lower()
     if re.fullmatch(r"#?[\da-f]{3}", colour):
         return "#" + "".join(2 * digit for digit in colour.lstrip("#"))
@@ -153,7 +150,7 @@ def _plain(colour: str) -> str:
 
 
 def _is_unseen(colour: str, element: Any) -> bool:
-    """Whether letters have the colour of the nearest background; white ones have the paper's where none is set."""
+    """Whether letters have the colour of the nearest background, which is white if none is set."""
     for around in [element, *element.iterancestors()]:
         declared = _BACKGROUND.findall(around.get("style", ""))
         background = declared[-1] if declared else around.get("bgcolor") or around.get("background")
@@ -165,7 +162,7 @@ def _is_unseen(colour: str, element: Any) -> bool:
 
 
 def _drop(element: Any) -> None:
-    """Take an element out and leave the text that follows it."""
+    """Remove an element and keep the text after it."""
     parent = element.getparent()
     if parent is None:
         return

@@ -1,4 +1,4 @@
-"""Images: how many pages they hold; each page waits for OCR. Runs in a parser process, one document each."""
+"""Images: counts their pages, each of which needs OCR. Runs in a parser process."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def warm_up() -> None:
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A `Reading` whose pages all wait for OCR, packed. Arguments: media_type, max_pages, max_megapixels.
+    """A `Reading` whose pages all need OCR, packed. Arguments: media_type, max_pages, max_megapixels.
 
     Raises `Corrupt`, `TooLarge` and `TooManyPages`.
     """

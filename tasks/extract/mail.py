@@ -1,7 +1,4 @@
-"""Mails: headers and body as one page. Attachments are documents of their own, made by discover.
-
-Runs in a parser process.
-"""
+"""Mails: headers and body on a single page. Discover makes documents of the attachments. Runs in a parser process."""
 
 import email
 import email.policy
@@ -32,7 +29,7 @@ def warm_up() -> None:
 
 
 def parse(content: bytes) -> Message:
-    """The message, however broken; the parser never gives up, only header access may."""
+    """The message. The parser takes any bytes; access to a broken header may raise."""
     return email.message_from_bytes(content, policy=email.policy.compat32)
 
 
@@ -61,7 +58,7 @@ def _from_first_header(content: bytes) -> bytes:
 
 
 def header_text(message: Message, name: str) -> str:
-    """A header decoded (RFC 2047), on one line; what cannot be decoded stays as it is."""
+    """A header decoded (RFC 2047), on a single line; unchanged if it cannot be decoded."""
     raw = message.get(name)
     if raw is None:
         return ""
@@ -74,7 +71,7 @@ def header_text(message: Message, name: str) -> str:
 
 
 def _body(message: Message) -> tuple[str, str]:
-    """What a mail program shows: the plain text, or the HTML where there is no plain text worth the name."""
+    """The body's visible and hidden text: the plain text, or the HTML if the plain text is too short."""
     plain: list[str] = []
     markup: list[str] = []
     for part in inline_texts(message):

@@ -1,4 +1,4 @@
-"""Pages that need OCR: the parser process draws them, OCR processes read them, and they take their place."""
+"""Pages that need OCR: the parser process draws them, and OCR processes read them."""
 
 import re
 import threading
@@ -17,7 +17,8 @@ from tasks.extract.ocr.ocr_page import OcrPage
 BLANK_CONTRAST = 24
 """A page whose darkest and lightest pixels are closer than this, of 255, has nothing on it."""
 CONFIRMED_LAYER = 0.5
-"""Share of a text layer's words that OCR must see too. Damaged scans agree on most words, planted text on none."""
+"""The share of a text layer's words that OCR must see too. Layers of damaged scans agree on most words, planted text on
+none."""
 PLANTED_LINE = 0.25
 PLANTED_WORDS = 4
 SIMILAR = 75
@@ -28,7 +29,7 @@ _Result = TypeVar("_Result")
 
 
 class OcrReader(Protocol):
-    """What reads a bitmap: the pool of OCR processes, or a double of it in a test."""
+    """Reads a bitmap: the pool of OCR processes, or a double of it in a test."""
 
     @property
     def available(self) -> str | None:
@@ -42,7 +43,7 @@ class OcrReader(Protocol):
 
     @property
     def languages_missing(self) -> tuple[str, ...]:
-        """The languages that were asked for and that it cannot read."""
+        """The languages of the settings that it cannot read."""
         ...
 
     def read_page_timed(self, image: GrayImage, timeout_s: float) -> tuple[OcrPage, float]:
@@ -51,14 +52,11 @@ class OcrReader(Protocol):
 
 
 Render = Callable[[int, float], tuple[bytes, float]]
-"""Draws a page, counted from 1, within so many seconds; gives the packed bitmap and the seconds that it took."""
+"""Draws a page, counted from 1, within a number of seconds; gives the packed bitmap and the seconds that it took."""
 
 
 class TimeBudget:
-    """The seconds that a document may still take. Its pages share them: a hard page may borrow from easy ones.
-
-    Only work is counted, not the wait for a free process.
-    """
+    """The seconds that a document's pages may still take together, without the wait for a free process."""
 
     def __init__(self, total_s: float) -> None:
         self._total_s = self._left_s = total_s
@@ -84,10 +82,7 @@ class TimeBudget:
 def read_pages(
     numbers: Sequence[int], render: Render, ocr: OcrReader, budget: TimeBudget, threads: ThreadPoolExecutor
 ) -> dict[int, OcrPage | None]:
-    """The pages by number; None for a blank page.
-
-    Raises the first failure of a page, as that of the document.
-    """
+    """The pages by number; None for a blank page. Raises the first error of a page."""
 
     def read(number: int) -> OcrPage | None:
         image = GrayImage.unpack(budget.spend(lambda left_s: render(number, left_s)))
@@ -106,7 +101,7 @@ def read_pages(
 
 
 def with_ocr(page: Page, read: OcrPage | None, *, is_layer: bool) -> Page:
-    """The page as OCR read it; a text layer stays where OCR confirms it, and is hidden text where it does not."""
+    """The page as OCR read it. A text layer that OCR confirms stays; another becomes hidden text."""
     if read is None or (not read.text.strip() and page.text and not is_layer):
         if not is_layer:
             return page
@@ -121,7 +116,7 @@ def with_ocr(page: Page, read: OcrPage | None, *, is_layer: bool) -> Page:
 
 
 def planted_lines(layer: str, seen: str) -> list[str] | None:
-    """The lines of a text layer that OCR does not see on the page; None where it sees too few of the layer's words."""
+    """The lines of a text layer that OCR does not see on the page; None if it sees too few of the layer's words."""
     known = set(WORD.findall(seen.casefold()))
     lines = [(line, WORD.findall(line.casefold())) for line in layer.splitlines()]
     matched = {word: _is_seen(word, known) for _, words in lines for word in words}

@@ -31,7 +31,6 @@ METADATA = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "Cr
 MAX_METADATA_CHARACTERS = 2_000
 MAX_ATTACHMENTS_NAMED = 100
 
-
 FIRST_DOCUMENT = b"""%PDF-1.4
 1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 72 72]>>endobj
@@ -45,7 +44,7 @@ trailer<</Root 1 0 R/Info<</Title(first)>>>>
 
 
 def warm_up() -> None:
-    """Let pdfium, the fonts and the codecs load what they load once: a parser process may not read our files."""
+    """Make pdfium load its fonts and codecs: a parser process may not be able to read our files."""
     pdfium.FPDF_InitLibrary()
     arguments = {
         "media_type": PDF,
@@ -81,7 +80,7 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 
 def read_page(document: Any, number: int) -> PageReading | None:
-    """One page as text, counted from 1; None where pdfium cannot load it."""
+    """A page as text, counted from 1; None if pdfium cannot load it."""
     with load_page(document, number) as page:
         if page is None:
             return None
@@ -120,7 +119,7 @@ def _read_text(page: Any, text_page: Any, frame: PageFrame, number: int) -> Page
 
 
 def _lay_out(reading: PageReading, text_page: Any, words: PageWords, frame: PageFrame) -> None:
-    """Put the page's text in reading order. Turned text comes last; a page of turned text is turned upright."""
+    """Put the page's text in reading order. Turned text comes last; a page of mostly turned text is turned upright."""
     is_turned = _turned(text_page, words, frame)
     if not is_turned.any():
         laid = lay_out(words.texts, words.boxes)
@@ -141,7 +140,7 @@ def _lay_out(reading: PageReading, text_page: Any, words: PageWords, frame: Page
 
 
 def _turned(text_page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.bool_]:
-    """Which words are of turned text: those higher than wide, and short ones beside them that pdfium calls turned."""
+    """Which words are turned: words higher than wide, and if there are any, short words that pdfium calls turned."""
     sides = words.boxes[:, 2:] - words.boxes[:, :2]
     lengths = np.fromiter(map(len, words.texts), np.int64, len(words))
     is_turned: NDArray[np.bool_] = (lengths > 2) & (sides[:, 1] > TURNED * sides[:, 0])
@@ -152,7 +151,7 @@ def _turned(text_page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.bo
 
 
 def _turn(boxes: Boxes, turns: int, width: float, height: float) -> Boxes:
-    """The boxes' places after the page of that size has been turned clockwise."""
+    """The boxes after the page of that size has been turned clockwise."""
     x0, y0, x1, y1 = boxes.T
     match turns % 4:
         case 1:
@@ -167,7 +166,7 @@ def _turn(boxes: Boxes, turns: int, width: float, height: float) -> Boxes:
 
 
 def _is_scan(page: Any, frame: PageFrame, characters: int) -> bool:
-    """Whether a page of little text shows something that is not in its text."""
+    """Whether a page with little text shows something that is not in its text."""
     if pdfium.FPDFPage_CountObjects(page) < 1:
         return False
     if characters == 0:
@@ -196,7 +195,7 @@ def _is_character(letter: str) -> bool:
 
 
 def _attributes(document: Any) -> dict[str, str]:
-    """What stands beside the pages: the document's own properties and the names of attached files."""
+    """The document's properties and the names of attached files."""
     found: dict[str, str] = {}
     for name in METADATA:
         value = _utf16(partial(pdfium.FPDF_GetMetaText, document, name.encode()))

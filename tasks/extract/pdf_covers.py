@@ -1,7 +1,7 @@
-"""Suspects: words of a PDF page that may be painted over, in the colour of what lies behind, or clipped.
+"""Finds suspects: words of a PDF page that may be painted over, in the colour of their background, or clipped.
 
-Drawing a page takes longer than all other work on it. So the page is drawn only where it has suspects, and the drawn
-page then decides whether a reader sees them.
+Drawing a page takes longer than all other work on it. So only a page with suspects is drawn, and the drawn page decides
+whether a reader sees them.
 """
 
 import ctypes
@@ -15,15 +15,15 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from blocks.files.pdf_pages import PageFrame
-from tasks.extract.pdf_words import PageWords
+from tasks.extract.pdf_words import PageWords, bare
 
 MIN_SIDE_PT = 3.0
 """Rules and underlines are thinner, and hide nothing."""
 SAME_INK = 48
-"""Ink whose gray differs by less than this from what is painted behind it is a suspect."""
-LOOKED_AT = 250
-"""Objects that are examined at the page's start, and at its end; some pages have one for each letter. What is painted
-under all text comes first, and what is painted over it last."""
+"""A word is a suspect if its gray differs by less than this from what is painted behind it."""
+EXAMINED = 250
+"""How many objects are examined at the page's start, and at its end: some pages have an object for each letter. What is
+under all text comes first, and what is over it comes last."""
 MAX_IN_FORM = 1_000
 MAX_DEPTH = 4
 MAX_PAIRS = 4_000_000
@@ -33,7 +33,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class _Cover:
-    """Something painted over an area: the box on the upright page, its position among the page's objects, its gray."""
+    """An object that covers an area: its box on the upright page, its position among the page's objects, its gray."""
 
     box: Box
     turn: int
@@ -43,11 +43,11 @@ class _Cover:
 def may_be_covered(
     page: Any, words: PageWords, objects: Sequence[int | None], ink_of: Callable[[int], int], frame: PageFrame
 ) -> NDArray[np.bool_]:
-    """Whether each word is a suspect. `objects` has the word's text object, `ink_of` gives the gray of an object."""
+    """Whether each word is a suspect. `objects` has the text object of each word, `ink_of` gives an object's gray."""
     suspects = _clipped(words, objects, frame)
     address = ctypes.c_void_p(ctypes.cast(page, ctypes.c_void_p).value)
     count = max(0, _COUNT(address))
-    places = range(count) if count <= 2 * LOOKED_AT else [*range(LOOKED_AT), *range(count - LOOKED_AT, count)]
+    places = range(count) if count <= 2 * EXAMINED else [*range(EXAMINED), *range(count - EXAMINED, count)]
     drawn = list(map(_OBJECT, repeat(address), places))
     kinds = list(map(_KIND, drawn))
     covers = [
@@ -61,7 +61,7 @@ def may_be_covered(
     x0, y0, x1, y1 = np.array([cover.box for cover in covers]).T[:, :, None]
     pairs = np.argwhere((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).tolist()
     turn_of = dict(zip(drawn, places, strict=True)) if pairs else {}
-    otherwise = -1 if len(places) == count else LOOKED_AT
+    otherwise = -1 if len(places) == count else EXAMINED
     for which, word in pairs:
         cover, found = covers[which], objects[word] or 0
         is_later = turn_of.get(found, otherwise) < cover.turn
@@ -70,7 +70,7 @@ def may_be_covered(
 
 
 def _cover(found: int, kind: int, turn: int, frame: PageFrame) -> _Cover | None:
-    """What an object paints over, or None for what hides nothing."""
+    """The area that an object covers; None if it hides nothing."""
     ink = None
     if kind == pdfium.FPDF_PAGEOBJ_PATH:
         mode, stroke = ctypes.c_int(), ctypes.c_int()
@@ -108,7 +108,7 @@ def _bounds(found: int, frame: PageFrame) -> Box | None:
 
 
 def fill_colour(found: int) -> tuple[int, int, int, int] | None:
-    """Red, green, blue and alpha, of 255, of what an object is filled with; None for patterns."""
+    """Red, green, blue and alpha (0 to 255) of an object's fill; None for patterns."""
     if not _FILL_COLOUR(found, *_COLOUR_AT):
         return None
     red, green, blue, alpha = _COLOUR
@@ -116,13 +116,13 @@ def fill_colour(found: int) -> tuple[int, int, int, int] | None:
 
 
 def gray_of(colour: tuple[int, int, int, int]) -> int:
-    """How light a colour is, of 255 (the weights of ITU-R BT.601)."""
+    """The gray of a colour, from 0 to 255, by the weights of ITU-R BT.601."""
     red, green, blue, _ = colour
     return (299 * red + 587 * green + 114 * blue) // 1_000
 
 
 def _clipped(words: PageWords, objects: Sequence[int | None], frame: PageFrame) -> NDArray[np.bool_]:
-    """Words whose middle lies outside the box that their text is clipped to."""
+    """Words whose middle is outside the box that their text is clipped to."""
     texts = [text for text in set(objects) if text]
     clips = list(map(_CLIP, texts))
     counts = map(_CLIP_PATHS, clips)
@@ -141,7 +141,7 @@ def _clipped(words: PageWords, objects: Sequence[int | None], frame: PageFrame) 
 
 
 def _clip_box(clip: int, paths: int, frame: PageFrame) -> Box:
-    """The box, on the upright page, that all of a text object's clip paths leave."""
+    """The box, on the upright page, that all clip paths of a text object leave visible."""
     left, bottom, right, top = -np.inf, -np.inf, np.inf, np.inf
     point = (ctypes.c_float * 2)()
     at = ctypes.addressof(point)
@@ -157,15 +157,10 @@ def _clip_box(clip: int, paths: int, frame: PageFrame) -> Box:
     return frame.place(left, bottom, right, top)
 
 
-def bare(function: Any, result: Any, *arguments: Any) -> Any:
-    """A pdfium function of bare addresses: making a pointer object for each word costs more than the call."""
-    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
-
-
 _ADDRESS, _INT = ctypes.c_void_p, ctypes.c_int
 _COUNT = bare(pdfium.FPDFPage_CountObjects, _INT, _ADDRESS)
 _OBJECT = ctypes.PYFUNCTYPE(_ADDRESS)(ctypes.cast(pdfium.FPDFPage_GetObject, _ADDRESS).value or 0)
-"""Takes a c_void_p and an int as they are, which is a third faster: some pages have an object for each letter."""
+"""Without argument types it is a third faster: some pages have an object for each letter."""
 _KIND = bare(pdfium.FPDFPageObj_GetType, _INT, _ADDRESS)
 _BOUNDS = bare(pdfium.FPDFPageObj_GetBounds, _INT, *[_ADDRESS] * 5)
 _DRAW_MODE = bare(pdfium.FPDFPath_GetDrawMode, _INT, *[_ADDRESS] * 3)
@@ -179,4 +174,4 @@ _CLIP_SEGMENT = bare(pdfium.FPDFClipPath_GetPathSegment, _ADDRESS, _ADDRESS, _IN
 _POINT = bare(pdfium.FPDFPathSegment_GetPoint, _INT, _ADDRESS, _ADDRESS, _ADDRESS)
 _COLOUR = (ctypes.c_uint * 4)()
 _COLOUR_AT = tuple(range(ctypes.addressof(_COLOUR), ctypes.addressof(_COLOUR) + 16, 4))
-"""Where pdfium writes colours. A parser process has one thread, so all calls share it."""
+"""Where pdfium writes colours. A parser process has a single thread, so all calls share it."""

@@ -1,4 +1,4 @@
-"""PDF by pypdf: where pdfium cannot open a file, and for the values of form fields. Runs in a parser process."""
+"""PDF by pypdf: for files that pdfium cannot open, and for the values of form fields. Runs in a parser process."""
 
 import logging
 from io import BytesIO
@@ -16,12 +16,12 @@ ENGINE = f"pypdf {pypdf.__version__}"
 MAX_FORM_FIELDS = 500
 MAX_VALUE_CHARACTERS = 4_000
 
-# What a malformed file makes pypdf raise, beside its own errors.
 MALFORMED = (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
+"""What pypdf raises for a malformed file."""
 
 
 def warm_up() -> None:
-    """Load what pypdf loads late: a parser process may not be able to read our files."""
+    """Load what pypdf loads at its first document: a parser process may not be able to read our files."""
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it logs every oddity of a file
     writer = pypdf.PdfWriter()
     writer.add_blank_page(72, 72)
@@ -53,7 +53,7 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 
 def form_values(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """The form's fields with a value, as JSON by name. Arguments: passwords. A form that cannot be read has none."""
+    """The form fields that have a value, as JSON by name; none if the form cannot be read. Arguments: passwords."""
     try:
         fields = _opened(content, arguments["passwords"]).get_fields() or {}
     except MALFORMED:
@@ -74,7 +74,7 @@ def _opened(content: bytes, passwords: list[str]) -> pypdf.PdfReader:
 
 
 def _read_page(reader: pypdf.PdfReader, number: int) -> PageReading:
-    """A page's text; a page that pypdf cannot read is empty, the others count."""
+    """A page's text; empty if pypdf cannot read the page."""
     try:
         page = reader.pages[number - 1]
         box = page.cropbox

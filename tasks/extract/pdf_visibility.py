@@ -1,7 +1,8 @@
-"""Which words of a PDF page a reader cannot see: invisible, in the paper's colour, painted over, tiny, or off the page.
+"""Finds the words of a PDF page that a reader cannot see: invisible, in the paper's colour, painted over, tiny, or off
+the page.
 
-Text can be hidden from a reader and still be read by a machine. Scanners use that well (recognised text under the
-image of the page), others to plant instructions. What lies over an image is left to OCR to confirm.
+A machine reads text that is hidden from people. Scanners hide recognised text under the page's image, and attackers
+hide instructions. OCR has to confirm invisible text over an image.
 """
 
 import ctypes
@@ -15,21 +16,21 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from blocks.files.pdf_pages import COLOUR, PageFrame, draw
-from tasks.extract.pdf_covers import bare, fill_colour, gray_of, may_be_covered
-from tasks.extract.pdf_words import PageWords
+from tasks.extract.pdf_covers import fill_colour, gray_of, may_be_covered
+from tasks.extract.pdf_words import PageWords, bare
 from tasks.extract.reading_order import Boxes
 
 INVISIBLE_MODES = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
 LIGHT_CHANNEL = 190
-"""Paper is white as a rule: text is looked at again when its darkest channel is lighter than this, of 255."""
+"""Paper is usually white: text whose darkest channel is lighter than this (of 255) is a suspect."""
 FAINT_ALPHA = 40
 TINY_PT = 2.0
-"""Print below two points is not for readers; the finest of contracts is set in four."""
+"""Nobody reads print below two points; the small print of contracts has four."""
 CONTRAST = 24
-"""Gray levels between the lightest and darkest pixel of a word that can be read."""
+"""The least difference between the lightest and darkest pixel of a word that can be read, in gray levels."""
 PROBE_DPI = 100
 EDGE = 0.12
-"""Share of a word's height at its box's edges that is not looked at."""
+"""The share of a word's height that is ignored at each edge of its box."""
 MAX_PROBE_PIXELS = 8_000_000
 MAX_DEPTH = 4
 MAX_OBJECTS = 20_000
@@ -37,7 +38,7 @@ MAX_OBJECTS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Words that a reader sees, words that none does, and invisible words over an image."""
+    """Words that a reader sees, hidden words, and invisible words over an image."""
 
     visible: PageWords
     hidden: PageWords
@@ -60,16 +61,16 @@ def sort_by_visibility(page: Any, text_page: Any, words: PageWords, frame: PageF
             is_layer = invisible & _lies_on(words.boxes, image_boxes(page, frame))
         is_hidden |= invisible & ~is_layer
         suspects |= marks == LIGHT
-    looked_at = np.flatnonzero(suspects & ~is_hidden & ~is_layer)
-    if len(looked_at):
-        is_hidden[looked_at] = ~_stands_out(page, words.where(suspects & ~is_hidden & ~is_layer), frame)
+    suspects &= ~is_hidden & ~is_layer
+    if suspects.any():
+        is_hidden[suspects] = ~_stands_out(page, words.where(suspects), frame)
     if not is_hidden.any() and not is_layer.any():
         return Sorted(words, words.where(is_hidden), words.where(is_hidden))
     return Sorted(words.where(~is_hidden & ~is_layer), words.where(is_hidden), words.where(is_layer))
 
 
 def _is_tiny(words: PageWords) -> NDArray[np.bool_]:
-    """Whether letters are too small to read, whichever way they are turned; a lone comma is judged by its font."""
+    """Whether letters are too small to read, also turned ones. A lone comma counts by the size of its font."""
     sides = words.boxes[:, 2:] - words.boxes[:, :2]
     lengths = np.fromiter(map(len, words.texts), np.int64, len(words))
     size = np.where(lengths == 1, sides.max(axis=1), sides.min(axis=1))
@@ -81,7 +82,7 @@ SEEN, INVISIBLE, LIGHT = 0, 1, 2
 
 
 def _ink_of(address: int | None) -> tuple[int, int]:
-    """Whether a text object is drawn at all, or is to be looked at, and the gray that it is filled with."""
+    """Whether a text object is drawn, invisible or a suspect, and the gray of its fill."""
     if not address:
         return SEEN, 0
     mode = _RENDER_MODE(address)
@@ -99,7 +100,7 @@ def _ink_of(address: int | None) -> tuple[int, int]:
 
 
 def image_boxes(page: Any, frame: PageFrame) -> list[tuple[float, float, float, float]]:
-    """The boxes of the page's images, on the upright page. An image within a form counts by the form's box."""
+    """The boxes of the page's images, on the upright page; the form's box for an image within a form."""
     boxes = []
     for index in range(min(pdfium.FPDFPage_CountObjects(page), MAX_OBJECTS)):
         found = pdfium.FPDFPage_GetObject(page, index)
@@ -127,13 +128,13 @@ def _lies_on(boxes: Boxes, images: Sequence[tuple[float, float, float, float]]) 
 
 
 def _stands_out(page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.bool_]:
-    """Draw the page and see which words stand out, as white letters on a dark bar do."""
+    """Draw the page and find which words contrast with their background, as white letters on a dark bar do."""
     scale = min(PROBE_DPI / 72, (MAX_PROBE_PIXELS / max(1.0, frame.width * frame.height)) ** 0.5)
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
     pixels = np.frombuffer(draw(page, width, height, COLOUR), np.uint8).reshape(height, width, COLOUR)
     seen = []
     for text, (x0, y0, x1, y1) in zip(words.texts, (words.boxes * scale).tolist(), strict=True):
-        # The edge of a bar may run along a word's box. Letters reach further in; a lone stroke or dot may not.
+        # The edge of a bar may run along a word's box, so its margin is ignored, unless the word is a lone stroke or dot.
         margin = EDGE * min(x1 - x0, y1 - y0) if any(map(str.isalnum, text)) else 0.0
         rows = slice(max(0, int(y0 + margin)), int(y1 - margin) + 1)
         patch = pixels[rows, max(0, int(x0 + margin)) : int(x1 - margin) + 1]

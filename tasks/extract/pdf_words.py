@@ -1,8 +1,8 @@
 """The words of a PDF page with their boxes, through pdfium's C functions.
 
-A page has thousands of characters. Their text is fetched in one call, their boxes into one array, and all that follows
-is done on whole arrays. pdfium's loose boxes are used: as high as the font and as wide as the glyph's advance, so that
-words on a line share their height and gaps between letters mean something.
+A page has thousands of characters. Their text is fetched in a single call, their boxes into a single array, and the
+rest is array arithmetic. pdfium's loose boxes are as high as the font and as wide as the glyph's advance, so words on a
+line have the same height and gaps between letters are comparable.
 """
 
 import ctypes
@@ -26,11 +26,11 @@ LINE_END_HYPHENS = (0x02, 0xFFFE)
 """What pdfium writes for a hyphen at the end of a line, without a space before the next line."""
 
 SPACE_GAP = 0.125
-"""Gaps as shares of the height. Within words they stay under 0.12 in the invoices and CVs that were measured; spaces
+"""Gaps are shares of the height. Within words they were under 0.12 in the invoices and CVs that were measured; spaces
 that pdfium misses begin at 0.13."""
 SPACED_OUT_GAP = 0.07
 SPACE_CONTRAST = 0.15
-"""A space is a fifth of the height or more, also where letters overhang and the gap itself is next to nothing."""
+"""A space is at least a fifth of the height wider than the usual gap after the same letter, which may overhang."""
 ENOUGH_GAPS = 8
 LINE_JUMP = 0.5
 TURNED = 1.8
@@ -38,8 +38,7 @@ TURNED = 1.8
 
 @dataclass(frozen=True, slots=True)
 class PageWords:
-    """Words of a page: texts, boxes on the upright page, and the index of each word's first character in
-    pdfium's text page."""
+    """Words of a page: texts, boxes on the upright page, and the index of each first character in pdfium's text page."""
 
     texts: list[str]
     boxes: Boxes
@@ -62,7 +61,7 @@ def text_of(text_page: Any) -> str:
     text = bytes(buffer)[: 2 * max(0, written - 1)].decode("utf-16-le", "replace")
     if len(text) == count:
         return text
-    # pdfium leaves out characters that have no Unicode, and writes two units for those beyond U+FFFF.
+    # pdfium omits characters without Unicode, and writes two units for characters beyond U+FFFF.
     codes = (pdfium.FPDFText_GetUnicode(text_page, index) for index in range(count))
     return "".join(
         chr(code) if 0 < code <= MAX_CODE_POINT and not 0xD800 <= code < 0xE000 else "\ufffd" for code in codes
@@ -70,7 +69,7 @@ def text_of(text_page: Any) -> str:
 
 
 def words_of(text_page: Any, frame: PageFrame) -> PageWords:
-    """Every word of the page in pdfium's order. Words that pdfium runs together are parted."""
+    """Every word of the page in pdfium's order. Words that pdfium runs together are separated."""
     text = text_of(text_page)
     codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
     is_hyphen = np.isin(codes, LINE_END_HYPHENS)
@@ -79,7 +78,7 @@ def words_of(text_page: Any, frame: PageFrame) -> PageWords:
     if len(letters) == 0:
         return PageWords([], np.empty((0, 4)), np.empty(0, np.int64))
     boxes = np.column_stack(frame.place(*_loose_boxes(text_page, letters)))
-    # Between a letter and the next one: another word when something stands between them, or the page shows a gap.
+    # A letter begins another word if characters lie between it and the letter before, or the page shows a gap.
     is_apart = (np.diff(letters) > 1) | is_hyphen[letters[:-1]]
     turns = partial(quarter_turns_of, text_page, frame=frame)
     is_apart |= _shows_gap(letters, codes[letters], boxes, is_apart, turns)
@@ -99,7 +98,7 @@ def words_of(text_page: Any, frame: PageFrame) -> PageWords:
 
 
 def _loose_boxes(text_page: Any, letters: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
-    """Left, bottom, right and top of each letter, in the PDF's coordinates; zeros where pdfium knows none."""
+    """Left, bottom, right and top of each letter, in the PDF's coordinates; zeros if pdfium has none."""
     rects = np.zeros((len(letters), 4), np.float32)
     address = rects.ctypes.data
     places = range(address, address + rects.nbytes, 16)
@@ -118,7 +117,7 @@ def _is_space(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
 
 
 def quarter_turns_of(text_page: Any, index: int, frame: PageFrame) -> int:
-    """Clockwise quarter turns that put a character upright on the page as it is shown."""
+    """Clockwise quarter turns that put a character upright on the visible page."""
     angle = pdfium.FPDFText_GetCharAngle(text_page, index)
     if angle < 0:
         return 0
@@ -133,11 +132,11 @@ def _shows_gap(
     is_apart: NDArray[np.bool_],
     quarter_turns: Callable[[int], int],
 ) -> NDArray[np.bool_]:
-    """Where a run of letters is more than one word, for each letter but the last.
+    """Whether a gap after each letter but the last ends a word.
 
-    Some writers place words without space characters, so close that pdfium runs them together. A gap tells words apart
-    when it stands out from the run's other gaps (wide ones all along are a spaced-out heading), or from what is usual
-    after that letter on this page: letters overhang differently. A jump to another line tells them apart in any case.
+    Some writers place words without space characters, so close that pdfium runs them together. A gap ends a word if it
+    is wider than the run's other gaps (all gaps of a spaced-out heading are wide), or wider than usual after that letter
+    on this page (letters overhang differently). A jump to another line always ends a word.
     """
     heights = boxes[:-1, 3] - boxes[:-1, 1]
     within = np.flatnonzero(~is_apart & (heights > 0))
@@ -157,7 +156,7 @@ def _shows_gap(
     is_above = overlap > 0.5 * np.minimum(here[:, 2] - here[:, 0], there[:, 2] - there[:, 0])
     is_turned = _is_turned(boxes, is_apart)[within]
     found[within] = is_gap & ~is_above & ~is_turned
-    # One letter above the other: of turned text, or a column of single digits.
+    # Letters above each other are turned text, or a column of single digits.
     for position in within[is_gap & is_above & ~is_turned].tolist():
         found[position] = quarter_turns(int(letters[position])) % 2 == 0
     return found
@@ -166,7 +165,7 @@ def _shows_gap(
 def _quantile_by_group(
     groups: NDArray[Any], values: NDArray[np.float64], *, share: int, at_least: int, otherwise: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """For each value, the one that lies a `share`-th of the way up its group; `otherwise` in groups that are small."""
+    """For each value, the 1/`share` quantile of its group; `otherwise` for groups with fewer than `at_least` values."""
     order = np.lexsort((values, groups))
     ordered = groups[order]
     starts = np.concatenate(([0], np.flatnonzero(np.diff(ordered)) + 1))
@@ -179,7 +178,7 @@ def _quantile_by_group(
 
 
 def _is_turned(boxes: Boxes, is_apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether a letter is of a run whose letters stand above each other."""
+    """Whether a letter is in a run whose letters are above each other."""
     starts = np.concatenate(([0], np.flatnonzero(is_apart) + 1))
     ends = np.append(starts[1:], len(boxes))
     first, last = boxes[starts], boxes[ends - 1]
@@ -189,10 +188,10 @@ def _is_turned(boxes: Boxes, is_apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.repeat(is_turned, ends - starts)[:-1]
 
 
-_WIDE_SPACES = np.array([0x1680, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF], np.uint32)
+def bare(function: Any, result: Any, *arguments: Any) -> Any:
+    """A pdfium function that takes bare addresses: making a pointer object for each letter costs more than the call."""
+    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
-# A prototype that takes bare addresses: making a pointer object for each of thousands of letters costs more than
-# pdfium's own work.
-_GET_LOOSE_BOX = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(
-    ctypes.cast(pdfium.FPDFText_GetLooseCharBox, ctypes.c_void_p).value or 0
-)
+
+_WIDE_SPACES = np.array([0x1680, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF], np.uint32)
+_GET_LOOSE_BOX = bare(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)

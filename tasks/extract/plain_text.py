@@ -1,4 +1,4 @@
-"""Text, Markdown, csv and jsonl, each as it is written. Runs in a parser process."""
+"""Text, Markdown, csv and jsonl, unchanged. Runs in a parser process."""
 
 from importlib.metadata import version
 from typing import Any
@@ -16,7 +16,7 @@ def warm_up() -> None:
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A `Reading` of one page, or of several where form feeds part them, packed. Arguments: media_type.
+    """A `Reading` with a page for each part between form feeds, packed. Arguments: media_type.
 
     Raises `Empty`.
     """

@@ -1,7 +1,6 @@
-"""A parser process's reply: the extraction as JSON, and notes on what the worker has still to do.
+"""A parser process's reply: notes on what the worker still has to do, and the extraction as JSON.
 
-The process makes the JSON of `blocks.records.Extraction`; the worker checks it against that record and keeps the
-bytes. A line with the notes precedes it.
+The process writes the JSON of `blocks.records.Extraction`. The worker checks it against that record and keeps the bytes.
 """
 
 from collections.abc import Iterable
@@ -14,10 +13,10 @@ from tasks.extract.reading_order import Laid
 
 @dataclass(slots=True)
 class PageReading:
-    """One page as a parser read it.
+    """A page as a parser read it.
 
-    `needs_ocr`: there is something to see and no usable text. `is_layer`: the text is invisible and lies over an image.
-    A scanner has recognised it, or somebody has planted it; OCR of the image decides.
+    `needs_ocr`: the page shows something and has no usable text. `is_layer`: the text is invisible and over an image. A
+    scanner has recognised it, or an attacker has planted it; OCR of the image decides.
     """
 
     number: int
@@ -48,7 +47,7 @@ class PageReading:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the worker still has to do: pages to read by OCR, those of them whose text is an unconfirmed layer, and
+    """What the worker still has to do: pages to read by OCR, those among them with an unconfirmed text layer, and
     whether there are form fields to list."""
 
     ocr_pages: tuple[int, ...] = ()
@@ -84,14 +83,14 @@ class Reading:
 
 
 def unpack(packed: bytes) -> tuple[Notes, bytes]:
-    """The notes, and the JSON of an `Extraction` as it came."""
+    """The notes, and the JSON of an `Extraction`."""
     line, _, extraction = packed.partition(b"\n")
     notes = from_json(line)
     return Notes(tuple(notes["ocr_pages"]), tuple(notes["layer_pages"]), bool(notes["has_form"])), extraction
 
 
 def clean(text: str) -> str:
-    """The text without lone surrogates, NUL and other control characters, which no database or prompt takes."""
+    """The text without lone surrogates, NUL and other control characters: no database or prompt takes them."""
     if text.isprintable():
         return text
     text = text.replace("\r\n", "\n").translate(_NO_CONTROLS)

@@ -1,6 +1,7 @@
-"""Words with boxes to lines of text, as a reader goes: lines from top to bottom, words on one baseline together.
+"""Words with boxes to lines of text in reading order: lines from top to bottom, words on the same baseline together.
 
-A label and its value, or the cells of a table's row, stay on one line, two spaces apart, however the file orders them.
+A label and its value, or the cells of a table's row, are on the same line, two spaces apart, in whatever order the file
+has them.
 """
 
 from collections.abc import Sequence
@@ -10,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Boxes = NDArray[np.float64]
-"""One row per word: x0, y0, x1, y1 in points from the page's top left."""
+"""A row per word: x0, y0, x1, y1 in points from the page's top left."""
 
 BASELINE_SHARE = 0.2
-"""How much of a line's height lies below the baseline (descenders), in most fonts."""
+"""The share of a line's height below the baseline (descenders), in most fonts."""
 
 SAME_LINE = 0.3
-"""Baselines closer than this share of the smaller height are the same line. Typed-in values are shifted a little; the
-line above is a full height away."""
+"""Baselines closer than this share of the smaller height are on the same line. Values typed into a form are shifted a
+little; the line above is a full height away."""
 
 WIDE_GAP = 1.0
-"""A gap wider than this many heights separates cells; a space between words is a quarter to a third of a height."""
+"""A gap wider than this many heights separates cells; a space between words has a quarter to a third of a height."""
 
 
 @dataclass(slots=True)
@@ -69,9 +70,9 @@ _GAPS = (" ", "  ", "\n")
 def _lines(
     baselines: NDArray[np.float64], heights: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Which line each word is on, counted from the top, and the height of each line.
+    """The line of each word, counted from the top, and the height of each line.
 
-    A line's baseline and height are those of its first word, so that it cannot drift down the page.
+    A line's baseline and height are those of its first word, so that the line cannot drift down the page.
     """
     order = np.argsort(baselines, kind="stable")
     line_of = np.empty(len(baselines), np.int64)

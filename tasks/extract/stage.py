@@ -18,7 +18,7 @@ from tasks.extract.ocr.engine import find_language_packs
 from tasks.runs.frame import digest_of, failed
 
 EXTRACT_VERSION = 2
-"""Raised with every change that gives some document another extraction."""
+"""Raise it when the same document may get another extraction; see docs/decisions/fingerprints-and-versions.md."""
 
 ENGINES: dict[str, tuple[str, ...]] = {
     media_types.PDF: ("pypdfium2", "pypdf"),
@@ -30,7 +30,7 @@ ENGINES: dict[str, tuple[str, ...]] = {
 
 
 class ExtractStage:
-    """`tasks.runs.chunk.StageWork` of extract. Thread-safe, and best kept for the life of the process."""
+    """Reads documents. A run opens it once, for all its threads."""
 
     stage = Stage.EXTRACT
     reads: tuple[Stage, ...] = ()
@@ -47,13 +47,13 @@ class ExtractStage:
 
     @cached_property
     def configuration(self) -> str:
-        """Digest of what decides every document's extraction beside its bytes. Limits and switches do not count."""
+        """Digest of what decides every document's extraction beside its bytes, without limits and switches."""
         packages = {package for packages in ENGINES.values() for package in packages}
         return _digest(self._pictures | {"passwords": self._passwords, "engines": _versions(packages)})
 
     @cached_property
     def _passwords(self) -> str:
-        """Slow on purpose: a fingerprint must not help to guess a password."""
+        """A slow hash: a fingerprint must not help to guess a password."""
         passwords = "\n".join(password.get_secret_value() for password in self._settings.passwords)
         if not passwords:
             return ""
@@ -61,22 +61,21 @@ class ExtractStage:
 
     @cached_property
     def _pictures(self) -> dict[str, object]:
-        """What decides how pages without text are read."""
+        """The settings that decide how pages without text are read."""
         return {
             "version": EXTRACT_VERSION,
             "languages": self._settings.ocr_languages,
-            # A pack that is installed later makes stale what was read without it.
+            # If a pack is installed later, extractions without it become stale.
             "languages_missing": find_language_packs(self._settings.ocr_languages, self._settings.tessdata_dir).missing,
             "ocr_engine": self._settings.ocr_engine,
         }
 
     def fingerprint(self, document: Document) -> str:
-        """SHA-256 over the document's bytes (its id), its media type and what decides how that is read."""
-        decisive = self._decisive(document.media_type)
-        return digest_of(document.document_id, decisive)
+        """Digest of the document's bytes (its id), its media type and what decides how that type is read."""
+        return digest_of(document.document_id, self._decisive(document.media_type))
 
     def _decisive(self, media_type: str) -> str:
-        """What decides the reading of a media type: passwords and OCR do not matter to a text, nor other engines."""
+        """What decides how a media type is read: neither passwords nor OCR nor other engines matter to a text."""
         if media_type not in self._by_media_type:
             decisive: dict[str, object] = {"version": EXTRACT_VERSION}
             if media_type == media_types.PDF or media_type in media_types.IMAGES:
@@ -89,7 +88,7 @@ class ExtractStage:
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """One outcome per document, as soon as each is known."""
-        # One thread more than processes: it fetches or checks a document while the others wait for their parsers.
+        # One thread more than processes fetches a document while the others wait for their parsers.
         with ThreadPoolExecutor(min(self._settings.processes + 1, max(1, len(documents)))) as threads:
             futures = [threads.submit(self._outcome, document) for document in documents]
             try:

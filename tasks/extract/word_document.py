@@ -1,7 +1,7 @@
-"""docx: paragraphs and tables in order, headers and footers, and what Word hides. Runs in a parser process.
+"""docx: paragraphs and tables in order, headers and footers, and hidden text. Runs in a parser process.
 
-The package is opened by python-docx; the text is walked here, because python-docx leaves out inserted text, text boxes
-and content controls.
+python-docx opens the package. Its text is walked here, because python-docx omits inserted text, text boxes and content
+controls.
 """
 
 import re
@@ -34,7 +34,7 @@ MALFORMED = (
     TypeError,
 )
 _AN_ADDRESS = re.compile(r" '<[^>]* at 0x[0-9a-f]+>'")
-"""python-docx names the buffer that it reads by its place in memory, which changes with every reading."""
+"""python-docx names its buffer by the address in memory, which changes with every reading."""
 TINY_HALF_POINTS = 4
 PROPERTIES = ("title", "author", "subject", "keywords")
 
@@ -48,7 +48,7 @@ _VALUE, _KIND = qn("w:val"), qn("w:type")
 
 @dataclass(slots=True)
 class _Walk:
-    """The text so far, its hidden part, and how pages are told apart."""
+    """The hidden text so far, and whether rendered breaks separate pages."""
 
     by_rendered_breaks: bool
     hidden: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ def warm_up() -> None:
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A `Reading`, packed; pages as Word last broke them. Raises `Corrupt` and `Empty`."""
+    """A `Reading`, packed. Its pages are those that Word showed last. Raises `Corrupt` and `Empty`."""
     try:
         document = docx.Document(BytesIO(content))
         body = document.element.body
@@ -109,7 +109,7 @@ def _blocks(container: Any, walk: _Walk) -> Iterator[str]:
 
 
 def _row(row: Any, walk: _Walk) -> str:
-    """A table's row on one line, cells two spaces apart."""
+    """A table's row on a single line, cells two spaces apart."""
     cells = (cell for cell in row.iter(_CELL) if next(cell.iterancestors(_ROW)) is row)
     texts = (" ".join(" ".join(_blocks(cell, walk)).split()) for cell in cells)
     return "  ".join(text for text in texts if text)
@@ -147,7 +147,7 @@ def _walk_inline(element: Any, walk: _Walk, pieces: list[str], boxes: list[str])
 
 
 def _is_hidden(run: Any) -> bool:
-    """Vanished text, white text where nothing is shaded, and text of two points or less."""
+    """Whether text is vanished, white and not shaded, or of two points or less."""
     properties = run.find(qn("w:rPr"))
     if properties is None:
         return False

@@ -1,4 +1,4 @@
-"""Which engine reads on this machine, with which languages, and what is missing."""
+"""Chooses the OCR engine and the languages of this machine, and names what is missing."""
 
 import importlib.util
 import shutil
@@ -16,7 +16,7 @@ COMMAND_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engine that OCR processes use. `command` is tesseract's path where it is started as a command."""
+    """The engine that OCR processes use. `command` is the path of tesseract if it is started as a command."""
 
     engine: EngineName
     version: str
@@ -30,7 +30,7 @@ class EngineChoice:
 
 
 def choose_engine(settings: Settings, root: Path = Path("/")) -> EngineChoice | str:
-    """The engine that the settings name, or the faster of those that work here; a reason where none does."""
+    """The engine that the settings name, or the fastest that works here; the reason if none works."""
     packs = find_language_packs(settings.ocr_languages, settings.tessdata_dir, root)
     wanted: tuple[EngineName, ...] = (
         ("tesserocr", "pytesseract") if settings.ocr_engine == "auto" else (settings.ocr_engine,)
@@ -45,7 +45,7 @@ def choose_engine(settings: Settings, root: Path = Path("/")) -> EngineChoice | 
 
 
 def build(choice: EngineChoice) -> Engine:
-    """The chosen engine, ready to read. Raises RuntimeError or OSError where it does not start."""
+    """The chosen engine, ready to read. Raises RuntimeError or OSError if it does not start."""
     from tasks.extract.ocr.pytesseract_engine import PytesseractEngine
     from tasks.extract.ocr.tesserocr_engine import TesserocrEngine
 
@@ -86,7 +86,7 @@ def _pytesseract(packs: LanguagePacks, settings: Settings) -> EngineChoice | str
 
 
 def _packs_of_command(command: str, wanted: tuple[str, ...]) -> LanguagePacks:
-    """The packs where the command itself looks: it may have been built for an unusual folder."""
+    """The packs that the command finds: it may have been built for an unusual folder."""
     names = set(_run(command, "--list-langs").split("\n"))
     present = tuple(language for language in wanted if language in names)
     missing = tuple(language for language in wanted if language not in names)

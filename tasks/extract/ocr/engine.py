@@ -1,6 +1,6 @@
-"""What Winnow asks of an OCR engine, and where engines find their language data.
+"""The interface of an OCR engine, and the folders of its language data.
 
-Both engines answer with Tesseract's own TSV, so one reader serves both and their answers can be compared.
+Both engines give Tesseract's own TSV, so both have the same parser and their results can be compared.
 """
 
 import math
@@ -22,18 +22,18 @@ TESSDATA_PATTERNS = (
 ORIENTATION_PACK = "osd"
 
 SPARSE_TEXT = 11
-"""Page segmentation mode: text in no particular order. The others guess at columns first, and lose lines doing so."""
+"""Page segmentation mode: text in no particular order. The other modes guess columns first, and so lose lines."""
 
 SAUVOLA = 2
 """Tesseract's `thresholding_method` of J. Sauvola and M. Pietikainen, "Adaptive document image binarization" (2000)."""
 
 ANY_INK, STRONG_INK = 0.24, 0.34
-"""Sauvola's k: how much darker than its surroundings ink must be. 0.34, Tesseract's default, loses gray print."""
+"""Sauvola's k: how much darker than its surroundings ink must be. Tesseract's default, 0.34, loses gray print."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawWord:
-    """A word in pixels of the image it was read from; `line` tells apart the engine's lines, `confidence` is [0, 1]."""
+    """A word in pixels of its image. `line` identifies the engine's line, `confidence` is in [0, 1]."""
 
     text: str
     x0: int
@@ -45,16 +45,11 @@ class RawWord:
 
 
 class EngineGaveUp(RuntimeError):
-    """The engine refused a page; it can read others."""
+    """The engine refused a page; it can read other pages."""
 
 
 class Engine(Protocol):
-    """Something that reads a page of gray pixels. Not thread-safe: each OCR process has its own."""
-
-    @property
-    def name(self) -> str:
-        """Engine, version and languages, such as ``tesserocr 5.5.4 eng``."""
-        ...
+    """Reads a page of gray pixels. Not thread-safe: each OCR process has its own."""
 
     def words(self, image: Image, dpi: int, ink: float = ANY_INK) -> list[RawWord]:
         """The words of an upright page, in no particular order; `ink` is Sauvola's k.
@@ -64,13 +59,13 @@ class Engine(Protocol):
         ...
 
     def clockwise_turn(self, image: Image, dpi: int) -> int | None:
-        """By how many degrees to turn the page clockwise to put it upright; None where the engine cannot tell."""
+        """How many degrees to turn the page clockwise to put it upright; None if the engine is not sure."""
         ...
 
 
 @dataclass(frozen=True)
 class LanguagePacks:
-    """The languages to read with, those asked for and absent, and the folder of the packs (None: the engine's own)."""
+    """The languages to read with, the wanted languages without a pack, and the folder (None: the engine's own)."""
 
     present: tuple[str, ...]
     missing: tuple[str, ...]
@@ -79,12 +74,12 @@ class LanguagePacks:
 
     @property
     def joined(self) -> str:
-        """The languages as Tesseract takes them: ``eng+deu``."""
+        """The languages in Tesseract's notation: ``eng+deu``."""
         return "+".join(self.present)
 
 
 def find_language_packs(wanted: Sequence[str], given: Path | None = None, root: Path = Path("/")) -> LanguagePacks:
-    """The packs of the folder that holds most of the wanted: `given` where it is set, else the usual folders."""
+    """The packs of the folder that has the most wanted languages: `given`, or else one of the usual folders."""
     usual = [folder for pattern in TESSDATA_PATTERNS for folder in sorted(root.glob(pattern), reverse=True)]
     best = LanguagePacks((), tuple(wanted), given, has_orientation=False)
     for folder in [given] if given is not None else usual:

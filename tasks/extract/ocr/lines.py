@@ -1,7 +1,7 @@
-"""Words to the text of a page: one line per baseline, wide gaps kept as two spaces, spans into that text.
+"""Words to the text of a page: a line per baseline, wide gaps as two spaces, spans into that text.
 
-The engine's own lines are cut at columns; a label and its value, or the cells of a table's row, would end up far
-apart. So lines of one height are joined again, which is also how the text layer of a PDF is laid out.
+The engine cuts its lines at columns, which would separate a label from its value and the cells of a table's row. So
+lines of the same height are joined, as in the text layer of a PDF.
 """
 
 from collections import defaultdict
@@ -46,7 +46,7 @@ class _Row:
 
 
 def lay_out(words: Sequence[RawWord], points_per_pixel: float) -> LaidOut:
-    """The page that these words make. Boxes come out in points, rounded to a hundredth."""
+    """The page of these words. Boxes are in points, rounded to a hundredth."""
     pieces: list[str] = []
     spans: list[tuple[int, int]] = []
     boxes: list[Box] = []
@@ -84,7 +84,7 @@ def weighted_confidence(words: Sequence[RawWord]) -> float:
 
 
 def _is_bullet(word: RawWord, following: RawWord | None) -> bool:
-    """Whether a word at the start of an item is a sign that Tesseract is known to read a list's bullet as."""
+    """Whether a word at the start of an item is a character that Tesseract often gives for a bullet."""
     return word.text in _READ_FOR_BULLETS and following is not None and following.text[0].isalpha()
 
 
@@ -104,7 +104,7 @@ def _rows(words: Sequence[RawWord]) -> list[_Row]:
 
 
 def _as_row(line: list[RawWord]) -> _Row:
-    # The median keeps one tall bracket or a speck from deciding where the line stands.
+    # With the median, a tall bracket or a speck does not move the line.
     return _Row(median(word.y0 for word in line), median(word.y1 for word in line), line)
 
 

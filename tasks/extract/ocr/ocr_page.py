@@ -1,4 +1,4 @@
-"""What OCR gives: a page of text with word boxes."""
+"""The result of OCR: a page of text with word boxes."""
 
 from pydantic import Field
 
@@ -9,8 +9,8 @@ class OcrPage(Record):
     """A page as OCR read it.
 
     `words` has boxes in points of the upright, deskewed page, whose size is `width_pt` by `height_pt`. `confidence`
-    is in [0, 1], weighted by word length; 0 for a page without words. `rotation_degrees` (0, 90, 180 or 270,
-    clockwise) and then `skew_degrees` (clockwise) are what was applied to the image to put it upright.
+    is in [0, 1], weighted by word length; 0 for a page without words. The image was turned clockwise by
+    `rotation_degrees` (0, 90, 180 or 270), and then by `skew_degrees`.
     """
 
     text: str

@@ -1,7 +1,8 @@
-"""One page from gray pixels to text: resolution, slant, direction, words.
+"""A page from gray pixels to text: resolution, slant, direction, words.
 
-Asking for the direction costs a fifth of a reading, and nearly every page is upright. So a strip is read first, and the
-direction asked for only where the strip reads poorly. Reading all of a page upside down takes three times as long.
+To detect the direction takes a fifth of the time of a reading, and nearly every page is upright. So a strip is read
+first, and the direction is detected only if the strip reads poorly. To read a full page upside down takes three times as
+long.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from tasks.extract.ocr.second_look import look_again
 from tasks.extract.ocr.upright import Slant, ink_mask, measure_slant, straighten, turn
 
 LOWEST_DPI, HIGHEST_DPI = 200, 250
-"""Pages are brought between these. Below 200 letters break apart, above 250 the engine gains nothing and takes longer:
+"""Pages are scaled into this range. Below it letters break apart, above it the engine is slower and reads no better:
 measured by benchmarks/ocr.py on pages of 100, 150, 200 and 300 dpi.
 """
 
@@ -33,7 +34,7 @@ _LEGIBLE_WORD = 0.6
 
 
 def read_page(engine: Engine, image: GrayImage) -> OcrPage:
-    """The page as `engine` reads it, put upright first."""
+    """The page as `engine` reads it after it was put upright."""
     page = PillowImage.frombuffer("L", (image.width, image.height), image.pixels, "raw", "L", 0, 1)
     dpi = believable_dpi(image)
     page, scale = _rescale(page, dpi)
@@ -54,7 +55,7 @@ def read_page(engine: Engine, image: GrayImage) -> OcrPage:
 
 
 def _read_upright(engine: Engine, page: Image, dpi: int, slant: Slant) -> tuple[Image, Sequence[RawWord], int]:
-    """The page as read, its words, and by how many degrees it was turned clockwise before it was straightened."""
+    """The page as read, its words, and the degrees by which it was turned clockwise before it was straightened."""
     lying = 90 if slant.stands else 0
     page = straighten(turn(page, lying), slant.skew_degrees)
     if slant.is_blank:
@@ -65,7 +66,7 @@ def _read_upright(engine: Engine, page: Image, dpi: int, slant: Slant) -> tuple[
     upright = turn(page, further)
     words = engine.words(upright, dpi)
     if weighted_confidence(words) < SURELY_UPRIGHT:
-        # Where its reading is poor, the engine's guess at the direction is poor too: what reads better decides.
+        # If the reading is poor, so is the engine's guess of the direction: take the direction that reads better.
         strip = _strip(page)
         other = max((0, 180), key=lambda degrees: legibility(engine.words(turn(strip, degrees), dpi)))
         if other != further:
@@ -77,7 +78,7 @@ def _read_upright(engine: Engine, page: Image, dpi: int, slant: Slant) -> tuple[
 
 
 def _strip(page: Image) -> Image:
-    """A strip of some lines where the page has most of them: enough to tell upright from upside down."""
+    """A strip of the page where it has the most lines: enough to tell upright from upside down."""
     height = max(_STRIP_PIXELS, page.height // _STRIPS_PER_PAGE)
     if height >= page.height:
         return page
@@ -88,9 +89,9 @@ def _strip(page: Image) -> Image:
 
 
 def believable_dpi(image: GrayImage) -> float:
-    """The image's own resolution where it makes a page of plausible size, else that of a letter-size page.
+    """The image's own resolution if its page has a plausible size, else that of a letter-size page.
 
-    Cameras and screenshots write 72 or 96 whatever was photographed.
+    Cameras and screenshots write 72 or 96, whatever they show.
     """
     longest = max(image.width, image.height)
     if _PLAUSIBLE_DPI[0] <= image.dpi <= _PLAUSIBLE_DPI[1]:
@@ -101,12 +102,12 @@ def believable_dpi(image: GrayImage) -> float:
 
 
 def legibility(words: Sequence[RawWord]) -> float:
-    """How much of a page was read with some certainty: characters of legible words, each by its confidence."""
+    """How much of a page was read with some certainty: the characters of legible words, weighted by confidence."""
     return sum(word.confidence * len(word.text) for word in words if word.confidence >= _LEGIBLE_WORD)
 
 
 def _rescale(page: Image, dpi: float) -> tuple[Image, float]:
-    """The page at a resolution that the engine reads well, and the factor."""
+    """The page at a resolution that suits the engine, and the scale."""
     scale = min(max(dpi, LOWEST_DPI), HIGHEST_DPI) / dpi
     if round(scale, 2) == 1:
         return page, 1.0

@@ -1,10 +1,8 @@
-"""The OCR processes of a worker: started when first needed, replaced when they fail or grow."""
+"""The OCR processes of a worker: started at the first page, replaced when they fail or grow."""
 
 import threading
 from dataclasses import asdict
 from functools import cache, cached_property
-from types import TracebackType
-from typing import Self
 
 from pydantic import JsonValue
 
@@ -19,14 +17,14 @@ from tasks.extract.ocr.engine import find_language_packs
 from tasks.extract.ocr.ocr_page import OcrPage
 
 MAX_PAGES = 500
-"""Pages that one process reads before another takes its place."""
+"""A process is replaced after so many pages."""
 OPEN_FILES = 64
 BITMAP_FILE_MB = 512
-"""The tesseract command is handed a page as a file."""
+"""The tesseract command gets a page as a file."""
 
 
 class OcrPool:
-    """At most `settings.processes` pages are read at once, each in a process of its own. Thread-safe."""
+    """Reads up to `settings.processes` pages at once, each in a process of its own. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -37,24 +35,24 @@ class OcrPool:
 
     @property
     def available(self) -> str | None:
-        """None where pages can be read, else why not and what to do."""
+        """None if pages can be read, else why not and what to do."""
         return self._choice if isinstance(self._choice, str) else None
 
     @property
     def engine(self) -> str:
-        """Engine, version of Tesseract and languages, such as ``tesserocr 5.5.4 eng``; ``none`` where there is none."""
+        """Engine, version of Tesseract and languages, such as ``tesserocr 5.5.4 eng``; ``none`` without an engine."""
         return "none" if isinstance(self._choice, str) else self._choice.name
 
     @property
     def languages_missing(self) -> tuple[str, ...]:
-        """The languages of the settings that no pack was found for."""
+        """The languages of the settings that have no pack."""
         if isinstance(self._choice, EngineChoice):
             return self._choice.packs.missing
         return find_language_packs(self._settings.ocr_languages, self._settings.tessdata_dir).missing
 
     @cached_property
     def processes(self) -> ProcessPool:
-        """The OCR processes. Raises `OcrUnavailable` where there is no engine."""
+        """The OCR processes. Raises `OcrUnavailable` without an engine."""
         if isinstance(self._choice, str):
             raise OcrUnavailable(self._choice)
         command = self._choice.command
@@ -74,14 +72,14 @@ class OcrPool:
         return ProcessPool(kind, threading.BoundedSemaphore(self._settings.processes))
 
     def read_page(self, image: GrayImage, timeout_s: float) -> OcrPage:
-        """The page as OCR reads it. `timeout_s` counts from when a process begins with it.
+        """The page as OCR reads it. The time counts from the moment that a process begins with it.
 
         Raises `OcrUnavailable`; `TimedOut`, `OutOfMemory` and `Crashed` for this page alone.
         """
         return self.read_page_timed(image, timeout_s)[0]
 
     def read_page_timed(self, image: GrayImage, timeout_s: float) -> tuple[OcrPage, float]:
-        """As `read_page`, with the seconds that it took; waiting for a free process does not count."""
+        """As `read_page`, with the seconds that it took."""
         arguments: dict[str, JsonValue] = {"width": image.width, "height": image.height, "dpi": image.dpi}
         try:
             with self.processes.open(image.pixels) as session:
@@ -95,16 +93,6 @@ class OcrPool:
         if "processes" in vars(self):
             self.processes.close()
 
-    def __enter__(self) -> Self:
-        """The pool itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End every process."""
-        self.close()
-
 
 def _as_json(choice: EngineChoice) -> dict[str, JsonValue]:
     folder = choice.packs.folder
@@ -114,5 +102,5 @@ def _as_json(choice: EngineChoice) -> dict[str, JsonValue]:
 
 @cache
 def shared_pool(settings: Settings) -> OcrPool:
-    """This process's OCR pool for these settings: an engine takes a moment to load, so chunks share it."""
+    """This process's OCR pool for these settings, shared by chunks: an engine takes a moment to load."""
     return OcrPool(settings)

@@ -1,4 +1,4 @@
-"""Tesseract as a command, by pytesseract: slower, but it needs nothing but the system's package."""
+"""Tesseract as a command, by pytesseract: slower, but it needs only the system's package."""
 
 import re
 import signal
@@ -19,13 +19,7 @@ class PytesseractEngine:
         self._pytesseract = pytesseract
         self._packs = packs
         self._folder = f"--tessdata-dir '{packs.folder}' " if packs.folder else ""
-        # Asked for once: pytesseract keeps the answer.
-        self._name = f"pytesseract {pytesseract.get_tesseract_version(cached=True)} {packs.joined}"
-
-    @property
-    def name(self) -> str:
-        """Engine, version of Tesseract, languages."""
-        return self._name
+        pytesseract.get_tesseract_version(cached=True)  # once: it starts the command
 
     def words(self, image: Image, dpi: int, ink: float = ANY_INK) -> list[RawWord]:
         """See `Engine`."""
@@ -34,7 +28,7 @@ class PytesseractEngine:
         try:
             tsv = self._pytesseract.image_to_data(_uncompressed(image), lang=self._packs.joined, config=config)
         except self._pytesseract.TesseractError as error:
-            if error.status == -signal.SIGABRT:  # how C++ dies of an allocation that fails
+            if error.status == -signal.SIGABRT:  # C++ aborts when an allocation fails
                 raise MemoryError("tesseract aborted") from error
             raise EngineGaveUp(f"tesseract gave up on a page: {error.message}") from error
         return parse_tsv(tsv)
@@ -56,7 +50,7 @@ class PytesseractEngine:
 
 
 def _uncompressed(image: Image) -> Image:
-    """A view that pytesseract hands over as BMP: its default, PNG, costs a third of a second per page."""
+    """A view that pytesseract writes as BMP: its default, PNG, takes a third of a second per page."""
     view = image.copy()
     view.format = "BMP"
     return view

@@ -1,7 +1,7 @@
-"""Reads again where a page has ink that no word covers.
+"""Reads strips of a page again that have ink and no words.
 
-On blurred pages Tesseract sometimes loses lines, and chance decides which. It finds them in a strip of their own, cut
-at another threshold. Measured by benchmarks/ocr.py.
+On blurred pages Tesseract sometimes loses lines, at random. It finds them in a strip of their own, at another threshold.
+Measured by benchmarks/ocr.py.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _LINES_OF_SECOND_LOOK = 10_000
 
 
 def look_again(engine: Engine, page: Image, dpi: int, words: Sequence[RawWord]) -> list[RawWord]:
-    """These words, and those that the engine finds on strips of the page with much ink and no word."""
+    """These words, and the words that the engine finds on strips of the page with much ink and no word."""
     found = list(words)
     for number, (top, bottom) in enumerate(missed_strips(page, words)):
         strip = page.crop((0, top, page.width, bottom))

@@ -1,4 +1,4 @@
-"""Tesseract in the process, by tesserocr: no start, no temporary file and no model load per page."""
+"""Tesseract within the process, by tesserocr: no start, no temporary file and no model load per page."""
 
 from PIL.Image import Image
 
@@ -9,7 +9,7 @@ SURE_ORIENTATION = 2.0
 
 
 class TesserocrEngine:
-    """Reads with the library itself. Raises RuntimeError where Tesseract refuses the language data."""
+    """Reads with the library. Raises RuntimeError if Tesseract refuses the language data."""
 
     def __init__(self, packs: LanguagePacks) -> None:
         import tesserocr
@@ -23,12 +23,6 @@ class TesserocrEngine:
             if packs.has_orientation
             else None
         )
-        self._name = f"tesserocr {installed_version()} {packs.joined}"
-
-    @property
-    def name(self) -> str:
-        """Engine, version of Tesseract, languages."""
-        return self._name
 
     def words(self, image: Image, dpi: int, ink: float = ANY_INK) -> list[RawWord]:
         """See `Engine`."""

@@ -1,8 +1,8 @@
-"""Puts a page upright before it is read: direction and slant of its lines, found on a small binarised copy.
+"""Puts a page upright before it is read: measures direction and slant of its lines on a small binarised copy.
 
-Lines of text leave a comb in the projection across them, sharpest when the page is straight. So one measure (the sum
-of squared steps between neighbouring rows of the projection, after W. Postl, "Detection of linear oblique structures
-and skew scan in digitized documents", ICPR 1986) answers both whether lines lie or stand and by how much they slant.
+The projection across lines of text has peaks, which are sharpest on a straight page. A single measure tells whether
+lines are horizontal and by how much they slant: the sum of squared steps between neighbouring rows of the projection,
+after W. Postl, "Detection of linear oblique structures and skew scan in digitized documents", ICPR 1986.
 """
 
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Slant:
-    """How a page lies: whether its lines stand (a quarter turn is needed), and their slant in degrees, clockwise
-    positive as one would turn the page to straighten it. A blank page has next to no ink.
+    """Whether a page needs a quarter turn because its lines are vertical, and the degrees by which it must be turned
+    clockwise to straighten it. A blank page has next to no ink.
     """
 
     stands: bool = False
@@ -37,7 +37,7 @@ class Slant:
 
 
 def measure_slant(image: Image) -> Slant:
-    """The slant of a gray page, up to 10 degrees; none where the page has too little ink or no clear lines."""
+    """The slant of a gray page, up to 10 degrees; none if the page has too little ink or no clear lines."""
     rows, columns, height, width = _ink(image)
     if len(rows) < _MIN_INK_PIXELS:
         return Slant(is_blank=len(rows) < _BLANK_INK_PIXELS)
@@ -59,14 +59,14 @@ def turn(image: Image, degrees: int) -> Image:
 
 
 def straighten(image: Image, degrees: float) -> Image:
-    """The page turned clockwise by a few degrees, grown so that no corner is cut, on its own paper colour."""
+    """The page turned clockwise by a few degrees, enlarged in its paper's colour so that no corner is cut."""
     if not degrees:
         return image
     return image.rotate(-degrees, resample=Resampling.BICUBIC, expand=True, fillcolor=paper_level(image))
 
 
 def paper_level(image: Image) -> int:
-    """The gray of the paper: the most frequent one in the lighter half."""
+    """The gray of the paper: the most frequent of the lighter half."""
     histogram = image.histogram()[:256]
     return max(range(128, 256), key=histogram.__getitem__)
 
@@ -78,7 +78,7 @@ def ink_mask(image: Image) -> NDArray[np.bool_]:
 
 
 def _ink(image: Image) -> tuple[Floats, Floats, int, int]:
-    """Rows and columns of ink pixels on a copy of at most 1,000 pixels a side, with that copy's height and width."""
+    """Rows and columns of ink pixels on a copy with sides of at most 1,000 pixels, and that copy's height and width."""
     scale = max(1.0, max(image.size) / _SMALL_SIDE)
     small = image.resize((max(1, round(image.width / scale)), max(1, round(image.height / scale))), Resampling.BOX)
     rows, columns = np.nonzero(ink_mask(small))
@@ -86,7 +86,7 @@ def _ink(image: Image) -> tuple[Floats, Floats, int, int]:
 
 
 def _best_angle(across: Floats, along: Floats, height: int, width: int) -> tuple[float, float]:
-    """The angle at which the projection of the ink is sharpest, and how sharp; 0 unless it is clearly better."""
+    """The angle with the sharpest projection of the ink, and its sharpness; 0 unless it is clearly sharper."""
     margin = int(np.ceil(width * np.tan(np.radians(MAX_SKEW_DEGREES + 1))))
     length = height + 2 * margin + 2
     centred = along - width / 2

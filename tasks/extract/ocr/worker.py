@@ -1,7 +1,7 @@
-"""What an OCR process runs: gray pixels in, a page of text out. Its engine is built once, in the fork server.
+"""The module of OCR processes: gray pixels in, a page of text out.
 
-The engine is loaded while files can still be read; a process inherits it, gives up its rights, and reads one page
-after another.
+The fork server builds the engine while it can read files. A process inherits the engine, gives up its rights, and reads
+page after page.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def warm_up(choice: Mapping[str, Any]) -> None:
 
 
 def read(pixels: bytes, arguments: dict[str, Any]) -> bytes:
-    """An `OcrPage` as JSON. Arguments: width, height and dpi of the gray pixels. Raises `Crashed`, MemoryError."""
+    """An `OcrPage` as JSON. Arguments: width, height and dpi of the gray pixels. Raises `Crashed` and MemoryError."""
     image = GrayImage(arguments["width"], arguments["height"], arguments["dpi"], pixels)
     try:
         page = read_page(_engines[0], image)

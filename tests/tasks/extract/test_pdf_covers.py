@@ -117,7 +117,7 @@ def test_text_whose_middle_lies_outside_its_clip_may_be_unseen(y: float, expecte
 
 
 def test_the_last_of_very_many_objects_still_covers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf_covers, "LOOKED_AT", 5)
+    monkeypatch.setattr(pdf_covers, "EXAMINED", 5)
 
     def draw(canvas: Canvas) -> None:
         text(canvas)

@@ -1,8 +1,10 @@
 """The extract stage: one outcome per document whatever happens, provisional where OCR is missing, and repeatable."""
 
+import hashlib
 import io
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from blocks.isolation.isolation import Isolation
 from blocks.records import Document, Extraction, Outcome, Retry
 from blocks.settings import Settings
 from tasks.extract import stage as extract_stage
-from tasks.extract.extract import Extractor, document_id_of
+from tasks.extract.extract import Extractor
 from tasks.extract.ocr.pool import OcrPool
 from tasks.extract.stage import ExtractStage
 from tests.doubles.drawn_pdf import LETTER, drawn_pdf, text_page
@@ -38,7 +40,7 @@ def isolation() -> Iterator[Isolation]:
 def document(folder: Path, name: str, content: bytes) -> Document:
     path = folder / name
     path.write_bytes(content)
-    return Document(document_id_of(content), str(path), media_type_of(content, name), len(content))
+    return Document(hashlib.sha256(content).hexdigest(), str(path), media_type_of(content, name), len(content))
 
 
 def stage_of(isolation: Isolation, ocr: ScriptedOcr | None = None) -> ExtractStage:
@@ -195,7 +197,7 @@ def test_pages_without_text_are_read_by_ocr_at_300_dpi(isolation: Isolation, tmp
 
 @pytest.mark.tesseract
 def test_a_scan_is_read_by_the_real_engine(isolation: Isolation, tmp_path: Path) -> None:
-    with OcrPool(SETTINGS) as ocr:
+    with closing(OcrPool(SETTINGS)) as ocr:
         stage = ExtractStage(SETTINGS, lambda _: b"", Extractor(SETTINGS, isolation, ocr))
         outcomes = stage.work([document(tmp_path, "scan.pdf", scan_page(("Scanned words",)))])
         page = extraction_of(only(outcomes)).pages[0]

@@ -20,10 +20,6 @@ class ForgetfulEngine:
         self._engine = engine
         self._lost = lost
 
-    @property
-    def name(self) -> str:
-        return self._engine.name
-
     def words(self, image: Image.Image, dpi: int, ink: float = ANY_INK) -> list[RawWord]:
         words = self._engine.words(image, dpi, ink)
         return words if image.height < 600 else [w for w in words if not self._lost[0] < w.y0 < self._lost[1]]

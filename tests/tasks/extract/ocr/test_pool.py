@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def note() -> GrayImage:
 
 @pytest.fixture(params=["tesserocr", "pytesseract"])
 def pool(request: pytest.FixtureRequest) -> Iterator[OcrPool]:
-    with OcrPool(Settings(ocr_engine=request.param, processes=2)) as pool:
+    with closing(OcrPool(Settings(ocr_engine=request.param, processes=2))) as pool:
         yield pool
 
 
@@ -106,7 +107,7 @@ def test_a_process_makes_way_for_another_after_its_share_of_pages(
     note: GrayImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.extract.ocr.pool.MAX_PAGES", 2)
-    with OcrPool(Settings(ocr_engine="tesserocr", processes=1)) as pool:
+    with closing(OcrPool(Settings(ocr_engine="tesserocr", processes=1))) as pool:
         used = []
         for _ in range(3):
             pool.read_page(note, 20)
@@ -116,7 +117,7 @@ def test_a_process_makes_way_for_another_after_its_share_of_pages(
 
 
 def test_threads_share_no_process_and_no_more_are_started_than_allowed(note: GrayImage) -> None:
-    with OcrPool(Settings(ocr_engine="tesserocr", processes=2)) as pool, ThreadPoolExecutor(6) as threads:
+    with closing(OcrPool(Settings(ocr_engine="tesserocr", processes=2))) as pool, ThreadPoolExecutor(6) as threads:
         pages = list(threads.map(lambda _: pool.read_page(note, 20), range(8)))
         assert len(processes_of(pool)) <= 2
     assert {page.text for page in pages} == {pages[0].text}
@@ -154,7 +155,7 @@ def test_a_process_that_dies_on_a_page_is_that_pages_crash(
 
 
 def test_a_fork_server_that_dies_costs_no_page(note: GrayImage) -> None:
-    with OcrPool(Settings(ocr_engine="tesserocr", processes=1)) as pool:
+    with closing(OcrPool(Settings(ocr_engine="tesserocr", processes=1))) as pool:
         pool.read_page(note, 20)
         server = pool.processes.server_pid
         assert server is not None
@@ -163,7 +164,7 @@ def test_a_fork_server_that_dies_costs_no_page(note: GrayImage) -> None:
 
 
 def test_a_page_that_needs_too_much_memory_says_so(note: GrayImage) -> None:
-    with OcrPool(Settings(ocr_engine="tesserocr", memory_limit_mb=64, processes=1)) as pool:
+    with closing(OcrPool(Settings(ocr_engine="tesserocr", memory_limit_mb=64, processes=1))) as pool:
         with pytest.raises(OutOfMemory, match="64 MB"):
             pool.read_page(gray(Image.new("L", (8_000, 9_000), 255), 300), 20)
         assert "12.50" in pool.read_page(note, 20).text
@@ -171,7 +172,7 @@ def test_a_page_that_needs_too_much_memory_says_so(note: GrayImage) -> None:
 
 def test_closing_ends_every_process_and_removes_its_folder(note: GrayImage) -> None:
     before = set(Path("/tmp").glob("winnow-ocr-*"))
-    with OcrPool(Settings(ocr_engine="pytesseract", processes=1)) as pool:
+    with closing(OcrPool(Settings(ocr_engine="pytesseract", processes=1))) as pool:
         pool.read_page(note, 20)
         process = only_process(pool)
         folders = set(Path("/tmp").glob("winnow-ocr-*")) - before  # those of tests in other processes among them
@@ -209,7 +210,7 @@ def test_broken_language_data_is_unavailable_not_a_crash(tmp_path: Path, note: G
     (tmp_path / "eng.traineddata").write_bytes(b"not a model")
     tmp_path.chmod(0o755)
     with (
-        OcrPool(Settings(ocr_engine="tesserocr", tessdata_dir=tmp_path)) as pool,
+        closing(OcrPool(Settings(ocr_engine="tesserocr", tessdata_dir=tmp_path))) as pool,
         pytest.raises(OcrUnavailable, match=r"does not start|did not start"),
     ):
         pool.read_page(note, 20)

@@ -23,8 +23,6 @@ def page() -> bytes:
 class ScriptedEngine:
     """Finds a word on every page, or raises."""
 
-    name = "scripted"
-
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
 
