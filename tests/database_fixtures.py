@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
-from blocks.database.engine import Database, close_database, head_revision, open_database
+from blocks.database.engine import Database, close_database, open_database
 from blocks.database.pipeline.documents import record_batch
+from blocks.database.schema import head_revision
 from blocks.database.tables import budgets, metadata
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of

@@ -25,18 +25,6 @@ from blocks.database.schema import current_revision, head_revision, upgrade
 from blocks.database.tables import database_identity
 from blocks.errors import DatabaseUnreachable
 
-__all__ = [
-    "Database",
-    "close_database",
-    "current_revision",
-    "database_id",
-    "default_url",
-    "head_revision",
-    "now",
-    "open_database",
-    "upgrade",
-]
-
 BUSY_TIMEOUT_S = 60.0
 SERVER_STATES = ("08", "40", "53", "55P03", "57", "58")
 """Prefixes of SQLSTATEs that concern the server's state, so that the same statement may succeed later: connection,
@@ -44,7 +32,7 @@ rollback by the server (serialization, deadlock), resources (a full disk, no fre
 operator's intervention, a system error. Other errors that psycopg calls `OperationalError` (54, a program limit; 55000)
 recur each time. Source: "PostgreSQL Error Codes", appendix A of its documentation."""
 
-_open: dict[tuple[int, str], "Database"] = {}  # by process and address: a child must not use its parent's connections
+_open: dict[tuple[int, str], "Database"] = {}  # by process id too: a child must not use its parent's connections
 _at_head: set[tuple[int, str]] = set()
 _opening = threading.Lock()
 
@@ -130,7 +118,7 @@ def close_database(database: Database) -> None:
 
 
 def database_id(database: Database) -> str:
-    """The id that a database was given when it was made; the same for every address that leads to it."""
+    """The id that a database got when it was made; the same for every address that leads to it."""
     with database.read() as connection:
         return str(connection.execute(select(database_identity.c.database_id)).scalar_one())
 
@@ -157,7 +145,7 @@ def _address(url: str) -> URL:
 
 
 def _safe(address: URL) -> str:
-    """The address without a password, be it before the host or in the query."""
+    """The address without its password, before the host or in the query."""
     secret = {name: "***" for name in address.query if "password" in name.lower()}
     return address.update_query_dict(secret).render_as_string(hide_password=True).replace("%2A", "*")
 
@@ -218,7 +206,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _is_of_the_statement(error: DBAPIError) -> bool:
-    """Whether the statement is at fault, so that it fails again however often it is tried."""
+    """Whether the statement itself is wrong, so that it fails at each attempt."""
     if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
         return True  # SQLite's code for a wrong statement
     state = getattr(error.orig, "sqlstate", None)  # None without a connection

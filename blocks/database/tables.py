@@ -4,6 +4,9 @@ Ids and digests are SHA-256 in hexadecimal. Times are UTC. Payloads are JSON, co
 the content of parts is always compressed.
 """
 
+from dataclasses import fields
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -35,6 +38,11 @@ _RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 def _document_id(*, primary_key: bool = False) -> Column[str]:
     return Column("document_id", Text, ForeignKey("documents.document_id"), primary_key=primary_key, nullable=False)
+
+
+def columns_of(table: Table, record: type) -> list[Column[Any]]:
+    """The columns that have the names of a dataclass's fields, in the order of the fields."""
+    return [table.c[field.name] for field in fields(record)]
 
 
 database_identity = Table("database_identity", metadata, Column("database_id", Text, primary_key=True))

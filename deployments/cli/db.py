@@ -10,8 +10,8 @@ app = new_group(COMMANDS["db"].help)
 @app.command()
 def upgrade(database: DatabaseOption = None) -> None:
     """Bring the tables to the newest revision, and make the view of every document type."""
-    from blocks.database.engine import current_revision
     from blocks.database.results.views import create_views
+    from blocks.database.schema import current_revision
     from blocks.document_types.loader import load_document_types
     from blocks.settings import load_settings
 
@@ -23,7 +23,7 @@ def upgrade(database: DatabaseOption = None) -> None:
 @app.command()
 def current(database: DatabaseOption = None) -> None:
     """Print the database's revision."""
-    from blocks.database.engine import current_revision, head_revision
+    from blocks.database.schema import current_revision, head_revision
 
     opened = open_existing(database)
     revision = current_revision(opened)

@@ -74,7 +74,8 @@ def _ocr(settings: "Settings") -> Iterator[Finding]:
 
 def _database(settings: "Settings") -> Finding:
     from blocks.database.address import database_url
-    from blocks.database.engine import current_revision, default_url, head_revision, open_database
+    from blocks.database.engine import default_url, open_database
+    from blocks.database.schema import current_revision, head_revision
     from blocks.errors import WinnowError
 
     try:
@@ -85,9 +86,8 @@ def _database(settings: "Settings") -> Finding:
         revision = current_revision(opened)
     except WinnowError as error:
         return Finding("database", "cannot be used", str(error), is_fatal=True)
-    if revision != head_revision():
-        return Finding("database", f"{opened.safe_url} at revision {revision}", "winnow db upgrade")
-    return Finding("database", f"{opened.safe_url} at revision {revision}")
+    remedy = "" if revision == head_revision() else "winnow db upgrade"
+    return Finding("database", f"{opened.safe_url} at revision {revision}", remedy)
 
 
 def _prefect(settings: "Settings") -> Finding:

@@ -1,6 +1,7 @@
 """The report at the end of a run, from the database's counts and nothing else."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Literal
 
@@ -59,19 +60,15 @@ class RunReport(Record):
 
 def build_report(database: Database, run: RunContext, findings: tuple[WholeFinding, ...]) -> RunReport:
     """The report of a run, read from the database."""
-    tally = runs.run_counts(database, run.run_id)
-    costs = runs.run_costs(database, run.run_id)
+    counts, missing = runs.run_counts(database, run.run_id)
     return RunReport(
-        counts=tally.counts,
-        missing=tally.missing,
+        counts=counts,
+        missing=missing,
         by_type=runs.counts_by_type(database, run.run_id),
         failure_kinds=runs.failure_kinds(database, run.run_id),
         findings=findings,
-        model_calls=costs.model_calls,
-        cost_usd=costs.cost_usd,
-        unconfirmed_usd=costs.unconfirmed_usd,
-        cache_hits=costs.cache_hits,
         waiting=runs.waiting_kinds(database, run.run_id),
+        **asdict(runs.run_costs(database, run.run_id)),
     )
 
 

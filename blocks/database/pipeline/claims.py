@@ -14,14 +14,14 @@ from blocks.database.in_list import in_list
 from blocks.database.pipeline.chunk_state import STARTED, ChainLink, ChunkState, OutputRow
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.run_locks import live_runs
-from blocks.database.tables import stage_outputs
+from blocks.database.tables import columns_of, stage_outputs
 from blocks.records import Stage
 
 NO_RUN = ""
 """The run of a `started` row whose claim was released."""
 
 SeenRows = Mapping[str, Mapping[str, OutputRow]]
-"""A stage's rows by document id and fingerprint, as they were when a run decided what to do."""
+"""A stage's rows by document id and fingerprint, at the time when a run decided what to do."""
 
 
 def claimable(
@@ -104,16 +104,9 @@ def _trace(row: OutputRow | None) -> Any:
 
 _row = stage_outputs.c
 
-_ROWS = select(
-    _row.document_id,
-    _row.fingerprint,
-    _row.state,
-    _row.is_current,
-    _row.run_id,
-    _row.retry,
-    _row.attempts,
-    _row.solo_attempts,
-).where(in_list(_row.document_id, "ids"), _row.stage == bindparam("stage"))
+_ROWS = select(_row.document_id, *columns_of(stage_outputs, OutputRow)).where(
+    in_list(_row.document_id, "ids"), _row.stage == bindparam("stage")
+)
 
 _LEFTOVERS = (
     select(_row.document_id)

@@ -6,26 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    bindparam,
-    case,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, insert, literal, or_, select, update
 
 from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
 from blocks.database.pipeline.failures import FailedDocument, record_failures, resolve_unread
 from blocks.database.pipeline.sources import record_sources
-from blocks.database.tables import documents, failures, results, run_documents
+from blocks.database.tables import columns_of, documents, failures, results, run_documents
 from blocks.files.sources import folders_of
 from blocks.records import DiscoveredDocument, Rerun, Stage
 
@@ -58,7 +45,7 @@ def record_batch(
     pipeline_digest: str,
     chunk_size: int,
 ) -> Recorded:
-    """Record what discover found, and make it part of the run. A repeat changes nothing.
+    """Record what discover found, and make it part of the run. To repeat it changes nothing.
 
     `given_type`, unless it is None, replaces the type that a document was given earlier. A document that is settled
     under `pipeline_digest` gets its outcome at once, unless `rerun` asks for its work again. The others fill chunks of
@@ -68,7 +55,7 @@ def record_batch(
     ids = sorted(found)
     seen_at = now()
     with database.write() as connection:
-        known = _known(connection, ids)
+        known = {id_: _Known(*row) for id_, *row in connection.execute(_KNOWN, {"ids": ids}).all()}
         _insert_documents(database, connection, [d for d in found.values() if d.document_id not in known], seen_at)
         record_sources(database, connection, batch, seen_at)
         # A table that was split into rows before may be wanted as one document.
@@ -84,9 +71,11 @@ def record_batch(
         folders = {folder for d in batch if d.parent_id is None for folder in folders_of(d.uri)}
         resolve_unread(connection, sorted(readable | folders), seen_at)
 
-        already = _members(connection, run_id, ids)
+        already = set(connection.execute(_MEMBERS, {"ids": ids, "run_id": run_id}).scalars())
         members = [d.document_id for d in found.values() if d.is_member and d.document_id not in already]
-        with_result = _with_result(connection, members) if rerun is Rerun.NEVER else frozenset()
+        with_result: set[str] = set()
+        if rerun is Rerun.NEVER:
+            with_result.update(connection.execute(_WITH_RESULT, {"ids": members}).scalars())
         outcomes = {
             id_: FAILED if id_ in failed else _known_outcome(known.get(id_), id_ in with_result, rerun, pipeline_digest)
             for id_ in members
@@ -107,9 +96,9 @@ def record_known(  # noqa: PLR0913 - all but two are given by name
     pipeline_digest: str,
     chunk_size: int,
 ) -> int:
-    """Make known documents that pass the filters members of the run, without reading them; returns their number.
+    """Make the known documents that pass the filters members of the run; returns their number.
 
-    A file that discover could not read stays `failed`: a known document is not read from its source again.
+    A file that discover could not read stays `failed`: known documents are not read from their sources again.
     """
     document = documents.c
     has_result = exists().where(results.c.document_id == document.document_id, results.c.is_current)
@@ -184,7 +173,7 @@ def part_content(database: Database, document_id: str) -> bytes:
 
 
 def lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
-    """Let two runs claim the same documents one after the other only. SQLite has one writer anyway."""
+    """Make runs that claim the same documents do so one after the other. SQLite has a single writer anyway."""
     if not database.is_sqlite:
         connection.execute(_LOCK, {"ids": document_ids})
 
@@ -195,13 +184,6 @@ def settle(connection: Connection, pipeline_digest: str, settled: Mapping[str, s
         under = None if status is None else pipeline_digest
         ids = [id_ for id_, settled_as in settled.items() if settled_as == status]
         connection.execute(_SETTLE, {"b_ids": ids, "b_under": under, "b_as": status})
-
-
-def _known(connection: Connection, ids: Sequence[str]) -> dict[str, _Known]:
-    known = {}
-    for id_, *row in connection.execute(_KNOWN, {"ids": ids}).all():
-        known[id_] = _Known(*row)
-    return known
 
 
 def _insert_documents(
@@ -225,14 +207,6 @@ def _insert_documents(
     connection.execute(database.insert(documents).on_conflict_do_nothing(), rows)
 
 
-def _members(connection: Connection, run_id: str, ids: Sequence[str]) -> set[str]:
-    return set(connection.execute(_MEMBERS, {"ids": ids, "run_id": run_id}).scalars())
-
-
-def _with_result(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
-    return frozenset(connection.execute(_WITH_RESULT, {"ids": ids}).scalars())
-
-
 def _known_outcome(known: _Known | None, has_result: bool, rerun: Rerun, pipeline_digest: str) -> str | None:
     if rerun is Rerun.NEVER and has_result:
         return SKIPPED
@@ -254,14 +228,8 @@ def _insert_members(connection: Connection, run_id: str, outcomes: Mapping[str, 
             if filled >= chunk_size:
                 chunk, filled = chunk + 1, 0
             filled += 1
-        rows.append(
-            {
-                "run_id": run_id,
-                "document_id": id_,
-                "chunk": chunk if outcome is None else None,
-                "outcome": outcome,
-            }
-        )
+        member = {"run_id": run_id, "document_id": id_, "outcome": outcome}
+        rows.append(member | {"chunk": chunk if outcome is None else None})
     connection.execute(insert(run_documents), rows)
 
 
@@ -276,9 +244,7 @@ def _has_failure(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(failure.document_id == documents.c.document_id, failure.resolved_at.is_(None), *conditions)
 
 
-_KNOWN = select(
-    documents.c.document_id, documents.c.given_type, documents.c.settled_under, documents.c.settled_as
-).where(in_list(documents.c.document_id, "ids"))
+_KNOWN = select(documents.c.document_id, *columns_of(documents, _Known)).where(in_list(documents.c.document_id, "ids"))
 
 _GIVE_TYPE = (
     update(documents)

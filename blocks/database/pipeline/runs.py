@@ -29,14 +29,6 @@ _NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}
 
 
 @dataclass(frozen=True, slots=True)
-class RunTally:
-    """How a run's documents ended; `missing` is how many of them have no outcome."""
-
-    counts: RunCounts
-    missing: int
-
-
-@dataclass(frozen=True, slots=True)
 class RunCosts:
     """The number and the cost of a run's calls of language models.
 
@@ -100,8 +92,8 @@ def finish_run(database: Database, run_id: str, state: str, message: str) -> Non
         connection.execute(ended)
 
 
-def run_counts(database: Database, run_id: str) -> RunTally:
-    """The run's documents by outcome, and how many have none."""
+def run_counts(database: Database, run_id: str) -> tuple[RunCounts, int]:
+    """The run's documents by outcome, and the number of documents without an outcome."""
     query = (
         select(run_documents.c.outcome, func.count())
         .where(run_documents.c.run_id == run_id)
@@ -111,7 +103,7 @@ def run_counts(database: Database, run_id: str) -> RunTally:
         rows = connection.execute(query).all()
     missing = sum(number for outcome, number in rows if outcome is None)
     ended = {outcome: number for outcome, number in rows if outcome is not None}
-    return RunTally(RunCounts.model_validate(ended | {"documents": sum(ended.values())}), missing)
+    return RunCounts.model_validate(ended | {"documents": sum(ended.values())}), missing
 
 
 def run_costs(database: Database, run_id: str) -> RunCosts:
@@ -153,17 +145,13 @@ def counts_by_type(database: Database, run_id: str) -> dict[str, dict[str, int]]
 def waiting_kinds(database: Database, run_id: str) -> dict[str, int]:
     """How many of the run's documents have a provisional output, by kind of failure, the most frequent first."""
     number = func.count(stage_outputs.c.document_id.distinct()).label("number")
+    members = select(run_documents.c.document_id).where(run_documents.c.run_id == run_id)
+    output = stage_outputs.c
     query = (
-        select(stage_outputs.c.failure_kind, number)
-        .where(
-            stage_outputs.c.document_id.in_(
-                select(run_documents.c.document_id).where(run_documents.c.run_id == run_id)
-            ),
-            stage_outputs.c.is_current,
-            stage_outputs.c.state == PROVISIONAL,
-        )
-        .group_by(stage_outputs.c.failure_kind)
-        .order_by(number.desc(), stage_outputs.c.failure_kind)
+        select(output.failure_kind, number)
+        .where(output.document_id.in_(members), output.is_current, output.state == PROVISIONAL)
+        .group_by(output.failure_kind)
+        .order_by(number.desc(), output.failure_kind)
     )
     with database.read() as connection:
         return {row.failure_kind: row.number for row in connection.execute(query)}
@@ -206,9 +194,6 @@ _STARTED_AT = select(runs.c.started_at).where(runs.c.run_id == bindparam("run_id
 
 _SET_OUTCOME = (
     update(run_documents)
-    .where(
-        run_documents.c.run_id == bindparam("b_run_id"),
-        in_list(run_documents.c.document_id, "b_ids"),
-    )
+    .where(run_documents.c.run_id == bindparam("b_run_id"), in_list(run_documents.c.document_id, "b_ids"))
     .values(outcome=bindparam("b_outcome"))
 )

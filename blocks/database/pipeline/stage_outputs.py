@@ -47,7 +47,7 @@ from blocks.database.pipeline.chunk_state import (
 from blocks.database.pipeline.claims import SeenRows, claimable
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.sources import latest_uri, uris_of
-from blocks.database.tables import documents, stage_outputs
+from blocks.database.tables import columns_of, documents, stage_outputs
 from blocks.records import OUTPUT_STAGES, Document, Outcome, Stage
 
 
@@ -77,19 +77,12 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
     ready = tuple(
         Document(
             id_,
-            uri,
-            media_type,
-            size,
-            parent_id,
-            part,
-            given,
-            type_,
-            digests.get(id_, {}),
-            {},
-            provisional.get(id_, {}),
-            tuple(uris.get(id_, ())[1:]),
+            *columns,
+            digests=digests.get(id_, {}),
+            provisional=provisional.get(id_, {}),
+            other_uris=tuple(uris.get(id_, ())[1:]),
         )
-        for id_, uri, media_type, size, parent_id, part, given, type_ in found
+        for id_, *columns in found
         if len(digests.get(id_, ())) == len(upstream)
     )
     return ChunkState(ready, len(document_ids) - len(ready), rows, begun)
@@ -286,6 +279,7 @@ def _set_types(connection: Connection, types: Mapping[str, str]) -> None:
 
 _STAGES = {stage.value: stage for stage in Stage}
 _row = stage_outputs.c
+# In the order of the first fields of `Document`.
 _DOCUMENTS = select(
     documents.c.document_id,
     func.coalesce(latest_uri, "").label("uri"),
@@ -298,23 +292,10 @@ _DOCUMENTS = select(
 ).where(in_list(documents.c.document_id, "ids"))
 
 _ROWS = select(
-    _row.document_id,
-    _row.stage,
-    _row.digest,
-    _row.failure_kind,
-    _row.fingerprint,
-    _row.state,
-    _row.is_current,
-    _row.run_id,
-    _row.retry,
-    _row.attempts,
-    _row.solo_attempts,
+    _row.document_id, _row.stage, _row.digest, _row.failure_kind, *columns_of(stage_outputs, OutputRow)
 ).where(
     in_list(_row.document_id, "ids"),
-    or_(
-        _row.stage == bindparam("stage"),
-        and_(_row.is_current, in_list(_row.stage, "upstream")),
-    ),
+    or_(_row.stage == bindparam("stage"), and_(_row.is_current, in_list(_row.stage, "upstream"))),
 )
 
 _OWN_ROWS = select(_row.document_id, _row.fingerprint, _row.state, _row.run_id).where(
@@ -328,17 +309,9 @@ _PAYLOADS = select(_row.document_id, _row.stage, _row.payload).where(
     _row.payload.is_not(None),
 )
 
-_CHAINS = select(
-    _row.document_id,
-    _row.stage,
-    _row.fingerprint,
-    _row.state,
-    _row.failure_kind,
-    _row.failure_message,
-    _row.retry,
-    _row.attempts,
-    _row.run_id,
-).where(in_list(_row.document_id, "ids"), _row.is_current)
+_CHAINS = select(_row.document_id, _row.stage, *columns_of(stage_outputs, ChainLink)).where(
+    in_list(_row.document_id, "ids"), _row.is_current
+)
 
 _is_key = and_(
     _row.document_id == bindparam("b_document_id"),
@@ -374,11 +347,7 @@ _SET_CURRENT = update(stage_outputs).where(_is_key).values(is_current=True)
 
 _CLEAR_CURRENT = (
     update(stage_outputs)
-    .where(
-        in_list(_row.document_id, "b_ids"),
-        _row.stage == bindparam("b_stage"),
-        _row.is_current,
-    )
+    .where(in_list(_row.document_id, "b_ids"), _row.stage == bindparam("b_stage"), _row.is_current)
     .values(is_current=False)
 )
 

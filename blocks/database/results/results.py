@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, select, update
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
 from blocks.database.pipeline.sources import uris_of
-from blocks.database.tables import results, run_documents
+from blocks.database.tables import columns_of, results, run_documents
 from blocks.records import Status, Validation
 
 
@@ -77,10 +77,7 @@ def list_results(
 
 def current_results(connection: Connection, document_ids: Sequence[str]) -> dict[str, CurrentResult]:
     """The current results of these documents."""
-    found = {}
-    for id_, *row in connection.execute(_CURRENT, {"ids": document_ids}).all():
-        found[id_] = CurrentResult(*row)
-    return found
+    return {id_: CurrentResult(*row) for id_, *row in connection.execute(_CURRENT, {"ids": document_ids}).all()}
 
 
 def write_results(
@@ -118,24 +115,12 @@ def write_results(
     )
 
 
-_CURRENT = select(
-    results.c.document_id,
-    results.c.fingerprint,
-    results.c.status,
-    results.c.provisional,
-    results.c.decided_by,
-    results.c.run_id,
-    results.c.created_at,
-).where(in_list(results.c.document_id, "ids"), results.c.is_current)
+_CURRENT = select(results.c.document_id, *columns_of(results, CurrentResult)).where(
+    in_list(results.c.document_id, "ids"), results.c.is_current
+)
 
 _CLEAR_CURRENT = (
     update(results)
-    .where(
-        and_(
-            in_list(results.c.document_id, "b_ids"),
-            results.c.is_current,
-            results.c.decided_by.is_(None),
-        )
-    )
+    .where(in_list(results.c.document_id, "b_ids"), results.c.is_current, results.c.decided_by.is_(None))
     .values(is_current=False)
 )

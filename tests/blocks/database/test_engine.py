@@ -14,13 +14,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from blocks.database.engine import (
     Database,
     close_database,
-    current_revision,
     database_id,
     default_url,
-    head_revision,
     now,
     open_database,
 )
+from blocks.database.schema import current_revision, head_revision
 from blocks.database.tables import database_identity, documents
 from blocks.errors import DatabaseNewer, DatabaseUnreachable
 
@@ -146,10 +145,12 @@ def test_a_reading_command_leaves_an_older_revision_and_a_run_upgrades_it(empty_
     close_database(open_database(empty_url))
     older = open_database(empty_url)
     with older.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        for column in ("inbox", "owner"):
+            connection.execute(text(f"ALTER TABLE sources ADD COLUMN {column} TEXT"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
     close_database(older)
     reading = open_database(empty_url, create=False)
-    assert current_revision(reading) == "0003"
+    assert current_revision(reading) == "0004"
     assert open_database(empty_url) is reading
     assert current_revision(reading) == head_revision()
     close_database(reading)
