@@ -1,4 +1,4 @@
-"""Progress of the runs of this process, for whoever draws it. Nothing depends on it being drawn."""
+"""The progress of this process's runs, as events for those who draw it. Nothing depends on a listener."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from blocks.records import Stage
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The run's batch is known: so many documents go through the stages."""
+    """The run's batch is known: `documents` of it will go through the stages."""
 
     run_id: str
     documents: int
@@ -16,7 +16,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """So many more documents have passed the stage, with an output, a failure or nothing to do."""
+    """`documents` more have passed the stage, with an output, a failure or nothing to do."""
 
     run_id: str
     stage: Stage
@@ -25,11 +25,11 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Documents wait for a model that answers nobody, so many seconds at most. `why` is what it answered last."""
+    """Documents wait for a model that is down, for `max_s` at most. `why` is its last error."""
 
     model: str
     why: str
-    most_s: float
+    max_s: float
 
 
 Event = Planned | Passed | Waiting
@@ -40,26 +40,17 @@ _listeners: list[Listener] = []
 
 
 def subscribe(listener: Listener) -> Callable[[], None]:
-    """Tell `listener` everything from now on; call the returned function to stop."""
+    """Give `listener` every event from now on; call the returned function to stop."""
     _listeners.append(listener)
     return lambda: _listeners.remove(listener)
 
 
-def plan(run_id: str, documents: int) -> None:
-    """Say how many documents the run will take through the stages."""
-    _tell(Planned(run_id, documents))
+def publish(event: Event) -> None:
+    """Give an event to every listener."""
+    for listener in tuple(_listeners):
+        listener(event)
 
 
 def report(run_id: str, stage: Stage, documents: int) -> None:
-    """Say that `documents` more documents of the run have passed `stage`."""
-    _tell(Passed(run_id, stage, documents))
-
-
-def wait(model: str, why: str, most_s: float) -> None:
-    """Say that documents begin to wait for a model."""
-    _tell(Waiting(model, why, most_s))
-
-
-def _tell(event: Event) -> None:
-    for listener in tuple(_listeners):
-        listener(event)
+    """Publish that `documents` more documents of the run have passed `stage`."""
+    publish(Passed(run_id, stage, documents))

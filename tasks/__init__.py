@@ -1,1 +1,1 @@
-"""The stages, one folder each: task.py wraps plain modules that run without Prefect; chunk.py is what all share."""
+"""The stages, a folder each: task.py wraps plain modules that run without Prefect. runs/ has what all stages share."""

@@ -1,4 +1,4 @@
-"""The stages that take a run's chunks. Their order is that of `Stage`, not of this table."""
+"""The stages that take a run's chunks. `Stage` decides their order, not this table."""
 
 from blocks.records import Stage
 from tasks.classify.task import classify, open_classify

@@ -44,7 +44,7 @@ class _View:
         """Take one event, from any thread."""
         with self._lock:
             if isinstance(event, progress.Waiting):
-                warn(f"waiting for {event.model}, at most {event.most_s:.0f} s: {event.why}")
+                warn(f"waiting for {event.model}, at most {event.max_s:.0f} s: {event.why}")
                 return
             if not self._announced:
                 self._announced = True

@@ -1,8 +1,8 @@
-"""Which type a text is of: signals first, then a classifier trained on the types' examples and on ordinary texts.
+"""Decides the type of a text: by signals, then by a classifier trained on the types' examples and on ordinary texts.
 
-Signals count as log odds. The classifier adds the log odds of a type against texts of no type. It leaves out how many
-examples either has: that tells nothing about the documents of a run. The sums compete with a constant for "no type", so
-that a text without evidence is of no type, whatever types there are.
+Signals count as log odds. The classifier adds the log odds of a type against texts of no type, corrected for the
+numbers of examples, which say nothing about the documents of a run. The sums compete with a constant for "no type", so
+a text without evidence has no type, whatever types there are.
 """
 
 import math
@@ -20,16 +20,16 @@ from blocks.text_classifier.training import train
 from tasks.classify.signals import READ_CHARACTERS, CompiledSignal, compile_signals, signal_evidence
 
 ORDINARY_TEXTS = Path(__file__).with_name("ordinary_texts.txt")
-"""Texts of no type, a line each, written for Winnow: the classifier must give them no type."""
+"""Texts of no type, a line each, written for Winnow."""
 
 NO_TYPE = 2.5
 """Log odds that signals and examples must outweigh together."""
 
 DECISIVE = 4.0
-"""A type whose signals lead by this much is decided without the classifier."""
+"""If a type's signals lead by this much, they decide without the classifier."""
 
 MAX_FOR, MAX_AGAINST = 4.0, 1.5
-"""Bounds of the classifier's log odds. Few examples rule out little: another shop's receipt looks new."""
+"""Bounds of the classifier's log odds. A few examples are weak evidence against a type: each shop's receipt is new."""
 
 MIN_WORDS = 2
 _FLOOR = 1e-4
@@ -37,12 +37,12 @@ _FLOOR = 1e-4
 
 @dataclass(frozen=True)
 class TypeJudge:
-    """Tells the given types apart. Safe to share between threads."""
+    """Decides between the given types. Thread-safe."""
 
     types: Mapping[str, DocumentType]
 
     def judge(self, texts: Sequence[str]) -> list[Classification]:
-        """One classification per text; the classifier predicts once, for all texts that signals leave undecided."""
+        """A classification per text; the classifier predicts once, for all texts that signals do not decide."""
         texts = [text[:READ_CHARACTERS] for text in texts]
         by_signals = [
             {name: signal_evidence(signals, text) for name, signals in self._signals.items()} for text in texts
@@ -70,7 +70,7 @@ class TypeJudge:
         )
 
     def _by_examples(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """The classifier's log odds per type that has examples, for each text; empty where it has none."""
+        """The classifier's log odds of each type with examples, for each text; empty for a text of few words."""
         asked = [position for position, text in enumerate(texts) if len(words(text[:200])) >= MIN_WORDS]
         added: list[dict[str, float]] = [{} for _ in texts]
         if not self._lesson_counts or not asked:
@@ -91,7 +91,7 @@ class TypeJudge:
 
     @cached_property
     def _lesson_counts(self) -> Counter[str]:
-        """Examples by type, ordinary texts among them; empty where no type has any."""
+        """Number of examples by type, with ordinary texts; empty if no type has examples."""
         counts = Counter({name: len(known.examples) for name, known in sorted(self.types.items()) if known.examples})
         if counts:
             counts[UNKNOWN_TYPE] = len(ordinary_texts())

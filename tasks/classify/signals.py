@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from blocks.document_types.schema import DocumentType, Signal
 
 READ_CHARACTERS = 20_000
-"""How much of a document's text signals are looked for in."""
+"""How much of a document's text is searched for signals."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledSignal:
-    """A signal ready to be looked for."""
+    """A signal as a regular expression."""
 
     pattern: re.Pattern[str]
     weight: float
 
 
 def compile_signals(document_type: DocumentType) -> tuple[CompiledSignal, ...]:
-    """The signals of a type. Phrases stand at the edges of words, in any case, with any blanks between their words."""
+    """The signals of a type. Phrases match full words, in any case, with any blanks between the words."""
     return tuple(
         CompiledSignal(_compile(signal), signal.weight)
         for signal in document_type.classification.signals
@@ -27,7 +27,7 @@ def compile_signals(document_type: DocumentType) -> tuple[CompiledSignal, ...]:
 
 
 def signal_evidence(signals: tuple[CompiledSignal, ...], text: str) -> float:
-    """The sum of the weights of the signals that are there, each counted once: log odds for the type, uncalibrated."""
+    """The sum of the weights of the signals in the text, each counted once: log odds for the type, uncalibrated."""
     return sum(signal.weight for signal in signals if signal.pattern.search(text))
 
 

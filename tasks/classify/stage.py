@@ -18,7 +18,7 @@ STAGE_VERSION = "2"
 """Raise it when the same text may get another type; see docs/decisions/fingerprints-and-versions.md."""
 
 CHECKED_ROWS, MIN_ROWS, DOCUMENT_ROWS = 12, 3, 0.5
-"""A table is no document where half of its first 12 rows, and it has 3 or more, are documents of its type."""
+"""A table of 3 rows or more is no document if half of its first 12 rows are documents of its type."""
 
 
 class ClassifyStage:
@@ -35,14 +35,14 @@ class ClassifyStage:
         self.configuration = digest_of(STAGE_VERSION, ordinary, *digests)
 
     def fingerprint(self, document: Document) -> str:
-        """Of the type that a person gave, else of every type's signals and examples and of the document's text."""
+        """Digest of the given type, or else of every type's signals and examples and of the document's text."""
         if document.given_type is not None:
             is_known = "" if document.given_type in self._types else "unknown"
             return digest_of(STAGE_VERSION, "given" + is_known, document.given_type)
         return digest_of(self.configuration, document.digests.get(Stage.EXTRACT, ""))
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """One outcome per document: given types first, then all others together, or singly where that fails."""
+        """An outcome per document: given types first, then all others together, or one by one if that fails."""
         unclassified: list[Document] = []
         for document in documents:
             if document.given_type is None:
@@ -60,7 +60,7 @@ class ClassifyStage:
         started = perf_counter()
         try:
             verdicts = self._judge_all(documents)
-        except Exception as error:  # noqa: BLE001 - narrowed down to the document that causes it
+        except Exception as error:  # noqa: BLE001 - a defect costs only the document that causes it
             if len(documents) == 1:
                 return [failed(self.stage, documents[0], error)]
             return [outcome for document in documents for outcome in self._classify([document])]
@@ -76,7 +76,7 @@ class ClassifyStage:
         return verdicts
 
     def _as_table(self, text: str, verdict: Classification) -> Classification:
-        """The verdict on a csv or jsonl file: a table of documents is itself of no type."""
+        """The classification of a csv or jsonl file: a table of documents has no type itself."""
         rows = [line for line in text.splitlines() if line.strip()][1 : CHECKED_ROWS + 1]
         if len(rows) < MIN_ROWS:
             return verdict
@@ -87,7 +87,7 @@ class ClassifyStage:
 
 
 def _text(document: Document) -> str:
-    """The beginning of the document's visible text. Word boxes, the bulk of an extraction, are not read."""
+    """The beginning of the document's visible text, without the word boxes, which are most of an extraction."""
     parts: list[str] = []
     length = 0
     for page in from_json(document.inputs[Stage.EXTRACT])["pages"]:

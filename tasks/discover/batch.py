@@ -1,11 +1,10 @@
-"""Sources to a recorded batch: what `discover` finds goes to the database in groups, so a million files stay flat."""
+"""Sources to a recorded batch, written in groups, so that memory stays flat for a million files."""
 
-from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from blocks import progress
 from blocks.database.pipeline import documents
-from blocks.records import Batch, DiscoveredDocument, Stage
+from blocks.records import Batch, Stage
 from tasks.discover.discover import discover
 from tasks.runs.chunk import raise_if_stopped
 from tasks.runs.run import Run
@@ -14,13 +13,13 @@ RECORD_EVERY = 500
 
 
 def record_sources(run: Run, batch: Batch) -> int:
-    """Record every document of the batch's sources as a member of the run; returns how many there are.
+    """Record every document of the batch's sources as a member of the run; returns their number.
 
-    Raises `SourceMissing` before anything is recorded, and `SourceEmpty` where the sources hold nothing.
+    Raises `SourceMissing` before anything is recorded, and `SourceEmpty` if the sources have no file.
     """
     found = 0
     listed = discover(batch.sources, run.settings, rows_column=batch.rows_column, limit=batch.limit)
-    for group in _in_groups(listed, RECORD_EVERY):
+    while group := list(islice(listed, RECORD_EVERY)):
         raise_if_stopped(run.run_id)
         recorded = documents.record_batch(
             run.database,
@@ -34,9 +33,3 @@ def record_sources(run: Run, batch: Batch) -> int:
         found += recorded.members
         progress.report(run.run_id, Stage.DISCOVER, recorded.members)
     return found
-
-
-def _in_groups(found: Iterable[DiscoveredDocument], size: int) -> Iterator[list[DiscoveredDocument]]:
-    iterator = iter(found)
-    while group := list(islice(iterator, size)):
-        yield group

@@ -1,7 +1,7 @@
-"""What a container holds: a mail's attachments, a table's rows. Runs in an isolated process, a container each.
+"""Opens containers in an isolated process: the attachments of a mail, the rows of a table.
 
-Both functions give a line of JSON (parts with name, size and problem, and the next row) and then the parts' bytes
-in the same order.
+Both functions give a line of JSON (name, size and problem of each part, and the next row), and then the parts' bytes in
+the same order.
 """
 
 import email
@@ -18,7 +18,7 @@ from blocks.files.media_types import CSV, EML
 from tasks.discover.tables import csv_cells, jsonl_cells
 
 Part = tuple[str, bytes, str | None]
-"""Name, bytes, and the problem if there is any."""
+"""Name, bytes, and the problem, if any."""
 
 FIRST_MAIL = b"""From: =?utf-8?q?a?= <a@b.c>
 Content-Type: multipart/mixed; boundary=x
@@ -62,7 +62,7 @@ def attachments(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 
 def rows(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """The text of one column of a csv or jsonl file, a part per row, from row `start` on until `max_bytes` are full.
+    """The text of a column of a csv or jsonl file, a part per row, from row `start` on, up to `max_bytes`.
 
     Arguments: media_type, column, start (from 1), max_bytes. Raises `RowsColumnMissing` and `Corrupt`. A row that
     may be wrong is a part with the problem.

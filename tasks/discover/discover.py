@@ -1,6 +1,6 @@
-"""From sources to documents: every file hashed, its kind found by content, and containers opened.
+"""From sources to documents: every file is hashed, gets its media type by content, and containers are opened.
 
-Sources are streamed: a million files take no more memory than a few, and come out in the order of the listing.
+Sources are streamed in the order of the listing: a million files take no more memory than a few.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ ATTACHMENTS = "tasks.discover.containers:attachments"
 ROWS = "tasks.discover.containers:rows"
 MAX_PARTS = 1_000
 MAX_DEPTH = 5
-"""Mails within mails: a forward of a forward is common, a deeper nest is a trap."""
+"""Mails within mails: a forward of a forward is common, deeper nesting may be an attack."""
 ROWS_AT_ONCE_BYTES = 8_000_000
 LINES_SUFFIXES = (".jsonl", ".ndjson")
 
@@ -40,9 +40,9 @@ def discover(
 ) -> Iterator[DiscoveredDocument]:
     """Every document of the sources; a parent comes before its parts. `limit` counts files.
 
-    With `rows_column`, each row of a csv or jsonl file is a document of that column's text. A file or folder that
-    cannot be taken in is a document with a failure. Raises `SourceMissing` and `SourceNotAFile` before the first
-    document, and `SourceEmpty`.
+    With `rows_column`, each row of a csv or jsonl file is a document with that column's text. A file or folder that
+    cannot be read is a document with a failure. Raises `SourceMissing` and `SourceNotAFile` before the first document,
+    and `SourceEmpty`.
     """
     for source in sources:
         check_source(source)
@@ -57,7 +57,7 @@ def discover(
 
 
 def _side_by_side(finder: "_Finder", uris: Iterator[Listed], ahead: int) -> Iterator[Iterable[DiscoveredDocument]]:
-    """The documents of each file in the files' order, with a few files read ahead."""
+    """The documents of each file, in the order of the files, of which a few are read ahead."""
     with ThreadPoolExecutor(ahead, thread_name_prefix="discover") as threads:
         running: deque[Future[Iterable[DiscoveredDocument]]] = deque()
         try:
@@ -79,7 +79,7 @@ class _Finder:
         self._rows_column = rows_column
 
     def documents_of(self, uri: Listed) -> Iterable[DiscoveredDocument]:
-        """The file as a document, and its parts after it; a folder that cannot be listed is a document that failed."""
+        """The file as a document, and its parts after it. A folder that cannot be listed is a failed document."""
         if isinstance(uri, UnreadableSource):
             return [_unread(uri.uri, uri)]
         try:
@@ -111,7 +111,7 @@ class _Finder:
         return DiscoveredDocument(document_id, uri, BINARY, size, failure=failure)
 
     def _mail(self, mail: DiscoveredDocument, content: bytes, depth: int) -> list[DiscoveredDocument]:
-        """A mail and all that is attached to it, mails in it opened likewise."""
+        """A mail, its attachments, and those of mails within it."""
         try:
             found = self._parts(ATTACHMENTS, content, {"max_parts": MAX_PARTS})[0]
             if found and depth > MAX_DEPTH:
@@ -127,7 +127,7 @@ class _Finder:
         return documents
 
     def _rows(self, table: DiscoveredDocument, content: bytes, column: str) -> Iterator[DiscoveredDocument]:
-        """A table, which is no document itself, and its rows; a table that breaks off is a failed document too."""
+        """A table, which is no document itself, and its rows. If the table breaks off, it is a failed document too."""
         yield replace(table, is_member=False)
         start: int | None = 1
         while start is not None:
@@ -160,7 +160,7 @@ class _Finder:
 
 
 def _is_table(document: DiscoveredDocument) -> bool:
-    """Whether it has rows. JSON lines that begin with a broken line look like text and are known by their name."""
+    """Whether it has rows. JSON lines that begin with a broken line look like text, so their name decides."""
     is_named_so = document.media_type == TEXT and document.uri.lower().endswith(LINES_SUFFIXES)
     return document.media_type in TABLES or is_named_so
 

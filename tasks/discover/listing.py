@@ -1,6 +1,6 @@
-"""The files of a source, one at a time and in a steady order: a file, folder, glob, or any URL that fsspec reads.
+"""Lists the files of a source in a stable order: of a file, folder, glob, or any URL that fsspec reads.
 
-A folder that cannot be listed, or goes away meanwhile, comes out as the `UnreadableSource` that says so, in its place.
+In place of a folder that cannot be listed, there is its `UnreadableSource` error.
 """
 
 import os
@@ -17,14 +17,11 @@ MAGIC = frozenset("*?[")
 ANY_FOLDERS = "**"
 
 Listed = str | UnreadableSource
-"""A file's path or URL, or what is wrong with a folder."""
+"""A file's path or URL, or the error of a folder."""
 
 
 def check_source(source: str) -> None:
-    """Raise `SourceMissing` where the source names nothing, before anything else is done.
-
-    Raises `SourceNotAFile` where it names a pipe, a socket or a device.
-    """
+    """Raise `SourceMissing` if the source does not exist, and `SourceNotAFile` for a pipe, a socket or a device."""
     if not source:
         raise SourceMissing("''")
     path = _local_path(source)
@@ -40,10 +37,10 @@ def check_source(source: str) -> None:
 
 
 def list_source(source: str) -> Iterator[Listed]:
-    """The files of a source: absolute paths, or URLs. Folders are walked in order, hidden names left out.
+    """The files of a source: absolute paths, or URLs. Folders are walked in order, without hidden names.
 
-    Links to files are followed, links to folders only where the source names them: no loop is ever entered. What is no
-    regular file is left out. A file that is named itself is listed whatever its name is. Raises as `check_source`.
+    Links to files are followed; links to folders only if the source names them, so that no loop is entered. Only regular
+    files are listed. A file that the source names is listed even if it is hidden. Raises as `check_source`.
     """
     check_source(source)
     local = _local_path(source)
@@ -60,7 +57,7 @@ def list_source(source: str) -> Iterator[Listed]:
 
 
 def _local_path(source: str) -> str | None:
-    """The path of this machine that a source names, or None for a URL of another."""
+    """The local path of a source; None for a URL elsewhere."""
     literal = source.removeprefix(FILE_URL)
     if os.path.lexists(literal):
         return literal
@@ -71,7 +68,7 @@ def _check_path(path: str, source: str) -> None:
     try:
         mode = Path(path).stat().st_mode
     except PermissionError:
-        return  # It is there; that it cannot be read is its own failure.
+        return  # it exists; the listing reports that it cannot be read
     except (OSError, ValueError) as error:
         if not _is_glob(path):
             raise SourceMissing(source) from error
@@ -87,7 +84,7 @@ def _list_glob(pattern: Path, source: str) -> Iterator[Listed]:
     found = set(_matches(str(root), wanted)) if _leads_to_folder(str(root)) else set()
     if not found:
         raise SourceMissing(source)
-    # A folder can be met twice, along two ways through `**`: what stands in its place is known by its name.
+    # `**` can lead to a folder in two ways, so errors are kept by name.
     unreadable = {error.uri: error for error in found if isinstance(error, UnreadableSource)}
     paths = {entry for entry in found if isinstance(entry, str)}
     for path in sorted(paths | set(unreadable), key=lambda path: path.split("/")):
@@ -95,7 +92,7 @@ def _list_glob(pattern: Path, source: str) -> Iterator[Listed]:
 
 
 def _matches(folder: str, wanted: Sequence[str]) -> Iterator[Listed]:
-    """Files below a folder that a glob's parts name; `**` is any number of folders, at the end all in them."""
+    """The files below a folder that match a glob's parts. `**` is any number of folders; at the end, all their files."""
     part, *rest = wanted
     if part == ANY_FOLDERS and rest:
         yield from _matches(folder, rest)
@@ -114,7 +111,7 @@ def _matches(folder: str, wanted: Sequence[str]) -> Iterator[Listed]:
 
 
 def _leads_to_folder(path: str) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 - that of a Path raises where nobody may look
+    return os.path.isdir(path)  # noqa: PTH112 - that of a Path raises without permission
 
 
 def _until_magic(parts: tuple[str, ...]) -> Iterator[str]:
@@ -125,7 +122,7 @@ def _until_magic(parts: tuple[str, ...]) -> Iterator[str]:
 
 
 def _walk(folder: str) -> Iterator[Listed]:
-    """Files below a folder, in the order of their names. One folder's names per level are in memory."""
+    """Files below a folder, in the order of their names. Memory holds the names of a single folder per level."""
     levels = [iter(_entries(folder))]
     while levels:
         for path, is_folder, is_file in levels[-1]:
@@ -141,7 +138,7 @@ def _walk(folder: str) -> Iterator[Listed]:
 
 
 def _entries(folder: str) -> list[tuple[Listed, bool, bool]]:
-    """A folder's names in order, hidden ones left out: path, whether it is a folder, whether a file."""
+    """The entries of a folder in order, without hidden ones: path, whether it is a folder, whether it is a file."""
     try:
         with os.scandir(folder) as entries:
             return [_entry(entry) for entry in sorted(entries, key=lambda entry: entry.name) if entry.name[0] != "."]
@@ -195,7 +192,7 @@ def _walk_remote(file_system: Any, path: str, source: str) -> Iterator[Listed]:
 
 
 def _url(file_system: Any, path: str, source: str) -> str:
-    """The URL of a path; in a chain such as ``zip://*.txt::/a.zip``, the link that names the path is replaced."""
+    """The URL of a path. In a chain such as ``zip://*.txt::/a.zip``, the path replaces that of its link."""
     if "::" not in source:
         return str(file_system.unstrip_protocol(path))
     links = source.split("::")
@@ -205,7 +202,7 @@ def _url(file_system: Any, path: str, source: str) -> str:
 
 
 def _below(path: str, found: str) -> tuple[str, ...]:
-    """The part of a found path that the source did not name itself."""
+    """The parts of a found path that the source does not name."""
     named = "/".join(_until_magic(tuple(path.split("/"))))
     return tuple(found.removeprefix(named).strip("/").split("/")) if found != path else ()
 

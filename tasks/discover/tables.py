@@ -1,4 +1,4 @@
-"""The cells of a table's column, row by row; a cell that may be wrong comes with the reason."""
+"""Reads the cells of a table's column, row by row, with a reason for each cell that may be wrong."""
 
 import csv
 import io
@@ -16,15 +16,15 @@ Cell = tuple[str, str | None]
 
 MAX_CELL_CHARACTERS = 10_000_000
 END = "\ue000end of the table\ue000"
-"""A last row of our own: it ends up inside another cell where a quotation mark is never closed."""
+"""A last row that is added: if a quotation mark is never closed, it ends up in another cell."""
 _DELIMITER_LINE = re.compile(r"sep=(.)\r?\n")
 """How Excel states a table's delimiter."""
 
 
 def csv_cells(content: bytes, column: str) -> Iterator[Cell]:
-    """The cells of a csv file's column, the first row being the header; empty lines are no rows.
+    """The cells of a csv file's column. The first row is the header; empty lines are no rows.
 
-    Raises `RowsColumnMissing`, and `Corrupt` where a cell is too long or two columns have that name.
+    Raises `RowsColumnMissing`, and `Corrupt` if a cell is too long or two columns have that name.
     """
     text = decode(content).lstrip("\r\n")
     stated = _DELIMITER_LINE.match(text)
@@ -54,16 +54,16 @@ def _csv_cell(row: list[str], place: int, width: int, delimiter: str, line: int)
         row = [*row[:-1], row[-1].removesuffix(END)]
         return delimiter.join(row), f"a quotation mark in the row that begins on line {line} is never closed"
     if width == 1:
-        return delimiter.join(row), None  # A single column needs no delimiter: a delimiter in it is text.
+        return delimiter.join(row), None  # in a table of a single column, a delimiter is text
     if any(row[width:]):
         return delimiter.join(row), f"the row on line {line} has {len(row)} cells, and the table {width} columns"
     return (row[place] if place < len(row) else ""), None
 
 
 def jsonl_cells(content: bytes, column: str) -> Iterator[Cell]:
-    """The values of a key in a file of JSON objects, one on each line; a value that is no text is written as JSON.
+    """The values of a key in a file with a JSON object per line; a value that is no text becomes JSON.
 
-    Raises `RowsColumnMissing` where no object has it.
+    Raises `RowsColumnMissing` if no object has the key.
     """
     seen: dict[str, None] = {}
     is_found = False

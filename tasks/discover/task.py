@@ -1,4 +1,4 @@
-"""The Prefect tasks that make a run's batch: from sources, or from the documents that the database knows."""
+"""The Prefect tasks that make a run's batch: from sources, or from documents in the database."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -14,14 +14,14 @@ from tasks.runs.run import Run
 
 @task(name="discover", task_run_name="{run.name} · discover", cache_policy=NO_CACHE, persist_result=False)
 def discover(run: Run, batch: Batch) -> State[int]:
-    """List the sources, record what is there, and cut it into chunks. Returns how many documents there are."""
+    """List the sources, record their documents, and cut them into chunks. Returns the number of documents."""
     found = record_sources(run, batch)
     return Completed(message=f"{found} documents", data=found)
 
 
 @task(name="select", task_run_name="{run.name} · select", cache_policy=NO_CACHE, persist_result=False)
 def select(run: Run, backfill: Backfill) -> State[int]:
-    """Take known documents, filtered, as the run's batch. Returns how many there are."""
+    """Select known documents as the run's batch. Returns their number."""
     found = documents.record_known(
         run.database,
         run.run_id,

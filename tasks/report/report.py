@@ -1,4 +1,4 @@
-"""The report at the end of a run, from the database's counts and nothing else."""
+"""The report at the end of a run, from the database's counts alone."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -18,8 +18,8 @@ class RunReport(Record):
     """A run's counts, its cost, and the findings about all results of a type.
 
     `missing` counts documents of the batch that ended in no state: 0 unless something is wrong. `unconfirmed_usd` is
-    what attempts without a reply may have cost beside `cost_usd`. `cache_hits` counts kept replies that were used.
-    `waiting` counts documents in review for what the next run may cure, by the failure's kind.
+    what attempts without a reply may have cost beside `cost_usd`. `cache_hits` counts stored replies that were used.
+    `waiting` counts documents in review that the next run tries again, by kind of failure.
     """
 
     counts: RunCounts
@@ -73,7 +73,7 @@ def build_report(database: Database, run: RunContext, findings: tuple[WholeFindi
 
 
 def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
-    """The run's artifact: counts by type and status, failures by kind, findings, and where the review list is."""
+    """The run's artifact: counts by type and status, failures by kind, findings, and how to see the review list."""
     _, message = report.closing(settings.allowed_failure_share)
     sections = [f"# {run.name}", message, _types_table(report.by_type)]
     if report.failure_kinds:
@@ -92,7 +92,7 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
 
 
 def _beside(report: RunReport) -> str:
-    """Unconfirmed cost and answers from the cache, where there are any."""
+    """Unconfirmed cost and answers from the cache, if any."""
     unconfirmed = f", and up to {report.unconfirmed_usd:.4f} unconfirmed" if report.unconfirmed_usd else ""
     return unconfirmed + (f"; {report.cache_hits} answers from the cache" if report.cache_hits else "")
 

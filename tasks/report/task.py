@@ -22,7 +22,7 @@ def report(run: Run) -> RunReport:
     runs.finish_run(run.database, run.run_id, name, message)
     try:
         create_markdown_artifact(as_markdown(result, run.context, run.settings), key="winnow-run", description=message)
-    except httpx.TransportError as error:  # the report is in the database; only Prefect's page lacks it
+    except httpx.TransportError as error:  # the database has the report; only Prefect's page lacks it
         get_run_logger().warning("the artifact could not be written: %s", error)
     return result
 

@@ -1,4 +1,4 @@
-"""Expectations about all results of a type, checked at the end of a run for the types that it touched."""
+"""Expectations about all results of a type, checked at the end of a run for the types whose results it wrote."""
 
 from collections.abc import Mapping
 
@@ -12,9 +12,9 @@ from tasks.validate.whole import check_whole
 
 
 def whole_findings(database: Database, run: RunContext, types: Mapping[str, DocumentType]) -> tuple[WholeFinding, ...]:
-    """The findings of Great Expectations over the view of each type that this run wrote to.
+    """The findings of Great Expectations over the view of each type whose results this run wrote.
 
-    Types whose expectations can fail the run are always checked: a run that changes nothing must not look better.
+    Types of the batch whose expectations can fail the run are always checked: a run that changes nothing must fail too.
     """
     members = runs.counts_by_type(database, run.run_id).keys() & types.keys()
     decisive = {

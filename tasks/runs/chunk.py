@@ -1,4 +1,4 @@
-"""One chunk at one stage: skip what is done, count attempts, write outcomes as they come.
+"""The stage frame: for a chunk at a stage, skip what is done, count attempts, write outcomes as they come.
 
 The database decides what is done. A stage computes fingerprints and works a list of documents; `run_stage` does the
 rest in a few bulk statements per chunk.
@@ -28,7 +28,7 @@ _stopped_runs: set[str] = set()
 
 
 def stop_run(run_id: str) -> None:
-    """End the run's chunks in this process at their next document; their outcomes so far are written first."""
+    """Stop the run's chunks in this process at their next document, after their outcomes so far are written."""
     _stopped_runs.add(run_id)
 
 
@@ -39,11 +39,11 @@ def raise_if_stopped(run_id: str) -> None:
 
 
 class StageWork(Protocol):
-    """A stage's own part."""
+    """What a stage itself does."""
 
     @property
     def stage(self) -> Stage:
-        """Which stage this is."""
+        """The stage."""
         ...
 
     @property
@@ -53,20 +53,20 @@ class StageWork(Protocol):
 
     @property
     def configuration(self) -> str:
-        """Digest of what all fingerprints have in common: version, settings and document types."""
+        """Digest of all that fingerprints hold beside a document's own digests: version, settings, document types."""
         ...
 
     def fingerprint(self, document: Document) -> str:
-        """The fingerprint of this stage's output for a document, computed from the document's digests alone."""
+        """The fingerprint of this stage's output for a document. Reads the document's digests, not its inputs."""
         ...
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """One outcome per document, in any order, as each is known. Raises only what stops the chunk."""
+        """An outcome per document, in any order, as soon as it is known. An exception stops the chunk."""
         ...
 
 
 class StageCounts(Record):
-    """All that a chunk task returns."""
+    """The result of a chunk task: how many documents have an output, a failure, nothing to do, or wait for a stage."""
 
     done: int = 0
     failed: int = 0
@@ -77,8 +77,7 @@ class StageCounts(Record):
 class Chunk:
     """A slice of a run's documents. `number` counts from 1 up to `of`.
 
-    A plain class: Prefect searches the collections, records and dataclasses among a task's parameters several times
-    per task run, and finds nothing among a hundred ids.
+    It is no dataclass and no tuple, because Prefect searches those several times per task run.
     """
 
     __slots__ = ("document_ids", "number", "of")
@@ -90,10 +89,10 @@ class Chunk:
 
 
 class RunContext(Record):
-    """What a run was asked to do: ids and switches, never content.
+    """What a run is to do: ids and switches, never content.
 
-    `models` replace the types' routes, in that order; empty for the routes. `budget_usd` bounds the run's cost;
-    None for the setting. `use_cache`: whether kept replies may answer.
+    `models` replace the types' routes, in that order, unless empty. `budget_usd` bounds the run's cost; None: by the
+    setting. `use_cache`: whether stored replies may answer.
     """
 
     run_id: str
@@ -106,14 +105,13 @@ class RunContext(Record):
 
 
 def run_stage(database: Database, context: RunContext, work: StageWork, document_ids: Sequence[str]) -> StageCounts:
-    """Bring one stage up to date for one chunk.
+    """Bring a stage up to date for a chunk.
 
     Documents without a usable upstream output wait. Documents with an output under today's fingerprint are skipped.
     The attempts of the others are counted before the work starts, and their outcomes are written in groups.
-    Documents whose worker died each time are worked alone, and quarantined when that kills the worker too.
-    A document that another live run has claimed is waited for, while this run holds no claim; its outcome then counts
-    for this run too.
-    Raises `ChunkIncomplete`, after everything is stored, while failures worth a retry now remain.
+    Documents whose worker died at each attempt are worked alone, and quarantined if that kills the worker too.
+    For a document that another live run has claimed, this run releases its claims and waits; the other run's outcome
+    counts for both. Raises `ChunkIncomplete`, after everything is stored, if failures worth a retry now remain.
     """
     writer = _OutcomeWriter(database, context.run_id, work.stage)
     contested: set[str] = set()
@@ -146,7 +144,7 @@ def wait_for_others(run_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Documents that another live run has claimed, at this stage and at an earlier one; and counts."""
+    """The documents that another live run has claimed, at this stage and at earlier ones; and counts."""
 
     claimed: frozenset[str]
     claimed_before: frozenset[str]
@@ -162,7 +160,7 @@ def _work_round(
     contested: Collection[str],
     writer: "_OutcomeWriter",
 ) -> _Round:
-    """Work the documents that need it and that no other live run has claimed."""
+    """Work the documents that need work and that no other live run has claimed."""
     state = stage_outputs.load_chunk(database, work.stage, document_ids)
     fingerprints = {document.document_id: work.fingerprint(document) for document in state.ready}
     todo = state.to_do(fingerprints, context.rerun, context.run_id, context.max_attempts, contested)
@@ -197,14 +195,14 @@ def _work_round(
 
 
 class _OutcomeWriter:
-    """Writes outcomes in groups and counts them; a crash loses seconds of work."""
+    """Writes outcomes in groups, so that a crash loses only seconds of work, and counts them."""
 
     def __init__(self, database: Database, run_id: str, stage: Stage) -> None:
         self.done = self.failed = self.again = 0
         self._database, self._run_id, self._stage = database, run_id, stage
 
     def take(self, outcomes: Iterable[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
-        """Write every outcome, also those before an exception; return the documents that this run may not write."""
+        """Write every outcome, also those before an exception. Returns the documents that this run may not write."""
         dropped: set[str] = set()
         pending: list[Outcome] = []
         pending_bytes, flushed_at = 0, time.monotonic()

@@ -1,4 +1,4 @@
-"""What each stage does in the same way: digests for fingerprints, and failures of single documents."""
+"""What all stages share: digests for fingerprints, and failures of single documents."""
 
 import hashlib
 

@@ -1,7 +1,4 @@
-"""The models of this process: the database's registry, seeded, with Prefect's blocks in it, and the keys by reference.
-
-Here the database's rows and the gateway's records meet, for runs and for the command alike.
-"""
+"""Joins the database's rows and the gateway's records, for runs and for the command: registry, keys, gateway."""
 
 import threading
 from collections import Counter
@@ -28,8 +25,8 @@ from blocks.settings import load_settings
 if TYPE_CHECKING:
     from blocks.gateway.gateway import Gateway
 
-UNUSED_REPLIES_DAYS, MOST_REPLIES = 90, 1_000_000
-"""What of the cache of replies is kept: a reply takes about a kilobyte."""
+UNUSED_REPLIES_DAYS, MAX_REPLIES = 90, 1_000_000
+"""How long an unused reply is stored, and how many replies are: a reply takes about a kilobyte."""
 
 _gateways: dict[Database, "Gateway"] = {}
 _holders: Counter[Database] = Counter()
@@ -37,17 +34,17 @@ _opening, _holding = threading.Lock(), threading.Lock()
 
 
 def open_registry(database: Database) -> DatabaseRegistry[RegistryState]:
-    """The registry of a database, with the models of data/models.yaml in it. Raises `ModelsFileInvalid`."""
+    """The registry of a database, after the models of data/models.yaml are in it. Raises `ModelsFileInvalid`."""
     registry = DatabaseRegistry(database, registry_state)
     registry.seed(read_seed())
     return registry
 
 
 def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
-    """Bring the registry's rows of models that stand in Prefect as blocks to what the blocks say.
+    """Write the models that are Prefect blocks to the registry.
 
-    Their places among the others, how their servers can be held to a schema, that they were once enabled, and what
-    writing to the provider's cache costs are the registry's to know. Raises `ModelInvalid` and `PrefectUnreachable`.
+    A block does not have these columns, which the registry keeps: `position`, `json_mode`, `was_enabled` and
+    `cache_write_price`. Raises `ModelInvalid` and `PrefectUnreachable`.
     """
     from blocks.gateway.block import registered_blocks  # Prefect takes 2 s to import
 
@@ -66,7 +63,7 @@ def put_blocks(registry: DatabaseRegistry[RegistryState]) -> None:
 
 
 def open_gateway(database: Database) -> "Gateway":
-    """The gateway of this process over a database. What workers that died left open is settled first."""
+    """The gateway of this process over a database. The open calls of dead workers are settled first."""
     with _opening:
         if database not in _gateways:
             _gateways[database] = _make_gateway(database)
@@ -77,7 +74,7 @@ def open_gateway(database: Database) -> "Gateway":
 def hold_gateway(database: Database) -> Iterator[None]:
     """Use the gateway of this process, in a run or a trial; the last user closes it.
 
-    Closing writes what is buffered and releases the leases at once, before they lapse. A later run opens a new gateway.
+    Closing writes what is buffered and releases the leases before they expire. A later run opens a new gateway.
     """
     with _holding:
         _holders[database] += 1
@@ -93,14 +90,14 @@ def hold_gateway(database: Database) -> Iterator[None]:
 
 
 def _make_gateway(database: Database) -> "Gateway":
-    from blocks.gateway.gateway import Gateway, Kept  # brings the HTTP client, which most commands do without
+    from blocks.gateway.gateway import Gateway, Kept  # imports the HTTP client, which most commands do without
 
     collect_garbage_less_often()
     configure_tracing(load_settings())
     ledger = DatabaseLedger(database)
     ledger.recover()
     replies = DatabaseReplyCache(database)
-    replies.prune(UNUSED_REPLIES_DAYS, MOST_REPLIES)
+    replies.prune(UNUSED_REPLIES_DAYS, MAX_REPLIES)
     kept = Kept(
         registry=open_registry(database),
         ledger=ledger,
@@ -112,7 +109,7 @@ def _make_gateway(database: Database) -> "Gateway":
 
 
 def key_ring() -> KeyRing:
-    """The keys of this process: out of its environment, and out of Prefect's blocks where there is a Prefect API."""
+    """The keys of this process: from its environment, and from Prefect's blocks if there is a Prefect API."""
     return KeyRing(_find_block_key)
 
 

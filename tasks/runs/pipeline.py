@@ -12,21 +12,21 @@ from tasks.runs.run import Run
 
 @runtime_checkable
 class WarmsUp(Protocol):
-    """A stage that loads libraries for seconds, which it can do while the run's first documents are read."""
+    """A stage that needs seconds to load its libraries, and can do so while the run's first documents are read."""
 
     def warm_up(self) -> None:
-        """Begin to load them, without waiting."""
+        """Begin to load the libraries, without waiting."""
         ...
 
 
 def process_chunks(run: Run) -> None:
     """Take every chunk of the run through the stages, a few chunks at once.
 
-    A stage that fails for good ends neither its chunk nor the run: the next stage goes on with what is ready, and the
-    run's counts tell the rest. Raises `RunInterrupted` when somebody stopped the run.
+    If a stage fails on a chunk for good, the next stage still works the documents that are ready, and the run's counts
+    show the others as failed. Raises `RunInterrupted` when the run is stopped.
     """
     of = documents.chunk_count(run.database, run.run_id)
-    progress.plan(run.run_id, documents.planned_count(run.database, run.run_id))
+    progress.publish(progress.Planned(run.run_id, documents.planned_count(run.database, run.run_id)))
     if of:
         for work in run.works.values():
             if isinstance(work, WarmsUp):

@@ -1,7 +1,7 @@
-"""What is checked before anything of a run is written: its settings, types, database and routes; once per run.
+"""Checks a run's settings, types, database and routes before anything of it is written; once per run.
 
-The command prepares a run itself, before it starts a Prefect server, and hands it over to the flow that it then calls.
-A flow that a worker runs finds nothing handed over, and prepares the run.
+The command prepares a run before it starts a Prefect server, and hands it over to the flow that it calls. A flow in a
+worker prepares its run itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from tasks.runs.models import key_ring, open_registry, put_blocks
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedRun:
-    """What a run works with, loaded and found usable."""
+    """What a run works with, loaded and checked."""
 
     settings: Settings
     types: Mapping[str, DocumentType]
@@ -35,7 +35,7 @@ _handed_over: ContextVar[PreparedRun | None] = ContextVar("prepared_run", defaul
 
 
 def load_types(document_type: str | None) -> Mapping[str, DocumentType]:
-    """The document types of a run. Raises `DocumentTypeInvalid`, and `DocumentTypeUnknown` for the one asked for."""
+    """The document types of a run. Raises `DocumentTypeInvalid`, and `DocumentTypeUnknown` for `document_type`."""
     types = load_document_types(load_settings().document_types_dir)
     if document_type is not None and document_type not in types:
         raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
@@ -43,11 +43,10 @@ def load_types(document_type: str | None) -> Mapping[str, DocumentType]:
 
 
 def prepare_run(types: Mapping[str, DocumentType], models: tuple[str, ...], *, with_blocks: bool = True) -> PreparedRun:
-    """Open the database and check that the types' routes, or the `models` in their place, can be taken.
+    """Open the database and check that the types' routes, or the `models` in their place, work.
 
-    `with_blocks`: whether the models that stand in Prefect as blocks are put into the registry first.
-    Raises `DatabaseUnreachable`, `DatabaseNewer`, `PrefectUnreachable`, or what `check_routes` raises of models and
-    routes that cannot work.
+    `with_blocks`: whether models that are Prefect blocks are written to the registry first.
+    Raises `DatabaseUnreachable`, `DatabaseNewer`, `PrefectUnreachable`, and as `check_routes`.
     """
     settings = load_settings()
     database = connect(settings)
@@ -61,7 +60,7 @@ def prepare_run(types: Mapping[str, DocumentType], models: tuple[str, ...], *, w
 
 @contextmanager
 def handed_over(prepared: PreparedRun) -> Iterator[None]:
-    """Let the flow that is called in the block take this prepared run."""
+    """Hand the prepared run over to the flow that is called within the block."""
     token = _handed_over.set(prepared)
     try:
         yield
@@ -70,5 +69,5 @@ def handed_over(prepared: PreparedRun) -> Iterator[None]:
 
 
 def prepared_run(document_type: str | None, models: tuple[str, ...]) -> PreparedRun:
-    """The run that the command prepared, else one that is prepared now. Raises as `load_types` and `prepare_run`."""
+    """The run that the command handed over, or else prepare it. Raises as `load_types` and `prepare_run`."""
     return _handed_over.get() or prepare_run(load_types(document_type), models)

@@ -1,4 +1,4 @@
-"""A run from its first row to its last: what is written down before any work, and what is true however it ends."""
+"""A run from its first row to its last: what is written before any work, and however it ends."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +17,11 @@ from tasks.runs.prepare import PreparedRun, prepared_run
 
 
 class Run:
-    """An open run of this process, with all that its tasks share: loaded once, used by every chunk.
+    """An open run of this process, with all that its tasks share.
 
-    `pipeline` says how chunks go through the stages; `works` holds the stages that were opened for it.
-    `pipeline_digest` covers all that fingerprints hold beside a document's own digests: a document that was settled
-    under it has nothing to compute, and discovery skips it.
-    A plain class: Prefect looks into collections, records and dataclasses among a task's parameters.
+    `pipeline` has the Prefect task of each stage, `works` the stages that were opened for the run.
+    `pipeline_digest` covers all that fingerprints hold beside a document's own digests: discovery skips a document that
+    was settled under it. It is no dataclass, because Prefect searches those among a task's parameters.
     """
 
     __slots__ = ("context", "database", "pipeline", "pipeline_digest", "settings", "types", "works")
@@ -41,18 +40,18 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """The id of the run, and of the flow run around it."""
+        """The id of the run, and of its Prefect flow run."""
         return self.context.run_id
 
     @property
     def name(self) -> str:
-        """What the Prefect UI calls the run."""
+        """The run's name in the Prefect UI."""
         return self.context.name
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineStage:
-    """A stage of the pipeline: the Prefect task of one chunk, called as `(run, chunk)`, and how a run opens the stage.
+    """A stage of the pipeline: the Prefect task of a chunk, called as `(run, chunk)`, and what opens the stage.
 
     `open` gets the run with its settings, types and database. A stage without outputs has a `version` instead.
     """
@@ -67,7 +66,7 @@ Pipeline = Mapping[Stage, PipelineStage]
 
 @contextmanager
 def open_run(asked: RunContext, batch: Batch | Backfill, pipeline: Pipeline) -> Iterator[Run]:
-    """Write the run's row, with a snapshot of settings and type versions; on an error, write how it ended and raise.
+    """Write the run's row, with a snapshot of settings and type versions; on an error, write how the run ended.
 
     The last run of a process closes the gateway. Raises as `prepared_run`, before anything of the run is written.
     """
@@ -100,5 +99,5 @@ def _begin(run: Run, batch: Batch | Backfill) -> None:
 
 
 def _snapshot(settings: Settings) -> dict[str, object]:
-    """The settings as the run's row keeps them: no address, no secret."""
+    """The settings for the run's row, without addresses and secrets."""
     return settings.model_dump(mode="json", exclude={"database_url", "passwords", "prefect_api_url"})

@@ -1,7 +1,7 @@
-"""What the Prefect tasks of all stages share: their options, their names in the UI, their log and their final state.
+"""What the Prefect tasks of all stages share: options, names in the UI, log and final state.
 
-The database is the cache: a chunk whose documents all have their output runs for milliseconds and ends as `Cached`.
-No result is persisted and no Prefect cache policy is used, see docs/decisions/prefect-cache.md.
+The database is the cache: a chunk whose documents all have their output takes milliseconds and ends as `Cached`. No
+result is persisted and no Prefect cache policy is used; see docs/decisions/prefect-cache.md.
 """
 
 import logging
@@ -31,28 +31,23 @@ class _RunLog(APILogHandler):
     """Sends warnings and errors of our loggers to the log of the task run that they come from."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send a record; outside of a task run there is no log to send it to."""
+        """Send a record, if it comes from a task run."""
         if TaskRunContext.get() is not None:
             super().emit(record)
 
 
-def _log_to_prefect() -> None:
-    handler = _RunLog(logging.WARNING)
-    for name in ("tasks", "blocks"):
-        logging.getLogger(name).addHandler(handler)
-
-
-_log_to_prefect()
+for _room in ("tasks", "blocks"):
+    logging.getLogger(_room).addHandler(_RunLog(logging.WARNING))
 
 
 def is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether Prefect tries a chunk again: only where an error of ours says `retry: now`."""
+    """Whether Prefect tries a chunk again: only for a WinnowError with the retry `now`."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, WinnowError) and error.retry is Retry.NOW
 
 
 def stage_task(function: Callable[[Run, Chunk], StageCounts]) -> StageTask:
-    """A Prefect task for one stage, named after the function."""
+    """A Prefect task for a stage, with the name of the function."""
 
     @wraps(function)
     def work_chunk(run: Run, chunk: Chunk) -> State[StageCounts]:
@@ -72,7 +67,7 @@ def stage_task(function: Callable[[Run, Chunk], StageCounts]) -> StageTask:
 
 
 def chunk_state(counts: StageCounts) -> State[StageCounts]:
-    """The final state of a chunk task: `Cached` where nothing was left to do."""
+    """The final state of a chunk task: `Cached` if there was nothing to do."""
     parts = {name: number for name, number in counts.model_dump().items() if number}
     message = ", ".join(f"{number} {name}" for name, number in parts.items()) or "no documents"
     is_cached = counts.unchanged > 0 and counts.done == counts.failed == 0
@@ -80,7 +75,7 @@ def chunk_state(counts: StageCounts) -> State[StageCounts]:
 
 
 def run_name() -> str:
-    """What the Prefect UI calls a run: the last part of its first source, or its filter, and the day."""
+    """A run's name in the Prefect UI: the last part of its first source, or its filter, and the day."""
     parameters = runtime.flow_run.parameters
     today = datetime.now().astimezone().date().isoformat()
     if sources := parameters.get("sources"):

@@ -1,4 +1,4 @@
-"""The models of a run in this process: the registry, and the gateway as soon as a document needs it."""
+"""The models of a run in this process: the registry, and the gateway once a document needs it."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class DatabaseModels:
-    """The registry of a run's database, and the process's gateway on the run's terms."""
+    """The registry of a run's database, and the process's gateway under the run's terms."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -23,8 +23,8 @@ class DatabaseModels:
         return self._registry.load()
 
     def gateway(self) -> "RunGateway":
-        """Open the gateway: what the run may spend, and whether replies are kept, are the run's to say."""
-        from blocks.gateway.gateway import RunTerms  # brings the HTTP client
+        """Open the gateway. The run decides what may be spent, and whether texts are stored and replies reused."""
+        from blocks.gateway.gateway import RunTerms  # imports the HTTP client
 
         settings, context = self._run.settings, self._run.context
         terms = RunTerms(

@@ -38,22 +38,22 @@ from tasks.runs.frame import digest_of, failed
 from tasks.score.total import total_score
 
 STAGE_VERSION = "1"
-"""Raised whenever the same replies may give another scoring."""
+"""Raise it when the same replies may give another scoring; see docs/decisions/fingerprints-and-versions.md."""
 MAX_IN_FLIGHT_BYTES = 32_000_000
-"""Pages of documents that are being asked about, as JSON: more would wait for models only to fill the memory."""
-LOOK_EVERY_S = 0.5
+"""Bounds the pages, as JSON, of documents that models are asked about at once: they take memory."""
+CHECK_EVERY_S = 0.5
 
 LoadLastScorings = Callable[[Sequence[str]], Mapping[str, bytes]]
 """By document its last scoring by a model, as JSON."""
 
 DrawPages = Callable[[Document, Sequence[Page]], Sequence[PageImage]]
-"""Gives pictures of a document's pages; blocks. Raises a `DocumentError` where they cannot be drawn."""
+"""Gives pictures of a document's pages; blocks. Raises a `DocumentError` if they cannot be drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRules:
-    """What of a run decides who is asked: models that replace the routes, what one document may cost, and for how long
-    models that are down are waited for."""
+    """A run's rules: models that replace the routes, what a document may cost, and how long to wait for models that are
+    down."""
 
     models: tuple[str, ...] = ()
     document_budget_usd: Decimal | None = None
@@ -61,23 +61,23 @@ class ScoreRules:
 
 
 class RunModels(Protocol):
-    """What the stage needs of models. `tasks/score/models.py` joins the gateway and the database to it."""
+    """The models of a run. `tasks/score/models.py` implements it with the gateway and the database."""
 
     def registry(self) -> RegistryState:
         """The registry as it is now; reads the database."""
         ...
 
     def gateway(self) -> AnsweringGateway:
-        """The gateway on the run's terms; opens it, and reads the database."""
+        """The gateway under the run's terms; opens it, and reads the database."""
         ...
 
 
 class ScoreStage:
-    """Scores the documents of a run, chunk by chunk, in any number of threads.
+    """Scores the documents of a run. Thread-safe.
 
-    The built-in reader reads each document once. Where no step of the route asks a model, its reading is the scoring.
-    The other documents of a chunk are asked about at once, on the gateway's loop; the limits are the gateway's. The
-    scoring of a document of no known type is empty.
+    The built-in reader reads each document once. If no step of the route asks a model, its reading is the scoring.
+    The routes of a chunk's other documents run at once, on the gateway's event loop and within the gateway's limits. The
+    scoring of a document of unknown type is empty.
     """
 
     stage = Stage.SCORE
@@ -110,14 +110,13 @@ class ScoreStage:
         )
 
     def fingerprint(self, document: Document) -> str:
-        """Of the stage's version, the extraction, and the document's type with its models as the run began."""
+        """Digest of the stage's version, the extraction, and the document's type with its models at the run's start."""
         name = document.document_type or UNKNOWN_TYPE
         extraction = document.digests.get(Stage.EXTRACT, "")
         return digest_of(STAGE_VERSION, extraction, name, self._digests.get(name, UNKNOWN_TYPE))
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """One outcome per document, as soon as each is known. Calls that are under way are cancelled when the caller
-        stops."""
+        """An outcome per document, as soon as it is known. If the caller stops, calls under way are cancelled."""
         finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
         sizes: dict[Future[Outcome], int] = {}
         registry = self._models.registry()
@@ -134,14 +133,14 @@ class ScoreStage:
             while sizes:
                 yield self._next(finished, sizes)
         finally:
-            for future in reversed(sizes):  # those that wait for a turn first, so that none gets a turn of another
+            for future in reversed(sizes):  # waiting calls first, so that none takes the place of a cancelled call
                 future.cancel()
 
     def _next(self, finished: "SimpleQueue[Future[Outcome]]", sizes: dict[Future[Outcome], int]) -> Outcome:
-        """The next outcome. Raises `RunInterrupted` where the run is stopped while models are waited for."""
+        """The next outcome. Raises `RunInterrupted` if the run is stopped meanwhile."""
         while True:
             try:
-                future = finished.get(timeout=LOOK_EVERY_S)
+                future = finished.get(timeout=CHECK_EVERY_S)
             except Empty:
                 raise_if_stopped(self._run_id)
                 continue
@@ -149,7 +148,7 @@ class ScoreStage:
             return future.result()
 
     def _start(self, document: Document, registry: RegistryState) -> Outcome | Future[Outcome]:
-        """The outcome of a document whose route asks no model, or that of its route, under way."""
+        """The outcome of a document whose route asks no model, or else the future outcome of its route."""
         document_type = self._types.get(document.document_type or UNKNOWN_TYPE)
         if document_type is None:
             return _scored(document, Scoring(document_type=UNKNOWN_TYPE, model=NO_MODEL))
@@ -195,7 +194,7 @@ class ScoreStage:
         return _scored(document, scoring, started_at, routed.failure)
 
     async def _last_scoring(self, assignment: Assignment, scoring: Scoring) -> Scoring | None:
-        """What a model read of this document and type before, with the steps of today; None where none did."""
+        """A model's last reading of this document under this type, with the steps of this run; None without one."""
         if self._load_last is None:
             return None
         payloads = await asyncio.to_thread(self._load_last, (assignment.document_id,))
@@ -214,12 +213,12 @@ class ScoreStage:
 
 
 def _graded(document_type: DocumentType, last: Scoring) -> tuple[tuple[CriterionReading, ...], float | None]:
-    """An older scoring's grades by the rubric of today, and their total; None where a criterion is new."""
-    asked = document_type.rubric.criteria if document_type.rubric is not None else ()
-    graded = {one.name: one for one in last.criteria}
-    criteria = tuple(graded[one.name] for one in asked if one.name in graded)
-    is_whole = all(one.name in graded for one in asked if one.judges is None)
-    return criteria, total_score(document_type.rubric, criteria) if is_whole else None
+    """An older scoring's grades by today's rubric, and their total; no total if a criterion is new."""
+    rubric = document_type.rubric.criteria if document_type.rubric is not None else ()
+    graded = {reading.name: reading for reading in last.criteria}
+    criteria = tuple(graded[criterion.name] for criterion in rubric if criterion.name in graded)
+    is_complete = all(criterion.name in graded for criterion in rubric if criterion.judges is None)
+    return criteria, total_score(document_type.rubric, criteria) if is_complete else None
 
 
 def _scoring(document_type: DocumentType, routed: Routed) -> Scoring:

@@ -1,4 +1,6 @@
-"""The Prefect task of the score stage: it joins the gateway to the database, which keeps models, money and replies."""
+"""The Prefect task of the score stage, and what joins the stage to the database and the gateway."""
+
+from functools import partial
 
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
@@ -14,10 +16,7 @@ from tasks.score.stage import ScoreRules, ScoreStage
 def open_score(run: Run) -> ScoreStage:
     """The score stage of a run. It opens the gateway of this process with the first document that needs it."""
     settings, database = run.settings, run.database
-
-    def fetch_part(document_id: str) -> bytes:
-        return documents.part_content(database, document_id)
-
+    fetch_part = partial(documents.part_content, database)
     return ScoreStage(
         run.types,
         DatabaseModels(run),

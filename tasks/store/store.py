@@ -35,9 +35,9 @@ class _Verdict:
 def store_chunk(database: Database, run_id: str, document_ids: Sequence[str], pipeline_digest: str) -> StageCounts:
     """Write the chunk's results, review items, failures and outcomes in one transaction.
 
-    Storing twice changes nothing. A person's decision stays the current result, with its review item; the run's result
-    is appended beside it. `unchanged` counts documents without anything new.
-    A document that another live run has claimed is waited for.
+    To store twice changes nothing. A person's decision stays the current result, with its review item; the run's result
+    is added beside it. `unchanged` counts documents with nothing new. Waits while another live run has claimed one of
+    the documents.
     """
     while (counts := _store_unless_claimed(database, run_id, document_ids, pipeline_digest)) is None:
         wait_for_others(run_id)
@@ -124,7 +124,7 @@ def _verdict(
 
 
 def _failure(chain: Chain) -> Failure | None:
-    """The failure of the first stage without a usable output; None where all stages have one."""
+    """The failure of the first stage without a usable output; None if all stages have one."""
     for stage in OUTPUT_STAGES:
         link = chain.get(stage)
         if link is None or link.state not in USABLE:

@@ -1,6 +1,6 @@
-"""Great Expectations at arm's length: one context per process, without files, progress bars or state.
+"""Great Expectations: one context per process, without files, progress bars or state.
 
-The library's context is global to the process and not meant for threads, so one lock guards every use of it.
+The library's context is global to the process and not thread-safe, so a lock guards every use of it.
 """
 
 import threading
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LOCK = threading.RLock()
 
 NAME_KEY = "winnow_name"
-"""Where an expectation's own name travels through the library, which knows expectations only by their class."""
+"""The key of an expectation's own name in its `meta`: the library's results name only the class."""
 
 
 @cache
@@ -30,16 +30,16 @@ def context() -> "EphemeralDataContext":
 
 
 def name_of(result: "ExpectationValidationResult") -> str:
-    """The name under which the document type lists the expectation."""
+    """The expectation's name in the document type."""
     configuration = result.expectation_config
     meta: Mapping[str, Any] = (configuration.meta if configuration is not None else None) or {}
     return str(meta[NAME_KEY])
 
 
 def exception_of(result: "ExpectationValidationResult") -> str | None:
-    """The message of what went wrong while the library computed the result, or None where nothing did.
+    """The message of the exception that the library met while it computed the result, if any.
 
-    The library reports one exception flat, and several by the metric that raised each.
+    The library reports a single exception flat, and several by metric.
     """
     reported: Mapping[str, Any] = result.exception_info or {}
     single = (reported,) if "raised_exception" in reported else tuple(reported.values())

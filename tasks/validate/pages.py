@@ -1,6 +1,6 @@
-"""What validate needs of an extraction: the visible text of each page, and the reasons against trusting it.
+"""Reads from an extraction what validate needs: the visible text of each page, and reasons not to trust it.
 
-An extraction is mostly word boxes. They are read only where OCR gave words a confidence of their own.
+An extraction is mostly word boxes. They are read only if OCR gave the words a confidence.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ class _ExtractionWithoutWords(BaseModel):
 
 
 def read_pages(payload: bytes) -> tuple[Page, ...]:
-    """The pages of an extraction's payload, with their words where OCR read them and without them elsewhere.
+    """The pages of an extraction's payload; with their words only if OCR read a page.
 
-    Raises pydantic's ValidationError where the payload is no extraction.
+    Raises pydantic's ValidationError if the payload is no extraction.
     """
     lean = _ExtractionWithoutWords.model_validate_json(payload).pages
     if any(page.method == "ocr" for page in lean):
@@ -45,10 +45,9 @@ def read_pages(payload: bytes) -> tuple[Page, ...]:
 
 
 def page_facts(pages: Sequence[Page], provisional: tuple[str, ...] = ()) -> PageFacts:
-    """Reasons of the pages against trusting a reading of them.
+    """What the pages say against trusting a reading of them.
 
-    The OCR confidence is the mean over the pages that OCR read, weighted by their text's length: a document is as
-    legible as its characters are; 0 where OCR found none.
+    The OCR confidence is the mean over the pages that OCR read, weighted by the length of their text; 0 without text.
     """
     read = [(len(page.text), page.ocr_confidence) for page in pages if page.method == "ocr"]
     known = [(length, confidence) for length, confidence in read if confidence is not None]

@@ -1,8 +1,8 @@
-"""Row-level expectations over a chunk: one pandas frame per document type, one call of the library per frame.
+"""Row-level expectations over a chunk: a pandas frame per document type.
 
-This is the only place of the pipeline that builds a frame. A column's kind follows its field's type, never the values
-that happen to be in the chunk, so that a document's verdict does not depend on its neighbours:
-money, number and integer are float64, dates datetime64, everything else text (lists and tables as their JSON).
+A column's kind follows its field's type and never the values in the chunk, so that a document's verdict does not depend
+on other documents: money, number and integer are float64, dates datetime64, everything else text (lists and tables as
+JSON).
 """
 
 import json
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What an expectation may read: a document's typed values, its id and its score."""
+    """What expectations read of a document: its typed values, its id and its score."""
 
     document_id: str
     fields: Mapping[str, JsonValue]
@@ -51,9 +51,9 @@ class Row:
 
 
 class RowExpectations:
-    """The row-level expectations of one document type, ready to be run over chunk after chunk.
+    """The row-level expectations of a document type.
 
-    An expectation that the library refuses is in `unusable`; every row breaks it, since nothing checked the row.
+    An expectation that the library refuses is in `unusable`. Every row breaks it, because nothing checks the row.
     """
 
     def __init__(self, document_type: DocumentType) -> None:
@@ -74,7 +74,7 @@ class RowExpectations:
         broken: list[list[str]] = [list(self.unusable) for _ in rows]
         if rows and self._usable:
             table = frame(self._type, rows)
-            # To find whether all rows pass costs the library half of finding which do not.
+            # The library takes half as long to find whether all rows pass as to find which rows fail.
             whether = _run(table, tuple(self._usable.values()), WHETHER)
             for name, positions in self._evaluate(
                 table, [name_of(result) for result in whether if not result.success]
@@ -85,7 +85,7 @@ class RowExpectations:
         return [tuple(sorted(names, key=order.__getitem__)) for names in broken]
 
     def _try_out(self) -> None:
-        """Refuse expectations that fail on a typical row, such as a comparison of texts with numbers."""
+        """Refuse expectations that raise on a typical row, such as a comparison of texts with numbers."""
         if not self._usable:
             return
         typical = Row("0" * 64, {name: TYPICAL.get(field.type, "a") for name, field in self._type.fields.items()}, 0.0)
@@ -102,8 +102,8 @@ class RowExpectations:
     def _evaluate(self, table: "pandas.DataFrame", names: Sequence[str]) -> dict[str, list[int]]:
         """The rows of `table`, by their index, that break each expectation.
 
-        Where the library fails on an expectation, the table is halved until each row that it cannot judge is
-        alone: that row breaks it, and the other rows are judged.
+        If the library raises, the table is halved until each row that it cannot check is alone. That row breaks the
+        expectation; the other rows are checked.
         """
         found: dict[str, list[int]] = {}
         for result in _run(table, [self._usable[name] for name in names], WHICH_ROWS) if names else ():
@@ -116,7 +116,7 @@ class RowExpectations:
                 parts = (self._evaluate(table.iloc[:half], (name,)), self._evaluate(table.iloc[half:], (name,)))
                 found[name] = [position for part in parts for position in part[name]]
             else:
-                log.debug("%s: %s cannot judge a row: %s", self._type.name, name, failure)
+                log.debug("%s: %s cannot check a row: %s", self._type.name, name, failure)
                 found[name] = [int(position) for position in table.index]
         return found
 
@@ -146,7 +146,7 @@ def _column(values: Sequence[JsonValue], kind: FieldType) -> "pandas.Series[Any]
 
 
 def _number(value: JsonValue) -> float:
-    """The nearest float; one beyond its range is infinite, so that a bound catches it."""
+    """The nearest float; a number beyond its range is infinite, so that a bound catches it."""
     try:
         return float(str(value))
     except ValueError:
@@ -160,9 +160,9 @@ def _text(value: JsonValue) -> str | None:
 
 
 def _for_frames(expectation: Expectation, document_type: DocumentType) -> Expectation:
-    """The expectation as frames need it: its name in its meta, the bounds of a date column as moments.
+    """The expectation for a frame: its name in its meta, and the bounds of a date column as times.
 
-    The library makes a date of a bound that reads like one, and pandas compares no date with a datetime64.
+    The library turns a bound that looks like a date into a date, which pandas does not compare with a datetime64.
     """
     kwargs = {**expectation.kwargs, "meta": {NAME_KEY: expectation.name}}
     fields = [document_type.fields[column] for column in columns_of(expectation) if column in document_type.fields]

@@ -1,7 +1,7 @@
-"""The validate stage: from readings to a verdict, for the documents of one chunk.
+"""The validate stage: from readings to a verdict.
 
-Each document is judged by itself. Only row-level expectations run once per document type and chunk. Whether a row
-breaks an expectation depends on that row alone, so a verdict never depends on how a batch was cut into chunks.
+Each document is judged by itself. Row-level expectations are computed per document type and chunk, but each row's
+result depends on that row alone. So no verdict depends on how a batch was cut into chunks.
 """
 
 from collections import defaultdict
@@ -22,13 +22,13 @@ from tasks.validate.verdict import PageFacts, decide, decide_unknown
 STAGE_VERSION = "1"
 """Raise it when the same inputs may get another verdict; see docs/decisions/fingerprints-and-versions.md."""
 READ_IN_PART = "read_in_part"
-"""The reason where a model saw less of a document than its route asks for: the rest may contradict the reading. The
-scoring's notes name what it did not see."""
+"""The reason if a model saw less of a document than its route asks for: the rest may contradict the reading. The
+scoring's notes name the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A document with all that decides its verdict, except broken expectations."""
+    """A document and what decides its verdict, except broken expectations."""
 
     document: Document
     document_type: DocumentType | None
@@ -39,7 +39,7 @@ class _Judged:
 
 
 class ValidateStage:
-    """Judges documents by the rules of their types. One instance serves the threads of a process."""
+    """Judges documents by the rules of their types. Thread-safe."""
 
     stage = Stage.VALIDATE
     reads = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE)
@@ -51,7 +51,7 @@ class ValidateStage:
         self.configuration = digest_of(*parts)
 
     def fingerprint(self, document: Document) -> str:
-        """Of the stage's version, the document's type as it stands, and the upstream outputs, provisional or not."""
+        """Digest of the stage's version, the rules of the document's type, and the upstream outputs."""
         document_type = self._types.get(document.document_type or UNKNOWN_TYPE)
         upstream = (f"{stage}={document.digests.get(stage, '')}" for stage in self.reads)
         provisional = (f"{stage}~{kind}" for stage, kind in sorted(document.provisional.items()))
@@ -64,7 +64,7 @@ class ValidateStage:
             warm_up()
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """One outcome per document; those whose type expects nothing of its rows come first."""
+        """An outcome per document; documents whose type has no expectations come first."""
         by_type: dict[str, list[_Judged]] = defaultdict(list)
         for document in documents:
             started = perf_counter()
@@ -98,7 +98,7 @@ class ValidateStage:
         return _Judged(document, document_type, fields, classification, facts, scoring.score)
 
     def _judge_rows(self, document_type: DocumentType, group: Sequence[_Judged]) -> list[Outcome]:
-        """The outcomes of documents whose rows have expectations; judged singly where the group fails."""
+        """The outcomes of documents whose type has expectations; judged one by one if the group fails."""
         rows = [
             Row(judged.document.document_id, {name: field.value for name, field in judged.fields.items()}, judged.score)
             for judged in group
@@ -108,7 +108,7 @@ class ValidateStage:
             broken = self._expectations_of(document_type).broken_by(rows)
             each_s = (perf_counter() - started) / len(group)
             return [_outcome(judged, names, each_s) for judged, names in zip(group, broken, strict=True)]
-        except Exception as error:  # noqa: BLE001 - narrowed down to the document that causes it
+        except Exception as error:  # noqa: BLE001 - a defect costs only the document that causes it
             if len(group) == 1:
                 return [failed(self.stage, group[0].document, error)]
             return [outcome for judged in group for outcome in self._judge_rows(document_type, [judged])]

@@ -1,6 +1,6 @@
-"""The verdict on one document: a pure function of what was found.
+"""The verdict on a document, as a pure function.
 
-A document is accepted exactly when there is no reason against it, so the reasons explain the verdict.
+A document is accepted if and only if there is no reason against it, so the reasons explain the verdict.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ SENSITIVE_ACCEPT_AT = 0.95
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """Reasons of the pages and of the models' replies against trusting any reading.
+    """What the pages and the models' replies say against trusting a reading.
 
-    `ocr_confidence` is in [0, 1], None where OCR read no page. `provisional` has the kinds of failures that the next
-    run may cure. `replies` has those that it would not, `read_in_part` where a model did not see all pages, and the
-    ungrounded criteria (`ungrounded:<name>`).
+    `ocr_confidence` is in [0, 1]; None if OCR read no page. `provisional` has the kinds of failures that the next run
+    tries again. `replies` has the kinds that it does not try again, `read_in_part` if a model did not see all pages, and
+    the ungrounded criteria (`ungrounded:<name>`).
     """
 
     has_hidden_text: bool = False
@@ -42,15 +42,16 @@ def decide(
 ) -> Validation:
     """The verdict on a document of a known type.
 
-    Reasons, each of which sends the document to review:
-    `missing`, `low_confidence` (under the type's `accept_at`, or its `accept_models_at`) of a required field, or of
-    every field that was read where the type requires none; `low_confidence` of an optional field that is more likely
-    wrong than right, defaults aside; `invalid`, `ungrounded` of any field; `expectation`; `hidden_text`;
-    `low_ocr_confidence`; `low_type_confidence` where the type itself is less sure than `accept_at`; `sensitive` where a
-    sensitive type's document is less sure than 0.95; `ungrounded` of a criterion without a quote in the document;
-    `read_in_part`; the kind of an upstream failure, whether or not the next run may cure it.
-    A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless the document
-    shows signs of tampering or of a bad reading. Where the value is not sure enough, its field is `low_confidence`.
+    Each of these reasons sends the document to review:
+    - `missing:<field>` and `low_confidence:<field>` (under the type's `accept_at`, or its `accept_models_at`) for a
+      required field; if the type requires none, for every field that was read;
+    - `low_confidence:<field>` for an optional field that is more likely wrong than right, unless it is a default;
+    - `invalid:<field>`, `ungrounded:<field>` and `ungrounded:<criterion>`, `expectation:<name>`, `hidden_text`,
+      `low_ocr_confidence`, `read_in_part`, and the kind of an upstream failure;
+    - `low_type_confidence` if the type is less sure than `accept_at`;
+    - `sensitive` if a document of a sensitive type is less sure than 0.95.
+    A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless there are signs
+    of tampering or of a bad reading. If the value is not sure enough, its field gets `low_confidence`.
     """
     found = {name: fields.get(name, FieldFinding()) for name in document_type.fields}
     confidence = _document_confidence(document_type, found, classification)
@@ -92,7 +93,7 @@ def decide(
 
 
 def decide_unknown(facts: PageFacts) -> Validation:
-    """The verdict on a document of no known type: it goes to review."""
+    """The verdict on a document of unknown type: it goes to review."""
     review = ReviewRules()
     nothing = Classification(document_type=UNKNOWN_TYPE, confidence=1.0, method="signals")
     priority, due_minutes = _urgency(review, 0.0)
@@ -124,7 +125,7 @@ def _page_reasons(review: ReviewRules, classification: Classification, facts: Pa
 
 
 def _matches(rule: RejectRule, document_type: DocumentType, found: Mapping[str, FieldFinding]) -> bool:
-    """Whether the field's value is in the rule, compared as typed values; a list matches by any of its items."""
+    """Whether the rule has the field's value, compared as typed values; a list matches by any of its items."""
     field = document_type.fields.get(rule.field)
     if field is None or found[rule.field].value is None:
         return False
@@ -134,7 +135,7 @@ def _matches(rule: RejectRule, document_type: DocumentType, found: Mapping[str, 
 
 
 def _typed(field: DocumentField, raw: JsonValue, languages: tuple[str, ...]) -> JsonValue:
-    """A rule's value as results hold it; unchanged where it is no value of the field's type."""
+    """A rule's value as a typed value; unchanged if it is no value of the field's type."""
     try:
         typed = typed_value(field, raw, languages)
     except InvalidValue:
@@ -147,7 +148,7 @@ def _needed(rule: RejectRule, document_type: DocumentType) -> float:
 
 
 def _urgency(review: ReviewRules, confidence: float) -> tuple[int, int | None]:
-    """Priority and minutes to the due time: of the narrowest band above the confidence, else of the widest."""
+    """Priority and minutes to the due time: of the narrowest band above the confidence, or else of the widest band."""
     bands = sorted(review.bands, key=lambda band: band.below)
     for band in bands:
         if confidence < band.below:

@@ -1,7 +1,7 @@
-"""Expectations about all results of a type: uniqueness, shares, aggregates; once, at the end of a run.
+"""Expectations about all results of a type (uniqueness, shares, aggregates), checked once, at the end of a run.
 
-Great Expectations' SQL engine computes them in the database, over the type's view, so a million rows cost no memory
-here. Its connection can only read. An error becomes a finding with its message: it must not fail the run.
+Great Expectations' SQL engine computes them in the database, over the type's view, by a connection that can only read.
+An error becomes a finding with its message: it must not fail the run.
 """
 
 import itertools
@@ -28,8 +28,8 @@ _source_numbers = itertools.count(1)
 def check_whole(connection_url: str, view_name: str, document_type: DocumentType) -> tuple[WholeFinding, ...]:
     """A finding for each of the type's expectations about all results, in their order, over the view `view_name`.
 
-    `connection_url` is a SQLAlchemy address of SQLite or PostgreSQL, password included. An expectation of either kind
-    that cannot be used, and one that cannot be computed, is a finding without success whose `observed` says why.
+    `connection_url` is a SQLAlchemy address of SQLite or PostgreSQL, with the password. An expectation that cannot be
+    used or computed is a finding without success; its `observed` says why.
     """
     if not document_type.expectations:
         return ()
@@ -93,7 +93,7 @@ def _run(
 
 
 def _in_view(expectation: Expectation, document_type: DocumentType) -> Expectation:
-    """The expectation by the view's columns: there, a field with the name of a column of every type has a prefix."""
+    """The expectation with the view's column names: a field with the name of a column of every type has a prefix."""
     renamed = {name: f"field_{name}" for name in document_type.fields if name.lower() in WHOLE_COLUMNS}
     kwargs = dict(expectation.kwargs)
     for argument in COLUMN_ARGUMENTS:
@@ -106,11 +106,11 @@ def _in_view(expectation: Expectation, document_type: DocumentType) -> Expectati
 
 
 def _read_only(connection_url: str) -> str:
-    """The same database by an address that cannot write.
+    """An address of the same database that cannot write.
 
     See https://sqlite.org/uri.html and PostgreSQL's default_transaction_read_only. The library takes $NAME in an
-    address for a variable of its own, so a dollar is percent-encoded; and it insists on a host, so the address of a
-    socket, which stands in the query and wins there, gets one.
+    address for a variable of its own, so a dollar is percent-encoded. It needs a host, so the address of a socket,
+    whose path in the query takes precedence, gets one.
     """
     if connection_url.startswith("sqlite"):
         path = connection_url.split("///", 1)[1].split("?", 1)[0]
@@ -124,7 +124,7 @@ def _read_only(connection_url: str) -> str:
 
 
 def _observed(result: "ExpectationValidationResult") -> str:
-    """The result in words, without any value of a document: findings are shown to people who may see no documents."""
+    """The result in words, without any value of a document: people who may see no documents see findings."""
     seen = result.result
     if "element_count" in seen:
         share = seen.get("unexpected_percent_total", seen.get("unexpected_percent")) or 0.0
@@ -146,7 +146,7 @@ def _finding(document_type: DocumentType, expectation: Expectation, success: boo
 
 
 def _readable(message: str, connection_url: str) -> str:
-    """The library's message without the password and without links for its developers."""
+    """The library's message, without the password and without links for its developers."""
     message = message.split("(Background on this error", 1)[0].strip()
     if "No provider found" in message:
         return "could not be checked: Great Expectations has no way to compute it in a database"

@@ -69,7 +69,7 @@ class Outages:
         for name, error in failed:
             if name not in self._since:
                 self._since[name] = now
-                progress.wait(name, str(error), left_s)
+                progress.publish(progress.Waiting(name, str(error), left_s))
         return min(wait_s + random.uniform(0, max(SPREAD_S, wait_s * SPREAD_SHARE)), left_s)
 
 

@@ -240,7 +240,7 @@ def test_who_watches_a_run_is_told_once_that_it_waits_and_why() -> None:
         outages.wait_s([("a", ServerFailed("a", 503))], 0.0)
     finally:
         unsubscribe()
-    waits = [(event.model, event.most_s) for event in told if isinstance(event, progress.Waiting)]
+    waits = [(event.model, event.max_s) for event in told if isinstance(event, progress.Waiting)]
     assert waits == [("a", OUTAGE_WAIT_LIMIT_S)] * 2
     assert "its host is not known" in str(told[0])
 
