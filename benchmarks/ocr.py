@@ -24,8 +24,8 @@ import time
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from contextlib import closing
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Every error that Winnow raises on purpose. One root; each leaf has a stable kind, a remedy and a retry.
+"""Every error that Winnow raises on purpose. Each leaf has a stable kind, a remedy and a retry.
 
 A leaf's constructor takes data and writes the message: what happened, to what, and what to do next. Retry decisions
-read `retry` and nothing else. docs/errors.md is generated from this module.
+read only `retry`. docs/errors.md is generated from this module.
 """
 
 from typing import ClassVar
@@ -9,11 +9,11 @@ from typing import ClassVar
 from blocks.records import Failure, Retry, Stage
 
 AGAIN = "then run with --rerun failed"
-"""A limit is in no fingerprint: a document that met one is not read again because the limit is another now."""
+"""Limits are in no fingerprint: a document that exceeded a limit is read again only on request."""
 
 
 class WinnowError(Exception):
-    """The root. `kind` names the error for good; `retry` says when another attempt is worth it."""
+    """The root. `kind` is the error's stable name; `retry` says when another attempt is worth it."""
 
     kind: ClassVar[str] = "error"
     retry: ClassVar[Retry] = Retry.NEVER
@@ -24,11 +24,11 @@ class WinnowError(Exception):
 
 
 class DocumentError(WinnowError):
-    """One document cannot be handled. It costs that document and nothing else."""
+    """One document cannot be processed. Other documents are unaffected."""
 
 
 class UsageError(WinnowError):
-    """The command or the configuration asks for something that cannot be. Exit code 2."""
+    """The command or the configuration asks for something impossible. Exit code 2."""
 
     kind = "usage"
 
@@ -130,7 +130,7 @@ class RowsColumnMissing(DocumentError):
 
 
 class RowBroken(DocumentError):
-    """A row of a table whose rows are documents cannot be told for certain; the other rows are taken."""
+    """A row of a table whose rows are documents cannot be read with certainty. The other rows are processed."""
 
     kind = "row_broken"
 
@@ -139,12 +139,12 @@ class RowBroken(DocumentError):
 
 
 class TooManyParts(DocumentError):
-    """A mail holds more attachments, or mails within mails, than can be opened."""
+    """A mail has more attachments, or more mails within mails, than Winnow opens."""
 
     kind = "too_many_parts"
 
     def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"it holds {what} beyond the limit of {limit:,}; save the attachments and run on them")
+        super().__init__(f"it has {what} beyond the limit of {limit:,}; save the attachments and run on them")
 
 
 class UnsupportedMediaType(DocumentError):
@@ -157,20 +157,19 @@ class UnsupportedMediaType(DocumentError):
 
 
 class SourceChanged(DocumentError):
-    """The bytes at the source are no longer those that were discovered, or are gone, be it for a time."""
+    """The bytes at the source have changed since they were discovered, or are gone, perhaps for a time."""
 
     kind = "source_changed"
     retry = Retry.NEXT_RUN
 
     def __init__(self, uri: str, how: str) -> None:
         super().__init__(
-            f"{uri} {how} since it was discovered; see that the place can be reached, then run again on it: "
-            "what is there then is taken"
+            f"{uri} {how} since it was discovered; check that the place can be reached, then run again on it"
         )
 
 
 class OcrUnavailable(DocumentError):
-    """Pages need OCR and no engine, or not its language, is installed. The document goes to review meanwhile."""
+    """Pages need OCR, and no engine or none of the languages is installed. The document goes to review meanwhile."""
 
     kind = "ocr_unavailable"
     retry = Retry.NEXT_RUN
@@ -182,7 +181,7 @@ class OcrUnavailable(DocumentError):
 
 
 class ProcessUnavailable(DocumentError):
-    """The machine gives no process to read the document in. The document is sound: another attempt is worth it."""
+    """The machine gives no process to read the document. This is not the document's fault, so it is tried again."""
 
     kind = "process_unavailable"
     retry = Retry.NOW
@@ -190,7 +189,7 @@ class ProcessUnavailable(DocumentError):
     def __init__(self, cause: str) -> None:
         self.cause = cause
         super().__init__(
-            f"no process could be had to read it ({cause}); see that the machine has memory and processes to spare, "
+            f"no process was available to read it ({cause}); check that the machine has free memory and processes, "
             "then run again"
         )
 
@@ -216,7 +215,7 @@ class StageCrashed(DocumentError):
 
 
 class Quarantined(DocumentError):
-    """The worker died time and again while it worked on this document."""
+    """The worker died again and again while it worked on this document."""
 
     kind = "quarantined"
 
@@ -227,36 +226,36 @@ class Quarantined(DocumentError):
 
 
 class Unfinished(DocumentError):
-    """A stage ended without saying anything of the document: its worker died, or was stopped."""
+    """A stage ended without an outcome for the document: its worker died or was stopped."""
 
     kind = "unfinished"
     retry = Retry.NEXT_RUN
 
     def __init__(self, stage: Stage) -> None:
-        super().__init__(f"{stage} was stopped before it had an outcome for this document; run again to take it up")
+        super().__init__(f"{stage} was stopped before it had an outcome for this document; run again to process it")
 
 
 class ChunkIncomplete(WinnowError):
-    """Some documents of a chunk are worth another attempt now; the finished ones are stored and will be skipped."""
+    """Some documents of a chunk are worth another attempt now. The others are stored, and the attempt skips them."""
 
     kind = "chunk_incomplete"
     retry = Retry.NOW
 
     def __init__(self, stage: Stage, remaining: int) -> None:
-        super().__init__(f"{stage}: {remaining} documents of the chunk are to be tried again")
+        super().__init__(f"{stage}: {remaining} documents of the chunk will be tried again")
 
 
 class RunInterrupted(RunError):
-    """Somebody stopped the run. What was finished is stored; the same command goes on from there."""
+    """Somebody stopped the run. Finished work is stored; the same command continues from there."""
 
     kind = "interrupted"
 
     def __init__(self) -> None:
-        super().__init__("the run was stopped; run the same command again and it goes on where it stopped")
+        super().__init__("the run was stopped; the same command continues where it stopped")
 
 
 class SettingInvalid(UsageError):
-    """A variable of the environment, or an option, has a value that its setting cannot have."""
+    """An environment variable or an option has a value that its setting cannot have."""
 
     kind = "setting_invalid"
 
@@ -265,7 +264,7 @@ class SettingInvalid(UsageError):
 
 
 class SourceMissing(UsageError):
-    """A source names nothing."""
+    """A source does not exist."""
 
     kind = "source_missing"
 
@@ -274,25 +273,25 @@ class SourceMissing(UsageError):
 
 
 class SourceNotAFile(UsageError):
-    """A source names a pipe, a socket or a device, which may never end and cannot be read twice."""
+    """A source is a pipe, a socket or a device, which may never end and cannot be read twice."""
 
     kind = "source_not_a_file"
 
     def __init__(self, source: str) -> None:
-        super().__init__(f"{source} is neither a file nor a folder; write what it gives to a file, and name that")
+        super().__init__(f"{source} is neither a file nor a folder; write its content to a file, and name the file")
 
 
 class SourceEmpty(UsageError):
-    """The sources hold no file."""
+    """The sources contain no file."""
 
     kind = "source_empty"
 
     def __init__(self, sources: tuple[str, ...]) -> None:
-        super().__init__(f"no file in {', '.join(sources)}; hidden files are left out")
+        super().__init__(f"no file in {', '.join(sources)}; hidden files do not count, unless you name them")
 
 
 class DocumentTypeUnknown(UsageError):
-    """A document type was named that no folder defines."""
+    """No folder defines a document type of this name."""
 
     kind = "document_type_unknown"
 
@@ -301,7 +300,7 @@ class DocumentTypeUnknown(UsageError):
 
 
 class RunUnknown(UsageError):
-    """A run was named by an id, or the first letters of one, that no run has, or that several have."""
+    """No run has an id that begins with these letters, or several runs have one."""
 
     kind = "run_unknown"
 
@@ -314,7 +313,7 @@ class RunUnknown(UsageError):
 
 
 class DocumentUnknown(UsageError):
-    """A document was named by an id, or the first letters of one, that no document has."""
+    """No document has an id that begins with these letters."""
 
     kind = "document_unknown"
 
@@ -325,7 +324,7 @@ class DocumentUnknown(UsageError):
 
 
 class ExpectationInvalid(UsageError):
-    """An expectation of a document type that Great Expectations does not know, or whose arguments it refuses."""
+    """Great Expectations does not know an expectation of a document type, or refuses its arguments."""
 
     kind = "expectation_invalid"
 
@@ -334,7 +333,7 @@ class ExpectationInvalid(UsageError):
 
 
 class DocumentTypeInvalid(UsageError):
-    """The folder of document types holds mistakes. `problems` has one text each: file, line and what to do."""
+    """The document types have mistakes. `problems` has a text for each: file, line and what to do."""
 
     kind = "document_type_invalid"
 
@@ -346,7 +345,7 @@ class DocumentTypeInvalid(UsageError):
 
 
 class DatabaseUnreachable(RunError):
-    """The database does not answer, or cannot be written."""
+    """The database does not answer, or cannot be written to."""
 
     kind = "database_unreachable"
 
@@ -355,7 +354,7 @@ class DatabaseUnreachable(RunError):
 
 
 class DatabaseNewer(RunError):
-    """The database was written by a newer Winnow."""
+    """A newer Winnow wrote the database."""
 
     kind = "database_newer"
 
@@ -366,12 +365,12 @@ class DatabaseNewer(RunError):
 
 
 class ViewInUse(RunError):
-    """A view of a document type must be made anew, and something of somebody else's depends on it."""
+    """A view of a document type must be replaced, and an object that is not Winnow's depends on it."""
 
     kind = "view_in_use"
 
     def __init__(self, name: str, cause: str) -> None:
-        super().__init__(f"the view {name} cannot be made anew ({cause}); drop what depends on it, then run again")
+        super().__init__(f"the view {name} cannot be replaced ({cause}); drop what depends on it, then run again")
 
 
 class PrefectUnreachable(RunError):
@@ -381,6 +380,6 @@ class PrefectUnreachable(RunError):
 
     def __init__(self, url: str, cause: str) -> None:
         super().__init__(
-            f"the Prefect server at {url} does not answer ({cause}); check PREFECT_API_URL, or unset it and "
-            "Winnow starts one on this machine"
+            f"the Prefect server at {url} does not answer ({cause}); check PREFECT_API_URL, or unset it: "
+            "Winnow then starts a local server"
         )

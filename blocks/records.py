@@ -1,7 +1,7 @@
-"""The records that stages exchange, and nothing else: no behaviour beyond what a record says of itself.
+"""The records that stages exchange.
 
-Records at borders are frozen pydantic models, so that what one stage wrote another can trust to have its shape.
-A stage's payload holds nothing volatile (no duration, no time): its digest decides whether later stages are stale.
+Records at borders are frozen pydantic models, so that stages can trust the shape of each other's payloads. A payload
+holds nothing volatile (no duration, no time): its digest decides whether later stages are stale.
 """
 
 import hashlib
@@ -14,24 +14,24 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 UNKNOWN_TYPE = "unknown"
 LOCAL = "local"
-"""The name of the built-in model, in routes, readings and the ledger."""
+"""The name of the built-in reader in routes and rows."""
 NO_MODEL = "none"
-"""What a scoring has in the place of a model where none was asked."""
+"""The model of a scoring that asked no model."""
 TEST_LANE = "test"
-"""The lane of calls that try a model out: they belong to no document, and none is answered from the cache."""
+"""The lane of calls that try a model out. They belong to no document and are never answered from the cache."""
 
 OPEN = "open"
-"""The outcome of a model call that is under way."""
+"""The outcome of an attempt that is under way."""
 OK = "ok"
 CACHE_HIT = "cache_hit"
 CANCELLED = "cancelled"
 LOST = "lost"
-"""The outcome of a model call whose worker died before it could settle."""
+"""The outcome of an attempt whose worker died before it could settle."""
 LIMITS_REACHED = "limits_reached"
 MODELS_PAUSED = "models_paused"
 
 Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in points (1/72 inch), from the top left of the page as it reads upright."""
+"""x0, y0, x1, y1 in points (1/72 inch), from the top left of the upright page."""
 
 
 class Record(BaseModel):
@@ -58,7 +58,7 @@ OUTPUT_STAGES = tuple(stage for stage in CHUNK_STAGES if stage is not Stage.STOR
 
 
 class Retry(StrEnum):
-    """When a failure is worth another attempt: in this run, in the next one, or never without a person's word."""
+    """When a failure is tried again: in this run, in the next run, or only on request."""
 
     NOW = "now"
     NEXT_RUN = "next_run"
@@ -76,8 +76,8 @@ class Status(StrEnum):
 class Rerun(StrEnum):
     """Which documents of a batch a run computes.
 
-    stale: what has no output under today's fingerprint. never: only what has no result at all.
-    failed: stale, and failures again. all: everything.
+    stale: documents without an output under today's fingerprint. never: only documents without any result.
+    failed: stale documents and failures. all: all documents.
     """
 
     STALE = "stale"
@@ -97,11 +97,11 @@ class Failure(Record):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a stage says of one document: a payload, a failure, or both (a provisional output).
+    """A stage's outcome for a document: a payload, a failure, or both (a provisional output).
 
-    `payload` is the JSON of the stage's record. With both set, the payload is used today and the failure, whose
-    retry is `next_run`, is taken up again by the next run. `defect` is the exception behind a failure that is a defect
-    of Winnow; it is logged and never stored.
+    `payload` is the JSON of the stage's record. With both, later stages use the payload, and the next run tries the
+    failure, whose retry is `next_run`, again. `defect` is the exception behind a failure that is a defect of Winnow; it
+    is logged and never stored.
     """
 
     document_id: str
@@ -116,7 +116,7 @@ class Outcome:
 
     @property
     def digest(self) -> str | None:
-        """SHA-256 of the payload, or None where there is none."""
+        """SHA-256 of the payload, if there is one."""
         return None if self.payload is None else hashlib.sha256(self.payload).hexdigest()
 
 
@@ -124,12 +124,11 @@ class Outcome:
 class Document:
     """A document of a chunk, as a stage sees it.
 
-    `part` names the place in the parent (``attachment:2``, ``row:17``) or is None for a file of its own; a part's
-    bytes are kept in the database, a file's at its source `uri`. `given_type` was declared by a person,
-    `document_type` is what the current classification says. `inputs` holds the upstream payloads that the stage
-    asked for, `digests` the digest of every current upstream output; `provisional` the kind of failure of each upstream
-    output that is provisional. `other_uris` are further places where the same bytes were seen, the latest first; only
-    extract is told of them.
+    `part` names the place in the parent (``attachment:2``, ``row:17``) and is None for a file. The bytes of a part are
+    in the database, those of a file at its source `uri`. A person declared `given_type`; `document_type` is the current
+    classification. `inputs` holds the upstream payloads that the stage reads, `digests` the digest of every current
+    upstream output, `provisional` the kind of failure of each provisional one. `other_uris`, which only extract gets,
+    are further places of the same bytes, the latest first.
     """
 
     document_id: str
@@ -150,9 +149,8 @@ class Document:
 class DiscoveredDocument:
     """A document that discover found, with its place.
 
-    `content` holds the bytes of a part, which has no file of its own, and None for a file. `is_member` is False for a
-    parent whose parts are the documents (a table whose rows are). `failure` is set where the file cannot be
-    taken in; `document_id` is then no hash of its bytes if these cannot be read.
+    `content` holds the bytes of a part, and None for a file. `is_member` is False for a table whose rows are the
+    documents. `failure` is set if the file cannot be read; `document_id` may then be no hash of its bytes.
     """
 
     document_id: str
@@ -179,10 +177,10 @@ class Words(Record):
 
 
 class Page(Record):
-    """One page as a reader sees it. `text` keeps lines; `hidden_text` is what a reader does not see.
+    """A page. `text` is what a person sees, with its lines; `hidden_text` is what a person does not see.
 
-    `method`: text_layer (a PDF's own text), ocr, or parsed (formats that are text by nature).
-    `width` and `height` in points, 0 where a format has no pages. `ocr_confidence` in [0, 1], weighted by word length.
+    `method`: text_layer (a PDF's own text), ocr, or parsed (formats that are text by nature). `width` and `height` are
+    in points, 0 for formats without pages. `ocr_confidence` is in [0, 1], weighted by word length.
     """
 
     number: int
@@ -198,7 +196,7 @@ class Page(Record):
 
 
 class PageImage(Record):
-    """One page as a picture, for models that look at pages. `width` and `height` are in pixels."""
+    """A page as a picture, for models that take images. `width` and `height` are in pixels."""
 
     page: int
     media_type: str
@@ -208,9 +206,9 @@ class PageImage(Record):
 
 
 class Extraction(Record):
-    """What extract says of a document. `engine` names the library and version that gave the pages.
+    """The output of extract. `engine` names the library and version that read the pages.
 
-    `attributes` holds what stands beside the pages: a mail's headers, a PDF's form fields.
+    `attributes` are what a document has beside its pages: a mail's headers, a PDF's form fields.
     """
 
     media_type: str
@@ -221,17 +219,17 @@ class Extraction(Record):
 
     @property
     def visible_text(self) -> str:
-        """The text of all pages, a form feed between two."""
+        """The text of all pages, separated by form feeds."""
         return "\n\f\n".join(page.text for page in self.pages)
 
     @property
     def hidden_text(self) -> str:
-        """What a reader of the pages does not see."""
+        """The hidden text of all pages."""
         return "\n".join(page.hidden_text for page in self.pages if page.hidden_text)
 
 
 class Classification(Record):
-    """The document's type and the probability that it is right. `scores` has every type that was weighed."""
+    """The output of classify: the document's type and the probability that it is right. `scores` has every type."""
 
     document_type: str
     confidence: float
@@ -248,13 +246,13 @@ class Evidence(Record):
 
 
 class Signals(Record):
-    """What speaks for and against a language model's reading of a field, each a probability in [0, 1] or None.
+    """Evidence for and against a language model's reading of a field, each a probability in [0, 1] or None.
 
-    `stated`: what the model says of itself. `logprob`: the probability of the value's tokens. `witness`: how likely
-    the built-in reader, which shares no weights with any model, finds this very value; `rival`: how likely it finds the
-    best other one. `agreeing` and `disagreeing`: the confidences of other models' readings of the field that have the
-    same value, and another one. `peers`: how likely the rest of the same reply is, by the built-in reader's view of its
-    other fields. `is_repaired`: the reply was mended before it could be read.
+    `stated`: the model's own confidence. `logprob`: the probability of the value's tokens. `witness`: how likely this
+    value is by the built-in reader, which shares no weights with any model; `rival`: how likely its best other value
+    is. `agreeing` and `disagreeing`: the confidences of other models' readings of the field, with the same value and
+    with another value. `peers`: how likely the reply's other fields are by the built-in reader. `is_repaired`: the
+    reply was broken JSON.
     """
 
     stated: float | None = None
@@ -268,12 +266,11 @@ class Signals(Record):
 
 
 class FieldReading(Record):
-    """What a model read for one field, before it is believed.
+    """A model's or the reader's reading of a field, before its evidence is checked.
 
-    `value` is text as it stands in the document or a normalised form of it; a list field has a list, a table field a
-    list of rows. `evidence` has one entry for a value, one per row for a table. `confidence` is that of the reader
-    before its evidence is checked: the built-in reader's is calibrated; of a language model it follows from `signals`,
-    by `blocks/evidence/confidence.py`.
+    `value` is the document's text or a normalised form of it; a list for a list field, a list of rows for a table
+    field. `evidence` has an entry for a value, and an entry per row for a table. The built-in reader's `confidence` is
+    calibrated; that of a language model follows from `signals`, by `blocks/evidence/confidence.py`.
     """
 
     value: JsonValue = None
@@ -283,10 +280,9 @@ class FieldReading(Record):
 
 
 class CriterionReading(Record):
-    """A rubric criterion's grade in [0, 1], with the quotes that bear it.
+    """A rubric criterion's grade in [0, 1], with its quotes.
 
-    `is_grounded` is False where a language model graded the document and no quote in it bears the grade, which is 0
-    then.
+    `is_grounded` is False if a language model gave no quote that is in the document; the grade is then 0.
     """
 
     name: str
@@ -297,11 +293,10 @@ class CriterionReading(Record):
 
 
 class StepTrace(Record):
-    """What became of one step of a route for one document.
+    """What happened at a step of a document's route.
 
-    `outcome`: answered (its readings were taken), unsure (they were taken, and the route went on), skipped (`why` says
-    which condition did not hold), or the kind of the failure, and what that is as `why`. `model` is empty where none
-    was asked.
+    `outcome`: answered (the route ended), unsure (the readings were used, and the route went on), skipped (`why` names
+    the condition that did not hold), or the failure's kind, which `why` explains. `model` is empty if none was asked.
     """
 
     step: int
@@ -311,14 +306,13 @@ class StepTrace(Record):
 
 
 class Scoring(Record):
-    """What score says of a document: readings by field, criteria, and the total in [0, 100] computed by code.
+    """The output of score: readings by field, criteria, and the total in [0, 100] that code computes.
 
-    `model` names every model whose readings were taken, as ``name@version``, joined by `` + ``. `steps` tells which
-    step of the route answered, and why the earlier ones did not; it is empty where the route is the built-in model
-    alone. `notes` tells what of the document a model was not shown: pages that its context window has no room
-    for, pictures that could not be drawn. Any of them sends the document to review.
-    `refused` has the kinds of failures where a model was needed and those that were asked gave the document up for
-    good; the readings are then the built-in model's.
+    `model` names every model whose readings were used, as ``name@version``, joined by `` + ``. `steps` says which step
+    of the route answered, and why the earlier steps did not; it is empty if the route is the built-in reader alone.
+    `notes` name the parts of the document that a model did not see: pages beyond its context window, pictures that
+    could not be drawn. Each note sends the document to review. `refused` has the kinds of failures of models that were
+    needed and will not be asked again; the readings are then the built-in reader's.
     """
 
     document_type: str
@@ -332,11 +326,11 @@ class Scoring(Record):
 
 
 class Validation(Record):
-    """The verdict on a document, with typed values and every reason.
+    """The output of validate: the verdict on a document, with typed values and every reason.
 
-    `fields` has a value per field of the type (money as a decimal string, dates as ISO, None where nothing was read);
-    `confidences` and `evidence` the same keys. `confidence` is that of the weakest required field.
-    Reasons read ``code`` or ``code:detail``. `priority` 1 is the most urgent; `due_minutes` counts from storing.
+    `fields` has a value for each field of the type (money as a decimal string, dates in ISO form, None if nothing was
+    read); `confidences` and `evidence` have the same keys. `confidence` is that of the weakest required field. A reason
+    is ``code`` or ``code:detail``. `priority` 1 is the most urgent; `due_minutes` counts from storing.
     """
 
     document_type: str
@@ -352,9 +346,9 @@ class Validation(Record):
 
 
 class WholeFinding(Record):
-    """What an expectation about the whole of a type's results found, once, at the end of a run.
+    """The result of an expectation about all results of a type, at the end of a run.
 
-    `observed` says in words what was seen, or why the expectation could not be checked (`success` is then False).
+    `observed` says what was found, or why the expectation could not be checked (`success` is then False).
     """
 
     document_type: str
@@ -376,8 +370,8 @@ class RunCounts(Record):
 
 
 class Batch(Record):
-    """What a run takes from sources. A `document_type` declares every document's type; `rows_column` makes each row of
-    a csv or jsonl file a document of its own; `limit` bounds the files listed."""
+    """A run's documents from sources. `document_type` is the type of every document; `rows_column` makes each row of a
+    csv or jsonl file a document; `limit` bounds the number of files."""
 
     sources: tuple[str, ...]
     document_type: str | None = None
@@ -387,7 +381,7 @@ class Batch(Record):
 
 
 class Backfill(Record):
-    """What a run takes from the documents that the database knows: those of a type, of a status, or both."""
+    """A run's documents from the database: of a type, of a status, or both."""
 
     document_type: str | None = None
     status: Literal["accepted", "in_review", "rejected", "failed"] | None = None

@@ -53,9 +53,7 @@ def load_document_types(folder: Path) -> dict[str, DocumentType]:
     return dict(types)
 
 
-def check(
-    path: Path, value_problems: ValueProblems | None = None, *, try_expectations: bool = True
-) -> list[Problem]:
+def check(path: Path, value_problems: ValueProblems | None = None, *, try_expectations: bool = True) -> list[Problem]:
     """Every mistake in a type's folder (or that of a file in it), or in a folder of types.
 
     Checks more than loading does: prompts are rendered, and `value_problems` checks the values that a type gives for

@@ -94,7 +94,7 @@ def read_prompts(folder: Path, problems: list[Problem]) -> dict[str, str]:
 
 
 def check_prompts(folder: Path, document_type: DocumentType, variants: Collection[str]) -> Iterator[Problem]:
-    """Mistakes that show only when a template of these variants is rendered, such as an unknown attribute of a field."""
+    """Mistakes that show only when a template of these variants is rendered, such as an unknown attribute."""
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     page = Page(number=1, method="parsed", text="A page of text.")
     for variant, template in document_type.prompts.items():

@@ -90,7 +90,9 @@ def _check_roles(raw: Mapping[str, object], steps: Sequence[Mapping[str, object]
         if at == 0:
             yield Mistake((*here, "role"), f"{what} needs an answer before it; put a step that answers first")
         elif not any(before.get("accept") for before in steps[:at]):
-            text = f"{what} follows an answer that is not sure enough; give a step before it accept: {{confidence: 0.9}}"
+            text = (
+                f"{what} follows an answer that is not sure enough; give a step before it accept: {{confidence: 0.9}}"
+            )
             yield Mistake((*here, "role"), text)
         if role == "rewrite" and not written:
             yield Mistake((*here, "role"), "the type has no field to write; give a text field written: true")

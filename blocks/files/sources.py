@@ -1,7 +1,7 @@
 """Bytes at a path or at any URL that fsspec reads.
 
-The URI of a local file is its path. A path that is not UTF-8 fits no database and no JSON; its URI is a file:// URL with
-percent escapes (RFC 8089).
+The URI of a local file is its path. A path that is not UTF-8 fits no database and no JSON; its URI is a file:// URL
+with percent escapes (RFC 8089).
 """
 
 import hashlib

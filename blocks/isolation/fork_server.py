@@ -33,7 +33,7 @@ IsolatedFunction = Callable[[bytes, dict[str, object]], bytes]
 
 @dataclass(frozen=True, slots=True)
 class _Child:
-    """A forked process: its number, the socket that gets its exit status, its stderr, its folder for temporary files."""
+    """A forked process: its number, the socket for its exit status, its stderr, its folder for temporary files."""
 
     child_id: int
     status: socket.socket

@@ -15,7 +15,7 @@ from blocks.isolation.fork_server_client import ForkServerClient, ProcessKind
 from blocks.isolation.limits import MEGABYTE
 
 OUT_OF_MEMORY_SHARE = 0.7
-"""A C library that gets no memory may end by a signal. It was for memory if the process used this share of its limit."""
+"""A C library that gets no memory may end by a signal: the cause is memory if more than this share of it was used."""
 EXIT_TIMEOUT_S = 5.0
 
 _ABORTED = {signal.SIGABRT, signal.SIGILL, signal.SIGTRAP, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL}

@@ -39,8 +39,8 @@ def check_source(source: str) -> None:
 def list_source(source: str) -> Iterator[Listed]:
     """The files of a source: absolute paths, or URLs. Folders are walked in order, without hidden names.
 
-    Links to files are followed; links to folders only if the source names them, so that no loop is entered. Only regular
-    files are listed. A file that the source names is listed even if it is hidden. Raises as `check_source`.
+    Links to files are followed; links to folders only if the source names them, so that no loop is entered. Only
+    regular files are listed. A file that the source names is listed even if it is hidden. Raises as `check_source`.
     """
     check_source(source)
     local = _local_path(source)
@@ -92,7 +92,7 @@ def _list_glob(pattern: Path, source: str) -> Iterator[Listed]:
 
 
 def _matches(folder: str, wanted: Sequence[str]) -> Iterator[Listed]:
-    """The files below a folder that match a glob's parts. `**` is any number of folders; at the end, all their files."""
+    """The files below a folder that match a glob's parts. `**` is any number of folders; at the end, all files."""
     part, *rest = wanted
     if part == ANY_FOLDERS and rest:
         yield from _matches(folder, rest)

@@ -134,7 +134,7 @@ def _stands_out(page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.boo
     pixels = np.frombuffer(draw(page, width, height, COLOUR), np.uint8).reshape(height, width, COLOUR)
     seen = []
     for text, (x0, y0, x1, y1) in zip(words.texts, (words.boxes * scale).tolist(), strict=True):
-        # The edge of a bar may run along a word's box, so its margin is ignored, unless the word is a lone stroke or dot.
+        # The edge of a bar may run along a word's box, so the margin is ignored, but not that of a lone stroke or dot.
         margin = EDGE * min(x1 - x0, y1 - y0) if any(map(str.isalnum, text)) else 0.0
         rows = slice(max(0, int(y0 + margin)), int(y1 - margin) + 1)
         patch = pixels[rows, max(0, int(x0 + margin)) : int(x1 - margin) + 1]

@@ -38,7 +38,7 @@ TURNED = 1.8
 
 @dataclass(frozen=True, slots=True)
 class PageWords:
-    """Words of a page: texts, boxes on the upright page, and the index of each first character in pdfium's text page."""
+    """Words of a page: texts, boxes on the upright page, and the index of each first character in the text page."""
 
     texts: list[str]
     boxes: Boxes
@@ -135,8 +135,8 @@ def _shows_gap(
     """Whether a gap after each letter but the last ends a word.
 
     Some writers place words without space characters, so close that pdfium runs them together. A gap ends a word if it
-    is wider than the run's other gaps (all gaps of a spaced-out heading are wide), or wider than usual after that letter
-    on this page (letters overhang differently). A jump to another line always ends a word.
+    is wider than the run's other gaps (all gaps of a spaced-out heading are wide), or wider than usual after that
+    letter on this page (letters overhang differently). A jump to another line always ends a word.
     """
     heights = boxes[:-1, 3] - boxes[:-1, 1]
     within = np.flatnonzero(~is_apart & (heights > 0))

@@ -1,6 +1,7 @@
 """A parser process's reply: notes on what the worker still has to do, and the extraction as JSON.
 
-The process writes the JSON of `blocks.records.Extraction`. The worker checks it against that record and keeps the bytes.
+The process writes the JSON of `blocks.records.Extraction`. The worker checks it against that record and keeps the
+bytes.
 """
 
 from collections.abc import Iterable

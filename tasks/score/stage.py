@@ -76,8 +76,8 @@ class ScoreStage:
     """Scores the documents of a run. Thread-safe.
 
     The built-in reader reads each document once. If no step of the route asks a model, its reading is the scoring.
-    The routes of a chunk's other documents run at once, on the gateway's event loop and within the gateway's limits. The
-    scoring of a document of unknown type is empty.
+    The routes of a chunk's other documents run at once, on the gateway's event loop and within the gateway's limits.
+    The scoring of a document of unknown type is empty.
     """
 
     stage = Stage.SCORE

@@ -22,8 +22,8 @@ class PageFacts:
     """What the pages and the models' replies say against trusting a reading.
 
     `ocr_confidence` is in [0, 1]; None if OCR read no page. `provisional` has the kinds of failures that the next run
-    tries again. `replies` has the kinds that it does not try again, `read_in_part` if a model did not see all pages, and
-    the ungrounded criteria (`ungrounded:<name>`).
+    tries again. `replies` has the kinds that it does not try again, `read_in_part` if a model did not see all pages,
+    and the ungrounded criteria (`ungrounded:<name>`).
     """
 
     has_hidden_text: bool = False
@@ -50,8 +50,8 @@ def decide(
       `low_ocr_confidence`, `read_in_part`, and the kind of an upstream failure;
     - `low_type_confidence` if the type is less sure than `accept_at`;
     - `sensitive` if a document of a sensitive type is less sure than 0.95.
-    A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless there are signs
-    of tampering or of a bad reading. If the value is not sure enough, its field gets `low_confidence`.
+    A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless there are
+    signs of tampering or of a bad reading. If the value is not sure enough, its field gets `low_confidence`.
     """
     found = {name: fields.get(name, FieldFinding()) for name in document_type.fields}
     confidence = _document_confidence(document_type, found, classification)

@@ -75,15 +75,14 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
             if row[1] == PROVISIONAL:
                 provisional.setdefault(id_, {})[_STAGES[name]] = failure_kind
     ready = tuple(
-        Document(
-            id_,
-            *columns,
+        replace(
+            Document(*row),
             digests=digests.get(id_, {}),
             provisional=provisional.get(id_, {}),
             other_uris=tuple(uris.get(id_, ())[1:]),
         )
-        for id_, *columns in found
-        if len(digests.get(id_, ())) == len(upstream)
+        for row in found
+        if len(digests.get(id_ := row[0], ())) == len(upstream)
     )
     return ChunkState(ready, len(document_ids) - len(ready), rows, begun)
 

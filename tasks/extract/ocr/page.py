@@ -1,8 +1,8 @@
 """A page from gray pixels to text: resolution, slant, direction, words.
 
 To detect the direction takes a fifth of the time of a reading, and nearly every page is upright. So a strip is read
-first, and the direction is detected only if the strip reads poorly. To read a full page upside down takes three times as
-long.
+first, and the direction is detected only if the strip reads poorly. To read a full page upside down takes three times
+as long.
 """
 
 from collections.abc import Sequence

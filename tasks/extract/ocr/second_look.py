@@ -1,7 +1,7 @@
 """Reads strips of a page again that have ink and no words.
 
-On blurred pages Tesseract sometimes loses lines, at random. It finds them in a strip of their own, at another threshold.
-Measured by benchmarks/ocr.py.
+On blurred pages Tesseract sometimes loses lines, at random. It finds them in a strip of their own, at another
+threshold. Measured by benchmarks/ocr.py.
 """
 
 from collections.abc import Sequence

@@ -192,7 +192,10 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
             replace("type.yaml", "rubric:", "title: Again\nrubric:"),
             "type.yaml:26: the key 'title' is given twice, first on line 2",
         ),
-        (replace("type.yaml", "    type: text", "\ttype: text"), "type.yaml:6: there is a tab in the indent; use spaces"),
+        (
+            replace("type.yaml", "    type: text", "\ttype: text"),
+            "type.yaml:6: there is a tab in the indent; use spaces",
+        ),
         (replace("type.yaml", "[intact, damaged]", "[intact, damaged"), "type.yaml:14: this is not YAML"),
         (write("type.yaml", b""), "type.yaml:1: it is empty; write keys with values, at least title and fields"),
         (write("type.yaml", b"- a\n"), "type.yaml:1: it is a list; write keys with values"),

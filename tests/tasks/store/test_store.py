@@ -88,8 +88,8 @@ def test_each_document_ends_where_its_verdict_says(database: Database) -> None:
     }
     counts = process(database, "run", "airf", script)
     assert counts == StageCounts(done=3, failed=1)
-    counts = RunCounts(documents=4, accepted=1, in_review=1, rejected=1, failed=1)
-    assert runs.run_counts(database, "run") == (counts, 0)
+    ended = RunCounts(documents=4, accepted=1, in_review=1, rejected=1, failed=1)
+    assert runs.run_counts(database, "run") == (ended, 0)
     assert runs.counts_by_type(database, "run") == {
         "receipt": {"accepted": 1, "in_review": 1, "rejected": 1},
         "unknown": {"failed": 1},
