@@ -1,13 +1,16 @@
-"""Fixtures of all tests, by subject, and the markers of those that start a server."""
+"""Fixtures of all tests, by subject; markers of those that start a server; which tests share a process."""
+
+import os
+from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = [
     "tests.database_fixtures",
     "tests.model_provider_fixtures",
-    "tests.model_runs",
     "tests.prefect_fixtures",
     "tests.winnow_command",
+    "tests.model_runs",
 ]
 
 MARKERS = {"postgres_url": "postgres", "prefect_home": "prefect", "tesserocr_engine": "tesseract"}
@@ -16,7 +19,29 @@ MARKERS = {"postgres_url": "postgres", "prefect_home": "prefect", "tesserocr_eng
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their fixtures, before pytest selects by markers."""
+    """Mark tests by their fixtures before pytest selects by markers, and group them for `--dist loadgroup`.
+
+    All tests that need the Prefect server run in one process, first, since they take longest; so one server serves
+    them. The others stay together by file, and share what its fixtures and caches hold.
+    """
     for item in items:
         for fixture in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(MARKERS[fixture])
+        group = "prefect" if _needs_prefect(item) else f"{item.path.parent.name}/{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_needs_prefect, reverse=True)
+
+
+def _needs_prefect(item: pytest.Item) -> bool:
+    return item.get_closest_marker("prefect") is not None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _classifiers_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Classifiers are trained once per session, for all its processes, and not kept among the user's."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield

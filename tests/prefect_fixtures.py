@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def local_server(prefect_home: Path) -> LocalServer:
     """The server that `winnow run` starts and keeps."""
     assert prefect_home.exists()
     return prefect_server.ensure()
+
+
+@contextmanager
+def prefect_api(server: LocalServer) -> Iterator[None]:
+    """Let Prefect in this process ask this server."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: server.url}):
+        yield
 
 
 def in_prefect(script: str, server: LocalServer) -> str:

@@ -1,5 +1,10 @@
-"""Runs the real `winnow` command in a folder and a home of its own, against the session's local Prefect server."""
+"""The `winnow` command as a user types it, in a folder and a home of its own.
 
+A process of its own for what runs documents, ends processes or hears signals; this process for the rest, where its
+libraries are imported already.
+"""
+
+import io
 import json
 import os
 import signal
@@ -7,21 +12,64 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from blocks import settings
+from deployments.cli.main import main
 from deployments.prefect_api.local_server import LocalServer
 
 BIN = Path(sys.executable).parent
+Done = subprocess.CompletedProcess[str]
+
+
+def winnow_process(*arguments: str, cwd: Path, **environment: str) -> Done:
+    """Run the command in a process of its own; `environment` is all that it sees beside PATH and HOME."""
+    return subprocess.run(
+        [str(BIN / "winnow"), *arguments],
+        cwd=cwd,
+        env=_variables(cwd, environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def winnow(*arguments: str, cwd: Path, **environment: str) -> Done:
+    """Run the command in this process, with the same environment as `winnow_process`."""
+    out, err = io.StringIO(), io.StringIO()
+    code: object = 0
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        variables = _variables(cwd, environment)
+        for name in os.environ.keys() - variables.keys():
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        patch.chdir(cwd)
+        patch.setattr(settings, "_current", None)
+        patch.setattr(sys, "argv", ["winnow", *arguments])
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+    assert isinstance(code, int), code
+    return Done(arguments, code, out.getvalue(), err.getvalue())
+
+
+def _variables(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    return {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "COLUMNS": "200", **environment}
 
 
 @dataclass
 class Workplace:
-    """A user's working folder. `environment` is all that the command sees beside PATH and HOME."""
+    """A user's working folder. `environment` is what the command sees beside PATH, HOME and the session's folders."""
 
     folder: Path
     server: LocalServer
@@ -29,35 +77,21 @@ class Workplace:
 
     @property
     def variables(self) -> dict[str, str]:
-        state = str(self.folder.parent / "unused")
-        kept = {name: os.environ[name] for name in ("XDG_STATE_HOME", "TESSDATA_PREFIX") if name in os.environ}
-        return {
-            "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(self.folder),
-            "COLUMNS": "200",
-            "XDG_STATE_HOME": state,
-            **kept,
-            **self.environment,
-        }
+        names = ("XDG_STATE_HOME", "XDG_CACHE_HOME", "TESSDATA_PREFIX")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
+        return kept | self.environment
 
-    def winnow(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end; its exit code must be `expect`."""
-        done = subprocess.run(
-            [str(BIN / "winnow"), *arguments],
-            cwd=self.folder,
-            env=self.variables,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
+    def winnow(self, *arguments: str, expect: int = 0) -> Done:
+        """Run the command in a process of its own to its end; its exit code must be `expect`."""
+        return _expect(winnow_process(*arguments, cwd=self.folder, **self.variables), expect)
+
+    def command(self, *arguments: str, expect: int = 0) -> Done:
+        """As `winnow`, in this process: for commands that run no documents."""
+        return _expect(winnow(*arguments, cwd=self.folder, **self.variables), expect)
 
     def rows(self, *arguments: str) -> list[dict[str, object]]:
         """The rows that a listing command prints as JSON."""
-        return list(json.loads(self.winnow(*arguments, "--format", "json").stdout))
+        return list(json.loads(self.command(*arguments, "--format", "json").stdout))
 
     def run(self, *arguments: str, expect: int = 0) -> dict[str, object]:
         """`winnow run --json` with what it printed."""
@@ -69,7 +103,7 @@ class Workplace:
         process = subprocess.Popen(
             [str(BIN / "winnow"), *arguments],
             cwd=self.folder,
-            env=self.variables,
+            env=_variables(self.folder, self.variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -88,7 +122,7 @@ class Workplace:
         done = subprocess.run(
             [str(BIN / "prefect"), *arguments],
             cwd=self.folder,
-            env=self.variables | {"PREFECT_API_URL": self.server.url},
+            env=_variables(self.folder, self.variables) | {"PREFECT_API_URL": self.server.url},
             capture_output=True,
             text=True,
             check=False,
@@ -106,6 +140,12 @@ class Workplace:
         )
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.loads(reply.read())
+
+
+def _expect(done: Done, code: int) -> Done:
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 def _hear_ctrl_c() -> None:

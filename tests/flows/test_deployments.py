@@ -10,6 +10,7 @@ import pytest
 
 from deployments.prefect_api.local_server import log_file
 from tests.flows.test_process_documents import receipts
+from tests.prefect_fixtures import prefect_api
 from tests.winnow_command import Workplace, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,9 +33,8 @@ def project(workplace: Workplace) -> Workplace:
     assert "[data/samples]" in shipped
     (folder / "prefect.yaml").write_text(shipped.replace("[data/samples]", f'["{sources}"]'))
     workplace.folder = folder
-    workplace.prefect("block", "register", "--module", "blocks.database.block")
     save_block(workplace, f"sqlite:///{folder / 'worker.db'}")
-    workplace.prefect("work-pool", "create", "winnow", "--type", "process", "--overwrite")
+    workplace.ask("work_pools/", name="winnow", type="process")
     workplace.prefect("--no-prompt", "deploy", "--all")
     return workplace
 
@@ -63,7 +63,10 @@ def test_a_resumed_schedule_fires_and_a_worker_runs_both_deployments(project: Wo
     with sqlite3.connect(project.folder / "worker.db") as connection:
         assert connection.execute("select count(*) from results where is_current").fetchone() == (3,)
 
-    project.prefect("deployment", "run", "backfill/ad-hoc", "-p", "document_type=receipt", "-p", "rerun=all")
+    ad_hoc = project.ask("deployments/name/backfill/ad-hoc")
+    assert isinstance(ad_hoc, dict)
+    parameters = {"document_type": "receipt", "rerun": "all"}
+    project.ask(f"deployments/{ad_hoc['id']}/create_flow_run", parameters=parameters, state={"type": "SCHEDULED"})
     project.prefect("worker", "start", "--pool", "winnow", "--run-once")
     assert ended_states(project, "backfill") == ["Completed"]
 
@@ -98,7 +101,11 @@ def next_five_o_clock() -> datetime:
 
 
 def save_block(workplace: Workplace, url: str) -> None:
-    """Save the block as a form in the UI would."""
+    """Register the block's type, and save a block of it as a form in the UI would."""
+    from blocks.database.block import WinnowDatabase
+
+    with prefect_api(workplace.server):
+        WinnowDatabase.register_type_and_schema()
     types = workplace.ask("block_types/slug/winnow-database")
     schemas = workplace.ask("block_schemas/filter", block_schemas={"block_type_id": {"any_": [types["id"]]}})  # type: ignore[index]
     workplace.ask(

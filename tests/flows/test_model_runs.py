@@ -1,7 +1,6 @@
 """Runs that ask language models, by the real command: faults, money, routes, the cache and bad configuration."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -186,7 +185,7 @@ def test_bad_configuration_ends_before_anything_is_asked(notes: Notes) -> None:
         text = (notes.types / "note" / "type.yaml").read_text()
         (folder / "note" / "type.yaml").write_text(f"{text}route:\n  - {route}\n" if route else text)
         there = replace(notes.workplace, environment=environment | {"WINNOW_DOCUMENT_TYPES_DIR": str(folder)})
-        done = there.winnow("run", *notes.arguments(source, *options), expect=2)
+        done = there.command("run", *notes.arguments(source, *options), expect=2)
         assert done.stdout == ""
         return done.stderr.replace(str(folder), "TYPES")
 
@@ -197,10 +196,9 @@ def test_bad_configuration_ends_before_anything_is_asked(notes: Notes) -> None:
         ("{model: priceless}",): ("TYPES/note/type.yaml:7: no price", "winnow models set priceless input_price="),
         ("", "--model", "retired"): ("--model: model 'retired' is disabled", "winnow models enable retired"),
     }
-    with ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(lambda case: refused(*case), cases))
-    for told, expected in zip(said, cases.values(), strict=True):
-        assert [part for part in expected if part not in told] == [], told
+    for case, expected in cases.items():
+        message = refused(*case)
+        assert [part for part in expected if part not in message] == [], message
     assert notes.provider.log() == []
     assert notes.query("select * from model_calls") == []
     assert not (notes.workplace.folder / "state").exists(), "a Prefect server was started"

@@ -3,16 +3,18 @@
 import threading
 import zlib
 from collections.abc import Iterator
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from deployments.prefect_api.local_server import LocalServer
 from tests.doubles.model_provider.wire import fingerprint
 from tests.model_runs import KEY, PRICES, TRUTHFUL, Notes
-from tests.prefect_fixtures import in_prefect
+from tests.prefect_fixtures import prefect_api
 
 pytestmark = pytest.mark.prefect
 
@@ -24,23 +26,6 @@ KEYS = {
 }
 """By model its key: of the environment, of a Secret block, of the model's own block, and of the environment."""
 CANARIES = tuple(part.encode() for key in KEYS.values() for part in (key, key[:16], key[-12:]))
-BLOCKS = """
-from prefect.blocks.system import Secret
-from blocks.gateway.block import ModelEndpoint
-Secret(value="{secret}").save("canary-key", overwrite=True)
-ModelEndpoint(
-    provider="anthropic", upstream="up-canary-claude", endpoint="{endpoint}", api_key="{own}",
-    input_price="0.4", output_price="1.6", timeout_s=3, max_output_tokens=400,
-).save("canary-claude", overwrite=True)
-print("saved")
-"""
-NO_BLOCKS = """
-from prefect.blocks.system import Secret
-from blocks.gateway.block import ModelEndpoint
-Secret.delete("canary-key")
-ModelEndpoint.delete("canary-claude")
-print("deleted")
-"""
 
 
 def errors(key: str) -> tuple[dict[str, Any], ...]:
@@ -64,12 +49,28 @@ def errors(key: str) -> tuple[dict[str, Any], ...]:
 @pytest.fixture
 def blocks(notes: Notes, local_server: LocalServer) -> Iterator[None]:
     """Prefect's blocks with two of the keys; taken away after, since the server is that of all tests."""
-    own, secret = KEYS["canary-claude"], KEYS["openai-responses"]
-    try:
-        in_prefect(BLOCKS.format(secret=secret, own=own, endpoint=f"{notes.provider.url}/2"), local_server)
-        yield
-    finally:
-        in_prefect(NO_BLOCKS, local_server)
+    from prefect.blocks.system import Secret
+
+    from blocks.gateway.block import ModelEndpoint
+
+    claude = ModelEndpoint(
+        provider="anthropic",
+        upstream="up-canary-claude",
+        endpoint=f"{notes.provider.url}/2",
+        api_key=SecretStr(KEYS["canary-claude"]),
+        input_price=Decimal("0.4"),
+        output_price=Decimal("1.6"),
+        timeout_s=3,
+        max_output_tokens=400,
+    )
+    with prefect_api(local_server):
+        Secret(value=KEYS["openai-responses"]).save("canary-key", overwrite=True)
+        claude.save("canary-claude", overwrite=True)
+        try:
+            yield
+        finally:
+            Secret.delete("canary-key")
+            ModelEndpoint.delete("canary-claude")
 
 
 @pytest.fixture
@@ -123,11 +124,9 @@ def test_no_key_is_found_after_errors_of_every_kind(
         timeout_s=3,
     )
     notes.add("gemini", provider="gemini", endpoint=f"{endpoint}/3", timeout_s=3)
-    said = []
     run = ("run", *notes.arguments(notes.write(len(errors("")) + 5), "--model", ",".join(KEYS)))
-    for arguments in (run, ("models", "list"), ("models", "calls"), ("review", "list"), ("failures",)):
-        done = notes.workplace.winnow(*arguments)
-        said.append(done.stdout + done.stderr)
+    listings = (("models", "list"), ("models", "calls"), ("review", "list"), ("failures",))
+    printed = [notes.workplace.winnow(*run), *(notes.workplace.command(*listing) for listing in listings)]
     kinds = {"request_refused", "key_refused", "out_of_credit", "upstream_missing", "rate_limited", "server_failed"}
     kinds |= {"connection_failed", "malformed_reply", "model_refusal", "wrong_schema", "truncated_reply", "ok"}
     assert kinds <= set(notes.outcomes())
@@ -135,7 +134,7 @@ def test_no_key_is_found_after_errors_of_every_kind(
     assert used == {(f"up-{name}", fingerprint(key)) for name, key in KEYS.items()}
 
     assert spans
-    places = {f"output {at}": text.encode() for at, text in enumerate(said)}
+    places = {f"output {at}": (done.stdout + done.stderr).encode() for at, done in enumerate(printed)}
     places |= {f"span {at}": body for at, body in enumerate(spans)}
     files = [path for root in (notes.workplace.folder, prefect_home) for path in root.rglob("*") if path.is_file()]
     places |= {str(path): path.read_bytes() for path in files}

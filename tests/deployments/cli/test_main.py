@@ -1,12 +1,10 @@
 """The `winnow` command as a user types it: help, wrong usage, and the shapes that other things build on."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-WINNOW = Path(sys.executable).parent / "winnow"
+from tests.winnow_command import winnow, winnow_process
 
 COMMANDS = (
     "run", "extract", "results", "review list", "failures", "types list", "types show", "types check",
@@ -15,20 +13,8 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def winnow(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(WINNOW), *arguments],
-        cwd=cwd,
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(cwd), "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def test_the_version_is_told(tmp_path: Path) -> None:
-    assert winnow("--version", cwd=tmp_path).stdout.startswith("0.1")
+    assert winnow_process("--version", cwd=tmp_path).stdout.startswith("0.1")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -56,7 +42,8 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage_is_told_and_ends_with_2(arguments: list[str], says: str, tmp_path: Path) -> None:
-    done = winnow(*arguments, cwd=tmp_path)
+    command = winnow_process if arguments == ["run"] else winnow
+    done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -84,7 +71,7 @@ def test_an_unreachable_database_is_told_before_anything_starts(tmp_path: Path) 
 
 def test_an_unreachable_prefect_api_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
-    done = winnow("run", "a.txt", cwd=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")
+    done = winnow_process("run", "a.txt", cwd=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")
     assert done.returncode == 1
     assert "http://127.0.0.1:9/api does not answer" in done.stderr
     assert "Traceback" not in done.stderr
@@ -144,7 +131,7 @@ def test_server_status_without_a_server(tmp_path: Path) -> None:
 
 
 def test_doctor_names_what_is_there(tmp_path: Path) -> None:
-    done = winnow("doctor", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+    done = winnow_process("doctor", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
     assert done.returncode == 0, done.stdout + done.stderr
     for what in ("winnow", "OCR", "database", "Prefect API", "document types"):
         assert what in done.stdout

@@ -27,8 +27,8 @@ from deployments.cli.main import app
 from deployments.cli.model_values import SETTABLE, checked_model
 from deployments.cli.run_models import budget_of, budgets_text, names_of
 from tasks.runs.models import open_registry
-from tests.deployments.cli.test_main import winnow
 from tests.doubles.model_provider.handle import ModelProviderDouble
+from tests.winnow_command import winnow
 
 CANARY = "sk-canary-9b41e7"
 LOCAL_SERVER = ("--provider", "openai", "--model", "llama3.1:8b", "--endpoint", "http://localhost:11434/v1")
