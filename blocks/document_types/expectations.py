@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from blocks.document_types.lean_import import lean_imports
 from blocks.document_types.schema import DocumentType, Expectation
 from blocks.errors import ExpectationInvalid
 from blocks.import_lock import IMPORT_LOCK
@@ -130,7 +131,7 @@ def check_expectation(expectation: Expectation, document_type: DocumentType) -> 
 def _library() -> dict[str, Any]:
     """The library's expectations by class name. Its log is switched off: findings and errors say the same."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
-    with IMPORT_LOCK:
+    with IMPORT_LOCK, lean_imports():
         import great_expectations.expectations as library
 
     return {name: getattr(library, name) for name in dir(library) if name.startswith(("Expect", "UnexpectedRows"))}
