@@ -21,7 +21,7 @@ from blocks.text_classifier.features import Keywords, Span, keyword_features, wo
 Floats = NDArray[np.float64]
 
 READ_CHARACTERS = 6_000
-"""How much of a text is read: what a document is about stands at its beginning."""
+"""So much of a text is read: a document's subject is clear from its beginning."""
 
 KEPT_WORDS = 50_000
 
@@ -31,7 +31,7 @@ KEYWORD_SCALE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A text and its label. `is_hint` marks words about a label rather than an example of one."""
+    """A text and its label. `is_hint`: the text is words about the label, no example of it."""
 
     text: str
     label: str
@@ -86,21 +86,21 @@ class TextClassifier:
         return total
 
     def word_weights(self, text: str, label: str) -> list[tuple[Span, float]]:
-        """How much each word of `text` speaks for `label` rather than the others; the unit is arbitrary."""
+        """How much each word of `text` counts for `label` against the others, in an arbitrary unit."""
         column = self.labels.index(label)
         found = words(text[:READ_CHARACTERS])
-        spoken = [float(self._centred[self._word_ids(word), column].sum()) for word, _ in found]
+        weights = [float(self._centred[self._word_ids(word), column].sum()) for word, _ in found]
         for position, ((left, _), (right, _)) in enumerate(itertools.pairwise(found)):
             index = self._index.get(f"{left} {right}")
             if index is not None:
                 half = float(self._centred[index, column]) / 2
-                spoken[position] += half
-                spoken[position + 1] += half
+                weights[position] += half
+                weights[position + 1] += half
         hits = self._compiled[label].spans(text) if label in self._compiled else []
-        strongest = max((abs(weight) for weight in spoken), default=0.0)
+        strongest = max((abs(weight) for weight in weights), default=0.0)
         return [
             (span, weight + 2 * strongest * any(hit.start < span.end and span.start < hit.end for hit in hits))
-            for (_, span), weight in zip(found, spoken, strict=True)
+            for (_, span), weight in zip(found, weights, strict=True)
         ]
 
     def _ids(self, text: str) -> NDArray[np.int64]:
@@ -128,7 +128,7 @@ class TextClassifier:
 
     @cached_property
     def _centred(self) -> NDArray[np.float32]:
-        """What each text feature adds for a label, over what it adds for the average one."""
+        """What each text feature adds for a label, less what it adds on average."""
         of_text = self.weights[: len(self.features)]
         centred = (of_text - of_text.mean(axis=1, keepdims=True)) * self.idf[:, None]
         return np.asarray(centred, dtype=np.float32)

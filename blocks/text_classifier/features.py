@@ -1,7 +1,7 @@
-"""Texts as features: words, neighbours and letter groups, and the keywords of each label.
+"""Texts as features: words, pairs of words and letter groups, and the keywords of each label.
 
-Letter groups stay within a word, so every feature has a word that it came from: that is what lets a prediction be
-explained with literal words of the page. They also carry across spellings, endings and words that a PDF ran together.
+Letter groups stay within a word, so that every feature has its word and literal words of the page explain a prediction.
+They also match other spellings and endings, and words that a PDF ran together.
 """
 
 import itertools
@@ -15,10 +15,10 @@ WORD = re.compile(r"[^\W_]+(?:['’*][^\W_]+)*|[£$€?!#@]")
 NOT_LETTERS = re.compile(r"[\W_]+")
 MIN_LETTERS, MAX_LETTERS = 2, 5
 LONG_WORD, LONG_PHRASE = 7, 10
-"""Keywords of so many letters are found even where a PDF lost the blanks around or inside them."""
+"""Keywords of so many letters are found where a PDF lost the blanks around or inside them."""
 
 TOP_LINES = 2
-"""Lines at the top that are a document's title: of 1 to 4 the best two on occupations of résumés were 1 and 2."""
+"""So many lines at the top are a document's title: of 1 to 4, 1 and 2 were best on occupations of résumés."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Span:
 
 
 def words(text: str) -> list[tuple[str, Span]]:
-    """The words of a text, small, with their places."""
+    """The words of a text in lower case, with their places."""
     return [(match.group().lower().replace("’", "'"), Span(*match.span())) for match in WORD.finditer(text)]
 
 
 @lru_cache(maxsize=200_000)
 def word_features(word: str) -> tuple[str, ...]:
-    """The features of one word: itself, and its letter groups with its edges marked."""
+    """The features of a word: the word itself, and its letter groups with its edges marked."""
     padded = f" {word} "
     groups = [
         padded[start : start + size]
@@ -55,24 +55,24 @@ def text_features(text: str) -> list[str]:
 
 
 def top_of(text: str) -> str:
-    """The first lines that say anything: where titles stand."""
+    """The first lines that are not blank: the title."""
     lines = [line for line in text[:2_000].splitlines() if line.strip()]
     return "\n".join(lines[:TOP_LINES])
 
 
 @dataclass(frozen=True)
 class Keywords:
-    """The keywords of one label.
+    """The keywords of a label.
 
-    A blank in a keyword matches any blanks or none, `*` any letters or none; in the text a `*` may mask any letter of
-    the keyword but its first. Keywords stand at the edges of words; long ones without `*` anywhere, for PDFs that lose
-    blanks.
+    A blank in a keyword matches any blanks or none, and `*` any letters or none. In the text, a `*` may mask any letter
+    of the keyword but its first. Keywords are complete words of the text. Long keywords without `*` may also be parts
+    of words, for PDFs that lose blanks.
     """
 
     terms: tuple[str, ...]
 
     def count(self, text: str) -> int:
-        """How often the keywords stand in the text; fast, so long keywords that overlap count each."""
+        """How often the text has the keywords. Fast, so long keywords that overlap each count."""
         if "*" in text:
             near = sum(1 for _ in self._pattern.finditer(text)) if self._pattern else 0
         else:
@@ -85,7 +85,7 @@ class Keywords:
         return near + sum(collapsed.count(term) for term in self._long)
 
     def spans(self, text: str) -> list[Span]:
-        """Where the keywords stand, in order of place; of overlapping ones the first and longest."""
+        """Where the keywords are, in order; of those that overlap, the first and longest."""
         patterns = [self._pattern, self._long_pattern if self._long else None]
         found = [Span(*match.span()) for pattern in patterns if pattern for match in pattern.finditer(text)]
         kept: list[Span] = []
@@ -123,7 +123,7 @@ def keywords_of(terms: tuple[str, ...]) -> Keywords:
 
 
 def keyword_features(keywords: Mapping[str, Keywords], text: str, *, top: bool) -> list[float]:
-    """Per label: whether its keywords are there at all, and their share of all hits; last, whether there are none."""
+    """For each label, whether it has a keyword in the text, and its share of all hits; last, whether there are none."""
     parts = [text, top_of(text)] if top else [text]
     values: list[float] = []
     for part in parts:

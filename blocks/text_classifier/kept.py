@@ -1,7 +1,7 @@
-"""Trained classifiers on disk: a file each in the user's cache folder, found by the digest of all it was trained on.
+"""Trained classifiers on disk: each is a file in the user's cache folder, named by the digest of its lessons.
 
-The files are NumPy arrays read without pickle: the worst that a forged file can do is a wrong label. A file that cannot
-be read, or that holds another classifier, counts as missing and is written anew.
+The files are NumPy arrays and are read without pickle, so a forged file can at worst give a wrong label. A file that
+cannot be read, or that holds another classifier, counts as missing and is written anew.
 """
 
 import logging
@@ -19,18 +19,18 @@ from blocks.text_classifier.classifier import TextClassifier, compile_keywords
 from blocks.text_classifier.features import keyword_features
 
 MAX_FILES = 64
-"""The folder keeps the files that were used last. A file takes about a megabyte."""
+"""The folder keeps so many files, those used last. A file takes about a megabyte."""
 
 log = logging.getLogger(__name__)
 
 
 def folder() -> Path:
-    """Where the files are."""
+    """The folder of the files."""
     return user_cache_path("winnow", appauthor=False) / "classifiers"
 
 
 def load(digest: str, keywords: Mapping[str, tuple[str, ...]], *, top: bool) -> TextClassifier | None:
-    """The classifier of this digest; None where there is no file, or none that can be used."""
+    """The classifier of this digest; None where there is no file that can be used."""
     file = folder() / f"{digest}.npz"
     try:
         with np.load(file, allow_pickle=False) as arrays:
@@ -45,7 +45,7 @@ def load(digest: str, keywords: Mapping[str, tuple[str, ...]], *, top: bool) -> 
 
 
 def save(digest: str, classifier: TextClassifier) -> None:
-    """Write the classifier's file, and delete those that were used least recently. A full disk costs only time."""
+    """Write the classifier's file, and delete the files that were used least recently. A full disk costs only time."""
     arrays: dict[str, Any] = {
         "digest": np.array(digest),
         "labels": np.array("\n".join(classifier.labels)),

@@ -59,7 +59,7 @@ def test_figures_out_of_range_and_nan_are_brought_back() -> None:
 
 
 @given(unit, unit)
-def test_what_a_model_says_of_itself_is_never_enough(stated: float, logprob: float) -> None:
+def test_what_a_model_states_is_never_enough_by_itself(stated: float, logprob: float) -> None:
     assert UNSUPPORTED_CEILING < ACCEPT_AT
     assert of_signals(Signals(stated=stated, logprob=logprob)) <= UNSUPPORTED_CEILING + 1e-9
     seen_by_nobody = Signals(stated=stated, logprob=logprob, witness=0.0, rival=0.0)
@@ -89,8 +89,7 @@ def test_an_unsure_agreement_lowers_and_a_sure_one_raises() -> None:
 
 
 def test_of_two_values_that_contradict_each_other_not_both_are_likely() -> None:
-    one = Signals(stated=0.9, witness=0.9, rival=0.05, disagreeing=(0.97,))
-    assert of_signals(one) < 0.6
+    assert of_signals(Signals(stated=0.9, witness=0.9, rival=0.05, disagreeing=(0.97,))) < 0.6
 
 
 def test_a_value_that_the_built_in_reader_ranks_first_is_accepted_and_one_from_elsewhere_is_not() -> None:
@@ -124,29 +123,29 @@ def test_one_wrong_value_is_not_accepted_for_the_right_ones_around_it(doubted: S
 
 
 def test_a_mended_reply_counts_less() -> None:
-    whole = Signals(stated=0.7, witness=0.6, rival=0.3)
-    assert of_signals(whole.model_copy(update={"is_repaired": True})) < of_signals(whole)
+    intact = Signals(stated=0.7, witness=0.6, rival=0.3)
+    assert of_signals(intact.model_copy(update={"is_repaired": True})) < of_signals(intact)
 
 
 @given(signals)
-def test_signals_give_a_probability(one: Signals) -> None:
-    assert 0.0 <= of_signals(one) <= CEILING
+def test_signals_give_a_probability(given: Signals) -> None:
+    assert 0.0 <= of_signals(given) <= CEILING
 
 
 @given(signals, st.sampled_from(["stated", "logprob", "witness", "rival", "peers"]), unit, unit)
-def test_each_signal_moves_confidence_one_way_only(one: Signals, name: str, low: float, high: float) -> None:
+def test_each_signal_moves_confidence_one_way_only(given: Signals, name: str, low: float, high: float) -> None:
     low, high = sorted((low, high))
-    less, more = (of_signals(one.model_copy(update={name: value})) for value in (low, high))
+    less, more = (of_signals(given.model_copy(update={name: value})) for value in (low, high))
     assert (more <= less if name == "rival" else less <= more) or math.isclose(less, more)
 
 
 @given(signals, some, unit, unit)
 def test_more_agreement_raises_and_more_disagreement_lowers(
-    one: Signals, others: Sequence[float], low: float, high: float
+    given: Signals, others: Sequence[float], low: float, high: float
 ) -> None:
     low, high = sorted((low, high))
-    agreeing = [of_signals(one.model_copy(update={"agreeing": (*others, value)})) for value in (low, high)]
-    disagreeing = [of_signals(one.model_copy(update={"disagreeing": (*others, value)})) for value in (low, high)]
+    agreeing = [of_signals(given.model_copy(update={"agreeing": (*others, value)})) for value in (low, high)]
+    disagreeing = [of_signals(given.model_copy(update={"disagreeing": (*others, value)})) for value in (low, high)]
     assert agreeing[0] <= agreeing[1] + 1e-12
     assert disagreeing[1] <= disagreeing[0] + 1e-12
 
@@ -185,7 +184,7 @@ def test_a_written_text_is_as_good_as_its_weakest_judgement() -> None:
         CriterionReading(name=n, grade=g, confidence=1.0) for n, g in (("tone", 0.9), ("facts", 0.6), ("urgency", 0.1))
     ]
     judged = judging_grades(rubric, "answer", grades)
-    assert [one.name for one in judged] == ["tone", "facts"]
+    assert [grade.name for grade in judged] == ["tone", "facts"]
     field = DocumentField(type=FieldType.TEXT, written=True)
     reading = FieldReading(value="Dear Ann", signals=Signals(stated=1.0))
     assert confidence_of(field, reading, Grounding(False, "no quote was given"), judged) == 0.6

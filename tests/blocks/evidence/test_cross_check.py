@@ -68,7 +68,7 @@ def test_a_field_without_candidates_supports_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "expected"),
+    ("first", "second", "expected"),
     [
         ("ACME Ltd", "acme ltd.", 1.0),
         ("Max Mustermann", "Herrn Max Mustermann", 1.0),
@@ -80,8 +80,8 @@ def test_a_field_without_candidates_supports_nothing() -> None:
         ("", "Alpha", 0.0),
     ],
 )
-def test_names_are_the_same_without_form_of_address_and_bent_letters(one: str, other: str, expected: float) -> None:
-    assert similarity(TEXT, one, other) == similarity(TEXT, other, one) == expected
+def test_names_are_the_same_without_title_and_misread_letters(first: str, second: str, expected: float) -> None:
+    assert similarity(TEXT, first, second) == similarity(TEXT, second, first) == expected
 
 
 def test_a_whole_number_is_compared_as_one() -> None:
@@ -166,7 +166,7 @@ def _other_amount(pages: tuple[Page, ...], truth: str) -> FieldReading:
         for found in re.findall(r"(?<![\d.])\d+\.\d\d(?![\d.])", line):
             if found != truth and float(found):
                 return quoted(found, line)
-    raise AssertionError("the receipt has one amount only")
+    raise AssertionError("the receipt has a single amount")
 
 
 def bill(*, is_day_required: bool = True) -> DocumentType:

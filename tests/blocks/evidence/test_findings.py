@@ -208,7 +208,7 @@ def grade(name: str, grade: float, *quotes: str, page: int = 1, sure: float = 0.
 
 
 @pytest.mark.parametrize(
-    "believed",
+    "grounded",
     [
         grade("urgency", 0.7, "charged 12.00"),
         grade("urgency", 0.7, "charged", "twice"),
@@ -217,12 +217,12 @@ def grade(name: str, grade: float, *quotes: str, page: int = 1, sure: float = 0.
         grade("tone", 0.7, "not there"),
     ],
 )
-def test_a_grade_that_its_quotes_bear_or_that_judges_a_written_text_is_believed(believed: CriterionReading) -> None:
-    assert check_criteria(JUDGED, [believed], PAGES) == (believed,)
+def test_a_grade_with_quotes_of_the_page_or_of_a_written_text_stays(grounded: CriterionReading) -> None:
+    assert check_criteria(JUDGED, [grounded], PAGES) == (grounded,)
 
 
 @pytest.mark.parametrize(
-    "unbelieved",
+    "ungrounded",
     [
         grade("urgency", 0.7),
         grade("urgency", 0.7, "not there"),
@@ -232,11 +232,11 @@ def test_a_grade_that_its_quotes_bear_or_that_judges_a_written_text_is_believed(
         grade("urgency", 0.7, sure=0.1),
     ],
 )
-def test_a_grade_that_no_quote_bears_earns_nothing_and_is_unsure(unbelieved: CriterionReading) -> None:
-    (found,) = check_criteria(JUDGED, [unbelieved], PAGES)
+def test_a_grade_without_a_quote_becomes_zero_and_unsure(ungrounded: CriterionReading) -> None:
+    (found,) = check_criteria(JUDGED, [ungrounded], PAGES)
     assert (found.grade, found.is_grounded) == (0.0, False)
-    assert found.confidence == min(unbelieved.confidence, UNGROUNDED_CEILING)
-    assert (found.name, found.evidence) == (unbelieved.name, unbelieved.evidence)
+    assert found.confidence == min(ungrounded.confidence, UNGROUNDED_CEILING)
+    assert (found.name, found.evidence) == (ungrounded.name, ungrounded.evidence)
 
 
 def test_grades_of_a_type_without_a_rubric_are_left_as_they_are() -> None:

@@ -48,13 +48,13 @@ def test_a_quote_that_is_not_on_the_page_leaves_the_value_ungrounded() -> None:
     assert "not on page 1" in found.why
 
 
-def test_a_quote_on_the_page_that_says_another_value_leaves_it_ungrounded() -> None:
+def test_a_quote_on_the_page_that_yields_another_value_leaves_it_ungrounded() -> None:
     found = check(MONEY, reading("19.00", "TOTAL 9.00"), [page("TOTAL 9.00")])
     assert not found.is_grounded
     assert "does not say" in found.why
 
 
-def test_hidden_text_bears_nothing() -> None:
+def test_hidden_text_grounds_nothing() -> None:
     hidden = page("TOTAL 9.00").model_copy(update={"hidden_text": "TOTAL 1.00"})
     assert not check(MONEY, reading("1.00", "TOTAL 1.00"), [hidden]).is_grounded
 
@@ -89,7 +89,7 @@ def test_a_quote_yields_its_value_and_no_other(
     assert yields(DocumentField(type=field_type), quote, value, ("de", "fr", "en")) is expected
 
 
-def test_the_weakest_word_under_the_evidence_speaks_for_the_scan() -> None:
+def test_the_weakest_word_under_the_evidence_counts_for_the_scan() -> None:
     scan = page("TOTAL RM 9.00 THANKS", "ocr", (0.99, 0.95, 0.41, 0.1))
     assert check(MONEY, reading("9.00", "RM 9.00"), [scan]).ocr_confidence == 0.41
     assert check(MONEY, reading("9.00", "RM 9.00"), [page("TOTAL RM 9.00")]).ocr_confidence is None
@@ -110,7 +110,7 @@ def test_each_row_of_a_table_needs_its_own_quote() -> None:
     assert not check(table, reading(rows, "Pear 2.00", "Apple red 1.50"), [text]).is_grounded
 
 
-def test_an_entry_of_a_list_is_borne_by_its_keywords() -> None:
+def test_an_entry_of_a_list_is_grounded_by_its_keywords() -> None:
     grounds = DocumentField(type=FieldType.LIST, hints=FieldHints(keywords={"threat": ("hurt you",)}))
     text = page("I will hurt you")
     assert check(grounds, reading(["threat"], "hurt you"), [text]).is_grounded
@@ -148,7 +148,7 @@ LANGUAGES = ("de", "fr", "en")
         (FieldType.IBAN, "DE02 1203 0000 0000 2020 51", "DE021203000000002020"),
     ],
 )
-def test_a_piece_of_what_is_printed_is_not_said(field_type: FieldType, quote: str, value: str) -> None:
+def test_a_quote_does_not_yield_a_piece_of_what_is_printed(field_type: FieldType, quote: str, value: str) -> None:
     for languages in (LANGUAGES, ("en",)):
         assert not yields(DocumentField(type=field_type), quote, value, languages)
 
@@ -182,7 +182,7 @@ def test_a_piece_of_what_is_printed_is_not_said(field_type: FieldType, quote: st
         (FieldType.IBAN, "IBAN: DE02 1203 0000 0000 2020 51 BIC X", "DE02120300000000202051"),
     ],
 )
-def test_what_is_printed_whole_is_said(field_type: FieldType, quote: str, value: str) -> None:
+def test_a_quote_yields_what_is_printed(field_type: FieldType, quote: str, value: str) -> None:
     assert yields(DocumentField(type=field_type), quote, value, LANGUAGES)
 
 
@@ -249,7 +249,7 @@ words = st.sampled_from(["", "Total ", "Date 2024-11-20 Total ", "Summe: ", "3 x
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 99_999_999), st.sampled_from(["{:,.2f}", "{:.2f}", "de", "fr"]), words, places, steps)
-def test_an_amount_is_said_by_its_quote_and_one_that_differs_in_a_digit_is_not(
+def test_a_quote_yields_its_amount_and_none_that_differs_in_a_digit(
     cents: int, style: str, before: str, place: int, by: int
 ) -> None:
     value = f"{cents / 100:.2f}"
@@ -264,16 +264,14 @@ def test_an_amount_is_said_by_its_quote_and_one_that_differs_in_a_digit_is_not(
 
 @settings(max_examples=100, deadline=None)
 @given(st.from_regex(r"[A-Z]{0,3}-?[0-9]{1,8}(/[0-9]{1,3})?", fullmatch=True), places, steps)
-def test_a_reference_is_said_by_its_quote_and_one_that_differs_in_a_digit_is_not(
-    value: str, place: int, by: int
-) -> None:
+def test_a_quote_yields_its_reference_and_none_that_differs_in_a_digit(value: str, place: int, by: int) -> None:
     assert yields(TEXT, f"Invoice no. {value} of today", value)
     assert not yields(TEXT, f"Invoice no. {value} of today", one_digit_off(value, place, by))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1000, 9999), st.integers(1000, 9999), places, steps)
-def test_a_telephone_number_is_said_by_its_quote_and_one_that_differs_in_a_digit_is_not(
+def test_a_quote_yields_its_telephone_number_and_none_that_differs_in_a_digit(
     first: int, last: int, place: int, by: int
 ) -> None:
     field, value = DocumentField(type=FieldType.PHONE), f"+4420{first}{last}"
@@ -287,7 +285,7 @@ def test_a_telephone_number_is_said_by_its_quote_and_one_that_differs_in_a_digit
 @given(
     st.dates(date(1900, 1, 1), date(2100, 12, 31)), st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%d %B %Y"]), places, steps
 )
-def test_a_date_that_differs_in_a_digit_is_not_said(day: date, style: str, place: int, by: int) -> None:
+def test_a_quote_yields_no_date_that_differs_in_a_digit(day: date, style: str, place: int, by: int) -> None:
     quote = f"Date: {day.strftime(style)}"
     assert not yields(DocumentField(type=FieldType.DATE), quote, one_digit_off(day.isoformat(), place, by))
 
@@ -304,7 +302,7 @@ def test_a_quote_takes_the_minus_that_touches_it_on_the_page(printed: str) -> No
     ("printed", "negative", "positive"),
     [("5.00-", True, False), ("5.00-7.00", False, True), ("Total-5.00", True, True), ("7.00 -5.00", True, False)],
 )
-def test_what_stands_beyond_the_minus_says_whether_it_is_a_dash(
+def test_what_stands_beyond_the_minus_decides_whether_it_is_a_dash(
     printed: str, *, negative: bool, positive: bool
 ) -> None:
     assert check(MONEY, reading("-5.00", "5.00"), [page(printed)]).is_grounded is negative
@@ -415,7 +413,7 @@ def test_a_quote_of_which_letters_were_lost_is_found_with_the_letters_of_the_pag
         (DocumentField(type=FieldType.EMAIL), "joann@example.org", "ann@example.org", False),
     ],
 )
-def test_each_kind_of_value_is_said_in_its_own_way(
+def test_a_quote_yields_each_kind_of_value_in_its_own_way(
     field: DocumentField, quote: str, value: str | int | None, *, expected: bool
 ) -> None:
     assert yields(field, quote, value) is expected
@@ -438,12 +436,12 @@ TABLE = DocumentField(
         ({"name": "Red apple", "price": "cheap"}, False),
     ],
 )
-def test_each_cell_of_a_row_is_said_by_the_quote_of_its_row(row: dict[str, object], *, expected: bool) -> None:
+def test_the_quote_of_a_row_yields_each_of_its_cells(row: dict[str, object], *, expected: bool) -> None:
     line = "Red 2 x apple 1.50"
     assert check(TABLE, reading([row], line), [page(line)]).is_grounded is expected
 
 
-def test_a_table_or_list_of_another_form_is_not_said() -> None:
+def test_no_quote_yields_a_table_or_list_of_another_form() -> None:
     line = "Red apple 1.50"
     assert not check(TABLE, reading("Red apple", line), [page(line)]).is_grounded
     assert not check(TABLE, reading(["Red apple"], line), [page(line)]).is_grounded

@@ -49,7 +49,7 @@ def test_a_minus_that_touches_an_amount_is_its_sign(quote: str, value: str) -> N
 
 
 @pytest.mark.parametrize("quote", ["-5.00", "Total: -5.00", "5.00-", "5.00\u2212", "-RM5.00", "€-5.00"])
-def test_an_amount_with_a_minus_is_not_said_without_it(quote: str) -> None:
+def test_a_quote_with_a_minus_has_no_amount_without_it(quote: str) -> None:
     assert not has_number(quote, "5.00", ("en",))
 
 
@@ -100,7 +100,7 @@ def test_a_minus_behind_a_whole_number_may_be_a_dash() -> None:
         ("x9.00kg", ("en",), "9.00"),
     ],
 )
-def test_a_number_is_said_as_it_is_printed(quote: str, languages: tuple[str, ...], right: str) -> None:
+def test_a_quote_has_a_number_as_it_is_printed(quote: str, languages: tuple[str, ...], right: str) -> None:
     assert has_number(quote, right, languages)
 
 
@@ -118,7 +118,7 @@ def test_a_number_is_said_as_it_is_printed(quote: str, languages: tuple[str, ...
         ("7.00", "seven"),
     ],
 )
-def test_a_piece_of_a_number_is_not_said(quote: str, value: str) -> None:
+def test_a_piece_of_a_number_is_no_number_of_the_quote(quote: str, value: str) -> None:
     assert not has_number(quote, value, ("en",))
 
 
@@ -164,7 +164,7 @@ def test_of_a_date_only_the_year_is_a_whole_number(quote: str, value: str, *, is
     [("5 pln", "PLN"), ("pln 5", "PLN"), ("PLN", "PLN"), ("(pln)", "PLN"), ("5 zł", "PLN"), ("in dollars", "USD"),
      ("5 RM", "MYR"), ("Rs. 5", "INR"), ("A$ 5", "AUD"), ("5£", "GBP"), ("fr. 5", "CHF")],
 )  # fmt: skip
-def test_a_currency_is_said_by_its_code_sign_or_name(quote: str, value: str) -> None:
+def test_a_quote_has_a_currency_by_its_code_sign_or_name(quote: str, value: str) -> None:
     assert has_code(CURRENCY, quote, value, ("en",))
 
 
@@ -196,7 +196,7 @@ def test_an_iban_needs_its_checksum() -> None:
         ("東京都千代田区", "千代田"),
     ],
 )
-def test_whole_words_are_said_whatever_their_marks(quote: str, value: str) -> None:
+def test_a_quote_has_its_words_whatever_their_marks(quote: str, value: str) -> None:
     assert has_text(quote, value)
 
 
@@ -213,7 +213,7 @@ def test_whole_words_are_said_whatever_their_marks(quote: str, value: str) -> No
         ("Completely other words", "Meridian Steel Holdings"),
     ],
 )
-def test_other_words_and_pieces_of_words_are_not_said(quote: str, value: str) -> None:
+def test_a_quote_has_no_other_words_and_no_pieces_of_words(quote: str, value: str) -> None:
     assert not has_text(quote, value)
 
 

@@ -30,7 +30,7 @@ def shipped() -> dict[str, DocumentType]:
     return load_document_types(PROJECT_DIR / "data" / "document_types")
 
 
-def test_an_intent_is_read_with_the_words_that_bear_it(shipped: dict[str, DocumentType]) -> None:
+def test_an_intent_is_read_with_the_words_for_it(shipped: dict[str, DocumentType]) -> None:
     ticket = shipped["support_ticket"]
     text = "Good morning to all of you. Somebody stole my wallet and my card was in it."
     reading = read(ticket, "intent", page(text))
@@ -90,7 +90,7 @@ def test_values_of_a_new_type_are_known_by_their_own_words() -> None:
     assert "damaged" in reading.evidence[0].quote
 
 
-def test_nothing_is_read_where_no_word_speaks_for_any_value() -> None:
+def test_nothing_is_read_where_no_word_counts_for_any_value() -> None:
     parcel = type_with(DocumentField(type=FieldType.ENUM, enum=("lost", "delivered")))
     assert read(parcel, "state", page("123 456")) is None
     assert read(parcel, "state", page("  \n ")) is None
@@ -127,7 +127,10 @@ def test_a_criterion_is_graded_by_what_is_named_and_quotes_the_line() -> None:
     money, languages = grade(RUBRIC, pages)
     assert money.grade > 0.8
     assert languages.grade < 0.3
-    assert [one.quote for one in money.evidence] == ["Planned budgets of two departments", "Forecasting and reports"]
+    assert [evidence.quote for evidence in money.evidence] == [
+        "Planned budgets of two departments",
+        "Forecasting and reports",
+    ]
     assert languages.evidence == ()
     assert money.confidence > languages.confidence
 

@@ -31,7 +31,9 @@ def value(text: str, weight: float, row: int = 0) -> Ranked:
 def weighed(text: str, **ranked: list[Ranked]) -> dict[str, dict[object, float]]:
     sheet = open_sheet(TYPE, Lexicon(TYPE), (typed(text),))
     found = weigh(FIELDS, ranked, sheet)
-    return {name: {one.value: one.probability for one in candidates} for name, candidates in found.items()}
+    return {
+        name: {candidate.value: candidate.probability for candidate in candidates} for name, candidates in found.items()
+    }
 
 
 def probability(*weights: float) -> float:

@@ -115,7 +115,7 @@ def test_a_label_right_behind_the_label_of_another_field_only_qualifies_it() -> 
     assert weight("VAT 1.00 Net amount") > weight("VAT Net amount"), "an amount between them parts the two"
 
 
-def test_a_label_says_nothing_of_another_field() -> None:
+def test_a_label_has_no_weight_for_another_field() -> None:
     assert weight("Net amount", field="tax") == -math.inf
 
 

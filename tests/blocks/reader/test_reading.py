@@ -78,7 +78,7 @@ def test_a_new_type_with_labels_is_read_at_once() -> None:
     }
 
 
-def test_every_value_has_evidence_that_bears_it() -> None:
+def test_every_value_has_evidence_that_yields_it() -> None:
     page = typed(PLAIN)
     for name, reading in read(DELIVERY, page).items():
         if name == "incoterm":
@@ -123,7 +123,7 @@ def test_what_stands_beside_or_below_a_label_is_found_by_place_not_by_order() ->
     assert fields["note_number"].evidence[0].box == (300.0, 100.0, 320.0, 110.0)
 
 
-def test_a_label_that_a_scan_bent_still_counts() -> None:
+def test_a_label_that_a_scan_misread_still_counts() -> None:
     fields = read(DELIVERY, typed("De1ivery nole no: DN-1\nSh1pped on: 3 May 2024\nprinted 4 May 2024"))
     assert fields["shipped_on"].value == "2024-05-03"
     assert fields["shipped_on"].confidence < read(DELIVERY, typed(PLAIN))["shipped_on"].confidence

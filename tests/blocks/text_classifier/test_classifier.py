@@ -24,7 +24,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_training, "_kept", {})
 
 
-def test_it_generalises_over_endings_and_says_how_sure_it_is() -> None:
+def test_it_generalises_over_endings_and_states_its_confidence() -> None:
     classifier = train(LESSONS)
     rainy, baking = classifier.predict(["raining and windy in the north", "baking breads with butter and eggs"])
     assert (rainy.label, baking.label) == ("weather", "food")
@@ -39,7 +39,10 @@ def test_a_text_without_any_known_word_gets_no_confident_label() -> None:
 
 def test_labels_can_be_known_by_keywords_alone() -> None:
     classifier = train([], {"animal": ("horse", "cow"), "tool": ("hammer", "saw")})
-    assert [one.label for one in classifier.predict(["the old horse", "a hammer and nails"])] == ["animal", "tool"]
+    assert [prediction.label for prediction in classifier.predict(["the old horse", "a hammer and nails"])] == [
+        "animal",
+        "tool",
+    ]
 
 
 def test_keywords_in_the_first_lines_outweigh_those_below() -> None:
@@ -49,10 +52,10 @@ def test_keywords_in_the_first_lines_outweigh_those_below() -> None:
     assert train([], keywords, top=False).predict([text])[0].label == "chef"
 
 
-def test_the_words_that_speak_for_a_label_are_named() -> None:
+def test_the_words_that_count_for_a_label_are_named() -> None:
     text = "they said on the radio that snow is coming"
     weights = train(LESSONS).word_weights(text, "weather")
-    span, _ = max(weights, key=lambda one: one[1])
+    span, _ = max(weights, key=lambda weighed: weighed[1])
     assert text[span.start : span.end] == "snow"
 
 
@@ -62,7 +65,7 @@ def test_training_twice_gives_the_same_figures() -> None:
     assert first.temperature == second.temperature
 
 
-def test_a_classifier_from_disk_says_what_the_trained_one_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_from_disk_predicts_what_it_did_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["warm rain", "butter on bread", "nothing of either"]
     trained = train(LESSONS).predict(texts)
     assert len(list(tmp_path.rglob("*.npz"))) == 1

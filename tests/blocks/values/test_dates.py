@@ -54,7 +54,7 @@ def test_a_day_that_the_calendar_does_not_have_is_no_date(text: str, day: date |
 
 def test_a_day_and_month_of_the_same_figures_are_sure() -> None:
     found = list(find_dates("04/04/2024, 5 03 2024, 05 03 2024 and 3 May 2024"))
-    assert [(one.value, one.is_sure) for one in found] == [
+    assert [(date_.value, date_.is_sure) for date_ in found] == [
         (date(2024, 4, 4), True), (date(2024, 3, 5), False), (date(2024, 5, 3), True),
     ]  # fmt: skip
 
@@ -100,7 +100,7 @@ def test_a_full_year_may_be_glued_to_a_word_and_stand_before_a_full_stop() -> No
 
 def test_eight_figures_are_a_date_only_where_the_caller_asks() -> None:
     assert list(find_dates("No. 20240315")) == []
-    assert [one.value for one in find_dates("No. 20240315", compact=True)] == [date(2024, 3, 15)]
+    assert [date_.value for date_ in find_dates("No. 20240315", compact=True)] == [date(2024, 3, 15)]
 
 
 def test_a_date_beside_other_words_is_no_text_that_holds_a_date() -> None:
@@ -122,4 +122,4 @@ def test_a_text_with_two_days_is_no_date() -> None:
 
 def test_dates_keep_their_place_in_the_text() -> None:
     text = "Rechnung 4711 vom 2. Juli 2015, zahlbar bis 1er août 2015"
-    assert [text[one.start : one.end] for one in find_dates(text, LANGUAGES)] == ["2. Juli 2015", "1er août 2015"]
+    assert [text[date_.start : date_.end] for date_ in find_dates(text, LANGUAGES)] == ["2. Juli 2015", "1er août 2015"]

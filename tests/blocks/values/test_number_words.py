@@ -24,7 +24,7 @@ def test_numbers_are_found_in_a_sentence() -> None:
     assert spelled_numbers("Twenty-two boxes and nine crates, none broken, for someone") == {22, 9}
 
 
-def test_a_spelled_number_bears_out_a_whole_number_and_no_amount() -> None:
+def test_a_quote_yields_a_spelled_number_as_an_integer_and_not_as_an_amount() -> None:
     assert yields(DocumentField(type=FieldType.INTEGER), "seven years", 7)
     assert not yields(DocumentField(type=FieldType.INTEGER), "seven years", 8)
     assert not yields(DocumentField(type=FieldType.MONEY), "seven pounds", "7.00")
