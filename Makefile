@@ -1,6 +1,6 @@
 # make run    sets up, then processes data/samples
 # make test   sets up, then runs the tests, a real PostgreSQL and tesseract included
-# make setup  prepares .venv with .venv/bin/winnow, compiled to bytecode
+# make setup  prepares .venv with .venv/bin/winnow, compiled to bytecode, and trains the classifiers
 # make test-fast  the tests that need no server and no tesseract
 # make coverage   the tests, with line and branch coverage
 # make mutants    mutation testing of the modules that decide most; hours

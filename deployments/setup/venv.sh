@@ -19,4 +19,5 @@ else
 fi
 .venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 .venv/bin/python -m deployments.setup.bytecode
+.venv/bin/python -m deployments.setup.classifiers
 touch .venv/ready
