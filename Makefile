@@ -23,7 +23,7 @@ test-fast: setup
 	@.venv/bin/python -m pytest $(PARALLEL) -m 'not (long or postgres or prefect or tesseract)'
 
 coverage: setup
-	@.venv/bin/python -m pytest $(PARALLEL) --cov --cov-branch --cov-report=term:skip-covered
+	@COVERAGE_FILE=$(CURDIR)/.coverage .venv/bin/python -m pytest $(PARALLEL) --cov --cov-branch --cov-report=term:skip-covered
 
 mutants: setup
 	@.venv/bin/mutmut run

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,8 +63,10 @@ def winnow(*arguments: str, cwd: Path, **environment: str) -> Done:
     return Done(arguments, code, out.getvalue(), err.getvalue())
 
 
-def _variables(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    return {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "COLUMNS": "200", **environment}
+def _variables(home: Path, environment: dict[str, str]) -> dict[str, str]:
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    own = {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "COLUMNS": "200"}
+    return measured | own | environment
 
 
 @dataclass
