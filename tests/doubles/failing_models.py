@@ -38,18 +38,22 @@ def a_model(**given: object) -> RegisteredModel:
 class Scripted:
     """A model whose n-th call, from 0, ends as `script` says: with a reply, or with the error that it returns.
 
-    `asked` has each question with the loop's time at which it came, `busiest` the most calls that were under way at
-    once.
+    It takes `takes_s`, and then waits `until` an event is set. `asked` has each question with the loop's time at which
+    it came, `busiest` the most calls that were under way at once.
     """
 
     name = "m"
     version = "openai:gpt"
 
     def __init__(
-        self, script: Callable[[int, Question], ModelReply | BaseException] | None = None, takes_s: float = 0.0
+        self,
+        script: Callable[[int, Question], ModelReply | BaseException] | None = None,
+        takes_s: float = 0.0,
+        until: asyncio.Event | None = None,
     ) -> None:
         self._script = script or (lambda _at, _question: REPLY)
         self._takes_s = takes_s
+        self._until = until
         self.asked: list[tuple[float, Question]] = []
         self.under_way = self.busiest = 0
 
@@ -65,6 +69,8 @@ class Scripted:
         try:
             if self._takes_s:
                 await asyncio.sleep(self._takes_s)
+            if self._until is not None:
+                await self._until.wait()
         finally:
             self.under_way -= 1
         said = self._script(at, question)

@@ -64,7 +64,8 @@ def test_what_was_sent_is_settled_when_postgres_is_back(server: Any, database: D
 
     async def scene() -> None:
         ledger_writer = LedgerWriter(ledger, Rounds(), outage_wait_limit_s=0.3)
-        slow, quick = Scripted(lambda _at, _q: REPLY, takes_s=1.0), Scripted(lambda _at, _q: REPLY)
+        away = asyncio.Event()
+        slow, quick = Scripted(lambda _at, _q: REPLY, until=away), Scripted(lambda _at, _q: REPLY)
         given: dict[str, Any] = {"price": PRICE, "max_output_tokens": 50, "caps": lambda _: caps}
         calls = [
             asyncio.create_task(Metered(slow, ledger_writer, **given).answer(question(str(at))))
@@ -75,6 +76,7 @@ def test_what_was_sent_is_settled_when_postgres_is_back(server: Any, database: D
         await asyncio.to_thread(server.stop)
         with pytest.raises(LedgerUnavailable):
             await Metered(quick, ledger_writer, **given).answer(question("while it is away"))
+        away.set()
         await asyncio.gather(*calls)
         assert (ledger_writer.pending, quick.asked) == (CALLERS, [])
         await asyncio.to_thread(server.start)
