@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,7 +253,7 @@ async def _litellm(url: str, in_flight: int) -> AsyncIterator[Ask]:
 async def _transport(url: str, in_flight: int) -> AsyncIterator[Ask]:
     from blocks.gateway.providers.transport import Transport
 
-    async with Transport(max_connections=in_flight) as transport:
+    async with aclosing(Transport(max_connections=in_flight)) as transport:
 
         async def ask(number: int) -> str:
             content = json.dumps(_body(number)).encode()

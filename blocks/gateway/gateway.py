@@ -136,7 +136,7 @@ class Gateway:
         await self._ledger_writer.close()
         if self._transport is not None:
             transport, self._transport = self._transport, None
-            await transport.__aexit__(None, None, None)
+            await transport.aclose()
         for leave in (self._release, self._kept.ledger.close):
             try:
                 await asyncio.to_thread(leave)
@@ -179,7 +179,7 @@ class Gateway:
         if self._is_closed:
             raise RuntimeError("the gateway is used after it was closed")
         if self._transport is None:
-            self._transport = await Transport().__aenter__()
+            self._transport = Transport()
         wire = WireModel(
             model,
             PROVIDERS[model.provider],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from blocks.gateway import errors
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Usage
+from blocks.gateway.providers.counts import mapping
 from blocks.gateway.providers.retry_after import retry_after_s
 from blocks.gateway.registry.registry import RegisteredModel
 
@@ -152,14 +153,12 @@ def embedded_failure(model: RegisteredModel, body: Mapping[str, object], usage: 
 
     Without a code the server failed: proxies send such replies when the server behind them breaks off.
     """
-    error = body.get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    kind = str(error.get("type") or code or "") if isinstance(error, dict) else ""
-    status = (
-        code
-        if isinstance(code, int) and 400 <= code < 600
-        else next((status for word, status in _EMBEDDED.items() if word in kind), 502)
-    )
+    error = mapping(body.get("error"))
+    code = error.get("code")
+    kind = str(error.get("type") or code or "")
+    status = next((status for word, status in _EMBEDDED.items() if word in kind), 502)
+    if isinstance(code, int) and 400 <= code < 600:
+        status = code
     failed = failure_of(model, status, {}, json.dumps(body).encode())
     failed.usage = usage
     return failed

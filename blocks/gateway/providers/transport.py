@@ -16,8 +16,6 @@ import zlib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import aiohttp
 import certifi
@@ -78,33 +76,25 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class Transport:
-    """Connections to models' endpoints. Entered, used and left on the same event loop.
+    """Connections to models' endpoints. Made, used and closed on the same event loop.
 
     `max_reply_bytes` bounds a reply, `max_connections` the connections open at once.
     """
 
     def __init__(self, *, max_reply_bytes: int = MAX_REPLY_BYTES, max_connections: int = MAX_CONNECTIONS) -> None:
         self._max_reply_bytes = max_reply_bytes
-        self._max_connections = max_connections
-        self._http: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
         trusted = _trusted_authorities()
         self._http = aiohttp.ClientSession(
-            connector=_Connector(limit=self._max_connections, keepalive_timeout=IDLE_CONNECTION_S, ssl=trusted),
+            connector=_Connector(limit=max_connections, keepalive_timeout=IDLE_CONNECTION_S, ssl=trusted),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=NO_TIMEOUT,
             auto_decompress=False,
             trust_env=False,
         )
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._http is not None:
-            http, self._http = self._http, None
-            await http.close()
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._http.close()
 
     async def post(
         self, url: str, headers: Mapping[str, str], content: bytes, deadline: float, model: str, timeout_s: float
@@ -152,8 +142,6 @@ class Transport:
     async def _exchange(
         self, url: str, headers: Mapping[str, str], content: bytes, model: str, started: float, attempt: _Attempt
     ) -> HttpReply:
-        if self._http is None:
-            raise RuntimeError("the transport is used before it was entered, or after it was left")
         # Replies are short and models are slow, so no compression is asked for.
         sent = {"accept-encoding": "identity", **headers}
         async with self._http.post(_parsed(url), data=content, headers=sent, allow_redirects=False) as reply:

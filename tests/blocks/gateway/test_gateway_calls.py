@@ -98,7 +98,7 @@ class Posts:
         self.at_once -= 1
         return HttpReply(400, {}, json.dumps({"error": {"message": "no"}}).encode(), 1, 1)
 
-    async def __aexit__(self, *_: object) -> None: ...
+    async def aclose(self) -> None: ...
 
 
 async def opened(shared: Shared, keys: Mapping[str, SecretStr], posts: Posts) -> tuple[Gateway, RunGateway]:

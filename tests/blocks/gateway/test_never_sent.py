@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 from decimal import Decimal
 
 import pytest
@@ -63,7 +64,7 @@ def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: 
 
 def test_a_request_cancelled_before_it_had_a_connection_says_so() -> None:
     async def run() -> object:
-        async with Transport() as transport:
+        async with aclosing(Transport()) as transport:
             post = transport.post("http://127.0.0.1:9", {}, b"", time.monotonic() + 9, "m", 9.0)
             call = asyncio.create_task(post)
             await asyncio.sleep(0)

@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ async def _post(transport: Transport, url: str, timeout_s: float = 5.0, content:
 
 def _run(work: Callable[[Transport], Awaitable[Any]], **options: Any) -> Any:
     async def entered() -> Any:
-        async with Transport(**options) as transport:
+        async with aclosing(Transport(**options)) as transport:
             return await work(transport)
 
     return asyncio.run(entered())
@@ -311,7 +312,7 @@ def test_an_encrypted_connection_needs_a_trusted_certificate(tmp_path: Path, mon
     async def work() -> HttpReply | CallFailed:
         server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=serving)
         try:
-            async with Transport() as transport:
+            async with aclosing(Transport()) as transport:
                 return await _post(transport, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x")
         except CallFailed as failed:
             return failed

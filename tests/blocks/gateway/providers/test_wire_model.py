@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def server() -> Iterator[ModelProviderDouble]:
 
 def over_http(server: ModelProviderDouble, use: Callable[[Transport], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        async with Transport() as transport:
+        async with aclosing(Transport()) as transport:
             return await use(transport)
 
     return asyncio.run(run())
