@@ -1,1 +1,1 @@
-"""Only @flow functions. Each reads as a sentence; logic lives in tasks/."""
+"""Only @flow functions, which read like a sentence. Their logic is in tasks/."""

@@ -1,4 +1,4 @@
-"""Known documents once more: those of a type, of a status, or all, under today's types and settings."""
+"""Processes known documents again, of a type, of a status, or all, under today's types and settings."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -34,12 +34,12 @@ def backfill(
     Args:
         document_type: Only documents of this type.
         status: Only documents of this status.
-        rerun: Which documents are computed. "stale" takes what has no output under today's types and settings.
-        limit: Take this many documents at most.
+        rerun: Which documents to compute. "stale": those without an output under today's types and settings.
+        limit: Process at most this many documents.
         chunk_size: Documents per task run.
-        models: Names of models to ask, in order, instead of each type's route; the built-in reader stays the floor.
+        models: Names of models to ask, in order, instead of each type's route; the built-in reader is the fallback.
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
-        use_cache: Whether kept replies of models may answer.
+        use_cache: Whether stored replies of models may answer.
     """
     selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
     asked = RunContext(

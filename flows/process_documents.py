@@ -1,4 +1,4 @@
-"""The main sentence: a source in; results, review items and failures out."""
+"""The main flow: sources in; results, review items and failures out."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -35,13 +35,13 @@ def process_documents(
     Args:
         sources: Files, folders, globs or URLs.
         document_type: The type of every document, where you know it; otherwise each is classified.
-        rerun: Which documents are computed. "stale" takes what has no output under today's types and settings.
-        limit: Take this many files at most.
+        rerun: Which documents to compute. "stale": those without an output under today's types and settings.
+        limit: Process at most this many files.
         rows_column: The text column of csv and jsonl files; each row is then a document.
         chunk_size: Documents per task run.
-        models: Names of models to ask, in order, instead of each type's route; the built-in reader stays the floor.
+        models: Names of models to ask, in order, instead of each type's route; the built-in reader is the fallback.
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
-        use_cache: Whether kept replies of models may answer.
+        use_cache: Whether stored replies of models may answer.
     """
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size

@@ -77,7 +77,7 @@ def test_every_prompt_variable_is_explained() -> None:
 
 
 def test_reserved_names_are_listed() -> None:
-    section = PAGE.split("Taken already are: ")[1].split("\n| key")[0]
+    section = PAGE.split("These names are taken: ")[1].split("\n| key")[0]
     assert set(re.findall(r"`(\w+)`", section)) == RESERVED_FIELDS
 
 

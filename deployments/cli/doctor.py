@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Finding(NamedTuple):
-    """One line of the report. `remedy` is empty where all is well; `is_fatal` where runs cannot work at all."""
+    """A line of the report. `remedy` is empty if all is well; `is_fatal` if runs cannot work at all."""
 
     what: str
     found: str
@@ -102,7 +102,7 @@ def _prefect(settings: "Settings") -> Finding:
         )
     server = prefect_server.running()
     if server is None:
-        return Finding("Prefect API", "none configured; the first run starts a local server")
+        return Finding("Prefect API", "none is configured; the first run starts a local server")
     if server.is_healthy:
         return Finding("Prefect API", f"local server at {server.ui_url}")
     return Finding(

@@ -1,7 +1,7 @@
-"""docs/errors.md, written out of the exceptions themselves: ``python -m deployments.cli.errors_page > docs/errors.md``.
+"""Writes docs/errors.md from the exceptions: ``python -m deployments.cli.errors_page > docs/errors.md``.
 
-What an error says is read from its constructor's source, so the page shows every message with the names of what is
-filled in, and cannot say anything else than the program does.
+It reads an error's message from the source of its constructor, so the page shows every message with the names of its
+data, and cannot differ from the program.
 """
 
 import ast
@@ -22,8 +22,8 @@ SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
         CallFailed,
         "Failures of a call of a model",
         (
-            "Each is the outcome of one attempt, in the ledger (`winnow models calls`). A route goes on to its next "
-            "step;\nwhat no step makes up for sends the document to review with that reason, until a run succeeds."
+            "Each is the outcome of an attempt in the ledger (`winnow models calls`). The route goes on to its next "
+            "step.\nIf no step succeeds, the document goes to review with that reason, until a run succeeds."
         ),
     ),
     (
@@ -31,24 +31,24 @@ SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
         "Failures of one document",
         "Each costs its document and nothing else. They are listed by `winnow failures`, by stage and kind.",
     ),
-    (UsageError, "Wrong usage", "The command or the configuration asks for something that cannot be. Exit code 2."),
+    (UsageError, "Wrong usage", "The command or the configuration asks for something impossible. Exit code 2."),
     (RunError, "Failures of a run", "The run as a whole cannot go on. Exit code 1."),
-    (WinnowError, "Inside a run", "Raised between the parts of a run; a user sees their effect."),
+    (WinnowError, "Inside a run", "Raised between the parts of a run. A user sees only their effect."),
 )
 RETRY = {
     Retry.NOW: "now: the chunk is tried again with a delay",
-    Retry.NEXT_RUN: "the next run takes it up again",
-    Retry.NEVER: "never by itself; `--rerun failed` asks for it",
+    Retry.NEXT_RUN: "the next run tries again",
+    Retry.NEVER: "only with `--rerun failed`",
 }
-AT_ONCE = "at once, at most twice; then the next run takes it up again"
+AT_ONCE = "at once, at most twice; then in the next run"
 SHOWING = {"type", "str", "len", "quoted"}
 """Functions around the data of a message."""
-RETRY_OF_A_COMMAND = "when the command is given again"
+RETRY_OF_A_COMMAND = "when you give the command again"
 INTRODUCTION = """\
 # Errors
 
 Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
-semicolon, what to do; in the tables, names in braces stand for what is filled in.
+semicolon, what to do. Names in braces stand for data.
 
 This page is generated from `blocks/errors.py`, `blocks/gateway/errors.py` and `blocks/gateway/registry/errors.py` by
 `python -m deployments.cli.errors_page > docs/errors.md`.
@@ -70,7 +70,7 @@ def errors_page() -> str:
 
 
 def message_template(error: type[WinnowError]) -> str | None:
-    """The message of an error with the names of its data in braces; None where the raiser writes it."""
+    """The message of an error with the names of its data in braces; None if the raiser writes it."""
     if "__init__" not in vars(error):
         return None
     tree = ast.parse(textwrap.dedent(inspect.getsource(error)))
@@ -97,7 +97,7 @@ def _row(error: type[WinnowError], group: type[WinnowError]) -> str:
     cells = (
         f"`{error.kind}`",
         (inspect.getdoc(error) or "").partition("\n\n")[0],
-        message_template(error) or "what the case calls for",
+        message_template(error) or "a message for the case",
         retry,
     )
     return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"

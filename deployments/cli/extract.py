@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Extracted(NamedTuple):
-    """A document with what was extracted from it, or why nothing could be."""
+    """A document with its extraction, its failure, or both."""
 
     found: "DiscoveredDocument"
     extraction: "Extraction | None"
@@ -49,7 +49,7 @@ def extract(
 
 
 def check_sources(sources: list[str]) -> None:
-    """Raise `SourceMissing` where a source names nothing, and `SourceEmpty` where none holds a file."""
+    """Raise `SourceMissing` if a source does not exist, and `SourceEmpty` if no source has a file."""
     from blocks.errors import SourceEmpty
     from tasks.discover.listing import list_source
 
@@ -59,7 +59,7 @@ def check_sources(sources: list[str]) -> None:
 
 
 def _extract_all(sources: list[str], settings: "Settings") -> Iterator[Extracted]:
-    """Every document in the order of its source; a few are read at once, and no more are held than that."""
+    """Every document in the order of its source. A few are read at once, and memory holds only those."""
     from concurrent.futures import ThreadPoolExecutor
 
     from tasks.discover.discover import discover

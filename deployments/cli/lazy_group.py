@@ -1,7 +1,7 @@
-"""The commands of `winnow`, each imported when it is asked for.
+"""The commands of `winnow`, each imported when it is called.
 
-A command's module brings what the command needs: the database, the gateway, Prefect. The list of commands needs none of
-that, so names and short helps stand here; a test holds them to what the commands say of themselves.
+A command's module imports what the command needs: the database, the gateway, Prefect. The list of commands needs none
+of these, so names and short helps are here. A test compares them with the commands' own.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ COMMAND_OPTIONS: dict[str, Any] = {
 
 
 class Command(NamedTuple):
-    """Where a command or a group of commands is defined, as ``module:attribute``, and what the list says of it."""
+    """Where a command or a group of commands is defined, as ``module:attribute``, and its help in the list."""
 
     place: str
     help: str
@@ -53,7 +53,7 @@ class LazyGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import and return a command; None where there is none of that name."""
+        """Import and return a command; None if there is no command of that name."""
         return load(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

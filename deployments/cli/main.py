@@ -15,7 +15,7 @@ from deployments.cli.output import note
 app = typer.Typer(
     name="winnow",
     cls=LazyGroup,
-    help="Read a pile of documents, store what is sure, and hand people only the rows that need them.",
+    help="Read batches of documents, store what is sure, and send the rest to people for review.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -37,7 +37,7 @@ def _options(
         bool, typer.Option("--version", help="print the version and end", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Read a pile of documents, store what is sure, and hand people only the rows that need them."""
+    """Read batches of documents, store what is sure, and send the rest to people for review."""
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     warnings.simplefilter("ignore")  # those of libraries say nothing to the user of a command
     try:
         app()
-    except BrokenPipeError:  # the reader of our output has gone, as head does
+    except BrokenPipeError:  # the reader of our output, such as head, has ended
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - raised again unless it is an error of ours
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    """Tell the user what went wrong; the exit code. Raises `error` itself where it is a defect."""
+    """Print the error and return the exit code. Raises `error` itself if it is a defect."""
     from blocks.errors import UsageError, WinnowError
 
     if not isinstance(error, WinnowError):

@@ -1,4 +1,4 @@
-"""What the `winnow models` commands share: the registry they open, what a model's key lacks, and what they print."""
+"""What the `winnow models` commands share: they open the registry, check keys, and print warnings."""
 
 import getpass
 from decimal import Decimal
@@ -29,7 +29,7 @@ def open_models(url: str | None) -> DatabaseRegistry[RegistryState]:
 
 
 def current_models(url: str | None) -> tuple[RegistryState, dict[str, CircuitReport]]:
-    """The registry and its open circuits. Where there is no database yet: what the registry would start with."""
+    """The registry and its open circuits. If there is no database yet: the registry that it would start with."""
     settings = configure(database_url=url)
     if not settings.prefect_api_url and not _is_made(database_url(settings)):
         return RegistryState(read_seed()), {}
@@ -38,7 +38,7 @@ def current_models(url: str | None) -> tuple[RegistryState, dict[str, CircuitRep
 
 
 def _is_made(address: str) -> bool:
-    """Whether the database exists; a database on a server counts as existing."""
+    """Whether the database exists. A database on a server counts as existing."""
     return not address.startswith("sqlite") or Path(address.partition("///")[2]).exists()
 
 
@@ -61,7 +61,7 @@ def known_model(state: RegistryState, name: str) -> RegisteredModel:
 
 
 def key_state(model: RegisteredModel, keys: KeyRing) -> str:
-    """Whether the key is there: set, missing, unusable, none (no key is needed) or unknown (it cannot be checked)."""
+    """The state of a model's key: set, missing, unusable, none (no key is needed) or unknown (it cannot be checked)."""
     if not model.key:
         return "none"
     if needs_prefect(model) and not load_settings().prefect_api_url:
@@ -75,7 +75,7 @@ def key_state(model: RegisteredModel, keys: KeyRing) -> str:
 
 
 def note_what_is_missing(model: RegisteredModel) -> None:
-    """Warn about what makes runs refuse to start: a missing price or key."""
+    """Warn about a missing price or key, without which no run starts."""
     if price_of(model) is None:
         warn(
             f"NO PRICE IS KNOWN for {model.name} ({model.upstream}): no run that may call it starts until you set its "
@@ -101,7 +101,7 @@ def note_what_is_missing(model: RegisteredModel) -> None:
 
 
 def note_block(model: RegisteredModel) -> None:
-    """Warn where a Prefect block will override the registry."""
+    """Warn if a Prefect block will override the registry."""
     if model.key == f"block:{model.name}":
         warn(
             f"{model.name} is also a Prefect block, which overrides the registry at the next run: change the block too"
@@ -125,8 +125,8 @@ def setting_text(model: RegisteredModel, column: str) -> str:
 
 
 def user_name() -> str:
-    """Who gives the command, for the record of a pause."""
+    """The name of the user, for the record of a pause."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need have no name
+    except (KeyError, OSError):  # a container's user may have no name
         return "unknown"

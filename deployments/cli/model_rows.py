@@ -1,4 +1,4 @@
-"""A model of the registry as a row that people and programs read: prices, limits, key, switches, breaker."""
+"""A model of the registry as a row that people and programs read: prices, limits, key, switches, circuit."""
 
 from decimal import Decimal
 
@@ -15,9 +15,9 @@ NARROW_COLUMNS = ("name", "tier", "price", "key_state", "enabled", "breaker")
 def model_row(
     model: RegisteredModel, key_state: str, breaker: CircuitReport | None, is_paused: bool
 ) -> dict[str, object]:
-    """The row. `key_state`: set, missing, unusable, none (no key is named) or unknown (nobody could be asked).
+    """The row of a model. `key_state` is as `deployments.cli.model_registry.key_state` gives it.
 
-    Prices in USD per million tokens as they are now, None where they are not known.
+    Prices are today's, in USD per million tokens; None if they are not known.
     """
     price = price_of(model)
     rates = price.rates() if price else None
@@ -58,7 +58,7 @@ def model_row(
 
 
 def price_text(model: RegisteredModel) -> str:
-    """The price in words, such as ``2 in, 10 out``; a plus says that long requests cost more."""
+    """The price in words, such as ``2 in, 10 out``; a plus means that long requests cost more."""
     price = price_of(model)
     if price is None:
         return "unknown"
@@ -70,7 +70,7 @@ def price_text(model: RegisteredModel) -> str:
 
 
 def price_with_sources(model: RegisteredModel) -> str:
-    """The price in words, with who says so; of each part where the registry states some and the list the others."""
+    """The price in words, with its source; with the source of each part if they differ."""
     price = price_of(model)
     if price is None:
         return price_text(model)
@@ -90,7 +90,7 @@ def price_with_sources(model: RegisteredModel) -> str:
 
 
 def hides_costs(model: RegisteredModel) -> bool:
-    """Whether a price was set to 0 that somebody takes money for: budgets then do not see what is spent."""
+    """Whether a price is set to 0 although the provider charges money, so that budgets do not count the cost."""
     if 0 not in (model.input_price, model.output_price):
         return False
     listed = listed_price(model.provider, model.upstream, model.endpoint)

@@ -31,7 +31,7 @@ MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A reply, and its cost by the ledger: `cost_usd` for certain, and at most `unconfirmed_usd` more."""
+    """A reply, and its cost by the ledger: `cost_usd`, and up to `unconfirmed_usd` more."""
 
     reply: ModelReply
     cost_usd: Decimal
@@ -39,9 +39,9 @@ class Trial:
 
 
 def try_model(database: Database, model: RegisteredModel, settings: Settings) -> Trial:
-    """Ask a model about a small receipt: a reply that came now, settled in the ledger in a run of its own.
+    """Ask a model about a small receipt, without the cache. The ledger has the call in a run of its own.
 
-    The budgets of a document and of the day bound it, the pause switch stops it. Raises what the model raises, and
+    The budgets of a document and of the day bound it; a pause stops it. Raises what the model raises, and
     `ModelKeyMissing` or `ModelPriceUnknown` before anything is sent.
     """
     terms = RunTerms(
@@ -84,7 +84,7 @@ def _quiet_circuits() -> Iterator[None]:
 
 
 def trial_lines(model: RegisteredModel, trial: Trial) -> list[str]:
-    """What the call showed, in lines."""
+    """Lines that describe the call."""
     reply, usage = trial.reply, trial.reply.usage
     read = {name: reply.fields[name].value if name in reply.fields else None for name in EXPECTED}
     wrong = [name for name, value in EXPECTED.items() if str(read[name]) != value]

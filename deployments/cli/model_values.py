@@ -1,4 +1,4 @@
-"""What a user types of a model, as the registry's record, or an error that says what to type instead."""
+"""Turns what a user types about a model into the registry's record, or an error that says what to type instead."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -36,17 +36,17 @@ SETTABLE = (
     "position",
 )
 CLEARED: Mapping[str, object] = {"endpoint": "", "json_mode": "unknown", "in_flight": 16}
-"""What an empty value stands for where it is not nothing."""
+"""What an empty value means for columns that cannot be null."""
 
 CAPABILITIES = ("json_mode", "images", "logprobs", "context_window")
-"""What a model can, whatever it is called and however it is reached."""
+"""A model's abilities, which do not depend on its name or key."""
 
 HEADER = "header."
-"""What stands before a header's name, as in ``header.X-Org=acme``."""
+"""The prefix of a header's name, as in ``header.X-Org=acme``."""
 
 
 class Served(NamedTuple):
-    """Who serves a model, under which name, and where; the provider's own endpoint where none is given."""
+    """A model's provider, the provider's name for it, and the endpoint; empty for the provider's own."""
 
     provider: ProviderName
     upstream: str
@@ -54,10 +54,10 @@ class Served(NamedTuple):
 
 
 def values_of_new(state: RegistryState, name: str, served: Served) -> dict[str, Any]:
-    """What is known of a model that is added, as columns of the registry, before what was typed of it.
+    """The columns of a model that is added, before those that the user typed.
 
-    One that is in the registry by this name, and is served so, is as it is there. Any other comes last, and can do what
-    data/models.yaml says of the same model under another name.
+    A model that the registry has under this name, provider and endpoint keeps its columns. Any other comes last, with
+    the abilities that data/models.yaml states for the same model under another name.
     """
     known = state.get(name)
     if known and _served(known) == served:
@@ -67,8 +67,8 @@ def values_of_new(state: RegistryState, name: str, served: Served) -> dict[str, 
         "position": max((model.position for model in state.models), default=-1) + 1,
     }
     if window := listed_context_window(*served):
-        most = RegisteredModel.model_fields["max_output_tokens"].default
-        values |= {"context_window": window, "max_output_tokens": min(most, window // 2)}
+        default = RegisteredModel.model_fields["max_output_tokens"].default
+        values |= {"context_window": window, "max_output_tokens": min(default, window // 2)}
     twin = next((model for model in read_seed() if _served(model) == served), None)
     return values | ({column: getattr(twin, column) for column in CAPABILITIES} if twin else {})
 
@@ -78,10 +78,9 @@ def _served(model: RegisteredModel) -> Served:
 
 
 def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, object]:
-    """``key=value`` pairs as columns of the registry, values as typed; None for an empty one.
+    """``key=value`` pairs as columns of the registry, values as typed; None for an empty value.
 
-    Another place or name of the model makes unknown again how its server can be held to a schema.
-    Raises `UsageError`.
+    With another endpoint or upstream, `json_mode` becomes unknown. Raises `UsageError`.
     """
     changes: dict[str, object] = {}
     given: set[str] = set()
@@ -125,16 +124,16 @@ def parse_headers(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _with_header(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:
-    """The headers with this one; without it where its value is empty. Names are the same in any case of letters."""
+    """The headers with this header, or without it if its value is empty. The case of names makes no difference."""
     others = {known: text for known, text in headers.items() if known.lower() != name.lower()}
     return others | {name: value} if value else others
 
 
 def checked_model(name: str, values: Mapping[str, Any]) -> RegisteredModel:
-    """A model of the registry out of what was given. Raises `ModelInvalid`, which repeats no key."""
+    """A model of the registry from its columns. Raises `ModelInvalid`, which repeats no key."""
     if problem := name_problem(name):
         raise ModelInvalid(name, problem)
-    _refuse_mistakes(name, values)  # before the schema, whose words repeat what was typed
+    _refuse_mistakes(name, values)  # before the schema, whose messages repeat what was typed
     try:
         model = RegisteredModel.model_validate({**values, "name": name})
     except ValidationError as error:

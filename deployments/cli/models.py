@@ -66,7 +66,7 @@ def add(
         typer.Option(metavar="USD_PER_MTOK", help="USD per million tokens; by default from the price list; 0 if free"),
     ] = None,
     output_price: Annotated[str | None, typer.Option(metavar="USD_PER_MTOK", help="like --input-price")] = None,
-    tier: Annotated[Tier | None, typer.Option(help="the tier by which routes may ask for it")] = None,
+    tier: Annotated[Tier | None, typer.Option(help="the tier by which routes may name it")] = None,
     rpm: Annotated[int | None, typer.Option(metavar="N", help="requests per minute, over all workers")] = None,
     tpm: Annotated[int | None, typer.Option(metavar="N", help="tokens per minute, over all workers")] = None,
     in_flight: Annotated[int | None, typer.Option(metavar="N", help="calls at once, over all workers")] = None,
@@ -214,7 +214,7 @@ def calls(
         str | None,
         typer.Option("--document", metavar="ID", help="only this document; the first letters of its id are enough"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="at most so many calls, the newest")] = 1_000,
+    limit: Annotated[int, typer.Option(min=1, help="list at most this many calls, the newest")] = 1_000,
     output_format: FormatOption = OutputFormat.TABLE,
     database: DatabaseOption = None,
 ) -> None:

@@ -1,6 +1,6 @@
-"""How the command speaks: lines, tables for people, JSON and csv for programs.
+"""The command's output: lines, tables for people, JSON and csv for programs.
 
-Rich takes as long to import as the rest of a small command, so only what draws on a terminal or shows a table loads it.
+Rich takes as long to import as the rest of a small command, so only colours and tables import it.
 """
 
 import csv
@@ -21,7 +21,7 @@ Rows = Sequence[Mapping[str, object]]
 _FILE_WIDTH = 160
 """The width of tables that are written to a file or a pipe."""
 _NARROW = 110
-"""On a terminal of fewer columns, a row takes a few lines."""
+"""On a narrower terminal, a row takes a few lines."""
 _WRAPPED = ("reasons", "message", "aliases", "asks", "fields_read", "price", "limits", "key", "breaker")
 _MAX_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
 _MAX_CHARACTERS_OF_OTHERS = 60
@@ -78,9 +78,9 @@ class OutputFormat(StrEnum):
 def show_rows(
     rows: Rows, columns: Sequence[str], output_format: OutputFormat, empty: str, narrow: Sequence[str] = ()
 ) -> None:
-    """Print rows on standard output. A table shows `columns`; JSON and csv every key.
+    """Print rows on standard output. A table shows `columns`; JSON and csv show every key.
 
-    Where they do not fit the terminal, it shows those of `narrow`, or a few lines per row where there are none.
+    If the columns do not fit the terminal, the table shows `narrow`, or without it a few lines per row.
     """
     match output_format:
         case OutputFormat.JSON:
@@ -110,7 +110,7 @@ def _print_blocks(rows: Rows, columns: Sequence[str]) -> None:
 
 
 def _as_table(rows: Rows, columns: Sequence[str]) -> "Table":
-    """A line per row where the terminal is wide enough: places are cut at their start, fields at their end."""
+    """A line per row. URIs are cut at their start, fields at their end."""
     from rich.table import Table
     from rich.text import Text
 
@@ -137,7 +137,7 @@ def _as_table(rows: Rows, columns: Sequence[str]) -> "Table":
 
 
 def _fits(table: "Table") -> bool:
-    """Whether the terminal is wide enough for a table whose lines are not wrapped."""
+    """Whether the terminal is wide enough for the table without wrapped lines."""
     console = stdout()
     return console.measure(table, options=console.options.update_width(_UNBOUNDED)).maximum <= console.width
 
@@ -167,7 +167,7 @@ def _write_csv(rows: Rows, columns: Sequence[str]) -> None:
 
 
 def _plain(value: object) -> str:
-    """A value in one line."""
+    """A value in a single line."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -182,12 +182,12 @@ def _plain(value: object) -> str:
 
 
 def without_controls(text: str) -> str:
-    """Text in one line, without the control characters that a terminal would obey."""
+    """Text in a single line, without control characters, which a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _inert(cell: str) -> str:
-    """The cell, with a quote before it where a spreadsheet would take it for a formula."""
+    """The cell, with a quote before it if a spreadsheet would take it for a formula."""
     if not cell.startswith(_FORMULA_STARTS):
         return cell
     try:

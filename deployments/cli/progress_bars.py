@@ -1,4 +1,4 @@
-"""A run's progress on standard error: bars on a terminal, a line now and then elsewhere."""
+"""A run's progress on standard error: bars on a terminal, elsewhere a line every few seconds."""
 
 import sys
 import threading
@@ -19,7 +19,7 @@ LINE_EVERY_S = 5.0
 
 @contextmanager
 def show_progress(run_page: Callable[[str], str]) -> Iterator[None]:
-    """Draw the progress of this process's run until the block ends; `run_page` gives the Prefect UI's address of it."""
+    """Draw the progress of this process's run until the block ends; `run_page` gives the run's page in Prefect."""
     view = _Bars(run_page) if sys.stderr.isatty() else _Lines(run_page)
     unsubscribe = progress.subscribe(view.take)
     try:
@@ -60,7 +60,7 @@ class _View:
             self.draw()
 
     def draw(self) -> None:
-        """Show the counts as they are now."""
+        """Show the current counts."""
         raise NotImplementedError
 
 

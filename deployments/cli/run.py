@@ -52,7 +52,7 @@ def run(
             "result; failed: stale ones and failures; all: every document"
         ),
     ] = Rerun.STALE,
-    limit: Annotated[int | None, typer.Option(min=1, help="at most so many files")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="process at most this many files")] = None,
     chunk_size: Annotated[int | None, typer.Option(min=1, max=10_000, help="documents per Prefect task run")] = None,
     rows: Annotated[
         str | None,
@@ -79,7 +79,7 @@ def run(
         bool, typer.Option("--json", help="print the counts as one JSON object, and nothing else")
     ] = False,
 ) -> None:
-    """Process documents: extract, classify, score, validate, store. The same command goes on where it stopped."""
+    """Process documents: extract, classify, score, validate, store. The same command continues where it stopped."""
     _check_usage(sources or [], from_database, status, rows)
     from blocks.files.sources import uri_of
     from blocks.settings import configure
@@ -95,7 +95,7 @@ def run(
     if sources:
         check_sources(sources)
     _pin_database(settings)
-    # Models may stand in Prefect as blocks; where they cannot, a mistake is found before a server is started.
+    # Prefect may hold models as blocks. If it cannot, mistakes are found before a server is started.
     may_hold_blocks = settings.prefect_api_url or profile_url() or local_server.has_been_used()
     prepared = None if may_hold_blocks else prepare_run(types, models, with_blocks=False)
 
@@ -112,7 +112,7 @@ def run(
         {"status": status} if from_database else {"sources": tuple(map(uri_of, sources or [])), "rows_column": rows}
     )
     started = time.monotonic()
-    with contextlib.redirect_stdout(sys.stderr):  # whatever a library prints is not our output
+    with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not our output
         server = use_prefect(announce=note)
         prepared = prepared or prepare_run(types, models)
         show_models(prepared, budget_usd)
@@ -130,7 +130,7 @@ def run(
 def _run_flow(
     flow: "Flow[..., State[RunReport]]", parameters: dict[str, object], prepared: "PreparedRun", server: "PrefectApi"
 ) -> "State[RunReport]":
-    """The flow's final state. Ends the process where the user or Prefect's server stops the run."""
+    """The flow's final state. Ends the process if the user stops the run or the Prefect server goes away."""
     import httpx
 
     from deployments.cli.progress_bars import show_progress
@@ -140,15 +140,15 @@ def _run_flow(
         with show_progress(server.run_page), handed_over(prepared):
             return flow(**parameters, return_state=True)
     except KeyboardInterrupt:
-        note("stopped; the same command goes on where it stopped")
+        note("stopped; the same command continues where it stopped")
         raise typer.Exit(130) from None
     except httpx.TransportError:
         _leave_without_prefect(server.url)
 
 
 def _leave_without_prefect(url: str) -> NoReturn:
-    """End the process now: at a normal exit Prefect waits minutes for a server that is gone to take its events."""
-    lost = PrefectUnreachable(url, "it went away during the run; what was finished is stored")
+    """End the process now: at a normal exit, Prefect waits minutes for a server that is gone."""
+    lost = PrefectUnreachable(url, "it went away during the run; finished work is stored")
     note(f"error: {lost}", style="red")
     sys.stdout.flush()
     sys.stderr.flush()
@@ -163,13 +163,13 @@ def _check_usage(sources: list[str], from_database: bool, status: str | None, ro
     if status and not from_database:
         raise UsageError("--status filters known documents; use it with --from-database")
     if rows and from_database:
-        raise UsageError("--rows is for sources; the rows of known documents are documents already")
+        raise UsageError("--rows needs a source; the rows of known documents are documents already")
 
 
 def _pin_database(settings: "Settings") -> None:
     """Open the database before anything slow, so that a wrong address is found at once.
 
-    Where no Prefect API is configured, no block of the local server decides which database it is.
+    Without a configured Prefect API, no block of the local server can name another database.
     """
     from blocks.database.address import connect, database_url
     from blocks.settings import configure
@@ -182,7 +182,7 @@ def _pin_database(settings: "Settings") -> None:
 
 
 def _flow(from_database: bool) -> "Flow[..., State[RunReport]]":
-    """The flow to run. Prefect reads its API address when it is imported, so this comes after `use_prefect`."""
+    """The flow to run. Call it after `use_prefect`: Prefect reads its API address at import."""
     if from_database:
         from flows.backfill import backfill
 

@@ -16,13 +16,13 @@ MIN_EXPONENT = -12
 def names_of(options: Sequence[str] | None) -> tuple[str, ...]:
     """The models of all --model options, each once, in order. Raises `UsageError`."""
     names = tuple(dict.fromkeys(name.strip() for option in options or () for name in option.split(",")))
-    if not all(names):  # an empty variable in a script must not start the types' routes, which spend money
+    if not all(names):  # an empty variable in a script must not start the types' routes, which cost money
         raise UsageError("--model has an empty name; name a model, or leave --model out for the types' routes")
     return names
 
 
 def budget_of(option: str | None) -> Decimal | None:
-    """--budget in USD; None where it is not given. Raises `UsageError`."""
+    """--budget in USD, if it is given. Raises `UsageError`."""
     if option is None:
         return None
     try:
@@ -35,13 +35,13 @@ def budget_of(option: str | None) -> Decimal | None:
 
 
 def budgets_text(run_usd: Decimal, settings: Settings) -> str:
-    """The budgets in words, amounts as people write them."""
+    """The budgets in words."""
     day_usd, document_usd = settings.budget_per_day_usd, settings.budget_per_document_usd
     return f"${run_usd:f} for this run, ${day_usd:f} a day, ${document_usd:f} a document"
 
 
 def show_models(prepared: PreparedRun, budget_usd: Decimal | None) -> None:
-    """Print which models may be called and which budget is in force, where there are any."""
+    """Print which models may be called and which budgets apply, if there are any."""
     settings, state, models = prepared.settings, prepared.registry, prepared.models
     names = [model.name for model in state.models if (model.name in models if models else model.is_enabled)]
     if not names:
@@ -49,4 +49,4 @@ def show_models(prepared: PreparedRun, budget_usd: Decimal | None) -> None:
     run_usd = settings.budget_per_run_usd if budget_usd is None else budget_usd
     note(f"models: {', '.join(names)}; budget: {budgets_text(run_usd, settings)}")
     if state.is_paused:
-        warn("models are paused: documents that need one go to review; winnow models resume")
+        warn("models are paused: documents that need a model go to review; winnow models resume ends the pause")

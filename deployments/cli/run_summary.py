@@ -1,4 +1,4 @@
-"""What `winnow run` prints when the run is over: its counts, its cost, what waits, and the commands to go on with."""
+"""What `winnow run` prints at the end: the run's counts, its cost, what waits, and the next commands."""
 
 import shlex
 import shutil
@@ -22,7 +22,7 @@ REMEDIES = {
     "prompt_failed": "winnow types check names the prompt; correct it, then run again",
     "ocr_unavailable": "winnow doctor shows what OCR lacks; then run again",
 }
-"""What to do about failures that the next run tries again, by kind."""
+"""Remedies for failures that the next run tries again, by kind."""
 
 
 def summary_of(state: "State[RunReport]", report: "RunReport", duration_s: float) -> dict[str, object]:
@@ -84,7 +84,7 @@ def _counted(documents: int) -> str:
 
 
 def _money(usd: Decimal) -> str:
-    """USD to a hundredth of a cent, or as exactly as an amount under a cent needs."""
+    """USD to a hundredth of a cent; an amount under a cent in full."""
     if usd == 0:
         return "0.00"
     return f"{usd:.4f}" if usd >= Decimal("0.01") else f"{usd.normalize():f}"

@@ -1,4 +1,4 @@
-"""`winnow server`: the local Prefect server, which a run starts where no Prefect API is configured."""
+"""`winnow server`: the local Prefect server, which a run starts if no Prefect API is configured."""
 
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.output import say
@@ -26,7 +26,7 @@ def status() -> None:
 
 @app.command()
 def stop() -> None:
-    """Stop the local Prefect server; its history of runs is kept."""
+    """Stop the local Prefect server. It keeps its history of runs."""
     from deployments.prefect_api import local_server as prefect_server
 
     stopped = prefect_server.stop()

@@ -1,4 +1,4 @@
-"""docs/settings.md, written out of the settings: ``python -m deployments.cli.settings_page > docs/settings.md``."""
+"""Writes docs/settings.md from the settings: ``python -m deployments.cli.settings_page > docs/settings.md``."""
 
 import sys
 from pathlib import Path
@@ -8,8 +8,8 @@ from blocks.settings import PROJECT_DIR, Settings, variable_of
 INTRODUCTION = """\
 # Settings
 
-Read from the environment once, when a process starts. Lists are separated by commas. Secrets are never shown, and never
-parameters of a flow.
+A process reads its environment once, at its start. Lists are separated by commas. A setting without a default is empty.
+Secrets are never shown, and are never parameters of a flow.
 
 This page is generated from `blocks/settings.py` by `python -m deployments.cli.settings_page > docs/settings.md`.
 

@@ -1,4 +1,4 @@
-"""Which Prefect API a run of the command uses, settled before Prefect is imported: it reads its settings at import.
+"""Decides which Prefect API a run of the command uses, before Prefect is imported and reads its settings.
 
 In this order: PREFECT_API_URL, the address in the user's active Prefect profile, the local server of
 `deployments.prefect_api.local_server`.
@@ -14,7 +14,7 @@ from blocks.errors import PrefectUnreachable
 from blocks.settings import configure, export, load_settings
 from deployments.prefect_api import local_server as prefect_server
 
-# A newcomer sees the command's own lines; Prefect's go to its UI.
+# The command prints its own lines only; Prefect's go to its UI.
 QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
@@ -32,18 +32,17 @@ class PrefectApi:
     url: str
 
     def run_page(self, run_id: str) -> str:
-        """Where a browser shows the run."""
+        """The address of the run's page."""
         return f"{self.url.removesuffix('/').removesuffix('/api')}/runs/flow-run/{run_id}"
 
 
 def use_prefect(announce: Callable[[str], None]) -> PrefectApi:
-    """Point this process at a Prefect API that answers, starting the local server where none is configured.
+    """Point this process at a Prefect API that answers, and start the local server if none is configured.
 
-    `announce` gets a line for the user before a wait of several seconds.
-    Raises `PrefectUnreachable`.
+    `announce` gets a line for the user before a wait of several seconds. Raises `PrefectUnreachable`.
     """
     export(QUIET)
-    logging.raiseExceptions = False  # else each log record that a lost server cannot take prints a complaint
+    logging.raiseExceptions = False  # or each log record that a lost server cannot take prints an error
     url = load_settings().prefect_api_url or profile_url()
     if url is not None:
         if not prefect_server.answers(url):

@@ -1,7 +1,7 @@
-"""One local Prefect server per user, in a process of its own that outlives the runs.
+"""A local Prefect server per user, in a process of its own that outlives the runs.
 
-An in-process server takes seconds to boot at every run and prints stack traces when it goes down with the process.
-This one is started where no Prefect API is configured, listens on loopback, and is kept for the next runs.
+A run starts it if no Prefect API is configured. It listens on loopback and stays for the next runs. An in-process
+server would take seconds to start at every run, and print stack traces at its end.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ USUAL_PORT = 4200
 START_WITHIN_S = 90.0
 STOP_WITHIN_S = 10.0
 
-# The recorder of task runs was reported as the server's throughput ceiling; its batches default to one.
+# The recorder of task runs bounds the server's throughput; its batches have a single event by default.
 SERVER_PROFILE = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -58,7 +58,7 @@ class LocalServer:
 
     @property
     def ui_url(self) -> str:
-        """Where a browser finds the Prefect UI."""
+        """The address of the Prefect UI."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -68,22 +68,22 @@ class LocalServer:
 
 
 def home() -> Path:
-    """Where the local server keeps its database, log and pid; the Prefect home of runs that use it."""
+    """The folder of the local server's database, log and pid; the Prefect home of runs that use it."""
     return user_state_path("winnow") / "prefect"
 
 
 def has_been_used() -> bool:
-    """Whether a local server has kept anything here, such as blocks."""
+    """Whether a local server has stored anything here, such as blocks."""
     return (home() / "prefect.db").exists()
 
 
 def log_file() -> Path:
-    """Where the local server writes what it has to say."""
+    """The local server's log."""
     return home() / "server.log"
 
 
 def running() -> LocalServer | None:
-    """The local server as it was last started, or None where its process is gone."""
+    """The local server that was started last; None if its process is gone."""
     try:
         server = LocalServer(**json.loads(_state_file().read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -101,9 +101,9 @@ def answers(url: str, timeout_s: float = 3.0) -> bool:
 
 
 def ensure() -> LocalServer:
-    """The local server, started where it does not run; two callers at once get the same one.
+    """The local server, which is started if it does not run; two callers at once get the same server.
 
-    Raises `PrefectUnreachable` where it does not come up.
+    Raises `PrefectUnreachable` if it does not start.
     """
     home().mkdir(parents=True, exist_ok=True)
     with _lock():
@@ -116,7 +116,7 @@ def ensure() -> LocalServer:
 
 
 def stop() -> bool:
-    """Stop the local server; False where none ran."""
+    """Stop the local server; False if none ran."""
     server = running()
     if server is None:
         return False
@@ -157,7 +157,7 @@ def _start() -> LocalServer:
 
 
 def _is_our_server(pid: int) -> bool:
-    """Whether the process lives and is a Prefect server: a pid may have been given to another since."""
+    """Whether the process lives and is a Prefect server: another process may have got its pid."""
     try:
         process = psutil.Process(pid)
         is_alive = process.status() != psutil.STATUS_ZOMBIE
