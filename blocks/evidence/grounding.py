@@ -15,9 +15,9 @@ from pydantic import JsonValue
 from rapidfuzz import fuzz
 
 from blocks.document_types.schema import DocumentField, FieldType
-from blocks.evidence.quoted_values import digits, has_code, has_number, has_phone, has_text, letters
+from blocks.evidence.quoted_values import digits, has_currency, has_iban, has_number, has_phone, has_text, letters
 from blocks.records import Box, Evidence, FieldReading, Page
-from blocks.text_classifier.features import keywords_of
+from blocks.text_classifier.features import Span, keywords_of
 from blocks.values.dates import find_dates
 from blocks.values.number_words import spelled_numbers
 from blocks.values.typed_values import EMAIL, MINUS_SIGNS, NUMERIC, InvalidValue, fold, number_languages, typed_value
@@ -32,14 +32,6 @@ _LOST_LETTERS = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1), (0, 3), (3, 0))
 """By how many letters the page may be longer than the quote, before and after it."""
 OTHER_LANGUAGES = ("nl", "es", "it", "pt", "pl", "sv", "da", "nb", "cs", "ms", "id")
 """Languages whose names of months are known besides those of the type: a model reads more than a type lists."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """[start, end) in a page's text."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +173,10 @@ def yields(  # noqa: PLR0911 - one return per kind of value
             return str(value).casefold() in {match[0].casefold() for match in EMAIL.finditer(quote)}
         case FieldType.PHONE:
             return has_phone(quote, str(value), languages)
-        case FieldType.CURRENCY | FieldType.IBAN:
-            return has_code(field, quote, str(value), languages)
+        case FieldType.CURRENCY:
+            return has_currency(quote, str(value))
+        case FieldType.IBAN:
+            return has_iban(quote, str(value))
         case _:
             return has_text(quote, value)
 

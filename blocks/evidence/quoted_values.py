@@ -12,17 +12,17 @@ from functools import lru_cache
 from pydantic import JsonValue
 from rapidfuzz import fuzz
 
-from blocks.document_types.schema import DocumentField, FieldType
 from blocks.values.dates import find_dates
 from blocks.values.typed_values import (
     CURRENCY_SIGNS,
     MINUS_SIGNS,
     InvalidValue,
     fold,
+    parse_currency,
+    parse_iban,
     parse_money,
     parse_number,
     parse_phone,
-    typed_value,
 )
 
 MIN_FUZZY_LETTERS = 8
@@ -178,23 +178,24 @@ def has_phone(quote: str, value: str, languages: tuple[str, ...]) -> bool:
     return False
 
 
-def has_code(field: DocumentField, quote: str, value: str, languages: tuple[str, ...]) -> bool:
-    """Whether a word of `quote` is the IBAN, or the currency's code, sign or name."""
-    if field.type is FieldType.CURRENCY:
-        return any(_is_currency(field, quote, match, value, languages) for match in _CURRENCY.finditer(quote))
+def has_iban(quote: str, value: str) -> bool:
+    """Whether words of `quote` are the IBAN, whose checksum must be right."""
     try:
-        return typed_value(field, value, languages) == value and _has_words(quote, value)
+        return parse_iban(value) == value and _has_words(quote, value)
     except InvalidValue:
         return False
 
 
-def _is_currency(
-    field: DocumentField, quote: str, match: re.Match[str], value: str, languages: tuple[str, ...]
-) -> bool:
+def has_currency(quote: str, value: str) -> bool:
+    """Whether a word or sign of `quote` is the code, sign or name of the currency."""
+    return any(_is_currency(quote, match, value) for match in _CURRENCY.finditer(quote))
+
+
+def _is_currency(quote: str, match: re.Match[str], value: str) -> bool:
     """Whether a word or sign is the currency. "all" and "try" are codes only in capitals or beside a figure."""
     token = match[0]
     try:
-        if typed_value(field, token, languages) != value:
+        if parse_currency(token) != value:
             return False
     except InvalidValue:
         return False

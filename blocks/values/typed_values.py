@@ -6,8 +6,8 @@ value. Results hold typed values: money and numbers as decimal strings, dates as
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 from pydantic import JsonValue
@@ -73,11 +73,7 @@ def parse_number(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
     whole, _, digits = body.rpartition(decimal) if decimal else (body, "", "")
     if any(c in ".," for c in whole) and not _GROUPED.fullmatch(whole):
         raise InvalidValue(text, "number")
-    plain = "".join(c for c in whole if c.isdigit()) + (f".{digits}" if digits else "")
-    try:
-        value = Decimal(plain)
-    except InvalidOperation as error:
-        raise InvalidValue(text, "number") from error
+    value = Decimal("".join(c for c in whole if c.isdigit()) + (f".{digits}" if digits else ""))
     return -value if negative else value
 
 
@@ -237,31 +233,9 @@ def typed_value(field: DocumentField, raw: JsonValue, languages: tuple[str, ...]
         return _typed_table(field, raw, languages)
     if isinstance(raw, (list, dict, bool)):
         raise InvalidValue(raw, str(field.type))
-    return _typed_scalar(field, str(raw), languages)
-
-
-def _typed_scalar(field: DocumentField, text: str, languages: tuple[str, ...]) -> JsonValue:  # noqa: PLR0911 one return per type
-    match field.type:
-        case FieldType.MONEY:
-            return money_text(parse_money(text, languages))
-        case FieldType.NUMBER:
-            return number_text(parse_number(text, languages))
-        case FieldType.INTEGER:
-            return parse_integer(text, languages)
-        case FieldType.DATE:
-            return iso_date(text, languages)
-        case FieldType.CURRENCY:
-            return parse_currency(text)
-        case FieldType.IBAN:
-            return parse_iban(text)
-        case FieldType.PHONE:
-            return parse_phone(text, languages)
-        case FieldType.EMAIL:
-            return parse_email(text)
-        case FieldType.ENUM:
-            return parse_enum(text, field.enum)
-        case _:
-            return squeeze(text)
+    if field.type is FieldType.ENUM:
+        return parse_enum(str(raw), field.enum)
+    return _PARSERS[field.type](str(raw), languages)
 
 
 def parse_integer(text: str, languages: tuple[str, ...] = ("en",)) -> int:
@@ -296,6 +270,19 @@ def parse_enum(text: str, values: tuple[str, ...]) -> str:
         if re.sub(r"[\W_]", "", fold(value)) == wanted:
             return value
     raise InvalidValue(text, f"one of {', '.join(values[:8])}")
+
+
+_PARSERS: Mapping[FieldType, Callable[[str, tuple[str, ...]], JsonValue]] = {
+    FieldType.TEXT: lambda text, _: squeeze(text),
+    FieldType.MONEY: lambda text, languages: money_text(parse_money(text, languages)),
+    FieldType.NUMBER: lambda text, languages: number_text(parse_number(text, languages)),
+    FieldType.INTEGER: parse_integer,
+    FieldType.DATE: iso_date,
+    FieldType.CURRENCY: lambda text, _: parse_currency(text),
+    FieldType.IBAN: lambda text, _: parse_iban(text),
+    FieldType.PHONE: parse_phone,
+    FieldType.EMAIL: lambda text, _: parse_email(text),
+}
 
 
 def _typed_list(raw: JsonValue) -> JsonValue:
