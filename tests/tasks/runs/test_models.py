@@ -1,6 +1,7 @@
 """The gateway of a process is closed when the last of those that use it ends, and can be asked again."""
 
 import time
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -13,16 +14,22 @@ from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelRequest, Question
 from blocks.gateway.registry.registry import RegisteredModel
 from tasks.runs.models import hold_gateway, open_gateway, open_registry
-from tests.blocks.gateway.questions import BILL, PAGES
-from tests.doubles.model_provider.handle import ModelProviderDouble
+from tests.blocks.gateway.questions import BILL, PAGES, whole
+from tests.doubles.fake_model import FakeModel
 
 
 def ask(database: Database, document_id: str) -> None:
-    """Ask the double's model of one document; its reply is new, so that it is to be kept."""
+    """Ask the model of one document; its reply is new, so that it is to be kept."""
     pages = tuple(page.model_copy(update={"text": f"{page.text} {document_id}"}) for page in PAGES)
     request = ModelRequest(document_id=document_id, document_type=BILL, pages=pages)
     question = Question(request, run_id="r", deadline=time.monotonic() + 20)
-    gateway_loop().submit(open_gateway(database).for_run(RunTerms()).answer("double", question)).result(30)
+    gateway_loop().submit(open_gateway(database).for_run(RunTerms()).answer("fake", question)).result(30)
+
+
+@pytest.fixture
+def fake_model() -> Iterator[FakeModel]:
+    with FakeModel(lambda _: whole()) as model:
+        yield model
 
 
 def left(database: Database) -> tuple[int, int]:
@@ -33,13 +40,13 @@ def left(database: Database) -> tuple[int, int]:
 
 
 def test_the_last_run_of_a_process_leaves_nothing_waiting_and_no_lease(
-    database: Database, model_provider: ModelProviderDouble
+    database: Database, fake_model: FakeModel
 ) -> None:
     model = RegisteredModel(
-        name="double",
+        name="fake",
         provider="openai",
         upstream="held",
-        endpoint=f"{model_provider.url}/v1",
+        endpoint=fake_model.url,
         input_price=Decimal(1),
         output_price=Decimal(1),
     )

@@ -18,18 +18,30 @@ from blocks.gateway.registry.registry import RegistryState
 from blocks.records import Document, Extraction, Page, Stage
 from blocks.settings import Settings
 from tasks.runs.chunk import RunContext
-from tasks.runs.models import open_gateway
+from tasks.runs.models import open_gateway, open_registry
 from tasks.runs.prepare import PreparedRun
 from tasks.runs.run import PipelineStage, Run
 from tasks.score.task import open_score, score
-from tests.blocks.gateway.workers import register
-from tests.doubles.model_provider.handle import ModelProviderDouble
-from tests.doubles.note_reader import note
-from tests.model_runs import NOTE, PRICES, TRUTHFUL
+from tests.doubles.failing_models import a_model
+from tests.doubles.fake_model import USAGE, FakeModel
+from tests.doubles.note_reader import AMOUNT, REFERENCE, note
+from tests.model_runs import NOTE
 
 NOTES = 16
+INPUT_PRICE, OUTPUT_PRICE = Decimal("0.4"), Decimal("1.6")
+CALL_USD = (USAGE["prompt_tokens"] * INPUT_PRICE + USAGE["completion_tokens"] * OUTPUT_PRICE) / 1_000_000
 CAP = Decimal("0.003")
 """Room for some of the calls about `NOTES` notes."""
+
+
+def truth(text: str) -> dict[str, Any]:
+    """What the note in a request says."""
+    found = {"reference": REFERENCE.findall(text)[-1], "amount": AMOUNT.findall(text)[-1]}
+    fields = {
+        name: {"value": value, "evidence": [{"page": 1, "quote": value}], "confidence": 0.95}
+        for name, value in found.items()
+    }
+    return {"fields": fields}
 
 
 def documents(start: int = 0) -> list[Document]:
@@ -52,15 +64,15 @@ def documents(start: int = 0) -> list[Document]:
 
 
 class Joined:
-    """The stage of a process with these settings, over a database whose one model is the double's."""
+    """The stage of a process with these settings, over a database whose one model is a fake."""
 
-    def __init__(self, database: Database, provider: ModelProviderDouble, types: Path) -> None:
+    def __init__(self, database: Database, model: FakeModel, types: Path) -> None:
         self._given = {"database_url": database.url, "document_types_dir": types}
         self._opened: list[Database] = []
         self.database = database
-        self.provider = provider
-        provider.script(hook=TRUTHFUL, prices=PRICES)
-        register(database, provider, key=None, in_flight=4)
+        self.model = model
+        values = {"endpoint": model.url, "json_mode": "json_schema", "max_output_tokens": 400, "in_flight": 4}
+        open_registry(database).put(a_model(**values, input_price=INPUT_PRICE, output_price=OUTPUT_PRICE))
 
     def score(self, run: RunContext, start: int = 0, **settings: object) -> Counter[str]:
         """Score notes under a run; counts how they ended."""
@@ -89,19 +101,20 @@ class Joined:
 
 
 @pytest.fixture
-def joined(sqlite_database: Database, model_provider: ModelProviderDouble, tmp_path: Path) -> Iterator[Joined]:
+def joined(sqlite_database: Database, tmp_path: Path) -> Iterator[Joined]:
     folder = tmp_path / "types" / "note"
     folder.mkdir(parents=True)
     (folder / "type.yaml").write_text(f"name: note\n{NOTE}route: [{{model: m}}]\n")
-    made = Joined(sqlite_database, model_provider, folder.parent)
-    yield made
-    made.close()
+    with FakeModel(truth) as model:
+        made = Joined(sqlite_database, model, folder.parent)
+        yield made
+        made.close()
 
 
 def test_by_default_every_document_is_asked_about_and_no_text_is_kept(joined: Joined) -> None:
     assert joined.score(RunContext(run_id="r")) == {"ok": NOTES}
-    assert len(joined.provider.log()) == NOTES
-    assert joined.spent() == joined.provider.total_usd() > CAP
+    assert len(joined.model.asked) == NOTES
+    assert joined.spent() == NOTES * CALL_USD > CAP
     assert joined.texts() == 0
 
 
@@ -118,8 +131,8 @@ def test_each_budget_of_the_settings_and_of_the_run_bounds_what_is_spent(joined:
     ended = joined.score(run, **settings)
     if scope == "day":  # of which another run has the rest
         ended += joined.score(run.model_copy(update={"run_id": "other"}), NOTES, **settings)
-    asked = len(joined.provider.log())
+    asked = len(joined.model.asked)
     assert ended["ok"] == asked
     assert ended["budget_exhausted"] == ended.total() - asked > 0
-    assert joined.spent() == joined.provider.total_usd() <= cap
+    assert joined.spent() == asked * CALL_USD <= cap
     assert (asked == 0) == (scope == "document"), "not even one call fits what a document may cost here"
