@@ -179,7 +179,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(first_run: FirstRun, w
         os.kill(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "goes on where it stopped" in said
+    assert "continues where it stopped" in said
     assert "Traceback" not in said
     with sqlite3.connect(workplace.folder / DATABASE) as database:
         [(state, message, ended_at)] = database.execute("select state, message, finished_at from runs").fetchall()
