@@ -5,6 +5,7 @@ It grows until it is pruned (`prune`), by age since the last use and by count.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 
@@ -19,6 +20,7 @@ class DatabaseReplyCache:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._writes = {replaces: _write(database, replaces) for replaces in (False, True)}
 
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         """The replies that are kept, by key."""
@@ -48,14 +50,8 @@ class DatabaseReplyCache:
                 replies.items()
             )  # always in the same order: workers that insert the same keys do not deadlock
         ]
-        insert = self._database.insert(reply_cache)
-        if replaces:
-            new = {name: insert.excluded[name] for name in ("model", "reply", "kept_at", "used_at")}
-            insert = insert.on_conflict_do_update(index_elements=["cache_key"], set_=new)
-        else:
-            insert = insert.on_conflict_do_nothing()
         with self._database.write() as connection:
-            connection.execute(insert, rows)
+            connection.execute(self._writes[replaces], rows)
 
     def prune(self, unused_days: float, max_replies: int) -> int:
         """Delete replies that were unused for so long, and beyond `max_replies` the longest unused. Returns how many.
@@ -70,6 +66,18 @@ class DatabaseReplyCache:
             if beyond is not None:
                 deleted += connection.execute(delete(reply_cache).where(reply_cache.c.used_at <= beyond)).rowcount
         return deleted
+
+
+def _write(database: Database, replaces: bool) -> Any:
+    """The statement that keeps replies, compiled once: SQLAlchemy compiles ON CONFLICT anew for each execution."""
+    insert = database.insert(reply_cache)
+    if replaces:
+        new = {name: insert.excluded[name] for name in ("model", "reply", "kept_at", "used_at")}
+        insert = insert.on_conflict_do_update(index_elements=["cache_key"], set_=new)
+    else:
+        insert = insert.on_conflict_do_nothing()
+    columns = ["cache_key", "model", "reply", "hits", "kept_at", "used_at"]
+    return insert.compile(database.engine, column_keys=columns)
 
 
 _LOAD = select(reply_cache.c.cache_key, reply_cache.c.reply).where(in_list(reply_cache.c.cache_key, "b_keys"))

@@ -111,21 +111,21 @@ class WireModel:
         return http
 
     def _judged(self, question: Question, mode: JsonMode, http: HttpReply, content: bytes) -> ModelReply:
-        stated: Usage | None = None
+        wire: WireReply | None = None
         try:
             body, is_ambiguous = self._parsed(content)
             wire = self._provider.read(self._model, body)
-            wire = replace(wire, usage=self._counted(question, wire))
-            stated = wire.usage if wire.usage.is_stated else None
             if is_ambiguous:
                 raise MalformedReply(self.name, "an object of its body has a name twice")
             reply = read_reply(question, self.name, wire)
         except CallFailed as failed:
-            failed.usage = stated or (failed.usage if failed.usage and failed.usage.is_stated else None)
+            usage = failed.usage if wire is None else self._counted(question, wire)
+            failed.usage = usage if usage is not None and usage.is_stated else None
             raise self._recorded(failed, question, http) from None
         self._remember(mode)
         return reply.model_copy(
             update={
+                "usage": self._counted(question, wire),
                 "notes": (*reply.notes, *question.request.notes),
                 "latency_ms": http.latency_ms,
                 "first_byte_ms": http.first_byte_ms,

@@ -8,6 +8,7 @@ goes into logs, and the reply may quote the document.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from jiter import LosslessFloat
@@ -18,11 +19,12 @@ from blocks.gateway.errors import WrongSchema
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.replies.json_scalars import Unreadable, plain_number
 from blocks.gateway.replies.quote_pages import QuotePages
-from blocks.records import CriterionReading, FieldReading
+from blocks.records import CriterionReading, FieldReading, Signals
 from blocks.values.typed_values import InvalidValue, parse_enum
 
 MAX_ENTRIES = 2_000
 MAX_QUOTE_CHARACTERS = 4_000
+TOO_MANY = f" has more than {MAX_ENTRIES:,} entries"
 
 _REPLY = dict.fromkeys(("fields", "criteria"))
 _PARTS = dict.fromkeys(("value", "evidence", "confidence"))
@@ -113,8 +115,14 @@ def _reading(field: DocumentField, raw: object, pages: QuotePages, *, is_repaire
         raise Misfit(f".value{problem}") from None
     if value is None:
         return None
-    signals = {"stated": _share(raw.get("confidence"), "confidence"), "is_repaired": is_repaired}
+    signals = _signals(_share(raw.get("confidence"), "confidence"), is_repaired)
     return {"value": value, "evidence": () if field.written else evidence, "signals": signals}
+
+
+@lru_cache(maxsize=1024)
+def _signals(stated: float | None, is_repaired: bool) -> Signals:
+    """The signals of a reading. Models state few different confidences."""
+    return Signals(stated=stated, is_repaired=is_repaired)
 
 
 def _value(field: DocumentField, raw: object, *, has_quote: bool) -> JsonValue:
@@ -189,13 +197,19 @@ def _text(field: DocumentField, raw: object) -> str:
 
 def _evidence(raw: object, pages: QuotePages, *, keeps_empty: bool) -> list[_Entry]:
     entries = [] if raw is None else [raw] if isinstance(raw, dict) else raw
-    try:
-        if not isinstance(entries, list):
-            raise Misfit(" must be a list of objects with page and quote")
-        quotes = _each(entries, lambda entry: _quoted(entry, pages))
-    except Misfit as problem:
-        raise Misfit(f".evidence{problem}") from None
-    return [entry for entry in quotes if keeps_empty or not (entry["quote"] == "" or entry["quote"].isspace())]
+    if not isinstance(entries, list):
+        raise Misfit(".evidence must be a list of objects with page and quote")
+    if len(entries) > MAX_ENTRIES:
+        raise Misfit(f".evidence{TOO_MANY}")
+    quotes = []
+    for at, entry in enumerate(entries):
+        try:
+            quoted = _quoted(entry, pages)
+        except Misfit as problem:
+            raise Misfit(f".evidence[{at}]{problem}") from None
+        if keeps_empty or not (quoted["quote"] == "" or quoted["quote"].isspace()):
+            quotes.append(quoted)
+    return quotes
 
 
 def _quoted(raw: object, pages: QuotePages) -> _Entry:
@@ -283,7 +297,7 @@ def _grade(name: str, raw: object, pages: QuotePages) -> CriterionReading:
 def _each(entries: list[Any], read: Callable[[Any], T]) -> list[T]:
     """What `read` makes of each entry. Raises `Misfit`."""
     if len(entries) > MAX_ENTRIES:
-        raise Misfit(f" has more than {MAX_ENTRIES:,} entries")
+        raise Misfit(TOO_MANY)
     done: list[T] = []
     try:
         for entry in entries:
