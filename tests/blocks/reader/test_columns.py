@@ -56,3 +56,8 @@ def test_lines_with_boxes_have_their_places_instead() -> None:
 def test_amounts_may_have_a_currency_a_minus_or_brackets() -> None:
     assert set(opposite(typed("Total\nCash\nChange\nRM 48.10\n(50.20)\n-2.10"))) == {0, 1, 2}
     assert opposite(typed("Total\nCash\n48.10\n7 % of it")) == {}
+
+
+def test_words_of_a_run_are_short() -> None:
+    assert opposite(typed("Total\nServed by Ann Moss\nCash\n48.10\n1.00\n50.20"))[2] == (5, SAME_LENGTH)
+    assert opposite(typed("Total\nServed to you by Ann\nCash\n48.10\n1.00\n50.20")) == {}

@@ -73,3 +73,10 @@ def test_a_list_has_no_more_items_than_a_person_would_check() -> None:
     assert reading is not None
     assert isinstance(reading.value, list)
     assert len(reading.value) == MAX_ITEMS
+
+
+def test_a_vocabulary_fills_a_list_no_further_than_that() -> None:
+    terms = tuple(f"tool{at}x" for at in range(80))
+    reading = read(typed(" ".join(terms)), vocabulary=terms)
+    assert reading is not None
+    assert reading.value == list(terms[:MAX_ITEMS])

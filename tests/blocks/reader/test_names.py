@@ -116,3 +116,8 @@ def test_lines_further_apart_belong_together_only_where_they_are_flush() -> None
 def test_cells_below_stay_on_their_page() -> None:
     rows = read_rows((typed("Ann Moss"), typed("Road 1", number=2)))
     assert cells_below(rows[0].cells[0], rows, 9) == []
+
+
+def test_a_contact_line_below_the_town_belongs_to_the_block() -> None:
+    rows = read_rows((typed("Ann Moss\n10115 Berlin\nPhone Office Ltd\nBen Moss"),))
+    assert name_with_block(rows[0].cells[0], rows, 0).lines == ("10115 Berlin", "Phone Office Ltd")

@@ -98,3 +98,8 @@ def test_only_organisations_and_persons_are_parties() -> None:
     kinds = ("organisation", "person", "address", None)
     fields = [DocumentField(type=FieldType.TEXT, hints=FieldHints.model_validate({"kind": kind})) for kind in kinds]
     assert [is_named(field) for field in fields] == [True, True, False, False]
+
+
+def test_a_name_to_the_right_belongs_to_the_only_label_of_its_row() -> None:
+    page = draw((40, 100, "Carrier"), (300, 100, "Fast Freight"), (500, 100, "Carrier"))
+    assert labelled(page) == []

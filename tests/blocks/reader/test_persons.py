@@ -93,3 +93,9 @@ def test_only_a_person_at_the_top_is_read_so() -> None:
     assert is_wanted(NAME)
     assert not is_wanted(DocumentField(type=FieldType.TEXT, hints=FieldHints(kind="person")))
     assert not is_wanted(DocumentField(type=FieldType.TEXT, hints=FieldHints(kind="organisation", position="top")))
+
+
+def test_one_word_in_a_longer_address_is_only_a_part() -> None:
+    assert weights("Ann Moss\nmossacademy@example.org")["Ann Moss"] == round(
+        BY_ITSELF + FIRST_ROWS + REACHABLE + PART_IN_ADDRESS, 2
+    )

@@ -148,3 +148,9 @@ def test_a_row_whose_cells_are_far_apart_in_the_text_quotes_its_amount() -> None
     reading = read(page)
     assert reading is not None
     assert reading.evidence[0].quote == "80.00"
+
+
+def test_a_row_takes_nothing_from_the_row_above_it() -> None:
+    first = ((40, 120, "Oak board"), (250, 120, "4"), (400, 120, "80.00"))
+    page = draw(*HEADER, *first, (40, 140, "Pine"), (400, 140, "9.00"))
+    assert rows(page) == [("Oak board", "4", "80.00"), ("Pine", None, "9.00")]
