@@ -1,0 +1,27 @@
+"""The command's side of a run: the parameters that Prefect's pages show."""
+
+from decimal import Decimal
+
+import pytest
+
+from blocks.records import Rerun
+from deployments.cli.run import parameters_as_json
+
+
+@pytest.mark.parametrize("budget_usd", [None, Decimal("2.50"), Decimal(0), Decimal("1e-7")])
+def test_parameters_are_kept_as_prefect_itself_would_write_them(budget_usd: Decimal | None) -> None:
+    from flows.process_documents import process_documents
+
+    parameters: dict[str, object] = {
+        "sources": ("file:///a/b.txt", "s3://bucket/ü"),
+        "document_type": None,
+        "rerun": Rerun.FAILED,
+        "limit": 3,
+        "models": ("a", "b"),
+        "budget_usd": budget_usd,
+        "use_cache": True,
+    }
+    kept = parameters_as_json(parameters)
+    assert kept == type(process_documents).serialize_parameters(process_documents, parameters)
+    assert kept["models"] == ["a", "b"]
+    assert kept["rerun"] == "failed"
