@@ -9,7 +9,7 @@
 
 PYTHON ?= python3
 WINNOW := .venv/bin/winnow
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-fast coverage mutants setup lint lock
 

@@ -1,4 +1,4 @@
-"""Fixtures of all tests, by subject; markers of those that start a server; which tests share a process."""
+"""Fixtures of all tests, by subject; markers of those that start a server; which come first."""
 
 import os
 from collections.abc import Iterator
@@ -19,16 +19,13 @@ MARKERS = {"postgres_url": "postgres", "prefect_home": "prefect", "tesserocr_eng
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their fixtures before pytest selects by markers, and group them for `--dist loadgroup`.
+    """Mark tests by their fixtures before pytest selects by markers, and put those that need the Prefect server first.
 
-    All tests that need the Prefect server run in one process, first, since they take longest; so one server serves
-    them. The others stay together by file, and share what its fixtures and caches hold.
+    They take longest, so that no process is left with them at the end.
     """
     for item in items:
         for fixture in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(MARKERS[fixture])
-        group = "prefect" if _needs_prefect(item) else f"{item.path.parent.name}/{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_needs_prefect, reverse=True)
 
 
