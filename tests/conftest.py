@@ -1,6 +1,8 @@
 """Fixtures of all tests, by subject; markers of those that start a server; which come first."""
 
+import functools
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +33,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _needs_prefect(item: pytest.Item) -> bool:
     return item.get_closest_marker("prefect") is not None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _mutants_compute_anew() -> None:
+    """Empty the caches of Winnow's functions where mutmut tests a mutant.
+
+    The mutant's process is a copy of one that ran the tests before: results kept there are not the mutant's.
+    """
+    if "MUTANT_UNDER_TEST" not in os.environ:
+        return
+    for name, module in tuple(sys.modules.items()):
+        if name.startswith(("blocks.", "tasks.")):
+            for value in vars(module).values():
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

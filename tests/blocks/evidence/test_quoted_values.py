@@ -175,6 +175,34 @@ def test_a_word_that_looks_like_a_code_is_no_currency(quote: str, value: str) ->
     assert not has_currency(quote, value)
 
 
+@pytest.mark.parametrize(
+    ("quote", "expected"),
+    [("1. May 20.50", ["1", "20.50"]), ("2,5 Mai 2024", ["2.5", "2024"]), ("am 2. Mai 2024 und 3", ["3"])],
+)
+def test_a_date_takes_no_piece_of_a_number_with_decimals(quote: str, expected: list[str]) -> None:
+    assert [str(number.value) for number in numbers(quote, ("de",))] == expected
+
+
+@pytest.mark.parametrize(
+    ("quote", "signs"),
+    [
+        ("5", (1,)),
+        ("(5.00)", (1, -1)),
+        ("- 5.00", (1, -1)),
+        ("€ - 5.00", (1, -1)),
+        ("Total - 5.00", (1,)),
+        ("Total-5.00", (1, -1)),
+        ("Total -5.00", (-1,)),
+        ("5.00 CR", (1, -1)),
+        ("5.00-", (-1,)),
+        ("5.00 -", (1, -1)),
+        ("5-", (1, -1)),
+    ],
+)
+def test_a_number_has_the_signs_that_the_marks_beside_it_allow(quote: str, signs: tuple[int, ...]) -> None:
+    assert [number.signs for number in numbers(quote, ("en",))] == [signs]
+
+
 def test_an_iban_needs_its_checksum() -> None:
     assert has_iban("IBAN DE02 1203 0000 0000 2020 51", "DE02120300000000202051")
     assert not has_iban("IBAN DE03 1203 0000 0000 2020 51", "DE03120300000000202051")

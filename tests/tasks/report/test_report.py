@@ -1,13 +1,21 @@
 """What a run says of itself when it is over."""
 
+import dataclasses
 from decimal import Decimal
 
 import pytest
 
-from blocks.records import Rerun, RunCounts, WholeFinding
+from blocks.database.engine import Database, now
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.pipeline import runs, stage_outputs
+from blocks.database.pipeline.failures import FailedDocument, record_failures
+from blocks.ledger import ModelCall, Settlement
+from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage, WholeFinding
 from blocks.settings import Settings
-from tasks.report.report import RunReport, as_markdown
+from tasks.report.report import RunReport, as_markdown, build_report
 from tasks.runs.chunk import RunContext
+from tests.database_fixtures import add_documents
+from tests.doubles.scripted_stages import failing, id_of
 
 RUN = RunContext(run_id="r", name="letters", rerun=Rerun.STALE)
 
@@ -68,8 +76,37 @@ def test_broken_expectations_of_severity_fail_fail_the_run_and_warnings_do_not()
     assert report(RunCounts(documents=2, accepted=1, failed=1), findings=broken).closing(1.0)[0] == "Failed"
 
 
+ARTIFACT = r"""# letters
+
+9 documents: 1 accepted, 2 in review, 1 failed, 5 skipped; broken expectations: unique
+
+| document type | accepted | in review | rejected | failed | skipped |
+| --- | --- | --- | --- | --- | --- |
+| letter | 0 | 0 | 0 | 1 | 0 |
+| receipt | 1 | 2 | 0 | 0 | 5 |
+
+| failure | documents |
+| --- | --- |
+| corrupt | 1 |
+
+| waits for the next run | documents |
+| --- | --- |
+| ocr_unavailable | 2 |
+
+| type | expectation | finding | observed |
+| --- | --- | --- | --- |
+| receipt | unique | fail | 3 \| 4 |
+| receipt | sum | kept | 3 \| 4 |
+
+0 model calls, 0.0000 USD, and up to 0.2500 unconfirmed; 7 answers from the cache.
+
+**2 documents wait for a person**: `winnow review list`, or the view `review_queue`.
+
+Failures: `winnow failures --run r`."""
+
+
 def test_the_artifact_shows_types_failures_what_waits_and_findings() -> None:
-    told = report(
+    full = report(
         RunCounts(documents=9, accepted=1, in_review=2, failed=1, skipped=5),
         by_type={"receipt": {"accepted": 1, "in_review": 2, "skipped": 5}, "letter": {"failed": 1}},
         failure_kinds={"corrupt": 1},
@@ -78,22 +115,53 @@ def test_the_artifact_shows_types_failures_what_waits_and_findings() -> None:
         unconfirmed_usd=Decimal("0.25"),
         cache_hits=7,
     )
-    text = as_markdown(told, RUN, Settings())
-    assert text.startswith("# letters\n\n9 documents: 1 accepted, 2 in review, 1 failed, 5 skipped; broken")
-    for line in (
-        "| document type | accepted | in review | rejected | failed | skipped |",
-        "| receipt | 1 | 2 | 0 | 0 | 5 |",
-        "| corrupt | 1 |",
-        "| ocr_unavailable | 2 |",
-        "| receipt | unique | fail | 3 \\| 4 |",
-        "| receipt | sum | kept | 3 \\| 4 |",
-        "0 model calls, 0.0000 USD, and up to 0.2500 unconfirmed; 7 answers from the cache.",
-        "**2 documents wait for a person**: `winnow review list`, or the view `review_queue`.",
-        "Failures: `winnow failures --run r`.",
-    ):
-        assert line in text.splitlines(), line
-    assert text.index("| letter |") < text.index("| receipt | 1 |"), "types are in order"
+    assert as_markdown(full, RUN, Settings()) == ARTIFACT
+
+
+def test_a_line_break_in_an_observed_value_does_not_end_its_row() -> None:
+    broken = finding("unique", "fail").model_copy(update={"observed": "3\n4"})
+    assert "| receipt | unique | fail | 3 4 |" in as_markdown(report(findings=(broken,)), RUN, Settings()).splitlines()
+
+
+def test_the_artifact_says_more_than_the_allowed_share_only_beyond_the_setting() -> None:
+    half = report(RunCounts(documents=2, accepted=1, failed=1))
+    strict, lenient = Settings(allowed_failure_share=0.2), Settings(allowed_failure_share=0.5)
+    assert "; more than the allowed share of 20% failed" in as_markdown(half, RUN, strict)
+    assert "allowed share" not in as_markdown(half, RUN, lenient)
 
 
 def test_the_artifact_leaves_out_tables_without_rows() -> None:
     assert "|" not in as_markdown(report(), RUN, Settings())
+
+
+def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) -> None:
+    add_documents(sqlite_database, *"abcd")
+    add_documents(sqlite_database, "e", run_id="run-2")
+    waiting = Outcome(id_of("b"), b"{}", failing(Stage.EXTRACT, Retry.NEXT_RUN, "ocr_unavailable"))
+    prints = {id_of("b"): "f"}
+    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, "run-1", prints)
+    stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, "run-1", [waiting], prints)
+    with sqlite_database.write() as connection:
+        failed = [FailedDocument(id_of("a"), failing(Stage.EXTRACT, Retry.NEVER, "corrupt"))]
+        record_failures(sqlite_database, connection, "run-1", failed, now())
+        ended = {"a": "failed", "b": "in_review", "c": "accepted"}
+        runs.set_outcomes(connection, "run-1", {id_of(name): outcome for name, outcome in ended.items()})
+    call = ModelCall(document_id="c", model="gpt", model_version="1", call_key="k", outcome="ok", cost_usd=Decimal(2))
+    hit = dataclasses.replace(call, call_key="k2", outcome=CACHE_HIT, cost_usd=Decimal(0))
+    cut = dataclasses.replace(call, call_key="k3", outcome="timeout", cost_usd=Decimal(0), unconfirmed_usd=Decimal(3))
+    of_run_2 = dataclasses.replace(call, call_key="k4")
+    settled = [*(Settlement("run-1", row) for row in (call, hit, cut)), Settlement("run-2", of_run_2)]
+    DatabaseLedger(sqlite_database).exchange(settled, ())
+    findings = (finding("unique", "warn"),)
+    assert build_report(sqlite_database, RunContext(run_id="run-1"), findings) == RunReport(
+        counts=RunCounts(documents=3, accepted=1, in_review=1, failed=1),
+        missing=1,
+        by_type={"unknown": {"accepted": 1, "failed": 1, "in_review": 1}},
+        failure_kinds={"corrupt": 1},
+        findings=findings,
+        model_calls=2,
+        cost_usd=Decimal(2),
+        unconfirmed_usd=Decimal(3),
+        cache_hits=1,
+        waiting={"ocr_unavailable": 1},
+    )

@@ -5,6 +5,7 @@ import pytest
 from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.document_types.schema import DocumentType, Expectation
+from blocks.records import WholeFinding
 from tasks.report import whole
 from tasks.runs.chunk import RunContext
 
@@ -22,6 +23,10 @@ def _expectation(severity: str) -> Expectation:
     )
 
 
+def finding_of(document_type: DocumentType) -> WholeFinding:
+    return WholeFinding(document_type=document_type.name, name="rows", success=True, observed="3", severity="warn")
+
+
 TYPES = {
     name: of_severity(name, severity)
     for name, severity in {"decisive": "fail", "lenient": "warn", "plain": None, "absent": "fail"}.items()
@@ -31,23 +36,32 @@ TYPES = {
 @pytest.mark.parametrize(
     ("written", "checked"),
     [
-        (set(), ["results_decisive"]),
-        ({"lenient"}, ["results_decisive", "results_lenient"]),
-        ({"decisive", "gone"}, ["results_decisive"]),
+        (set(), ["decisive"]),
+        ({"lenient"}, ["decisive", "lenient"]),
+        ({"decisive", "gone"}, ["decisive"]),
     ],
 )
 def test_a_type_is_checked_where_the_run_wrote_to_it_or_where_it_may_fail_the_run(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, written: set[str], checked: list[str]
 ) -> None:
     members = {"decisive": {"skipped": 3}, "lenient": {"skipped": 1}, "plain": {"skipped": 1}, "gone": {"skipped": 1}}
-    views: list[str] = []
+    calls: list[tuple[str, str, DocumentType]] = []
 
-    def check(_url: object, view: str, _type: object) -> tuple[()]:
-        views.append(view)
-        return ()
+    def check(url: str, view: str, document_type: DocumentType) -> tuple[WholeFinding]:
+        calls.append((url, view, document_type))
+        return (finding_of(document_type),)
 
-    monkeypatch.setattr(runs, "counts_by_type", lambda *_: members)
-    monkeypatch.setattr(runs, "types_written", lambda *_: written)
+    def counts_by_type(database: Database, run_id: str) -> dict[str, dict[str, int]]:
+        assert (database, run_id) == (sqlite_database, "r")
+        return members
+
+    def types_written(database: Database, run_id: str) -> set[str]:
+        assert (database, run_id) == (sqlite_database, "r")
+        return written
+
+    monkeypatch.setattr(runs, "counts_by_type", counts_by_type)
+    monkeypatch.setattr(runs, "types_written", types_written)
     monkeypatch.setattr(whole, "check_whole", check)
-    assert whole.whole_findings(sqlite_database, RUN, TYPES) == ()
-    assert views == checked
+    types = [TYPES[name] for name in checked]
+    assert whole.whole_findings(sqlite_database, RUN, TYPES) == tuple(map(finding_of, types))
+    assert calls == [(sqlite_database.url, f"results_{kind.name}", kind) for kind in types]

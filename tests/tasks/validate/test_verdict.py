@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType, RejectRule, ReviewBand, ReviewRules
 from blocks.evidence.findings import FieldFinding
 from blocks.records import Classification, Status, Validation
+from tasks.validate import verdict as verdict_module
 from tasks.validate.verdict import PageFacts, decide, decide_unknown
 
 REVIEW = ReviewRules(
@@ -152,6 +154,30 @@ def test_a_rule_over_a_list_matches_any_item() -> None:
     )
     found = {"tags": FieldFinding(["ham", "spam"], 0.99)}
     assert decide(tags, found, SURE, CLEAN).status is Status.REJECTED
+    assert decide(tags, {"tags": FieldFinding(["ham", "eggs"], 0.99)}, SURE, CLEAN).status is Status.ACCEPTED
+
+
+def test_a_rule_writes_its_value_as_the_languages_of_the_type_do() -> None:
+    bill = DocumentType(
+        name="post",
+        title="Post",
+        languages=("de",),
+        fields={"total": DocumentField(type=FieldType.MONEY)},
+        reject_when=(RejectRule(field="total", values=("1.000,50",)),),
+    )
+    assert decide(bill, {"total": FieldFinding("1000.50", 0.99)}, SURE, CLEAN).status is Status.REJECTED
+    assert decide(bill, {"total": FieldFinding("1000.51", 0.99)}, SURE, CLEAN).status is Status.ACCEPTED
+
+
+def test_a_rule_whose_value_is_none_of_the_field_rejects_nothing_else() -> None:
+    odd = (RejectRule(field="label", values=("no such label",)),)
+    assert verdict(BAD, reject_when=odd).status is Status.ACCEPTED
+
+
+def test_a_type_without_fields_is_as_sure_as_its_classification() -> None:
+    bare = DocumentType(name="post", title="Post", fields={})
+    decided = decide(bare, {}, SURE, CLEAN)
+    assert (decided.status, decided.confidence) == (Status.ACCEPTED, 0.99)
 
 
 def test_an_empty_row_of_a_type_that_requires_nothing_is_not_accepted() -> None:
@@ -163,7 +189,16 @@ def test_an_unknown_document_goes_to_review_with_what_its_pages_show() -> None:
     decided = decide_unknown(PageFacts(has_hidden_text=True, ocr_confidence=0.2))
     assert decided.status is Status.IN_REVIEW
     assert decided.reasons == ("unknown_type", "hidden_text", "low_ocr_confidence")
-    assert decided.due_minutes is not None
+    assert (decided.document_type, decided.confidence) == ("unknown", 0.0)
+    assert (decided.priority, decided.due_minutes) == (3, 1440)
+    assert decide_unknown(CLEAN).reasons == ("unknown_type",)
+
+
+def test_an_unknown_document_is_as_urgent_as_one_without_any_confidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    bands = (ReviewBand(below=1.0, priority=4, due_minutes=1440), ReviewBand(below=0.5, priority=1, due_minutes=60))
+    monkeypatch.setattr(verdict_module, "ReviewRules", lambda: ReviewRules(bands=bands))
+    decided = decide_unknown(CLEAN)
+    assert (decided.priority, decided.due_minutes) == (1, 60)
 
 
 @given(types, fields, classifications, facts, st.sampled_from([(), ("e",)]))
@@ -232,7 +267,11 @@ def test_a_sensitive_type_rejects_by_rule_only_what_is_as_sure_as_it_asks() -> N
 
 
 def test_a_document_above_all_bands_gets_the_widest() -> None:
-    bands = (ReviewBand(below=0.4, priority=1, due_minutes=60), ReviewBand(below=0.6, priority=4, due_minutes=1440))
+    bands = (
+        ReviewBand(below=0.2, priority=2, due_minutes=30),
+        ReviewBand(below=0.4, priority=1, due_minutes=60),
+        ReviewBand(below=0.6, priority=4, due_minutes=1440),
+    )
     for order in (bands, bands[::-1]):
         decided = verdict(GOOD, review=ReviewRules(accept_at=0.95, bands=order))
         assert (decided.status, decided.confidence) == (Status.IN_REVIEW, 0.9)

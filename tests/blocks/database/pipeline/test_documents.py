@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import select
 
 from blocks.database import tables
-from blocks.database.engine import Database
+from blocks.database.engine import Database, now
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.documents import Recorded, record_batch, record_known
-from blocks.database.pipeline.failures import list_failures
+from blocks.database.pipeline.failures import FailedDocument, list_failures, record_failures
 from blocks.database.tables import run_documents
 from blocks.records import DiscoveredDocument, Rerun, Retry, Stage
 from tests.doubles.scripted_stages import failing, found, id_of
@@ -153,3 +153,27 @@ def test_a_table_that_was_taken_apart_is_a_document_once_it_is_asked_for_as_one(
     record(database, "whole", found("a"))
     with database.read() as connection:
         assert connection.execute(select(tables.documents.c.is_container)).scalar_one() is False
+
+
+@pytest.mark.parametrize(
+    ("stage", "outcome"), [(Stage.DISCOVER, "failed"), (Stage.EXTRACT, None)], ids=["unreadable", "failed later"]
+)
+@pytest.mark.parametrize("rerun", [Rerun.ALL, Rerun.FAILED])
+def test_of_known_documents_only_an_unreadable_one_stays_failed(
+    database: Database, rerun: Rerun, stage: Stage, outcome: str | None
+) -> None:
+    record(database, "first", found("a"))
+    with database.write() as connection:
+        failed = [FailedDocument(id_of("a"), failing(stage, Retry.NEVER))]
+        record_failures(database, connection, "first", failed, now())
+    record_known(
+        database,
+        "second",
+        document_type=None,
+        status="failed",
+        limit=None,
+        rerun=rerun,
+        pipeline_digest="pipeline",
+        chunk_size=2,
+    )
+    assert outcomes(database, "second") == {id_of("a"): outcome}

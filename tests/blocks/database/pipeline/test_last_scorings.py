@@ -42,6 +42,12 @@ def test_only_what_a_model_said_and_the_run_kept_may_stand_in(database: Database
     assert last(database, "a") == {id_of("a"): "local@2 + clever@1"}, "what local says later does not hide it"
 
 
+def test_a_scoring_that_names_no_model_does_not_stand_in(database: Database) -> None:
+    write(database, Stage.SCORE, "f1", b"{}", None)
+    write(database, Stage.VALIDATE, "f1", b"{}", None)
+    assert last(database, "a") == {}
+
+
 def test_what_was_never_validated_does_not_stand_in(database: Database) -> None:
     payload = Scoring(document_type="letter", model="clever@1").model_dump_json().encode()
     keep(database, "f1", "clever@0")

@@ -1,5 +1,6 @@
 """The review queue: its order, and what happens to an item when its document is run again."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -258,3 +259,16 @@ def test_due_times_are_listed_in_utc(database: Database) -> None:
     add_documents(database, "a")
     sync(database, need("a", due_minutes=30), at=AT.astimezone(timezone(timedelta(hours=5))))
     assert list_review(database)[0]["due_at"] == "2026-11-01T12:30:00+00:00"
+
+
+def test_due_times_are_listed_in_utc_whatever_the_time_zone_of_the_machine(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_documents(sqlite_database, "a")
+    sync(sqlite_database, need("a", due_minutes=30))
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Karachi")
+        time.tzset()
+        (item,) = list_review(sqlite_database)
+    time.tzset()
+    assert item["due_at"] == "2026-11-01T12:30:00+00:00"

@@ -592,3 +592,17 @@ def test_an_open_circuit_says_how_long() -> None:
     asyncio.run(endpoint.outcome())
     with pytest.raises(BreakerOpen, match="circuit of e open for 30 s: the last call failed with out_of_credit"):
         asyncio.run(endpoint.breaking.answer(a_question(1e9)))
+
+
+def test_a_claim_holds_up_to_its_end_and_not_at_it() -> None:
+    clock, shared, first, _ = two_workers()
+    first.fails = lambda: OutOfCredit("m")
+    asyncio.run(first.outcome())
+    asyncio.run(first.circuits.sync())
+    clock.now += 30
+    for seconds, claims in ((0.0, 1), (10.0, 1), (1.0, 2)):  # the claim lasts for the 10 s of the deadline and 1 s more
+        clock.now += seconds
+        probe = a_question(clock() + 10)
+        asyncio.run(first.circuit.enter(probe))
+        first.circuit.leave(probe, Severity.UNKNOWN)
+        assert shared.asked["claim"] == claims

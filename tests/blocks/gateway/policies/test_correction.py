@@ -146,8 +146,10 @@ def test_a_known_window_is_kept_to_before_anything_is_sent() -> None:
 
 def test_what_can_never_fit_is_refused_unsent() -> None:
     model = Scripted()
-    with pytest.raises(ContextTooLong) as raised:
-        asyncio.run(Correcting(model, context_window=1_000).answer(a_question(FAR, PROSE * 30)))
+    question = a_question(FAR, PROSE * 30)
+    tokens = estimate_request_tokens(question.request)
+    with pytest.raises(ContextTooLong, match=rf"\({tokens:,} tokens\) exceeds the context window of m") as raised:
+        asyncio.run(Correcting(model, context_window=1_000).answer(question))
     assert (raised.value.was_sent, model.asked) == (False, [])
 
 

@@ -26,15 +26,15 @@ from blocks.gateway.errors import (
     WrongSchema,
 )
 from blocks.gateway.model import Correction, ModelReply, Question, Usage
-from blocks.gateway.policies.metering import Metered, request_bytes
-from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest
+from blocks.gateway.policies.metering import Metered, hit_recorder, request_bytes
+from blocks.gateway.prompts.prompts import canonical_prompt, prompt_digest, prompt_version
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.gateway.spending.prices import INPUT, OUTPUT, REQUESTS, Price
 from blocks.ledger import Admission, Caps, ModelCall, Reservation, Settlement
-from blocks.records import LOST, OK
+from blocks.records import CACHE_HIT, LOST, OK
 from tests.database_fixtures import budget_of
-from tests.doubles.failing_models import Scripted, a_question
+from tests.doubles.failing_models import Scripted, a_model, a_question
 
 USD = Decimal
 FREE = Price(((None, {INPUT: USD(0), OUTPUT: USD(0)}),))
@@ -578,3 +578,22 @@ def test_a_row_that_no_ledger_takes_keeps_no_other_out_of_it(sqlite_database: Da
     assert asyncio.run(scene()) == ["ok", "ok", "ledger_unavailable", "ok", "ok"]
     assert sorted(row["document_id"] for row in rows_of(sqlite_database)) == ["a", "b", "c"]
     ledger.close()
+
+
+def test_an_answer_from_the_cache_is_ledgered_by_its_key_and_costs_nothing(sqlite_database: Database) -> None:
+    asked = question(step=2, attempt=3, lane="backfill")
+    ledger = ledger_of(sqlite_database)
+
+    async def scene() -> None:
+        ledger_writer = LedgerWriter(ledger, Rounds())
+        await hit_recorder(a_model(), ledger_writer)(asked, "k" * 64)
+        assert await ledger_writer.close() == 0
+
+    asyncio.run(scene())
+    ledger.close()
+    (row,) = rows_of(sqlite_database)
+    assert (row["run_id"], row["document_id"], row["request_digest"]) == ("r", "d", "k" * 64)
+    assert (row["model"], row["model_version"], row["outcome"]) == ("m", a_model().version, CACHE_HIT)
+    assert (row["step"], row["attempt"], row["lane"]) == (2, 3, "backfill")
+    assert (row["cost_usd"], row["unconfirmed_usd"], row["reserved_usd"]) == (0, 0, 0)
+    assert row["prompt_version"] == prompt_version(asked.request)

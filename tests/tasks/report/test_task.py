@@ -1,0 +1,111 @@
+"""How a run's flow ends, and the end of its row, without a Prefect server."""
+
+import logging
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import cast
+
+import httpx
+import pytest
+from prefect.client.schemas.objects import StateType
+from sqlalchemy import select
+
+from blocks.database import tables
+from blocks.database.engine import Database
+from blocks.database.pipeline import runs
+from blocks.document_types.schema import DocumentType
+from blocks.records import RunCounts
+from blocks.settings import Settings
+from tasks.report import task
+from tasks.report.report import RunReport
+from tasks.report.task import closing_state, report
+from tasks.runs.chunk import RunContext
+from tasks.runs.run import Run
+from tests.database_fixtures import add_documents
+from tests.doubles.scripted_stages import id_of
+
+
+@dataclass
+class OpenRun:
+    """What the report needs of a run."""
+
+    database: Database | None = None
+    context: RunContext = field(default_factory=lambda: RunContext(run_id="run-1", name="letters"))
+    run_id: str = "run-1"
+    types: dict[str, DocumentType] = field(default_factory=dict)
+    settings: Settings = field(default_factory=lambda: Settings(allowed_failure_share=0.5))
+
+
+def as_run(double: OpenRun) -> Run:
+    return cast("Run", double)
+
+
+@pytest.mark.parametrize(
+    ("failed", "name", "state_type", "message"),
+    [
+        (0, "Completed", StateType.COMPLETED, "4 documents: 4 accepted"),
+        (2, "CompletedWithErrors", StateType.COMPLETED, "4 documents: 2 accepted, 2 failed"),
+        (
+            3,
+            "Failed",
+            StateType.FAILED,
+            "4 documents: 1 accepted, 3 failed; more than the allowed share of 50% failed",
+        ),
+    ],
+)
+def test_the_flow_ends_as_its_counts_say_and_has_the_report(
+    failed: int, name: str, state_type: StateType, message: str
+) -> None:
+    counts = RunCounts(documents=4, accepted=4 - failed, failed=failed)
+    result = RunReport(
+        counts=counts, missing=0, by_type={}, failure_kinds={}, findings=(), model_calls=0, cost_usd=Decimal(0)
+    )
+    state = closing_state(as_run(OpenRun()), result)
+    assert (state.name, state.type, state.message) == (name, state_type, message)
+    assert state.data is result
+
+
+@pytest.fixture
+def ended(sqlite_database: Database) -> OpenRun:
+    """A run of one document that failed and one that was accepted."""
+    runs.start_run(sqlite_database, "run-1", "letters", settings={}, types={}, source="/in")
+    add_documents(sqlite_database, "a", "b")
+    with sqlite_database.write() as connection:
+        runs.set_outcomes(connection, "run-1", {id_of("a"): "failed", id_of("b"): "accepted"})
+    return OpenRun(sqlite_database)
+
+
+def row_of(database: Database | None) -> tuple[str, str]:
+    assert database is not None
+    with database.read() as connection:
+        row = connection.execute(select(tables.runs.c.state, tables.runs.c.message)).one()
+    return (row.state, row.message)
+
+
+def test_the_report_ends_the_row_and_is_the_artifact(ended: OpenRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifacts: list[tuple[str, str, str]] = []
+
+    def create(markdown: str, key: str, description: str) -> None:
+        artifacts.append((markdown, key, description))
+
+    monkeypatch.setattr(task, "create_markdown_artifact", create)
+    result = report.fn(as_run(ended))
+    message = "2 documents: 1 accepted, 1 failed"
+    assert result.counts == RunCounts(documents=2, accepted=1, failed=1)
+    assert row_of(ended.database) == ("CompletedWithErrors", message)
+    ((markdown, key, description),) = artifacts
+    assert markdown.startswith(f"# letters\n\n{message}\n")
+    assert (key, description) == ("winnow-run", message)
+
+
+def test_a_run_ends_although_prefect_cannot_be_reached(
+    ended: OpenRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("nobody listens")
+
+    monkeypatch.setattr(task, "create_markdown_artifact", unreachable)
+    monkeypatch.setattr(task, "get_run_logger", logging.getLogger)
+    assert report.fn(as_run(ended)).counts.failed == 1
+    assert row_of(ended.database)[0] == "CompletedWithErrors"
+    assert "the artifact could not be written: nobody listens" in caplog.text
