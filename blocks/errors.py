@@ -4,6 +4,7 @@ A leaf's constructor takes data and writes the message: what happened, to what, 
 read only `retry`. docs/errors.md is generated from this module.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 from blocks.records import Failure, Retry, Stage
@@ -349,8 +350,12 @@ class DatabaseUnreachable(RunError):
 
     kind = "database_unreachable"
 
-    def __init__(self, url: str, cause: str) -> None:
-        super().__init__(f"the database {url} cannot be used: {cause}; check WINNOW_DATABASE_URL or --database")
+    def __init__(self, url: str, cause: str, *, is_of_block: bool = False) -> None:
+        self.url, self.cause = url, cause
+        super().__init__(
+            f"the database {url} cannot be used: {cause}; check "
+            + ("the Prefect block winnow-database" if is_of_block else "WINNOW_DATABASE_URL or --database")
+        )
 
 
 class DatabaseNewer(RunError):
@@ -383,3 +388,12 @@ class PrefectUnreachable(RunError):
             f"the Prefect server at {url} does not answer ({cause}); check PREFECT_API_URL, or unset it: "
             "Winnow then starts a local server"
         )
+
+
+class LocalServerFailed(RunError):
+    """Winnow's local Prefect server did not start."""
+
+    kind = "local_server_failed"
+
+    def __init__(self, cause: str, log: Path) -> None:
+        super().__init__(f"the local Prefect server did not start ({cause}); see {log}")

@@ -1,6 +1,7 @@
 """Which database a process uses: decided here, for runs and commands alike."""
 
 from blocks.database.engine import Database, default_url, open_database
+from blocks.errors import DatabaseUnreachable
 from blocks.settings import Settings
 
 
@@ -9,14 +10,7 @@ def database_url(settings: Settings) -> str:
 
     The block is read only where a Prefect API is configured. Raises `PrefectUnreachable`.
     """
-    if settings.database_url:
-        return settings.database_url
-    if settings.prefect_api_url:
-        from blocks.database.block import url_of_block  # Prefect takes 2 s to import
-
-        if url := url_of_block():
-            return url
-    return default_url()
+    return settings.database_url or _url_of_block(settings) or default_url()
 
 
 def connect(settings: Settings, *, create: bool = True) -> Database:
@@ -24,4 +18,18 @@ def connect(settings: Settings, *, create: bool = True) -> Database:
 
     Raises `DatabaseUnreachable`, `DatabaseNewer` or `PrefectUnreachable`.
     """
-    return open_database(database_url(settings), create)
+    if settings.database_url:
+        return open_database(settings.database_url, create)
+    of_block = _url_of_block(settings)
+    try:
+        return open_database(of_block or default_url(), create)
+    except DatabaseUnreachable as error:
+        raise DatabaseUnreachable(error.url, error.cause, is_of_block=of_block is not None) from error
+
+
+def _url_of_block(settings: Settings) -> str | None:
+    if not settings.prefect_api_url:
+        return None
+    from blocks.database.block import url_of_block  # Prefect takes 2 s to import
+
+    return url_of_block()

@@ -5,6 +5,7 @@ from typing import ClassVar, cast
 import httpx
 from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
 from pydantic import Field, SecretStr
 
 from blocks.errors import PrefectUnreachable
@@ -32,5 +33,5 @@ def url_of_block() -> str | None:
     except (ObjectNotFound, ValueError):  # Block.load turns "not found" into a ValueError
         return None
     except httpx.TransportError as error:
-        raise PrefectUnreachable("PREFECT_API_URL", type(error).__name__) from None
+        raise PrefectUnreachable(str(PREFECT_API_URL.value()), type(error).__name__) from None
     return block.url.get_secret_value()

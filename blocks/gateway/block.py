@@ -13,6 +13,7 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL
 from pydantic import Field, SecretStr, ValidationError
 
 from blocks.errors import PrefectUnreachable
@@ -82,7 +83,7 @@ def find_block_key(reference: KeyReference) -> SecretStr | None:
     except (ObjectNotFound, ValueError):  # Block.load turns "not found" into a ValueError
         return None
     except httpx.TransportError as error:
-        raise PrefectUnreachable("PREFECT_API_URL", type(error).__name__) from None
+        raise PrefectUnreachable(str(PREFECT_API_URL.value()), type(error).__name__) from None
     return SecretStr(value) if isinstance(value, str) and value else None
 
 

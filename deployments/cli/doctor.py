@@ -73,16 +73,15 @@ def _ocr(settings: "Settings") -> Iterator[Finding]:
 
 
 def _database(settings: "Settings") -> Finding:
-    from blocks.database.address import database_url
-    from blocks.database.engine import default_url, open_database
+    from blocks.database.address import connect, database_url
+    from blocks.database.engine import default_url
     from blocks.database.schema import current_revision, head_revision
     from blocks.errors import WinnowError
 
     try:
-        url = database_url(settings)
-        if url == default_url() and not (Path.cwd() / ".winnow" / "winnow.db").exists():
+        if database_url(settings) == default_url() and not (Path.cwd() / ".winnow" / "winnow.db").exists():
             return Finding("database", "none in this folder yet; the first run makes it")
-        opened = open_database(url, create=False)
+        opened = connect(settings, create=False)
         revision = current_revision(opened)
     except WinnowError as error:
         return Finding("database", "cannot be used", str(error), is_fatal=True)

@@ -39,7 +39,8 @@ class PrefectApi:
 def use_prefect(announce: Callable[[str], None]) -> PrefectApi:
     """Point this process at a Prefect API that answers, and start the local server if none is configured.
 
-    `announce` gets a line for the user before a wait of several seconds. Raises `PrefectUnreachable`.
+    `announce` gets a line for the user before a wait of several seconds. Raises `PrefectUnreachable`
+    or `LocalServerFailed`.
     """
     export(QUIET)
     logging.raiseExceptions = False  # or each log record that a lost server cannot take prints an error

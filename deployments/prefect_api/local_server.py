@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 from platformdirs import user_state_path
 
-from blocks.errors import PrefectUnreachable
+from blocks.errors import LocalServerFailed
 from blocks.settings import child_environment
 
 USUAL_PORT = 4200
@@ -103,7 +103,7 @@ def answers(url: str, timeout_s: float = 3.0) -> bool:
 def ensure() -> LocalServer:
     """The local server, which is started if it does not run; two callers at once get the same server.
 
-    Raises `PrefectUnreachable` if it does not start.
+    Raises `LocalServerFailed` if it does not start.
     """
     home().mkdir(parents=True, exist_ok=True)
     with _lock():
@@ -148,12 +148,12 @@ def _start() -> LocalServer:
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise PrefectUnreachable(server.url, f"it ended with code {process.returncode}, see {log_file()}")
+            raise LocalServerFailed(f"it ended with code {process.returncode}", log_file())
         if answers(server.url, timeout_s=1.0):
             return server
         time.sleep(0.2)
     stop()
-    raise PrefectUnreachable(server.url, f"not up within {START_WITHIN_S:g} s, see {log_file()}")
+    raise LocalServerFailed(f"no answer within {START_WITHIN_S:g} s", log_file())
 
 
 def _is_our_server(pid: int) -> bool:
@@ -172,7 +172,7 @@ def _free_port() -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
-    raise PrefectUnreachable("http://127.0.0.1", "no port is free")
+    raise LocalServerFailed("no port is free on 127.0.0.1", log_file())
 
 
 def _state_file() -> Path:
