@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 
 from pydantic_core import from_json
@@ -12,7 +13,7 @@ from blocks.files.media_types import TABLES
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Stage
 from tasks.classify.judge import ORDINARY_TEXTS, TypeJudge
 from tasks.classify.signals import READ_CHARACTERS
-from tasks.runs.frame import digest_of, failed
+from tasks.runs.frame import digest_of, failed, together
 
 STAGE_VERSION = "2"
 """Raise it when the same text may get another type; see docs/decisions/fingerprints-and-versions.md."""
@@ -52,18 +53,12 @@ class ClassifyStage:
                 yield _outcome(document, given, 0.0)
             else:
                 yield failed(self.stage, document, DocumentTypeUnknown(document.given_type, tuple(sorted(self._types))))
-        yield from self._classify(unclassified)
+        if unclassified:
+            yield from together(unclassified, self._classify, partial(failed, self.stage))
 
     def _classify(self, documents: Sequence[Document]) -> list[Outcome]:
-        if not documents:
-            return []
         started = perf_counter()
-        try:
-            verdicts = self._judge_all(documents)
-        except Exception as error:  # noqa: BLE001 - a defect costs only the document that causes it
-            if len(documents) == 1:
-                return [failed(self.stage, documents[0], error)]
-            return [outcome for document in documents for outcome in self._classify([document])]
+        verdicts = self._judge_all(documents)
         each_s = (perf_counter() - started) / len(documents)
         return [_outcome(document, verdict, each_s) for document, verdict in zip(documents, verdicts, strict=True)]
 

@@ -5,17 +5,17 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 
-from blocks.errors import RunError
 from blocks.files import media_types
 from blocks.files.sources import FetchPart, content_of
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
 from tasks.extract.extract import Extractor, shared_extractor
 from tasks.extract.ocr.engine import find_language_packs
-from tasks.runs.frame import digest_of, failed
+from tasks.runs.frame import digest_of, guarded
 
 EXTRACT_VERSION = 2
 """Raise it when the same document may get another extraction; see docs/decisions/fingerprints-and-versions.md."""
@@ -100,18 +100,13 @@ class ExtractStage:
 
     def _outcome(self, document: Document) -> Outcome:
         started = time.monotonic()
+        outcome = guarded(self.stage, document, self._read)
+        return replace(outcome, duration_ms=round((time.monotonic() - started) * 1_000))
 
-        def took_ms() -> int:
-            return round((time.monotonic() - started) * 1_000)
-
-        try:
-            content = content_of(document, self._settings.max_document_mb, self._fetch_part)
-            extracted = self._extractor.extract(content, document.media_type)
-        except RunError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
-            return failed(self.stage, document, error, took_ms())
-        return Outcome(document.document_id, extracted.payload, extracted.failure, took_ms())
+    def _read(self, document: Document) -> Outcome:
+        content = content_of(document, self._settings.max_document_mb, self._fetch_part)
+        extracted = self._extractor.extract(content, document.media_type)
+        return Outcome(document.document_id, extracted.payload, extracted.failure)
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

@@ -1,9 +1,14 @@
 """What all stages share: digests for fingerprints, and failures of single documents."""
 
 import hashlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from blocks.errors import StageCrashed, WinnowError
+from blocks.errors import RunError, StageCrashed, WinnowError
 from blocks.records import Document, Outcome, Stage
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 def digest_of(*parts: str) -> str:
@@ -11,12 +16,38 @@ def digest_of(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def failed(stage: Stage, document: Document, error: Exception, duration_ms: int = 0) -> Outcome:
-    """The outcome of a document that a stage failed on.
+def failed(stage: Stage, document: Document, error: Exception) -> Outcome:
+    """The outcome of a document that a stage failed on. Raises a `RunError` again: it concerns the run, no document.
 
     An exception that is no WinnowError is a defect, be it raised here or in an isolated process. `run_stage` logs its
     stack.
     """
+    if isinstance(error, RunError):
+        raise error
     expected = error if isinstance(error, WinnowError) else StageCrashed(f"{type(error).__name__}: {error}")
     defect = error if isinstance(expected, StageCrashed) else None
-    return Outcome(document.document_id, failure=expected.failure(stage), duration_ms=duration_ms, defect=defect)
+    return Outcome(document.document_id, failure=expected.failure(stage), defect=defect)
+
+
+def guarded(stage: Stage, document: Document, work: Callable[[Document], Result]) -> Result | Outcome:
+    """The result of `work`, or the failure of the document: an error costs only the document that causes it."""
+    try:
+        return work(document)
+    except Exception as error:  # noqa: BLE001 - any defect becomes the document's failure
+        return failed(stage, document, error)
+
+
+def together(
+    items: Sequence[Item],
+    outcomes_of: Callable[[Sequence[Item]], list[Outcome]],
+    failure_of: Callable[[Item, Exception], Outcome],
+) -> list[Outcome]:
+    """The outcomes of all items at once. If that fails, of each alone: an error costs only the item that causes it."""
+    try:
+        return outcomes_of(items)
+    except RunError:
+        raise
+    except Exception as error:  # noqa: BLE001 - any defect becomes the failure of the document that causes it
+        if len(items) == 1:
+            return [failure_of(items[0], error)]
+        return [outcome for item in items for outcome in together([item], outcomes_of, failure_of)]

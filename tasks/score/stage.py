@@ -34,7 +34,7 @@ from blocks.records import (
     StepTrace,
 )
 from tasks.runs.chunk import raise_if_stopped
-from tasks.runs.frame import digest_of, failed
+from tasks.runs.frame import digest_of, failed, guarded
 from tasks.score.total import total_score
 
 STAGE_VERSION = "1"
@@ -149,22 +149,26 @@ class ScoreStage:
 
     def _start(self, document: Document, registry: RegistryState) -> Outcome | Future[Outcome]:
         """The outcome of a document whose route asks no model, or else the future outcome of its route."""
+        started_at = time.perf_counter()
+        started = guarded(self.stage, document, lambda document: self._read(document, registry, started_at))
+        if isinstance(started, Outcome):
+            return started
+        return gateway_loop().submit(self._outcome(document, started, self._open_route(), started_at))
+
+    def _read(self, document: Document, registry: RegistryState, started_at: float) -> Outcome | Assignment:
+        """The outcome of a document whose route asks no model, or else what its route is to do."""
         document_type = self._types.get(document.document_type or UNKNOWN_TYPE)
         if document_type is None:
             return _scored(document, Scoring(document_type=UNKNOWN_TYPE, model=NO_MODEL))
-        started_at = time.perf_counter()
-        try:
-            pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
-            reading = read(document_type, pages)
-            steps = plan_route(document_type, registry, self._rules.models)
-            if not asks_models(steps):
-                answer = built_in_answer(document_type, reading)
-                return _scored(document, _scoring(document_type, Routed(answer)), started_at)
-        except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
-            return failed(self.stage, document, error)
+        pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
+        reading = read(document_type, pages)
+        steps = plan_route(document_type, registry, self._rules.models)
+        if not asks_models(steps):
+            answer = built_in_answer(document_type, reading)
+            return _scored(document, _scoring(document_type, Routed(answer)), started_at)
         budgets = (self._rules.document_budget_usd, document_type.budget_usd)
         draw = self._draw
-        assignment = Assignment(
+        return Assignment(
             document_id=document.document_id,
             document_type=document_type,
             pages=pages,
@@ -174,7 +178,6 @@ class ScoreStage:
             budget_usd=min((budget for budget in budgets if budget is not None), default=None),
             draw=None if draw is None else lambda: draw(document, pages),
         )
-        return gateway_loop().submit(self._outcome(document, assignment, self._open_route(), started_at))
 
     def _open_route(self) -> Route:
         """The route of the run, which opens the gateway with the first document that needs it."""

@@ -7,13 +7,14 @@ result depends on that row alone. So no verdict depends on how a batch was cut i
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 from blocks.document_types.expectations import warm_up
 from blocks.document_types.schema import DocumentType
 from blocks.evidence.findings import FieldFinding, find_fields
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
-from tasks.runs.frame import digest_of, failed
+from tasks.runs.frame import digest_of, failed, guarded, together
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
 from tasks.validate.rows import Row, RowExpectations
@@ -67,22 +68,18 @@ class ValidateStage:
         """An outcome per document; documents whose type has no expectations come first."""
         by_type: dict[str, list[_Judged]] = defaultdict(list)
         for document in documents:
-            started = perf_counter()
-            outcome: Outcome | None = None
-            try:
-                judged = self._judge(document)
-                if judged.document_type is None or not judged.document_type.expectations:
-                    outcome = _outcome(judged, (), perf_counter() - started)
-                else:
-                    by_type[judged.document_type.name].append(judged)
-            except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
-                outcome = failed(self.stage, document, error)
-            if outcome is not None:
-                yield outcome
+            judged = guarded(self.stage, document, self._judge)
+            if isinstance(judged, Outcome):
+                yield judged
+            else:
+                by_type[judged.classification.document_type].append(judged)
         for name, group in by_type.items():
-            yield from self._judge_rows(self._types[name], group)
+            judge_rows = partial(self._judge_rows, self._types[name])
+            yield from together(group, judge_rows, lambda judged, error: failed(self.stage, judged.document, error))
 
-    def _judge(self, document: Document) -> _Judged:
+    def _judge(self, document: Document) -> _Judged | Outcome:
+        """The verdict; for a type with expectations, what decides it beside them."""
+        started = perf_counter()
         classification = Classification.model_validate_json(document.inputs[Stage.CLASSIFY])
         scoring = Scoring.model_validate_json(document.inputs[Stage.SCORE])
         document_type = self._types.get(classification.document_type)
@@ -95,23 +92,21 @@ class ValidateStage:
             ungrounded = (f"ungrounded:{criterion.name}" for criterion in scoring.criteria if not criterion.is_grounded)
             replies = (*scoring.refused, *partly, *ungrounded)
             facts = replace(facts, replies=replies)
-        return _Judged(document, document_type, fields, classification, facts, scoring.score)
+        judged = _Judged(document, document_type, fields, classification, facts, scoring.score)
+        if document_type is None or not document_type.expectations:
+            return _outcome(judged, (), perf_counter() - started)
+        return judged
 
     def _judge_rows(self, document_type: DocumentType, group: Sequence[_Judged]) -> list[Outcome]:
-        """The outcomes of documents whose type has expectations; judged one by one if the group fails."""
+        """The outcomes of documents whose type has expectations."""
         rows = [
             Row(judged.document.document_id, {name: field.value for name, field in judged.fields.items()}, judged.score)
             for judged in group
         ]
         started = perf_counter()
-        try:
-            broken = self._expectations_of(document_type).broken_by(rows)
-            each_s = (perf_counter() - started) / len(group)
-            return [_outcome(judged, names, each_s) for judged, names in zip(group, broken, strict=True)]
-        except Exception as error:  # noqa: BLE001 - a defect costs only the document that causes it
-            if len(group) == 1:
-                return [failed(self.stage, group[0].document, error)]
-            return [outcome for judged in group for outcome in self._judge_rows(document_type, [judged])]
+        broken = self._expectations_of(document_type).broken_by(rows)
+        each_s = (perf_counter() - started) / len(group)
+        return [_outcome(judged, names, each_s) for judged, names in zip(group, broken, strict=True)]
 
     def _expectations_of(self, document_type: DocumentType) -> RowExpectations:
         with LOCK:

@@ -220,7 +220,7 @@ def test_a_defect_is_logged_once_with_its_stack_the_document_and_the_stage(
                 try:
                     raise ZeroDivisionError(f"planted in {document.uri}")
                 except ZeroDivisionError as error:
-                    yield failed(self.stage, document, error, 7)
+                    yield failed(self.stage, document, error)
 
     with caplog.at_level(logging.ERROR):
         counts = run_stage(sqlite_database, RunContext(run_id="run"), Defective(Stage.EXTRACT, NAMES), ids)

@@ -16,7 +16,7 @@ from blocks.document_types.schema import (
     Rubric,
     StepAcceptance,
 )
-from blocks.errors import RunInterrupted, WinnowError
+from blocks.errors import DatabaseUnreachable, RunInterrupted, WinnowError
 from blocks.evidence.document_reading import DocumentReading
 from blocks.gateway.errors import ModelRefusal, ServerFailed
 from blocks.gateway.model import ModelReply, Question
@@ -203,6 +203,15 @@ def test_while_models_are_down_the_last_reading_of_a_model_stands_in() -> None:
             "local@2",
             "2024-05-01",
         )
+
+
+def test_a_database_that_is_down_while_models_are_down_concerns_the_run_and_no_document() -> None:
+    def unreachable(_document_ids: Sequence[str]) -> dict[str, bytes]:
+        raise DatabaseUnreachable("a database", "it does not answer")
+
+    down = ScoreStage({"letter": ASKED}, asked(fails(ServerFailed("a", 503))), "run", SOON, unreachable)
+    with pytest.raises(DatabaseUnreachable):
+        list(down.work([document("a")]))
 
 
 @pytest.mark.parametrize(
