@@ -6,6 +6,7 @@ socket closes and the fork server ends. If the fork server dies, its processes e
 """
 
 import contextlib
+import errno
 import gc
 import importlib
 import json
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from blocks.errors import WinnowError
 from blocks.isolation import wire
@@ -77,20 +79,34 @@ class ForkServer:
             return False
         command, child_id = wire.COMMAND.unpack(message)
         if command == wire.FORK:
-            channel, status = (socket.socket(fileno=descriptor) for descriptor in descriptors)
-            self._fork(child_id, channel, status)
+            self._fork(child_id, [socket.socket(fileno=descriptor) for descriptor in descriptors])
         elif command == wire.KILL:
             for pid, child in self._children.items():
                 if child.child_id == child_id:
                     _kill_group(pid)
         return True
 
-    def _fork(self, child_id: int, channel: socket.socket, status: socket.socket) -> None:
-        folder = self._new_folder()
-        reading, writing = os.pipe()
-        for descriptor in (reading, writing):
-            os.set_blocking(descriptor, False)  # a process that writes much loses output, and never blocks
-        pid = os.fork()
+    def _fork(self, child_id: int, sockets: list[socket.socket]) -> None:
+        """Fork a process. If the system refuses it, its worker gets the reason, and the other processes work on."""
+        folder: str | None = None
+        pipe: tuple[int, ...] = ()
+        try:
+            if len(sockets) < 2:  # the system drops the sockets for which no file number is left
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            folder = self._new_folder()
+            pipe = os.pipe()
+            for descriptor in pipe:
+                os.set_blocking(descriptor, False)  # a process that writes much loses output, and never blocks
+            pid = os.fork()
+        except OSError as error:
+            for descriptor in pipe:
+                os.close(descriptor)
+            if folder is not None:
+                Path(folder).rmdir()  # rmtree takes a file number, and there may be none
+            _refuse(sockets, error)
+            return
+        status, channel = sockets
+        reading, writing = pipe
         if pid == 0:
             try:
                 os.setpgid(0, 0)
@@ -112,7 +128,11 @@ class ForkServer:
             return None
         folder = tempfile.mkdtemp(prefix="winnow-ocr-")
         if os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
+            try:
+                os.chown(folder, NOBODY, NOBODY)
+            except OSError:
+                Path(folder).rmdir()
+                raise
         return folder
 
     def _run_child(self, channel: socket.socket, stderr: int, folder: str | None) -> None:
@@ -150,6 +170,15 @@ class ForkServer:
         if child.folder is not None:
             _kill_group(pid)  # a program that it started may still run
             shutil.rmtree(child.folder, ignore_errors=True)
+
+
+def _refuse(sockets: list[socket.socket], error: OSError) -> None:
+    """Tell a worker, over its status socket if that has arrived, why its process was not forked."""
+    for status in sockets[:1]:
+        with contextlib.suppress(OSError):  # the worker is gone
+            status.send(wire.EXIT.pack(wire.NOT_FORKED, 0) + str(error).encode())
+    for given in sockets:
+        given.close()
 
 
 def answer(channel: socket.socket, module: object) -> None:

@@ -42,6 +42,7 @@ class ForkServerClient:
     """
 
     def __init__(self, kind: ProcessKind) -> None:
+        self.is_gone = False
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._commands, theirs = socket_pair()
@@ -101,11 +102,11 @@ class ForkServerClient:
             child_id = next(self._ids)
             try:
                 command = wire.COMMAND.pack(wire.FORK, child_id)
-                socket.send_fds(self._commands, [command], [their_channel.fileno(), their_status.fileno()])
+                socket.send_fds(self._commands, [command], [their_status.fileno(), their_channel.fileno()])
             except OSError as error:
                 channel.close()
                 status.close()
-                raise self._gone(error) from error
+                raise self.gone(error) from error
         return child_id, channel, status
 
     def kill(self, child_id: int) -> None:
@@ -114,10 +115,12 @@ class ForkServerClient:
             try:
                 self._commands.sendall(wire.COMMAND.pack(wire.KILL, child_id))
             except OSError as error:
-                raise self._gone(error) from error
+                raise self.gone(error) from error
 
-    def _gone(self, error: OSError) -> ProcessUnavailable:
-        return ProcessUnavailable(f"the fork server {self.pid} is gone: {error}")
+    def gone(self, reason: OSError | str) -> ProcessUnavailable:
+        """The error of a fork server that does nothing more; its pool starts another."""
+        self.is_gone = True
+        return ProcessUnavailable(f"the fork server {self.pid} is gone: {reason}")
 
     def close(self) -> None:
         """End the fork server and every process of it."""

@@ -52,17 +52,15 @@ class ProcessPool:
     def acquire(self) -> IsolatedProcess:
         """An idle process. Raises `ProcessUnavailable`, and what the preparation raised."""
         with self._lock:
-            try:
-                if self._server is None:
-                    self._server = ForkServerClient(self._kind)
-                server = self._server
-                while self._idle and not self._idle[0].is_usable:
-                    self._idle.popleft().close()
-                while len(self._idle) <= self._ahead:
-                    self._idle.append(IsolatedProcess(server, self._kind))
-            except ProcessUnavailable:
+            if self._server is not None and self._server.is_gone:
+                log.warning("the fork server %d of %s died: starting another", self._server.pid, self._kind.module)
                 self._end_server()
-                raise
+            if self._server is None:
+                self._server = ForkServerClient(self._kind)
+            while self._idle and not self._idle[0].is_usable:
+                self._idle.popleft().close()
+            while len(self._idle) <= self._ahead:
+                self._idle.append(IsolatedProcess(self._server, self._kind))
             return self._idle.popleft()
 
     def release(self, process: IsolatedProcess) -> None:
@@ -81,12 +79,6 @@ class ProcessPool:
         if self._kind.max_requests > 1:
             log.debug("a process of %s ends after %d requests", self._kind.module, process.requests)
         process.close()
-
-    def restart(self, server: ForkServerClient) -> None:
-        """Replace the fork server, unless `server` has been replaced already."""
-        with self._lock:
-            if self._server is server:
-                self._end_server()
 
     def _end_server(self) -> None:
         while self._idle:
@@ -134,11 +126,7 @@ class Session:
         process = self._process
         content = None if self._is_sent else self._content
         self._is_sent = True
-        try:
-            return process.run(function, content, arguments, timeout_s)
-        except ProcessUnavailable:
-            self._pool.restart(process.server)
-            raise
+        return process.run(function, content, arguments, timeout_s)
 
     def _release(self) -> None:
         process, self._process, self._is_sent = self._process, None, False

@@ -96,9 +96,12 @@ class IsolatedProcess:
             status, peak_kb = wire.EXIT.unpack(wire.receive(self._status, wire.EXIT.size, deadline))
             stderr = self._status.recv(wire.MAX_STDERR_BYTES)
         except EOFError:
-            raise ProcessUnavailable("a fork server died, and its processes with it") from None
+            raise self.server.gone("it died, and its processes with it") from None
         except OSError as error:
-            raise ProcessUnavailable("a fork server does not answer") from error
+            raise self.server.gone("it does not answer") from error
+        if status == wire.NOT_FORKED:
+            reason = stderr.decode(errors="replace")
+            raise ProcessUnavailable(f"the fork server {self.server.pid} could not fork: {reason}")
         self.peak_mb = max(self.peak_mb, peak_kb / 1024)
         memory_mb = self._kind.limits.memory_mb
         code = os.waitstatus_to_exitcode(status)

@@ -23,6 +23,8 @@ COMMAND = struct.Struct("!cQ")
 """`FORK` or `KILL`, and the number of the process."""
 EXIT = struct.Struct("!iQ")
 """How a process ended: its wait status and its peak memory in kB. The end of its stderr follows."""
+NOT_FORKED = -1
+"""In place of a wait status: the system refused the process. The reason follows."""
 MAX_STDERR_BYTES = 4_096
 MAX_DEFECT_CHARACTERS = 4_000
 

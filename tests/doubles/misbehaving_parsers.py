@@ -26,6 +26,10 @@ def process_id(content: bytes, arguments: dict[str, object]) -> bytes:
     return str(os.getpid()).encode()
 
 
+def parent_id(content: bytes, arguments: dict[str, object]) -> bytes:
+    return str(os.getppid()).encode()
+
+
 def sleep(content: bytes, arguments: dict[str, object]) -> bytes:
     time.sleep(float(str(arguments["seconds"])))
     return b"slept"

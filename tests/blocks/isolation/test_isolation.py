@@ -34,6 +34,7 @@ from blocks.isolation.limits import Limits
 from blocks.isolation.pool import ProcessPool
 from blocks.records import Retry, Stage
 from blocks.settings import Settings
+from tests.doubles.process_trees import children_of, is_alive, state_of
 
 PARSERS = "tests.doubles.misbehaving_parsers"
 
@@ -140,7 +141,7 @@ def test_a_dead_fork_server_is_replaced(isolation: Isolation) -> None:
     call(isolation, "echo", suffix="")
     server = isolation.pool(PARSERS).server_pid or 0
     os.kill(server, signal.SIGKILL)
-    while alive(server):
+    while is_alive(server):
         time.sleep(0.01)
     assert call(isolation, "echo", b"again", suffix="") == b"again"
 
@@ -223,11 +224,11 @@ def test_a_session_whose_process_died_sends_the_content_to_another(isolation: Is
 def test_a_session_ends_its_process(isolation: Isolation) -> None:
     with isolation.open(PARSERS, b"") as session:
         pid = int(session.run("process_id", {}, 5.0)[0])
-        assert alive(pid)
+        assert is_alive(pid)
     deadline = time.monotonic() + 5
-    while alive(pid) and time.monotonic() < deadline:
+    while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not alive(pid)
+    assert not is_alive(pid)
 
 
 def test_what_a_preparation_raises_reaches_the_caller() -> None:
@@ -270,21 +271,6 @@ def test_no_process_outlives_a_killed_worker(tmp_path: Path) -> None:
     worker.wait()
     worker.stdout.close()
     deadline = time.monotonic() + 5
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not [pid for pid in pids if alive(pid)]
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def state_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return "gone"
-
-
-def alive(pid: int) -> bool:
-    return state_of(pid) not in ("gone", "Z")
+    assert not [pid for pid in pids if is_alive(pid)]
