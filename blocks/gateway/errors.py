@@ -21,7 +21,7 @@ class CallFailed(DocumentError):
 
     `is_transient`: another attempt within the call may succeed. `is_endpoint_fault`: the endpoint is in trouble, not
     only this request; the circuit counts it. `is_outage`: an endpoint, a limit, a switch or money was in the way, not
-    the document, so another run may succeed.
+    the document, so another run may succeed. `needs_person`: the model fails until a person puts something right.
     `usage` is what the provider reports as consumed, None where it reports nothing. `was_sent`: the request left this
     machine and may be billed although nothing came back. `retry_after_s` is the minimum wait that the provider asks
     for. `attempt` counts the question's attempts from 1. `sent_text` is the request's text, for ledgers that keep it.
@@ -32,6 +32,7 @@ class CallFailed(DocumentError):
     is_transient: ClassVar[bool] = False
     is_endpoint_fault: ClassVar[bool] = False
     is_outage: ClassVar[bool] = False
+    needs_person: ClassVar[bool] = False
 
     usage: "Usage | None" = None
     was_sent: bool = True
@@ -83,15 +84,22 @@ class ConnectionFailed(CallFailed):
 
 
 class DeadlinePassed(CallFailed):
-    """The reply was not whole when the call's time was over. The connection was closed."""
+    """The reply was not whole when the call's time was over. The connection was closed.
+
+    `slow` names what took the time where nothing was sent.
+    """
 
     kind = "deadline_passed"
     is_endpoint_fault = True
     is_outage = True
 
-    def __init__(self, model: str, timeout_s: float, *, was_sent: bool) -> None:
-        self.was_sent = was_sent
-        super().__init__(f"{model} did not answer within {timeout_s:g} s; raise timeout_s (winnow models set)")
+    def __init__(self, model: str, timeout_s: float, slow: str = "") -> None:
+        self.was_sent = not slow
+        super().__init__(
+            f"{model} was not asked within {timeout_s:g} s: {slow} was slow; run again"
+            if slow
+            else f"{model} did not answer within {timeout_s:g} s; raise timeout_s (winnow models set)"
+        )
 
 
 class KeyRefused(CallFailed):
@@ -100,6 +108,7 @@ class KeyRefused(CallFailed):
     kind = "key_refused"
     is_endpoint_fault = True
     is_outage = True
+    needs_person = True
 
     def __init__(self, model: str, status: int) -> None:
         super().__init__(f"{model} refuses the key with status {status}; check the key that it names, then run again")
@@ -111,6 +120,7 @@ class OutOfCredit(CallFailed):
     kind = "out_of_credit"
     is_endpoint_fault = True
     is_outage = True
+    needs_person = True
 
     def __init__(self, model: str, reason: str = "") -> None:
         super().__init__(f"the account behind {model} has no credit ({reason or NO_REASON}); pay in, then run again")
@@ -125,6 +135,7 @@ class UpstreamMissing(CallFailed):
     kind = "upstream_missing"
     is_endpoint_fault = True
     is_outage = True
+    needs_person = True
 
     def __init__(self, model: str, upstream: str, at_address: str = "") -> None:
         super().__init__(
@@ -160,7 +171,8 @@ class ContextTooLong(CallFailed):
 class BreakerOpen(CallFailed):
     """The model's circuit breaker is open: too many of its last calls failed.
 
-    `again_in_s` is when a call may be let through. `needs_person`: a person must put something right first.
+    `again_in_s` is when a call may be let through. `waits_for_person`: a person must put something right first. `why`
+    ends with the kind of the last failure: workers share no more of it.
     """
 
     kind = "breaker_open"
@@ -169,12 +181,17 @@ class BreakerOpen(CallFailed):
 
     def __init__(self, model: str, why: str, again_in_s: float) -> None:
         self.again_in_s = again_in_s
-        self.needs_person = any(error.kind in why for error in (KeyRefused, OutOfCredit, UpstreamMissing))
+        last_kind = why.rpartition(" ")[2]
+        self.waits_for_person = any(
+            error.needs_person and error.kind == last_kind for error in CallFailed.__subclasses__()
+        )
         super().__init__(f"circuit of {model} open for {again_in_s:.0f} s: {why}; see `winnow models list`")
 
 
 class LimitsReached(CallFailed):
-    """The model's limits left no room for the call before its deadline."""
+    """The model's limits left no room for the call before its deadline.
+    Or calls under way held the rest of a budget until then: the message says so.
+    """
 
     kind = "limits_reached"
     is_outage = True
@@ -182,6 +199,21 @@ class LimitsReached(CallFailed):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"the limits of {model} left no room in time; raise them (winnow models set) or run again")
+
+
+class BudgetHeld(LimitsReached):
+    """Calls under way held the rest of a budget until the call's deadline.
+
+    `scope` is document, run or day. Where they cost less than they hold, the call may still fit, so the document waits
+    as it does for a limit, and the kind is the same.
+    """
+
+    def __init__(self, scope: str) -> None:
+        CallFailed.__init__(
+            self,
+            f"calls under way hold the rest of the {scope} budget; run again, or raise it "
+            "(winnow run --budget, WINNOW_BUDGET_PER_DAY_USD, budget_usd of the type)",
+        )
 
 
 class PromptFailed(CallFailed):

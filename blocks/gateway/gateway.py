@@ -325,8 +325,9 @@ class RunGateway:
                 try:
                     async with asyncio.timeout_at(question.deadline):
                         chain = await self._chain(name)
-                except TimeoutError:  # the database, or Prefect that has the key, is slow
-                    raise DeadlinePassed(name, question.timeout_s or self._timeout_s(name), was_sent=False) from None
+                except TimeoutError:
+                    timeout_s = question.timeout_s or self._timeout_s(name)
+                    raise DeadlinePassed(name, timeout_s, "the database or the look-up of its key") from None
             return await chain.answer(question)
 
     def _ready_chain(self, name: str) -> Model | None:

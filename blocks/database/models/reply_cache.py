@@ -5,9 +5,8 @@ It grows until it is pruned (`prune`), by age since the last use and by count.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import TextClause, bindparam, delete, select, text, update
 
 from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
@@ -20,7 +19,6 @@ class DatabaseReplyCache:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._writes = {replaces: _write(database, replaces) for replaces in (False, True)}
 
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         """The replies that are kept, by key."""
@@ -51,7 +49,7 @@ class DatabaseReplyCache:
             )  # always in the same order: workers that insert the same keys do not deadlock
         ]
         with self._database.write() as connection:
-            connection.execute(self._writes[replaces], rows)
+            connection.execute(_KEEP[replaces], rows)
 
     def prune(self, unused_days: float, max_replies: int) -> int:
         """Delete replies that were unused for so long, and beyond `max_replies` the longest unused. Returns how many.
@@ -68,18 +66,22 @@ class DatabaseReplyCache:
         return deleted
 
 
-def _write(database: Database, replaces: bool) -> Any:
-    """The statement that keeps replies, compiled once: SQLAlchemy compiles ON CONFLICT anew for each execution."""
-    insert = database.insert(reply_cache)
-    if replaces:
-        new = {name: insert.excluded[name] for name in ("model", "reply", "kept_at", "used_at")}
-        insert = insert.on_conflict_do_update(index_elements=["cache_key"], set_=new)
-    else:
-        insert = insert.on_conflict_do_nothing()
-    columns = ["cache_key", "model", "reply", "hits", "kept_at", "used_at"]
-    return insert.compile(database.engine, column_keys=columns)
+def _keep(on_conflict: str) -> TextClause:
+    """The statement that keeps a reply, as text, which SQLAlchemy compiles once.
+
+    It compiles an `Insert` with ON CONFLICT anew for each execution: both dialects' have `inherit_cache = False`.
+    """
+    columns = [reply_cache.c[name] for name in ("cache_key", "model", "reply", "hits", "kept_at", "used_at")]
+    names, values = (", ".join(f"{mark}{column.name}" for column in columns) for mark in ("", ":"))
+    statement = text(f"INSERT INTO reply_cache ({names}) VALUES ({values}) ON CONFLICT (cache_key) DO {on_conflict}")
+    return statement.bindparams(*(bindparam(column.name, type_=column.type) for column in columns))
 
 
+_REPLACED = ("model", "reply", "kept_at", "used_at")
+_KEEP = {
+    False: _keep("NOTHING"),
+    True: _keep(f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _REPLACED)}"),
+}
 _LOAD = select(reply_cache.c.cache_key, reply_cache.c.reply).where(in_list(reply_cache.c.cache_key, "b_keys"))
 _in_order = (
     select(reply_cache.c.cache_key)

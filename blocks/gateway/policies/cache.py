@@ -152,5 +152,6 @@ class Cached(Wrapper):
         left_s = question.deadline - time.monotonic()
         done, _ = await asyncio.wait({flight}, timeout=max(left_s, 0))
         if not done:
-            raise DeadlinePassed(self.name, self._registered.timeout_s, was_sent=False)
+            timeout_s = question.timeout_s or self._registered.timeout_s
+            raise DeadlinePassed(self.name, timeout_s, "an equal question under way")
         return flight.result()

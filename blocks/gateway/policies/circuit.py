@@ -18,15 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from blocks.gateway.errors import (
-    BreakerOpen,
-    CallFailed,
-    DeadlinePassed,
-    KeyRefused,
-    OutOfCredit,
-    RateLimited,
-    UpstreamMissing,
-)
+from blocks.gateway.errors import BreakerOpen, CallFailed, DeadlinePassed, RateLimited
 from blocks.gateway.model import Model, ModelReply, Question
 from blocks.gateway.policies.shared_state import CircuitReport, CircuitStates
 from blocks.gateway.policies.wrapper import Wrapper
@@ -74,7 +66,7 @@ def severity_of(error: CallFailed, took_s: float) -> Severity:
 
     A deadline that passed while the call mostly waited in this process is no fault of the endpoint.
     """
-    if isinstance(error, OutOfCredit | KeyRefused | UpstreamMissing):
+    if error.needs_person:
         return Severity.PERSON
     if isinstance(error, RateLimited):
         return Severity.BUSY if error.was_sent else Severity.UNKNOWN

@@ -109,7 +109,7 @@ class Transport:
         attempt = _Attempt()
         _attempt.set(attempt)
         if deadline <= started:
-            raise DeadlinePassed(model, timeout_s, was_sent=False)
+            raise DeadlinePassed(model, timeout_s, "this machine")
         loop = asyncio.get_running_loop()
         failed: CallFailed
         try:
@@ -124,7 +124,7 @@ class Transport:
             if time.monotonic() < deadline:
                 failed = ConnectionFailed(model, "the server did not respond", was_sent=attempt.was_sent)
             else:
-                failed = DeadlinePassed(model, timeout_s, was_sent=attempt.was_sent)
+                failed = DeadlinePassed(model, timeout_s, "" if attempt.was_sent else "the connection")
         except _BROKEN as error:
             failed = ConnectionFailed(model, _cause(error), was_sent=attempt.was_sent)
         except ReplyTooLarge as error:

@@ -14,16 +14,12 @@ from blocks.gateway.errors import (
     CallFailed,
     ConnectionFailed,
     DeadlinePassed,
-    KeyRefused,
-    OutOfCredit,
     RateLimited,
     ServerFailed,
-    UpstreamMissing,
 )
 
 FAULTS = (ServerFailed, ConnectionFailed, DeadlinePassed)
 """What an endpoint does in an outage. A document that is too much for a model causes the same."""
-NEED_PERSON = (KeyRefused, OutOfCredit, UpstreamMissing)
 FIRST_WAIT_S = 5.0
 """The first wait for a model that states no time: as long as a circuit is open at first. Each later wait is as long as
 all before it. So a wait at most doubles the length of an outage, and the endpoint gets few calls."""
@@ -103,10 +99,12 @@ def again_in_s(failures: Sequence[CallFailed], unstated_s: float = FIRST_WAIT_S)
 
     None where each of them needs a person, and where any failure is not an outage but about the document.
     """
-    if not all(isinstance(failure, (BreakerOpen, RateLimited, *FAULTS, *NEED_PERSON)) for failure in failures):
+    if not all(
+        isinstance(failure, (BreakerOpen, RateLimited, *FAULTS)) or failure.needs_person for failure in failures
+    ):
         return None
     waits = [
-        failure.again_in_s for failure in failures if isinstance(failure, BreakerOpen) and not failure.needs_person
+        failure.again_in_s for failure in failures if isinstance(failure, BreakerOpen) and not failure.waits_for_person
     ]
     waits += [failure.retry_after_s or unstated_s for failure in failures if isinstance(failure, RateLimited)]
     waits += [max(failure.retry_after_s or 0.0, unstated_s) for failure in failures if isinstance(failure, FAULTS)]

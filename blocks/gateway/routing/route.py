@@ -9,7 +9,6 @@ that reading stays, and a person looks at it.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from blocks.gateway.errors import (
@@ -26,9 +25,6 @@ from blocks.gateway.routing.outages import DocumentWaits, Outages
 from blocks.gateway.routing.plan import PlannedStep
 from blocks.gateway.routing.steps import ANSWERED, UNSURE, Assignment, DocumentSteps, RouteState
 from blocks.records import LOCAL, StepTrace
-
-JUDGING_THREADS = 2
-"""Judging is Python code: more threads only take the interpreter from each other."""
 
 OUTAGE_WAIT_LIMIT_S = 180.0
 """How long documents wait for models that are down before they go to review. Circuits half-open after 5, 15, 35 and
@@ -61,11 +57,10 @@ class Route:
         self._clock = clock
         self._outages = Outages(outage_wait_limit_s, clock)
         self._caller = Caller(gateway, self._outages, clock)
-        self._threads = ThreadPoolExecutor(JUDGING_THREADS, thread_name_prefix="route")
 
     async def take(self, document: Assignment) -> Routed:
         """The answer of the document's route. Raises only defects, never a failure of a model."""
-        steps = DocumentSteps(document, self._caller, self._threads)
+        steps = DocumentSteps(document, self._caller)
         asking = max(step.at for step in document.steps if step.asks_model) + 1
         state = await self._take_through_outages(steps, document.steps[:asking])
         if not state.is_final:

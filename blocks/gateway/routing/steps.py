@@ -38,7 +38,11 @@ ANSWERED, UNSURE, SKIPPED = "answered", "unsure", "skipped"
 SHOWN_IN_PART = "read in part"
 """Why an answer with notes is not enough: the notes say what of the document the model was not shown."""
 
+JUDGING_THREADS = 2
+"""For all runs of the process. Judging is Python code: more threads only take the interpreter from each other."""
+
 T = TypeVar("T")
+_judging = ThreadPoolExecutor(JUDGING_THREADS, thread_name_prefix="judging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,11 @@ class _Ask:
 class DocumentSteps:
     """The steps of one document."""
 
-    def __init__(self, document: Assignment, caller: Caller, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, document: Assignment, caller: Caller) -> None:
         self._document = document
         self._type = document.document_type
         self._facts = facts_of(document.document_type, document.pages)
         self._caller = caller
-        self._threads = threads
         self._images: tuple[PageImage, ...] | None = None
 
     async def take(self, state: RouteState, steps: Sequence[PlannedStep]) -> tuple[RouteState, Unanswered | None]:
@@ -237,7 +240,7 @@ class DocumentSteps:
         return judge_answer(self._type, answer.fields, answer.criteria, self._document.pages)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(_judging, function, *arguments)
 
 
 def _why_nothing_to_ask(state: RouteState, ask: _Ask) -> str:

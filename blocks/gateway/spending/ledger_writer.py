@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from blocks.errors import DatabaseUnreachable
-from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable, LimitsReached
+from blocks.gateway.errors import BudgetExhausted, BudgetHeld, LedgerUnavailable
 from blocks.gateway.spending.group_commit import GroupCommit, Rounds
 from blocks.ledger import ADMITTED, Admission, ModelCall, Reservation, Settlement
 from blocks.records import CANCELLED, LOST
@@ -95,7 +95,7 @@ class LedgerWriter:
     async def reserve(self, reservation: Reservation, deadline: float) -> None:
         """Reserve money for one attempt. Waits until `deadline` for money that calls under way have reserved.
 
-        Raises `BudgetExhausted` where no call fits what is left, `LimitsReached` where calls under way still hold the
+        Raises `BudgetExhausted` where no call fits what is left, `BudgetHeld` where calls under way still hold the
         money at the deadline, and `LedgerUnavailable` where the ledger gives no answer.
         A caller that is cancelled while waiting has reserved nothing.
         """
@@ -120,7 +120,7 @@ class LedgerWriter:
             if not admission.may_fit_later:
                 raise BudgetExhausted(admission.scope, f"{admission.cap_usd:f}", f"{admission.spent_usd:f}")
             if not await self._settled_within(deadline):
-                raise LimitsReached(reservation.call.model)  # money is not short: calls under way hold it
+                raise BudgetHeld(admission.scope)
 
     async def settle(self, settlement: Settlement, deadline: float) -> None:
         """Settle an attempt and wait until that is written; not beyond `deadline`, nor for a database that is away.

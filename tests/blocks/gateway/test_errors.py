@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from blocks.gateway.errors import BreakerOpen, CallFailed, MalformedReply, ReplyRefused, UpstreamMissing
+from blocks.gateway.errors import (
+    BreakerOpen,
+    BudgetHeld,
+    CallFailed,
+    DeadlinePassed,
+    MalformedReply,
+    ReplyRefused,
+    UpstreamMissing,
+)
 from blocks.records import Retry
 
 
@@ -43,13 +51,36 @@ def test_what_is_refused_here_was_not_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "needs_person"),
+    ("kind", "waits_for_person"),
     [("key_refused", True), ("out_of_credit", True), ("upstream_missing", True), ("server_failed", False)],
 )
-def test_an_open_circuit_says_whether_a_person_must_act_first(kind: str, needs_person: bool) -> None:
+def test_an_open_circuit_says_whether_a_person_must_act_first(kind: str, waits_for_person: bool) -> None:
     failure = BreakerOpen("a", f"the probe failed with {kind}", 12.4)
-    assert (failure.needs_person, failure.again_in_s) == (needs_person, 12.4)
+    assert (failure.waits_for_person, failure.again_in_s) == (waits_for_person, 12.4)
     assert "circuit of a open for 12 s" in str(failure)
+
+
+def test_a_word_that_only_contains_a_kind_is_no_reason_to_wait_for_a_person() -> None:
+    assert not BreakerOpen("a", "the probe failed with key_refused_once", 1).waits_for_person
+    assert not BreakerOpen("a", "key_refused before, the last with server_failed", 1).waits_for_person
+
+
+def test_what_only_a_person_puts_right() -> None:
+    assert {leaf.kind for leaf in LEAVES if leaf.needs_person} == {"key_refused", "out_of_credit", "upstream_missing"}
+
+
+def test_a_held_budget_is_not_a_matter_of_the_models_limits() -> None:
+    held = BudgetHeld("day")
+    assert (held.kind, held.retry, held.is_outage, held.was_sent) == ("limits_reached", Retry.NEXT_RUN, True, False)
+    assert "the rest of the day budget" in str(held)
+    assert "winnow models set" not in str(held)
+
+
+def test_a_deadline_that_passed_before_the_model_was_asked_does_not_blame_its_timeout() -> None:
+    unsent, late = DeadlinePassed("a", 60, "the database"), DeadlinePassed("a", 60)
+    assert str(unsent) == "a was not asked within 60 s: the database was slow; run again"
+    assert str(late) == "a did not answer within 60 s; raise timeout_s (winnow models set)"
+    assert (unsent.was_sent, late.was_sent) == (False, True)
 
 
 def test_a_web_page_in_place_of_a_model_is_a_matter_of_the_endpoint() -> None:

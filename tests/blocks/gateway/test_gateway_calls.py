@@ -240,6 +240,8 @@ def test_the_first_look_at_what_workers_share_is_part_of_a_call() -> None:
     assert took_s < SLOW_S
     assert isinstance(ended, DeadlinePassed)
     assert not ended.was_sent
+    assert "m was not asked within " in str(ended)
+    assert "the database or the look-up of its key was slow; run again" in str(ended)
 
 
 # --- how often, and how, a server is asked

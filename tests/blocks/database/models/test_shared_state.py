@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import select, update
+import pytest
+from sqlalchemy import event, select, update
+from sqlalchemy.engine.interfaces import CacheStats
 
 from blocks.database.engine import Database, now
 from blocks.database.models.breaker_states import DatabaseBreakerStates
@@ -169,6 +171,20 @@ def test_a_reply_stays_as_it_was_first_kept_and_its_hits_are_counted(database: D
     assert sorted(tuple(row) for row in rows) == [("a", "m", 2), ("b", "m", 1)]
     cache.keep({"a": ("other", b'{"a": 3}'), "c": ("m", b"{}")}, replaces=True)
     assert cache.load(["a", "c"]) == {"a": b'{"a": 3}', "c": b"{}"}
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_the_statement_that_keeps_replies_is_compiled_once(database: Database, replaces: bool) -> None:
+    compiled: list[bool] = []
+
+    def note(_connection: object, _cursor: object, statement: str, _values: object, context: Any, _many: bool) -> None:
+        if statement.startswith("INSERT INTO reply_cache"):
+            compiled.append(context.cache_hit is not CacheStats.CACHE_HIT)
+
+    event.listen(database.engine, "after_cursor_execute", note)
+    for key in "abc":
+        DatabaseReplyCache(database).keep({key: ("m", b"{}")}, replaces=replaces)
+    assert compiled[1:] == [False, False]
 
 
 def test_pruning_deletes_replies_unused_for_long_and_those_beyond_the_maximum(database: Database) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -180,8 +181,9 @@ def test_who_waits_for_another_keeps_to_its_own_deadline() -> None:
         patient = asyncio.create_task(cached.answer(ask(REQUEST)))
         await model.began.wait()
         with pytest.raises(DeadlinePassed) as raised:
-            await cached.answer(ask(REQUEST, seconds=0.05))
+            await cached.answer(replace(ask(REQUEST, seconds=0.05), timeout_s=0.05))
         assert not raised.value.was_sent
+        assert str(raised.value) == "m was not asked within 0.05 s: an equal question under way was slow; run again"
         model.let.set()
         assert (await patient).fields
 

@@ -404,7 +404,7 @@ def test_deadlines_that_pass_in_our_own_queue_are_not_the_endpoints_fault() -> N
 
     def queued() -> CallFailed:
         endpoint.clock.now += 10
-        error = DeadlinePassed("m", 10, was_sent=True)
+        error = DeadlinePassed("m", 10)
         error.latency_ms = 200
         return error
 

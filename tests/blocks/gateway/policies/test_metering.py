@@ -15,6 +15,7 @@ from blocks.database.tables import budgets, model_call_texts, model_calls
 from blocks.errors import DatabaseUnreachable
 from blocks.gateway.errors import (
     BudgetExhausted,
+    BudgetHeld,
     CallFailed,
     ConnectionFailed,
     LedgerUnavailable,
@@ -392,7 +393,7 @@ def test_waiting_for_money_that_others_have_reserved_ends_at_the_deadline(sqlite
         ledger_writer = LedgerWriter(ledger, Rounds(), poll_s=0.05)
         model = metered(Scripted(), ledger_writer, caps=lambda _: Caps(run_usd=most_of(asked)))
         started = time.monotonic()
-        with pytest.raises(LimitsReached, match="limits of m"):
+        with pytest.raises(BudgetHeld, match="the rest of the run budget"):
             await model.answer(question(seconds=0.3))
         waited = time.monotonic() - started
         asyncio.get_running_loop().call_later(

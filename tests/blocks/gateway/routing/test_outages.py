@@ -48,7 +48,7 @@ FAULTS: dict[str, Fault] = {
     "503": lambda: ServerFailed("m", 503),
     "refused": lambda: ConnectionFailed("m", "refused", was_sent=False),
     "reset": lambda: ConnectionFailed("m", "reset", was_sent=True),
-    "time-out": lambda: DeadlinePassed("m", 5, was_sent=True),
+    "time-out": lambda: DeadlinePassed("m", 5),
     "429": lambda: RateLimited("m"),
     "429 for 2 s": lambda: RateLimited("m", 2.0),
 }

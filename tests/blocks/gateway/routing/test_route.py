@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,7 @@ from blocks.gateway.errors import (
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.registry.errors import ModelUnknown
 from blocks.gateway.routing.route import Route, Routed
+from blocks.gateway.routing.steps import JUDGING_THREADS
 from blocks.records import CriterionReading, Evidence, FieldReading, StepTrace
 from tests.doubles.routed_models import ScriptedGateway, bill, fails, model, reads, take
 
@@ -222,7 +224,7 @@ def test_pauses_and_budgets_are_named(error: Exception, kind: str) -> None:
 
 def test_an_unsure_answer_stands_in_where_the_next_model_is_down_but_not_where_it_refuses() -> None:
     route = (RouteStep(model="a", accept=NEVER), B)
-    down = walk(ScriptedGateway({"a": reads(**RIGHT), "b": fails(DeadlinePassed("b", 1, was_sent=True))}), bill(*route))
+    down = walk(ScriptedGateway({"a": reads(**RIGHT), "b": fails(DeadlinePassed("b", 1))}), bill(*route))
     assert down.failure is not None
     assert down.answer.model == "a@v1"
     refused = walk(ScriptedGateway({"a": reads(**RIGHT), "b": fails(ModelRefusal("b", "no"))}), bill(*route))
@@ -471,6 +473,15 @@ def test_no_more_documents_are_at_a_model_than_it_can_take_and_waiting_is_not_fa
     routed = asyncio.run(many())
     assert gateway.most_under_way == 4, "two for each call in flight"
     assert all(one.answer.model == "a@v1" and one.failure is None for one in routed)
+
+
+def test_the_runs_of_a_process_share_the_threads_that_judge() -> None:
+    gateway = ScriptedGateway({"a": reads(**RIGHT)})
+    before = set(threading.enumerate())
+    routes = [Route(gateway) for _ in range(JUDGING_THREADS + 1)]
+    for route in routes:
+        assert asyncio.run(route.take(gateway.assignment(bill(A)))).answer.model == "a@v1"
+    assert len(set(threading.enumerate()) - before) <= JUDGING_THREADS
 
 
 def test_a_document_waits_for_room_within_the_limits_again_and_again() -> None:

@@ -1,7 +1,6 @@
 """A step makes a new state: what was there before it stays as it was."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,9 +23,7 @@ def take(answers: dict[str, Answer], *route: RouteStep) -> tuple[RouteState, Una
     document = gateway.assignment(bill(*route))
 
     async def run() -> tuple[RouteState, Unanswered | None]:
-        with ThreadPoolExecutor(1) as threads:
-            steps = DocumentSteps(document, Caller(gateway, Outages(0)), threads)
-            return await steps.take(RouteState(), document.steps)
+        return await DocumentSteps(document, Caller(gateway, Outages(0))).take(RouteState(), document.steps)
 
     return asyncio.run(run())
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from blocks.errors import DatabaseUnreachable
-from blocks.gateway.errors import BudgetExhausted, LedgerUnavailable, LimitsReached
+from blocks.gateway.errors import BudgetExhausted, BudgetHeld, LedgerUnavailable
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger_writer import LedgerWriter
 from blocks.ledger import ADMITTED, Admission, Caps, ModelCall, Reservation, Settlement
@@ -204,7 +204,7 @@ def test_money_that_is_held_is_asked_for_each_second_and_when_a_call_is_settled(
     async def scene() -> float:
         writer = LedgerWriter(ledger, Rounds(0.0), poll_s=1.0)
         asyncio.get_running_loop().call_later(2.5, writer.settle_later, settlement("other"))
-        with pytest.raises(LimitsReached):
+        with pytest.raises(BudgetHeld, match="calls under way hold the rest of the day budget; run again, or raise it"):
             await writer.reserve(reservation(), now() + 4.0)
         return now() - START_S
 
