@@ -345,7 +345,7 @@ class Validation(Record):
     due_minutes: int | None = None
 
 
-class WholeFinding(Record):
+class TypeFinding(Record):
     """The result of an expectation about all results of a type, at the end of a run.
 
     `observed` says what was found, or why the expectation could not be checked (`success` is then False).

@@ -6,7 +6,7 @@ The checks read the file's plain values and no `DocumentType`, so that a wrong v
 import re
 from collections.abc import Iterator, Mapping
 
-from blocks.document_types.expectations import WHOLE_COLUMNS
+from blocks.document_types.expectations import VIEW_COLUMNS
 from blocks.document_types.routes import check_route
 from blocks.document_types.schema import FieldType
 from blocks.records import UNKNOWN_TYPE
@@ -23,7 +23,7 @@ LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?\Z")
 OTHER_KINDS = frozenset(FieldType) - {FieldType.MONEY, FieldType.NUMBER, FieldType.INTEGER}
 """Types of fields that cannot be added up."""
 
-RESERVED_FIELDS = frozenset(WHOLE_COLUMNS) | {"uris", "document_type", "fields"}
+RESERVED_FIELDS = frozenset(VIEW_COLUMNS) | {"uris", "document_type", "fields"}
 """Columns that every result has beside the fields."""
 
 

@@ -8,7 +8,7 @@ import difflib
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 ROW_COLUMNS = ("document_id", "score")
 """Columns that the rows of every type have beside its fields."""
 
-WHOLE_COLUMNS = (*ROW_COLUMNS, "uri", "status", "confidence", "reasons", "run_id", "created_at")
-"""Columns that the view of every type has beside its fields."""
+VIEW_COLUMNS = ("document_id", "uri", "status", "confidence", "score", "reasons", "run_id", "created_at")
+"""Columns that the view of every type has beside its fields, in their order there."""
 
 ABOUT_OTHER_ROWS = frozenset(
     {
@@ -53,6 +53,11 @@ IN_DATABASES_ONLY = frozenset(
 SET_BY_WINNOW = ("id", "batch_id", "windows", "catch_exceptions", "result_format", "rendered_content", "severity")
 
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
+
+
+def column_in_view(field: str, own: Collection[str] = VIEW_COLUMNS) -> str:
+    """A field's column in a view with the columns `own`: prefixed where the field has the name of one of them."""
+    return f"field_{field}" if field.lower() in own else field
 
 
 def warm_up() -> threading.Thread:
@@ -120,7 +125,7 @@ def columns_in(arguments: Mapping[str, object]) -> tuple[str, ...]:
 
 def check_expectation(expectation: Expectation, document_type: DocumentType) -> None:
     """Raise `ExpectationInvalid` if the library refuses the expectation, or it names a column that does not exist."""
-    allowed = (*document_type.fields, *(ROW_COLUMNS if is_row_level(expectation) else WHOLE_COLUMNS))
+    allowed = (*document_type.fields, *(ROW_COLUMNS if is_row_level(expectation) else VIEW_COLUMNS))
     for column in columns_of(expectation):
         if column not in allowed:
             hint = f"{_did_you_mean(column, allowed)}; there are: {', '.join(allowed)}"

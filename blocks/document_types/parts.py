@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from blocks.document_types.expectations import ROW_COLUMNS, WHOLE_COLUMNS, columns_in, columns_of, is_row_level
+from blocks.document_types.expectations import ROW_COLUMNS, VIEW_COLUMNS, columns_in, columns_of, is_row_level
 from blocks.document_types.schema import PROMPT_VARIABLES, DocumentType, Expectation, prompt_variables
 from blocks.errors import ExpectationInvalid
 from blocks.records import Page
@@ -168,7 +168,7 @@ def check_expectations(folder: Path) -> Iterator[Problem]:
             yield Problem(file, yaml.line((index,)), str(error))
             continue
         for name in columns_of(expectation):
-            if by_row and name in WHOLE_COLUMNS and name not in ROW_COLUMNS:
+            if by_row and name in VIEW_COLUMNS and name not in ROW_COLUMNS:
                 text = f"{name!r} is not known yet when rows are checked; only expectations about the whole may name it"
                 yield Problem(file, yaml.line((index, "kwargs")), text)
 
@@ -197,7 +197,7 @@ def _read_expectation(item: object) -> tuple[Expectation | None, list[Mistake]]:
 
 def _column_mistakes(expectation: Expectation, fields: Mapping[str, object] | None) -> Iterator[Mistake]:
     for name in columns_of(expectation):
-        if fields is not None and name not in fields and name not in WHOLE_COLUMNS:
+        if fields is not None and name not in fields and name not in VIEW_COLUMNS:
             yield Mistake(("kwargs",), f"the type has no field {name!r}; {did_you_mean(name, fields)}")
 
 

@@ -99,7 +99,7 @@ def media_type_of(content: bytes, name: str = "") -> str:
     text = sniff_text(head)
     if text is None:
         return _by_magic(head, name)
-    return _kind_of_text(text, suffix, is_whole=len(content) <= HEAD_BYTES)
+    return _kind_of_text(text, suffix, is_complete=len(content) <= HEAD_BYTES)
 
 
 def _by_signature(head: bytes) -> str | None:
@@ -152,17 +152,17 @@ def _by_magic(head: bytes, name: str) -> str:
     return BINARY if not found or found in SUPPORTED else found
 
 
-def _kind_of_text(text: str, suffix: str, *, is_whole: bool) -> str:
+def _kind_of_text(text: str, suffix: str, *, is_complete: bool) -> str:
     if _is_mail(text, suffix):
         return EML
     if _HTML_START.match(text) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
         return HTML
     if text.lstrip().startswith("<?xml"):
         return "application/xml"
-    json_kind = _json_kind(text, suffix, is_whole=is_whole)
+    json_kind = _json_kind(text, suffix, is_complete=is_complete)
     if json_kind is not None:
         return json_kind
-    if suffix in _TABLE_SUFFIXES or (suffix not in _TEXT_SUFFIXES and _is_table(text, is_whole=is_whole)):
+    if suffix in _TABLE_SUFFIXES or (suffix not in _TEXT_SUFFIXES and _is_table(text, is_complete=is_complete)):
         return CSV
     return MARKDOWN if suffix in (".md", ".markdown") else TEXT
 
@@ -187,17 +187,17 @@ def _is_mail(text: str, suffix: str) -> bool:
     return known >= (1 if suffix == ".eml" else 2)
 
 
-def _json_kind(text: str, suffix: str, *, is_whole: bool) -> str | None:
+def _json_kind(text: str, suffix: str, *, is_complete: bool) -> str | None:
     if text.lstrip()[:1] not in ("{", "["):
         return None
     lines = [line for line in text.split("\n") if line.strip()]
-    if not is_whole:
+    if not is_complete:
         lines = lines[:-1]
     if suffix in (".jsonl", ".ndjson") and lines and _is_json(lines[0]):
         return JSONL
     if len(lines) > 1 and all(_is_json(line) for line in lines[:5]):
         return JSONL
-    return "application/json" if not is_whole or _is_json(text) else None
+    return "application/json" if not is_complete or _is_json(text) else None
 
 
 def _is_json(text: str) -> bool:
@@ -207,10 +207,10 @@ def _is_json(text: str) -> bool:
         return False
 
 
-def _is_table(text: str, *, is_whole: bool) -> bool:
+def _is_table(text: str, *, is_complete: bool) -> bool:
     """Whether at least three lines, and nearly all lines, have the same number of cells."""
     delimiter = delimiter_of(text)
-    lines = text.splitlines() if is_whole else text.splitlines()[:-1]
+    lines = text.splitlines() if is_complete else text.splitlines()[:-1]
     try:
         widths = [len(row) for row in islice(csv.reader(lines, delimiter=delimiter), 50) if row]
     except csv.Error:

@@ -9,6 +9,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,12 @@ def save(digest: str, classifier: TextClassifier) -> None:
             part.replace(folder() / f"{digest}.npz")
         _delete_oldest()
     except OSError as error:
-        log.debug("the trained classifier is not kept on disk: %s", error)
+        _warn_of_training_again(error.strerror or type(error).__name__)
+
+
+@cache
+def _warn_of_training_again(cause: str) -> None:
+    log.warning("trained classifiers cannot be kept in %s, so each command trains them again: %s", folder(), cause)
 
 
 def _classifier(digest: str, arrays: Any, keywords: Mapping[str, tuple[str, ...]], top: bool) -> TextClassifier:

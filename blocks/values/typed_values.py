@@ -70,10 +70,10 @@ def parse_number(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
         raise InvalidValue(text, "number")
     separators = [c for c in body if c in ".,"]
     decimal = _decimal_separator(body, separators, languages)
-    whole, _, digits = body.rpartition(decimal) if decimal else (body, "", "")
-    if any(c in ".," for c in whole) and not _GROUPED.fullmatch(whole):
+    integer_part, _, digits = body.rpartition(decimal) if decimal else (body, "", "")
+    if any(c in ".," for c in integer_part) and not _GROUPED.fullmatch(integer_part):
         raise InvalidValue(text, "number")
-    value = Decimal("".join(c for c in whole if c.isdigit()) + (f".{digits}" if digits else ""))
+    value = Decimal("".join(c for c in integer_part if c.isdigit()) + (f".{digits}" if digits else ""))
     return -value if negative else value
 
 
@@ -85,8 +85,8 @@ def _decimal_separator(body: str, separators: list[str], languages: tuple[str, .
         return last if separators.count(last) == 1 else None
     if len(separators) > 1:
         return None
-    whole, digits = body.split(last)
-    if len(digits) != 3 or whole in {"", "0"} or len(whole) > 3:
+    integer_part, digits = body.split(last)
+    if len(digits) != 3 or integer_part in {"", "0"} or len(integer_part) > 3:
         return last
     is_decimal = any(decimal_symbol(language) == last for language in languages)
     return last if is_decimal and all(group_symbol(language) != last for language in languages) else None
@@ -162,8 +162,8 @@ def parse_money(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:
 
 def money_text(value: Decimal) -> str:
     """An amount as results hold it: a decimal string of two decimals, more only where they are not zero."""
-    whole, _, digits = f"{value:f}".partition(".")
-    return f"{whole}.{digits.rstrip('0').ljust(2, '0')}"
+    integer_part, _, digits = f"{value:f}".partition(".")
+    return f"{integer_part}.{digits.rstrip('0').ljust(2, '0')}"
 
 
 def number_text(value: Decimal) -> str:

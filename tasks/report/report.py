@@ -9,7 +9,7 @@ from pydantic import Field
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import runs
-from blocks.records import Record, RunCounts, WholeFinding
+from blocks.records import Record, RunCounts, TypeFinding
 from blocks.settings import Settings
 from tasks.runs.chunk import RunContext
 
@@ -26,7 +26,7 @@ class RunReport(Record):
     missing: int
     by_type: dict[str, dict[str, int]]
     failure_kinds: dict[str, int]
-    findings: tuple[WholeFinding, ...]
+    findings: tuple[TypeFinding, ...]
     model_calls: int
     cost_usd: Decimal
     unconfirmed_usd: Decimal = Decimal(0)
@@ -58,7 +58,7 @@ class RunReport(Record):
         return ("CompletedWithErrors" if counts.failed else "Completed"), message
 
 
-def build_report(database: Database, run: RunContext, findings: tuple[WholeFinding, ...]) -> RunReport:
+def build_report(database: Database, run: RunContext, findings: tuple[TypeFinding, ...]) -> RunReport:
     """The report of a run, read from the database."""
     counts, missing = runs.run_counts(database, run.run_id)
     return RunReport(

@@ -9,14 +9,14 @@ from prefect.states import Completed, Failed
 
 from blocks.database.pipeline import runs
 from tasks.report.report import RunReport, as_markdown, build_report
-from tasks.report.whole import whole_findings
+from tasks.report.type_expectations import type_findings
 from tasks.runs.run import Run
 
 
 @task(name="report", task_run_name="{run.name} · report", cache_policy=NO_CACHE, persist_result=False)
 def report(run: Run) -> RunReport:
     """Count, check expectations, end the run's row and write the artifact."""
-    findings = whole_findings(run.database, run.context, run.types)
+    findings = type_findings(run.database, run.context, run.types)
     result = build_report(run.database, run.context, findings)
     name, message = result.closing(run.settings.allowed_failure_share)
     runs.finish_run(run.database, run.run_id, name, message)

@@ -60,6 +60,7 @@ class RowExpectations:
         self._type = document_type
         self._usable: dict[str, Expectation] = {}
         self.unusable: dict[str, str] = {}
+        self._warned: set[str] = set()
         for expectation in document_type.expectations:
             try:
                 if is_row_level(expectation):
@@ -99,6 +100,16 @@ class RowExpectations:
         self.unusable[name] = why
         log.warning("document type %s: expectation %s is broken by every row: %s", self._type.name, name, why)
 
+    def _warn_of_a_row(self, name: str) -> None:
+        """Warn once per expectation; without the library's message, which may quote the row."""
+        if name not in self._warned:
+            self._warned.add(name)
+            log.warning(
+                "document type %s: expectation %s raises on a row, which therefore breaks it; DEBUG shows the message",
+                self._type.name,
+                name,
+            )
+
     def _evaluate(self, table: "pandas.DataFrame", names: Sequence[str]) -> dict[str, list[int]]:
         """The rows of `table`, by their index, that break each expectation.
 
@@ -116,6 +127,7 @@ class RowExpectations:
                 parts = (self._evaluate(table.iloc[:half], (name,)), self._evaluate(table.iloc[half:], (name,)))
                 found[name] = [position for part in parts for position in part[name]]
             else:
+                self._warn_of_a_row(name)
                 log.debug("%s: %s cannot check a row: %s", self._type.name, name, failure)
                 found[name] = [int(position) for position in table.index]
         return found

@@ -14,6 +14,7 @@ from sqlalchemy.exc import InternalError
 
 from blocks.database.engine import Database
 from blocks.database.tables import views
+from blocks.document_types.expectations import VIEW_COLUMNS, column_in_view
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.errors import ViewInUse
 
@@ -21,8 +22,6 @@ QUEUE = "review_queue"
 CONFIDENCES = "field_confidences"
 
 _MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names off, https://www.postgresql.org/docs/current/limits.html
-
-_OWN_COLUMNS = ("document_id", "uri", "status", "confidence", "score", "reasons", "run_id", "created_at")
 
 _URI = "(SELECT s.uri FROM sources s WHERE s.document_id = r.document_id ORDER BY s.seen_at DESC, s.uri LIMIT 1)"
 
@@ -92,8 +91,8 @@ def _escaped(database: Database, statement: str) -> str:
 
 
 def _type_view(is_sqlite: bool, type_: DocumentType) -> str:
-    own = [f"{_URI} AS uri" if name == "uri" else f"r.{name}" for name in _OWN_COLUMNS]
-    columns = [*own, *_columns(is_sqlite, type_.fields, "r.fields", _OWN_COLUMNS)]
+    own = [f"{_URI} AS uri" if name == "uri" else f"r.{name}" for name in VIEW_COLUMNS]
+    columns = [*own, *_columns(is_sqlite, type_.fields, "r.fields", VIEW_COLUMNS)]
     return (
         f"SELECT {', '.join(columns)}\nFROM results r\nWHERE r.is_current AND r.document_type = {_literal(type_.name)}"
     )
@@ -134,8 +133,7 @@ def _items_view(is_sqlite: bool, type_name: str, field_name: str, field: Documen
 def _columns(is_sqlite: bool, fields: Mapping[str, DocumentField], json: str, taken: tuple[str, ...]) -> Iterator[str]:
     names = list(taken)
     for field_name, field in fields.items():
-        own = f"field_{field_name}" if field_name.lower() in taken else field_name
-        name = _name(own, {name.lower() for name in names})
+        name = _name(column_in_view(field_name, taken), {name.lower() for name in names})
         names.append(name)
         typed = _sqlite_value if is_sqlite else _postgresql_value
         yield f"{typed(json, field_name, field.type)} AS {_identifier(name)}"

@@ -21,7 +21,7 @@ assert "scipy.stats.distributions" not in sys.modules
 from great_expectations.datasource.fluent.pandas_datasource import _PANDAS_ASSET_MODELS
 assert _PANDAS_ASSET_MODELS == {}
 
-from tasks.validate.whole import check_whole
+from tasks.validate.type_expectations import check_results
 likeness = Expectation(
     name="likeness",
     type="ExpectColumnKLDivergenceToBeLessThan",
@@ -30,7 +30,7 @@ likeness = Expectation(
 bill = DocumentType(
     name="bill", title="Bill", fields={"kind": DocumentField(type=FieldType.TEXT)}, expectations=(likeness,)
 )
-(finding,) = check_whole(f"sqlite:///{sys.argv[1]}", "results_bill", bill)
+(finding,) = check_results(f"sqlite:///{sys.argv[1]}", "results_bill", bill)
 assert (finding.success, finding.observed) == (True, "observed 0.0"), finding
 assert "scipy.stats.distributions" in sys.modules
 """

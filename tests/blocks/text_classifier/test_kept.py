@@ -139,6 +139,13 @@ def test_nothing_else_is_left_beside_the_files(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["classifiers"]
 
 
-def test_a_cache_that_cannot_be_written_costs_nothing_but_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_costs_time_and_is_warned_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(kept, "user_cache_path", lambda *_, **__: Path("/proc/no_such_place"))
+    kept._warn_of_training_again.cache_clear()
     assert train(LESSONS).predict(["snow tonight"])[0].label == "weather"
+    train([*LESSONS, Lesson("hail", "weather")])
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "cannot be kept in /proc/no_such_place/classifiers, so each command trains them again" in record.message

@@ -10,7 +10,7 @@ from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.pipeline import runs, stage_outputs
 from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.ledger import ModelCall, Settlement
-from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage, WholeFinding
+from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage, TypeFinding
 from blocks.settings import Settings
 from tasks.report.report import RunReport, as_markdown, build_report
 from tasks.runs.chunk import RunContext
@@ -20,8 +20,8 @@ from tests.doubles.scripted_stages import failing, id_of
 RUN = RunContext(run_id="r", name="letters", rerun=Rerun.STALE)
 
 
-def finding(name: str, severity: str, *, success: bool = False) -> WholeFinding:
-    return WholeFinding.model_validate(
+def finding(name: str, severity: str, *, success: bool = False) -> TypeFinding:
+    return TypeFinding.model_validate(
         {"document_type": "receipt", "name": name, "success": success, "observed": "3 | 4", "severity": severity}
     )
 

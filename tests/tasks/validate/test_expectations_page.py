@@ -10,7 +10,7 @@ from blocks.document_types.expectations import (
     ABOUT_OTHER_ROWS,
     IN_DATABASES_ONLY,
     ROW_COLUMNS,
-    WHOLE_COLUMNS,
+    VIEW_COLUMNS,
     check_expectation,
     is_row_level,
 )
@@ -56,4 +56,4 @@ def test_the_page_lists_every_map_expectation_that_is_about_the_whole() -> None:
 
 def test_the_page_names_the_columns_that_every_type_has() -> None:
     section = PAGE.split("Beside the fields")[1].split("Where a field")[0]
-    assert set(re.findall(r"`(\w+)`", section)) == {*ROW_COLUMNS, *WHOLE_COLUMNS}
+    assert set(re.findall(r"`(\w+)`", section)) == {*ROW_COLUMNS, *VIEW_COLUMNS}

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
 
-import tasks.validate.stage, tasks.validate.whole
+import tasks.validate.stage, tasks.validate.type_expectations
 from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
 from blocks.document_types.expectations import warm_up
 
@@ -28,7 +28,7 @@ fields = {"total": DocumentField(type=FieldType.MONEY)}
 bill = DocumentType(name="bill", title="Bill", fields=fields, expectations=expectations)
 from tasks.validate.rows import Row, RowExpectations
 assert RowExpectations(bill).broken_by([Row("a", {})]) == [("row",)]
-(finding,) = tasks.validate.whole.check_whole(f"sqlite:///{sys.argv[1]}", "results_bill", bill)
+(finding,) = tasks.validate.type_expectations.check_results(f"sqlite:///{sys.argv[1]}", "results_bill", bill)
 assert (finding.success, finding.observed) == (True, "observed 1"), finding
 """
 

@@ -122,13 +122,17 @@ def test_an_expectation_that_cannot_be_used_is_broken_by_every_row_and_said_once
     assert "did you mean 'total'" in caplog.text
 
 
-def test_a_row_that_the_library_cannot_judge_breaks_the_expectation_alone() -> None:
+def test_a_row_that_the_library_cannot_judge_breaks_the_expectation_alone(caplog: pytest.LogCaptureFixture) -> None:
     year = expectation("year", "ExpectColumnValuesToMatchStrftimeFormat", column="größe", strftime_format="%Y")
     rows = RowExpectations(expecting(year))
     # A number among texts cannot come from a typed value; it stands for whatever makes the library raise.
     table = frame(expecting(year), [Row(str(place), {"größe": "2024"}) for place in range(5)])
     table.loc[3, "größe"] = 7
-    assert rows._evaluate(table, ("year",)) == {"year": [3]}
+    with caplog.at_level(logging.WARNING):
+        assert rows._evaluate(table, ("year",)) == {"year": [3]}
+        assert rows._evaluate(table, ("year",)) == {"year": [3]}
+    (record,) = caplog.records
+    assert "document type bill: expectation year raises on a row" in record.message
 
 
 def test_the_library_prints_and_warns_of_nothing(

@@ -1,12 +1,12 @@
-"""Whose expectations about the whole are checked at the end of a run."""
+"""Which types' expectations about all results are checked at the end of a run."""
 
 import pytest
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.document_types.schema import DocumentType, Expectation
-from blocks.records import WholeFinding
-from tasks.report import whole
+from blocks.records import TypeFinding
+from tasks.report import type_expectations
 from tasks.runs.chunk import RunContext
 
 RUN = RunContext(run_id="r")
@@ -23,8 +23,8 @@ def _expectation(severity: str) -> Expectation:
     )
 
 
-def finding_of(document_type: DocumentType) -> WholeFinding:
-    return WholeFinding(document_type=document_type.name, name="rows", success=True, observed="3", severity="warn")
+def finding_of(document_type: DocumentType) -> TypeFinding:
+    return TypeFinding(document_type=document_type.name, name="rows", success=True, observed="3", severity="warn")
 
 
 TYPES = {
@@ -47,7 +47,7 @@ def test_a_type_is_checked_where_the_run_wrote_to_it_or_where_it_may_fail_the_ru
     members = {"decisive": {"skipped": 3}, "lenient": {"skipped": 1}, "plain": {"skipped": 1}, "gone": {"skipped": 1}}
     calls: list[tuple[str, str, DocumentType]] = []
 
-    def check(url: str, view: str, document_type: DocumentType) -> tuple[WholeFinding]:
+    def check(url: str, view: str, document_type: DocumentType) -> tuple[TypeFinding]:
         calls.append((url, view, document_type))
         return (finding_of(document_type),)
 
@@ -61,7 +61,7 @@ def test_a_type_is_checked_where_the_run_wrote_to_it_or_where_it_may_fail_the_ru
 
     monkeypatch.setattr(runs, "counts_by_type", counts_by_type)
     monkeypatch.setattr(runs, "types_written", types_written)
-    monkeypatch.setattr(whole, "check_whole", check)
+    monkeypatch.setattr(type_expectations, "check_results", check)
     types = [TYPES[name] for name in checked]
-    assert whole.whole_findings(sqlite_database, RUN, TYPES) == tuple(map(finding_of, types))
+    assert type_expectations.type_findings(sqlite_database, RUN, TYPES) == tuple(map(finding_of, types))
     assert calls == [(sqlite_database.url, f"results_{kind.name}", kind) for kind in types]

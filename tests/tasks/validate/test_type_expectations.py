@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from blocks.database.engine import Database
 from blocks.database.results.views import create_views, view_name
-from blocks.document_types.expectations import WHOLE_COLUMNS
+from blocks.document_types.expectations import VIEW_COLUMNS
 from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
-from blocks.records import WholeFinding
-from tasks.validate.whole import check_whole
+from blocks.records import TypeFinding
+from tasks.validate import type_expectations
+from tasks.validate.type_expectations import check_results
 
 VIEW = "results_bill"
 
@@ -77,14 +78,14 @@ def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
     engine.dispose()
 
 
-def by_name(findings: tuple[WholeFinding, ...]) -> dict[str, tuple[bool, str]]:
+def by_name(findings: tuple[TypeFinding, ...]) -> dict[str, tuple[bool, str]]:
     return {finding.name: (finding.success, finding.observed) for finding in findings}
 
 
 def test_findings_say_what_was_seen(
     results_url: str, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
-    findings = check_whole(results_url, VIEW, BILL)
+    findings = check_results(results_url, VIEW, BILL)
     assert by_name(findings) == {
         "no_duplicates": (False, "2 of 10 rows break it (20.0 %)"),
         "mostly_sized": (False, "9 of 10 rows break it (90.0 %)"),
@@ -108,7 +109,7 @@ def test_what_cannot_be_checked_is_a_finding_and_the_others_are_checked(results_
         expectation("not_in_sql", "ExpectColumnValuesToBeIncreasing", column="total"),
         expectation("no_duplicates", "ExpectColumnValuesToBeUnique", column="number"),
     )
-    found = by_name(check_whole(results_url, VIEW, document_type))
+    found = by_name(check_results(results_url, VIEW, document_type))
     assert [success for success, _ in found.values()] == [False] * 5
     assert "did you mean 'ExpectColumnValuesToBeUnique'" in found["misspelt"][1]
     assert "did you mean 'total'" in found["no_column"][1]
@@ -120,25 +121,30 @@ def test_what_cannot_be_checked_is_a_finding_and_the_others_are_checked(results_
 def test_a_query_cannot_write(results_url: str) -> None:
     query = "SELECT * FROM {batch}) AS a; DELETE FROM bills; COMMIT; --"
     evil = expectation("evil", "UnexpectedRowsExpectation", unexpected_rows_query=query)
-    check_whole(results_url, VIEW, bill(evil))
+    check_results(results_url, VIEW, bill(evil))
     engine = sa.create_engine(results_url)
     with engine.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM bills")).scalar() == 10
     engine.dispose()
 
 
-def test_a_missing_view_is_a_finding_for_each_expectation(results_url: str) -> None:
-    found = by_name(check_whole(results_url, "results_nothing", BILL))
+def test_a_missing_view_is_a_finding_for_each_expectation(results_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    found = by_name(check_results(results_url, "results_nothing", BILL))
     assert len(found) == 7
     assert all(not success and "could not be checked" in observed for success, observed in found.values())
+    assert [record.levelname for record in caplog.records if record.name == type_expectations.__name__] == ["ERROR"]
+    assert "Traceback" in caplog.text
+    assert "results_nothing" in caplog.text
 
 
-def test_a_database_that_is_down_is_a_finding_without_its_password() -> None:
+def test_a_database_that_is_down_is_a_finding_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
     url = "postgresql+psycopg://reader:s%40cr$et@127.0.0.1:9/nowhere?connect_timeout=2"
-    found = check_whole(url, VIEW, bill(BILL.expectations[0]))
+    found = check_results(url, VIEW, bill(BILL.expectations[0]))
     assert len(found) == 1
     assert "could not be checked" in found[0].observed
-    assert not any(secret in found[0].observed for secret in ("s%40cr$et", "s@cr$et", "s%40cr%24et"))
+    assert "Traceback" in caplog.text
+    for secret in ("s%40cr$et", "s@cr$et", "s%40cr%24et"):
+        assert secret not in found[0].observed + caplog.text
 
 
 def test_the_view_of_a_type_has_every_column_that_may_be_named(database: Database) -> None:
@@ -148,14 +154,14 @@ def test_the_view_of_a_type_has_every_column_that_may_be_named(database: Databas
         fields={name: DocumentField(type=FieldType.LIST) for name in ("Reasons", "prénom", "tags")},
         expectations=tuple(
             expectation(f"{column}_{place}", "ExpectColumnValuesToNotBeNull", column=column, mostly=0.5)
-            for place, column in enumerate((*WHOLE_COLUMNS, "Reasons", "prénom", "tags"))
+            for place, column in enumerate((*VIEW_COLUMNS, "Reasons", "prénom", "tags"))
         ),
     )
     create_views(database, {"post": document_type})
-    found = check_whole(database.url, view_name("post"), document_type)
+    found = check_results(database.url, view_name("post"), document_type)
     assert len(found) == len(document_type.expectations)
     assert {finding.observed for finding in found} == {"0 of 0 rows break it (0.0 %)"}
 
 
 def test_a_type_that_expects_nothing_needs_no_database() -> None:
-    assert check_whole("sqlite:////no/such/file.db", VIEW, bill()) == ()
+    assert check_results("sqlite:////no/such/file.db", VIEW, bill()) == ()

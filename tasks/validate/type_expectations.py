@@ -6,14 +6,21 @@ An error becomes a finding with its message: it must not fail the run.
 
 import itertools
 import logging
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from blocks.document_types.expectations import COLUMN_ARGUMENTS, WHOLE_COLUMNS, check_expectation, is_row_level, resolve
+from blocks.document_types.expectations import (
+    COLUMN_ARGUMENTS,
+    check_expectation,
+    column_in_view,
+    is_row_level,
+    resolve,
+)
 from blocks.document_types.schema import DocumentType, Expectation
 from blocks.errors import ExpectationInvalid
-from blocks.records import WholeFinding
+from blocks.records import TypeFinding
 from tasks.validate.library import LOCK, NAME_KEY, context, exception_of, name_of
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ log = logging.getLogger(__name__)
 _source_numbers = itertools.count(1)
 
 
-def check_whole(connection_url: str, view_name: str, document_type: DocumentType) -> tuple[WholeFinding, ...]:
+def check_results(connection_url: str, view_name: str, document_type: DocumentType) -> tuple[TypeFinding, ...]:
     """A finding for each of the type's expectations about all results, in their order, over the view `view_name`.
 
     `connection_url` is a SQLAlchemy address of SQLite or PostgreSQL, with the password. An expectation that cannot be
@@ -33,7 +40,7 @@ def check_whole(connection_url: str, view_name: str, document_type: DocumentType
     """
     if not document_type.expectations:
         return ()
-    findings: dict[str, WholeFinding] = {}
+    findings: dict[str, TypeFinding] = {}
     usable: list[Expectation] = []
     for expectation in document_type.expectations:
         try:
@@ -49,22 +56,26 @@ def check_whole(connection_url: str, view_name: str, document_type: DocumentType
 
 def _compute(
     connection_url: str, view_name: str, document_type: DocumentType, expectations: Sequence[Expectation]
-) -> Iterator[WholeFinding]:
+) -> Iterator[TypeFinding]:
     if not expectations:
         return
     by_name = {expectation.name: expectation for expectation in expectations}
     try:
         results = _run(connection_url, view_name, expectations)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - logged with its stack, and a finding
         why = _readable(f"{type(error).__name__}: {error}", connection_url)
-        log.debug("expectations over %s", view_name, exc_info=error)
+        # exc_info would log the password, which an error of the driver may quote.
+        stack = _without_password("".join(traceback.format_exception(error)), connection_url)
+        log.error("the expectations over %s could not be checked:\n%s", view_name, stack)
         yield from (_finding(document_type, e, False, f"could not be checked: {why}") for e in expectations)
         return
     for result in results:
         failure = exception_of(result)
         if failure is not None:
             observed = _readable(f"could not be checked: {failure}", connection_url)
-            yield _finding(document_type, by_name[name_of(result)], False, observed)
+            name = name_of(result)
+            log.warning("document type %s: expectation %s %s", document_type.name, name, observed)
+            yield _finding(document_type, by_name[name], False, observed)
         else:
             yield _finding(document_type, by_name[name_of(result)], bool(result.success), _observed(result))
 
@@ -78,7 +89,7 @@ def _run(
         expectation.model_copy(update={"kwargs": {**expectation.kwargs, "meta": {NAME_KEY: expectation.name}}})
         for expectation in expectations
     ]
-    suite = great_expectations.ExpectationSuite(name="whole", expectations=[resolve(copy) for copy in named])
+    suite = great_expectations.ExpectationSuite(name="type", expectations=[resolve(copy) for copy in named])
     with LOCK:
         sources = context().data_sources
         name = f"results-{next(_source_numbers)}"
@@ -93,8 +104,8 @@ def _run(
 
 
 def _in_view(expectation: Expectation, document_type: DocumentType) -> Expectation:
-    """The expectation with the view's column names: a field with the name of a column of every type has a prefix."""
-    renamed = {name: f"field_{name}" for name in document_type.fields if name.lower() in WHOLE_COLUMNS}
+    """The expectation with the view's column names."""
+    renamed = {name: column_in_view(name) for name in document_type.fields}
     kwargs = dict(expectation.kwargs)
     for argument in COLUMN_ARGUMENTS:
         value = kwargs.get(argument)
@@ -135,8 +146,8 @@ def _observed(result: "ExpectationValidationResult") -> str:
     return f"observed {len(value)} values" if isinstance(value, list | dict) else f"observed {value}"
 
 
-def _finding(document_type: DocumentType, expectation: Expectation, success: bool, observed: str) -> WholeFinding:
-    return WholeFinding(
+def _finding(document_type: DocumentType, expectation: Expectation, success: bool, observed: str) -> TypeFinding:
+    return TypeFinding(
         document_type=document_type.name,
         name=expectation.name,
         success=success,
@@ -150,7 +161,12 @@ def _readable(message: str, connection_url: str) -> str:
     message = message.split("(Background on this error", 1)[0].strip()
     if "No provider found" in message:
         return "could not be checked: Great Expectations has no way to compute it in a database"
+    return _without_password(message, connection_url)
+
+
+def _without_password(text: str, connection_url: str) -> str:
+    """The text without the address's password in any of its spellings, `_read_only`'s included."""
     password = urlsplit(connection_url).password
-    for secret in (password, unquote(password)) if password else ():
-        message = message.replace(secret, "***")
-    return message
+    for secret in (password, unquote(password), password.replace("$", "%24")) if password else ():
+        text = text.replace(secret, "***")
+    return text

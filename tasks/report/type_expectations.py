@@ -6,12 +6,12 @@ from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.database.results.views import view_name
 from blocks.document_types.schema import DocumentType
-from blocks.records import WholeFinding
+from blocks.records import TypeFinding
 from tasks.runs.chunk import RunContext
-from tasks.validate.whole import check_whole
+from tasks.validate.type_expectations import check_results
 
 
-def whole_findings(database: Database, run: RunContext, types: Mapping[str, DocumentType]) -> tuple[WholeFinding, ...]:
+def type_findings(database: Database, run: RunContext, types: Mapping[str, DocumentType]) -> tuple[TypeFinding, ...]:
     """The findings of Great Expectations over the view of each type whose results this run wrote.
 
     Types of the batch whose expectations can fail the run are always checked: a run that changes nothing must fail too.
@@ -22,5 +22,5 @@ def whole_findings(database: Database, run: RunContext, types: Mapping[str, Docu
     }
     touched = decisive | (runs.types_written(database, run.run_id) & types.keys())
     return tuple(
-        finding for name in sorted(touched) for finding in check_whole(database.url, view_name(name), types[name])
+        finding for name in sorted(touched) for finding in check_results(database.url, view_name(name), types[name])
     )
