@@ -2,7 +2,7 @@
 
 The real command, over HTTP, against the provider double with the readers of readers.py as its model, on the receipts
 and the e-invoices (without their embedded XML), each with its type given: on the shipped route, and with `--model`.
-`by it` counts accepted documents in which a value is the model's; the others the built-in model read by itself.
+`by it` counts accepted documents in which a value is the model's; the others the built-in reader read by itself.
 """
 
 import argparse

@@ -73,6 +73,10 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
+ResultStatus = Literal["accepted", "in_review", "rejected", "failed"]
+"""What became of a document."""
+
+
 class Rerun(StrEnum):
     """Which documents of a batch a run computes.
 
@@ -384,6 +388,6 @@ class Backfill(Record):
     """A run's documents from the database: of a type, of a status, or both."""
 
     document_type: str | None = None
-    status: Literal["accepted", "in_review", "rejected", "failed"] | None = None
+    status: ResultStatus | None = None
     limit: int | None = None
     chunk_size: int | None = None

@@ -19,7 +19,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WINNOW_", frozen=True, extra="ignore", populate_by_name=True)
 
-    database_url: str | None = Field(None, description="SQLAlchemy address; by default SQLite under .winnow/")
+    database_url: str | None = Field(
+        None,
+        description="SQLAlchemy address; by default the one in the Prefect block winnow-database, then SQLite under "
+        ".winnow/",
+    )
     document_types_dir: Path = Field(PROJECT_DIR / "data" / "document_types", description="folder of document types")
 
     prefect_api_url: str | None = Field(
@@ -31,7 +35,11 @@ class Settings(BaseSettings):
     chunk_size: int = Field(100, ge=1, le=10_000, description="documents per task run")
     chunks_in_flight: int = Field(3, ge=1, le=64, description="chunks that one process works on at once")
     processes: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="documents parsed at once")
-    max_attempts: int = Field(3, ge=1, description="attempts before a document that keeps failing is quarantined")
+    max_attempts: int = Field(
+        3,
+        ge=1,
+        description="attempts in a chunk, and as many alone, before a document that kills its worker is quarantined",
+    )
     allowed_failure_share: float = Field(
         0.5, ge=0, le=1, description="share of failed documents above which a run ends as Failed"
     )
@@ -55,8 +63,11 @@ class Settings(BaseSettings):
     budget_per_document_usd: Decimal = Field(Decimal("0.50"), ge=0, description="what models may cost per document")
     budget_per_run_usd: Decimal = Field(Decimal(10), ge=0, description="what models may cost per run")
     budget_per_day_usd: Decimal = Field(Decimal(50), ge=0, description="what models may cost per UTC day, in all runs")
-    model_outage_patience_s: float = Field(
-        180.0, ge=0, description="outage wait limit: seconds that a run waits for models that are down"
+    outage_wait_limit_s: float = Field(
+        180.0,
+        ge=0,
+        validation_alias="WINNOW_MODEL_OUTAGE_PATIENCE_S",
+        description="outage wait limit: seconds that a run waits for models that are down",
     )
     keep_prompts: bool = Field(False, description="store prompts and replies of models in the database")
     otlp_endpoint: str | None = Field(

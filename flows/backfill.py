@@ -1,13 +1,13 @@
 """Processes known documents again, of a type, of a status, or all, under today's types and settings."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from blocks.records import Backfill, Rerun
+from blocks.records import Backfill, Rerun, ResultStatus
 from tasks.discover.task import select
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
@@ -21,7 +21,7 @@ from tasks.stages import PIPELINE
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)
 def backfill(
     document_type: str | None = None,
-    status: Literal["accepted", "in_review", "rejected", "failed"] | None = None,
+    status: ResultStatus | None = None,
     rerun: Rerun = Rerun.STALE,
     limit: Annotated[int, Field(ge=1)] | None = None,
     chunk_size: Annotated[int, Field(ge=1, le=10_000)] | None = None,

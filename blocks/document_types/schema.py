@@ -55,7 +55,7 @@ class FieldHints(Record):
     """What helps to find a field; every hint is optional and serves any type of document.
 
     `position`: where on the document the value tends to stand. `pick`: which of several equally good candidates wins.
-    `near`: words that tend to stand close by. `not_near`: words whose neighbourhood speaks against a candidate.
+    `near`: words that are usually close to the value. `not_near`: a candidate near these words is less likely.
     `pattern`: a regular expression that the value as a whole matches. `vocabulary`: terms to look for (list fields).
     `kind`: what a text value names. `sum_of`: number fields whose sum this one's value is; agreement raises confidence.
     `stated`: regular expressions of how a sentence states the value, which stands in their group `value`; the value is
@@ -99,7 +99,7 @@ class DocumentField(Record):
 
 
 class Criterion(Record):
-    """A criterion of the rubric. Its weight is relative to the others'; `keywords` are what local grading looks for.
+    """A criterion of the rubric. Its weight is relative to the others'. The built-in reader grades by `keywords`.
 
     `judges` names the written field that the criterion grades, in place of the document; such a criterion is graded
     only where the field was written, and is no part of the total score.
@@ -144,8 +144,8 @@ class StepCondition(Record):
     `pages` and `tokens` (estimated, of the visible text) are [least, most], either of which may be null.
     `ocr_confidence_below`: the pages' mean OCR confidence; a document without OCR counts as 1. `sensitive`: whether the
     type is. `confidence_below`: the document's confidence after the steps before, 0 where none has answered.
-    `criterion_below`: least grades by criterion, one of which was missed. `unanswered`: whether no language model has
-    answered yet, be it that none was asked or that all failed.
+    `criterion_below`: minimum grades by criterion, one of which was missed. `unanswered`: whether no language model has
+    answered yet, because no model was asked, or all failed.
     """
 
     pages: tuple[int | None, int | None] | None = None
@@ -172,7 +172,7 @@ class StepAcceptance(Record):
 class RouteStep(Record):
     """One step of the route: who is asked, when, for what, and when the answer is enough.
 
-    `model` names a model of the registry (`local` is the built-in one); `tier` takes the enabled models of that tier
+    `model` names a model of the registry (`local` is the built-in reader); `tier` takes the enabled models of that tier
     instead, the first that is available. `asks`: every field, or only those that the steps before left unsure.
     `role`: `answer` replaces what the steps before read of the fields it was asked; `second_opinion` keeps it, raises
     the confidence where the two agree and lowers it where they do not; `rewrite` replaces the written fields.
@@ -223,8 +223,8 @@ class RejectRule(Record):
 class Expectation(Record):
     """A Great Expectations expectation by the library's own name and arguments (`kwargs`).
 
-    A row-level one that a row breaks gives it the reason ``expectation:<name>``; one about the whole is reported at the
-    end of a run and, with `severity: fail`, turns its final state.
+    A row-level one that a row breaks gives it the reason ``expectation:<name>``; one about all results is
+    reported at the end of a run, and with `severity: fail` makes the run end as `Failed`.
     """
 
     name: str
@@ -258,6 +258,11 @@ class DocumentType(Record):
     expectations: tuple[Expectation, ...] = ()
     prompts: dict[str, str] = Field(default_factory=dict)
     examples: tuple[Example, ...] = ()
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The rubric's criteria; none without a rubric."""
+        return self.rubric.criteria if self.rubric is not None else ()
 
     @cached_property
     def classify_digest(self) -> str:

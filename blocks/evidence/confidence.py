@@ -14,7 +14,7 @@ prefers another: one wrong value among right ones is what such a reply looks lik
 import math
 from collections.abc import Iterable, Sequence
 
-from blocks.document_types.schema import DocumentField, Rubric
+from blocks.document_types.schema import Criterion, DocumentField
 from blocks.evidence.grounding import Grounding
 from blocks.records import CriterionReading, FieldReading, Signals
 
@@ -98,10 +98,9 @@ def written(judged: Iterable[CriterionReading]) -> float:
 
 
 def judging_grades(
-    rubric: Rubric | None, field: str, grades: Iterable[CriterionReading]
+    criteria: Iterable[Criterion], field: str, grades: Iterable[CriterionReading]
 ) -> tuple[CriterionReading, ...]:
     """The grades of the criteria that judge the written `field`."""
-    criteria = rubric.criteria if rubric is not None else ()
     names = {criterion.name for criterion in criteria if criterion.judges == field}
     return tuple(grade for grade in grades if grade.name in names)
 

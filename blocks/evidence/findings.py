@@ -57,7 +57,7 @@ def find_fields(
     """
     found: dict[str, FieldFinding] = {}
     for name, field in document_type.fields.items():
-        judged = judging_grades(document_type.rubric, name, criteria)
+        judged = judging_grades(document_type.criteria, name, criteria)
         reading = readings.get(name)
         found[name] = NOTHING if reading is None else _find(field, reading, document_type.languages, pages, judged)
     return found
@@ -108,8 +108,7 @@ def check_criteria(
     A grade of the document above 0 needs a quote, and each of its quotes must stand on its page. A grade of a written
     text may quote that text instead. Takes milliseconds of CPU.
     """
-    rubric = document_type.rubric.criteria if document_type.rubric is not None else ()
-    of_document = {criterion.name for criterion in rubric if criterion.judges is None}
+    of_document = {criterion.name for criterion in document_type.criteria if criterion.judges is None}
     texts = {page.number: page.text for page in pages}
     return tuple(
         _ungrounded(grade) if grade.name in of_document and not _is_grounded(grade, texts) else grade

@@ -49,10 +49,11 @@ class ModelRequest(Record):
 def criteria_of(document_type: DocumentType, asked: Sequence[str]) -> tuple[Criterion, ...]:
     """The criteria to grade where these fields are asked: those that judge one of them, and those of the document where
     every field is asked."""
-    criteria = document_type.rubric.criteria if document_type.rubric is not None else ()
     asks_all = len(asked) == len(document_type.fields)
     return tuple(
-        criterion for criterion in criteria if (asks_all if criterion.judges is None else criterion.judges in asked)
+        criterion
+        for criterion in document_type.criteria
+        if (asks_all if criterion.judges is None else criterion.judges in asked)
     )
 
 

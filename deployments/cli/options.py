@@ -14,7 +14,8 @@ DatabaseOption = Annotated[
     typer.Option(
         "--database",
         metavar="URL",
-        help="SQLAlchemy address; by default WINNOW_DATABASE_URL, else SQLite under .winnow/",
+        help="SQLAlchemy address; by default WINNOW_DATABASE_URL, then the Prefect block winnow-database, then SQLite "
+        "under .winnow/",
     ),
 ]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="how rows are printed")]

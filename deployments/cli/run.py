@@ -5,14 +5,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from blocks.errors import PrefectUnreachable, RunError, UsageError, WinnowError
-from blocks.records import Rerun
+from blocks.records import Rerun, ResultStatus
 from deployments.cli.extract import check_sources
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import note, say
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from deployments.prefect_api.client import PrefectApi
     from tasks.report.report import RunReport
     from tasks.runs.prepare import PreparedRun
-
-StatusFilter = Literal["accepted", "in_review", "rejected", "failed"]
 
 
 def run(
@@ -43,7 +41,7 @@ def run(
         ),
     ] = None,
     status: Annotated[
-        StatusFilter | None,
+        ResultStatus | None,
         typer.Option("--status", metavar="S", help="with --from-database: only documents of this status"),
     ] = None,
     database: DatabaseOption = None,
@@ -139,7 +137,7 @@ def _run_flow(
     from tasks.runs.prepare import handed_over
 
     try:
-        with show_progress(server.run_page), handed_over(prepared):
+        with show_progress(server.run_page), handed_over(prepared), _lean_parameters(flow):
             return flow(**parameters, return_state=True)
     except KeyboardInterrupt:
         note("stopped; the same command continues where it stopped")
@@ -190,12 +188,24 @@ def _flow(from_database: bool) -> "Flow[..., State[RunReport]]":
         from flows.backfill import backfill as flow
     else:
         from flows.process_documents import process_documents as flow
-    flow.serialize_parameters = parameters_as_json  # type: ignore[method-assign]  # Prefect's brings FastAPI
     return flow
 
 
+@contextlib.contextmanager
+def _lean_parameters(flow: "Flow[..., State[RunReport]]") -> Iterator[None]:
+    """Within it, the flow writes its parameters by `parameters_as_json`: Prefect's own method brings FastAPI."""
+    flow.serialize_parameters = parameters_as_json  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del flow.serialize_parameters  # the class's method is in force again
+
+
 def parameters_as_json(parameters: Mapping[str, object]) -> dict[str, object]:
-    """A run's parameters as Prefect keeps them, without the import of FastAPI: a tenth of a short run's CPU time."""
+    """A run's parameters as Prefect keeps them, without the import of FastAPI: a tenth of a short run's CPU time.
+
+    Raises where a parameter has no JSON form.
+    """
     from pydantic_core import to_jsonable_python
 
     return {

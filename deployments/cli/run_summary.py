@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tasks.report.report import RunReport
 
 REMEDIES = {
-    "budget_exhausted": "give more by --budget or WINNOW_BUDGET_PER_DAY_USD, then run again",
+    "budget_exhausted": "raise it with --budget or WINNOW_BUDGET_PER_DAY_USD, then run again",
     "models_paused": "winnow models resume, then run again",
     "model_unavailable": "winnow models list and winnow models calls show why; winnow models enable NAME closes "
     "an open circuit; then run again",

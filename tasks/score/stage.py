@@ -217,10 +217,9 @@ class ScoreStage:
 
 def _graded(document_type: DocumentType, last: Scoring) -> tuple[tuple[CriterionReading, ...], float | None]:
     """An older scoring's grades by today's rubric, and their total; no total if a criterion is new."""
-    rubric = document_type.rubric.criteria if document_type.rubric is not None else ()
     graded = {reading.name: reading for reading in last.criteria}
-    criteria = tuple(graded[criterion.name] for criterion in rubric if criterion.name in graded)
-    is_complete = all(criterion.name in graded for criterion in rubric if criterion.judges is None)
+    criteria = tuple(graded[criterion.name] for criterion in document_type.criteria if criterion.name in graded)
+    is_complete = all(criterion.name in graded for criterion in document_type.criteria if criterion.judges is None)
     return criteria, total_score(document_type.rubric, criteria) if is_complete else None
 
 

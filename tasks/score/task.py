@@ -21,7 +21,7 @@ def open_score(run: Run) -> ScoreStage:
         run.types,
         DatabaseModels(run),
         run.run_id,
-        ScoreRules(run.context.models, settings.budget_per_document_usd, settings.model_outage_patience_s),
+        ScoreRules(run.context.models, settings.budget_per_document_usd, settings.outage_wait_limit_s),
         load_last=DatabaseLastScorings(database).load,
         draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
     )

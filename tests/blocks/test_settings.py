@@ -54,6 +54,15 @@ def test_variables_that_other_programs_share_have_their_own_names() -> None:
     assert variable_of("chunk_size") == "WINNOW_CHUNK_SIZE"
 
 
+def test_the_outage_wait_limit_keeps_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_MODEL_OUTAGE_PATIENCE_S", "7")
+    assert load_settings().outage_wait_limit_s == 7
+    monkeypatch.setenv("WINNOW_MODEL_OUTAGE_PATIENCE_S", "-1")
+    monkeypatch.setattr(module, "_current", None)
+    with pytest.raises(SettingInvalid, match="WINNOW_MODEL_OUTAGE_PATIENCE_S is '-1'"):
+        load_settings()
+
+
 def test_a_child_gets_no_variable_of_winnow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINNOW_PASSWORDS", "secret")
     environment = child_environment({"ADDED": "1"})

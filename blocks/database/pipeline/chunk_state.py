@@ -9,9 +9,6 @@ STARTED, DONE, PROVISIONAL, FAILED = "started", "done", "provisional", "failed"
 USABLE = (DONE, PROVISIONAL)
 ENDED = (*USABLE, FAILED)
 
-QUARANTINED = "quarantined"
-"""The failure kind of a document whose every attempt ended with the death of its worker."""
-
 
 @dataclass(frozen=True, slots=True)
 class OutputRow:

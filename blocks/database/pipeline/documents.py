@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,7 +26,7 @@ from blocks.database.pipeline.failures import FailedDocument, record_failures, r
 from blocks.database.pipeline.sources import record_sources
 from blocks.database.tables import columns_of, documents, failures, results, run_documents
 from blocks.files.sources import folders_of
-from blocks.records import DiscoveredDocument, Rerun, Stage
+from blocks.records import DiscoveredDocument, Rerun, ResultStatus, Stage
 
 SKIPPED, FAILED = "skipped", "failed"
 
@@ -103,7 +102,7 @@ def record_known(  # noqa: PLR0913 - all but two are given by name
     run_id: str,
     *,
     document_type: str | None,
-    status: Literal["accepted", "in_review", "rejected", "failed"] | None,
+    status: ResultStatus | None,
     limit: int | None,
     rerun: Rerun,
     pipeline_digest: str,

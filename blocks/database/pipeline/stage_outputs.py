@@ -36,7 +36,6 @@ from blocks.database.pipeline.chunk_state import (
     DONE,
     FAILED,
     PROVISIONAL,
-    QUARANTINED,
     STARTED,
     USABLE,
     ChainLink,
@@ -48,6 +47,7 @@ from blocks.database.pipeline.claims import SeenRows, claimable
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.sources import latest_uri, uris_of
 from blocks.database.tables import columns_of, documents, stage_outputs
+from blocks.errors import Quarantined
 from blocks.records import OUTPUT_STAGES, Document, Outcome, Stage
 
 
@@ -235,7 +235,7 @@ def _begin_statement(is_sqlite: bool) -> Any:
 
 
 def _may_write(outcome: Outcome, state: str, is_own_run: bool) -> bool:
-    if outcome.failure is not None and outcome.failure.kind == QUARANTINED:
+    if outcome.failure is not None and outcome.failure.kind == Quarantined.kind:
         return state == STARTED
     return is_own_run and (state == STARTED or (state == FAILED and outcome.payload is not None))
 

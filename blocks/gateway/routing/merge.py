@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
-from blocks.document_types.schema import Criterion, DocumentField, DocumentType
+from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.evidence.confidence import of_signals
 from blocks.evidence.cross_check import similarity
 from blocks.evidence.document_reading import DocumentReading
@@ -88,7 +88,7 @@ def with_answer(
         elif name in fields:
             del fields[name], sources[_of_field(name)]
     criteria = dict(answer.criteria)
-    judges = {criterion.name for criterion in _criteria(document_type) if criterion.judges in asked}
+    judges = {criterion.name for criterion in document_type.criteria if criterion.judges in asked}
     for grade in _known_criteria(document_type, reply):
         before = sources.get(_of_criterion(grade.name))
         if is_all or grade.name in judges or before is None or _is_built_in(before):
@@ -106,7 +106,7 @@ def with_answer(
 def with_rewrite(answer: Answer, document_type: DocumentType, reply: ModelReply) -> Answer:
     """The answer with new written fields, and with new grades of the criteria that judge them."""
     written = [name for name in written_fields(document_type) if name in reply.fields]
-    judges = {criterion.name for criterion in _criteria(document_type) if criterion.judges in written}
+    judges = {criterion.name for criterion in document_type.criteria if criterion.judges in written}
     kept = {name: grade for name, grade in answer.criteria.items() if name not in judges}
     grades = tuple(grade for grade in reply.criteria if grade.name in judges)
     rewrite = reply.model_copy(update={"criteria": grades})
@@ -174,13 +174,9 @@ def _in_order(document_type: DocumentType, fields: Mapping[str, FieldReading]) -
     return {name: fields[name] for name in document_type.fields if name in fields}
 
 
-def _criteria(document_type: DocumentType) -> tuple[Criterion, ...]:
-    return document_type.rubric.criteria if document_type.rubric is not None else ()
-
-
 def _known_criteria(document_type: DocumentType, reply: ModelReply) -> list[CriterionReading]:
     """The reply's grades of the rubric's criteria; of two grades for the same criterion, the first."""
-    names = {criterion.name for criterion in _criteria(document_type)}
+    names = {criterion.name for criterion in document_type.criteria}
     known: dict[str, CriterionReading] = {}
     for grade in reply.criteria:
         if grade.name in names:

@@ -183,7 +183,7 @@ def test_a_written_text_is_as_good_as_its_weakest_judgement() -> None:
     grades = [
         CriterionReading(name=n, grade=g, confidence=1.0) for n, g in (("tone", 0.9), ("facts", 0.6), ("urgency", 0.1))
     ]
-    judged = judging_grades(rubric, "answer", grades)
+    judged = judging_grades(rubric.criteria, "answer", grades)
     assert [grade.name for grade in judged] == ["tone", "facts"]
     field = DocumentField(type=FieldType.TEXT, written=True)
     reading = FieldReading(value="Dear Ann", signals=Signals(stated=1.0))
@@ -199,7 +199,7 @@ def test_a_models_grade_of_its_own_draft_is_never_enough(grade: float, sure: flo
 
 def test_no_grade_is_asked_for_without_a_rubric() -> None:
     grades = [CriterionReading(name="tone", grade=0.9, confidence=1.0)]
-    assert judging_grades(None, "answer", grades) == ()
+    assert judging_grades((), "answer", grades) == ()
 
 
 def odds(probability: float) -> float:

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from blocks.records import Rerun
-from deployments.cli.run import parameters_as_json
+from deployments.cli.run import _lean_parameters, parameters_as_json
 
 
 @pytest.mark.parametrize("budget_usd", [None, Decimal("2.50"), Decimal(0), Decimal("1e-7")])
@@ -25,3 +25,11 @@ def test_parameters_are_kept_as_prefect_itself_would_write_them(budget_usd: Deci
     assert kept == type(process_documents).serialize_parameters(process_documents, parameters)
     assert kept["models"] == ["a", "b"]
     assert kept["rerun"] == "failed"
+
+
+def test_the_flow_gets_prefect_s_method_back() -> None:
+    from flows.process_documents import process_documents
+
+    with _lean_parameters(process_documents):
+        assert process_documents.serialize_parameters is parameters_as_json
+    assert "serialize_parameters" not in vars(process_documents)
