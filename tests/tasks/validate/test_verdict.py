@@ -123,6 +123,8 @@ def test_a_sensitive_type_asks_for_more() -> None:
     assert verdict(GOOD, sensitive=True).reasons == ("sensitive",)
     certain = {name: dataclasses.replace(finding, confidence=0.97) for name, finding in GOOD.items()}
     assert verdict(certain, sensitive=True).status is Status.ACCEPTED
+    at = {name: dataclasses.replace(finding, confidence=0.95) for name, finding in GOOD.items()}
+    assert verdict(at, sensitive=True).status is Status.ACCEPTED
 
 
 def test_a_sure_value_of_the_rule_rejects_whatever_its_case() -> None:
