@@ -81,7 +81,7 @@ class Database:
         except (OperationalError, InterfaceError) as error:
             if _is_of_the_statement(error):
                 raise
-            raise DatabaseUnreachable(self.safe_url, _cause(error)) from error
+            raise DatabaseUnreachable(self.safe_url, cause_of(error)) from error
 
 
 def open_database(url: str, create: bool = True) -> Database:
@@ -172,7 +172,7 @@ def _connect(address: URL, create: bool) -> Database:
         with engine.connect():
             pass
     except (DBAPIError, NoSuchModuleError) as error:
-        raise DatabaseUnreachable(safe_url, _cause(error)) from error
+        raise DatabaseUnreachable(safe_url, cause_of(error)) from error
     return Database(engine, address.render_as_string(hide_password=False), safe_url, is_sqlite)
 
 
@@ -213,7 +213,8 @@ def _is_of_the_statement(error: DBAPIError) -> bool:
     return state is not None and not state.startswith(SERVER_STATES)
 
 
-def _cause(error: Exception) -> str:
+def cause_of(error: Exception) -> str:
+    """What the database or its driver reports, on a single line."""
     cause = getattr(error, "orig", None) or error
     return " ".join(str(cause).split())
 

@@ -6,6 +6,7 @@ each run holds an advisory lock in a session of its own; the server releases the
 
 import fcntl
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Collection, Iterator
@@ -14,13 +15,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
-from blocks.database.engine import Database
+from blocks.database.engine import Database, cause_of
 from blocks.errors import DatabaseUnreachable
 
 CHECK_EVERY_S = 5.0
 """A run checks its session this often. For so long after a lost session, other runs may believe that it is dead."""
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -120,12 +123,11 @@ class _Session:
     """Holds a run's lock in a PostgreSQL session, and in a new session when that is lost."""
 
     def __init__(self, database: Database, run_id: str) -> None:
-        self._database, self._key = database, _key(run_id)
+        self._database, self._run_id, self._key = database, run_id, _key(run_id)
         try:
-            self._connection = self._connect_and_lock()
-        except DBAPIError as error:
-            cause = " ".join(str(error.orig).split())
-            raise DatabaseUnreachable(database.safe_url, cause) from error
+            self._connection: Connection | None = self._connect_and_lock()
+        except SQLAlchemyError as error:
+            raise DatabaseUnreachable(database.safe_url, cause_of(error)) from error
         self._ended = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="run lock", daemon=True)
         self._keeper.start()
@@ -134,9 +136,11 @@ class _Session:
         """Release the lock at once. The server would do so too, but only a moment after the session has ended."""
         self._ended.set()
         self._keeper.join()
-        with suppress(DBAPIError):  # a lost session has no lock
+        if self._connection is None:
+            return
+        with suppress(SQLAlchemyError):  # a lost session has no lock
             self._connection.execute(text("SELECT pg_advisory_unlock_shared(:key)"), {"key": self._key})
-        self._connection.close()
+        _close(self._connection)
 
     def _connect_and_lock(self) -> Connection:
         connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -146,20 +150,28 @@ class _Session:
             for setting in ("tcp_keepalives_idle = 30", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3"):
                 connection.execute(text(f"SET {setting}"))
             connection.execute(text("SELECT pg_advisory_lock_shared(:key)"), {"key": self._key})
-        except DBAPIError:
-            connection.close()
+        except SQLAlchemyError:
+            _close(connection)
             raise
         return connection
 
     def _keep(self) -> None:
         while not self._ended.wait(CHECK_EVERY_S):
-            try:
-                self._connection.execute(text("SELECT 1"))
-            except DBAPIError:
-                with suppress(DBAPIError):  # the server is away; the next check tries again
-                    connection = self._connect_and_lock()
-                    self._connection.close()
-                    self._connection = connection
+            if self._connection is not None:
+                try:
+                    self._connection.execute(text("SELECT 1"))
+                except SQLAlchemyError as error:
+                    log.warning("the lock of run %s was lost (%s): taking it again", self._run_id, cause_of(error))
+                    _close(self._connection)
+                    self._connection = None
+            if self._connection is None:
+                with suppress(SQLAlchemyError):  # the server is away; the next check tries again
+                    self._connection = self._connect_and_lock()
+
+
+def _close(connection: Connection) -> None:
+    with suppress(SQLAlchemyError):  # closing rolls back, which a broken connection cannot
+        connection.close()
 
 
 def _key(run_id: str) -> int:

@@ -1,18 +1,23 @@
 """Run locks: a run lives as long as a process holds its lock, whatever becomes of the process or of the lock's file."""
 
 import fcntl
+import logging
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import run_locks as module
 from blocks.database.pipeline.run_locks import hold_run_lock, live_runs
 from blocks.errors import DatabaseUnreachable
+from tests.database_fixtures import on_server
+from tests.winnow_command import wait_until
 
 
 def lock_files(database: Database) -> list[str]:
@@ -66,6 +71,60 @@ def test_a_run_that_has_lost_its_session_ends_without_an_error(postgres_database
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
         assert connection.execute(holders).scalars().all() == [True]
+
+
+@contextmanager
+def away(database: Database, server: str) -> Iterator[Callable[[], int]]:
+    """End every session of the database and refuse new ones within the block; yields a count of the refused ones."""
+    refused: list[object] = []
+
+    def count(*arguments: object) -> None:
+        refused.append(arguments)
+
+    name = database.engine.url.database
+    on_server(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    on_server(server, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    event.listen(database.engine, "do_connect", count)
+    try:
+        yield lambda: len(refused)
+    finally:
+        event.remove(database.engine, "do_connect", count)
+        on_server(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+def test_a_run_takes_its_lock_again_when_the_server_was_away_for_several_checks(
+    postgres_database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "CHECK_EVERY_S", 0.05)
+    with hold_run_lock(postgres_database, "one"), caplog.at_level(logging.WARNING):
+        with away(postgres_database, postgres_url) as refused:
+            wait_until(lambda: refused() >= 3, timeout_s=20)
+        wait_until(lambda: live_runs(postgres_database, ["one"]) == {"one"}, timeout_s=20)
+    wait_until(lambda: live_runs(postgres_database, ["one"]) == set(), timeout_s=20)
+    (warning,) = [record for record in caplog.records if record.name == module.__name__]
+    assert warning.levelno == logging.WARNING
+    assert warning.getMessage().startswith("the lock of run one was lost (")
+    assert warning.getMessage().endswith("): taking it again")
+
+
+def test_a_run_that_ends_while_the_server_is_away_ends_without_an_error(
+    postgres_database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECK_EVERY_S", 0.05)
+    lock = hold_run_lock(postgres_database, "one")
+    lock.__enter__()
+    with away(postgres_database, postgres_url) as refused:
+        wait_until(lambda: refused() >= 1, timeout_s=20)
+        lock.__exit__(None, None, None)
+    assert live_runs(postgres_database, ["one"]) == set()
+
+
+def test_a_pool_without_a_free_connection_is_an_unreachable_database(postgres_database: Database) -> None:
+    engine = create_engine(postgres_database.engine.url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    full = Database(engine, postgres_database.url, postgres_database.safe_url, is_sqlite=False)
+    with engine.connect(), pytest.raises(DatabaseUnreachable, match="QueuePool"), hold_run_lock(full, "one"):
+        pass
+    engine.dispose()
 
 
 _HOLD = """
