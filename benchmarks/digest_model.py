@@ -33,11 +33,11 @@ def reply(asked: Any) -> Any:
     if asked.turns == 1 and draw(lines, "json", "") % 12 == 0:
         return "I could not read that."
     fields = properties.get("fields", {}).get("properties", {})
-    said = {"fields": {name: reading(name, schema, lines, asked.model) for name, schema in fields.items()}}
+    reply = {"fields": {name: reading(name, schema, lines, asked.model) for name, schema in fields.items()}}
     criteria = properties.get("criteria", {}).get("properties", {})
     if criteria:
-        said["criteria"] = {name: graded(name, lines, asked.model) for name in criteria}
-    return said
+        reply["criteria"] = {name: graded(name, lines, asked.model) for name in criteria}
+    return reply
 
 
 def draw(lines: Sequence[str], name: str, model: str) -> int:

@@ -3,7 +3,7 @@
 The real command over receipts, e-invoices and tickets, against the provider double. The first model of the run meets
 each fault of servers in a tenth of its requests, the second, which takes over where the first fails, each fault of
 replies; the other half of each is answered truthfully where a key knows the truth. The same again with a small budget.
-A document whose type is told wrongly or not at all is in these figures like any other.
+A document with a wrong type or none is in these figures like any other.
 """
 
 import argparse
@@ -86,15 +86,15 @@ def measure(
 ) -> dict[str, Any]:
     """One run in a folder of its own, and what its database and the double's books say of it."""
     home.mkdir()
-    told = {"hook": "benchmarks.readers:truthful", "prices": {"*": PRICE}, "latency_s": 0.1, "seed": 1}
-    provider.script(**told)
+    script = {"hook": "benchmarks.readers:truthful", "prices": {"*": PRICE}, "latency_s": 0.1, "seed": 1}
+    provider.script(**script)
     ask_once(provider.port)  # the truth is read at the first question
     rules = [
         {"name": name, "when": {"share": 0.1, "model": f"up-{model}"}, "do": do}
         for model, faults in (("first", OF_SERVERS), ("second", OF_REPLIES))
         for name, do in faults.items()
     ]
-    provider.script(**told, rules=rules)
+    provider.script(**script, rules=rules)
 
     def winnow(*arguments: str) -> str:
         done = subprocess.run(

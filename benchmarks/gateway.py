@@ -47,7 +47,7 @@ TEXT = "\n".join(f"{line:02} consulting on site, 3 hours at 120.00 EUR, total 36
 """About 4 kB, as an invoice of a page."""
 
 FIELDS = {f"field_{n}": f"{n:02} consulting on site" for n in range(12)}
-SAID = json.dumps(
+REPLY = json.dumps(
     {
         "fields": {
             name: {"value": value, "evidence": [{"page": 1, "quote": value}], "confidence": 0.9}
@@ -57,7 +57,7 @@ SAID = json.dumps(
 )
 
 Ask = Callable[[int], Awaitable[str]]
-"""Asks the model about document number n and gives the text that it said."""
+"""Asks the model about document number n and gives the text of its reply."""
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             print(f"\n{in_flight} in flight, {float(latency_s) * 1000:g} ms latency")
             print(f"  {'':14}{'CPU ms/call':>12}{'wall/ideal':>12}{'MB at 10 %':>12}{'MB at end':>11}{'failed':>8}")
             for subject in arguments.subjects:
-                double.script(latency_s=float(latency_s), rules=[{"do": {"text": SAID}}])
+                double.script(latency_s=float(latency_s), rules=[{"do": {"text": REPLY}}])
                 row = _run(subject, double.url, arguments, in_flight, latency_s)
                 figures.setdefault(load, {})[subject] = row
                 if "why" in row:
@@ -148,13 +148,13 @@ async def measure_one(subject: str, url: str, calls: int, in_flight: int, latenc
 
 
 async def _ask_all(ask: Ask, numbers: Iterator[int], at_once: int, done: Callable[[int], None]) -> int:
-    """Ask about all documents, so many at once; how many replies were not what the model said."""
+    """Ask about all documents, so many at once; how many replies did not have the model's text."""
     ended, failed = itertools.count(1), 0
 
     async def work() -> None:
         nonlocal failed
         for number in numbers:
-            failed += await ask(number) != SAID
+            failed += await ask(number) != REPLY
             done(next(ended))
 
     await asyncio.gather(*(work() for _ in range(at_once)))
@@ -284,7 +284,7 @@ async def _gateway(url: str, in_flight: int) -> AsyncIterator[Ask]:
             deadline = time.monotonic() + TIMEOUT_S
             reply = await run.answer(MODEL, Question(request, "benchmark", deadline, document_budget_usd=Decimal(1)))
             is_right = {name: reading.value for name, reading in reply.fields.items()} == FIELDS
-            return SAID if is_right and not reply.is_cached else "another reply"
+            return REPLY if is_right and not reply.is_cached else "another reply"
 
         yield ask
         await gateway.close()

@@ -147,17 +147,17 @@ def lying_reply(case: Case, lie: Lie, only: str | None = None) -> dict[str, Any]
     """What a lying model answers: every required field wrong, or `only` that one and the others truly."""
     seed = random.Random(f"{case.name}:{lie}")
     fields = {name for name, field in case.document_type.fields.items() if field.required}
-    told: dict[str, Quoted] = {}
+    quoted: dict[str, Quoted] = {}
     for name in case.document_type.fields:
         if name in fields and only in {None, name}:
-            told[name] = _lie(case, name, lie, seed)
+            quoted[name] = _lie(case, name, lie, seed)
         elif only is not None and (shown := _shown(case, name, case.truth.get(name, ""))) is not None:
-            told[name] = shown
-    return _reply(case, told)
+            quoted[name] = shown
+    return _reply(case, quoted)
 
 
 class AskedText(Protocol):
-    """A request as a provider double has it: what users said, and the schema of the reply."""
+    """A request as a provider double has it: what users wrote, and the schema of the reply."""
 
     text: str
     schema: dict[str, Any] | None
@@ -181,8 +181,8 @@ def _answered(asked: AskedText, reply_of: Callable[[Case], dict[str, Any]]) -> d
     """The reply, of the fields that the schema asks for."""
     names = asked.schema["properties"]["fields"]["properties"] if asked.schema else {}
     case = _case_in(asked.text)
-    told = reply_of(case)["fields"] if case is not None else {}
-    return {"fields": {name: told.get(name) for name in names or told}}
+    answers = reply_of(case)["fields"] if case is not None else {}
+    return {"fields": {name: answers.get(name) for name in names or answers}}
 
 
 def typed(case: Case, name: str, value: str) -> str | None:
@@ -193,11 +193,11 @@ def typed(case: Case, name: str, value: str) -> str | None:
         return None
 
 
-def _reply(case: Case, told: Mapping[str, Quoted]) -> dict[str, Any]:
+def _reply(case: Case, quoted: Mapping[str, Quoted]) -> dict[str, Any]:
     def entry(name: str) -> dict[str, Any] | None:
-        if name not in told:
+        if name not in quoted:
             return None
-        one = told[name]
+        one = quoted[name]
         return {"value": one.value, "evidence": [{"page": one.page, "quote": one.quote}], "confidence": SURE}
 
     return {"fields": {name: entry(name) for name in case.document_type.fields}}

@@ -56,16 +56,16 @@ class Tally:
 
     documents: int = 0
     accepted: int = 0
-    told: int | None = None
+    by_reader: int | None = None
 
     def add(self, verdict: Verdict) -> None:
         self.documents += 1
         self.accepted += verdict.is_accepted
-        if verdict.told is not None:
-            self.told = (self.told or 0) + (verdict.is_accepted and bool(verdict.told))
+        if verdict.from_reader is not None:
+            self.by_reader = (self.by_reader or 0) + (verdict.is_accepted and bool(verdict.from_reader))
 
     def __str__(self) -> str:
-        return f"{self.accepted} of {self.documents}" + ("" if self.told is None else f" ({self.told} by it)")
+        return f"{self.accepted} of {self.documents}" + ("" if self.by_reader is None else f" ({self.by_reader} by it)")
 
 
 def main() -> None:
@@ -94,11 +94,11 @@ def measure(name: str, cases: list[Case], why: bool) -> dict[str, Any]:
         for case, verdict in zip(cases_, verdicts, strict=True):
             tallies[HALVES[0] if case.is_tuning_half else HALVES[1]].add(verdict)
             tallies["all"].add(verdict)
-            if why and verdict.is_accepted is not is_wanted and (is_wanted or verdict.told != frozenset()):
+            if why and verdict.is_accepted is not is_wanted and (is_wanted or verdict.from_reader != frozenset()):
                 found = verdict.validation
                 sure = {one: round(found.confidences[one], 2) for one in found.confidences if found.fields[one]}
-                told = f"{', '.join(found.reasons) or 'accepted'} {sorted(verdict.told or ())} {sure}"
-                print(f"    {reader}: {case.name}: {told}")
+                line = f"{', '.join(found.reasons) or 'accepted'} {sorted(verdict.from_reader or ())} {sure}"
+                print(f"    {reader}: {case.name}: {line}")
         rows[reader] = {half: str(tally) for half, tally in tallies.items()}
 
     def ask(reader: str, replies: list[tuple[Case, dict[str, Any]]], is_wanted: bool) -> None:
@@ -129,7 +129,7 @@ def quotable_reply(case: Case, seen: DocumentReading, choice: str) -> dict[str, 
 
     `choice` takes any such value, or the one that a liar who knew the built-in reader would take: its best wrong one.
     """
-    told = truthful_reply(case)
+    reply = truthful_reply(case)
     seed = random.Random(case.name)
     for name, rules in case.document_type.fields.items():
         others = list(wrong_values(case, name)) if rules.required else []
@@ -137,8 +137,8 @@ def quotable_reply(case: Case, seen: DocumentReading, choice: str) -> dict[str, 
             best = max(others, key=lambda one: support(case.document_type, seen, name, one.value).probability)
             one = best if choice == "best" else seed.choice(others)
             evidence = [{"page": one.page, "quote": one.quote}]
-            told["fields"][name] = {"value": one.value, "evidence": evidence, "confidence": SURE}
-    return told
+            reply["fields"][name] = {"value": one.value, "evidence": evidence, "confidence": SURE}
+    return reply
 
 
 def show(name: str, rows: Mapping[str, Mapping[str, str]]) -> None:

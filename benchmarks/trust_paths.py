@@ -32,10 +32,10 @@ ReplyOf = Callable[[Case], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a document. `told` are the fields that a route took from the reader, None without a route."""
+    """What became of a document. `from_reader`: the fields that a route took from the reader; None without a route."""
 
     validation: Validation
-    told: frozenset[str] | None = None
+    from_reader: frozenset[str] | None = None
 
     @property
     def is_accepted(self) -> bool:
@@ -44,9 +44,9 @@ class Verdict:
 
 def is_answerable(case: Case) -> bool:
     """Whether the page shows every required value, and nothing else sends the document to review."""
-    told = truthful_reply(case)["fields"]
+    fields = truthful_reply(case)["fields"]
     required = (one for one, rules in case.document_type.fields.items() if rules.required)
-    return all(told.get(one) for one in required) and not case.extraction.hidden_text.strip()
+    return all(fields.get(one) for one in required) and not case.extraction.hidden_text.strip()
 
 
 def judge(replies: Sequence[tuple[Case, dict[str, Any]]], seen: Mapping[str, DocumentReading]) -> list[Verdict]:
@@ -70,7 +70,7 @@ def walk(cases: Sequence[Case], reply_of: ReplyOf, models: tuple[str, ...] = ())
 
     routed = asyncio.run(through())
     given = _validated([(case, one.answer.fields) for case, one in zip(cases, routed, strict=True)])
-    return [Verdict(validation, _told(one)) for one, validation in zip(routed, given, strict=True)]
+    return [Verdict(validation, _from_reader(one)) for one, validation in zip(routed, given, strict=True)]
 
 
 def _assignment(case: Case, registry: RegistryState, models: tuple[str, ...]) -> Assignment:
@@ -104,7 +104,7 @@ def _read(question: Question, reply: dict[str, Any]) -> ModelReply:
     return read_reply(question, READER, WireReply(text=json.dumps(reply), finish=Finish.STOP, usage=Usage()))
 
 
-def _told(routed: Routed) -> frozenset[str]:
+def _from_reader(routed: Routed) -> frozenset[str]:
     sources = routed.answer.sources.items()
     return frozenset(
         place.removeprefix("field:")

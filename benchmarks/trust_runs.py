@@ -79,10 +79,10 @@ def _run(home: Path, url: str, source: Path, document_type: str, arguments: tupl
     """A run in a folder of its own; the rows of `CURRENT`."""
     home.mkdir()
     environment = {**os.environ, "HOME": str(home), "READER_KEY": "sk-double", "COLUMNS": "200"}
-    told = ("--provider", "openai", "--model", "up-reader", "--endpoint", f"{url}/v1", "--key-env", "READER_KEY")
+    options = ("--provider", "openai", "--model", "up-reader", "--endpoint", f"{url}/v1", "--key-env", "READER_KEY")
     free = ("--input-price", "0.1", "--output-price", "0.4", "--tier", "cheap", "--in-flight", "8")
     for command in (
-        ("models", "add", "reader", *told, *free),
+        ("models", "add", "reader", *options, *free),
         ("run", str(source), "--type", document_type, *arguments, "--json"),
         ("server", "stop"),
     ):
@@ -98,9 +98,9 @@ def _run(home: Path, url: str, source: Path, document_type: str, arguments: tupl
 def _counts(rows: list[tuple[Any, ...]], answerable: set[str]) -> dict[str, Any]:
     accepted = by_it = answered = 0
     reasons: Counter[str] = Counter()
-    for uri, status, told, payload in rows:
+    for uri, status, why, payload in rows:
         if status != "accepted":
-            reasons.update(json.loads(told))
+            reasons.update(json.loads(why))
             continue
         scoring = json.loads(payload if payload.startswith(b"{") else zlib.decompress(payload))
         accepted += 1

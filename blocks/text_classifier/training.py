@@ -45,7 +45,7 @@ NEVER_SEEN = -20.0
 """Intercept of a label that a fold left without any lesson."""
 
 JITTER = 1e-6
-"""Added to every lesson's likeness with itself, so that lessons that stand twice can be told apart numerically."""
+"""Added to every lesson's likeness with itself, so that equal lessons stay distinguishable numerically."""
 
 LIBRARIES = ("scipy.sparse", "sklearn.linear_model")
 """What training imports, under the lock for imports."""

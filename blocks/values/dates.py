@@ -33,7 +33,7 @@ _NOTATIONS = (_ISO, _NUMERIC, _NUMERIC_SPACED, _DAY_NAME_YEAR, _NAME_DAY_YEAR)
 
 @dataclass(frozen=True, slots=True)
 class FoundDate:
-    """A date in a text, its [start, end) there, and whether day and month can be told apart."""
+    """A date in a text, its [start, end) there, and whether day and month are distinguishable."""
 
     value: date
     start: int
@@ -90,7 +90,7 @@ def find_dates(text: str, languages: tuple[str, ...] = ("en",), *, compact: bool
 
 
 def _read(match: re.Match[str], languages: tuple[str, ...]) -> tuple[date | None, bool]:
-    """The date of a match, and whether day and month can be told apart."""
+    """The date of a match, and whether day and month are distinguishable."""
     parts = match.groupdict()
     year = _year(parts["year"])
     if "first" in parts:

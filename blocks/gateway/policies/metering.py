@@ -53,7 +53,7 @@ class Metered(Wrapper):
     """Reserves money for every attempt, settles it, and writes it to the ledger.
 
     A model whose `price` is free reserves nothing. `max_output_tokens` bounds its replies. `caps` gives what a question
-    may cost; `is_paused` whether all spending is stopped. With `keep_texts` what was said is kept beside the row.
+    may cost; `is_paused` whether all spending is stopped. With `keep_texts` prompt and reply are kept beside the row.
     """
 
     def __init__(

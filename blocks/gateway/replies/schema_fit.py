@@ -177,7 +177,7 @@ def _listed(text: str, allowed: tuple[str, ...]) -> str:
 def _text(field: DocumentField, raw: object) -> str:
     """A text as it is, a number as the exact decimal text that a reader of any language takes for the same number.
 
-    Models are told to write a decimal point and no grouping, so 20.000 in quotes is twenty as well; whether the page
+    The prompt asks for a decimal point and no grouping, so 20.000 in quotes is twenty as well; whether the page
     says twenty is checked like any value.
     """
     if isinstance(raw, LosslessFloat) or type(raw) is int:

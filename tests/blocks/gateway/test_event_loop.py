@@ -64,18 +64,18 @@ def test_closing_leaves_no_future_unresolved_and_no_coroutine_running() -> None:
     loop.close()
 
 
-def test_a_coroutine_that_will_not_be_cancelled_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_coroutine_that_will_not_be_cancelled_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_loop, "CLOSE_GRACE_S", 0.3)
     loop, is_over = LoopThread(), threading.Event()
 
-    async def stubborn() -> None:
+    async def uncancellable() -> None:
         while not is_over.is_set():
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
                 continue
 
-    future = loop.submit(stubborn())
+    future = loop.submit(uncancellable())
     time.sleep(0.05)
     loop.close()
     is_over.set()

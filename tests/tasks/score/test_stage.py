@@ -40,7 +40,7 @@ LETTER = DocumentType(
 
 
 class Busy(WinnowError):
-    """The reader asks for patience."""
+    """The reading is to be tried again."""
 
     kind = "busy"
     retry = Retry.NOW

@@ -63,7 +63,7 @@ def test_what_is_worked_again(known: OutputRow, same_run: set[Rerun], later_runs
         (6, 4, "exhausted"),
     ],
 )
-def test_a_document_that_broke_workers_is_worked_alone_and_then_given_up(
+def test_a_document_that_broke_workers_is_worked_alone_and_then_quarantined(
     attempts: int, solo_attempts: int, expected: str
 ) -> None:
     known = row(STARTED, attempts=attempts, solo_attempts=solo_attempts)

@@ -88,7 +88,7 @@ def test_a_failure_worth_a_retry_now_is_tried_so_often_and_again_when_asked_for(
     assert to_do(database, "run-2") == "fresh", "attempts begin anew"
 
 
-def test_a_document_that_kills_its_workers_is_worked_alone_and_then_given_up(database: Database) -> None:
+def test_a_document_that_kills_its_workers_is_worked_alone_and_then_quarantined(database: Database) -> None:
     """No outcome is ever written: the worker is gone. Runs change in between, as a person starts them again."""
     record(database, "a")
     for run_id in ("run-1", "run-1", "run-2"):
@@ -177,7 +177,7 @@ def test_what_is_being_computed_anew_does_not_count_as_done(database: Database) 
     assert stage_outputs.load_chunk(database, Stage.CLASSIFY, [id_]).waiting == 1
 
 
-def test_a_worker_that_was_given_up_cannot_overwrite_a_later_run(database: Database) -> None:
+def test_a_worker_that_was_replaced_cannot_overwrite_a_later_run(database: Database) -> None:
     record(database, "a")
     begin(database, "run-1")
     begin(database, "run-2")
@@ -208,7 +208,7 @@ def failure_of(database: Database) -> tuple[str, str | None, str]:
 
 
 def test_a_late_failure_does_not_replace_the_failure_that_is_written(database: Database) -> None:
-    """The worker was given up and its document failed; then the worker ends after all."""
+    """The document was written as failed without its worker; then the worker ends after all."""
     record(database, "a")
     begin(database, "run-1")
     write(database, "run-1", payload=None, failure=failing(Stage.EXTRACT, Retry.NEXT_RUN, "timeout"))

@@ -252,7 +252,7 @@ def test_a_reasoning_model_is_asked_without_what_it_refuses_and_that_is_remember
     assert transport.sent[-1]["seed"]
 
 
-def test_a_bound_is_never_given_up() -> None:
+def test_a_bound_is_never_dropped() -> None:
     def replies(body: dict[str, Any]) -> Reply:
         name = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
         return refusal(f"Unrecognized request argument supplied: {name}")

@@ -141,7 +141,7 @@ def test_a_small_run_outlives_an_outage_too(name: str, from_s: float) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_an_outage_that_outlasts_the_patience_ends_in_review_when_it_is_used_up(name: str) -> None:
+def test_an_outage_that_outlasts_the_wait_limit_ends_in_review_when_it_is_used_up(name: str) -> None:
     routed, took_s, asked = endure(Down(FAULTS[name], 0, 400), 40)
     assert [one.failure.kind for one in routed if one.failure] == ["model_unavailable"] * 40
     assert {one.answer.model for one in routed} == {"local@2"}
@@ -202,12 +202,12 @@ def test_a_document_asks_again_after_waits_that_grow(outage_s: float) -> None:
         assert asked <= 6
     else:
         assert routed[0].failure is not None
-        assert took_s == pytest.approx(OUTAGE_WAIT_LIMIT_S), "the last time it is asked is when the patience is used up"
+        assert took_s == pytest.approx(OUTAGE_WAIT_LIMIT_S), "the last time it is asked is when the wait limit is over"
         assert 6 <= asked <= 7
 
 
 @pytest.mark.parametrize("name", ["503", "reset", "time-out", "429"])
-def test_a_document_that_a_model_fails_at_while_it_answers_others_is_given_up_sooner(name: str) -> None:
+def test_a_document_that_a_model_fails_at_while_it_answers_others_stops_sooner(name: str) -> None:
     def waits(*, answers_others: bool) -> int:
         time_s, asked = 0.0, 0
         outages = Outages(OUTAGE_WAIT_LIMIT_S, lambda: time_s)
@@ -252,7 +252,7 @@ def test_while_another_model_answers_none_is_waited_for() -> None:
     assert took_s < 1
 
 
-def test_an_outage_that_lasts_ends_in_review_after_the_patience_that_all_documents_share() -> None:
+def test_an_outage_that_lasts_ends_in_review_after_the_wait_limit_that_all_documents_share() -> None:
     gateway = ScriptedGateway({"a": Outage(9_999, lambda: open_for(5))})
 
     async def run() -> tuple[list[Routed], list[float]]:
@@ -324,7 +324,7 @@ def test_replies_from_the_cache_do_not_end_an_outage_and_replies_of_the_model_do
 
     routed, took_s = run_virtually(run())
     assert routed.failure is not None
-    assert took_s == pytest.approx(expected_s, rel=0.3), "waits of 5, 5 and 10 s, or all of the patience"
+    assert took_s == pytest.approx(expected_s, rel=0.3), "waits of 5, 5 and 10 s, or all of the wait limit"
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_the_first_model_that_may_be_back_sets_the_wait(failures: list[CallFaile
     assert again_in_s(failures, unstated_s=10.0) == expected
 
 
-def test_a_stated_time_beyond_what_is_left_is_not_waited_for_and_a_wait_ends_with_the_patience() -> None:
+def test_a_stated_time_beyond_what_is_left_is_not_waited_for_and_a_wait_ends_with_the_limit() -> None:
     outages = Outages(100.0, lambda: 0.0)
     assert outages.wait_s([("a", held(41))], waited_s=60.0) is None
     for _ in range(20):

@@ -258,7 +258,7 @@ def test_what_is_not_settled_when_the_time_to_close_is_over_is_counted(
     assert "1 model calls could not be settled: their rows stay open" in caplog.text
 
 
-def test_a_row_that_the_ledger_refuses_twice_is_given_up_and_keeps_nothing_open(run: Run) -> None:
+def test_a_row_that_the_ledger_refuses_twice_is_dropped_and_keeps_nothing_open(run: Run) -> None:
     ledger = ScriptedLedger(lambda _number: TypeError("no such column"))
 
     async def scene() -> int:
