@@ -89,10 +89,10 @@ def main() -> None:
     receipts = list(receipt_tasks(options.data))
     invoices = list(invoice_tasks(options.data))
     sets = {
-        "receipts, half that was looked at": (receipt, [one for one in receipts if not is_unseen(one.name)]),
-        "receipts, other half": (receipt, [one for one in receipts if is_unseen(one.name)]),
+        "receipts, half that was looked at": (receipt, [case for case in receipts if not is_unseen(case.name)]),
+        "receipts, other half": (receipt, [case for case in receipts if is_unseen(case.name)]),
         "invoices": (invoice, invoices),
-        "invoices, text without boxes": (invoice, [without_boxes(one) for one in invoices]),
+        "invoices, text without boxes": (invoice, [without_boxes(case) for case in invoices]),
         "invoice2data": (invoice, list(invoice2data_tasks(options.data))),
     }
     if options.scans:
@@ -141,7 +141,8 @@ def invoice_tasks(
 def invoice2data_tasks(data: Path) -> Iterator[Task]:
     left_out = sample_names()
     for path in sorted((data / "invoice2data" / "compare").glob("*.json")):
-        document = next(one for one in (path.with_suffix(".pdf"), path.with_suffix(".txt")) if one.exists())
+        pdf = path.with_suffix(".pdf")
+        document = pdf if pdf.exists() else path.with_suffix(".txt")
         key = json.loads(path.read_text(encoding="utf-8"))[0]
         truth = {
             field: str(key[name])
@@ -231,13 +232,13 @@ def show(name: str, documents: int, each_ms: float, answers: list[Answer]) -> di
 
 
 def line(field: str, answers: list[Answer]) -> dict[str, float]:
-    sure = [one for one in answers if one.confidence >= CONFIDENT_AT]
+    sure = [answer for answer in answers if answer.confidence >= CONFIDENT_AT]
     figures = {
         "n": len(answers),
-        "exact": share(one.is_right for one in answers),
-        "read": share(one.is_read for one in answers),
+        "exact": share(answer.is_right for answer in answers),
+        "read": share(answer.is_read for answer in answers),
         "sure": len(sure) / len(answers),
-        "right_if_sure": share(one.is_right for one in sure),
+        "right_if_sure": share(answer.is_right for answer in sure),
     }
     goal = f"  goal {GOALS[field]:.2f}" if field in GOALS else ""
     rest = f"{figures['exact']:>8.3f}{figures['read']:>8.3f}{figures['sure']:>8.3f}{figures['right_if_sure']:>15.3f}"
@@ -252,14 +253,14 @@ def share(flags: Iterator[bool]) -> float:
 
 def reliability(answers: list[Answer]) -> list[dict[str, float]]:
     bins: dict[int, list[Answer]] = defaultdict(list)
-    for one in answers:
-        if one.is_read:
-            bins[min(int(one.confidence * 10), 9)].append(one)
+    for answer in answers:
+        if answer.is_read:
+            bins[min(int(answer.confidence * 10), 9)].append(answer)
     return [
         {
             "n": len(found),
-            "confidence": round(sum(one.confidence for one in found) / len(found), 4),
-            "accuracy": round(share(one.is_right for one in found), 4),
+            "confidence": round(sum(answer.confidence for answer in found) / len(found), 4),
+            "accuracy": round(share(answer.is_right for answer in found), 4),
         }
         for _, found in sorted(bins.items())
     ]

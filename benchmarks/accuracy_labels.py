@@ -85,7 +85,7 @@ def intents(data: Path, document_type: DocumentType) -> list[Answer]:
     truth = {row["text"].strip(): row["category"] for row in rows(data / "tickets" / "labels.csv")}
     answers: list[Answer] = []
     for held_out, others in folds(document_type, truth, INTENT_FOLDS):
-        answers.extend(answer(others, "intent", one.text, truth[one.text]) for one in held_out)
+        answers.extend(answer(others, "intent", example.text, truth[example.text]) for example in held_out)
     return answers
 
 
@@ -106,8 +106,8 @@ def folds(
         numbers.append(-1 if label is None else seen[label] % count)
         seen[label or ""] += 1
     for fold in range(count):
-        held_out = [one for one, number in zip(document_type.examples, numbers, strict=True) if number == fold]
-        kept = tuple(one for one, number in zip(document_type.examples, numbers, strict=True) if number != fold)
+        held_out = [example for example, number in zip(document_type.examples, numbers, strict=True) if number == fold]
+        kept = tuple(example for example, number in zip(document_type.examples, numbers, strict=True) if number != fold)
         yield held_out, DocumentType.model_validate(document_type.model_dump() | {"examples": kept})
 
 
@@ -118,24 +118,28 @@ def answer(document_type: DocumentType, name: str, text: str, truth: str) -> Ans
 
 
 def show(name: str, answers: Sequence[Answer]) -> dict[str, object]:
-    ranked = sorted(answers, key=lambda one: -one.confidence)
+    ranked = sorted(answers, key=lambda given: -given.confidence)
     curve = {f"{share:.0%}": accuracy(ranked[: max(1, round(len(ranked) * share))]) for share in COVERAGES}
     gap = calibration_error(ranked)
     print(f"{name}: {len(ranked)} documents, accuracy {curve['100%']:.3f} (goal {GOALS[name]:.2f})")
     print("  accuracy at coverage  " + "  ".join(f"{share} {value:.3f}" for share, value in curve.items()))
-    print(f"  mean confidence {sum(one.confidence for one in ranked) / len(ranked):.3f}, calibration error {gap:.3f}")
+    print(
+        f"  mean confidence {sum(given.confidence for given in ranked) / len(ranked):.3f}, calibration error {gap:.3f}"
+    )
     return {"documents": len(ranked), "goal": GOALS[name], "accuracy_at_coverage": curve, "calibration_error": gap}
 
 
 def accuracy(answers: Sequence[Answer]) -> float:
-    return sum(one.is_right for one in answers) / len(answers)
+    return sum(given.is_right for given in answers) / len(answers)
 
 
 def calibration_error(answers: Sequence[Answer]) -> float:
     bins: dict[int, list[Answer]] = defaultdict(list)
-    for one in answers:
-        bins[min(int(one.confidence * 10), 9)].append(one)
-    gaps = (abs(sum(one.confidence for one in part) - sum(one.is_right for one in part)) for part in bins.values())
+    for given in answers:
+        bins[min(int(given.confidence * 10), 9)].append(given)
+    gaps = (
+        abs(sum(given.confidence for given in part) - sum(given.is_right for given in part)) for part in bins.values()
+    )
     return sum(gaps) / len(answers)
 
 
@@ -157,15 +161,15 @@ def type_counts(data: Path, types: dict[str, DocumentType]) -> Iterator[tuple[st
         paths = [path for path in sorted((data / folder).rglob("*")) if path.is_file() and path.suffix != ".json"]
         texts = [text for text in map(text_of, paths) if text.strip()]
         if texts:
-            yield name, expected, Counter(one.document_type for one in judge.judge(texts))
+            yield name, expected, Counter(assignment.document_type for assignment in judge.judge(texts))
     tickets: Counter[str] = Counter()
     truth = {row["text"].strip(): row["category"] for row in rows(data / "tickets" / "labels.csv")}
     for held_out, others in folds(types["support_ticket"], truth, TYPE_FOLDS):
-        judged = TypeJudge({**types, "support_ticket": others}).judge([one.text for one in held_out])
-        tickets.update(one.document_type for one in judged)
+        judged = TypeJudge({**types, "support_ticket": others}).judge([example.text for example in held_out])
+        tickets.update(assignment.document_type for assignment in judged)
     yield "tickets", "support_ticket", tickets
     messages = [row["text"] for row in rows(data / "moderation" / "labels.csv")]
-    yield "moderation", "moderation_item", Counter(one.document_type for one in judge.judge(messages))
+    yield "moderation", "moderation_item", Counter(assignment.document_type for assignment in judge.judge(messages))
 
 
 def text_of(path: Path) -> str:

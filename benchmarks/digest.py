@@ -111,14 +111,14 @@ def main() -> None:
         return
     without = frozenset(filter(None, options.without.split(",")))
     if options.read:
-        found = {key: one for key, one in load(options.read).items() if key.split("/")[0] in names}
+        found = {key: stored for key, stored in load(options.read).items() if key.split("/")[0] in names}
     else:
         found = measure(options.checkout.resolve(), options.data, names, options.databases.split(","), options.out)
     differences = compare_databases(found, without)
     if options.compare:
         before = load(options.compare)
         print(f"not in {options.compare}: {', '.join(found.keys() - before.keys()) or 'nothing'}")
-        pairs = [(key, before[key], one) for key, one in found.items() if key in before]
+        pairs = [(key, before[key], stored) for key, stored in found.items() if key in before]
         differences += sum(compare(key, first, second, without) for key, first, second in pairs)
     sys.exit(1 if differences else 0)
 
@@ -146,10 +146,10 @@ def measure(
                         url = make_postgres(name) if kind == "postgresql" else f"sqlite:///{home / name}.db"
                         started = time.monotonic()
                         winnow.feed(SETS[name], source, url, f"{provider.url}/v1")
-                        found[f"{name}/{kind}"] = one = read(url, home, time.monotonic() - started)
+                        found[f"{name}/{kind}"] = stored = read(url, home, time.monotonic() - started)
                         if out:
                             save(out, checkout, found)
-                        show(f"{name}/{kind}", one)
+                        show(f"{name}/{kind}", stored)
         finally:
             winnow("", "server", "stop")
     return found

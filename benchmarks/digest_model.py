@@ -54,7 +54,7 @@ def reading(name: str, schema: Json, lines: Sequence[str], model: str) -> Json |
     named = [line for line in shown if any(word in line.lower() for word in words)]
     likely = named or shown[:4]
     line = likely[number // 10 % len(likely)]
-    wanted = next(one for one in schema["anyOf"] if "properties" in one)["properties"]["value"]
+    wanted = next(option for option in schema["anyOf"] if "properties" in option)["properties"]["value"]
     value = value_of(name, wanted, line, number)
     if number % 10 == 1 and isinstance(value, str) and "enum" not in wanted:
         value, line = f"{value}7", "made-up line"
@@ -67,7 +67,7 @@ def form_of(name: str) -> re.Pattern[str]:
 
 def value_of(name: str, schema: Json, line: str, number: int) -> Any:
     """A value of the wanted form out of a line."""
-    schema = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), schema)
+    schema = next((option for option in schema.get("anyOf", ()) if option.get("type") != "null"), schema)
     if schema["type"] == "array":
         return [value_of(name, schema["items"], line, number)]
     if schema["type"] == "object":

@@ -107,25 +107,25 @@ def save(out: Path, checkout: Path, found: Mapping[str, Stored]) -> None:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=checkout, capture_output=True, text=True, check=False)
     sets = {
         key: {
-            "sha256": digest(one.rows),
-            "counts": {table: len(rows) for table, rows in one.rows.items()},
-            "seconds": one.seconds,
+            "sha256": digest(stored.rows),
+            "counts": {table: len(rows) for table, rows in stored.rows.items()},
+            "seconds": stored.seconds,
             "documents": {
-                f"{name} {id_[:8]}": {table: digest(rows)[:16] for table, rows in by_document(one.rows)[id_].items()}
-                for id_, name in sorted(one.names.items(), key=lambda pair: pair[1])
+                f"{name} {id_[:8]}": {table: digest(rows)[:16] for table, rows in by_document(stored.rows)[id_].items()}
+                for id_, name in sorted(stored.names.items(), key=lambda pair: pair[1])
             },
-            "rows": base64.b64encode(zlib.compress(written([one.rows, one.names]).encode(), 9)).decode(),
+            "rows": base64.b64encode(zlib.compress(written([stored.rows, stored.names]).encode(), 9)).decode(),
         }
-        for key, one in found.items()
+        for key, stored in found.items()
     }
     out.write_text(json.dumps({"commit": commit.stdout.strip(), "sets": sets}, indent=1) + "\n", encoding="utf-8")
 
 
 def load(path: Path) -> dict[str, Stored]:
     found = {}
-    for key, one in json.loads(path.read_text(encoding="utf-8"))["sets"].items():
-        rows, names = json.loads(zlib.decompress(base64.b64decode(one["rows"])))
-        found[key] = Stored(rows, names, one["seconds"])
+    for key, kept in json.loads(path.read_text(encoding="utf-8"))["sets"].items():
+        rows, names = json.loads(zlib.decompress(base64.b64decode(kept["rows"])))
+        found[key] = Stored(rows, names, kept["seconds"])
     return found
 
 
@@ -140,9 +140,9 @@ def by_document(rows: Rows) -> dict[str, Rows]:
 
 def compare_databases(found: Mapping[str, Stored], without: frozenset[str]) -> int:
     """Print what differs between the two databases of each set; gives how many documents and columns do."""
-    sqlite = {key: one for key, one in found.items() if key.endswith("/sqlite")}
-    pairs = [(key, one, found.get(key.replace("/sqlite", "/postgresql"))) for key, one in sqlite.items()]
-    return sum(compare(f"{key} and postgresql", one, other, without) for key, one, other in pairs if other)
+    sqlite = {key: stored for key, stored in found.items() if key.endswith("/sqlite")}
+    pairs = [(key, stored, found.get(key.replace("/sqlite", "/postgresql"))) for key, stored in sqlite.items()]
+    return sum(compare(f"{key} and postgresql", stored, other, without) for key, stored, other in pairs if other)
 
 
 def compare(title: str, first: Stored, second: Stored, without: frozenset[str]) -> int:
@@ -150,7 +150,7 @@ def compare(title: str, first: Stored, second: Stored, without: frozenset[str]) 
     names = {**second.names, **first.names}
     before, after = by_document(first.rows), by_document(second.rows)
     counts: Counter[str] = Counter()
-    for id_ in sorted({*before, *after}, key=lambda one: (names.get(one, ""), one)):
+    for id_ in sorted({*before, *after}, key=lambda document_id: (names.get(document_id, ""), document_id)):
         for table in TABLES:
             for place, old, new in differences_of(table, before[id_][table], after[id_][table]):
                 column = ".".join(place.split(".")[:2])

@@ -137,7 +137,7 @@ def books(path: Path, provider: "ModelProviderDouble") -> dict[str, Any]:
     return {
         "documents": len(known),
         "states": dict(Counter(states.values()) + Counter(failed=len(failed))),
-        "in one state": sum(1 for one in known if (one in states) != (one in failed)),
+        "in one state": sum(1 for document in known if (document in states) != (document in failed)),
         "attempts": dict(Counter(outcome for (outcome, *_), sent in zip(calls, was_sent, strict=True) if sent)),
         "held back": was_sent.count(False),
         "requests": len(provider.log()),
@@ -150,7 +150,7 @@ def books(path: Path, provider: "ModelProviderDouble") -> dict[str, Any]:
 
 def show(figures: dict[str, Any]) -> None:
     def listed(counts: dict[str, int]) -> str:
-        return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
+        return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda pair: -pair[1]))
 
     is_same = Decimal(figures["ledger_usd"]) == Decimal(figures["bill_usd"])
     spent = Decimal(figures["ledger_usd"]) + Decimal(figures["unconfirmed_usd"])

@@ -68,9 +68,9 @@ def measure(scratch: Path, sizes: Sequence[int]) -> dict[str, object]:
     os.environ["PREFECT_HOME"] = str(prefect_server.home())
     figures: dict[str, object] = {"machine": f"{os.cpu_count()} cores, Python {platform.python_version()}"}
     try:
-        one = write_documents(scratch / "one", 1)
-        start = {kind: run(kind, one, scratch) for kind in ("flow", "bare-loop", "bare-threads", "no-op")}
-        start_again = run("flow", one, scratch)
+        single = write_documents(scratch / "one", 1)
+        start = {kind: run(kind, single, scratch) for kind in ("flow", "bare-loop", "bare-threads", "no-op")}
+        start_again = run("flow", single, scratch)
         for size in sizes:
             folder = write_documents(scratch / str(size), size)
             bare = min(
@@ -96,7 +96,7 @@ def measure(scratch: Path, sizes: Sequence[int]) -> dict[str, object]:
             print(f"\n{size} documents")
             for name, value in row.items():
                 print(f"  {name:26} {value}")
-        tasks = run("task-per-document-and-stage", one, scratch)
+        tasks = run("task-per-document-and-stage", single, scratch)
         figures["task_per_document_and_stage_ms"] = round(tasks["wall_s"] / TASKS_PER_STAGE_DOCUMENTS * 1000, 2)
         each_ms = figures["task_per_document_and_stage_ms"]
         print(f"\none no-op Prefect task per document and stage: {each_ms} ms per document")
@@ -185,14 +185,14 @@ def _task_per_document_and_stage(_folder: Path) -> None:
     from prefect.cache_policies import NO_CACHE
 
     @task(cache_policy=NO_CACHE, persist_result=False)
-    def one(number: int) -> int:
+    def work_on(number: int) -> int:
         return number
 
     @flow(persist_result=False)
     def many() -> None:
         for number in range(TASKS_PER_STAGE_DOCUMENTS):
             for _stage in range(5):
-                one(number)
+                work_on(number)
 
     many()
 

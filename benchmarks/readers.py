@@ -131,7 +131,8 @@ def einvoices(data: Path = DATA) -> Iterator[Case]:
 def invoice2data(data: Path = DATA) -> Iterator[Case]:
     """The documents of invoice2data: other layouts, few of each."""
     for path in sorted((data / "invoice2data" / "compare").glob("*.json")):
-        document = next(one for one in (path.with_suffix(".pdf"), path.with_suffix(".txt")) if one.exists())
+        pdf = path.with_suffix(".pdf")
+        document = pdf if pdf.exists() else path.with_suffix(".txt")
         key = json.loads(path.read_text(encoding="utf-8"))[0]
         truth = {field: str(key[name]) for name, field in INVOICE2DATA_FIELDS.items() if name in key}
         yield Case(path.stem, _types()["invoice"], _extracted(document), truth | READ_BY_EYE.get(path.stem, {}))
@@ -140,7 +141,7 @@ def invoice2data(data: Path = DATA) -> Iterator[Case]:
 def truthful_reply(case: Case) -> dict[str, Any]:
     """What an honest model answers: every value of the key that the document shows, with the line that shows it."""
     found = {name: _shown(case, name, value) for name, value in case.truth.items()}
-    return _reply(case, {name: one for name, one in found.items() if one is not None})
+    return _reply(case, {name: value for name, value in found.items() if value is not None})
 
 
 def lying_reply(case: Case, lie: Lie, only: str | None = None) -> dict[str, Any]:
@@ -197,8 +198,8 @@ def _reply(case: Case, quoted: Mapping[str, Quoted]) -> dict[str, Any]:
     def entry(name: str) -> dict[str, Any] | None:
         if name not in quoted:
             return None
-        one = quoted[name]
-        return {"value": one.value, "evidence": [{"page": one.page, "quote": one.quote}], "confidence": SURE}
+        shown = quoted[name]
+        return {"value": shown.value, "evidence": [{"page": shown.page, "quote": shown.quote}], "confidence": SURE}
 
     return {"fields": {name: entry(name) for name in case.document_type.fields}}
 
@@ -214,7 +215,7 @@ def _shown(case: Case, name: str, value: str) -> Quoted | None:
     languages = _languages(case, field)
     lines = [(page, line) for page, line in _lines(case) if yields(field, line, wanted, languages)]
     aliases = [plain(alias) for alias in field.aliases]
-    lines.sort(key=lambda one: not any(alias in plain(one[1]) for alias in aliases))
+    lines.sort(key=lambda line: not any(alias in plain(line[1]) for alias in aliases))
     return Quoted(wanted, lines[0][1], lines[0][0]) if lines else None
 
 
@@ -231,7 +232,7 @@ def _lie(case: Case, name: str, lie: Lie, seed: random.Random) -> Quoted:
     if lie in {"elsewhere", "labelled"}:
         others = list(wrong_values(case, name))
         if lie == "labelled":
-            others = [one for one in others if _is_beside_other_label(case, name, one.quote)] or others
+            others = [other for other in others if _is_beside_other_label(case, name, other.quote)] or others
         if others:
             return seed.choice(others)
     value = _invented(field, case.truth.get(name, ""), seed)
@@ -251,10 +252,10 @@ def wrong_values(case: Case, name: str) -> Iterator[Quoted]:
         values: list[str] = []
         match field.type:
             case FieldType.MONEY:
-                amounts = [one for one in numbers(line, languages) if "." in str(one.value) or "," in line]
-                values = [money_text(one.value * one.signs[0]) for one in amounts if one.value]
+                amounts = [amount for amount in numbers(line, languages) if "." in str(amount.value) or "," in line]
+                values = [money_text(amount.value * amount.signs[0]) for amount in amounts if amount.value]
             case FieldType.DATE:
-                values = [one.value.isoformat() for one in find_dates(line, languages)]
+                values = [date.value.isoformat() for date in find_dates(line, languages)]
             case FieldType.TEXT if field.hints.kind == "identifier":
                 values = _CODE.findall(line)
             case FieldType.TEXT:
@@ -268,8 +269,8 @@ def wrong_values(case: Case, name: str) -> Iterator[Quoted]:
 
 
 def _overlap(value: str, truth: str) -> bool:
-    one, other = letters(value), letters(truth)
-    return not one or one in other or other in one
+    given, other = letters(value), letters(truth)
+    return not given or given in other or other in given
 
 
 def _is_beside_other_label(case: Case, name: str, line: str) -> bool:
@@ -334,4 +335,4 @@ def _case_in(text: str) -> Case | None:
     """The document whose first page stands in a request's text, or its beginning; of several the longest match."""
     within = letters(text)
     found = [(len(part), case) for page, case in _known() for part in (page, page[:STARTS]) if part and part in within]
-    return max(found, key=lambda one: one[0], default=(0, None))[1]
+    return max(found, key=lambda match: match[0], default=(0, None))[1]

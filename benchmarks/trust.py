@@ -96,7 +96,7 @@ def measure(name: str, cases: list[Case], why: bool) -> dict[str, Any]:
             tallies["all"].add(verdict)
             if why and verdict.is_accepted is not is_wanted and (is_wanted or verdict.from_reader != frozenset()):
                 found = verdict.validation
-                sure = {one: round(found.confidences[one], 2) for one in found.confidences if found.fields[one]}
+                sure = {field: round(found.confidences[field], 2) for field in found.confidences if found.fields[field]}
                 line = f"{', '.join(found.reasons) or 'accepted'} {sorted(verdict.from_reader or ())} {sure}"
                 print(f"    {reader}: {case.name}: {line}")
         rows[reader] = {half: str(tally) for half, tally in tallies.items()}
@@ -112,7 +112,7 @@ def measure(name: str, cases: list[Case], why: bool) -> dict[str, Any]:
     for choice in ("any", "best"):
         chosen = [(case, quotable_reply(case, seen[case.name], choice)) for case in answerable]
         ask(f"all that can be quoted, {choice}", chosen, False)
-    required = [one for one, rules in cases[0].document_type.fields.items() if rules.required]
+    required = [field for field, rules in cases[0].document_type.fields.items() if rules.required]
     for lie in LIES:
         single = [(case, lying_reply(case, lie, only)) for only in required for case in answerable]
         ask(f"one field wrong, {lie}", single, False)
@@ -134,10 +134,10 @@ def quotable_reply(case: Case, seen: DocumentReading, choice: str) -> dict[str, 
     for name, rules in case.document_type.fields.items():
         others = list(wrong_values(case, name)) if rules.required else []
         if others:
-            best = max(others, key=lambda one: support(case.document_type, seen, name, one.value).probability)
-            one = best if choice == "best" else seed.choice(others)
-            evidence = [{"page": one.page, "quote": one.quote}]
-            reply["fields"][name] = {"value": one.value, "evidence": evidence, "confidence": SURE}
+            best = max(others, key=lambda wrong: support(case.document_type, seen, name, wrong.value).probability)
+            wrong = best if choice == "best" else seed.choice(others)
+            evidence = [{"page": wrong.page, "quote": wrong.quote}]
+            reply["fields"][name] = {"value": wrong.value, "evidence": evidence, "confidence": SURE}
     return reply
 
 

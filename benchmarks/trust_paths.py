@@ -45,8 +45,8 @@ class Verdict:
 def is_answerable(case: Case) -> bool:
     """Whether the page shows every required value, and nothing else sends the document to review."""
     fields = truthful_reply(case)["fields"]
-    required = (one for one, rules in case.document_type.fields.items() if rules.required)
-    return all(fields.get(one) for one in required) and not case.extraction.hidden_text.strip()
+    required = (field for field, rules in case.document_type.fields.items() if rules.required)
+    return all(fields.get(field) for field in required) and not case.extraction.hidden_text.strip()
 
 
 def judge(replies: Sequence[tuple[Case, dict[str, Any]]], seen: Mapping[str, DocumentReading]) -> list[Verdict]:
@@ -57,7 +57,7 @@ def judge(replies: Sequence[tuple[Case, dict[str, Any]]], seen: Mapping[str, Doc
         question = Question(request, run_id="", deadline=time.monotonic() + 60)
         readings = cross_check(_read(question, reply).fields, case.document_type, seen[case.name])
         scored.append((case, readings))
-    return [Verdict(one) for one in _validated(scored)]
+    return [Verdict(validation) for validation in _validated(scored)]
 
 
 def walk(cases: Sequence[Case], reply_of: ReplyOf, models: tuple[str, ...] = ()) -> list[Verdict]:
@@ -69,8 +69,8 @@ def walk(cases: Sequence[Case], reply_of: ReplyOf, models: tuple[str, ...] = ())
         return [await route.take(_assignment(case, gateway.registry(), models)) for case in cases]
 
     routed = asyncio.run(through())
-    given = _validated([(case, one.answer.fields) for case, one in zip(cases, routed, strict=True)])
-    return [Verdict(validation, _from_reader(one)) for one, validation in zip(routed, given, strict=True)]
+    given = _validated([(case, answered.answer.fields) for case, answered in zip(cases, routed, strict=True)])
+    return [Verdict(validation, _from_reader(answered)) for answered, validation in zip(routed, given, strict=True)]
 
 
 def _assignment(case: Case, registry: RegistryState, models: tuple[str, ...]) -> Assignment:
@@ -95,7 +95,7 @@ class _ReaderGateway:
 
     async def answer(self, name: str, question: Question) -> ModelReply:
         reply = self._reply_of(self._cases[question.request.document_id])
-        wanted = {one: reply["fields"].get(one) for one in question.request.asked}
+        wanted = {field: reply["fields"].get(field) for field in question.request.asked}
         return _read(question, {"fields": wanted})
 
 

@@ -105,7 +105,7 @@ def _counts(rows: list[tuple[Any, ...]], answerable: set[str]) -> dict[str, Any]
         scoring = json.loads(payload if payload.startswith(b"{") else zlib.decompress(payload))
         accepted += 1
         answered += Path(uri).stem in answerable
-        by_it += any(one.get("signals") for one in scoring["fields"].values())
+        by_it += any(field.get("signals") for field in scoring["fields"].values())
     return {
         "documents": len(rows),
         "accepted": accepted,
