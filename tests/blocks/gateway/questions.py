@@ -51,8 +51,8 @@ def read(value: object, quote: object, page: object = 1, confidence: object = 0.
     return {"value": value, "evidence": [{"page": page, "quote": quote}], "confidence": confidence}
 
 
-def whole(**fields: object) -> dict[str, Any]:
-    """A reply that is of the schema, with some fields exchanged."""
+def valid_reply(**fields: object) -> dict[str, Any]:
+    """A reply that fits the schema, with some fields exchanged."""
     found: dict[str, Any] = {
         "seller": read("Baker & Sons Ltd", "Baker & Sons Ltd"),
         "total": read("9.00", "Total 9.00 EUR"),

@@ -14,7 +14,7 @@ from blocks.gateway.gateway import RunTerms
 from blocks.gateway.model import ModelRequest, Question
 from blocks.gateway.registry.registry import RegisteredModel
 from tasks.runs.models import hold_gateway, open_gateway, open_registry
-from tests.blocks.gateway.questions import BILL, PAGES, whole
+from tests.blocks.gateway.questions import BILL, PAGES, valid_reply
 from tests.doubles.fake_model import FakeModel
 
 
@@ -28,7 +28,7 @@ def ask(database: Database, document_id: str) -> None:
 
 @pytest.fixture
 def fake_model() -> Iterator[FakeModel]:
-    with FakeModel(lambda _: whole()) as model:
+    with FakeModel(lambda _: valid_reply()) as model:
         yield model
 
 

@@ -19,7 +19,7 @@ from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.records import FieldReading, Page, PageImage
-from tests.blocks.gateway.questions import BILL, PAGES, ask, whole, wire
+from tests.blocks.gateway.questions import BILL, PAGES, ask, valid_reply, wire
 from tests.blocks.gateway.replies.reply_shapes import BAD_SHAPES
 
 REGISTERED = RegisteredModel(name="m", provider="openai", upstream="gpt", key="env:KEY")
@@ -354,7 +354,7 @@ def test_no_key_stands_in_the_cache() -> None:
 
     async def work() -> None:
         reply_store = ReplyStore(store, Rounds())
-        model = Answering(lambda question: read_reply(question, "m", wire(whole())))
+        model = Answering(lambda question: read_reply(question, "m", wire(valid_reply())))
         await Cached(model, registered, reply_store, Hits()).answer(ask(REQUEST))
         await reply_store.close()
 

@@ -118,9 +118,9 @@ def test_only_what_is_asked_is_described() -> None:
     assert "`total`" in part
     assert "`seller`" not in part
     assert "clear" not in part
-    whole = render_prompt(request()).system
-    assert "`seller`" in whole
-    assert "It is clear what is sold." in whole
+    system = render_prompt(request()).system
+    assert "`seller`" in system
+    assert "It is clear what is sold." in system
 
 
 def test_a_draft_is_data_too_and_is_there_even_if_the_template_forgets_it() -> None:

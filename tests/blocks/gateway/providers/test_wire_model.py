@@ -19,7 +19,7 @@ from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.transport import HttpReply, Transport
 from blocks.gateway.providers.wire_model import WireModel
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
-from tests.blocks.gateway.questions import BILL, PAGE_1, ask, whole
+from tests.blocks.gateway.questions import BILL, PAGE_1, ask, valid_reply
 from tests.doubles.model_provider.handle import ModelProviderDouble
 
 KEY = "sk-canary-4711"
@@ -73,7 +73,7 @@ def answer(server: ModelProviderDouble, provider: str, question: Question | None
 
 @pytest.mark.parametrize("provider", NAMES)
 def test_a_question_is_answered(server: ModelProviderDouble, provider: str) -> None:
-    server.script(answers={"Baker": whole()}, keys=[KEY])
+    server.script(answers={"Baker": valid_reply()}, keys=[KEY])
     reply = answer(server, provider, logprobs=True)
     assert reply.fields["total"].value == "9.00"
     assert reply.fields["lines"].value == [
@@ -84,7 +84,7 @@ def test_a_question_is_answered(server: ModelProviderDouble, provider: str) -> N
     assert reply.usage.is_stated
     assert reply.usage.input_tokens > 100
     assert reply.received_text is not None
-    assert json.loads(reply.received_text) == whole()
+    assert json.loads(reply.received_text) == valid_reply()
     assert reply.usage.output_characters == len(reply.received_text)
     assert reply.usage.input_characters > len(PAGE_1)
     assert reply.latency_ms >= reply.first_byte_ms >= 0
@@ -98,14 +98,14 @@ def test_a_question_is_answered(server: ModelProviderDouble, provider: str) -> N
 @pytest.mark.parametrize("provider", NAMES)
 def test_usage_is_what_the_provider_bills(server: ModelProviderDouble, provider: str) -> None:
     counts = {"input": 2_000, "output": 300, "cached": 1_200, "cache_write": 0, "reasoning": 100}
-    server.script(answers={"Baker": whole()}, rules=[{"do": {"usage": counts}}])
+    server.script(answers={"Baker": valid_reply()}, rules=[{"do": {"usage": counts}}])
     usage = answer(server, provider).usage
     assert (usage.input_tokens, usage.output_tokens, usage.cached_tokens) == (2_000, 300, 1_200)
 
 
 @pytest.mark.parametrize("provider", NAMES)
 def test_a_reply_without_usage_says_so(server: ModelProviderDouble, provider: str) -> None:
-    server.script(answers={"Baker": whole()}, rules=[{"do": {"usage": "none"}}])
+    server.script(answers={"Baker": valid_reply()}, rules=[{"do": {"usage": "none"}}])
     assert not answer(server, provider).usage.is_stated
 
 
@@ -150,7 +150,7 @@ def test_each_error_of_each_provider_is_typed(
 def test_a_reply_that_is_none_is_typed_and_paid(
     server: ModelProviderDouble, provider: str, finish: str, kind: type[CallFailed]
 ) -> None:
-    server.script(answers={"Baker": whole()}, rules=[{"do": {"finish": finish}}])
+    server.script(answers={"Baker": valid_reply()}, rules=[{"do": {"finish": finish}}])
     with pytest.raises(kind) as caught:
         answer(server, provider)
     assert caught.value.usage is None or caught.value.usage.input_tokens > 0
@@ -159,7 +159,7 @@ def test_a_reply_that_is_none_is_typed_and_paid(
 
 @pytest.mark.parametrize("provider", NAMES)
 def test_a_correction_is_a_second_turn(server: ModelProviderDouble, provider: str) -> None:
-    server.script(answers={"Baker": whole()}, rules=[{"when": {"turns": 1}, "do": {"status": 500}}])
+    server.script(answers={"Baker": valid_reply()}, rules=[{"when": {"turns": 1}, "do": {"status": 500}}])
     question = ask(correction=Correction('{"fields": {}}', "fields.total is missing"))
     assert answer(server, provider, question).fields["total"].value == "9.00"
 
@@ -168,7 +168,7 @@ def test_a_correction_is_a_second_turn(server: ModelProviderDouble, provider: st
 def test_a_server_without_schemas_is_asked_in_words_and_remembered(server: ModelProviderDouble, provider: str) -> None:
     refuse = {"when": {"mode": "tool" if provider == "anthropic" else "json_schema"}}
     refused = {"do": {"error": "unsupported_format"}}
-    server.script(answers={"Baker": whole()}, rules=[refuse | refused])
+    server.script(answers={"Baker": valid_reply()}, rules=[refuse | refused])
     modes: list[JsonMode] = []
 
     async def use(transport: Transport) -> None:
@@ -239,7 +239,7 @@ def test_a_reasoning_model_is_asked_without_what_it_refuses_and_that_is_remember
         if "temperature" in body:
             said = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value"
             return refusal(said, "temperature", "unsupported_value")
-        return 200, chat(whole())
+        return 200, chat(valid_reply())
 
     transport = Scripted(replies)
     model = wire_model(transport, endpoint="http://localhost:1/v1", max_output_tokens=55)
@@ -311,7 +311,7 @@ def test_a_refused_value_that_can_be_put_right_by_nobody_is_not_tried_twice() ->
 def test_json_modes_are_stepped_down_and_told_once(refused: set[str], said: str, wanted: JsonMode) -> None:
     def replies(body: dict[str, Any]) -> Reply:
         mode = body.get("response_format", {}).get("type")
-        return refusal(said, "response_format") if mode in refused else (200, chat(whole()))
+        return refusal(said, "response_format") if mode in refused else (200, chat(valid_reply()))
 
     modes: list[JsonMode] = []
     transport = Scripted(replies)
@@ -325,7 +325,7 @@ def test_json_modes_are_stepped_down_and_told_once(refused: set[str], said: str,
 def test_many_at_once_pay_for_the_first_refusal_once() -> None:
     def replies(body: dict[str, Any]) -> Reply:
         is_schema = body.get("response_format", {}).get("type") == "json_schema"
-        return refusal("response_format json_schema is not supported") if is_schema else (200, chat(whole()))
+        return refusal("response_format json_schema is not supported") if is_schema else (200, chat(valid_reply()))
 
     transport = Scripted(replies, delay_s=0.02)
     model = wire_model(transport)
@@ -338,7 +338,7 @@ def test_many_at_once_pay_for_the_first_refusal_once() -> None:
 
 
 def test_a_slow_first_reply_holds_nobody_up_for_long() -> None:
-    transport = Scripted(lambda _: (200, chat(whole())), delay_s=1.0)
+    transport = Scripted(lambda _: (200, chat(valid_reply())), delay_s=1.0)
     model = wire_model(transport)
 
     async def both() -> float:
@@ -358,7 +358,7 @@ def test_a_server_that_answers_badly_is_known_to_take_the_request_and_not_rememb
 
 
 def test_a_mode_of_the_registry_is_used_at_once() -> None:
-    transport = Scripted(lambda _: (200, chat(whole())))
+    transport = Scripted(lambda _: (200, chat(valid_reply())))
     modes: list[JsonMode] = []
     run(wire_model(transport, modes, json_mode=JsonMode.PROMPT))
     assert "response_format" not in transport.sent[0]
@@ -368,7 +368,7 @@ def test_a_mode_of_the_registry_is_used_at_once() -> None:
 def test_a_remembered_mode_that_no_longer_holds_is_told_anew() -> None:
     def replies(body: dict[str, Any]) -> Reply:
         is_schema = body.get("response_format", {}).get("type") == "json_schema"
-        return refusal("response_format json_schema is not supported") if is_schema else (200, chat(whole()))
+        return refusal("response_format json_schema is not supported") if is_schema else (200, chat(valid_reply()))
 
     modes: list[JsonMode] = []
     run(wire_model(Scripted(replies), modes, json_mode=JsonMode.SCHEMA))
@@ -398,7 +398,7 @@ def test_one_types_schema_that_is_refused_says_nothing_of_others() -> None:
     assert modes == [JsonMode.SCHEMA]
 
 
-TOTAL = {"total": whole()["fields"]["total"]}
+TOTAL = {"total": valid_reply()["fields"]["total"]}
 
 
 @pytest.mark.parametrize(
@@ -411,7 +411,7 @@ TOTAL = {"total": whole()["fields"]["total"]}
         (b"\xff\xfe", errors.MalformedReply),
         (b"[" * 100_000, errors.MalformedReply),
         (b'{"choices": [{"message": ' + b"9" * 5_000 + b"}]}", errors.MalformedReply),
-        (json.dumps(chat(whole())).encode()[:-20], errors.MalformedReply),
+        (json.dumps(chat(valid_reply())).encode()[:-20], errors.MalformedReply),
         (b'{"error": {"message": "broke off", "code": 502}}', errors.ServerFailed),
     ],
 )
@@ -426,7 +426,7 @@ def test_a_body_that_is_no_reply_is_typed_and_of_unknown_cost(body: bytes, kind:
 def test_a_name_twice_in_a_tool_call_is_refused_although_parsed_json_no_longer_shows_it() -> None:
     body = {
         "type": "message",
-        "content": [{"type": "tool_use", "name": "reading", "input": whole()}],
+        "content": [{"type": "tool_use", "name": "reading", "input": valid_reply()}],
         "stop_reason": "tool_use",
         "usage": {"input_tokens": 10, "output_tokens": 20},
     }
@@ -476,11 +476,11 @@ def test_a_document_that_an_error_repeats_is_taken_out() -> None:
 
 
 def test_texts_are_kept_only_where_they_are_asked_for() -> None:
-    transport = Scripted(lambda _: (200, chat(whole())))
+    transport = Scripted(lambda _: (200, chat(valid_reply())))
     kept = run(wire_model(transport))
     assert kept.sent_text is not None
     assert transport.sent[0]["messages"][1]["content"] in kept.sent_text, "with the same code in its fence"
-    assert kept.received_text == json.dumps(whole())
+    assert kept.received_text == json.dumps(valid_reply())
     model = RegisteredModel(name="quiet", provider="openai", upstream="quiet")
     quiet = run(WireModel(model, PROVIDERS["openai"], transport, lambda: None, lambda *_: None))
     assert (quiet.sent_text, quiet.received_text) == (None, None)
@@ -489,18 +489,20 @@ def test_texts_are_kept_only_where_they_are_asked_for() -> None:
 def test_what_headers_say_of_limits_is_told_of_good_replies_and_bad_ones() -> None:
     headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}
     limits: list[LimitHeaders] = []
-    run(wire_model(Scripted(lambda _: (200, chat(whole())), headers=headers), limits=limits))
+    run(wire_model(Scripted(lambda _: (200, chat(valid_reply())), headers=headers), limits=limits))
     caught(wire_model(Scripted(lambda _: (429, {}), headers=headers), limits=limits))
     assert [one.requests.remaining for one in limits if one.requests] == [59, 59]
 
 
 def test_notes_of_the_request_stand_in_the_reply() -> None:
     request = ask().request.model_copy(update={"notes": ("page 3 was left out",)})
-    assert run(wire_model(Scripted(lambda _: (200, chat(whole())))), ask(request)).notes == ("page 3 was left out",)
+    assert run(wire_model(Scripted(lambda _: (200, chat(valid_reply())))), ask(request)).notes == (
+        "page 3 was left out",
+    )
 
 
 def test_a_prompt_that_fails_sends_nothing() -> None:
-    transport = Scripted(lambda _: (200, chat(whole())))
+    transport = Scripted(lambda _: (200, chat(valid_reply())))
     failed = caught(wire_model(transport), ask(ask().request.model_copy(update={"prompt": "{{ nothing.here }}"})))
     assert type(failed) is errors.PromptFailed
     assert not failed.was_sent
@@ -522,5 +524,5 @@ def test_name_and_version_are_the_registrys() -> None:
 
 
 def test_the_type_asked_is_the_whole_one() -> None:
-    reply = run(wire_model(Scripted(lambda _: (200, chat(whole())))))
+    reply = run(wire_model(Scripted(lambda _: (200, chat(valid_reply())))))
     assert set(reply.fields) <= set(BILL.fields)

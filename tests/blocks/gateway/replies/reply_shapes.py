@@ -13,19 +13,19 @@ from blocks.gateway.errors import (
     WrongSchema,
 )
 from blocks.gateway.replies.wire_reply import Finish, WireReply
-from tests.blocks.gateway.questions import read, whole, wire
+from tests.blocks.gateway.questions import read, valid_reply, wire
 
-GOOD = json.dumps(whole())
+GOOD = json.dumps(valid_reply())
 
 
 def _without(part: str, name: str) -> dict[str, Any]:
-    reply = whole()
+    reply = valid_reply()
     del reply[part][name]
     return reply
 
 
 def _graded(**changes: object) -> dict[str, Any]:
-    reply = whole()
+    reply = valid_reply()
     reply["criteria"]["clear"] |= changes
     return reply
 
@@ -65,12 +65,15 @@ BAD_SHAPES: dict[str, tuple[WireReply, type[ReplyRefused]]] = {
     "JSON refusal": (wire({"refusal": True}), ModelRefusal),
     "JSON text": (wire('"I cannot help with that."'), ModelRefusal),
     "JSON fields that are texts": (wire({"fields": {"total": "I am unable to assist."}}), ModelRefusal),
-    "JSON value": (wire(whole(seller=read("I cannot assist with that.", "Baker"))), ModelRefusal),
+    "JSON value": (wire(valid_reply(seller=read("I cannot assist with that.", "Baker"))), ModelRefusal),
     "prose, and nothing read": (
-        wire("I cannot help with that. " + json.dumps(whole(**dict.fromkeys(whole()["fields"])))),
+        wire("I cannot help with that. " + json.dumps(valid_reply(**dict.fromkeys(valid_reply()["fields"])))),
         ModelRefusal,
     ),
-    "a letter by a machine": (wire(whole(answer=read("As an AI language model, I do not write.", ""))), ModelRefusal),
+    "a letter by a machine": (
+        wire(valid_reply(answer=read("As an AI language model, I do not write.", ""))),
+        ModelRefusal,
+    ),
     # filtered
     "filtered": (wire("", Finish.FILTERED), ContentFiltered),
     "filtered half way": (wire(_cut(0.4), Finish.FILTERED), ContentFiltered),
@@ -109,51 +112,53 @@ BAD_SHAPES: dict[str, tuple[WireReply, type[ReplyRefused]]] = {
     "binary": (wire("\x01\x02\x7f"), MalformedReply),
     "HTML": (wire("<html><body>502 Bad Gateway</body></html>"), MalformedReply),
     # not of the schema
-    "list": (wire([whole()]), WrongSchema),
+    "list": (wire([valid_reply()]), WrongSchema),
     "null": (wire("null"), WrongSchema),
     "number": (wire("42"), WrongSchema),
     "JSON within a text": (wire(json.dumps(GOOD)), WrongSchema),
     "empty object": (wire("{}"), WrongSchema),
-    "no field": (wire({"fields": {}, "criteria": whole()["criteria"]}), WrongSchema),
-    "fields beside one another": (wire(whole()["fields"]), WrongSchema),
+    "no field": (wire({"fields": {}, "criteria": valid_reply()["criteria"]}), WrongSchema),
+    "fields beside one another": (wire(valid_reply()["fields"]), WrongSchema),
     "fields as a list": (wire({"fields": [], "criteria": {}}), WrongSchema),
-    "unknown field": (wire(whole(iban=None)), WrongSchema),
-    "unknown key beside the fields": (wire(whole() | {"note": "x"}), WrongSchema),
-    "unknown key of a field": (wire(whole(total=read("9.00", "9.00") | {"box": []})), WrongSchema),
+    "unknown field": (wire(valid_reply(iban=None)), WrongSchema),
+    "unknown key beside the fields": (wire(valid_reply() | {"note": "x"}), WrongSchema),
+    "unknown key of a field": (wire(valid_reply(total=read("9.00", "9.00") | {"box": []})), WrongSchema),
     "unknown key of a quote": (
-        wire(whole(total={"value": "9.00", "evidence": [{"page": 1, "quote": "9.00", "line": 1}], "confidence": 1})),
+        wire(
+            valid_reply(total={"value": "9.00", "evidence": [{"page": 1, "quote": "9.00", "line": 1}], "confidence": 1})
+        ),
         WrongSchema,
     ),
     "a required field is missing": (wire(_without("fields", "total")), WrongSchema),
     "a criterion is missing": (wire(_without("criteria", "clear")), WrongSchema),
-    "a bare value": (wire(whole(total="9.00")), WrongSchema),
-    "no value": (wire(whole(total={"evidence": [], "confidence": 1})), WrongSchema),
-    "an object for a text": (wire(whole(total=read({"amount": 9}, "9.00"))), WrongSchema),
-    "a list for a text": (wire(whole(total=read(["9.00"], "9.00"))), WrongSchema),
-    "true for a text": (wire(whole(seller=read(True, "Baker"))), WrongSchema),
-    "an object in a list": (wire(whole(names=read([{"name": "Jane"}], "Jane"))), WrongSchema),
-    "a list that has its entries prescribed": (wire(whole(tags=read(["garden"], "Flour"))), WrongSchema),
-    "no value of the enum": (wire(whole(kind=read("goods and services", "Flour"))), WrongSchema),
-    "a table of texts": (wire(whole(lines=read(["Flour"], "Flour"))), WrongSchema),
-    "an unknown column": (wire(whole(lines=read([{"item": "Flour", "price": "1"}], "Flour"))), WrongSchema),
-    "an object in a cell": (wire(whole(lines=read([{"item": {}, "amount": "1"}], "Flour"))), WrongSchema),
-    "a confidence over 1": (wire(whole(total=read("9.00", "9.00", confidence=95))), WrongSchema),
-    "a confidence under 0": (wire(whole(total=read("9.00", "9.00", confidence=-0.1))), WrongSchema),
-    "a confidence in words": (wire(whole(total=read("9.00", "9.00", confidence="high"))), WrongSchema),
-    "a confidence that is true": (wire(whole(total=read("9.00", "9.00", confidence=True))), WrongSchema),
-    "a page that is not there": (wire(whole(total=read("9.00", "nowhere to be found", page=7))), WrongSchema),
-    "page 0": (wire(whole(total=read("9.00", "nowhere to be found", page=0))), WrongSchema),
-    "a page in words": (wire(whole(total=read("9.00", "Total 9.00", page="first"))), WrongSchema),
-    "half a page": (wire(whole(total=read("9.00", "Total 9.00", page=1.5))), WrongSchema),
-    "a quote that is a list": (wire(whole(total=read("9.00", ["Total"]))), WrongSchema),
-    "a quote that is true": (wire(whole(total=read("9.00", True))), WrongSchema),
-    "a quote that is a book": (wire(whole(total=read("9.00", "9.00 " * 2_000))), WrongSchema),
+    "a bare value": (wire(valid_reply(total="9.00")), WrongSchema),
+    "no value": (wire(valid_reply(total={"evidence": [], "confidence": 1})), WrongSchema),
+    "an object for a text": (wire(valid_reply(total=read({"amount": 9}, "9.00"))), WrongSchema),
+    "a list for a text": (wire(valid_reply(total=read(["9.00"], "9.00"))), WrongSchema),
+    "true for a text": (wire(valid_reply(seller=read(True, "Baker"))), WrongSchema),
+    "an object in a list": (wire(valid_reply(names=read([{"name": "Jane"}], "Jane"))), WrongSchema),
+    "a list that has its entries prescribed": (wire(valid_reply(tags=read(["garden"], "Flour"))), WrongSchema),
+    "no value of the enum": (wire(valid_reply(kind=read("goods and services", "Flour"))), WrongSchema),
+    "a table of texts": (wire(valid_reply(lines=read(["Flour"], "Flour"))), WrongSchema),
+    "an unknown column": (wire(valid_reply(lines=read([{"item": "Flour", "price": "1"}], "Flour"))), WrongSchema),
+    "an object in a cell": (wire(valid_reply(lines=read([{"item": {}, "amount": "1"}], "Flour"))), WrongSchema),
+    "a confidence over 1": (wire(valid_reply(total=read("9.00", "9.00", confidence=95))), WrongSchema),
+    "a confidence under 0": (wire(valid_reply(total=read("9.00", "9.00", confidence=-0.1))), WrongSchema),
+    "a confidence in words": (wire(valid_reply(total=read("9.00", "9.00", confidence="high"))), WrongSchema),
+    "a confidence that is true": (wire(valid_reply(total=read("9.00", "9.00", confidence=True))), WrongSchema),
+    "a page that is not there": (wire(valid_reply(total=read("9.00", "nowhere to be found", page=7))), WrongSchema),
+    "page 0": (wire(valid_reply(total=read("9.00", "nowhere to be found", page=0))), WrongSchema),
+    "a page in words": (wire(valid_reply(total=read("9.00", "Total 9.00", page="first"))), WrongSchema),
+    "half a page": (wire(valid_reply(total=read("9.00", "Total 9.00", page=1.5))), WrongSchema),
+    "a quote that is a list": (wire(valid_reply(total=read("9.00", ["Total"]))), WrongSchema),
+    "a quote that is true": (wire(valid_reply(total=read("9.00", True))), WrongSchema),
+    "a quote that is a book": (wire(valid_reply(total=read("9.00", "9.00 " * 2_000))), WrongSchema),
     "quotes without objects": (
-        wire(whole(total={"value": "9.00", "evidence": ["Total 9.00"], "confidence": 1})),
+        wire(valid_reply(total={"value": "9.00", "evidence": ["Total 9.00"], "confidence": 1})),
         WrongSchema,
     ),
     "a grade over 1": (wire(_graded(grade=4)), WrongSchema),
     "a grade in words": (wire(_graded(grade="good")), WrongSchema),
     "no grade": (wire(_graded(grade=None)), WrongSchema),
-    "too many entries": (wire(whole(names=read(["x"] * 2_001, "Jane"))), WrongSchema),
+    "too many entries": (wire(valid_reply(names=read(["x"] * 2_001, "Jane"))), WrongSchema),
 }

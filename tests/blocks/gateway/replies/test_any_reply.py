@@ -10,7 +10,7 @@ from blocks.gateway.errors import ReplyRefused
 from blocks.gateway.model import ModelReply
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.replies.wire_reply import Finish
-from tests.blocks.gateway.questions import BILL, ask, whole, wire
+from tests.blocks.gateway.questions import BILL, ask, valid_reply, wire
 
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 0.5, 1e300, 10**90, "", " ", "x", "9.00", "0.5", "n/a", "I cannot help with that.",
@@ -52,7 +52,7 @@ def test_a_reply_with_any_value_anywhere_is_judged() -> None:
     rng = random.Random(1)
     outcomes: dict[object, int] = {}
     for _ in range(1_500):
-        reply = whole()
+        reply = valid_reply()
         for _ in range(rng.randint(1, 2)):
             where, key = rng.choice(places(reply))
             where[key] = rng.choice(ODD)
@@ -65,7 +65,7 @@ def test_a_reply_with_any_value_anywhere_is_judged() -> None:
 
 def test_a_text_that_is_damaged_anywhere_is_judged() -> None:
     rng = random.Random(2)
-    good = json.dumps(whole())
+    good = json.dumps(valid_reply())
     outcomes: dict[object, int] = {}
     for _ in range(1_500):
         text = good

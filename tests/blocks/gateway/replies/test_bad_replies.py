@@ -7,7 +7,7 @@ import pytest
 from blocks.gateway.errors import ReplyRefused
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.replies.wire_reply import WireReply
-from tests.blocks.gateway.questions import ask, whole, wire
+from tests.blocks.gateway.questions import ask, valid_reply, wire
 from tests.blocks.gateway.replies.reply_shapes import BAD_SHAPES, GOOD
 
 
@@ -82,14 +82,14 @@ def test_hostile_texts_are_judged_quickly(text: str) -> None:
 
 def test_what_a_reply_says_is_in_no_message() -> None:
     secret = "Jane Roe 4111"
-    said = [
-        whole(kind={"value": secret, "evidence": [], "confidence": 1}),
-        whole(**{secret: None}),
-        whole(total={"value": "9", "evidence": [{"page": secret, "quote": ""}], "confidence": 1}),
-        whole(total={"value": "9", "evidence": [], "confidence": secret}),
+    contents = [
+        valid_reply(kind={"value": secret, "evidence": [], "confidence": 1}),
+        valid_reply(**{secret: None}),
+        valid_reply(total={"value": "9", "evidence": [{"page": secret, "quote": ""}], "confidence": 1}),
+        valid_reply(total={"value": "9", "evidence": [], "confidence": secret}),
         {"error": f"I cannot help. {secret} is private."},
     ]
-    replies: list[WireReply] = [*map(wire, said), wire("", refusal=f"{secret} may not be read"), wire(secret)]
+    replies: list[WireReply] = [*map(wire, contents), wire("", refusal=f"{secret} may not be read"), wire(secret)]
     for reply in replies:
         with pytest.raises(ReplyRefused) as raised:
             read_reply(ask(), "m", reply)

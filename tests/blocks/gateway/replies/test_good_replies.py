@@ -10,9 +10,9 @@ from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.replies.wire_reply import Finish
 from blocks.records import Evidence, Page
 from blocks.values.typed_values import typed_value
-from tests.blocks.gateway.questions import BILL, PAGES, ask, read, whole, wire
+from tests.blocks.gateway.questions import BILL, PAGES, ask, read, valid_reply, wire
 
-GOOD = json.dumps(whole())
+GOOD = json.dumps(valid_reply())
 
 
 def believe(text: object, **changes: Any) -> ModelReply:
@@ -20,7 +20,7 @@ def believe(text: object, **changes: Any) -> ModelReply:
 
 
 def value(name: str, field: object) -> object:
-    found = believe(whole(**{name: field})).fields.get(name)
+    found = believe(valid_reply(**{name: field})).fields.get(name)
     return found and found.value
 
 
@@ -56,7 +56,7 @@ def test_a_whole_reply_is_read() -> None:
         f"<think>The total could be {{9}} or {GOOD}</think>\n{GOOD}",
         f"I weigh it up.</think>{GOOD}",
         f"\ufeff \n{GOOD}\n\u200b",
-        json.dumps(whole(), indent=2),
+        json.dumps(valid_reply(), indent=2),
         GOOD.replace("Dear Sir, ", "Dear Sir,\n\t"),
     ],
     ids=[
@@ -107,7 +107,7 @@ def test_what_can_be_mended_in_one_way_is_mended_and_marked(text: str) -> None:
 
 def test_numbers_of_a_mended_reply_are_as_written() -> None:
     field = {"value": 0, "evidence": [{"page": 1, "quote": "9.00"}], "confidence": 0.50}
-    text = json.dumps(whole(total=field)).replace('"value": 0', '"value": 9.00')
+    text = json.dumps(valid_reply(total=field)).replace('"value": 0', '"value": 9.00')
     assert believe(text[:-1] + ",}").fields["total"].value == "9.00"
 
 
@@ -125,7 +125,7 @@ def test_numbers_of_a_mended_reply_are_as_written() -> None:
     ],
 )
 def test_a_number_keeps_its_digits_and_means_the_same_in_every_language(token: str, said: str, results: str) -> None:
-    text = json.dumps(whole(total=read("@", "Total 9.00"))).replace('"@"', token)
+    text = json.dumps(valid_reply(total=read("@", "Total 9.00"))).replace('"@"', token)
     read_value = believe(text).fields["total"].value
     assert read_value == said
     for languages in (("en",), ("de",), ("fr", "de")):
@@ -137,13 +137,13 @@ def test_a_number_keeps_its_digits_and_means_the_same_in_every_language(token: s
     [("20.000", "20.00"), ("-1.234", "-1.234"), ("1234.500", "1234.50"), ("1.234,56", "1234.56"), ("9.00", "9.00")],
 )
 def test_a_models_decimal_text_is_one_in_types_that_group_by_points_too(said: str, results: str) -> None:
-    value = believe(json.dumps(whole(total=read(said, "Total 9.00")))).fields["total"].value
+    value = believe(json.dumps(valid_reply(total=read(said, "Total 9.00")))).fields["total"].value
     assert typed_value(BILL.fields["total"], value, ("de", "en")) == results
     assert typed_value(BILL.fields["total"], "1.234", ("de",)) == "1234.00", "as a document in German has it"
 
 
 def test_a_number_where_a_text_is_asked_is_its_digits() -> None:
-    assert believe(json.dumps(whole(seller=read(7, 7)))).fields["seller"].evidence[0].quote == "7"
+    assert believe(json.dumps(valid_reply(seller=read(7, 7)))).fields["seller"].evidence[0].quote == "7"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_harmless_forms_are_normalised(name: str, field: object, expected: objec
 
 
 def test_an_optional_field_may_be_left_out_and_a_single_quote_stand_alone() -> None:
-    reply = whole(total={"value": "9.00", "evidence": {"page": "1", "quote": "9.00"}, "confidence": "0.5"})
+    reply = valid_reply(total={"value": "9.00", "evidence": {"page": "1", "quote": "9.00"}, "confidence": "0.5"})
     del reply["fields"]["kind"]
     found = believe(reply)
     assert "kind" not in found.fields
@@ -184,7 +184,7 @@ def test_an_optional_field_may_be_left_out_and_a_single_quote_stand_alone() -> N
 
 
 def test_what_judges_a_text_that_was_not_written_need_not_be_graded() -> None:
-    reply = whole(answer=None)
+    reply = valid_reply(answer=None)
     del reply["criteria"]["polite"]
     assert [one.name for one in believe(reply).criteria] == ["clear"]
 
@@ -201,7 +201,7 @@ def test_what_judges_a_text_that_was_not_written_need_not_be_graded() -> None:
     ],
 )
 def test_a_quote_is_put_on_the_page_where_it_stands(stated: object, quote: str, page: int) -> None:
-    reply = believe(whole(seller=read("x", quote, page=stated)))
+    reply = believe(valid_reply(seller=read("x", quote, page=stated)))
     assert reply.fields["seller"].evidence == (Evidence(page=page, quote=quote),)
 
 

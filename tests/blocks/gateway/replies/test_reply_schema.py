@@ -11,7 +11,7 @@ from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType
 from blocks.gateway.model import ModelRequest
 from blocks.gateway.replies.reply_schema import reply_schema
-from tests.blocks.gateway.questions import BILL, PAGES, read, whole
+from tests.blocks.gateway.questions import BILL, PAGES, read, valid_reply
 
 TYPES = load_document_types(Path(__file__).parents[4] / "data" / "document_types")
 STRICT_KEYS = {"type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "description"}
@@ -54,22 +54,22 @@ def test_it_keeps_to_what_strict_modes_take(document_type: DocumentType) -> None
 
 
 def test_a_whole_reply_fits() -> None:
-    assert fits(whole())
+    assert fits(valid_reply())
 
 
 @pytest.mark.parametrize(
     "reply",
     [
-        whole(extra=read("x", "x")),
-        {"fields": whole()["fields"]},
-        {"criteria": whole()["criteria"]},
-        whole(kind=read("weapons", "x")),
-        whole(tags=read(["gold"], "x")),
-        whole(total=read(9.0, "9.00")),
-        whole(total={"value": "9.00", "confidence": 1}),
-        whole(total="9.00"),
-        whole(lines=read([{"item": "Flour"}], "x")),
-        whole(seller=read("x", "x") | {"why": "because"}),
+        valid_reply(extra=read("x", "x")),
+        {"fields": valid_reply()["fields"]},
+        {"criteria": valid_reply()["criteria"]},
+        valid_reply(kind=read("weapons", "x")),
+        valid_reply(tags=read(["gold"], "x")),
+        valid_reply(total=read(9.0, "9.00")),
+        valid_reply(total={"value": "9.00", "confidence": 1}),
+        valid_reply(total="9.00"),
+        valid_reply(lines=read([{"item": "Flour"}], "x")),
+        valid_reply(seller=read("x", "x") | {"why": "because"}),
     ],
 )
 def test_another_does_not(reply: object) -> None:
@@ -77,8 +77,8 @@ def test_another_does_not(reply: object) -> None:
 
 
 def test_a_field_may_be_absent_and_a_cell_empty() -> None:
-    assert fits(whole(**dict.fromkeys(BILL.fields)))
-    assert fits(whole(lines=read([{"item": None, "amount": "7.00"}], "Flour")))
+    assert fits(valid_reply(**dict.fromkeys(BILL.fields)))
+    assert fits(valid_reply(lines=read([{"item": None, "amount": "7.00"}], "Flour")))
 
 
 def test_only_what_is_asked_is_in_it() -> None:
