@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -145,6 +146,20 @@ def test_a_database_that_is_down_is_a_finding_without_its_password(caplog: pytes
     assert "Traceback" in caplog.text
     for secret in ("s%40cr$et", "s@cr$et", "s%40cr%24et"):
         assert secret not in found[0].observed + caplog.text
+
+
+def test_neither_log_nor_finding_has_a_password_that_an_error_quotes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(connection_url: str, *_: object) -> NoReturn:
+        raise ValueError(f"bad address {connection_url}, s@cr$et or {type_expectations._read_only(connection_url)}")
+
+    monkeypatch.setattr(type_expectations, "_run", fail)
+    (found,) = check_results("postgresql+psycopg://reader:s%40cr$et@db/nowhere", VIEW, bill(BILL.expectations[0]))
+    for text in (found.observed, caplog.text):
+        assert "bad address postgresql+psycopg://reader:***@db/nowhere, *** or" in text
+        assert "cr$et" not in text
+        assert "cr%24et" not in text
 
 
 def test_the_view_of_a_type_has_every_column_that_may_be_named(database: Database) -> None:
