@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,8 @@ class ForkServer:
                 os._exit(0)
             except MemoryError:
                 os.write(2, b"MemoryError")  # the content alone exceeds the limit
+            except BaseException:  # noqa: BLE001 - the worker gets the stack by stderr
+                traceback.print_exc()
             finally:
                 os._exit(1)
         with contextlib.suppress(PermissionError, ProcessLookupError):  # the child has done so already, or is gone

@@ -1,5 +1,6 @@
 """The worker's side of an isolated process: it takes requests, one at a time, and replies or ends."""
 
+import logging
 import os
 import signal
 import socket
@@ -19,7 +20,11 @@ OUT_OF_MEMORY_SHARE = 0.7
 EXIT_TIMEOUT_S = 5.0
 
 _ABORTED = {signal.SIGABRT, signal.SIGILL, signal.SIGTRAP, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL}
+_STACK = "Traceback (most recent call last):"
 _OUT_OF_MEMORY_TEXTS = (b"bad_alloc", b"MemoryError", b"Cannot allocate memory", b"malloc fail")
+
+
+log = logging.getLogger(__name__)
 
 
 class IsolatedProcess:
@@ -111,7 +116,7 @@ class IsolatedProcess:
         is_near_limit = self.peak_mb > OUT_OF_MEMORY_SHARE * memory_mb
         if (ended_by in _ABORTED and is_near_limit) or any(text in stderr for text in _OUT_OF_MEMORY_TEXTS):
             raise OutOfMemory(memory_mb)
-        raise Crashed(f"exit code {code}" if ended_by is None else ended_by.name)
+        raise Crashed(f"exit code {code}{_last_line(stderr)}" if ended_by is None else ended_by.name)
 
     def kill(self) -> None:
         """End it at once, with all processes that it has started."""
@@ -123,3 +128,15 @@ class IsolatedProcess:
         self._is_usable = False
         self._channel.close()
         self._status.close()
+
+
+def _last_line(stderr: bytes) -> str:
+    """The error that ended a process's own code, after a colon; nothing if stderr ends with no stack.
+
+    What a C library writes stays out: it may quote the document.
+    """
+    _, mark, stack = stderr.decode(errors="replace").rpartition(_STACK)
+    if not mark:
+        return ""
+    log.error("an isolated process failed:\n%s%s", mark, stack)
+    return f": {stack.rstrip().rpartition(chr(10))[2]}"

@@ -75,6 +75,16 @@ def leave(content: bytes, arguments: dict[str, object]) -> bytes:
     os._exit(3)
 
 
+def exit_as_a_library_does(content: bytes, arguments: dict[str, object]) -> bytes:
+    """End with a word about the document on stderr."""
+    os.write(2, content)
+    os._exit(1)
+
+
+def end_the_interpreter(content: bytes, arguments: dict[str, object]) -> bytes:
+    raise SystemExit("a library gave up")
+
+
 def flood(content: bytes, arguments: dict[str, object]) -> bytes:
     return b"x" * int(str(arguments["size"]))
 
