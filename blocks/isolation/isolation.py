@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import cache
 
 from pydantic import JsonValue
 
@@ -52,14 +51,20 @@ class Isolation:
             return self._pools[module]
 
     def close(self) -> None:
-        """End every fork server and process."""
+        """End every fork server and process. The end of this Python process ends them too."""
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
             pool.close()
 
 
-@cache
+_shared: dict[Settings, Isolation] = {}
+_sharing = threading.Lock()  # functools.cache may call its function once per thread
+
+
 def shared_isolation(settings: Settings) -> Isolation:
     """This process's isolation for these settings, shared by stages: fork servers take a moment to start."""
-    return Isolation(settings)
+    with _sharing:
+        if settings not in _shared:
+            _shared[settings] = Isolation(settings)
+        return _shared[settings]

@@ -4,10 +4,10 @@ A document is parsed in a process of its own. A second engine reads a PDF that t
 usable text go to OCR. An error is a `DocumentError`, or a failure beside a provisional result.
 """
 
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 
 from pydantic import JsonValue, ValidationError
 from pydantic_core import from_json
@@ -19,7 +19,7 @@ from blocks.isolation.pool import Session
 from blocks.records import Extraction, Failure, Retry, Stage
 from blocks.settings import Settings
 from tasks.extract import formats
-from tasks.extract.ocr.pool import shared_pool
+from tasks.extract.ocr.pool import OcrPool
 from tasks.extract.ocr_pages import OcrReader, TimeBudget, read_pages, with_ocr
 from tasks.extract.reading import Notes, unpack
 
@@ -135,10 +135,6 @@ class Extractor:
         present = "+".join(language for language in self._settings.ocr_languages if language not in missing)
         return extraction.model_copy(update=used | {"language": present}), None
 
-    def close(self) -> None:
-        """End the threads."""
-        self._pages.shutdown(cancel_futures=True)
-
 
 def _refusal(media_type: str) -> DocumentError:
     """The error of a document whose type no parser reads."""
@@ -149,10 +145,16 @@ def _refusal(media_type: str) -> DocumentError:
     return UnsupportedMediaType(media_type)
 
 
-@cache
+_shared: dict[Settings, Extractor] = {}
+_sharing = threading.Lock()  # functools.cache may call its function once per thread
+
+
 def shared_extractor(settings: Settings) -> Extractor:
-    """This process's extractor for these settings, with its parsing and OCR processes."""
-    return Extractor(settings, shared_isolation(settings), shared_pool(settings))
+    """This process's extractor for these settings, with its parsing and OCR processes. They end with this process."""
+    with _sharing:
+        if settings not in _shared:
+            _shared[settings] = Extractor(settings, shared_isolation(settings), OcrPool(settings))
+        return _shared[settings]
 
 
 def extract_bytes(content: bytes, uri: str, settings: Settings) -> tuple[Extraction | None, Failure | None]:

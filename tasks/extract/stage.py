@@ -38,12 +38,8 @@ class ExtractStage:
     def __init__(self, settings: Settings, fetch_part: FetchPart, extractor: Extractor | None = None) -> None:
         self._settings = settings
         self._fetch_part = fetch_part
-        self._given_extractor = extractor
+        self._extractor = extractor or shared_extractor(settings)
         self._by_media_type: dict[str, str] = {}
-
-    @cached_property
-    def _extractor(self) -> Extractor:
-        return self._given_extractor or shared_extractor(self._settings)
 
     @cached_property
     def configuration(self) -> str:

@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import asdict
-from functools import cache, cached_property
 
 from pydantic import JsonValue
 
@@ -28,10 +27,16 @@ class OcrPool:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._lock = threading.RLock()  # cached_property does not lock from Python 3.12 on
+        self._chosen: EngineChoice | str | None = None
+        self._processes: ProcessPool | None = None
 
-    @cached_property
+    @property
     def _choice(self) -> EngineChoice | str:
-        return choose_engine(self._settings)
+        with self._lock:
+            if self._chosen is None:
+                self._chosen = choose_engine(self._settings)
+            return self._chosen
 
     @property
     def available(self) -> str | None:
@@ -50,12 +55,19 @@ class OcrPool:
             return self._choice.packs.missing
         return find_language_packs(self._settings.ocr_languages, self._settings.tessdata_dir).missing
 
-    @cached_property
+    @property
     def processes(self) -> ProcessPool:
         """The OCR processes. Raises `OcrUnavailable` without an engine."""
-        if isinstance(self._choice, str):
-            raise OcrUnavailable(self._choice)
-        command = self._choice.command
+        with self._lock:
+            if self._processes is None:
+                self._processes = self._new_processes()
+            return self._processes
+
+    def _new_processes(self) -> ProcessPool:
+        choice = self._choice
+        if isinstance(choice, str):
+            raise OcrUnavailable(choice)
+        command = choice.command
         limits = Limits(
             memory_mb=self._settings.memory_limit_mb,
             open_files=OPEN_FILES,
@@ -66,7 +78,7 @@ class OcrPool:
             "tasks.extract.ocr.worker",
             limits,
             self._settings.max_output_mb,
-            {"choice": _as_json(self._choice)},
+            {"choice": _as_json(choice)},
             MAX_PAGES,
         )
         return ProcessPool(kind, threading.BoundedSemaphore(self._settings.processes))
@@ -89,18 +101,13 @@ class OcrPool:
         return OcrPage.model_validate_json(page), took_s
 
     def close(self) -> None:
-        """End every process."""
-        if "processes" in vars(self):
-            self.processes.close()
+        """End every process. The end of this Python process ends them too."""
+        with self._lock:
+            if self._processes is not None:
+                self._processes.close()
 
 
 def _as_json(choice: EngineChoice) -> dict[str, JsonValue]:
     folder = choice.packs.folder
     packs = asdict(choice.packs) | {"folder": None if folder is None else str(folder)}
     return asdict(choice) | {"packs": packs}
-
-
-@cache
-def shared_pool(settings: Settings) -> OcrPool:
-    """This process's OCR pool for these settings, shared by chunks: an engine takes a moment to load."""
-    return OcrPool(settings)

@@ -27,9 +27,10 @@ from blocks.errors import (
     TooLarge,
     WinnowError,
 )
+from blocks.isolation import isolation as isolation_module
 from blocks.isolation import wire
 from blocks.isolation.fork_server_client import ProcessKind
-from blocks.isolation.isolation import Isolation
+from blocks.isolation.isolation import Isolation, shared_isolation
 from blocks.isolation.limits import Limits
 from blocks.isolation.pool import ProcessPool
 from blocks.records import Retry, Stage
@@ -274,3 +275,17 @@ def test_no_process_outlives_a_killed_worker(tmp_path: Path) -> None:
     while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in pids if is_alive(pid)]
+
+
+def test_threads_that_come_first_at_once_share_an_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(settings: Settings) -> Isolation:
+        time.sleep(0.1)
+        return Isolation(settings)
+
+    monkeypatch.setattr(isolation_module, "Isolation", slow)
+    monkeypatch.setattr(isolation_module, "_shared", {})
+    settings = Settings(processes=3)
+    with ThreadPoolExecutor(4) as threads:
+        shared = list(threads.map(lambda _: shared_isolation(settings), range(4)))
+    assert len({id(isolation) for isolation in shared}) == 1
+    assert shared_isolation(Settings(processes=4)) is not shared[0]

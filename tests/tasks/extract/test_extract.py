@@ -1,7 +1,9 @@
 """From a document's bytes to its extraction: engines, time, forms and OCR."""
 
 import codecs
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -19,7 +21,8 @@ from blocks.files.media_types import EMPTY, ENCRYPTED_OFFICE, PDF
 from blocks.files.pages import GrayImage
 from blocks.records import Extraction
 from blocks.settings import Settings
-from tasks.extract.extract import Extracted, Extractor, extract_bytes
+from tasks.extract import extract as extract_module
+from tasks.extract.extract import Extracted, Extractor, extract_bytes, shared_extractor
 from tasks.extract.ocr.ocr_page import OcrPage
 from tasks.extract.reading import PageReading, Reading
 from tests.doubles.scripted_ocr import ScriptedOcr
@@ -91,10 +94,7 @@ def scanned(number: int) -> PageReading:
 def extract(parsers: ScriptedParsers, ocr: ScriptedOcr | None = None, media_type: str = PDF) -> Extracted:
     settings = Settings(document_timeout_s=20, ocr_page_timeout_s=10, processes=1)
     extractor = Extractor(settings, parsers, ocr or ScriptedOcr())  # type: ignore[arg-type]  # a double
-    try:
-        return extractor.extract(b"content", media_type)
-    finally:
-        extractor.close()
+    return extractor.extract(b"content", media_type)
 
 
 def test_parsing_and_drawing_are_taken_off_the_documents_time_for_ocr() -> None:
@@ -181,3 +181,17 @@ def test_output_that_is_no_extraction_is_a_crash_of_its_parser() -> None:
 def test_what_no_parser_reads_is_refused_with_its_reason(media_type: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         extract(ScriptedParsers(), media_type=media_type)
+
+
+def test_threads_that_come_first_at_once_share_an_extractor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(settings: Settings) -> str:
+        time.sleep(0.1)
+        return "an OCR pool"
+
+    monkeypatch.setattr(extract_module, "OcrPool", slow)
+    monkeypatch.setattr(extract_module, "_shared", {})
+    settings = Settings(processes=3)
+    with ThreadPoolExecutor(4) as threads:
+        shared = list(threads.map(lambda _: shared_extractor(settings), range(4)))
+    assert len({id(extractor) for extractor in shared}) == 1
+    assert shared_extractor(Settings(processes=4)) is not shared[0]

@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw
 from blocks.errors import Crashed, OcrUnavailable, OutOfMemory, TimedOut
 from blocks.files.pages import GrayImage
 from blocks.settings import PROJECT_DIR, Settings
+from tasks.extract.ocr.choice import EngineChoice
 from tasks.extract.ocr.pool import OcrPool
-from tests.tasks.extract.ocr.conftest import PageImage, gray
+from tests.tasks.extract.ocr.conftest import PageImage, choice, gray
 
 pytestmark = pytest.mark.tesseract
 
@@ -214,3 +215,18 @@ def test_broken_language_data_is_unavailable_not_a_crash(tmp_path: Path, note: G
         pytest.raises(OcrUnavailable, match=r"does not start|did not start"),
     ):
         pool.read_page(note, 20)
+
+
+def test_threads_that_come_first_at_once_share_the_engine_and_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = []
+
+    def slow(settings: Settings) -> EngineChoice:
+        time.sleep(0.1)
+        chosen.append(settings)
+        return choice()
+
+    monkeypatch.setattr("tasks.extract.ocr.pool.choose_engine", slow)
+    with closing(OcrPool(Settings())) as pool, ThreadPoolExecutor(4) as threads:
+        pools = list(threads.map(lambda _: pool.processes, range(4)))
+    assert len({id(processes) for processes in pools}) == 1
+    assert len(chosen) == 1
