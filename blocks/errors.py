@@ -154,7 +154,7 @@ class UnsupportedMediaType(DocumentError):
     kind = "unsupported_media_type"
 
     def __init__(self, media_type: str) -> None:
-        super().__init__(f"{media_type} is not read; convert it to PDF, an image, docx, html, eml, csv or text")
+        super().__init__(f"{media_type} is not read; convert it to PDF, an image or text")
 
 
 class SourceChanged(DocumentError):

@@ -47,8 +47,8 @@ class Extractor:
 
     def extract(self, content: bytes, media_type: str) -> Extracted:
         """The document's pages. Raises a `DocumentError` if there are none."""
-        reader = formats.READERS.get(media_type)
-        if reader is None:
+        known = formats.FORMATS.get(media_type)
+        if known is None:
             raise _refusal(media_type)
         arguments: dict[str, JsonValue] = {
             "media_type": media_type,
@@ -56,7 +56,7 @@ class Extractor:
             "max_pages": self._settings.max_pages,
             "max_megapixels": self._settings.max_image_megapixels,
         }
-        module, _, function = reader.partition(":")
+        module, _, function = known.read.partition(":")
         with self._isolation.open(module, content) as parser:
             (notes, payload), took_s = self._parse(parser, function, content, media_type, arguments)
             try:

@@ -14,19 +14,12 @@ from blocks.files.sources import FetchPart, content_of
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
 from tasks.extract.extract import Extractor, shared_extractor
+from tasks.extract.formats import FORMATS
 from tasks.extract.ocr.engine import find_language_packs
 from tasks.runs.frame import digest_of, guarded
 
 EXTRACT_VERSION = 2
 """Raise it when the same document may get another extraction; see docs/decisions/fingerprints-and-versions.md."""
-
-ENGINES: dict[str, tuple[str, ...]] = {
-    media_types.PDF: ("pypdfium2", "pypdf"),
-    media_types.HTML: ("inscriptis",),
-    media_types.EML: ("inscriptis",),
-    media_types.DOCX: ("python-docx",),
-} | dict.fromkeys(media_types.IMAGES, ("pillow",))
-"""Packages whose version decides what is read, by media type."""
 
 
 class ExtractStage:
@@ -44,7 +37,7 @@ class ExtractStage:
     @cached_property
     def configuration(self) -> str:
         """Digest of what decides every document's extraction beside its bytes, without limits and switches."""
-        packages = {package for packages in ENGINES.values() for package in packages}
+        packages = {package for known in FORMATS.values() for package in known.packages}
         return _digest(self._pictures | {"passwords": self._passwords, "engines": _versions(packages)})
 
     @cached_property
@@ -78,7 +71,8 @@ class ExtractStage:
                 decisive = dict(self._pictures)
             if media_type == media_types.PDF:
                 decisive["passwords"] = self._passwords
-            decisive["engines"] = _versions(ENGINES.get(media_type, ()))
+            known = FORMATS.get(media_type)
+            decisive["engines"] = _versions(known.packages if known else ())
             self._by_media_type[media_type] = f"{media_type}\n{_digest(decisive)}"
         return self._by_media_type[media_type]
 
