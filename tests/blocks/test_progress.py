@@ -34,8 +34,11 @@ def test_a_listener_that_has_unsubscribed_gets_nothing() -> None:
     assert taken == []
 
 
-def test_without_a_listener_nothing_happens() -> None:
+def test_an_event_without_a_listener_is_lost() -> None:
     progress.report("run", Stage.EXTRACT, 1)
+    with events() as taken:
+        progress.report("run", Stage.EXTRACT, 2)
+    assert taken == [Passed("run", Stage.EXTRACT, 2)]
 
 
 def test_a_listener_may_unsubscribe_while_it_takes_an_event() -> None:
