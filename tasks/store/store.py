@@ -1,8 +1,10 @@
 """The last stage: each document of a chunk becomes a result, a review item or a failure, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from blocks import progress
 from blocks.database.engine import Database, now
@@ -12,11 +14,13 @@ from blocks.database.pipeline.failures import FailedDocument
 from blocks.database.results import results, review
 from blocks.database.results.results import CurrentResult, NewResult
 from blocks.database.results.review import ReviewNeed
-from blocks.errors import Unfinished
+from blocks.errors import StageCrashed, Unfinished
 from blocks.records import OUTPUT_STAGES, Failure, Retry, Stage, Status, Validation
-from tasks.runs.chunk import StageCounts, wait_for_others
+from tasks.runs.chunk import DEFECT, StageCounts, wait_for_others
 
 STORE_VERSION = "1"
+
+log = logging.getLogger(__name__)
 
 Chain = Mapping[Stage, ChainLink]
 """The current output of each stage that has one, of one document."""
@@ -60,7 +64,10 @@ def _store_unless_claimed(
         news = [id_ for id_ in document_ids if _has_news(chains.get(id_, {}), current.get(id_), run_id)]
         payloads = stage_outputs.load_payloads(connection, Stage.VALIDATE, news)
         verdicts = {
-            id_: _verdict(id_, chains.get(id_, {}), current.get(id_), payloads.get(id_), run_id, started_at)
+            id_: _guarded(
+                id_,
+                partial(_verdict, id_, chains.get(id_, {}), current.get(id_), payloads.get(id_), run_id, started_at),
+            )
             for id_ in document_ids
         }
 
@@ -93,6 +100,16 @@ def _has_news(chain: Chain, current: CurrentResult | None, run_id: str) -> bool:
     is_made_from_link = link.fingerprint == current.fingerprint and current.provisional == _is_provisional(chain)
     is_rewritten = link.run_id == run_id and current.run_id != run_id
     return is_rewritten or not is_made_from_link
+
+
+def _guarded(document_id: str, decide: Callable[[], _Verdict]) -> _Verdict:
+    """The verdict, or the failure of the document: a defect costs only the document that causes it."""
+    try:
+        return decide()
+    except Exception as error:
+        log.error(DEFECT, Stage.STORE, document_id, exc_info=error)
+        failure = StageCrashed(f"{type(error).__name__}: {error}").failure(Stage.STORE)
+        return _Verdict(documents.FAILED, documents.FAILED, FailedDocument(document_id, failure, attempts=1))
 
 
 def _verdict(

@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -255,6 +256,35 @@ def test_a_run_that_died_between_validate_and_store_is_completed_by_the_next(dat
     assert runs.run_counts(database, "first")[1] == 1
     assert process(database, "second", "a") == StageCounts(done=1)
     assert [result["status"] for result in list_results(database, run_id="second")] == ["accepted"]
+
+
+@pytest.mark.parametrize(
+    "defect", [{"payload": b"{broken"}, {"payload": b'{"status": "sold"}'}, {"state": "failed", "retry": "someday"}]
+)
+def test_a_defect_while_a_document_is_stored_costs_that_document_and_no_other(
+    database: Database, caplog: pytest.LogCaptureFixture, defect: dict[str, Any]
+) -> None:
+    process(database, "first", "ab", store=False)
+    broken = update(stage_outputs).where(
+        stage_outputs.c.document_id == id_of("b"), stage_outputs.c.stage == Stage.VALIDATE.value
+    )
+    with database.write() as connection:
+        connection.execute(broken.values(**defect))
+    with caplog.at_level(logging.ERROR):
+        counts = store_chunk(database, "first", [id_of("a"), id_of("b")], "pipeline 1")
+    assert counts == StageCounts(done=1, failed=1)
+    assert rows(database, "first") == {id_of("a"): "accepted", id_of("b"): "failed"}
+    (failure,) = list_failures(database)
+    assert [failure[name] for name in ("document_id", "stage", "kind", "retry", "attempts")] == [
+        *(id_of("b"), "store", "internal", "never", 1)
+    ]
+    (logged,) = caplog.records
+    assert (logged.levelno, logged.exc_info is not None) == (logging.ERROR, True)
+    assert id_of("b") in logged.getMessage()
+    assert "store" in logged.getMessage()
+    process(database, "second", "ab", rerun=Rerun.ALL)
+    assert list_failures(database) == []
+    assert rows(database, "second") == {id_of("a"): "accepted", id_of("b"): "accepted"}
 
 
 def test_going_back_to_an_earlier_pipeline_makes_its_result_current_again(database: Database) -> None:
