@@ -11,7 +11,6 @@ from blocks.gateway.replies.reply_schema import reply_schema_text
 SEED = 20_231
 """Any fixed number: where an API takes a seed, equal questions get equal answers more often."""
 
-_MAX_REPLY = 20_000
 _MAX_PROBLEM = 1_000
 
 
@@ -37,6 +36,6 @@ def corrective_turn(question: Question) -> tuple[str, str] | None:
     """
     if question.correction is None:
         return None
-    reply = visible(question.correction.reply)[:_MAX_REPLY].strip() or "(nothing)"
+    reply = visible(question.correction.reply).strip() or "(nothing)"
     problem = visible(question.correction.problem)[:_MAX_PROBLEM]
     return reply, f"This does not fit: {problem}\nAnswer again, with the whole JSON object and nothing else."

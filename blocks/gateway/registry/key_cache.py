@@ -1,4 +1,6 @@
-"""The cache of models' keys. A key is looked up again once a second, so that a replaced key is soon used.
+"""The cache of models' keys, so that a replaced key is soon used.
+
+A variable of the environment is read again each second; a key in Prefect after five minutes (`keys.py`).
 
 A look-up in Prefect is slow. So calls use the last key meanwhile, and calls without a key wait for the same look-up.
 """

@@ -159,7 +159,7 @@ def registry_state(rows: Sequence[Mapping[str, object]], is_paused: bool) -> Reg
 
 
 class Registry(Protocol):
-    """Keeps the registry. The database does; `tasks/score/task.py` joins the two."""
+    """Keeps the registry. The database does; `tasks/runs/models.py` joins the two."""
 
     def load(self) -> RegistryState:
         """The registry as it is now. A cheap query: the gateway asks about once a second."""

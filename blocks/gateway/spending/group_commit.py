@@ -14,6 +14,9 @@ WINDOW_S = 0.05
 """The least time between two rounds. A transaction takes ten times as long as a row of it: at 250 calls a second it
 then has twelve reservations and as many settlements. Calls with more time between them wait for nothing."""
 
+MAX_ITEMS = 256
+"""Of one group in one round."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -68,7 +71,7 @@ class GroupCommit(Generic[Item, Result]):
 
     A result that is an exception is raised to its caller; an exception that `work` raises is raised to all callers of
     the round. `unclaimed` is called, on the loop, with results whose caller has gone meanwhile. A caller that goes
-    before its round begins has no part in it. A round takes at most `max_items`.
+    before its round begins has no part in it.
     """
 
     def __init__(
@@ -76,12 +79,10 @@ class GroupCommit(Generic[Item, Result]):
         work: Callable[[Sequence[Item]], Sequence[Result | Exception]],
         rounds: Rounds,
         *,
-        max_items: int = 256,
         unclaimed: Callable[[Item, Result], None] | None = None,
     ) -> None:
         self._work = work
         self._rounds = rounds
-        self._max_items = max_items
         self._unclaimed = unclaimed
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._taken: list[tuple[Item, asyncio.Future[Result]]] = []
@@ -115,7 +116,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def take(self) -> bool:
         """Take the next items to work on; whether there are any."""
-        next_items, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
+        next_items, self._waiting = self._waiting[:MAX_ITEMS], self._waiting[MAX_ITEMS:]
         self._taken = [(item, answer) for item, answer in next_items if not answer.done()]
         return bool(self._taken)
 

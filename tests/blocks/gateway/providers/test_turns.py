@@ -27,11 +27,11 @@ def test_images_come_with_the_numbers_of_their_pages() -> None:
     assert list(images(request)) == [("Picture of page 3:", "image/png", base64.b64encode(b"png").decode())]
 
 
-def test_a_correction_is_cut_cleaned_and_never_empty() -> None:
+def test_a_corrections_problem_is_cut_and_its_turns_are_cleaned_and_never_empty() -> None:
     assert corrective_turn(ask()) is None
-    long = corrective_turn(ask(correction=Correction("x" * 30_000, "y" * 2_000)))
+    long = corrective_turn(ask(correction=Correction("x", "y" * 2_000)))
     assert long is not None
-    assert (len(long[0]), long[1].count("y")) == (20_000, 1_000)
+    assert long[1].count("y") == 1_000
     empty = corrective_turn(ask(correction=Correction(" \u200b", "an empty\u200b reply")))
     assert empty is not None
     assert empty[0] == "(nothing)"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from blocks.gateway.spending import group_commit
 from blocks.gateway.spending.group_commit import GroupCommit, Rounds
 
 FAR = math.inf
@@ -26,11 +27,10 @@ class Squares:
             raise RuntimeError("unlucky")
         return [ValueError(str(number)) if number < 0 else number * number for number in numbers]
 
-    def grouped(self, window_s: float = 0.01, max_items: int = 256) -> GroupCommit[int, int]:
+    def grouped(self, window_s: float = 0.01) -> GroupCommit[int, int]:
         return GroupCommit(
             self.work,
             Rounds(window_s),
-            max_items=max_items,
             unclaimed=lambda item, result: self.unclaimed.append((item, result)),
         )
 
@@ -51,11 +51,12 @@ def test_what_is_asked_at_once_is_done_at_once_and_answered_in_order() -> None:
     assert squares.groups == [list(range(100))]
 
 
-def test_a_group_has_no_more_than_it_may_have() -> None:
+def test_a_group_has_no_more_than_it_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "MAX_ITEMS", 4)
     squares = Squares()
 
     async def scene() -> None:
-        grouped = squares.grouped(window_s=0, max_items=4)
+        grouped = squares.grouped(window_s=0)
         await asyncio.gather(*(grouped.ask(number, FAR) for number in range(10)))
 
     asyncio.run(scene())
