@@ -8,8 +8,9 @@ import json
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
+from blocks.gateway.providers.counts import count, part_of, stated_usage
 from blocks.gateway.providers.failures import embedded_failure
+from blocks.gateway.providers.json_access import as_list, as_mapping, as_text
 from blocks.gateway.providers.wire import WireRequest, address, headers_of
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
@@ -52,19 +53,19 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
 
 def read(model: RegisteredModel, body: object) -> WireReply:
     """The tool's input where the tool was called, else the text. Raises a `CallFailed` where it is an error."""
-    outer = mapping(body)
+    outer = as_mapping(body)
     if outer.get("type") == "error" or outer.get("error"):
         raise embedded_failure(model, outer)
-    blocks = [mapping(block) for block in items(outer.get("content"))]
+    blocks = [as_mapping(block) for block in as_list(outer.get("content"))]
     inputs = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
     calls = [arguments for arguments in inputs if arguments is not None]
-    prose = "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
+    prose = "".join(as_text(block.get("text")) for block in blocks if block.get("type") == "text")
     return WireReply(
         # Two calls are two answers: joined, they are refused as more than one object.
         text="".join(json.dumps(arguments, ensure_ascii=False) for arguments in calls) or prose,
-        finish=FINISHES.get(text(outer.get("stop_reason")), Finish.UNKNOWN),
+        finish=FINISHES.get(as_text(outer.get("stop_reason")), Finish.UNKNOWN),
         usage=_usage(outer.get("usage")),
-        served_by=text(outer.get("model")),
+        served_by=as_text(outer.get("model")),
         refusal=prose if outer.get("stop_reason") == "refusal" else "",
     )
 
@@ -100,16 +101,16 @@ def _as_call(reply: str) -> dict[str, object] | None:
 
 def _usage(usage: object) -> Usage:
     """`input_tokens` excludes cached tokens: tokens read from and written to the cache are counted separately."""
-    counts = mapping(usage)
+    counts = as_mapping(usage)
     fresh, made = count(counts.get("input_tokens")), count(counts.get("output_tokens"))
     read = count(counts.get("cache_read_input_tokens")) or 0
     written = count(counts.get("cache_creation_input_tokens")) or 0
-    for_an_hour = mapping(counts.get("cache_creation")).get("ephemeral_1h_input_tokens")
-    return stated(
+    for_an_hour = as_mapping(counts.get("cache_creation")).get("ephemeral_1h_input_tokens")
+    return stated_usage(
         None if fresh is None else fresh + read + written,
         made,
         cached_tokens=read,
         cache_write_tokens=written,
-        cache_write_1h_tokens=part(for_an_hour, written),
-        reasoning_tokens=part(mapping(counts.get("output_tokens_details")).get("thinking_tokens"), made or 0),
+        cache_write_1h_tokens=part_of(for_an_hour, written),
+        reasoning_tokens=part_of(as_mapping(counts.get("output_tokens_details")).get("thinking_tokens"), made or 0),
     )

@@ -1,27 +1,11 @@
 """Token counts of providers as a `Usage`; an impossible count is treated as missing."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from blocks.gateway.model import Usage
 
 MAX_TOKENS = 1_000_000_000
 """No request has more. A larger count is a mistake, and would use up the budgets."""
-
-
-def mapping(value: object) -> Mapping[str, object]:
-    """`value` where it is a JSON object, else an empty object."""
-    return value if isinstance(value, dict) else {}
-
-
-def items(value: object) -> list[object]:
-    """`value` where it is a JSON list, else an empty list."""
-    return value if isinstance(value, list) else []
-
-
-def text(value: object) -> str:
-    """`value` where it is a string, else an empty string."""
-    return value if isinstance(value, str) else ""
 
 
 def count(value: object) -> int | None:
@@ -33,13 +17,13 @@ def count(value: object) -> int | None:
     return value if 0 <= value <= MAX_TOKENS else None
 
 
-def part(value: object, total: int) -> int:
+def part_of(value: object, total: int) -> int:
     """A count that is part of `total`; 0 where it cannot be, so that all of `total` is charged at the full price."""
     tokens = count(value)
     return tokens if tokens is not None and tokens <= total else 0
 
 
-def stated(input_tokens: int | None, output_tokens: int | None, **parts: Any) -> Usage:
+def stated_usage(input_tokens: int | None, output_tokens: int | None, **parts: Any) -> Usage:
     """The usage of these totals, marked as not stated where either is missing. `parts` are counts of tokens."""
     if input_tokens is None or output_tokens is None:
         return Usage(is_stated=False)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from blocks.gateway import errors
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Usage
-from blocks.gateway.providers.counts import mapping
+from blocks.gateway.providers.json_access import as_mapping
 from blocks.gateway.providers.retry_after import retry_after_s
 from blocks.gateway.registry.registry import RegisteredModel
 
@@ -153,7 +153,7 @@ def embedded_failure(model: RegisteredModel, body: Mapping[str, object], usage: 
 
     Without a code the server failed: proxies send such replies when the server behind them breaks off.
     """
-    error = mapping(body.get("error"))
+    error = as_mapping(body.get("error"))
     code = error.get("code")
     kind = str(error.get("type") or code or "")
     status = next((status for word, status in _EMBEDDED.items() if word in kind), 502)

@@ -2,8 +2,9 @@
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
+from blocks.gateway.providers.counts import count, part_of, stated_usage
 from blocks.gateway.providers.failures import embedded_failure
+from blocks.gateway.providers.json_access import as_list, as_mapping, as_text
 from blocks.gateway.providers.openai_chat import logprobs
 from blocks.gateway.providers.wire import WireRequest, address, headers_of
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
@@ -50,21 +51,21 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
 
 def read(model: RegisteredModel, body: object) -> WireReply:
     """The first candidate, without its thoughts. Raises a `CallFailed` where the body is an error."""
-    outer = mapping(body)
+    outer = as_mapping(body)
     if outer.get("error"):
         raise embedded_failure(model, outer)
-    candidate = mapping(next(iter(items(outer.get("candidates"))), None))
-    reason = text(candidate.get("finishReason"))
+    candidate = as_mapping(next(iter(as_list(outer.get("candidates"))), None))
+    reason = as_text(candidate.get("finishReason"))
     is_image = reason.startswith("IMAGE_")
     finish = Finish.FILTERED if is_image else FINISHES.get(reason, Finish.UNKNOWN)
-    if mapping(outer.get("promptFeedback")).get("blockReason"):
+    if as_mapping(outer.get("promptFeedback")).get("blockReason"):
         finish = Finish.FILTERED
-    parts = [mapping(shown) for shown in items(mapping(candidate.get("content")).get("parts"))]
+    parts = [as_mapping(shown) for shown in as_list(as_mapping(candidate.get("content")).get("parts"))]
     return WireReply(
-        text="".join(text(shown.get("text")) for shown in parts if shown.get("thought") is not True),
+        text="".join(as_text(shown.get("text")) for shown in parts if shown.get("thought") is not True),
         finish=finish,
         usage=_usage(outer.get("usageMetadata")),
-        served_by=text(outer.get("modelVersion")),
+        served_by=as_text(outer.get("modelVersion")),
         token_logprobs=_logprobs(candidate.get("logprobsResult")),
     )
 
@@ -81,7 +82,7 @@ def _contents(question: Question, user: str) -> list[dict[str, object]]:
 
 
 def _logprobs(result: object) -> tuple[tuple[str, float], ...]:
-    chosen = [mapping(token) for token in items(mapping(result).get("chosenCandidates"))]
+    chosen = [as_mapping(token) for token in as_list(as_mapping(result).get("chosenCandidates"))]
     return logprobs([{"token": token.get("token"), "logprob": token.get("logProbability")} for token in chosen])
 
 
@@ -90,14 +91,14 @@ def _usage(usage: object) -> Usage:
 
     Protobuf leaves out a count of 0: a blocked reply has no `candidatesTokenCount`.
     """
-    counts = mapping(usage)
+    counts = as_mapping(usage)
     sent, made = count(counts.get("promptTokenCount")), count(counts.get("candidatesTokenCount", 0))
     thought, tools = count(counts.get("thoughtsTokenCount", 0)), count(counts.get("toolUsePromptTokenCount", 0))
     total_in = None if sent is None or tools is None else sent + tools
     total_out = None if made is None or thought is None else made + thought
-    return stated(
+    return stated_usage(
         total_in,
         total_out,
-        cached_tokens=part(counts.get("cachedContentTokenCount"), sent or 0),
+        cached_tokens=part_of(counts.get("cachedContentTokenCount"), sent or 0),
         reasoning_tokens=thought or 0,
     )

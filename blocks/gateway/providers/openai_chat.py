@@ -8,8 +8,9 @@ import math
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.counts import count, items, mapping, part, stated, text
+from blocks.gateway.providers.counts import count, part_of, stated_usage
 from blocks.gateway.providers.failures import embedded_failure
+from blocks.gateway.providers.json_access import as_list, as_mapping, as_text
 from blocks.gateway.providers.wire import WireRequest, address, headers_of, is_azure
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reply_schema import REPLY_NAME, reply_schema
@@ -51,20 +52,20 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
 
 def read(model: RegisteredModel, body: object) -> WireReply:
     """The first choice. Raises a `CallFailed` where the body is an error, as proxies send with status 200."""
-    outer = mapping(body)
+    outer = as_mapping(body)
     if outer.get("error"):
         raise embedded_failure(model, outer)
-    choice = mapping(next(iter(items(outer.get("choices"))), None))
+    choice = as_mapping(next(iter(as_list(outer.get("choices"))), None))
     if choice.get("finish_reason") == "error" or choice.get("error"):
         raise embedded_failure(model, choice, usage=openai_usage(outer.get("usage"), "prompt", "completion"))
-    message = mapping(choice.get("message"))
+    message = as_mapping(choice.get("message"))
     return WireReply(
         text=_content(message.get("content")),
-        finish=FINISHES.get(text(choice.get("finish_reason")), Finish.UNKNOWN),
+        finish=FINISHES.get(as_text(choice.get("finish_reason")), Finish.UNKNOWN),
         usage=openai_usage(outer.get("usage"), "prompt", "completion"),
-        served_by=text(outer.get("model")),
-        refusal=text(message.get("refusal")),
-        token_logprobs=logprobs(mapping(choice.get("logprobs")).get("content")),
+        served_by=as_text(outer.get("model")),
+        refusal=as_text(message.get("refusal")),
+        token_logprobs=logprobs(as_mapping(choice.get("logprobs")).get("content")),
     )
 
 
@@ -81,22 +82,22 @@ def openai_usage(usage: object, sent: str, made: str) -> Usage:
     Sent tokens include cached ones, made tokens include reasoning. DeepSeek has its own name for cached tokens;
     OpenRouter reports the tokens written to the cache.
     """
-    counts = mapping(usage)
-    inward, outward = mapping(counts.get(f"{sent}_tokens_details")), mapping(counts.get(f"{made}_tokens_details"))
+    counts = as_mapping(usage)
+    inward, outward = as_mapping(counts.get(f"{sent}_tokens_details")), as_mapping(counts.get(f"{made}_tokens_details"))
     sent_tokens, made_tokens = count(counts.get(f"{sent}_tokens")), count(counts.get(f"{made}_tokens"))
-    cached = part(inward.get("cached_tokens", counts.get("prompt_cache_hit_tokens")), sent_tokens or 0)
-    return stated(
+    cached = part_of(inward.get("cached_tokens", counts.get("prompt_cache_hit_tokens")), sent_tokens or 0)
+    return stated_usage(
         sent_tokens,
         made_tokens,
         cached_tokens=cached,
-        cache_write_tokens=part(inward.get("cache_write_tokens"), (sent_tokens or 0) - cached),
-        reasoning_tokens=part(outward.get("reasoning_tokens"), made_tokens or 0),
+        cache_write_tokens=part_of(inward.get("cache_write_tokens"), (sent_tokens or 0) - cached),
+        reasoning_tokens=part_of(outward.get("reasoning_tokens"), made_tokens or 0),
     )
 
 
 def logprobs(tokens: object) -> tuple[tuple[str, float], ...]:
     """Tokens with the logarithms of their probabilities; empty where any of them cannot be such a logarithm."""
-    read = [(text(mapping(token).get("token")), mapping(token).get("logprob")) for token in items(tokens)]
+    read = [(as_text(as_mapping(token).get("token")), as_mapping(token).get("logprob")) for token in as_list(tokens)]
     sound = [(token, float(value)) for token, value in read if isinstance(value, int | float) and math.isfinite(value)]
     return tuple(sound) if len(sound) == len(read) and all(value <= 0 for _, value in sound) else ()
 
@@ -125,6 +126,6 @@ def _content(content: object) -> str:
     """The text of a message, without reasoning. Some servers send it in parts."""
     if isinstance(content, list):
         return "".join(
-            text(mapping(shown).get("text")) for shown in content if mapping(shown).get("type") != "reasoning"
+            as_text(as_mapping(shown).get("text")) for shown in content if as_mapping(shown).get("type") != "reasoning"
         )
-    return text(content)
+    return as_text(content)

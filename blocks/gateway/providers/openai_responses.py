@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from blocks.gateway.model import Question
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.counts import items, mapping, text
 from blocks.gateway.providers.failures import embedded_failure
+from blocks.gateway.providers.json_access import as_list, as_mapping, as_text
 from blocks.gateway.providers.openai_chat import ENDPOINT, corrective_turns, logprobs, openai_headers, openai_usage
 from blocks.gateway.providers.wire import WireRequest, address
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
@@ -39,22 +39,22 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
 
 def read(model: RegisteredModel, body: object) -> WireReply:
     """The text of all messages of the output. Raises a `CallFailed` where the response has failed."""
-    outer = mapping(body)
+    outer = as_mapping(body)
     usage = openai_usage(outer.get("usage"), "input", "output")
     if outer.get("error"):
         raise embedded_failure(model, outer, usage=usage)
-    status = text(outer.get("status"))
+    status = as_text(outer.get("status"))
     finish = Finish.STOP if status == "completed" else Finish.UNKNOWN
     if status == "incomplete":
-        finish = _INCOMPLETE.get(text(mapping(outer.get("incomplete_details")).get("reason")), Finish.LENGTH)
+        finish = _INCOMPLETE.get(as_text(as_mapping(outer.get("incomplete_details")).get("reason")), Finish.LENGTH)
     parts = list(_parts(outer))
     return WireReply(
-        text="".join(text(shown.get("text")) for shown in parts if shown.get("type") == "output_text"),
+        text="".join(as_text(shown.get("text")) for shown in parts if shown.get("type") == "output_text"),
         finish=finish,
         usage=usage,
-        served_by=text(outer.get("model")),
-        refusal="".join(text(shown.get("refusal")) for shown in parts if shown.get("type") == "refusal"),
-        token_logprobs=logprobs([token for shown in parts for token in items(shown.get("logprobs"))]),
+        served_by=as_text(outer.get("model")),
+        refusal="".join(as_text(shown.get("refusal")) for shown in parts if shown.get("type") == "refusal"),
+        token_logprobs=logprobs([token for shown in parts for token in as_list(shown.get("logprobs"))]),
     )
 
 
@@ -68,6 +68,6 @@ def _input(question: Question, user: str) -> list[dict[str, object]]:
 
 def _parts(outer: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     """The parts of the messages; reasoning and tool calls are other kinds of output."""
-    for entry in map(mapping, items(outer.get("output"))):
+    for entry in map(as_mapping, as_list(outer.get("output"))):
         if entry.get("type") == "message":
-            yield from map(mapping, items(entry.get("content")))
+            yield from map(as_mapping, as_list(entry.get("content")))

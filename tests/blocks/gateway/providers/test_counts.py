@@ -1,7 +1,7 @@
 import pytest
 
 from blocks.gateway.model import Usage
-from blocks.gateway.providers.counts import MAX_TOKENS, count, items, mapping, part, stated, text
+from blocks.gateway.providers.counts import MAX_TOKENS, count, part_of, stated_usage
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,9 @@ def test_what_can_be_a_count(value: object, tokens: int | None) -> None:
 
 
 def test_a_part_is_no_more_than_its_total() -> None:
-    assert [part(value, 5) for value in (5, 6, -1, None)] == [5, 0, 0, 0]
+    assert [part_of(value, 5) for value in (5, 6, -1, None)] == [5, 0, 0, 0]
 
 
 def test_a_usage_needs_both_totals() -> None:
-    assert stated(1, None).is_stated is stated(None, 1).is_stated is False
-    assert stated(0, 2, cached_tokens=1) == Usage(input_tokens=0, output_tokens=2, cached_tokens=1)
-
-
-def test_what_has_another_form_is_empty() -> None:
-    assert (mapping([1]), items({"a": 1}), text(1)) == ({}, [], "")
-    assert (mapping({"a": 1}), items([1]), text("a")) == ({"a": 1}, [1], "a")
+    assert stated_usage(1, None).is_stated is stated_usage(None, 1).is_stated is False
+    assert stated_usage(0, 2, cached_tokens=1) == Usage(input_tokens=0, output_tokens=2, cached_tokens=1)
