@@ -295,12 +295,12 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     from pydantic import SecretStr
 
     from blocks.database.engine import open_database
-    from blocks.database.models.breaker_states import DatabaseBreakerStates
+    from blocks.database.models.circuit_states import DatabaseCircuitStates
     from blocks.database.models.ledger import DatabaseLedger
     from blocks.database.models.limit_leases import DatabaseLimitLeases
     from blocks.database.models.registry import DatabaseRegistry
     from blocks.database.models.reply_cache import DatabaseReplyCache
-    from blocks.gateway.gateway import Gateway, Kept
+    from blocks.gateway.gateway import Gateway, SharedState
     from blocks.gateway.policies.shared_state import CircuitReport
     from blocks.gateway.registry.registry import RegisteredModel, registry_state
 
@@ -324,9 +324,9 @@ def _open_gateway(address: str, url: str, in_flight: int) -> "Gateway":
     )
     ledger = DatabaseLedger(database)
     leases = DatabaseLimitLeases(database, ledger.worker_id)
-    circuits = DatabaseBreakerStates(database, CircuitReport)
-    kept = Kept(registry, ledger, circuits, leases, DatabaseReplyCache(database))
-    return Gateway(kept, {"env:BENCHMARK_KEY": SecretStr(KEY)})
+    circuits = DatabaseCircuitStates(database, CircuitReport)
+    shared = SharedState(registry, ledger, circuits, leases, DatabaseReplyCache(database))
+    return Gateway(shared, {"env:BENCHMARK_KEY": SecretStr(KEY)})
 
 
 KEY = "sk-benchmark"

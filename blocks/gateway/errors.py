@@ -168,14 +168,14 @@ class ContextTooLong(CallFailed):
         )
 
 
-class BreakerOpen(CallFailed):
+class CircuitOpen(CallFailed):
     """The model's circuit breaker is open: too many of its last calls failed.
 
     `again_in_s` is when a call may be let through. `waits_for_person`: a person must put something right first. `why`
     ends with the kind of the last failure: workers share no more of it.
     """
 
-    kind = "breaker_open"
+    kind = "breaker_open"  # rows hold it, so it keeps this name
     is_outage = True
     was_sent = False
 

@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SharedState:
     """What workers share, each kept by the database."""
 
     registry: Registry
@@ -97,21 +97,21 @@ class _ModelState:
 class Gateway:
     """The models of a process. Made off the event loop, since it reads the registry; used on the loop."""
 
-    def __init__(self, kept: Kept, keys: Mapping[str, SecretStr]) -> None:
-        self._kept = kept
+    def __init__(self, shared: SharedState, keys: Mapping[str, SecretStr]) -> None:
+        self._shared = shared
         self.keys = KeyCache(keys, REFRESH_EVERY_S)
-        self._state = kept.registry.load()
-        self._circuits = Circuits(kept.circuits)
+        self._state = shared.registry.load()
+        self._circuits = Circuits(shared.circuits)
         self._models: dict[str, _ModelState] = {}
         rounds = Rounds()
-        self._ledger_writer = LedgerWriter(kept.ledger, rounds)
-        self._reply_store = ReplyStore(kept.replies, rounds)
+        self._ledger_writer = LedgerWriter(shared.ledger, rounds)
+        self._reply_store = ReplyStore(shared.replies, rounds)
         self._transport: Transport | None = None
         self._waking: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._memories: set[asyncio.Task[None]] = set()
+        self._json_mode_writes: set[asyncio.Task[None]] = set()
         self._called_at = 0.0
-        self._under_way = 0
+        self._calls_under_way = 0
         self._leasing = threading.Lock()
         self._is_closed = False
 
@@ -121,7 +121,7 @@ class Gateway:
 
     def for_run(self, terms: RunTerms) -> "RunGateway":
         """The models as a run may ask them, by the registry as it stands. Reads the database: not for the loop."""
-        self._state = self._kept.registry.load()
+        self._state = self._shared.registry.load()
         return RunGateway(self, terms)
 
     async def close(self) -> None:
@@ -131,13 +131,13 @@ class Gateway:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        await asyncio.gather(*self._memories, return_exceptions=True)  # each logs its own failure
+        await asyncio.gather(*self._json_mode_writes, return_exceptions=True)  # each logs its own failure
         await self._reply_store.close()
         await self._ledger_writer.close()
         if self._transport is not None:
             transport, self._transport = self._transport, None
             await transport.aclose()
-        for leave in (self._release, self._kept.ledger.close):
+        for leave in (self._release, self._shared.ledger.close):
             try:
                 await asyncio.to_thread(leave)
             except WinnowError as error:
@@ -164,11 +164,11 @@ class Gateway:
     @contextlib.contextmanager
     def calling(self) -> Iterator[None]:
         """Mark a call as under way: what workers share is refreshed until it ends."""
-        self._under_way += 1
+        self._calls_under_way += 1
         try:
             yield
         finally:
-            self._under_way -= 1
+            self._calls_under_way -= 1
             self._called_at = time.monotonic()
 
     async def chain(self, model: RegisteredModel, terms: RunTerms) -> Model:
@@ -259,24 +259,24 @@ class Gateway:
         return state
 
     def _remember_json_mode(self, name: str, mode: JsonMode) -> None:
-        task = asyncio.create_task(asyncio.to_thread(self._kept.registry.remember_json_mode, name, mode))
-        self._memories.add(task)
+        task = asyncio.create_task(asyncio.to_thread(self._shared.registry.remember_json_mode, name, mode))
+        self._json_mode_writes.add(task)
         task.add_done_callback(self._forget)
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
-        self._memories.discard(task)
+        self._json_mode_writes.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.warning("the JSON mode of a server could not be stored (%s); the next process finds it out", error)
 
     async def _keep_refreshing(self) -> None:
         recovered_at = time.monotonic()
-        while self._under_way or time.monotonic() - self._called_at < IDLE_S:
+        while self._calls_under_way or time.monotonic() - self._called_at < IDLE_S:
             await asyncio.sleep(REFRESH_EVERY_S)
             try:
                 await self._refresh()
                 if time.monotonic() - recovered_at >= RECOVER_EVERY_S:
                     recovered_at = time.monotonic()
-                    await asyncio.to_thread(self._kept.ledger.recover)
+                    await asyncio.to_thread(self._shared.ledger.recover)
             except WinnowError as error:  # no money can be reserved meanwhile, so nothing is overspent
                 log.warning("what workers share cannot be read (%s); the last state stays in use", error)
 
@@ -294,15 +294,15 @@ class Gateway:
                 state.limits.reconfigure(model)
 
     def _load(self, used: Sequence[str]) -> tuple[RegistryState, Mapping[str, tuple[int, int]]]:
-        registry = self._kept.registry.load()
+        registry = self._shared.registry.load()
         with self._leasing:
-            return registry, self._kept.leases.renew(used, LEASE_S) if used and not self._is_closed else {}
+            return registry, self._shared.leases.renew(used, LEASE_S) if used and not self._is_closed else {}
 
     def _release(self) -> None:
         """Release the leases for good: a refresh that is still under way acquires none again."""
         with self._leasing:
             self._is_closed = True
-            self._kept.leases.release()
+            self._shared.leases.release()
 
 
 class RunGateway:

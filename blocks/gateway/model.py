@@ -1,7 +1,7 @@
 """The Model protocol: what every provider answers, and every policy around it.
 
 A question carries pages and the document type; each provider renders them into its wire format.
-One document per question. Each policy (retries, budget, limits, breaker, cache) is a `Model` around another `Model`.
+One document per question. Each policy (retries, budget, limits, circuit, cache) is a `Model` around another `Model`.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from blocks.database.address import database_url
-from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.circuit_states import DatabaseCircuitStates
 from blocks.database.models.registry import DatabaseRegistry
 from blocks.errors import PrefectUnreachable, UsageError
 from blocks.gateway.policies.shared_state import CircuitReport
@@ -34,7 +34,7 @@ def current_models(url: str | None) -> tuple[RegistryState, dict[str, CircuitRep
     if not settings.prefect_api_url and not _is_made(database_url(settings)):
         return RegistryState(read_seed()), {}
     database = open_or_create(url)
-    return open_registry(database).load(), dict(DatabaseBreakerStates(database, CircuitReport).load())
+    return open_registry(database).load(), dict(DatabaseCircuitStates(database, CircuitReport).load())
 
 
 def _is_made(address: str) -> bool:
@@ -44,7 +44,7 @@ def _is_made(address: str) -> bool:
 
 def close_circuit(url: str | None, model: RegisteredModel) -> None:
     """Close the model's circuit for every worker."""
-    DatabaseBreakerStates(open_or_create(url), CircuitReport).close(model.name)
+    DatabaseCircuitStates(open_or_create(url), CircuitReport).close(model.name)
 
 
 def known_model(state: RegistryState, name: str) -> RegisteredModel:

@@ -7,13 +7,13 @@ from blocks.gateway.registry.keys import parse_reference
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.spending.prices import CACHE_WRITE, CACHED, INPUT, OUTPUT, base_usd, listed_price, price_of
 
-COLUMNS = ("name", "provider", "upstream", "tier", "price", "limits", "key", "enabled", "breaker")
+COLUMNS = ("name", "provider", "upstream", "tier", "price", "limits", "key", "enabled", "circuit")
 
-NARROW_COLUMNS = ("name", "tier", "price", "key_state", "enabled", "breaker")
+NARROW_COLUMNS = ("name", "tier", "price", "key_state", "enabled", "circuit")
 
 
 def model_row(
-    model: RegisteredModel, key_state: str, breaker: CircuitReport | None, is_paused: bool
+    model: RegisteredModel, key_state: str, circuit: CircuitReport | None, is_paused: bool
 ) -> dict[str, object]:
     """The row of a model. `key_state` is as `deployments.cli.model_registry.key_state` gives it.
 
@@ -32,7 +32,7 @@ def model_row(
         "limits": _limits(model),
         "key": f"{model.key} ({key_state})" if model.key else "none",
         "enabled": "yes" if model.is_enabled else "no",
-        "breaker": _breaker(breaker),
+        "circuit": _circuit(circuit),
         "is_enabled": model.is_enabled,
         "is_paused": is_paused,
         "is_price_known": price is not None,
@@ -52,8 +52,8 @@ def model_row(
         "position": model.position,
         "key_reference": model.key,
         "key_state": key_state,
-        "breaker_is_open": bool(breaker and breaker.is_open),
-        "breaker_why": breaker.why if breaker else "",
+        "circuit_is_open": bool(circuit and circuit.is_open),
+        "circuit_why": circuit.why if circuit else "",
     }
 
 
@@ -111,7 +111,7 @@ def _limits(model: RegisteredModel) -> str:
     return ", ".join([*limits, f"{model.in_flight} in flight"])
 
 
-def _breaker(breaker: CircuitReport | None) -> str:
-    if breaker is None or not breaker.is_open:
+def _circuit(circuit: CircuitReport | None) -> str:
+    if circuit is None or not circuit.is_open:
         return "closed"
-    return f"open for {breaker.open_for_s:.0f} s: {breaker.why}"
+    return f"open for {circuit.open_for_s:.0f} s: {circuit.why}"

@@ -22,7 +22,7 @@ _FILE_WIDTH = 160
 """The width of tables that are written to a file or a pipe."""
 _NARROW = 110
 """On a narrower terminal, a row takes a few lines."""
-_WRAPPED = ("reasons", "message", "aliases", "asks", "fields_read", "price", "limits", "key", "breaker")
+_WRAPPED = ("reasons", "message", "aliases", "asks", "fields_read", "price", "limits", "key", "circuit")
 _MAX_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
 _MAX_CHARACTERS_OF_OTHERS = 60
 _UNBOUNDED = 10_000

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from blocks.database.engine import Database
-from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.circuit_states import DatabaseCircuitStates
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.models.limit_leases import DatabaseLimitLeases
 from blocks.database.models.registry import DatabaseRegistry
@@ -90,7 +90,7 @@ def hold_gateway(database: Database) -> Iterator[None]:
 
 
 def _make_gateway(database: Database) -> "Gateway":
-    from blocks.gateway.gateway import Gateway, Kept  # imports the HTTP client, which most commands do without
+    from blocks.gateway.gateway import Gateway, SharedState  # imports the HTTP client, which most commands do without
 
     collect_garbage_less_often()
     configure_tracing(load_settings())
@@ -98,14 +98,14 @@ def _make_gateway(database: Database) -> "Gateway":
     ledger.recover()
     replies = DatabaseReplyCache(database)
     replies.prune(UNUSED_REPLIES_DAYS, MAX_REPLIES)
-    kept = Kept(
+    shared = SharedState(
         registry=open_registry(database),
         ledger=ledger,
-        circuits=DatabaseBreakerStates(database, CircuitReport),
+        circuits=DatabaseCircuitStates(database, CircuitReport),
         leases=DatabaseLimitLeases(database, ledger.worker_id),
         replies=replies,
     )
-    return Gateway(kept, key_ring())
+    return Gateway(shared, key_ring())
 
 
 def key_ring() -> KeyRing:

@@ -26,7 +26,7 @@ from blocks.database.models.ledger_rows import (
     IS_OPEN,
     SettledCall,
     budget_keys,
-    kept_calls,
+    locked_calls,
     open_calls,
     release_calls,
     row_of,
@@ -107,16 +107,16 @@ class DatabaseLedger:
         with self._database.write() as connection:
             wanted = {call.key for call in asked}
             again = wanted & self._returned
-            kept = kept_calls(connection, {*(call.row["call_key"] for call in settled), *unanswered, *again})
-            released = {key for key in wanted if key in kept and kept[key].outcome == CANCELLED}
-            known = {key for key in wanted if key in kept} - released
-            abandoned = {key: kept[key] for key in unanswered if key in kept and key not in wanted}
-            keys = budget_keys(kept, settled, called_at) | _budgets_of(abandoned.values())
+            existing = locked_calls(connection, {*(call.row["call_key"] for call in settled), *unanswered, *again})
+            released = {key for key in wanted if key in existing and existing[key].outcome == CANCELLED}
+            known = {key for key in wanted if key in existing} - released
+            abandoned = {key: existing[key] for key in unanswered if key in existing and key not in wanted}
+            keys = budget_keys(existing, settled, called_at) | _budgets_of(abandoned.values())
             keys |= {(RUN, call.reservation.run_id) for call in asked} | (
                 {(DAY, day_of(called_at))} if asked else set()
             )
             sheet = BudgetSheet(connection, self._database, keys)
-            settle_calls(connection, self._database, sheet, kept, settled, called_at)
+            settle_calls(connection, self._database, sheet, existing, settled, called_at)
             release_calls(connection, sheet, abandoned, CANCELLED)
             delete_calls(connection, released)
             admissions = self._admit(connection, sheet, asked, known, called_at)
@@ -170,9 +170,9 @@ class DatabaseLedger:
 
     def _lose(self, worker_ids: Collection[str]) -> int:
         with self._database.write() as connection:
-            kept = open_calls(connection, worker_ids)
-            sheet = BudgetSheet(connection, self._database, _budgets_of(kept.values()))
-            lost = release_calls(connection, sheet, kept, LOST)
+            existing = open_calls(connection, worker_ids)
+            sheet = BudgetSheet(connection, self._database, _budgets_of(existing.values()))
+            lost = release_calls(connection, sheet, existing, LOST)
             sheet.write()
         return lost
 

@@ -19,7 +19,7 @@ from blocks.records import LOST, OPEN
 
 MAX_INTEGER = 2**31 - 1
 
-Kept = Row[Any]
+LedgerRow = Row[Any]
 """The columns that settling reads: call_key, run_id, called_at, outcome and the three amounts."""
 
 
@@ -60,23 +60,25 @@ def spent_of(row: Mapping[str, Any]) -> Decimal:
     return spent
 
 
-def kept_calls(connection: Connection, call_keys: Collection[str]) -> dict[str, Kept]:
+def locked_calls(connection: Connection, call_keys: Collection[str]) -> dict[str, LedgerRow]:
     """The existing rows of these calls, locked."""
     if not call_keys:
         return {}
-    return {row.call_key: row for row in connection.execute(_KEPT, {"b_keys": call_keys})}
+    return {row.call_key: row for row in connection.execute(_LOCKED, {"b_keys": call_keys})}
 
 
-def open_calls(connection: Connection, worker_ids: Collection[str]) -> dict[str, Kept]:
+def open_calls(connection: Connection, worker_ids: Collection[str]) -> dict[str, LedgerRow]:
     """The rows that these workers have open, locked."""
     return {row.call_key: row for row in connection.execute(_OPEN_OF, {"b_workers": worker_ids})}
 
 
-def budget_keys(kept: Mapping[str, Kept], settled: Sequence[SettledCall], called_at: datetime) -> set[BudgetKey]:
+def budget_keys(
+    existing: Mapping[str, LedgerRow], settled: Sequence[SettledCall], called_at: datetime
+) -> set[BudgetKey]:
     """The budgets that settling these calls changes."""
     keys: set[BudgetKey] = set()
     for call in settled:
-        row = kept.get(call.row["call_key"])
+        row = existing.get(call.row["call_key"])
         if row is not None and (row.reserved_usd or row.unconfirmed_usd or call.spent_usd):
             keys |= {(RUN, row.run_id), (DAY, day_of(row.called_at))}
         elif row is None and call.spent_usd:
@@ -88,7 +90,7 @@ def settle_calls(
     connection: Connection,
     database: Database,
     sheet: BudgetSheet,
-    kept: Mapping[str, Kept],
+    existing: Mapping[str, LedgerRow],
     settled: Sequence[SettledCall],
     called_at: datetime,
 ) -> None:
@@ -99,7 +101,7 @@ def settle_calls(
     new, changed, texts = [], [], []
     for call in settled:
         key = call.row["call_key"]
-        row = kept.get(key)
+        row = existing.get(key)
         if row is None:
             sheet.add(call.run_id, called_at, call.spent_usd, ZERO)
             new.append(call.row | {"run_id": call.run_id, "called_at": called_at, "worker_id": None})
@@ -118,13 +120,13 @@ def settle_calls(
         connection.execute(database.insert(model_call_texts).on_conflict_do_nothing(), texts)
 
 
-def release_calls(connection: Connection, sheet: BudgetSheet, kept: Mapping[str, Kept], outcome: str) -> int:
+def release_calls(connection: Connection, sheet: BudgetSheet, existing: Mapping[str, LedgerRow], outcome: str) -> int:
     """End open calls that no worker will settle, and release their reservations; returns how many.
 
     `cancelled`: never sent. `lost`: nobody knows, so the reserved money counts as possibly spent.
     """
     rows = []
-    for key, row in kept.items():
+    for key, row in existing.items():
         if row.outcome == OPEN:
             unconfirmed_usd = row.reserved_usd if outcome == LOST else ZERO
             sheet.add(row.run_id, row.called_at, unconfirmed_usd, -row.reserved_usd)
@@ -154,7 +156,7 @@ _READ = select(
     model_calls.c.unconfirmed_usd,
     model_calls.c.reserved_usd,
 )
-_KEPT = _READ.where(in_list(model_calls.c.call_key, "b_keys")).order_by(model_calls.c.call_key).with_for_update()
+_LOCKED = _READ.where(in_list(model_calls.c.call_key, "b_keys")).order_by(model_calls.c.call_key).with_for_update()
 _OPEN_OF = (
     _READ.where(IS_OPEN, in_list(model_calls.c.worker_id, "b_workers"))
     .order_by(model_calls.c.call_key)

@@ -44,16 +44,18 @@ class Bucket:
             self._at = now
 
 
-def resized(bucket: Bucket | None, per_minute: int | None, workers: int, now: float, *, whole: bool) -> Bucket | None:
-    """A worker's bucket of a limit per minute. `whole`: it counts things, such as requests.
+def resized(
+    bucket: Bucket | None, per_minute: int | None, workers: int, now: float, *, counts_requests: bool
+) -> Bucket | None:
+    """A worker's bucket of a limit per minute. With `counts_requests` it has room for a request at least.
 
     A part of less than one request a minute is a fraction: the worker waits for longer than a minute.
     """
     if per_minute is None:
         return None
     share = per_minute / workers
-    burst = max(1.0, share * BURST_SHARE) if whole else share * BURST_SHARE
-    rate = (share - max(0.0, burst - 1 if whole else burst)) / MINUTE_S
+    burst = max(1.0, share * BURST_SHARE) if counts_requests else share * BURST_SHARE
+    rate = (share - max(0.0, burst - 1 if counts_requests else burst)) / MINUTE_S
     if bucket is None:
         return Bucket(burst, rate, burst, now)
     bucket.resize(burst, rate, now)

@@ -33,7 +33,7 @@ RecordHit = Callable[[Question, str], Awaitable[None]]
 """Writes a question that the cache answered, and the key of its reply, to the ledger."""
 
 
-class KeptReply(Record):
+class StoredReply(Record):
     """A stored reply: the readings and the model, without costs."""
 
     fields: dict[str, FieldReading]
@@ -45,7 +45,7 @@ class KeptReply(Record):
     notes: tuple[str, ...]
 
 
-_KEPT = set(KeptReply.model_fields)
+_STORED = set(StoredReply.model_fields)
 
 
 def request_key(model: RegisteredModel, request: ModelRequest) -> str:
@@ -115,17 +115,17 @@ class Cached(Wrapper):
         flight = flights[key] = asyncio.get_running_loop().create_future()
         reply: ModelReply | None = None
         try:
-            kept = self._valid(question.request, await self._reply_store.find(key, question.deadline))
-            reply = kept or await self._ask(question, key)
+            stored = self._valid(question.request, await self._reply_store.find(key, question.deadline))
+            reply = stored or await self._ask(question, key)
         finally:
             del flights[key]
             flight.set_result(reply)
-        return reply if kept is None else await self._hit(question, key, kept)
+        return reply if stored is None else await self._hit(question, key, stored)
 
     async def _ask(self, question: Question, key: str) -> ModelReply:
         reply = await self._model.answer(question)
         if reply.model == self.name and set(reply.notes) <= set(question.request.notes):
-            content = reply.model_dump_json(include=_KEPT).encode()
+            content = reply.model_dump_json(include=_STORED).encode()
             self._reply_store.keep(key, self.name, content, replaces=not self._is_read)
         return reply
 
@@ -138,14 +138,14 @@ class Cached(Wrapper):
         if content is None:
             return None
         try:
-            kept = KeptReply.model_validate_json(content)
+            stored = StoredReply.model_validate_json(content)
         except ValidationError:
             logger.warning("a stored reply of %s cannot be read: the model is asked again", self.name)
             return None
-        if kept.model != self.name or not set(kept.fields) <= set(request.asked):
+        if stored.model != self.name or not set(stored.fields) <= set(request.asked):
             logger.warning("a stored reply is not of %s or not to this request: the model is asked again", self.name)
             return None
-        return ModelReply.model_validate(kept.model_dump())
+        return ModelReply.model_validate(stored.model_dump())
 
     async def _landed(self, flight: "asyncio.Future[ModelReply | None]", question: Question) -> ModelReply | None:
         """The reply to an equal question under way; None where it failed. Raises `DeadlinePassed`."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from blocks.gateway.errors import BreakerOpen, CallFailed, DeadlinePassed, RateLimited
+from blocks.gateway.errors import CallFailed, CircuitOpen, DeadlinePassed, RateLimited
 from blocks.gateway.model import Model, ModelReply, Question
 from blocks.gateway.policies.shared_state import CircuitReport, CircuitStates
 from blocks.gateway.policies.wrapper import Wrapper
@@ -102,7 +102,7 @@ class Circuit:
         self._pause_s = self._rules.pause_s
 
     async def enter(self, question: Question) -> None:
-        """Let a call through, as the probe where the circuit is half-open. Raises `BreakerOpen`."""
+        """Let a call through, as the probe where the circuit is half-open. Raises `CircuitOpen`."""
         if not self._is_open:
             self._calls.add(id(question))
             return
@@ -122,7 +122,7 @@ class Circuit:
         log.info("circuit of %s half-open: one call is the probe", self.key)
 
     def check(self, question: Question) -> None:
-        """Raise `BreakerOpen` where the circuit opened after it let this call through."""
+        """Raise `CircuitOpen` where the circuit opened after it let this call through."""
         if self._is_open and id(question) not in self._calls:
             raise self._refusal(self._clock())
 
@@ -162,8 +162,8 @@ class Circuit:
             self._pause_s = min(max(self._pause_s, report.open_for_s), self._rules.max_pause_s)
         self.is_shared = True
 
-    def _refusal(self, now: float) -> BreakerOpen:
-        return BreakerOpen(self.key, self._why, max(self._opens_until - now, CLAIM_AGAIN_S))
+    def _refusal(self, now: float) -> CircuitOpen:
+        return CircuitOpen(self.key, self._why, max(self._opens_until - now, CLAIM_AGAIN_S))
 
     async def _claim(self, now: float, deadline: float) -> bool:
         """Whether the probe is this worker's. A claim outlasts a probe that had no end; one that is late lapses."""
@@ -275,7 +275,7 @@ class CircuitBreaking(Wrapper):
         self._clock = clock
 
     async def answer(self, question: Question) -> ModelReply:
-        """Ask, unless the circuit is open. Raises `BreakerOpen`, and what the model raises.
+        """Ask, unless the circuit is open. Raises `CircuitOpen`, and what the model raises.
 
         A call that then waits for a rate limit is checked again, by `Circuit.check`, before it is sent.
         """

@@ -164,8 +164,8 @@ class Limits:
         each, more = divmod(self._model.in_flight, self._workers)
         self._max_in_flight = each + (self._place < more)
         sharing = min(self._workers, self._model.in_flight)  # a worker without a call in flight needs no part
-        self._requests = resized(self._requests, self._model.rpm, sharing, now, whole=True)
-        self._tokens = resized(self._tokens, self._model.tpm, sharing, now, whole=False)
+        self._requests = resized(self._requests, self._model.rpm, sharing, now, counts_requests=True)
+        self._tokens = resized(self._tokens, self._model.tpm, sharing, now, counts_requests=False)
 
     def _wait_s(self, tokens: float) -> float:
         """How long until the next call may begin; infinite while only the end of another call makes room."""

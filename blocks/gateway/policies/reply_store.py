@@ -21,7 +21,7 @@ WARN_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _PendingReply:
     """A reply to store. With `replaces`, it takes the place of a stored one."""
 
     key: str
@@ -41,7 +41,7 @@ class ReplyStore:
         self._cache = cache
         self._clock = clock
         self._lookups: GroupCommit[str, bytes | None] = GroupCommit(self._load, rounds)
-        self._writes: GroupCommit[_Kept | str, None] = GroupCommit(self._write, rounds)
+        self._writes: GroupCommit[_PendingReply | str, None] = GroupCommit(self._write, rounds)
         self._waiting: dict[str, bytes] = {}
         self._under_way: set[asyncio.Future[None]] = set()
         self._warned_at = -WARN_EVERY_S
@@ -63,7 +63,7 @@ class ReplyStore:
         if len(self._waiting) >= MAX_WAITING or (key in self._waiting and not replaces):
             return
         self._waiting[key] = reply
-        self._put(_Kept(key, model, reply, replaces)).add_done_callback(lambda _: self._forget(key, reply))
+        self._put(_PendingReply(key, model, reply, replaces)).add_done_callback(lambda _: self._forget(key, reply))
 
     def _forget(self, key: str, reply: bytes) -> None:
         if self._waiting.get(key) is reply:  # not a reply that replaced it
@@ -74,7 +74,7 @@ class ReplyStore:
         while self._under_way:
             await asyncio.wait(self._under_way)
 
-    def _put(self, item: _Kept | str) -> asyncio.Future[None]:
+    def _put(self, item: _PendingReply | str) -> asyncio.Future[None]:
         """Write a reply, or count a hit of the reply with this key."""
         written = self._writes.hand_in(item)
         self._under_way.add(written)
@@ -89,10 +89,10 @@ class ReplyStore:
             return [None] * len(keys)
         return [kept.get(key) for key in keys]
 
-    def _write(self, items: Sequence[_Kept | str]) -> Sequence[None]:
+    def _write(self, items: Sequence[_PendingReply | str]) -> Sequence[None]:
         try:
             for replaces in (False, True):
-                kept = [item for item in items if isinstance(item, _Kept) and item.replaces is replaces]
+                kept = [item for item in items if isinstance(item, _PendingReply) and item.replaces is replaces]
                 if kept:
                     self._cache.keep({item.key: (item.model, item.reply) for item in kept}, replaces=replaces)
             if hits := {item for item in items if isinstance(item, str)}:

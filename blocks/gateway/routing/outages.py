@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from blocks import progress
 from blocks.gateway.errors import (
-    BreakerOpen,
     CallFailed,
+    CircuitOpen,
     ConnectionFailed,
     DeadlinePassed,
     RateLimited,
@@ -100,11 +100,11 @@ def again_in_s(failures: Sequence[CallFailed], unstated_s: float = FIRST_WAIT_S)
     None where each of them needs a person, and where any failure is not an outage but about the document.
     """
     if not all(
-        isinstance(failure, (BreakerOpen, RateLimited, *FAULTS)) or failure.needs_person for failure in failures
+        isinstance(failure, (CircuitOpen, RateLimited, *FAULTS)) or failure.needs_person for failure in failures
     ):
         return None
     waits = [
-        failure.again_in_s for failure in failures if isinstance(failure, BreakerOpen) and not failure.waits_for_person
+        failure.again_in_s for failure in failures if isinstance(failure, CircuitOpen) and not failure.waits_for_person
     ]
     waits += [failure.retry_after_s or unstated_s for failure in failures if isinstance(failure, RateLimited)]
     waits += [max(failure.retry_after_s or 0.0, unstated_s) for failure in failures if isinstance(failure, FAULTS)]

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from blocks.gateway.errors import (
-    BreakerOpen,
     BudgetHeld,
     CallFailed,
+    CircuitOpen,
     DeadlinePassed,
     MalformedReply,
     ReplyRefused,
@@ -55,14 +55,14 @@ def test_what_is_refused_here_was_not_sent() -> None:
     [("key_refused", True), ("out_of_credit", True), ("upstream_missing", True), ("server_failed", False)],
 )
 def test_an_open_circuit_says_whether_a_person_must_act_first(kind: str, waits_for_person: bool) -> None:
-    failure = BreakerOpen("a", f"the probe failed with {kind}", 12.4)
+    failure = CircuitOpen("a", f"the probe failed with {kind}", 12.4)
     assert (failure.waits_for_person, failure.again_in_s) == (waits_for_person, 12.4)
     assert "circuit of a open for 12 s" in str(failure)
 
 
 def test_a_word_that_only_contains_a_kind_is_no_reason_to_wait_for_a_person() -> None:
-    assert not BreakerOpen("a", "the probe failed with key_refused_once", 1).waits_for_person
-    assert not BreakerOpen("a", "key_refused before, the last with server_failed", 1).waits_for_person
+    assert not CircuitOpen("a", "the probe failed with key_refused_once", 1).waits_for_person
+    assert not CircuitOpen("a", "key_refused before, the last with server_failed", 1).waits_for_person
 
 
 def test_what_only_a_person_puts_right() -> None:

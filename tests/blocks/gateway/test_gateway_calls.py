@@ -11,14 +11,14 @@ from pydantic import SecretStr
 
 from blocks.gateway import gateway as module
 from blocks.gateway.errors import (
-    BreakerOpen,
     CallFailed,
+    CircuitOpen,
     ContextTooLong,
     DeadlinePassed,
     ServerFailed,
     WrongSchema,
 )
-from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
+from blocks.gateway.gateway import Gateway, RunGateway, RunTerms, SharedState
 from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.policies.cache import Cached
 from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
@@ -102,8 +102,8 @@ class Posts:
 
 
 async def opened(shared: Shared, keys: Mapping[str, SecretStr], posts: Posts) -> tuple[Gateway, RunGateway]:
-    kept: Any = Kept(shared, shared, States(), shared, shared)  # type: ignore[arg-type]
-    gateway = await asyncio.to_thread(Gateway, kept, keys)
+    state: Any = SharedState(shared, shared, States(), shared, shared)  # type: ignore[arg-type]
+    gateway = await asyncio.to_thread(Gateway, state, keys)
     gateway._transport = cast("Any", posts)
     return gateway, gateway.for_run(RunTerms(reads_cache=False))
 
@@ -223,14 +223,14 @@ def test_a_probe_that_is_granted_too_late_is_another_worker_s() -> None:
 
     took_s, ended = asyncio.run(run())
     assert took_s < SLOW_S
-    assert isinstance(ended, BreakerOpen)
+    assert isinstance(ended, CircuitOpen)
 
 
 def test_the_first_look_at_what_workers_share_is_part_of_a_call() -> None:
     async def run() -> tuple[float, object]:
         shared = Shared(SLOW_S)
-        kept: Any = Kept(shared, shared, States(), shared, shared)  # type: ignore[arg-type]
-        gateway = await asyncio.to_thread(Gateway, kept, {})
+        state: Any = SharedState(shared, shared, States(), shared, shared)  # type: ignore[arg-type]
+        gateway = await asyncio.to_thread(Gateway, state, {})
         run = await asyncio.to_thread(gateway.for_run, RunTerms())
         ended = await seconds(lambda asked: run.answer("m", asked))
         await gateway.close()

@@ -9,7 +9,7 @@ import pytest
 
 from blocks.database.engine import Database
 from blocks.database.models.ledger import DatabaseLedger
-from blocks.gateway.errors import BreakerOpen, CallFailed, OutOfCredit, ServerFailed
+from blocks.gateway.errors import CallFailed, CircuitOpen, OutOfCredit, ServerFailed
 from blocks.gateway.policies.circuit import CircuitBreaking, Circuits
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.policies.metering import Metered
@@ -113,17 +113,17 @@ def test_a_waiting_call_is_not_sent_once_the_circuit_opens() -> None:
         return [*ended, await one()]  # the probe goes through, although the circuit is open
 
     kinds = asyncio.run(run())
-    assert kinds == ["out_of_credit"] * 2 + [BreakerOpen.kind] * 30 + ["server_failed"]
+    assert kinds == ["out_of_credit"] * 2 + [CircuitOpen.kind] * 30 + ["server_failed"]
     assert len(model.asked) == 3
 
 
 def test_calls_that_were_never_sent_allow_nothing_to_be_repeated() -> None:
     budget = RetryBudget(floor=2)
-    refused = Retrying(Scripted(lambda _at, _q: BreakerOpen("m", "x", 5)), budget)
+    refused = Retrying(Scripted(lambda _at, _q: CircuitOpen("m", "x", 5)), budget)
 
     async def run() -> None:
         for _ in range(100):
-            with pytest.raises(BreakerOpen):
+            with pytest.raises(CircuitOpen):
                 await refused.answer(a_question(1e9))
 
     asyncio.run(run())

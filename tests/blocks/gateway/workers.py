@@ -12,14 +12,14 @@ from pydantic import SecretStr
 from sqlalchemy import RowMapping, select
 
 from blocks.database.engine import Database
-from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.circuit_states import DatabaseCircuitStates
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.models.limit_leases import DatabaseLimitLeases
 from blocks.database.models.registry import DatabaseRegistry
 from blocks.database.models.reply_cache import DatabaseReplyCache
 from blocks.database.tables import budgets, model_calls
 from blocks.errors import WinnowError
-from blocks.gateway.gateway import Gateway, Kept, RunGateway, RunTerms
+from blocks.gateway.gateway import Gateway, RunGateway, RunTerms, SharedState
 from blocks.gateway.model import Question
 from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.registry.registry import registry_state
@@ -42,14 +42,14 @@ class Worker:
 
     def __init__(self, database: Database) -> None:
         ledger = DatabaseLedger(database)
-        kept = Kept(
+        shared = SharedState(
             registry=DatabaseRegistry(database, registry_state),
             ledger=ledger,
-            circuits=DatabaseBreakerStates(database, CircuitReport),
+            circuits=DatabaseCircuitStates(database, CircuitReport),
             leases=DatabaseLimitLeases(database, ledger.worker_id),
             replies=DatabaseReplyCache(database),
         )
-        self.gateway = Gateway(kept, KEYS)
+        self.gateway = Gateway(shared, KEYS)
         self.run: RunGateway = self.gateway.for_run(RunTerms(reads_cache=False))
 
     async def look(self) -> None:

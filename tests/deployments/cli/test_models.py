@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from blocks import settings
 from blocks.database.engine import Database
-from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.circuit_states import DatabaseCircuitStates
 from blocks.database.tables import limit_leases, model_calls
 from blocks.errors import DocumentUnknown, RunUnknown, UsageError
 from blocks.gateway.errors import KeyRefused, ModelsPaused
@@ -361,12 +361,12 @@ def test_a_narrow_terminal_shows_a_line_per_model_and_cuts_nothing(
     assert "--format json shows all" in listed.stderr
 
 
-def test_an_open_breaker_is_shown_with_its_reason(run: Run, sqlite_database: Database) -> None:
-    DatabaseBreakerStates(sqlite_database, CircuitReport).open("gpt-4.1", "9 of 10 calls failed: server_failed", 60)
+def test_an_open_circuit_is_shown_with_its_reason(run: Run, sqlite_database: Database) -> None:
+    DatabaseCircuitStates(sqlite_database, CircuitReport).open("gpt-4.1", "9 of 10 calls failed: server_failed", 60)
     row = rows(run)["gpt-4.1"]
-    assert row["breaker_is_open"]
-    assert row["breaker"].endswith("s: 9 of 10 calls failed: server_failed")
-    assert rows(run)["gpt-4.1-mini"]["breaker"] == "closed"
+    assert row["circuit_is_open"]
+    assert row["circuit"].endswith("s: 9 of 10 calls failed: server_failed")
+    assert rows(run)["gpt-4.1-mini"]["circuit"] == "closed"
 
 
 def test_a_key_that_is_set_is_told_and_not_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,8 +427,8 @@ def test_a_model_is_tested_by_one_real_call(
     assert f"cost: unknown, at most ${at_most.normalize():f}" in unstated.stdout
     model_provider.script(rules=[{"do": {"status": 401}}])
     assert isinstance(run("test", "double").exception, KeyRefused)
-    assert rows(run)["double"]["breaker"] == "closed"
-    assert [record.getMessage() for record in caplog.records if "breaker" in record.getMessage()] == []
+    assert rows(run)["double"]["circuit"] == "closed"
+    assert [record.getMessage() for record in caplog.records if "circuit" in record.getMessage()] == []
     run("pause")
     assert isinstance(run("test", "double").exception, ModelsPaused)
     assert CANARY not in tested.output + run("calls", "--format", "json").output

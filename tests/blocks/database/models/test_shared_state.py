@@ -12,7 +12,7 @@ from sqlalchemy import event, select, update
 from sqlalchemy.engine.interfaces import CacheStats
 
 from blocks.database.engine import Database, now
-from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.circuit_states import DatabaseCircuitStates
 from blocks.database.models.limit_leases import DatabaseLimitLeases
 from blocks.database.models.reply_cache import DatabaseReplyCache
 from blocks.database.tables import breakers, limit_leases, reply_cache
@@ -22,8 +22,8 @@ from blocks.gateway.policies.shared_state import CircuitReport, CircuitStates, L
 from blocks.gateway.spending.group_commit import Rounds
 
 
-def states_of(database: Database) -> DatabaseBreakerStates[CircuitReport]:
-    return DatabaseBreakerStates(database, CircuitReport)
+def states_of(database: Database) -> DatabaseCircuitStates[CircuitReport]:
+    return DatabaseCircuitStates(database, CircuitReport)
 
 
 def test_a_circuit_that_a_worker_opens_is_open_for_all(database: Database) -> None:

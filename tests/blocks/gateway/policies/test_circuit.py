@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from blocks.gateway.errors import (
-    BreakerOpen,
     CallFailed,
+    CircuitOpen,
     ConnectionFailed,
     ContextTooLong,
     DeadlinePassed,
@@ -354,7 +354,7 @@ def test_a_call_that_waits_is_refused_once_the_circuit_opens_and_the_probe_is_no
         await endpoint.circuit.enter(failing)
         endpoint.circuit.check(waiting)
         endpoint.circuit.leave(failing, Severity.PERSON, "key_refused")
-        with pytest.raises(BreakerOpen, match="circuit of e open for 30 s"):
+        with pytest.raises(CircuitOpen, match="circuit of e open for 30 s"):
             endpoint.circuit.check(waiting)
         endpoint.clock.now += 30
         await endpoint.circuit.enter(probe)
@@ -590,7 +590,7 @@ def test_an_open_circuit_says_how_long() -> None:
     endpoint = Endpoint(Clock())
     endpoint.fails = lambda: OutOfCredit("m")
     asyncio.run(endpoint.outcome())
-    with pytest.raises(BreakerOpen, match="circuit of e open for 30 s: the last call failed with out_of_credit"):
+    with pytest.raises(CircuitOpen, match="circuit of e open for 30 s: the last call failed with out_of_credit"):
         asyncio.run(endpoint.breaking.answer(a_question(1e9)))
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from blocks.database.engine import Database
-from blocks.database.models.breaker_states import DatabaseBreakerStates
+from blocks.database.models.circuit_states import DatabaseCircuitStates
 from blocks.gateway.errors import CallFailed, OutOfCredit
 from blocks.gateway.policies.circuit import CircuitBreaking, CircuitRules, Circuits
 from blocks.gateway.policies.shared_state import CircuitReport
@@ -23,7 +23,7 @@ async def outcome(breaking: CircuitBreaking) -> str:
 
 def test_200_callers_of_two_workers_make_one_probe(database: Database) -> None:
     """Promise 15, over workers."""
-    workers = [Circuits(DatabaseBreakerStates(database, CircuitReport), RULES) for _ in range(2)]
+    workers = [Circuits(DatabaseCircuitStates(database, CircuitReport), RULES) for _ in range(2)]
     is_paid = False
     model = Scripted(lambda _at, _question: REPLY if is_paid else OutOfCredit("m"), takes_s=0.2)
     breaking = [CircuitBreaking(model, worker.get("e")) for worker in workers]
@@ -43,4 +43,4 @@ def test_200_callers_of_two_workers_make_one_probe(database: Database) -> None:
         return Counter(half_open), Counter(closed)
 
     assert asyncio.run(run()) == ({"ok": 1, "breaker_open": 199}, {"ok": 200})
-    assert DatabaseBreakerStates(database, CircuitReport).load() == {}
+    assert DatabaseCircuitStates(database, CircuitReport).load() == {}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from blocks.gateway.errors import BreakerOpen, ConnectionFailed, LimitsReached, RateLimited, ServerFailed
+from blocks.gateway.errors import CircuitOpen, ConnectionFailed, LimitsReached, RateLimited, ServerFailed
 from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.policies.limits import Limited, Limits
 from blocks.gateway.providers.limit_headers import Allowance, LimitHeaders
@@ -277,10 +277,10 @@ def test_the_circuit_is_checked_after_the_wait_and_a_refused_call_gives_its_room
         model, limits = Scripted(), limits_of(rpm=1)
 
         def check(_: Question) -> None:
-            raise BreakerOpen("m", "8 of the last 8 calls failed", 5)
+            raise CircuitOpen("m", "8 of the last 8 calls failed", 5)
 
         for _ in range(3):
-            with pytest.raises(BreakerOpen):
+            with pytest.raises(CircuitOpen):
                 await Limited(model, limits, check).answer(a_question(now() + 1))
         await Limited(model, limits).answer(a_question(now() + 1))
         return len(model.asked), limits.in_flight

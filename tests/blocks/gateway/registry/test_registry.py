@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from blocks.gateway.gateway import Gateway, Kept, RunTerms
+from blocks.gateway.gateway import Gateway, RunTerms, SharedState
 from blocks.gateway.registry.errors import ModelInvalid
 from blocks.gateway.registry.registry import JsonMode, RegistryState, name_problem, registry_state
 from tests.doubles.routed_models import model
@@ -29,7 +29,7 @@ def names_of(state: RegistryState) -> list[str]:
 
 def test_a_run_begins_with_the_registry_as_it_stands_however_long_the_worker_was_idle() -> None:
     registry = Registry("a")
-    gateway = Gateway(Kept(registry, UNUSED, UNUSED, UNUSED, UNUSED), {})
+    gateway = Gateway(SharedState(registry, UNUSED, UNUSED, UNUSED, UNUSED), {})
     assert names_of(gateway.for_run(RunTerms()).registry()) == ["a"]
     registry.names = ("a", "b")
     assert names_of(gateway.registry()) == ["a"], "nobody looks while nothing is asked"

@@ -11,9 +11,9 @@ import pytest
 from blocks import progress
 from blocks.document_types.schema import DocumentType, RouteStep, StepAcceptance
 from blocks.gateway.errors import (
-    BreakerOpen,
     BudgetExhausted,
     CallFailed,
+    CircuitOpen,
     ConnectionFailed,
     DeadlinePassed,
     KeyRefused,
@@ -160,8 +160,8 @@ class Outage:
         return self.refusal() if now() - START_S < self.until_s else reads(**RIGHT)(question)
 
 
-def open_for(seconds: float, why: str = "8 of its last 8 calls failed, the last with server_failed") -> BreakerOpen:
-    return BreakerOpen("a", why, seconds)
+def open_for(seconds: float, why: str = "8 of its last 8 calls failed, the last with server_failed") -> CircuitOpen:
+    return CircuitOpen("a", why, seconds)
 
 
 def held(seconds: float) -> RateLimited:

@@ -16,9 +16,9 @@ from blocks.document_types.schema import (
     StepCondition,
 )
 from blocks.gateway.errors import (
-    BreakerOpen,
     BudgetExhausted,
     CallFailed,
+    CircuitOpen,
     DeadlinePassed,
     LimitsReached,
     ModelRefusal,
@@ -168,9 +168,9 @@ def test_why_a_model_did_not_answer_is_said_in_words_that_are_the_same_in_every_
         return walk(ScriptedGateway({"a": fails(error)}), bill(A, LOCAL)).steps[0]
 
     assert trace(ServerFailed("a", 503, "gone")) == trace(ServerFailed("a", 500, "back in 7 s", 7.0))
-    assert trace(BreakerOpen("a", "x", 3.0)) == trace(BreakerOpen("a", "y", 29.0))
+    assert trace(CircuitOpen("a", "x", 3.0)) == trace(CircuitOpen("a", "y", 29.0))
     assert (
-        trace(BreakerOpen("a", "x", 3.0)).why
+        trace(CircuitOpen("a", "x", 3.0)).why
         == "The model's circuit breaker is open: too many of its last calls failed."
     )
 

@@ -1,6 +1,7 @@
-"""Circuits that workers share through the database. An endpoint or model without a row has a closed circuit.
+"""Circuits that workers share through the database. A model without a row has a closed circuit.
 
-Times are the database's: a circuit turns half-open for every worker at once.
+The table is named `breakers`, since renaming it needs a migration. Times are the database's: a circuit turns half-open
+for every worker at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ failure, the database from the moment at which it wrote the row."""
 Report = TypeVar("Report")
 
 
-class DatabaseBreakerStates(Generic[Report]):
+class DatabaseCircuitStates(Generic[Report]):
     """Shares circuits. `make_report` takes key, is_open, why and open_for_s (the seconds that are left).
 
     A half-open circuit is open for 0 seconds.
