@@ -100,13 +100,16 @@ class LedgerWriter:
         A caller that is cancelled while waiting has reserved nothing.
         """
         unreachable_since: float | None = None
+        held_scope = ""
         while True:
             self.check()
             self._settled.clear()
             try:
                 admission = await self._group.ask(reservation, deadline)
             except TimeoutError:
-                raise LedgerUnavailable("it did not answer in time") from None
+                raise (
+                    BudgetHeld(held_scope) if held_scope else LedgerUnavailable("it did not answer in time")
+                ) from None
             except DatabaseUnreachable as error:
                 self._is_away(error)
                 unreachable_since = _now() if unreachable_since is None else unreachable_since
@@ -119,8 +122,9 @@ class LedgerWriter:
                 return
             if not admission.may_fit_later:
                 raise BudgetExhausted(admission.scope, f"{admission.cap_usd:f}", f"{admission.spent_usd:f}")
+            held_scope = admission.scope
             if not await self._settled_within(deadline):
-                raise BudgetHeld(admission.scope)
+                raise BudgetHeld(held_scope)
 
     async def settle(self, settlement: Settlement, deadline: float) -> None:
         """Settle an attempt and wait until that is written; not beyond `deadline`, nor for a database that is away.

@@ -212,6 +212,24 @@ def test_money_that_is_held_is_asked_for_each_second_and_when_a_call_is_settled(
     assert [round(at, 1) for at in ledger.at] == [0.0, 1.0, 2.0, 2.5, 2.5, 3.5]
 
 
+def test_money_that_is_held_is_the_reason_where_the_deadline_passes_while_it_is_asked_for_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slowly(work: Callable[..., T], *given: Any) -> T:
+        await asyncio.sleep(3)
+        return work(*given)
+
+    monkeypatch.setattr(asyncio, "to_thread", slowly)
+
+    async def scene() -> float:
+        writer = LedgerWriter(ScriptedLedger(lambda _number: HELD), Rounds(0.0), poll_s=1.0)
+        with pytest.raises(BudgetHeld, match="rest of the day budget"):
+            await writer.reserve(reservation(), now() + 5.0)
+        return now() - START_S
+
+    assert run(scene()) == 5.0
+
+
 def test_too_many_pending_settlements_stop_reservations_until_they_are_written(run: Run) -> None:
     ledger = ScriptedLedger(lambda number: away() if number == 1 else ADMITTED)
 
