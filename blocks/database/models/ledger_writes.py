@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, TextClause, delete, text
@@ -68,7 +68,8 @@ def _row_by_row(
 @cache
 def _written_by(column: str, dialect: Dialect) -> Callable[[Any], Any] | None:
     """Converts a column's value for the dialect; None where no conversion is needed."""
-    return model_calls.c[column].type.dialect_impl(dialect).bind_processor(dialect)
+    write = model_calls.c[column].type.dialect_impl(dialect).bind_processor(dialect)
+    return lru_cache(maxsize=1)(write) if write and column == "called_at" else write  # the same in all rows of a group
 
 
 def _as_json(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:

@@ -103,17 +103,17 @@ def _check_readings(model: str, request: ModelRequest, fitted: Fitted, read: Rea
     """Raises `ModelRefusal` where a value declines, or the prose beside an object without values."""
     has_values = any(reading.value not in (None, [], "") for reading in fitted.fields.values())
     refusal = None if has_values else refusal_in(read.around)
+    texts = {page.number: page.text for page in request.pages}
     for name, reading in fitted.fields.items():
         if refusal is None and isinstance(reading.value, str):
             value, is_written = reading.value, request.document_type.fields[name].written
-            refusal = speaks_of_itself(value) if is_written else _declining_value(request.pages, reading, value)
+            refusal = speaks_of_itself(value) if is_written else _declining_value(request.pages, texts, reading, value)
     if refusal is not None:
         raise ModelRefusal(model, refusal)
 
 
-def _declining_value(pages: Sequence[Page], reading: FieldReading, value: str) -> str | None:
-    """The words by which a value declines, unless they are the document's own."""
-    texts = {page.number: page.text for page in pages}
+def _declining_value(pages: Sequence[Page], texts: Mapping[int, str], reading: FieldReading, value: str) -> str | None:
+    """The words by which a value declines, unless they are the document's own. `texts` are the pages' by number."""
     if any(value in evidence.quote and evidence.quote in texts.get(evidence.page, "") for evidence in reading.evidence):
         return None  # as nearly always, and cheaper than to search for a refusal
     refusal = refusal_in(value)
