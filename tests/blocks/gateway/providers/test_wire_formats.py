@@ -185,7 +185,7 @@ def test_pictures_are_sent_with_the_numbers_of_their_pages(provider: str) -> Non
 def test_a_correction_is_the_models_own_turn_and_an_objection(provider: str) -> None:
     sent = json.dumps(rendered(provider, ask(correction=CORRECTED)).body)
     assert sent.index("Baker & Sons") < sent.index("fields.total is missing")
-    hostile = json.dumps(rendered(provider, ask(correction=Correction("x\ud800y", "a\u200bb"))).body)
+    hostile = json.dumps(rendered(provider, ask(correction=Correction("x\ud800yz", "a\u200bb"))).body)
     assert "xyz" in hostile
 
 
