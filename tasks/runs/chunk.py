@@ -32,6 +32,11 @@ def stop_run(run_id: str) -> None:
     _stopped_runs.add(run_id)
 
 
+def forget_stop(run_id: str) -> None:
+    """Forget `stop_run` when the run has ended: a run that is tried again has the same id."""
+    _stopped_runs.discard(run_id)
+
+
 def raise_if_stopped(run_id: str) -> None:
     """Raise `RunInterrupted` after `stop_run`."""
     if run_id in _stopped_runs:

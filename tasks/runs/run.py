@@ -1,5 +1,6 @@
 """A run from its first row to its last: what is written before any work, and however it ends."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from blocks.database.results import views
 from blocks.errors import RunInterrupted
 from blocks.records import CHUNK_STAGES, Backfill, Batch, Stage
 from blocks.settings import Settings
-from tasks.runs.chunk import RunContext, StageWork
+from tasks.runs.chunk import RunContext, StageWork, forget_stop
 from tasks.runs.frame import digest_of
 from tasks.runs.models import hold_gateway
 from tasks.runs.prepare import PreparedRun, prepared_run
+
+log = logging.getLogger(__name__)
 
 
 class Run:
@@ -79,11 +82,20 @@ def open_run(asked: RunContext, batch: Batch | Backfill, pipeline: Pipeline) -> 
             with hold_run_lock(run.database, run.run_id):
                 yield run
         except (KeyboardInterrupt, SystemExit, RunInterrupted):
-            runs.finish_run(run.database, run.run_id, "Cancelled", "stopped before the end")
+            _write_end(run, "Cancelled", "stopped before the end")
             raise
         except Exception as error:
-            runs.finish_run(run.database, run.run_id, "Failed", str(error))
+            _write_end(run, "Failed", str(error))
             raise
+        finally:
+            forget_stop(run.run_id)
+
+
+def _write_end(run: Run, state: str, message: str) -> None:
+    try:
+        runs.finish_run(run.database, run.run_id, state, message)
+    except Exception as error:  # noqa: BLE001 - the error that ended the run must reach the caller
+        log.warning("the end of run %s could not be written (%s): %s", run.run_id, state, error)
 
 
 def _begin(run: Run, batch: Batch | Backfill) -> None:
