@@ -135,8 +135,8 @@ def run_stage(database: Database, context: RunContext, work: StageWork, document
                 claims.release_leftovers(database, connection, context.run_id, document_ids)
             has_waited = True
         wait_for_others(context.run_id)
-    if writer.again:
-        raise ChunkIncomplete(work.stage, writer.again)
+    if writer.retry_now:
+        raise ChunkIncomplete(work.stage, writer.retry_now)
     return StageCounts(done=writer.done, failed=writer.failed, unchanged=unchanged, waiting=waiting)
 
 
@@ -174,19 +174,20 @@ def _work_round(
     unchanged, waiting = len(state.ready) - len(todo), state.waiting - len(claimed_before)
     progress.report(context.run_id, work.stage, unchanged + waiting)
 
+    left = {document.document_id for document in todo}
+
     def begin(documents: Sequence[Document], solo: bool) -> list[Document]:
         wanted = {id_: fingerprints[id_] for document in documents if (id_ := document.document_id) not in claimed}
         begun = stage_outputs.begin_attempts(database, work.stage, context.run_id, wanted, solo=solo, seen=state.rows)
         left.difference_update(begun)
         return [document for document in documents if document.document_id in begun]
 
-    left = {document.document_id for document in todo}
     if todo.exhausted:
         failure = Quarantined(context.max_attempts).failure(work.stage)
         quarantined = begin(todo.exhausted, solo=False)
         left |= writer.take((Outcome(document.document_id, failure=failure) for document in quarantined), fingerprints)
     groups = [(todo.fresh, False)] if todo.fresh else []
-    for documents, solo in groups + [((suspect,), True) for suspect in todo.suspects]:
+    for documents, solo in groups + [((document,), True) for document in todo.killed_their_worker]:
         begun = begin(documents, solo)
         if not begun:
             continue
@@ -203,7 +204,7 @@ class _OutcomeWriter:
     """Writes outcomes in groups, so that a crash loses only seconds of work, and counts them."""
 
     def __init__(self, database: Database, run_id: str, stage: Stage) -> None:
-        self.done = self.failed = self.again = 0
+        self.done = self.failed = self.retry_now = 0
         self._database, self._run_id, self._stage = database, run_id, stage
 
     def take(self, outcomes: Iterable[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
@@ -232,5 +233,5 @@ class _OutcomeWriter:
             if outcome.document_id in kept:
                 self.done += outcome.payload is not None
                 self.failed += outcome.payload is None
-                self.again += outcome.failure is not None and outcome.failure.retry is Retry.NOW
+                self.retry_now += outcome.failure is not None and outcome.failure.retry is Retry.NOW
         return {outcome.document_id for outcome in outcomes} - kept

@@ -38,18 +38,21 @@ class ChainLink:
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """What a stage has to work: `fresh` together, `suspects` alone (they may have killed a worker), `exhausted` not."""
+    """What a stage has to work: `fresh` together, `killed_their_worker` each alone. `exhausted` are quarantined.
+
+    Only alone does a document show whether it killed the worker, or another document of its group did.
+    """
 
     fresh: tuple[Document, ...] = ()
-    suspects: tuple[Document, ...] = ()
+    killed_their_worker: tuple[Document, ...] = ()
     exhausted: tuple[Document, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.fresh) + len(self.suspects) + len(self.exhausted)
+        return len(self.fresh) + len(self.killed_their_worker) + len(self.exhausted)
 
     def __iter__(self) -> Iterator[Document]:
         yield from self.fresh
-        yield from self.suspects
+        yield from self.killed_their_worker
         yield from self.exhausted
 
 
@@ -74,10 +77,11 @@ class ChunkState:
     ) -> Todo:
         """The documents to work under today's fingerprints and `rerun`.
 
+        A document whose worker died `max_attempts` times is worked alone, and quarantined after as many deaths alone.
         This run waited for another run at `contested` documents, and uses what the other run wrote.
         """
         fresh: list[Document] = []
-        suspects: list[Document] = []
+        killed_their_worker: list[Document] = []
         exhausted: list[Document] = []
         for document in self.ready:
             row = self.rows.get(document.document_id, {}).get(fingerprints[document.document_id])
@@ -92,10 +96,10 @@ class ChunkState:
             if row.state in {FAILED, STARTED} and replayed:
                 fresh.append(document)
             elif row.state == STARTED and row.attempts >= max_attempts:
-                (suspects if row.solo_attempts < max_attempts else exhausted).append(document)
+                (killed_their_worker if row.solo_attempts < max_attempts else exhausted).append(document)
             elif _is_due(row, rerun, run_id, max_attempts):
                 fresh.append(document)
-        return Todo(tuple(fresh), tuple(suspects), tuple(exhausted))
+        return Todo(tuple(fresh), tuple(killed_their_worker), tuple(exhausted))
 
 
 def _is_due(row: OutputRow, rerun: Rerun, run_id: str, max_attempts: int) -> bool:

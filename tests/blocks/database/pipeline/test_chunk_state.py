@@ -19,7 +19,7 @@ def to_do(known: OutputRow | None, rerun: Rerun, run_id: str = "run-1", *, conte
     """What is to be done for a document that has this row: fresh, suspect, exhausted or nothing."""
     state = ChunkState((A,), 0, {"a": {"f": known}} if known else {})
     todo = state.to_do({"a": "f"}, rerun, run_id, 3, ["a"] if contested else ())
-    kinds = {"fresh": todo.fresh, "suspect": todo.suspects, "exhausted": todo.exhausted}
+    kinds = {"fresh": todo.fresh, "suspect": todo.killed_their_worker, "exhausted": todo.exhausted}
     assert list(todo) == [document for documents in kinds.values() for document in documents]
     assert len(todo) <= 1
     return next((kind for kind, documents in kinds.items() if documents), "nothing")
@@ -95,7 +95,7 @@ def test_a_chunk_is_worked_in_its_order_and_only_where_it_is_ready() -> None:
     }
     state = ChunkState((A, B, C), 1, rows)
     todo = state.to_do(dict.fromkeys("abc", "f"), Rerun.STALE, "run-1", 3)
-    assert (todo.fresh, todo.suspects, todo.exhausted) == ((C,), (B,), (A,))
+    assert (todo.fresh, todo.killed_their_worker, todo.exhausted) == ((C,), (B,), (A,))
     assert list(todo) == [C, B, A]
     assert len(todo) == 3
     assert not Todo()

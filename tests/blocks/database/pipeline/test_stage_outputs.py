@@ -40,7 +40,7 @@ def to_do(database: Database, run_id: str, rerun: Rerun = Rerun.STALE, fingerpri
     """What is to be done for document a: fresh, suspect, exhausted or nothing."""
     state = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_of("a")])
     todo = state.to_do({id_of("a"): fingerprint}, rerun, run_id, max_attempts=3)
-    kinds = {"fresh": todo.fresh, "suspect": todo.suspects, "exhausted": todo.exhausted}
+    kinds = {"fresh": todo.fresh, "suspect": todo.killed_their_worker, "exhausted": todo.exhausted}
     return next((kind for kind, documents in kinds.items() if documents), "nothing")
 
 
