@@ -139,7 +139,7 @@ def _library() -> dict[str, Any]:
     with IMPORT_LOCK, lean_imports():
         import great_expectations.expectations as library
 
-    return {name: getattr(library, name) for name in dir(library) if name.startswith(("Expect", "UnexpectedRows"))}
+    return {name: getattr(library, name) for name in dir(library) if re.match("Expect[A-Z]|UnexpectedRows", name)}
 
 
 def _class_name(name: str) -> str:

@@ -25,6 +25,9 @@ ELSEWHERE = {
 }
 """Parts of a document type that have files of their own."""
 
+SET_FOLDER = "set WINNOW_DOCUMENT_TYPES_DIR to the right one"
+"""What to do about a folder of types that does not exist, if the settings named it."""
+
 _loaded: dict[Path, tuple[object, dict[str, DocumentType]]] = {}
 
 ValueProblems = Callable[[Path, DocumentType], Iterable[Problem]]
@@ -53,16 +56,23 @@ def load_document_types(folder: Path) -> dict[str, DocumentType]:
     return dict(types)
 
 
-def check(path: Path, value_problems: ValueProblems | None = None, *, try_expectations: bool = True) -> list[Problem]:
+def check(
+    path: Path,
+    value_problems: ValueProblems | None = None,
+    *,
+    try_expectations: bool = True,
+    remedy: str = SET_FOLDER,
+) -> list[Problem]:
     """Every mistake in a type's folder (or that of a file in it), or in a folder of types.
 
     Checks more than loading does: prompts are rendered, and `value_problems` checks the values that a type gives for
     its fields. The caller brings that check, because `blocks/values` imports this room. `try_expectations` tries
-    expectations on Great Expectations' own classes, which take seconds to import.
+    expectations on Great Expectations' own classes, which take seconds to import. `remedy` says what to do if `path`
+    does not exist.
     """
     problems: list[Problem] = []
     inside = next((place for place in (path, *path.absolute().parents[:2]) if (place / TYPE_FILE).is_file()), None)
-    folders = list(_type_folders(path, problems)) if inside is None else [inside]
+    folders = list(_type_folders(path, problems, remedy)) if inside is None else [inside]
     for folder in folders:
         document_type, found = _read(folder)
         problems += found
@@ -97,13 +107,14 @@ def _folder_of(document_type: DocumentType) -> Path | None:
     return None
 
 
-def _type_folders(folder: Path, problems: list[Problem]) -> Iterator[Path]:
+def _type_folders(folder: Path, problems: list[Problem], remedy: str = SET_FOLDER) -> Iterator[Path]:
     if not folder.is_dir():
-        problems.append(Problem(folder, 1, "there is no such folder; set WINNOW_DOCUMENT_TYPES_DIR to the right one"))
+        problems.append(Problem(folder, 1, f"there is no such folder; {remedy}"))
         return
     found = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and entry.name[0] not in "._"]
-    if not found:
+    if not any((entry / TYPE_FILE).is_file() for entry in found):
         problems.append(Problem(folder, 1, f"it has no document type; add a folder with a {TYPE_FILE}"))
+        return
     yield from found
 
 

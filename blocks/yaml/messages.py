@@ -26,6 +26,13 @@ WANTED = {
     "model_attributes_type": "keys with values, one per line and indented",
 }
 
+COMPARISONS = {
+    "less_than": "less than",
+    "less_than_equal": "at most",
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+}
+
 _KEY_OF_MAPPING = "[key]"
 """The last step of pydantic's path where a mapping's key is wrong, and not its value."""
 
@@ -82,9 +89,10 @@ def _mistake(
         allowed = str(detail.get("ctx", {}).get("expected", ""))
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
         return Mistake(path, f"{reprlib.repr(value)} is not allowed for {subject}; {did_you_mean(value, known)}")
-    if kind in WANTED:
-        return Mistake(path, f"{subject} must be {WANTED[kind]}; it is {show(value)}")
-    text = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if kind in COMPARISONS:
+        limit = detail["msg"].rpartition(" ")[2]
+        return Mistake(path, f"{subject} is {reprlib.repr(value)}; it must be {COMPARISONS[kind]} {limit}")
+    text = WANTED.get(kind) or detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return Mistake(path, f"{subject} must be {text}; it is {show(value)}")
 
 

@@ -1,6 +1,7 @@
 """A model of the registry as a row that people and programs read: prices, limits, key, switches, circuit."""
 
 from decimal import Decimal
+from math import ceil
 
 from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.registry.keys import parse_reference
@@ -114,4 +115,6 @@ def _limits(model: RegisteredModel) -> str:
 def _circuit(circuit: CircuitReport | None) -> str:
     if circuit is None or not circuit.is_open:
         return "closed"
-    return f"open for {circuit.open_for_s:.0f} s: {circuit.why}"
+    if circuit.open_for_s <= 0:
+        return "half-open: the next call is a probe"
+    return f"open for {ceil(circuit.open_for_s)} s: {circuit.why}"

@@ -21,10 +21,17 @@ def results(
 ) -> None:
     """List results, one row per document."""
     from blocks.database.results import results as results_queries
+    from blocks.document_types.loader import load_document_types
+    from blocks.errors import DocumentTypeUnknown
+    from blocks.settings import load_settings
 
     opened = open_existing(database)
     run_id = chosen_run(opened, run)
     rows = results_queries.list_results(opened, document_type=document_type, status=status, run_id=run_id)
+    if document_type and not rows and not results_queries.list_results(opened, document_type=document_type):
+        types = load_document_types(load_settings().document_types_dir)
+        if document_type not in types:
+            raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
     is_chosen = any(option is not None for option in (document_type, status, run))
     empty = "no results match these options" if is_chosen else "no results yet; winnow run SOURCE makes them"
     show_rows(rows, RESULT_COLUMNS, output_format, empty)

@@ -29,7 +29,9 @@ def _group() -> None:
 
 @app.command("list")
 def list_items(
-    status: Annotated[ReviewStatus, typer.Option("--status", help="only items of this status")] = ReviewStatus.OPEN,
+    status: Annotated[
+        ReviewStatus, typer.Option("--status", help="only items of this status; deciding items is not built yet")
+    ] = ReviewStatus.OPEN,
     output_format: FormatOption = OutputFormat.TABLE,
     database: DatabaseOption = None,
 ) -> None:

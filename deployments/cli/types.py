@@ -65,13 +65,17 @@ def show(name: Annotated[str, typer.Argument(help="a document type")]) -> None:
 def check(
     path: Annotated[Path | None, typer.Argument(help="a type's folder or a folder of types; by default all")] = None,
 ) -> None:
-    """Name every mistake in document types, with file and line. Exit code 1 where there is one."""
+    """Name every mistake in document types, with file and line. Exit code 1 where there is one.
+
+    Whether the registry has the models of a route is checked when a run starts.
+    """
+    from blocks.document_types.loader import SET_FOLDER
     from blocks.document_types.loader import check as check_types
     from blocks.settings import load_settings
     from blocks.values.values_of_types import value_problems
 
     folder = path or load_settings().document_types_dir
-    problems = check_types(folder, value_problems)
+    problems = check_types(folder, value_problems, remedy=SET_FOLDER if path is None else "correct the path")
     for problem in problems:
         note(str(problem))
     if problems:

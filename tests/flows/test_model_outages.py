@@ -93,7 +93,7 @@ def test_a_provider_killed_amid_requests_costs_the_next_run_what_it_kept_back(
     journal = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert notes.attempts() >= asked_notes(journal)
     assert sum((Decimal(one["cost_usd"] or 0) for one in journal), Decimal(0)) == notes.ledger_usd()
-    notes.workplace.command("models", "enable", "first")  # which closes its breaker
+    notes.workplace.command("models", "enable", "first")  # which closes its circuit
     other.script(**SCRIPT, latency_s=0.02)
     notes.run(source)
     assert set(asked_notes(other.log())) == kept_back
@@ -129,7 +129,7 @@ def test_while_all_models_are_down_the_last_results_stand_and_the_next_run_takes
     assert sum(notes.states().values()) == 6
 
     other.restart()
-    notes.workplace.command("models", "enable", "first")  # which closes its breaker
+    notes.workplace.command("models", "enable", "first")  # which closes its circuit
     summary = notes.run(source, more)
     assert set(asked_notes(other.log())) == unsure | new
     assert summary["skipped"] == 3

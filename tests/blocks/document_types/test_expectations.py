@@ -21,6 +21,8 @@ def expectation(type_: str, **kwargs: object) -> Expectation:
     ("type_", "kwargs", "message"),
     [
         ("ExpectColumnValuesToBeBetwen", {}, "did you mean 'ExpectColumnValuesToBeBetween'"),
+        ("ExpectFoo", {}, "Great Expectations has no 'ExpectFoo'"),
+        ("Expectation", {}, "Great Expectations has no 'Expectation'"),
         ("ExpectColumnValuesToBeBetween", {"column": "total"}, "min_value and max_value cannot both be None"),
         ("ExpectColumnValuesToBeBetween", {"min_value": 1}, "column: is missing"),
         ("ExpectColumnValuesToBeBetween", {"column": "total", "min_valu": 1}, "did you mean 'min_value'"),
@@ -40,6 +42,7 @@ def test_a_mistake_is_named(type_: str, kwargs: dict[str, object], message: str)
         resolve(expectation(type_, **kwargs))
     assert message in str(raised.value)
     assert "expectation it" in str(raised.value)
+    assert "did you mean 'Expectation'" not in str(raised.value)
 
 
 def test_both_of_the_librarys_names_are_known() -> None:

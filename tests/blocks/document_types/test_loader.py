@@ -140,7 +140,7 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
         ),
         (
             replace("type.yaml", "weight: 2, desc", "weight: -2, desc"),
-            "type.yaml:28: 'weight' must be greater than 0; it is the int -2",
+            "type.yaml:28: 'weight' is -2; it must be more than 0",
         ),
         (
             replace("type.yaml", ", description: Packed with care.}", "}"),
@@ -160,7 +160,7 @@ def test_a_sound_folder_loads_with_all_its_parts(folder: Path) -> None:
         ),
         (
             replace("type.yaml", "accept_at: 0.9", "accept_at: 90"),
-            "type.yaml:36: 'accept_at' must be less than or equal to 1",
+            "type.yaml:36: 'accept_at' is 90; it must be at most 1",
         ),
         (
             replace("type.yaml", "field: condition", "field: conditon"),
@@ -302,11 +302,22 @@ def test_every_mistake_is_named_at_once(folder: Path) -> None:
 def test_a_missing_type_file_folder_or_any_type_is_named(tmp_path: Path) -> None:
     assert "no such folder" in check(tmp_path / "nowhere")[0].message
     assert "has no document type" in check(tmp_path)[0].message
-    (tmp_path / "memo").mkdir()
-    problem = check(tmp_path)[0]
-    assert (problem.file, problem.line) == (tmp_path / "memo" / "type.yaml", 1)
+    for name in ("memo", "note"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scan.pdf").touch()
+    (problem,) = check(tmp_path)
+    assert (problem.file, "has no document type" in problem.message) == (tmp_path, True)
+    (tmp_path / "note" / "scan.pdf").unlink()
+    (tmp_path / "note" / "type.yaml").write_text("title: Note\nfields: {a: {type: text}}\n")
+    assert (tmp_path / "memo" / "type.yaml", 1) in [(problem.file, problem.line) for problem in check(tmp_path)]
     with pytest.raises(DocumentTypeInvalid, match="it is missing"):
         load_document_types(tmp_path)
+
+
+def test_the_remedy_for_a_missing_folder_is_the_callers(tmp_path: Path) -> None:
+    assert "set WINNOW_DOCUMENT_TYPES_DIR" in check(tmp_path / "nowhere")[0].message
+    (problem,) = check(tmp_path / "nowhere", remedy="correct the path")
+    assert problem.message == "there is no such folder; correct the path"
 
 
 def test_a_type_without_fields_is_refused(tmp_path: Path) -> None:

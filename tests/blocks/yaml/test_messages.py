@@ -56,7 +56,7 @@ def error_of(values: Mapping[str, object]) -> ValidationError:
         (
             {"title": "a", "optional": {"name": "x", "weight": 0}},
             ("optional", "weight"),
-            "'weight' must be greater than 0; it is the int 0",
+            "'weight' is 0; it must be more than 0",
         ),
         ({"title": "a", "by_name": {1: {"name": "x"}}}, ("by_name", 1), "the key 1 must be text; put it in quotes"),
     ],

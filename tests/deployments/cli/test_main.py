@@ -59,6 +59,20 @@ def test_reading_commands_without_a_database_say_what_makes_one(tmp_path: Path) 
     assert not (tmp_path / ".winnow").exists()
 
 
+def test_results_of_an_unknown_type_are_wrong_usage(tmp_path: Path) -> None:
+    assert winnow("db", "upgrade", cwd=tmp_path).returncode == 0
+    done = winnow("results", "--type", "lettre", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no document type is called 'lettre'" in done.stderr
+    known = winnow("results", "--type", "invoice", cwd=tmp_path)
+    assert (known.returncode, "no results match" in known.stdout + known.stderr) == (0, True)
+
+
+def test_a_path_without_types_is_told_to_be_corrected(tmp_path: Path) -> None:
+    done = winnow("types", "check", "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "nowhere:1: there is no such folder; correct the path\n")
+
+
 def test_an_unreachable_database_is_told_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     url = "postgresql+psycopg://someone:hunter2@127.0.0.1:9/none"

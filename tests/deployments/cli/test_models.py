@@ -256,10 +256,10 @@ def test_another_upstream_is_asked_anew_how_it_can_be_held_to_a_schema(run: Run,
         (("set", "fast", "inptu_price=1"), "did you mean 'input_price'"),
         (("set", "fast", "rpm"), "no key=value"),
         (("set", "fast", "rpm=many"), "'rpm' must be a whole number"),
-        (("set", "fast", "rpm=0"), "'rpm' must be greater than or equal to 1"),
-        (("set", "fast", "timeout_s=nan"), "'timeout_s' must be"),
-        (("set", "fast", "timeout_s=inf"), "'timeout_s' must be"),
-        (("set", "fast", "input_price=-1"), "'input_price' must be"),
+        (("set", "fast", "rpm=0"), "'rpm' is '0'; it must be at least 1"),
+        (("set", "fast", "timeout_s=nan"), "'timeout_s' is 'nan'; it must be"),
+        (("set", "fast", "timeout_s=inf"), "'timeout_s' is 'inf'; it must be"),
+        (("set", "fast", "input_price=-1"), "'input_price' is '-1'; it must be at least 0"),
         (("set", "fast", "input_price=inf"), "'input_price' must be"),
         (("set", "fast", "tier=medium"), "'medium' is not allowed for 'tier'"),
         (("set", "fast", "json_mode=xml"), "'xml' is not allowed for 'json_mode'"),
@@ -367,6 +367,11 @@ def test_an_open_circuit_is_shown_with_its_reason(run: Run, sqlite_database: Dat
     assert row["circuit_is_open"]
     assert row["circuit"].endswith("s: 9 of 10 calls failed: server_failed")
     assert rows(run)["gpt-4.1-mini"]["circuit"] == "closed"
+
+
+def test_a_circuit_whose_pause_is_over_is_half_open(run: Run, sqlite_database: Database) -> None:
+    DatabaseCircuitStates(sqlite_database, CircuitReport).open("gpt-4.1", "9 of 10 calls failed: server_failed", 0)
+    assert rows(run)["gpt-4.1"]["circuit"] == "half-open: the next call is a probe"
 
 
 def test_a_key_that_is_set_is_told_and_not_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def test_the_commented_example_of_a_local_server_can_be_used_as_it_stands(tmp_pa
         ("models:\n  a:\n    provider: openai\n", 2, "'upstream' is missing"),
         ("models:\n  a:\n    provider: opnai\n    upstream: x\n", 3, "did you mean 'openai'"),
         ("models:\n  a:\n    provider: openai\n    upstream: x\n    rmp: 3\n", 5, "did you mean 'rpm'"),
-        ("models:\n  a:\n    provider: openai\n    upstream: x\n    rpm: 0\n", 5, "greater than or equal to 1"),
+        ("models:\n  a:\n    provider: openai\n    upstream: x\n    rpm: 0\n", 5, "'rpm' is 0; it must be at least 1"),
         ("models:\n  a:\n    provider: openai\n    upstream: x\n    input_price: -1\n", 5, "'input_price'"),
         ("models:\n  a:\n    provider: openai\n    upstream: x\n    is_enabled: true\n", 5, "winnow models enable"),
         ("models:\n  a:\n    provider: openai\n    upstream: x\n    name: b\n", 5, "has no place here"),
