@@ -41,7 +41,6 @@ def test_every_module_stands_in_a_room() -> None:
     assert {m for m in loose if m.startswith("blocks.")} <= {
         "blocks.records",
         "blocks.errors",
-        "blocks.import_lock",
         "blocks.ledger",
         "blocks.settings",
         "blocks.progress",

@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from blocks.document_types.lean_import import lean_imports
 from blocks.document_types.schema import DocumentType, Expectation
 from blocks.errors import ExpectationInvalid
-from blocks.import_lock import IMPORT_LOCK
+from blocks.imports.import_lock import IMPORT_LOCK
+from blocks.imports.lean_import import lean_imports
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation as LibraryExpectation

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blocks.import_lock import IMPORT_LOCK
+from blocks.imports.import_lock import IMPORT_LOCK
 from blocks.text_classifier import kept
 from blocks.text_classifier.classifier import (
     KEYWORD_SCALE,

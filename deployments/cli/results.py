@@ -1,12 +1,15 @@
 """`winnow results` and `winnow failures`: what the database has, as rows."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blocks.records import Status
 from deployments.cli.options import DatabaseOption, FormatOption, RunOption, TypeOption, chosen_run, open_existing
 from deployments.cli.output import OutputFormat, show_rows
+
+if TYPE_CHECKING:
+    from blocks.database.engine import Database
 
 RESULT_COLUMNS = ("uri", "document_type", "status", "confidence", "score", "reasons", "fields")
 FAILURE_COLUMNS = ("uri", "stage", "kind", "message", "attempts", "retry")
@@ -21,17 +24,12 @@ def results(
 ) -> None:
     """List results, one row per document."""
     from blocks.database.results import results as results_queries
-    from blocks.document_types.loader import load_document_types
-    from blocks.errors import DocumentTypeUnknown
-    from blocks.settings import load_settings
 
     opened = open_existing(database)
     run_id = chosen_run(opened, run)
     rows = results_queries.list_results(opened, document_type=document_type, status=status, run_id=run_id)
-    if document_type and not rows and not results_queries.list_results(opened, document_type=document_type):
-        types = load_document_types(load_settings().document_types_dir)
-        if document_type not in types:
-            raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
+    if document_type and not rows:
+        _check_type(opened, document_type)
     is_chosen = any(option is not None for option in (document_type, status, run))
     empty = "no results match these options" if is_chosen else "no results yet; winnow run SOURCE makes them"
     show_rows(rows, RESULT_COLUMNS, output_format, empty)
@@ -48,3 +46,15 @@ def failures(
     opened = open_existing(database)
     rows = failures_queries.list_failures(opened, run_id=chosen_run(opened, run))
     show_rows(rows, FAILURE_COLUMNS, output_format, "no failures")
+
+
+def _check_type(database: "Database", name: str) -> None:
+    """Raise `DocumentTypeUnknown` for a name that no type has and no result, such as that of a deleted type."""
+    from blocks.database.results import results as results_queries
+    from blocks.document_types.loader import load_document_types
+    from blocks.errors import DocumentTypeUnknown
+    from blocks.settings import load_settings
+
+    types = load_document_types(load_settings().document_types_dir)
+    if name not in types and not results_queries.list_results(database, document_type=name):
+        raise DocumentTypeUnknown(name, tuple(sorted(types)))

@@ -249,7 +249,7 @@ class Circuits:
             circuit.is_shared = True  # until the circuit changes during the exchange
         try:
             self._known = await asyncio.to_thread(_exchange, self._states, reports)
-        except BaseException:
+        except BaseException:  # a cancelled exchange has shared nothing for certain either
             for circuit in changed:
                 circuit.is_shared = False
             raise

@@ -57,7 +57,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
-from blocks.document_types.lean_import import lean_imports
+from blocks.imports.lean_import import lean_imports
 
 with lean_imports():
     import scipy.stats

@@ -12,7 +12,7 @@ from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from blocks.import_lock import IMPORT_LOCK
+from blocks.imports.import_lock import IMPORT_LOCK
 
 LATE = frozenset({"altair", "scipy.stats"})
 """Modules that are loaded at the first use of something in them."""

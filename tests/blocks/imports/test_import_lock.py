@@ -42,7 +42,7 @@ with ThreadPoolExecutor(2) as pool:
 
 
 def test_two_threads_import_great_expectations_and_scikit_learn_one_after_the_other() -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, timeout=120, check=False
     )
