@@ -131,7 +131,15 @@ def stop() -> bool:
 
 
 def _start() -> LocalServer:
-    port = _free_port()
+    """Start a server. Another program may take the port before the server listens: a free port is tried then."""
+    server = _start_at(_free_port(USUAL_PORT, 0)) or _start_at(_free_port(0))
+    if server is None:
+        raise LocalServerFailed("its port was taken twice", log_file())
+    return server
+
+
+def _start_at(port: int) -> LocalServer | None:
+    """The server once it listens at the port; None if another program does."""
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with log_file().open("wb") as log:
         process = subprocess.Popen(
@@ -148,8 +156,10 @@ def _start() -> LocalServer:
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
+            if _is_taken(port):
+                return None
             raise LocalServerFailed(f"it ended with code {process.returncode}", log_file())
-        if answers(server.url, timeout_s=1.0):
+        if answers(server.url, timeout_s=1.0) and _listens(process.pid, port):
             return server
         time.sleep(0.2)
     stop()
@@ -166,8 +176,26 @@ def _is_our_server(pid: int) -> bool:
         return False
 
 
-def _free_port() -> int:
-    for port in (USUAL_PORT, 0):
+def _listens(pid: int, port: int) -> bool:
+    """Whether the process or a child of it listens at the port: another server may answer there."""
+    try:
+        process = psutil.Process(pid)
+        connections = [
+            found for each in (process, *process.children(recursive=True)) for found in each.net_connections()
+        ]
+    except psutil.Error:
+        return False
+    return any(found.status == psutil.CONN_LISTEN and found.laddr.port == port for found in connections)
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port(*ports: int) -> int:
+    """The first of the ports that is free; 0 is any free one."""
+    for port in ports:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
