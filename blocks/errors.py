@@ -212,7 +212,7 @@ class StageCrashed(DocumentError):
     kind = "internal"
 
     def __init__(self, exception: str) -> None:
-        super().__init__(f"a defect in Winnow: {exception}; please report it with this document's id")
+        super().__init__(f"a defect in Winnow: {exception}; its stack is in the run's log: please report both")
 
 
 class Quarantined(DocumentError):

@@ -1,6 +1,6 @@
 """Which database a process uses: decided here, for runs and commands alike."""
 
-from blocks.database.engine import Database, default_url, open_database
+from blocks.database.engine import Database, DatabaseMissing, default_url, open_database
 from blocks.errors import DatabaseUnreachable
 from blocks.settings import Settings
 
@@ -23,6 +23,8 @@ def connect(settings: Settings, *, create: bool = True) -> Database:
     of_block = _url_of_block(settings)
     try:
         return open_database(of_block or default_url(), create)
+    except DatabaseMissing:
+        raise
     except DatabaseUnreachable as error:
         raise DatabaseUnreachable(error.url, error.cause, is_of_block=of_block is not None) from error
 

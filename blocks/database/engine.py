@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 from blocks.database.column_types import storable
 from blocks.database.schema import current_revision, head_revision, upgrade
 from blocks.database.tables import database_identity
-from blocks.errors import DatabaseUnreachable
+from blocks.errors import DatabaseUnreachable, RunError
 
 BUSY_TIMEOUT_S = 60.0
 SERVER_STATES = ("08", "40", "53", "55P03", "57", "58")
@@ -40,6 +40,13 @@ _opening = threading.Lock()
 def default_url(folder: Path | None = None) -> str:
     """The address of the default SQLite database of a working folder, by default of the current folder."""
     return f"sqlite:///{(folder or Path.cwd()) / '.winnow' / 'winnow.db'}"
+
+
+class DatabaseMissing(DatabaseUnreachable):
+    """A command that only reads found no database."""
+
+    def __init__(self, place: str) -> None:
+        RunError.__init__(self, f"no database at {place}: winnow run makes it")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +108,7 @@ def open_database(url: str, create: bool = True) -> Database:
         if create and revision != head_revision():
             revision = upgrade(database)
         elif revision is None:
-            raise DatabaseUnreachable(database.safe_url, "there is no Winnow database yet; `winnow run` makes one")
+            raise DatabaseMissing(database.safe_url)
         _open[key] = database
         if revision == head_revision():
             _at_head.add(key)
@@ -182,7 +189,7 @@ def _prepare_folder(path: Path, safe_url: str, create: bool) -> None:
             raise DatabaseUnreachable(safe_url, "the file or its folder may not be written")
         return
     if not create:
-        raise DatabaseUnreachable(safe_url, "there is no database yet; `winnow run` makes one")
+        raise DatabaseMissing(str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

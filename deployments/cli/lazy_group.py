@@ -56,6 +56,14 @@ class LazyGroup(TyperGroup):
         """Import and return a command; None if there is no command of that name."""
         return load(cmd_name) if cmd_name in COMMANDS else None
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. The message of a wrong value loses the prefix that pydantic puts before it."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands, without importing any."""
         with formatter.section("Commands"):

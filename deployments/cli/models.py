@@ -46,7 +46,10 @@ def list_models(output_format: FormatOption = OutputFormat.TABLE, database: Data
         if state.is_paused:
             warn("all models are paused: no model is called until `winnow models resume`")
         if not any(model.is_enabled for model in state.models):
-            note("no model is enabled: the built-in reader reads every document; winnow models enable NAME")
+            note(
+                "no model is enabled: the built-in reader reads every document; "
+                "to enable one: winnow models enable NAME"
+            )
 
 
 @app.command()

@@ -96,16 +96,20 @@ class _Bars(_View):
 class _Lines(_View):
     def __enter__(self) -> None:
         self._drawn_at = time.monotonic()
+        self._drawn = ""
 
     def __exit__(self, *_: object) -> None:
-        return None
+        if self._drawn and self._counts() != self._drawn:
+            note(self._counts())
 
     def draw(self) -> None:
         if time.monotonic() - self._drawn_at < LINE_EVERY_S:
             return
         self._drawn_at = time.monotonic()
+        self._drawn = self._counts()
+        note(self._drawn)
+
+    def _counts(self) -> str:
         if self.planned is None:
-            note(f"{self.found} documents found")
-        else:
-            counts = ", ".join(f"{stage} {number}/{self.planned}" for stage, number in self.passed.items())
-            note(counts)
+            return f"{self.found} documents found"
+        return ", ".join(f"{stage} {number}/{self.planned}" for stage, number in self.passed.items())

@@ -81,19 +81,21 @@ def run(
 ) -> None:
     """Process documents: extract, classify, score, validate, store. The same command continues where it stopped."""
     _check_usage(sources or [], from_database, status, rows)
+    from deployments.cli.run_models import budget_of, names_of, show_models
+
+    models, budget_usd = names_of(model), budget_of(budget)
+    if sources:
+        check_sources(sources)
+    # These imports take a second: wrong usage ends before them.
     from blocks.files.sources import uri_of
     from blocks.settings import configure
-    from deployments.cli.run_models import budget_of, names_of, show_models
     from deployments.cli.run_summary import show_summary, summary_of
     from deployments.prefect_api import local_server
     from deployments.prefect_api.client import profile_url, use_prefect
     from tasks.runs.prepare import load_types, prepare_run
 
-    models, budget_usd = names_of(model), budget_of(budget)
     settings = configure(database_url=database)
     types = load_types(document_type)
-    if sources:
-        check_sources(sources)
     _pin_database(settings)
     # Prefect may hold models as blocks. If it cannot, mistakes are found before a server is started.
     may_hold_blocks = settings.prefect_api_url or profile_url() or local_server.has_been_used()

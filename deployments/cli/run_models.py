@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
 from blocks.errors import UsageError
-from blocks.settings import Settings
 from deployments.cli.output import note, warn
-from tasks.runs.prepare import PreparedRun
+
+if TYPE_CHECKING:
+    from blocks.settings import Settings
+    from tasks.runs.prepare import PreparedRun
 
 MAX_BUDGET_USD = 1_000_000_000
 MIN_EXPONENT = -12
@@ -34,16 +37,20 @@ def budget_of(option: str | None) -> Decimal | None:
     return usd
 
 
-def budgets_text(run_usd: Decimal, settings: Settings) -> str:
+def budgets_text(run_usd: Decimal, settings: "Settings") -> str:
     """The budgets in words."""
     day_usd, document_usd = settings.budget_per_day_usd, settings.budget_per_document_usd
     return f"${run_usd:f} for this run, ${day_usd:f} a day, ${document_usd:f} a document"
 
 
-def show_models(prepared: PreparedRun, budget_usd: Decimal | None) -> None:
-    """Print which models may be called and which budgets apply, if there are any."""
-    settings, state, models = prepared.settings, prepared.registry, prepared.models
-    names = [model.name for model in state.models if (model.name in models if models else model.is_enabled)]
+def show_models(prepared: "PreparedRun", budget_usd: Decimal | None) -> None:
+    """Print which models the types' routes, or --model, may call and which budgets apply, if there are any."""
+    from blocks.gateway.routing.plan import plan_route
+
+    settings, state = prepared.settings, prepared.registry
+    plans = (plan_route(document_type, state, prepared.models) for document_type in prepared.types.values())
+    planned = {name for plan in plans for step in plan for name in step.models}
+    names = [model.name for model in state.models if model.name in planned]
     if not names:
         return
     run_usd = settings.budget_per_run_usd if budget_usd is None else budget_usd

@@ -52,7 +52,7 @@ def show_summary(
         "accepted": "accepted",
         "in_review": "in review: a person must look at them",
         "rejected": "rejected by the rules of their type",
-        "failed": "failed: they could not be read",
+        "failed": "failed: `winnow failures` says why",
         "skipped": "skipped: nothing has changed",
         "documents": "documents in total",
     }

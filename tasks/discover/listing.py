@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from blocks.errors import SourceMissing, SourceNotAFile, UnreadableSource
+from blocks.errors import SourceMissing, SourceNotAFile, UnreadableSource, UsageError
 from blocks.files.sources import FILE_URL, REMOTE_ERRORS, cause_of, is_local, path_of, uri_of
 
 MAGIC = frozenset("*?[")
@@ -18,6 +18,13 @@ ANY_FOLDERS = "**"
 
 Listed = str | UnreadableSource
 """A file's path or URL, or the error of a folder."""
+
+
+class SourceUnmatched(SourceMissing):
+    """A source is a glob that no file matches."""
+
+    def __init__(self, source: str) -> None:
+        UsageError.__init__(self, f"no file matches {source}; correct the pattern, or name a folder")
 
 
 def check_source(source: str) -> None:
@@ -83,7 +90,7 @@ def _list_glob(pattern: Path, source: str) -> Iterator[Listed]:
     wanted = [part for n, part in enumerate(pattern.parts) if n >= len(fixed)]
     found = set(_matches(str(root), wanted)) if _leads_to_folder(str(root)) else set()
     if not found:
-        raise SourceMissing(source)
+        raise SourceUnmatched(source)
     # `**` can lead to a folder in two ways, so errors are kept by name.
     unreadable = {error.uri: error for error in found if isinstance(error, UnreadableSource)}
     paths = {entry for entry in found if isinstance(entry, str)}
@@ -160,7 +167,7 @@ def _list_remote(source: str) -> Iterator[Listed]:
         if _is_glob(path):
             paths = sorted(found for found in file_system.glob(path) if not file_system.isdir(found))
             if not paths:
-                raise SourceMissing(source)
+                raise SourceUnmatched(source)
         elif file_system.isdir(path):
             paths = _walk_remote(file_system, path, source)
         else:

@@ -16,7 +16,7 @@ from tasks.runs.run import Run
 def discover(run: Run, batch: Batch) -> State[int]:
     """List the sources, record their documents, and cut them into chunks. Returns the number of documents."""
     found = record_sources(run, batch)
-    return Completed(message=f"{found} documents", data=found)
+    return Completed(message=f"documents: {found}", data=found)
 
 
 @task(name="select", task_run_name="{run.name} · select", cache_policy=NO_CACHE, persist_result=False)
@@ -33,4 +33,4 @@ def select(run: Run, backfill: Backfill) -> State[int]:
         chunk_size=backfill.chunk_size or run.settings.chunk_size,
     )
     progress.report(run.run_id, Stage.DISCOVER, found)
-    return Completed(message=f"{found} documents", data=found)
+    return Completed(message=f"documents: {found}", data=found)

@@ -44,7 +44,8 @@ class RunReport(Record):
         """The final state's name and message."""
         counts = self.counts
         parts = counts.model_dump(exclude={"documents"})
-        message = f"{counts.documents} documents: " + (
+        noun = "document" if counts.documents == 1 else "documents"
+        message = f"{counts.documents} {noun}: " + (
             ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in parts.items() if number)
             or "nothing to do"
         )
@@ -52,7 +53,7 @@ class RunReport(Record):
         if self.missing:
             return "Failed", f"{message}; {self.missing} ended in no state, so the counts do not add up"
         if counts.documents and counts.failed / counts.documents > allowed_failure_share:
-            return "Failed", f"{message}; more than the allowed share of {allowed_failure_share:.0%} failed"
+            return "Failed", f"{message}; more than the allowed {allowed_failure_share:.0%} failed"
         if broken:
             return "Failed", f"{message}; broken expectations: {', '.join(broken)}"
         return ("CompletedWithErrors" if counts.failed else "Completed"), message

@@ -20,7 +20,7 @@ from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
 CHECK_EVERY_S = 0.5
-DEFECT = "a defect in stage %s costs document %s, and no other"
+DEFECT = "defect in stage %s: document %s failed; the other documents are not affected"
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +131,7 @@ def run_stage(database: Database, context: RunContext, work: StageWork, document
         if not pending:
             break
         if not has_waited:
+            log.info("stage %s waits for documents that another run has claimed: %d", work.stage, len(pending))
             with database.write() as connection:
                 claims.release_leftovers(database, connection, context.run_id, document_ids)
             has_waited = True

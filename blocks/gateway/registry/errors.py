@@ -34,7 +34,7 @@ class ModelUnknown(RegistryMistake):
         listed = f"known are {', '.join(shown[:_SHOWN])}{more};"
         hint = f"did you mean {lowered[near[0]]!r}? Else" if near else listed
         super().__init__(
-            f"there is no model {quoted(name)}; {hint} make it known with "
+            f"there is no model {quoted(name)}; {hint} add it: "
             f"`winnow models add {typed} --provider PROVIDER --model UPSTREAM`",
             place,
         )

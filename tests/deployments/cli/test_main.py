@@ -34,7 +34,9 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
         (["run", ".", "--status", "failed"], "--from-database"),
         (["run", ".", "--type", "lettre"], "no document type is called 'lettre'"),
         (["run", ".", "--limit", "0"], "limit"),
-        (["run", ".", "--rerun", "sometimes"], "sometimes"),
+        (["run", ".", "--rerun", "sometimes"], "'--rerun': 'sometimes' is not one of"),
+        (["run", "nowhere/*.xyz"], "no file matches nowhere/*.xyz"),
+        (["run", ".", "--budget", "nan"], "--budget is 'nan'"),
         (["types", "show", "lettre"], "no document type is called 'lettre'"),
         (["results", "--format", "xml"], "xml"),
         (["extract", "nowhere"], "nowhere does not exist"),
@@ -42,6 +44,7 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage_is_told_and_ends_with_2(arguments: list[str], says: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
     command = winnow_process if arguments == ["run"] else winnow
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2

@@ -192,7 +192,7 @@ def test_the_built_in_model_is_in_no_registry_and_told_so(run: Run) -> None:
 def test_models_that_somebody_put_out_of_use_are_not_offered(run: Run) -> None:
     def more() -> int:
         unknown = str(run("enable", "zzz").exception)
-        told = re.search(r"known are local, .* and (\d+) more \(winnow models list\); make it known with", unknown)
+        told = re.search(r"known are local, .* and (\d+) more \(winnow models list\); add it:", unknown)
         assert told, unknown
         return int(told[1])
 

@@ -1,5 +1,7 @@
-"""The command's side of a run: the parameters that Prefect's pages show."""
+"""The command's side of a run: the parameters that Prefect's pages show, and what wrong usage costs."""
 
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -33,3 +35,21 @@ def test_the_flow_gets_prefect_s_method_back() -> None:
     with _lean_parameters(process_documents):
         assert process_documents.serialize_parameters is parameters_as_json
     assert "serialize_parameters" not in vars(process_documents)
+
+
+WRONG_USAGE = """
+import sys
+from deployments.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    print(end.code, *sorted({"prefect", "sqlalchemy", "fsspec", "pydantic_settings", "litellm"} & sys.modules.keys()))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nowhere/"], ["nowhere/*.pdf"], [".", "--budget", "abc"], [".", "--model", ","]]
+)
+def test_wrong_usage_ends_before_the_slow_imports(arguments: list[str]) -> None:
+    command = [sys.executable, "-c", WRONG_USAGE, "run", *arguments]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "2\n"

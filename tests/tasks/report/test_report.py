@@ -47,6 +47,7 @@ def test_calls_of_models_are_counted_in_words(number: int, says: str) -> None:
 def test_a_run_without_failures_is_completed_with_its_counts() -> None:
     counts = RunCounts(documents=5, accepted=2, in_review=3)
     assert report(counts).closing(0.5) == ("Completed", "5 documents: 2 accepted, 3 in review")
+    assert report(RunCounts(documents=1, accepted=1)).closing(0.5) == ("Completed", "1 document: 1 accepted")
     assert report(RunCounts()).closing(0.5) == ("Completed", "0 documents: nothing to do")
 
 
@@ -55,7 +56,7 @@ def test_failures_up_to_the_allowed_share_are_errors_and_more_fail_the_run() -> 
     assert report(half).closing(0.5) == ("CompletedWithErrors", "4 documents: 2 accepted, 2 failed")
     name, message = report(more).closing(0.5)
     assert name == "Failed"
-    assert message.endswith("; more than the allowed share of 50% failed")
+    assert message.endswith("; more than the allowed 50% failed")
     assert report(more).closing(0.75)[0] == "CompletedWithErrors"
 
 
@@ -126,8 +127,8 @@ def test_a_line_break_in_an_observed_value_does_not_end_its_row() -> None:
 def test_the_artifact_says_more_than_the_allowed_share_only_beyond_the_setting() -> None:
     half = report(RunCounts(documents=2, accepted=1, failed=1))
     strict, lenient = Settings(allowed_failure_share=0.2), Settings(allowed_failure_share=0.5)
-    assert "; more than the allowed share of 20% failed" in as_markdown(half, RUN, strict)
-    assert "allowed share" not in as_markdown(half, RUN, lenient)
+    assert "; more than the allowed 20% failed" in as_markdown(half, RUN, strict)
+    assert "more than the allowed" not in as_markdown(half, RUN, lenient)
 
 
 def test_the_artifact_leaves_out_tables_without_rows() -> None:

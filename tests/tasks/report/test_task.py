@@ -49,7 +49,7 @@ def as_run(double: OpenRun) -> Run:
             3,
             "Failed",
             StateType.FAILED,
-            "4 documents: 1 accepted, 3 failed; more than the allowed share of 50% failed",
+            "4 documents: 1 accepted, 3 failed; more than the allowed 50% failed",
         ),
     ],
 )

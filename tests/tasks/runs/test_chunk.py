@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from threading import Barrier
 
 import pytest
@@ -72,6 +73,31 @@ def test_rows_of_a_live_run_are_left_alone_and_those_of_a_dead_one_taken_over(da
         assert stage_outputs.begin_attempts(database, Stage.EXTRACT, "two", begin) == set()
     assert live_runs(database, ["one"]) == set()
     assert stage_outputs.begin_attempts(database, Stage.EXTRACT, "two", begin) == set(begin)
+
+
+def test_a_wait_for_another_run_is_logged_once(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan(sqlite_database, "one")
+    ids = plan(sqlite_database, "two")
+    part = ScriptedStage(Stage.EXTRACT, NAMES)
+    claim = {id_of("a"): part.fingerprint(_document(sqlite_database, id_of("a")))}
+    waits: list[str] = []
+    with ExitStack() as other_run:
+        other_run.enter_context(hold_run_lock(sqlite_database, "one"))
+        stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, "one", claim)
+
+        def wait(run_id: str) -> None:
+            waits.append(run_id)
+            if len(waits) == 3:
+                other_run.close()
+
+        monkeypatch.setattr(chunk, "wait_for_others", wait)
+        with caplog.at_level(logging.INFO, logger=chunk.__name__):
+            counts = run_stage(sqlite_database, RunContext(run_id="two"), part, ids)
+    assert counts.done == 6
+    assert waits == ["two"] * 3
+    assert caplog.messages == ["stage extract waits for documents that another run has claimed: 1"]
 
 
 def test_a_run_that_is_stopped_gives_its_attempts_back(database: Database) -> None:
@@ -228,7 +254,6 @@ def test_a_defect_is_logged_once_with_its_stack_the_document_and_the_stage(
     assert {record.levelno for record in caplog.records} == {logging.ERROR}
     assert len(caplog.records) == 6
     for document_id, record in zip(sorted(ids), sorted(caplog.records, key=lambda r: r.getMessage()), strict=True):
-        assert document_id in record.getMessage()
-        assert "extract" in record.getMessage()
+        assert record.getMessage().startswith(f"defect in stage extract: document {document_id} failed;")
         assert record.exc_info
         assert record.exc_info[2] is not None

@@ -6,7 +6,7 @@ KNOWN = ("local", "gpt-4.1", "claude")
 
 
 def test_a_near_name_is_suggested_in_its_own_spelling() -> None:
-    assert "did you mean 'gpt-4.1'? Else make it known" in str(ModelUnknown("GPT-4", KNOWN))
+    assert "did you mean 'gpt-4.1'? Else add it: `winnow models add" in str(ModelUnknown("GPT-4", KNOWN))
 
 
 def test_where_no_name_is_near_some_are_listed_and_the_rest_is_counted() -> None:
