@@ -29,19 +29,23 @@ CANARIES = tuple(part.encode() for key in KEYS.values() for part in (key, key[:1
 
 
 def errors(key: str) -> tuple[dict[str, Any], ...]:
-    """What a provider does that repeats the key it was sent wherever it can."""
+    """What a provider does that repeats the key it was sent wherever it can.
+
+    Errors that open a model's circuit come a second later, so that each document meets its error before that.
+    """
     echo = f'{{"error": {{"message": "Incorrect key in Authorization: Bearer {key}", "code": "{key}"}}}}'
     return (
         *(
-            {"status": status, "body": echo, "headers": {"x-echo": key}}
-            for status in (400, 401, 402, 404, 413, 429, 500, 529)
+            {"status": status, "body": echo, "headers": {"x-echo": key}, "delay_s": delay_s}
+            for delay_s, statuses in ((0.02, (400, 413)), (1, (401, 402, 404, 429, 500, 529)))
+            for status in statuses
         ),
         {"body": f"Bearer {key}"},
         {"text": f"I cannot help with {key}.", "finish": "refusal"},
         {"text": f'{{"fields": {{"{key}": "{key}"}}}}'},
         {"status": 200, "body": echo},
-        {"cut": "reset", "cut_at": 0.9, "body": echo},
-        {"raw": f"HTTP/1.1 {key}\r\n\r\n"},
+        {"cut": "reset", "cut_at": 0.9, "body": echo, "delay_s": 1},
+        {"raw": f"HTTP/1.1 {key}\r\n\r\n", "delay_s": 1},
         {"finish": "length", "keep_text": 0.5},
     )
 
