@@ -210,6 +210,7 @@ class StageCrashed(DocumentError):
     """Our own code failed on this document: a defect of Winnow. It costs this document and no other."""
 
     kind = "internal"
+    retry = Retry.NEXT_RUN  # a newer Winnow may have the defect mended
 
     def __init__(self, exception: str) -> None:
         super().__init__(f"a defect in Winnow: {exception}; its stack is in the run's log: please report both")

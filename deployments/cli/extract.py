@@ -37,15 +37,22 @@ def extract(
         ExtractFormat, typer.Option("--format", help="text: the pages as read; json: a line per document")
     ] = ExtractFormat.TEXT,
 ) -> None:
-    """Print what documents say, page by page. No database is read or written."""
+    """Print what documents say, page by page. No database is read or written.
+
+    Exit code 1 if no document could be read.
+    """
     from blocks.settings import load_settings
 
     check_sources(sources)
+    is_any_read = False
     for extracted in _extract_all(sources, load_settings()):
+        is_any_read = is_any_read or extracted.extraction is not None
         if output_format is ExtractFormat.JSON:
             say(json.dumps(_as_json(extracted), ensure_ascii=False))
         else:
             _print_text(extracted)
+    if not is_any_read:
+        raise typer.Exit(1)
 
 
 def check_sources(sources: list[str]) -> None:

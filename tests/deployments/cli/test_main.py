@@ -71,6 +71,14 @@ def test_results_of_an_unknown_type_are_wrong_usage(tmp_path: Path) -> None:
     assert (known.returncode, "no results match" in known.stdout + known.stderr) == (0, True)
 
 
+def test_extract_ends_with_1_if_nothing_could_be_read(tmp_path: Path) -> None:
+    (tmp_path / "good.txt").write_text("hello")
+    (tmp_path / "empty.txt").write_text("")
+    assert winnow("extract", ".", cwd=tmp_path).returncode == 0
+    done = winnow("extract", "empty.txt", cwd=tmp_path)
+    assert (done.returncode, "failed: empty:" in done.stderr) == (1, True)
+
+
 def test_a_path_without_types_is_told_to_be_corrected(tmp_path: Path) -> None:
     done = winnow("types", "check", "nowhere", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "nowhere:1: there is no such folder; correct the path\n")

@@ -276,7 +276,7 @@ def test_a_defect_while_a_document_is_stored_costs_that_document_and_no_other(
     assert rows(database, "first") == {id_of("a"): "accepted", id_of("b"): "failed"}
     (failure,) = list_failures(database)
     assert [failure[name] for name in ("document_id", "stage", "kind", "retry", "attempts")] == [
-        *(id_of("b"), "store", "internal", "never", 1)
+        *(id_of("b"), "store", "internal", "next_run", 1)
     ]
     (logged,) = caplog.records
     assert (logged.levelno, logged.exc_info is not None) == (logging.ERROR, True)
