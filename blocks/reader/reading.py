@@ -20,7 +20,7 @@ from blocks.reader.sheet import open_sheet
 from blocks.reader.tables import TableReader
 from blocks.records import FieldReading, Page
 
-VERSION = "2"
+VERSION = "3"
 """Raise it when pages may be read differently: it is part of fingerprints, and of the reader's name in rows."""
 MIN_CONFIDENCE = 0.1
 """Values with less are left out: in review they would only be noise."""

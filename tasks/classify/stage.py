@@ -15,7 +15,7 @@ from tasks.classify.judge import ORDINARY_TEXTS, TypeJudge
 from tasks.classify.signals import READ_CHARACTERS
 from tasks.runs.frame import digest_of, failed, together
 
-STAGE_VERSION = "2"
+STAGE_VERSION = "3"
 """Raise it when the same text may get another type; see docs/decisions/fingerprints-and-versions.md."""
 
 CHECKED_ROWS, MIN_ROWS, DOCUMENT_ROWS = 12, 3, 0.5

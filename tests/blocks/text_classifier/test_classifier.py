@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,6 +85,22 @@ def test_a_kept_classifier_needs_no_scikit_learn(tmp_path: Path) -> None:
     )
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
     assert [run.stdout.strip() for run in runs] == ["True", "False"]
+
+
+def test_training_uses_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped] # it ships no types
+
+    train(LESSONS)
+    threads: list[int] = []
+    regression = text_training._logistic_regression
+
+    def watched(*arguments: Any) -> Any:
+        threads.extend(library["num_threads"] for library in threadpool_info())
+        return regression(*arguments)
+
+    monkeypatch.setattr(text_training, "_logistic_regression", watched)
+    fit(LESSONS, {}, top=False)
+    assert set(threads) == {1}
 
 
 @pytest.mark.parametrize(
