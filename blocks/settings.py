@@ -3,8 +3,11 @@
 import os
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -94,6 +97,39 @@ def key_variable(name: str) -> SecretStr | None:
     """
     value = os.environ.get(name, "").strip()
     return SecretStr(value) if value else None
+
+
+class Proxy(NamedTuple):
+    """A proxy's address, which may hold a password, and the variable that names it."""
+
+    url: str
+    variable: str
+
+
+def proxy_for(url: str) -> Proxy | None:
+    """The proxy for a request to `url`, by HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; None if NO_PROXY has its host.
+
+    Names may be in lower case. NO_PROXY has hosts with their subdomains, addresses, networks such as 10.0.0.0/8, or *.
+    """
+    parts = urlsplit(url)
+    proxies = getproxies_environment()
+    if proxy_bypass_environment(parts.netloc.rpartition("@")[2], proxies) or _is_excepted(parts.hostname, proxies):
+        return None
+    for name in (parts.scheme, "all"):
+        if address := proxies.get(name):
+            variable = next(key for key in (f"{name}_proxy", f"{name.upper()}_PROXY", "proxy") if os.environ.get(key))
+            return Proxy(address if "://" in address else f"http://{address}", variable)
+    return None
+
+
+def _is_excepted(host: str | None, proxies: Mapping[str, str]) -> bool:
+    """Whether a host is an address in one of NO_PROXY's networks."""
+    try:
+        address = ip_address(host or "")
+        networks = [ip_network(entry.strip()) for entry in proxies.get("no", "").split(",") if "/" in entry]
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 def export(variables: Mapping[str, str]) -> None:

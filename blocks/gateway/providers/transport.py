@@ -1,10 +1,10 @@
 """An HTTP POST to a model's endpoint. One deadline covers all of it, and a partial reply is never used.
 
 The deadline runs from the wait for a connection to the last byte of the reply: a timeout per read would never end a
-reply that comes at one byte a second. When it passes, the connection is closed. Redirects are not followed, the
-environment's proxies and credentials are not used, cookies are not kept. HTTP framing shows whether a reply is
-complete; a reply without framing ends with its connection, and its JSON shows it. The size of a reply is bounded,
-compressed and decompressed.
+reply that comes at one byte a second. When it passes, the connection is closed. Redirects are not followed, credentials
+of the environment (.netrc) are not used, cookies are not kept. The environment's proxies are used, and its certificate
+authorities trusted. HTTP framing shows whether a reply is complete; a reply without framing ends with its connection,
+and its JSON shows it. The size of a reply is bounded, compressed and decompressed.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import aiohttp
 import certifi
@@ -23,6 +24,7 @@ import yarl
 from aiohttp.connector import Connection
 
 from blocks.gateway.errors import CallFailed, ConnectionFailed, DeadlinePassed, ReplyTooLarge
+from blocks.settings import proxy_for
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_CONNECTIONS = 512
@@ -59,6 +61,16 @@ class _Attempt:
     was_sent: bool = False
     first_byte_ms: int = 0
     received_bytes: int = 0
+    proxy: "_Proxy | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """A proxy to a model's endpoint: its address without credentials, its credentials, and what messages call it."""
+
+    address: yarl.URL
+    login: aiohttp.BasicAuth | None
+    name: str
 
 
 _attempt: ContextVar[_Attempt] = ContextVar("attempt")
@@ -89,8 +101,9 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=NO_TIMEOUT,
             auto_decompress=False,
-            trust_env=False,
+            trust_env=False,  # it would use .netrc too
         )
+        self._proxies: dict[str, _Proxy | None] = {}
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -126,7 +139,7 @@ class Transport:
             else:
                 failed = DeadlinePassed(model, timeout_s, "" if attempt.was_sent else "the connection")
         except _BROKEN as error:
-            failed = ConnectionFailed(model, _cause(error), was_sent=attempt.was_sent)
+            failed = ConnectionFailed(model, _cause(error, attempt.proxy), was_sent=attempt.was_sent)
         except ReplyTooLarge as error:
             failed = error
         except asyncio.CancelledError as error:
@@ -144,7 +157,16 @@ class Transport:
     ) -> HttpReply:
         # Replies are short and models are slow, so no compression is asked for.
         sent = {"accept-encoding": "identity", **headers}
-        async with self._http.post(_parsed(url), data=content, headers=sent, allow_redirects=False) as reply:
+        if url not in self._proxies:
+            self._proxies[url] = _proxy_of(url)
+        proxy = attempt.proxy = self._proxies[url]
+        address, login = (None, None) if proxy is None else (proxy.address, proxy.login)
+        async with self._http.post(
+            _parsed(url), data=content, headers=sent, allow_redirects=False, proxy=address, proxy_auth=login
+        ) as reply:
+            if reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                attempt.was_sent = False
+                raise _ProxyLoginMissing
             attempt.first_byte_ms = _ms_since(started)
             # aiohttp decodes headers as UTF-8; providers mean Latin-1, as HTTP does.
             received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reply.raw_headers}
@@ -169,9 +191,23 @@ def _parsed(url: str) -> yarl.URL:
     return yarl.URL(url)
 
 
+def _proxy_of(url: str) -> _Proxy | None:
+    """The proxy that the environment names for an address. Raises `_ProxyUnusable`."""
+    proxy = proxy_for(url)
+    if proxy is None:
+        return None
+    address = yarl.URL(proxy.url)
+    name = f"the proxy {address.host}:{address.port} of {proxy.variable}"
+    if address.scheme not in ("http", "https") or not address.host:
+        raise _ProxyUnusable(f"the proxy of {proxy.variable} is no http://host:port")
+    login = aiohttp.BasicAuth(address.user, address.password or "") if address.user else None
+    return _Proxy(address.with_user(None), login, name)
+
+
 @functools.cache
 def _trusted_authorities() -> ssl.SSLContext:
-    """The certificate authorities of certifi, and those of the system, which may include a company's own."""
+    """The certificate authorities of certifi, and those of the system, which may include a company's own: OpenSSL reads
+    the files that SSL_CERT_FILE and SSL_CERT_DIR name in place of the system's."""
     context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
     return context
@@ -191,6 +227,14 @@ class _UnknownEncoding(ValueError):
     """The reply is compressed in a way that was not asked for."""
 
 
+class _ProxyUnusable(ValueError):
+    """The environment names a proxy that cannot be one."""
+
+
+class _ProxyLoginMissing(OSError):
+    """The proxy asks for credentials."""
+
+
 def _ms_since(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
 
@@ -201,7 +245,11 @@ _BROKEN = (aiohttp.ClientError, OSError, ValueError, zlib.error)
 _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "its host is not known"),
     (socket.gaierror, "its host is not known"),
-    ((aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError), "its certificate is not trusted"),
+    (
+        (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError),
+        "its certificate is not trusted; SSL_CERT_FILE may name a file with the authority's",
+    ),
+    (_ProxyLoginMissing, "the proxy asks for credentials, as in http://name:password@host:port"),
     ((aiohttp.ClientConnectorSSLError, ssl.SSLError), "no encrypted connection came about"),
     (ConnectionRefusedError, "the connection was refused"),
     (ConnectionResetError, "the connection was reset"),
@@ -214,8 +262,17 @@ _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
 )
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: Exception, proxy: _Proxy | None = None) -> str:
     """What went wrong, in our own words: a library's message may quote addresses, headers and so keys."""
+    if isinstance(error, _ProxyUnusable):
+        return str(error)
+    if proxy is not None:
+        if isinstance(error, aiohttp.ClientHttpProxyError) and error.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return f"{proxy.name} does not connect to it (status {error.status}); NO_PROXY may except its host"
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            error = _ProxyLoginMissing()
+        by = "to" if isinstance(error, aiohttp.ClientProxyConnectionError) else "through"
+        return f"{_cause(error)}, {by} {proxy.name}"
     chain = (error, error.__cause__, error.__cause__.__cause__ if error.__cause__ else None)
     for kinds, words in _CAUSES:
         if any(isinstance(link, kinds) for link in chain):

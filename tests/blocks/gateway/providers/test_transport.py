@@ -1,8 +1,6 @@
 import asyncio
 import contextlib
-import datetime
 import gzip
-import ipaddress
 import json
 import socket
 import ssl
@@ -14,15 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from blocks.gateway.errors import CallFailed, ConnectionFailed, DeadlinePassed, ReplyTooLarge
 from blocks.gateway.providers import transport as transport_module
 from blocks.gateway.providers.transport import HttpReply, Transport
+from tests.doubles.certificates import self_signed
 from tests.doubles.model_provider.handle import ModelProviderDouble
 
 KEY = "sk-canary-5e1f0c"
@@ -284,26 +278,8 @@ def test_a_server_that_never_accepts_ends_at_the_deadline() -> None:
     assert took_s <= 1.5
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "double")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain, private = folder / "chain.pem", folder / "key.pem"
-    chain.write_bytes(certificate.public_bytes(Encoding.PEM))
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return chain, private
-
-
-def test_an_encrypted_connection_needs_a_trusted_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chain, private = _certificate(tmp_path)
+def test_an_encrypted_connection_needs_a_trustedself_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, private = self_signed(tmp_path)
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(chain, private)
 
