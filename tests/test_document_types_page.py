@@ -13,6 +13,7 @@ from blocks.document_types.loader import ELSEWHERE, check, load_document_types
 from blocks.reader.reading import read
 from blocks.records import Page
 from blocks.values.values_of_types import value_problems
+from deployments.cli.type_checks import worked_problems
 
 PAGE = (Path(__file__).parent.parent / "docs" / "document_types.md").read_text(encoding="utf-8")
 
@@ -96,7 +97,7 @@ Signature: M. Okafor
 def example(tmp_path: Path) -> Path:
     """The folder of types that a reader of the page ends with."""
     blocks = re.findall(r"^`([\w/.]+)`\n\n```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for name, content in blocks:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +109,9 @@ def test_the_example_of_the_page_loads_and_passes_the_check(example: Path) -> No
     assert check(example, value_problems) == []
     loaded = load_document_types(example)["delivery_slip"]
     assert set(loaded.fields) == {"slip_number", "delivered_on", "parcels", "condition"}
-    assert [one.labels["condition"] for one in loaded.examples] == ["intact", "damaged"]
+    assert [one.labels.get("condition") for one in loaded.examples] == ["intact", "damaged", None]
+    assert list(worked_problems(example / "delivery_slip", loaded)) == []
+    assert loaded.examples[2].reply is not None
 
 
 def test_the_example_of_the_page_reads_a_document_at_once(example: Path) -> None:

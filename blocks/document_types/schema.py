@@ -234,10 +234,15 @@ class Expectation(Record):
 
 
 class Example(Record):
-    """A labelled text: of the type as a whole, and for enum fields of the values in `labels`."""
+    """A labelled text: of the type as a whole, and for enum fields of the values in `labels`.
+
+    `reply` is the whole reply that a model should give to it: the JSON object that prompts ask for. Models are shown
+    such a worked example in each request.
+    """
 
     text: str
     labels: dict[str, str] = Field(default_factory=dict)
+    reply: dict[str, JsonValue] | None = Field(None, exclude_if=lambda reply: reply is None)
 
 
 class DocumentType(Record):

@@ -1,12 +1,18 @@
 """`winnow types`: the document types, and what is wrong with them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.output import OutputFormat, note, say, show_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blocks.document_types.parts import Problem
+    from blocks.document_types.schema import DocumentType
 
 app = new_group(COMMANDS["types"].help)
 
@@ -67,15 +73,23 @@ def check(
 ) -> None:
     """Name every mistake in document types, with file and line. Exit code 1 where there is one.
 
-    Whether the registry has the models of a route is checked when a run starts.
+    Whether the registry has the models of a route is checked too, if the database can be reached.
     """
     from blocks.document_types.loader import SET_FOLDER
     from blocks.document_types.loader import check as check_types
     from blocks.settings import load_settings
     from blocks.values.values_of_types import value_problems
+    from deployments.cli.type_checks import known_models, route_problems, worked_problems
 
     folder = path or load_settings().document_types_dir
-    problems = check_types(folder, value_problems, remedy=SET_FOLDER if path is None else "correct the path")
+    known = known_models()
+
+    def more_problems(folder: Path, document_type: "DocumentType") -> "Iterator[Problem]":
+        yield from value_problems(folder, document_type)
+        yield from route_problems(folder, document_type, known)
+        yield from worked_problems(folder, document_type)
+
+    problems = check_types(folder, more_problems, remedy=SET_FOLDER if path is None else "correct the path")
     for problem in problems:
         note(str(problem))
     if problems:

@@ -7,6 +7,7 @@ less for them. The code therefore stands in `Prompt.user` only.
 """
 
 import hashlib
+import json
 import re
 import secrets
 import weakref
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from blocks.document_types.schema import DocumentType, document_text, prompt_variables
 from blocks.gateway.errors import PromptFailed
-from blocks.gateway.model import ModelRequest
+from blocks.gateway.model import ModelRequest, criteria_of
 from blocks.records import Page
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ CRITERIA_RULES = """\
 Beside "fields" the object has "criteria": {"<criterion>": {"grade": 0.0 to 1.0, "evidence": [...], "confidence": 0.9}}.
 A grade above 0 of the document has at least one quote that shows it; without one it counts as 0.
 """
+
+WORKED_RULES = "Worked examples: documents, each with the reply that it should get."
 
 DEFAULT_TEMPLATE = """\
 Fill in the fields of this {{ title | lower }}. {{ description }}
@@ -201,7 +204,26 @@ def _parted(request: ModelRequest, text: str, pages: tuple[Page, ...]) -> tuple[
     at = start.start() if start else len(text)
     rules = RULES + CRITERIA_RULES if request.asked_criteria else RULES
     notes = "".join(f"\nNote: {visible(note)}" for note in request.notes)
-    return f"{rules}\n{text[:at].strip()}", f"{text[at:].rstrip()}{notes}"
+    worked = worked_examples(request.document_type, request.asked)
+    return f"{rules}\n{text[:at].strip()}{worked}", f"{text[at:].rstrip()}{notes}"
+
+
+@lru_cache(maxsize=256)
+def worked_examples(document_type: DocumentType, asked: tuple[str, ...]) -> str:
+    """The type's worked examples as each of its prompts shows them, with what is asked of their replies; empty where
+    the type has none."""
+    parts = {"fields": asked, "criteria": [criterion.name for criterion in criteria_of(document_type, asked)]}
+    shown = []
+    for number, example in enumerate((example for example in document_type.examples if example.reply), 1):
+        given = {part: example.reply.get(part) for part in parts if example.reply}
+        reply = {
+            part: {name: values.get(name) for name in parts[part]}
+            for part, values in given.items()
+            if isinstance(values, dict) and parts[part]
+        }
+        text = document_text((Page(number=1, method="parsed", text=visible(example.text)),))
+        shown.append(f"--- example {number} ---\n{text}\n--- its reply ---\n{json.dumps(reply, ensure_ascii=False)}")
+    return "\n".join((f"\n\n{WORKED_RULES}", *shown)) if shown else ""
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from blocks.document_types.schema import DocumentType
 from blocks.gateway.model import ModelRequest
+from blocks.gateway.prompts.prompts import worked_examples
 
 LETTERS = (string.ascii_letters + string.whitespace).encode()
 DIGITS = string.digits.encode()
@@ -75,4 +76,5 @@ def max_request_tokens(request: ModelRequest) -> int:
 def _instruction_tokens(document_type: DocumentType, asked: tuple[str, ...], prompt: str) -> int:
     """About how many tokens a request has beside its document: the prompt, the type's fields and the reply schema."""
     fields = sum(1 + len(document_type.fields[name].columns) for name in asked)
-    return REQUEST_TOKENS + estimate_tokens(prompt) + FIELD_TOKENS * fields
+    worked = estimate_tokens(worked_examples(document_type, asked))
+    return REQUEST_TOKENS + estimate_tokens(prompt) + FIELD_TOKENS * fields + worked

@@ -1,6 +1,7 @@
 """Plans a type's route: which models each step may ask today, and the digest of all that decides this.
 
-A disabled model is out of the route. `--model A,B` replaces every type's steps by those models.
+A disabled model is out of the route. `--model A,B` replaces every type's steps by those models, which get pictures of
+the pages where they take them.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from decimal import Decimal
 from itertools import compress
 
 from blocks.document_types.schema import DocumentType, RouteStep
-from blocks.gateway.prompts.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES
+from blocks.gateway.prompts.prompts import CRITERIA_RULES, DEFAULT_TEMPLATE, RULES, WORKED_RULES
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.replies.reading import JUDGE_VERSION
 from blocks.gateway.spending.prices import price_of
@@ -93,9 +94,11 @@ def route_digest(
         versions = ",".join(
             f"{model.name}={model.digest}" for model in registry.models if model.was_enabled and _serves(model, step)
         )
-        parts.append(f"{step.model or step.tier}:{step.prompt}:{versions}")
+        pictures = ":images" if models and step.images else ""  # a type's own steps are in its digest
+        parts.append(f"{step.model or step.tier}:{step.prompt}:{versions}{pictures}")
         if versions:
             parts += (RULES, CRITERIA_RULES, DEFAULT_TEMPLATE, JUDGE_VERSION)
+            parts += [WORKED_RULES] * any(example.reply for example in document_type.examples)
         if step.when.sensitive is not None:
             parts.append(f"sensitive:{document_type.sensitive}")
         if (step.accept is not None and step.accept.checks) or step.asks == "unsure":  # decided by the type's review
@@ -104,7 +107,7 @@ def route_digest(
 
 
 def _steps(document_type: DocumentType, models: Sequence[str]) -> tuple[RouteStep, ...]:
-    return tuple(RouteStep(model=name) for name in models) or document_type.route
+    return tuple(RouteStep(model=name, images=True) for name in models) or document_type.route
 
 
 def _planned(at: int, step: RouteStep, registry: RegistryState) -> PlannedStep:

@@ -1,14 +1,24 @@
 """What a model is asked, and that nothing in a document gets out of its fence."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentType, Example
 from blocks.gateway.errors import PromptFailed
 from blocks.gateway.model import ModelRequest
-from blocks.gateway.prompts.prompts import DEFAULT_TEMPLATE, canonical_prompt, prompt_version, render_prompt, visible
+from blocks.gateway.prompts.prompts import (
+    DEFAULT_TEMPLATE,
+    WORKED_RULES,
+    canonical_prompt,
+    prompt_version,
+    render_prompt,
+    visible,
+)
+from blocks.gateway.prompts.tokens import estimate_request_tokens
 from blocks.records import Page
 from tests.blocks.gateway.questions import BILL, PAGES
 
@@ -171,3 +181,33 @@ def test_a_copy_of_a_request_is_rendered_anew() -> None:
     shorter = asked.model_copy(update={"pages": (Page(number=1, method="parsed", text="new words"),)})
     assert "new words" in render_prompt(shorter).user
     assert "old words" not in render_prompt(shorter).user
+
+
+def worked_bill(**reply: object) -> DocumentType:
+    example = Example(text="Baker\nTotal 7.00\u200b EUR", reply={"fields": {"total": 7, "seller": 8}, **reply})
+    return BILL.model_copy(update={"examples": (Example(text="no reply"), example)})
+
+
+def test_a_worked_example_stands_before_the_document_with_its_whole_reply() -> None:
+    asked = request(document_type=worked_bill(criteria={"clear": 1}))
+    system = render_prompt(asked).system
+    _, _, worked = system.partition(WORKED_RULES)
+    assert "[page 1]\nBaker\nTotal 7.00 EUR\n--- its reply ---" in worked
+    assert json.loads(worked.rpartition("\n")[2]) == {
+        "fields": {name: {"total": 7, "seller": 8}.get(name) for name in BILL.fields},
+        "criteria": {"clear": 1, "polite": None},
+    }
+    assert "no reply" not in worked
+    assert WORKED_RULES not in render_prompt(request()).system
+
+
+def test_a_worked_reply_has_only_what_is_asked() -> None:
+    asked = request(document_type=worked_bill(), fields=("total",))
+    worked = render_prompt(asked).system.partition(WORKED_RULES)[2]
+    assert json.loads(worked.rpartition("\n")[2]) == {"fields": {"total": 7}}
+
+
+def test_worked_examples_count_as_tokens_and_make_scorings_stale() -> None:
+    plain, worked = request(), request(document_type=worked_bill())
+    assert estimate_request_tokens(worked) > estimate_request_tokens(plain)
+    assert plain.document_type.score_digest != worked.document_type.score_digest

@@ -44,6 +44,7 @@ def test_the_built_in_reader_is_no_model() -> None:
 def test_models_of_the_run_replace_the_route() -> None:
     planned = plan_route(bill(CHEAP, LOCAL), RegistryState((model("a"), model("b"))), ("b", "a"))
     assert [(step.at, step.models) for step in planned] == [(0, ("b",)), (1, ("a",))]
+    assert all(step.step.images for step in planned), "they get pictures where they take them"
 
 
 def test_only_steps_that_ask_for_an_answer_are_sorted_by_cost() -> None:
