@@ -16,7 +16,8 @@ from blocks.records import OK
 class Consumption:
     """What an attempt consumed: characters as sent and received, tokens as the provider counts them.
 
-    `input_tokens` holds all input tokens, those of images and audio, cached ones (`cached_tokens` read from the
+    `cost_usd` is computed from the tokens, `stated_cost_usd` is the cost that the provider states, None where it does
+    not. `input_tokens` holds all input tokens, those of images and audio, cached ones (`cached_tokens` read from the
     provider's cache, `cache_write_tokens` written to it) included; `output_tokens` all output tokens, reasoning
     included.
     """
@@ -29,6 +30,7 @@ class Consumption:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    stated_cost_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +39,9 @@ class ModelCall(Consumption):
 
     `call_key` identifies the attempt; a reservation and its settlement have the same one. `cost_usd` follows from the
     usage that the provider stated. Where a request was sent and no usage came back, `unconfirmed_usd` has what it may
-    have cost: budgets count it, bills may not. `outcome` is ok, cache_hit, cancelled, lost, open, or the `kind` of a
-    `CallFailed`; `error_kind` is that kind, or None. `prompt_version` digests the prompt template, `lane` says on whose
-    behalf the call was made.
+    have cost, and where the provider states a higher cost, the difference: budgets count it, bills may not. `outcome`
+    is ok, cache_hit, cancelled, lost, open, or the `kind` of a `CallFailed`; `error_kind` is that kind, or None.
+    `prompt_version` digests the prompt template, `lane` says on whose behalf the call was made.
     """
 
     document_id: str

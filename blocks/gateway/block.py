@@ -41,6 +41,7 @@ class ModelEndpoint(Block):
     output_price: Decimal | None = Field(None, description="USD per million tokens; by default that of the price list")
     cached_price: Decimal | None = Field(None, description="USD per million tokens read from the provider's cache")
     headers: dict[str, str] = Field(default_factory=dict, description="extra headers of requests; never a credential")
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="extra fields of the body of requests")
     tier: Tier | None = Field(None, description="cheap or strong, for routes that name a tier")
     rpm: int | None = Field(None, description="requests per minute, over all workers")
     tpm: int | None = Field(None, description="tokens per minute, over all workers")

@@ -40,7 +40,7 @@ from blocks.gateway.registry.key_cache import KeyCache
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel, Registry, RegistryState
 from blocks.gateway.spending.group_commit import Rounds
 from blocks.gateway.spending.ledger_writer import Ledger, LedgerWriter
-from blocks.gateway.spending.prices import Price, price_of
+from blocks.gateway.spending.prices import Price, price_of, prices_by_served
 from blocks.ledger import Caps
 
 REFRESH_EVERY_S = 1.0
@@ -215,7 +215,7 @@ class Gateway:
             partial(
                 Metered,
                 ledger_writer=self._ledger_writer,
-                price=price,
+                price_of=prices_by_served(model, price),
                 max_output_tokens=model.max_output_tokens,
                 caps=terms.caps,
                 is_paused=self._is_paused,

@@ -1,6 +1,7 @@
 """What the `winnow models` commands share: they open the registry, check keys, and print warnings."""
 
 import getpass
+import json
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -75,12 +76,13 @@ def key_state(model: RegisteredModel, keys: KeyRing) -> str:
 
 
 def note_what_is_missing(model: RegisteredModel) -> None:
-    """Warn about a missing price or key, without which no run starts."""
+    """Warn about a missing price or key, without which the model is not called."""
     if price_of(model) is None:
+        so = "no run that may call it starts" if model.is_enabled else "it stays disabled"
         warn(
-            f"NO PRICE IS KNOWN for {model.name} ({model.upstream}): no run that may call it starts until you set its "
-            f"price in USD per million tokens: winnow models set {model.name} input_price=… output_price=… "
-            "(0 for your own server)"
+            f"NO PRICE IS KNOWN for {model.name} ({model.upstream}), so {so}. State it in USD per million tokens "
+            f"(0 for your own server): winnow models set {model.name} input_price=… output_price=…, then "
+            f"winnow models enable {model.name}"
         )
     else:
         note(f"price in USD per million tokens: {price_with_sources(model)}")
@@ -89,10 +91,15 @@ def note_what_is_missing(model: RegisteredModel) -> None:
             f"a price of {model.name} is 0, but its provider charges money: budgets do not count its cost; "
             f"winnow models set {model.name} input_price= output_price= restores the listed prices"
         )
+    other = f"winnow models set {model.name} key_env=…"
     match key_state(model, key_ring()):
+        case "none":
+            note(f"its requests carry no key; if its server asks for one, name its place: {other}")
         case "missing":
-            other = f"winnow models set {model.name} key_env=…"
-            warn(f"its key is not set: put it into {model.key}, or name another place: {other}")
+            warn(
+                f"its key is not set, so no run that may call it starts: put it into {model.key}, or name another "
+                f"place: {other}"
+            )
         case "unusable":
             warn(f"the key in {model.key} has a blank, a line break or a character outside ASCII; set the key alone")
         case "unknown":
@@ -119,6 +126,8 @@ def setting_text(model: RegisteredModel, column: str) -> str:
     if column == "headers":
         headers = ", ".join(f"{name}: {text}" for name, text in model.headers.items())
         return f"its extra headers are {headers}" if headers else "it has no extra headers"
+    if column == "extra_body":
+        return f"its extra fields are {json.dumps(value)}" if value else "it has no extra fields"
     if value in (None, ""):
         return f"{column} is not set"
     return f"{column} is {value.normalize():f}" if isinstance(value, Decimal) else f"{column} is {value}"

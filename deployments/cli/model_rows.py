@@ -50,6 +50,7 @@ def model_row(
         "images": model.images,
         "logprobs": model.logprobs,
         "headers": model.headers,
+        "extra_body": model.extra_body,
         "position": model.position,
         "key_reference": model.key,
         "key_state": key_state,

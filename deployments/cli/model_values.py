@@ -1,5 +1,6 @@
 """Turns what a user types about a model into the registry's record, or an error that says what to type instead."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -41,8 +42,8 @@ CLEARED: Mapping[str, object] = {"endpoint": "", "json_mode": "unknown", "in_fli
 CAPABILITIES = ("json_mode", "images", "logprobs", "context_window")
 """A model's abilities, which do not depend on its name or key."""
 
-HEADER = "header."
-"""The prefix of a header's name, as in ``header.X-Org=acme``."""
+HEADER, BODY = "header.", "body."
+"""The prefixes of names of headers and of extra fields: ``header.X-Org=acme``, ``body.reasoning_effort=low``."""
 
 
 class Served(NamedTuple):
@@ -73,6 +74,14 @@ def values_of_new(state: RegistryState, name: str, served: Served) -> dict[str, 
     return values | ({column: getattr(twin, column) for column in CAPABILITIES} if twin else {})
 
 
+def refuse_other_model(known: RegisteredModel | None, served: Served) -> None:
+    """Raise `ModelInvalid` where the registry has another model under the name, which was in use."""
+    if known is not None and _served(known) != served:
+        problem = f"it is already in the registry, as {known.version}"
+        remedy = f"choose another name, or change it with `winnow models set {known.name} key=value`"
+        raise ModelInvalid(known.name, f"{problem}; {remedy}")
+
+
 def _served(model: RegisteredModel) -> Served:
     return Served(model.provider, model.upstream, model.endpoint)
 
@@ -96,8 +105,13 @@ def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, obje
             headers = changes.get("headers", known.headers)
             changes["headers"] = _with_header(cast(Mapping[str, str], headers), key.removeprefix(HEADER), text.strip())
             continue
-        if key == "headers":
-            raise UsageError(f"headers are set one by one; such as: winnow models set {known.name} header.X-Org=acme")
+        if key.startswith(BODY):
+            body = changes.get("extra_body", known.extra_body)
+            changes["extra_body"] = with_body_field(cast(Mapping[str, object], body), key.removeprefix(BODY), text)
+            continue
+        if key in ("headers", "extra_body"):
+            such = "header.X-Org=acme" if key == "headers" else "body.reasoning_effort=low"
+            raise UsageError(f"{key} are set one by one; such as: winnow models set {known.name} {such}")
         typed, key = key, key.replace("-", "_")
         if key not in SETTABLE:
             raise UsageError(f"a model has no {quoted(typed)} to set; {did_you_mean(key, list(SETTABLE))}")
@@ -121,6 +135,37 @@ def parse_headers(pairs: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--header {quoted(name.strip())} is given twice; give it once")
         headers[name.strip()] = value.strip()
     return headers
+
+
+def parse_body(pairs: Sequence[str]) -> dict[str, object]:
+    """``NAME=VALUE`` pairs as extra fields. Raises `UsageError`, which repeats no value."""
+    body: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise UsageError("--body takes NAME=VALUE, such as reasoning_effort=low")
+        body = with_body_field(body, name.strip(), text)
+    return body
+
+
+def with_body_field(body: Mapping[str, object], path: str, text: str) -> dict[str, object]:
+    """The extra fields with this one, or without it if its text is empty. The text is JSON, or else a string.
+
+    A dot in the path stands between an object's name and a name in it: ``generationConfig.thinkingConfig``.
+    """
+    name, _, rest = path.partition(".")
+    others = {known: value for known, value in body.items() if known != name}
+    if rest:
+        inner = body.get(name)
+        value: object = with_body_field(inner if isinstance(inner, dict) else {}, rest, text)
+        return others | ({name: value} if value else {})
+    if not text.strip():
+        return others
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text.strip()
+    return others | {name: value}
 
 
 def _with_header(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:

@@ -77,20 +77,30 @@ def add(
     header: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="extra request header, repeatable; never a key")
     ] = None,
+    body: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="extra field of requests, repeatable, such as reasoning_effort=low"),
+    ] = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Add a model and enable it. Winnow stores where its key is, never the key."""
-    from blocks.gateway.registry.errors import ModelInvalid
+    """Add a model and enable it. Winnow stores where its key is, never the key.
+
+    A model without a known price is added disabled. Adding the same model again changes the values that you give.
+    """
+    from blocks.gateway.spending.prices import price_of
     from deployments.cli.model_registry import note_what_is_missing, open_models
-    from deployments.cli.model_values import Served, checked_model, parse_headers, values_of_new
+    from deployments.cli.model_values import (
+        Served,
+        checked_model,
+        parse_body,
+        parse_headers,
+        refuse_other_model,
+        values_of_new,
+    )
 
     registry = open_models(database)
     state = registry.load()
     known = state.get(name)
-    if known and known.was_enabled:
-        enabling = "" if known.is_enabled else f", and enable it with `winnow models enable {name}`"
-        change = f"change it with `winnow models set {name} key=value`{enabling}"
-        raise ModelInvalid(name, f"it is already in the registry; {change}")
     given = {
         "key": None if key_env is None else f"env:{key_env}",
         "input_price": input_price,
@@ -101,13 +111,18 @@ def add(
         "in_flight": in_flight,
         "timeout_s": timeout_s,
         "headers": parse_headers(header) if header else None,
+        "extra_body": parse_body(body) if body else None,
     }
     served = Served(provider, upstream, endpoint)
+    if is_update := bool(known and known.was_enabled):
+        refuse_other_model(known, served)
     values = values_of_new(state, name, served)
     model = checked_model(name, values | {option: value for option, value in given.items() if value is not None})
+    may_be_asked = price_of(model) is not None and (known.is_enabled if known and is_update else True)
+    model = model.model_copy(update={"is_enabled": may_be_asked, "was_enabled": may_be_asked or is_update})
     registry.put(model)
-    note(f"{name} is enabled: {model.version}")
-    if known:
+    note(f"{name} is {'updated, and ' * is_update}{'enabled' if may_be_asked else 'disabled'}: {model.version}")
+    if known and not is_update:
         place = "keeps its place" if model.position == known.position else "is another model now and comes last"
         note(f"the registry had this name already; the model {place} in its tier: position {model.position}")
     note_what_is_missing(model)
@@ -124,7 +139,8 @@ def set_values(
     Keys: upstream, endpoint, key_env, input_price, output_price, cached_price, cache_write_price (USD per million
     tokens), tier, rpm, tpm, in_flight, timeout_s, max_output_tokens, context_window, json_mode, images, logprobs,
     position; key is where the API key is: env:VAR, secret:name or block:name; header.NAME is an extra request header,
-    such as header.X-Org=acme (never a credential).
+    such as header.X-Org=acme (never a credential); body.NAME is an extra field of requests, such as
+    body.reasoning_effort=low or body.provider={"order":["x"]}.
     """
     from deployments.cli.model_registry import (
         known_model,
@@ -142,18 +158,24 @@ def set_values(
     model = checked_model(name, known.model_dump(exclude={"name"}) | changes)
     registry.set_values(name, {column: storable(getattr(model, column)) for column in changes})
     note(f"{name}: " + ", ".join(setting_text(model, column) for column in changes))
-    note_block(model)
     if model.is_enabled:
         note_what_is_missing(model)
+    else:
+        note(f"{name} is disabled: winnow models enable {name}")
+        note_block(model)
 
 
 @app.command()
 def enable(name: NameArgument, database: DatabaseOption = None) -> None:
-    """Allow calls of a model, at once: its circuit is closed too."""
+    """Allow calls of a model, at once: its circuit is closed too. The model needs a price."""
+    from blocks.gateway.registry.errors import ModelPriceUnknown
+    from blocks.gateway.spending.prices import price_of
     from deployments.cli.model_registry import close_circuit, known_model, note_what_is_missing, open_models
 
     registry = open_models(database)
     model = known_model(registry.load(), name)
+    if price_of(model) is None:
+        raise ModelPriceUnknown(name, model.upstream)
     registry.enable(name)
     close_circuit(database, model)
     note(f"{name} is enabled")
@@ -169,6 +191,26 @@ def disable(name: NameArgument, database: DatabaseOption = None) -> None:
     model = known_model(registry.load(), name)
     registry.disable(name)
     note(f"{name} is disabled")
+    note_block(model)
+
+
+@app.command()
+def remove(name: NameArgument, database: DatabaseOption = None) -> None:
+    """Take a model out of the registry. Its attempts stay in the ledger.
+
+    A route that names it fails from then on. Documents whose routes could ask it are computed again at the next run;
+    `winnow models disable` recomputes nothing.
+    """
+    from blocks.gateway.registry.seed import SEED_FILE, read_seed
+    from deployments.cli.model_registry import close_circuit, known_model, note_block, open_models
+
+    registry = open_models(database)
+    model = known_model(registry.load(), name)
+    close_circuit(database, model)
+    registry.remove(name)
+    note(f"{name} is removed")
+    if any(seeded.name == name for seeded in read_seed()):
+        note(f"{SEED_FILE.name} has it, so it comes back as it is there, disabled; take it out of that file too")
     note_block(model)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import delete, func, literal, select, update
 
 from blocks.database.engine import Database, now
 from blocks.database.tables import gateway_switches, models
@@ -67,6 +67,11 @@ class DatabaseRegistry(Generic[State]):
     def disable(self, name: str) -> bool:
         """Let a model not be asked; False where there is no such model."""
         return self.set_values(name, {"is_enabled": False})
+
+    def remove(self, name: str) -> None:
+        """Take a model out of the registry. Its calls and replies keep its name."""
+        with self._database.write() as connection:
+            connection.execute(delete(models).where(models.c.name == name))
 
     def pause(self, by: str | None = None) -> None:
         """Stop all spending."""

@@ -56,8 +56,9 @@ def request_key(model: RegisteredModel, request: ModelRequest) -> str:
     sampling = "temperature 0"
     settings = [JUDGE_VERSION, sampling, model.name, model.version, model.max_output_tokens, model.logprobs]
     parts = [*settings, sorted(model.headers.items()), sorted(request.written.items()), request.notes]
+    parts += [model.extra_body] if model.extra_body else []
     parts += [(image.page, image.media_type, hashlib.sha256(image.content).hexdigest()) for image in request.images]
-    digest = hashlib.sha256(json.dumps(parts).encode())
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for text in (
         _form(request.document_type, request.asked),
         prompt_digest(request),

@@ -1,10 +1,12 @@
 """Metering: no attempt without its money reserved, none without its row in the ledger.
 
-The provider's own usage gives the cost of an attempt. Where an attempt was sent and no usage came back, all that was
-reserved counts as spent, unconfirmed: a truncated reply, a broken connection and a cancelled call may all be billed.
+The provider's own usage gives the cost of an attempt, at the price of the model that served it. Where an attempt was
+sent and no usage came back, all that was reserved counts as spent, unconfirmed: a truncated reply, a broken
+connection and a cancelled call may all be billed.
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
@@ -43,6 +45,10 @@ SCHEMA_COPIES = 2
 """A schema may be rendered into the prompt, and beside it as a tool or a format."""
 
 ZERO = Decimal(0)
+SAME_COST, LEAST_USD = Decimal("0.01"), Decimal("0.000001")
+"""A cost that the provider states is ours if they differ by no more than this share, or this amount."""
+log = logging.getLogger(__name__)
+
 _COUNTED = tuple(column.name for column in fields(Consumption))
 _counts_of = attrgetter(*_COUNTED)
 _amounts = attrgetter(*(column.name for column in fields(Usage) if column.name.endswith("_tokens")))
@@ -52,8 +58,9 @@ _amounts = attrgetter(*(column.name for column in fields(Usage) if column.name.e
 class Metered(Wrapper):
     """Reserves money for every attempt, settles it, and writes it to the ledger.
 
-    A model whose `price` is free reserves nothing. `max_output_tokens` bounds its replies. `caps` gives what a question
-    may cost; `is_paused` whether all spending is stopped. With `keep_texts` prompt and reply are kept beside the row.
+    `price_of` gives the price of the model that a reply names, and the registered model's for an empty name. A model
+    whose price is free reserves nothing. `max_output_tokens` bounds its replies. `caps` gives what a question may
+    cost; `is_paused` whether all spending is stopped. With `keep_texts` prompt and reply are kept beside the row.
     """
 
     def __init__(
@@ -61,7 +68,7 @@ class Metered(Wrapper):
         model: Model,
         ledger_writer: LedgerWriter,
         *,
-        price: Price,
+        price_of: Callable[[str], Price],
         max_output_tokens: int,
         caps: Callable[[Question], Caps],
         is_paused: Callable[[], bool] = lambda: False,
@@ -69,8 +76,9 @@ class Metered(Wrapper):
     ) -> None:
         super().__init__(model)
         self._ledger_writer = ledger_writer
-        self._price = price
-        self._is_free = price.is_free
+        self._price_of = price_of
+        self._is_free = price_of("").is_free
+        self._has_warned = False
         self._max_output_tokens = max_output_tokens
         self._caps = caps
         self._is_paused = is_paused
@@ -101,7 +109,7 @@ class Metered(Wrapper):
             text = self._text(call, prompt, None, None)
             self._ledger_writer.settle_later(Settlement(question.run_id, ended, max_usd, text))
             raise
-        usage, unconfirmed_usd = self._priced(reply.usage, max_usd)
+        usage, unconfirmed_usd = self._priced(reply.usage, max_usd, reply.model_version)
         answered = replace(
             call,
             **_counts(usage, call),
@@ -121,7 +129,7 @@ class Metered(Wrapper):
             self._ledger_writer.check()
             return ZERO
         images = len(question.request.images)
-        max_usd = self._price.max_cost(request_bytes(question, prompt), images, self._max_output_tokens)
+        max_usd = self._price_of("").max_cost(request_bytes(question, prompt), images, self._max_output_tokens)
         reservation = Reservation(question.run_id, call, max_usd, self._caps(question))
         await self._ledger_writer.reserve(reservation, question.deadline)
         if self._is_paused():
@@ -133,7 +141,7 @@ class Metered(Wrapper):
         usage, unconfirmed_usd = error.usage or Usage(), ZERO
         is_free = isinstance(error, TURNED_AWAY) and not any(_amounts(usage))
         if error.was_sent and not is_free:
-            usage, unconfirmed_usd = self._priced(error.usage, max_usd)
+            usage, unconfirmed_usd = self._priced(error.usage, max_usd, error.served_by)
         else:
             usage = replace(usage, cost_usd=ZERO)
         counts = _counts(usage, call)
@@ -147,11 +155,27 @@ class Metered(Wrapper):
             error_kind=error.kind,
         )
 
-    def _priced(self, usage: Usage | None, max_usd: Decimal) -> tuple[Usage, Decimal]:
-        """The usage with its cost, and the unconfirmed amount: one of the amounts is 0."""
+    def _priced(self, usage: Usage | None, max_usd: Decimal, served_by: str) -> tuple[Usage, Decimal]:
+        """The usage with its cost, and the unconfirmed amount: all that was reserved where no usage is stated, or what
+        the provider states beyond our cost."""
         if usage is None or not usage.is_stated or min(_amounts(usage)) < 0:
             return replace(usage or Usage(), cost_usd=ZERO), max_usd
-        return replace(usage, cost_usd=ZERO if self._is_free else self._price.cost(usage)), ZERO
+        cost_usd = ZERO if self._is_free else self._price_of(served_by).cost(usage)
+        stated_usd = usage.stated_cost_usd
+        if stated_usd is not None and abs(stated_usd - cost_usd) > max(stated_usd * SAME_COST, LEAST_USD):
+            self._warn(cost_usd, stated_usd, served_by)
+        beyond = ZERO if self._is_free or stated_usd is None else max(stated_usd - cost_usd, ZERO)
+        return replace(usage, cost_usd=cost_usd), beyond
+
+    def _warn(self, cost_usd: Decimal, stated_usd: Decimal, served_by: str) -> None:
+        """Warn, once per run, that the provider's cost is not ours."""
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "the provider of %s states $%s for a call of %s that costs $%s by its price here; correct the price: "
+                "winnow models set %s input_price=… output_price=…",
+                *(self.name, f"{stated_usd:.6f}", served_by or self.version, f"{cost_usd:.6f}", self.name),
+            )
 
     def _text(self, call: ModelCall, prompt: str, sent: str | None, received: str | None) -> CallText | None:
         """The texts of the attempt, where they are kept; the canonical prompt where the sent text is not known."""

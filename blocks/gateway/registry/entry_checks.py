@@ -11,6 +11,7 @@ from blocks.gateway.registry.shown_values import (
     NAME_THE_KEY,
     endpoint_problem,
     headers_problem,
+    holds_secret,
     looks_like_a_key,
     upstream_problem,
 )
@@ -18,6 +19,31 @@ from blocks.yaml.lines import Mistake
 
 MIN_TIMEOUT_S = 0.1
 """No model begins to answer sooner."""
+
+CONTAINERS = frozenset(("generationConfig", "output_config", "text"))
+"""Objects of a body in which the gateway sets some fields, and an entry may set others."""
+
+OWN_FIELDS = frozenset(
+    ("model", "messages", "input", "instructions", "system", "systemInstruction", "contents", "temperature", "seed",
+     "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "candidateCount", "response_format",
+     "responseMimeType", "responseJsonSchema", "format", "logprobs", "responseLogprobs", "include", "store")
+) | CONTAINERS  # fmt: skip
+"""Fields that the gateway sets in a request of any format."""
+
+_COSTS = "multiplies the cost of a call"
+_TOOLS = "gives the model tools, or documents of others"
+REFUSED_FIELDS = {
+    "stream": "changes the form of the reply",
+    "responseSchema": "contradicts the schema that the gateway sends",
+    "n": _COSTS,
+    "best_of": _COSTS,
+    "background": "has the reply come later",
+} | dict.fromkeys(
+    ("tools", "tool_choice", "tool_config", "toolConfig", "functions", "function_call", "plugins", "mcp_servers",
+     "web_search_options", "search_parameters", "container", "conversation", "previous_response_id", "cachedContent"),
+    _TOOLS,
+)  # fmt: skip
+"""Fields that no request may have, and what each does."""
 
 
 def entry_mistakes(values: Mapping[str, object]) -> Iterator[Mistake]:
@@ -31,6 +57,9 @@ def entry_mistakes(values: Mapping[str, object]) -> Iterator[Mistake]:
         texts = {str(name): str(value) for name, value in headers.items()}
         if problem := headers_problem(texts):
             yield Mistake(("headers",), problem)
+    extra = values.get("extra_body")
+    if isinstance(extra, Mapping) and (problem := _extra_problem(extra)):
+        yield Mistake(("extra_body",), problem)
     yield from _room_mistakes(values)
 
 
@@ -52,6 +81,20 @@ def _reference_problem(reference: str) -> str | None:
         return str(error)
     if looks_like_a_key(name):
         return f"what stands after {place}: looks like the key itself; give the name under which the key is kept there"
+    return None
+
+
+def _extra_problem(extra: Mapping[str, object]) -> str | None:
+    """What is wrong with extra fields of a body, with the remedy and without their values; None where nothing is."""
+    for name, value in extra.items():
+        inner = value if name in CONTAINERS and isinstance(value, Mapping) else {}
+        for field in (() if inner else (name,)) + tuple(inner):
+            if field in OWN_FIELDS:
+                return f"its extra field {field} is set by the gateway itself; remove it"
+            if field in REFUSED_FIELDS:
+                return f"its extra field {field} {REFUSED_FIELDS[field]}; remove it"
+    if holds_secret(extra):
+        return f"its extra fields hold a secret, or may; {NAME_THE_KEY}"
     return None
 
 

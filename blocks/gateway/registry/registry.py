@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, Protocol, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from blocks.gateway.registry.errors import ModelInvalid
 from blocks.gateway.registry.shown_values import looks_like_a_key
@@ -71,7 +71,8 @@ def default_key(provider: str, endpoint: str) -> str | None:
 class RegisteredModel(Record):
     """A language model that can be asked.
 
-    `upstream` is the provider's name for it, `endpoint` the base address (the provider's own where it is empty). Prices
+    `upstream` is the provider's name for it, `endpoint` the base address (the provider's own where it is empty).
+    `extra_body` has fields that requests have beside the gateway's own, such as ``reasoning_effort``. Prices
     are in USD per million tokens; where one is None, `prices.price_of` takes it from the price list, by `upstream`.
     `rpm` and `tpm` are requests and tokens per minute, `in_flight` the calls at once, over all workers; None is no
     limit. `timeout_s` bounds a call with all its attempts. `context_window` is in tokens. `is_enabled` decides who is
@@ -84,6 +85,7 @@ class RegisteredModel(Record):
     endpoint: str = ""
     key: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict)
     input_price: Decimal | None = Field(None, ge=0, le=MAX_USD)
     output_price: Decimal | None = Field(None, ge=0, le=MAX_USD)
     cached_price: Decimal | None = Field(None, ge=0, le=MAX_USD)
@@ -114,8 +116,9 @@ class RegisteredModel(Record):
         The JSON mode does not count, as it is detected while the model is asked.
         """
         room = (self.max_output_tokens, self.context_window)
-        parts = (self.version, sorted(self.headers.items()), self.images, self.logprobs, room)
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        parts = [self.version, sorted(self.headers.items()), self.images, self.logprobs, room]
+        parts += [self.extra_body] if self.extra_body else []
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

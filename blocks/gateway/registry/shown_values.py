@@ -24,7 +24,14 @@ _KEY = re.compile(
 _MAY_BE_A_KEY = re.compile(r"(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{24}")
 _MAX_CHARACTERS = 60
 
-_SECRET_NAME = re.compile(r"auth(?!or)|key|token|secret|passw|cookie|credential|sig(?:nature)?$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?<![A-Za-z])(?<!cache[-_])(?:x?api|access|account|auth|client|license|master|private|secret|shared|subscription)?_?key(?![a-z])"
+    r"|(?-i:(?<=[a-z])Key(?![a-z]))"
+    r"|auth(?!or(?!iz))|token(?!s)|secret|passw|cookie|credential|signature$|(?:^|[-_])sig$",
+    re.IGNORECASE,
+)
+"""Names of headers and parameters that have credentials. `key` counts as a word of its own, not as a part of another
+one (X-Portkey-Provider), and a key of a cache is none."""
 _SECRET_VALUE = re.compile(r"(?:bearer|basic)\s|sk-", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,2000}\Z")
@@ -39,9 +46,14 @@ def looks_like_a_key(text: str) -> bool:
     return bool(_KEY.search(text))
 
 
+def may_be_a_key(text: str) -> bool:
+    """Whether something in the text may be a key, if only because it is long and random."""
+    return looks_like_a_key(text) or bool(_MAY_BE_A_KEY.search(text))
+
+
 def quoted(text: str) -> str:
     """A text for a message: in quotes, cut where it is long, and left out where it may be a key."""
-    if looks_like_a_key(text) or _MAY_BE_A_KEY.search(text):
+    if may_be_a_key(text):
         return "(not repeated: it looks like a key)"
     return repr(text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…")
 
@@ -73,6 +85,16 @@ def endpoint_problem(endpoint: str) -> str | None:
     if parts.username or parts.password or holds_secret or looks_like_a_key(unquote(endpoint)):
         return f"its endpoint holds a secret; {NAME_THE_KEY}"
     return None
+
+
+def holds_secret(value: object, name: str = "") -> bool:
+    """Whether a value of JSON has a secret anywhere, by the names in it or by its texts."""
+    if isinstance(value, Mapping):
+        return any(holds_secret(inner, str(key)) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(holds_secret(inner, name) for inner in value)
+    is_named_so = isinstance(value, str) and bool(_SECRET_NAME.search(name))
+    return is_named_so or (isinstance(value, str) and (looks_like_a_key(value) or bool(_SECRET_VALUE.match(value))))
 
 
 def headers_problem(headers: Mapping[str, str]) -> str | None:

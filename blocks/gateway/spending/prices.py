@@ -6,11 +6,11 @@ those of the list. A model without a known price is not asked: no budget could b
 docs/decisions/gateway-less-code.md says why the list's own `calc_price` is not used.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -103,12 +103,13 @@ class Price:
         return all(isinstance(rate, Decimal) and not rate for _, rates in self.periods for rate in rates.values())
 
     def cost(self, usage: Usage, at: datetime | None = None) -> Decimal:
-        """What a usage costs in USD, exactly. Contradictory parts (more cached than sent) are paid each as stated."""
+        """What a usage costs in USD, exactly. Written tokens that do not fit beside the cached ones are among them."""
         rates = self.rates(at)
         hour = min(usage.cache_write_1h_tokens, usage.cache_write_tokens)
         reasoning = min(usage.reasoning_tokens, usage.output_tokens)
+        uncached = max(0, usage.input_tokens - usage.cached_tokens)
         parts = (
-            (max(0, usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens), (INPUT,)),
+            (uncached - (usage.cache_write_tokens if usage.cache_write_tokens <= uncached else 0), (INPUT,)),
             (usage.cached_tokens, (CACHED, INPUT)),
             (usage.cache_write_tokens - hour, (CACHE_WRITE, INPUT)),
             (hour, (CACHE_WRITE_1H, CACHE_WRITE, INPUT)),
@@ -157,7 +158,21 @@ def price_of(model: RegisteredModel) -> Price | None:
     return Price(periods, listed.image_tokens)
 
 
-@cache
+def prices_by_served(model: RegisteredModel, price: Price) -> Callable[[str], Price]:
+    """Gives the price of the model that a reply names, which routers choose: the list's price of it, with the row's own
+    prices in their place; `price` where the row has both an input and an output price, or the list knows no other."""
+    if model.input_price is not None and model.output_price is not None:
+        return lambda _: price
+
+    @lru_cache(maxsize=64)
+    def served_price(served_by: str) -> Price:
+        served = model.model_copy(update={"upstream": served_by})
+        return price if served_by in ("", model.upstream) else price_of(served) or price
+
+    return served_price
+
+
+@lru_cache(maxsize=1024)
 def listed_price(provider: ProviderName, upstream: str, endpoint: str) -> Price | None:
     """The price list's price of a model at an endpoint, the provider's own where `endpoint` is empty."""
     info = _listed(provider, upstream, endpoint)
@@ -180,7 +195,7 @@ def listed_context_window(provider: ProviderName, upstream: str, endpoint: str) 
     return info.context_window if info else None
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _listed(provider: ProviderName, upstream: str, endpoint: str) -> "ModelInfo | None":
     from genai_prices.data_snapshot import get_snapshot
 

@@ -147,6 +147,8 @@ def test_a_reading_command_leaves_an_older_revision_and_a_run_upgrades_it(empty_
     with older.write() as connection:
         for column in ("inbox", "owner"):
             connection.execute(text(f"ALTER TABLE sources ADD COLUMN {column} TEXT"))
+        for table, column in (("model_calls", "stated_cost_usd"), ("models", "extra_body")):
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
     close_database(older)
     reading = open_database(empty_url, create=False)

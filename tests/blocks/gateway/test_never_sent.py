@@ -40,7 +40,7 @@ def test_calls_cancelled_while_they_wait_for_room_cost_nothing(sqlite_database: 
             Metered(
                 Limited(model, limits),
                 ledger_writer,
-                price=PRICE,
+                price_of=lambda _: PRICE,
                 max_output_tokens=4_096,
                 caps=lambda _: Caps(run_usd=Decimal(10)),
             ),

@@ -65,7 +65,7 @@ def test_a_hosted_model_is_added_with_its_provider_s_usual_key_and_the_listed_pr
     added = run("add", "fast", "--provider", "openai", "--model", "gpt-4.1-mini", "--tier", "cheap", "--rpm", "60")
     assert added.exit_code == 0
     assert "0.4 in, 1.6 out, by the price list" in added.stderr
-    assert "its key is not set: put it into env:OPENAI_API_KEY" in added.stderr
+    assert "its key is not set, so no run that may call it starts: put it into env:OPENAI_API_KEY" in added.stderr
     model = kept(sqlite_database, "fast")
     assert (model.key, model.endpoint, model.tier, model.rpm) == ("env:OPENAI_API_KEY", "", "cheap", 60)
     assert (model.is_enabled, model.was_enabled, model.context_window) == (True, True, 1_000_000)
@@ -103,11 +103,16 @@ def test_a_server_of_one_s_own_gets_no_key_and_its_unknown_price_is_told_loudly(
 ) -> None:
     added = run("add", "own", *LOCAL_SERVER)
     assert added.exit_code == 0
-    assert "NO PRICE IS KNOWN for own" in added.stderr
+    assert "NO PRICE IS KNOWN for own (llama3.1:8b), so it stays disabled" in added.stderr
     assert "winnow models set own input_price=… output_price=…" in added.stderr
-    assert kept(sqlite_database, "own").key is None
+    assert "its requests carry no key" in added.stderr
+    model = kept(sqlite_database, "own")
+    assert (model.key, model.is_enabled, model.was_enabled) == (None, False, False)
     assert rows(run)["own"]["price"] == "unknown"
-    assert "NO PRICE" not in run("set", "own", "input_price=0", "output_price=0").stderr
+    assert isinstance(run("enable", "own").exception, ModelPriceUnknown)
+    priced = run("set", "own", "input_price=0", "output_price=0").stderr
+    assert "NO PRICE" not in priced
+    assert "own is disabled: winnow models enable own" in priced
     assert rows(run)["own"]["price"] == "free"
     assert "NO PRICE" not in run("add", "own2", *LOCAL_SERVER, "--input-price", "0", "--output-price", "0").stderr
 
@@ -137,9 +142,66 @@ def test_a_seeded_model_can_be_added_by_its_name_and_keeps_what_is_known_of_it(
     assert run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1", "--rpm", "9").exit_code == 0
     model = kept(sqlite_database, "gpt-4.1")
     assert (model.is_enabled, model.rpm, model.tier, model.images) == (True, 9, "strong", True)
-    again = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1")
-    assert isinstance(again.exception, ModelInvalid)
-    assert "already in the registry" in str(again.exception)
+    other = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1-mini")
+    assert isinstance(other.exception, ModelInvalid)
+    assert "it is already in the registry, as openai:gpt-4.1" in str(other.exception)
+
+
+def test_a_model_without_a_price_is_enabled_when_it_is_added_again_with_one(
+    run: Run, sqlite_database: Database
+) -> None:
+    run("add", "own", *LOCAL_SERVER, "--rpm", "7")
+    again = run("add", "own", *LOCAL_SERVER, *prices("0.1", "0.2"), "--tier", "cheap")
+    assert again.exit_code == 0, again.exception
+    model = kept(sqlite_database, "own")
+    assert (model.is_enabled, model.input_price, model.rpm, model.tier) == (True, Decimal("0.1"), 7, "cheap")
+
+
+def test_a_model_that_is_added_again_is_updated_and_stays_disabled_if_somebody_disabled_it(
+    run: Run, sqlite_database: Database
+) -> None:
+    run("add", "own", *LOCAL_SERVER, *prices("0.1", "0.2"), "--rpm", "7")
+    assert "own is updated, and enabled" in run("add", "own", *LOCAL_SERVER, "--in-flight", "3").stderr
+    model = kept(sqlite_database, "own")
+    assert (model.rpm, model.in_flight, model.output_price) == (7, 3, Decimal("0.2"))
+    run("disable", "own")
+    assert "own is updated, and disabled" in run("add", "own", *LOCAL_SERVER, "--rpm", "8").stderr
+    model = kept(sqlite_database, "own")
+    assert (model.rpm, model.is_enabled, model.was_enabled) == (8, False, True)
+
+
+def test_a_removed_model_is_gone_and_one_of_the_seed_comes_back_as_it_is_there(
+    run: Run, sqlite_database: Database
+) -> None:
+    run("add", "own", *LOCAL_SERVER, *prices("0", "0"))
+    DatabaseCircuitStates(sqlite_database, CircuitReport).open("own", "server_failed", 60)
+    removed = run("remove", "own")
+    assert removed.stderr == "own is removed\n"
+    assert "own" not in rows(run)
+    assert DatabaseCircuitStates(sqlite_database, CircuitReport).load() == {}
+    assert isinstance(run("remove", "own").exception, ModelUnknown)
+    run("enable", "gpt-4.1")
+    assert "models.yaml has it, so it comes back" in run("remove", "gpt-4.1").stderr
+    assert not kept(sqlite_database, "gpt-4.1").is_enabled
+
+
+def test_extra_fields_are_json_or_text_and_are_set_one_by_one(run: Run, sqlite_database: Database) -> None:
+    fields = ("--body", "reasoning_effort=low", "--body", 'provider={"order": ["acme"]}')
+    added = run("add", "own", *LOCAL_SERVER, *prices("0", "0"), *fields)
+    assert added.exit_code == 0, added.exception
+    assert kept(sqlite_database, "own").extra_body == {"reasoning_effort": "low", "provider": {"order": ["acme"]}}
+    before = kept(sqlite_database, "own").digest
+    changed = run("set", "own", "body.provider=", "body.generationConfig.thinkingConfig.thinkingBudget=0")
+    assert 'its extra fields are {"reasoning_effort": "low", "generationConfig"' in changed.stderr
+    model = kept(sqlite_database, "own")
+    budget = {"thinkingConfig": {"thinkingBudget": 0}}
+    assert model.extra_body == {"reasoning_effort": "low", "generationConfig": budget}
+    assert model.digest != before, "they decide answers"
+    for name in ("body.temperature=1", "body.generationConfig.seed=1", "body.stream=true", f"body.api_key={CANARY}"):
+        refused = run("set", "own", name)
+        assert isinstance(refused.exception, ModelInvalid)
+        assert CANARY not in str(refused.exception) + refused.output
+    assert kept(sqlite_database, "own") == model
 
 
 def test_a_model_that_the_seed_knows_by_another_name_can_do_what_it_says_there(
@@ -163,9 +225,6 @@ def test_what_becomes_of_the_place_of_a_seeded_model_is_told(run: Run, sqlite_da
     other = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1-nano").stderr
     last = max(row["position"] for row in rows(run).values())
     assert f"is another model now and comes last in its tier: position {last}\n" in other
-    run("disable", "gpt-4.1")
-    again = run("add", "gpt-4.1", "--provider", "openai", "--model", "gpt-4.1")
-    assert "`winnow models enable gpt-4.1`" in str(again.exception)
 
 
 def test_a_small_window_leaves_room_for_a_document(run: Run, sqlite_database: Database) -> None:
@@ -196,7 +255,7 @@ def test_models_that_somebody_put_out_of_use_are_not_offered(run: Run) -> None:
         assert told, unknown
         return int(told[1])
 
-    run("add", "mine", *LOCAL_SERVER)
+    run("add", "mine", *LOCAL_SERVER, *prices("0", "0"))
     before = more()
     run("disable", "mine")
     assert more() == before - 1

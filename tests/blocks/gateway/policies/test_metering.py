@@ -71,7 +71,7 @@ def document_cap(asked: Question) -> Caps:
 
 
 def metered(model: Scripted, ledger_writer: LedgerWriter, **given: Any) -> Metered:
-    terms: dict[str, Any] = {"price": PRICE, "max_output_tokens": 50, "caps": document_cap}
+    terms: dict[str, Any] = {"price_of": lambda _: PRICE, "max_output_tokens": 50, "caps": document_cap}
     return Metered(model, ledger_writer, **terms | given)
 
 
@@ -129,6 +129,43 @@ def test_a_call_is_settled_by_the_usage_that_the_provider_states(sqlite_database
     assert {name: row[name] for name in expected} == expected
     assert len(row["request_digest"]) == len(row["prompt_version"]) == 64
     assert budget_of(sqlite_database, "run", "r") == (COST, 0)
+
+
+def stating(stated: str | None) -> ModelReply:
+    usage = replace(REPLY.usage, stated_cost_usd=None if stated is None else USD(stated))
+    return REPLY.model_copy(update={"usage": usage})
+
+
+@pytest.mark.parametrize(
+    ("stated", "unconfirmed", "warnings"),
+    [(None, "0", 0), ("0.003501", "0.000001", 0), ("0.005", "0.0015", 1), ("0.001", "0", 1), ("0", "0", 1)],
+)
+def test_the_cost_that_a_provider_states_stands_beside_ours_and_budgets_count_the_higher(
+    stated: str | None, unconfirmed: str, warnings: int, sqlite_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask(sqlite_database, lambda _at, _q: stating(stated))
+    (row,) = rows_of(sqlite_database)
+    assert row["stated_cost_usd"] == (None if stated is None else USD(stated))
+    assert (row["cost_usd"], row["unconfirmed_usd"]) == (COST, USD(unconfirmed))
+    assert budget_of(sqlite_database, "run", "r") == (COST + USD(unconfirmed), 0)
+    told = [record.getMessage() for record in caplog.records if "correct the price" in record.getMessage()]
+    assert len(told) == warnings
+
+
+def test_budgets_count_nothing_of_a_model_that_is_free_whatever_its_provider_states(sqlite_database: Database) -> None:
+    ask(sqlite_database, lambda _at, _q: stating("0.005"), price_of=lambda _: FREE)
+    (row,) = rows_of(sqlite_database)
+    assert (row["cost_usd"], row["unconfirmed_usd"], row["stated_cost_usd"]) == (0, 0, USD("0.005"))
+
+
+def test_the_price_is_that_of_the_model_that_served(sqlite_database: Database) -> None:
+    dearer = Price(((None, {INPUT: USD(25), OUTPUT: USD(100)}),))
+    prices = {"": PRICE, "gpt-2026-01-01": dearer, "gpt-other": dearer}
+    assert ask(sqlite_database, price_of=lambda served_by: prices[served_by]).usage.cost_usd == 10 * COST
+    cut = sent(TruncatedReply("m"), usage=REPLY.usage, served_by="gpt-other")
+    with pytest.raises(TruncatedReply):
+        ask(sqlite_database, lambda _at, _q: cut, price_of=lambda served_by: prices[served_by])
+    assert [row["cost_usd"] for row in rows_of(sqlite_database)] == [10 * COST] * 2
 
 
 def sent(error: CallFailed, **changes: Any) -> CallFailed:
@@ -235,10 +272,10 @@ def test_what_a_provider_turns_away_costs_no_fee_per_request(sqlite_database: Da
     turned_away = RateLimited("m")
     turned_away.usage = Usage()
     with pytest.raises(RateLimited):
-        ask(sqlite_database, lambda _at, _q: turned_away, price=fee)
+        ask(sqlite_database, lambda _at, _q: turned_away, price_of=lambda _: fee)
     (row,) = rows_of(sqlite_database)
     assert (row["outcome"], row["cost_usd"], row["unconfirmed_usd"]) == ("rate_limited", 0, 0)
-    assert ask(sqlite_database, price=fee).usage.cost_usd == COST + USD("0.012")
+    assert ask(sqlite_database, price_of=lambda _: fee).usage.cost_usd == COST + USD("0.012")
 
 
 def test_what_a_provider_breaks_off_costs_the_tokens_that_it_states(
@@ -266,7 +303,7 @@ def test_a_row_has_the_digest_that_the_cache_knows_the_request_by_and_a_correcti
 
 
 def test_free_models_reserve_nothing_and_are_ledgered(sqlite_database: Database) -> None:
-    ask(sqlite_database, price=FREE, caps=lambda _: Caps(USD(0), USD(0), USD(0)))
+    ask(sqlite_database, price_of=lambda _: FREE, caps=lambda _: Caps(USD(0), USD(0), USD(0)))
     (row,) = rows_of(sqlite_database)
     assert (row["outcome"], row["cost_usd"], row["unconfirmed_usd"]) == ("ok", 0, 0)
     with sqlite_database.read() as connection:
@@ -285,7 +322,7 @@ def test_paused_models_are_not_asked(sqlite_database: Database) -> None:
     with pytest.raises(ModelsPaused):
         ask(sqlite_database, is_paused=lambda: True)
     with pytest.raises(ModelsPaused):  # a free one of one's own server too
-        ask(sqlite_database, price=FREE, is_paused=lambda: True)
+        ask(sqlite_database, price_of=lambda _: FREE, is_paused=lambda: True)
     assert rows_of(sqlite_database) == []
 
 
@@ -544,7 +581,7 @@ def test_with_too_many_unsettled_calls_no_other_begins_not_even_a_free_one(sqlit
 
     async def scene() -> None:
         ledger_writer = LedgerWriter(ailing, Rounds(), max_pending=3)
-        model = metered(Scripted(lambda _at, _q: REPLY), ledger_writer, price=FREE)
+        model = metered(Scripted(lambda _at, _q: REPLY), ledger_writer, price_of=lambda _: FREE)
         assert await ask_all(model, 3) == ["ok"] * 3
         assert await ask_all(model, 2) == ["ledger_unavailable"] * 2
         ailing.is_away = False
@@ -560,7 +597,7 @@ def test_a_row_that_no_ledger_takes_keeps_no_other_out_of_it(sqlite_database: Da
 
     async def scene() -> list[str]:
         ledger_writer = LedgerWriter(Ailing(ledger), Rounds())
-        free = metered(Scripted(lambda _at, _q: REPLY), ledger_writer, price=FREE)
+        free = metered(Scripted(lambda _at, _q: REPLY), ledger_writer, price_of=lambda _: FREE)
         dear = metered(Scripted(lambda _at, _q: REPLY), ledger_writer)
 
         async def one(model: Metered, document_id: str) -> str:

@@ -66,7 +66,7 @@ def test_what_was_sent_is_settled_when_postgres_is_back(server: Any, database: D
         ledger_writer = LedgerWriter(ledger, Rounds(), outage_wait_limit_s=0.3)
         away = asyncio.Event()
         slow, quick = Scripted(lambda _at, _q: REPLY, until=away), Scripted(lambda _at, _q: REPLY)
-        given: dict[str, Any] = {"price": PRICE, "max_output_tokens": 50, "caps": lambda _: caps}
+        given: dict[str, Any] = {"price_of": lambda _: PRICE, "max_output_tokens": 50, "caps": lambda _: caps}
         calls = [
             asyncio.create_task(Metered(slow, ledger_writer, **given).answer(question(str(at))))
             for at in range(CALLERS)

@@ -6,6 +6,7 @@ from blocks.gateway.registry.seed import read_seed
 from blocks.gateway.registry.shown_values import (
     endpoint_problem,
     headers_problem,
+    holds_secret,
     looks_like_a_key,
     quoted,
     upstream_problem,
@@ -71,3 +72,31 @@ def test_headers_that_requests_have_already_and_those_given_twice_are_refused() 
         assert f"header {name} is set by each request" in str(headers_problem({name: "x"}))
     assert "stands twice" in str(headers_problem({"X-Org": "a", "x-org": "b"}))
     assert headers_problem({"X-Org": "a", "OpenAI-Beta": "assistants=v2", "anthropic-version": "2023-06-01"}) is None
+
+
+PLAIN_HEADERS = (
+    "x-portkey-provider", "x-portkey-config", "x-portkey-trace-id", "X-Keycloak-Realm", "X-Monkey", "X-Keyword-Set",
+    "x-max-tokens", "X-Author", "cf-aig-cache-key", "X-Design", "X-Turnkey-Org",
+)  # fmt: skip
+SECRET_HEADERS = (
+    "x-portkey-api-key", "X-Api-Key", "x_api_key", "apikey", "X-APIKey", "apiKey", "Ocp-Apim-Subscription-Key",
+    "X-Goog-Api-Key", "AccessKey", "x-secretkey", "Authorization", "X-Auth-Token", "Helicone-Auth", "Cookie",
+    "X-Session-Token", "usertoken", "X-Amz-Signature", "X-Sig", "X-Client-Secret", "Password",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN_HEADERS)
+def test_a_header_whose_name_only_contains_key_is_no_secret(name: str) -> None:
+    assert headers_problem({name: "acme"}) is None
+
+
+@pytest.mark.parametrize("name", SECRET_HEADERS)
+def test_a_header_for_a_credential_is_refused_whatever_its_value(name: str) -> None:
+    assert f"header {name} holds a secret" in str(headers_problem({name: "acme"}))
+
+
+def test_a_secret_in_json_is_found_by_its_name_or_its_form_wherever_it_stands() -> None:
+    assert holds_secret({"a": [{"api_key": "abc"}]})
+    assert holds_secret({"headers": {"x": "Bearer abc"}})
+    assert holds_secret({"a": ["sk-canary-9b41e7"]})
+    assert not holds_secret({"provider": {"order": ["acme"], "max_tokens": 5}, "prompt_cache_key": "invoices"})

@@ -19,13 +19,16 @@ from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry.registry import ProviderName, RegisteredModel
 from blocks.gateway.spending.prices import (
     CACHE_WRITE,
+    CACHED,
     INPUT,
     OUTPUT,
     REASONING,
     REQUESTS,
     Price,
+    base_usd,
     listed_price,
     price_of,
+    prices_by_served,
 )
 
 FOLDER = Path(__file__).parent / "usages"
@@ -215,6 +218,27 @@ def test_contradictory_counts_never_make_a_cost_negative() -> None:
     price = known_price(upstream="gpt-4.1")
     usage = Usage(input_tokens=10, cached_tokens=1_000, cache_write_tokens=50, output_tokens=5, reasoning_tokens=99)
     assert price.cost(usage) == Decimal("0.0005") + 50 * Decimal("0.000002") + 5 * Decimal("0.000008")
+
+
+def test_tokens_that_are_written_to_the_cache_and_read_from_it_are_paid_for_both_and_the_rest_as_input() -> None:
+    price = known_price(upstream="google/gemini-2.5-flash", endpoint="https://openrouter.ai/api/v1")
+    usage = Usage(input_tokens=1_010, cached_tokens=1_000, cache_write_tokens=1_000)
+    rates = price.rates()
+    expected = 10 * base_usd(rates[INPUT]) + 1_000 * (base_usd(rates[CACHED]) + base_usd(rates[CACHE_WRITE]))
+    assert price.cost(usage) == expected.scaleb(-6)
+
+
+def test_the_price_of_the_model_that_a_reply_names() -> None:
+    asked = model(upstream="gpt-4.1")
+    price = known_price(upstream="gpt-4.1")
+    by_served = prices_by_served(asked, price)
+    usage = Usage(input_tokens=1_000_000)
+    assert by_served("gpt-4.1-mini-2025-04-14").cost(usage) == Decimal("0.4")
+    assert [by_served(name) for name in ("", "gpt-4.1", "gpt-of-next-year")] == [price] * 3
+    partly = model(upstream="gpt-4.1", input_price="1")
+    assert prices_by_served(partly, price)("gpt-4.1-mini").cost(usage) == 1
+    own = model(upstream="gpt-4.1", input_price="1", output_price="1")
+    assert prices_by_served(own, price)("gpt-4.1-mini") is price
 
 
 def test_prices_are_looked_up_without_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
