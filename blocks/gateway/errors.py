@@ -24,7 +24,8 @@ class CallFailed(DocumentError):
     the document, so another run may succeed. `needs_person`: the model fails until a person puts something right.
     `usage` is what the provider reports as consumed, None where it reports nothing. `was_sent`: the request left this
     machine and may be billed although nothing came back. `retry_after_s` is the minimum wait that the provider asks
-    for. `attempt` counts the question's attempts from 1. `sent_text` is the request's text, for ledgers that keep it.
+    for. `served_by` is the model that the reply names. `attempt` counts the question's attempts from 1. `sent_text`
+    is the request's text, for ledgers that keep it.
     """
 
     kind = "model_call_failed"
@@ -37,6 +38,7 @@ class CallFailed(DocumentError):
     usage: "Usage | None" = None
     was_sent: bool = True
     retry_after_s: float | None = None
+    served_by: str = ""
     latency_ms: int = 0
     first_byte_ms: int = 0
     output_characters: int = 0
@@ -103,15 +105,18 @@ class DeadlinePassed(CallFailed):
 
 
 class KeyRefused(CallFailed):
-    """The provider does not take the key (401, 403)."""
+    """The provider does not take the key (401, 403; proxies also 400, 500), or misses one."""
 
     kind = "key_refused"
     is_endpoint_fault = True
     is_outage = True
     needs_person = True
 
-    def __init__(self, model: str, status: int) -> None:
-        super().__init__(f"{model} refuses the key with status {status}; check the key that it names, then run again")
+    def __init__(self, model: str, status: int, reason: str = "") -> None:
+        stated = f" ({reason})" if reason else ""
+        super().__init__(
+            f"{model} refuses the key with status {status}{stated}; check the key that it names, then run again"
+        )
 
 
 class OutOfCredit(CallFailed):
@@ -129,7 +134,8 @@ class OutOfCredit(CallFailed):
 class UpstreamMissing(CallFailed):
     """The provider knows no such model, or none for this key, or has nothing at this address (3xx, 404, 410, some 403).
 
-    `at_address` describes what is there in place of models, where the address is in doubt and not the model.
+    `at_address` describes what is there in place of models, where the address is in doubt and not the model; `reason`
+    has the provider's words.
     """
 
     kind = "upstream_missing"
@@ -137,12 +143,13 @@ class UpstreamMissing(CallFailed):
     is_outage = True
     needs_person = True
 
-    def __init__(self, model: str, upstream: str, at_address: str = "") -> None:
+    def __init__(self, model: str, upstream: str, at_address: str = "", reason: str = "") -> None:
+        stated = f" ({reason})" if reason else ""
         super().__init__(
-            f"no model answers at the address of {model}: {at_address}; "
+            f"no model answers at the address of {model}: {at_address}{stated}; "
             f"check its endpoint (winnow models set {model} endpoint=https://…/v1)"
             if at_address
-            else f"the endpoint of {model} knows no model {upstream!r}; "
+            else f"the endpoint of {model} knows no model {upstream!r}{stated}; "
             f"correct it (winnow models set {model} upstream=…), or give its key access to it"
         )
 
@@ -289,6 +296,12 @@ class MalformedReply(ReplyRefused):
             if shape.startswith(NO_JSON)
             else f"the reply of {model} cannot be read ({shape}); run again, or route to another model"
         )
+
+
+class ReplyUnformed(MalformedReply):
+    """The server refused what the model wrote, since it is no JSON. Another try may succeed."""
+
+    is_transient = True
 
 
 class WrongSchema(ReplyRefused):

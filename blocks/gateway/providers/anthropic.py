@@ -1,7 +1,8 @@
-"""Anthropic's Messages. Format: Anthropic API reference, "Messages", "Tool use" and "Prompt caching".
+"""Anthropic's Messages. Format: Anthropic API reference, "Messages", "Structured outputs", "Tool use".
 
-The model must call the only tool, which has the reply schema. Tools and system text are marked for the provider's
-cache: both are the same for all documents of a type.
+Claude is held to the reply schema by `output_config`. Where it refuses that, as older models do, and where another
+model speaks this format, the model must call the only tool, which has the schema. Tools and system text are marked for
+the provider's cache: both are the same for all documents of a type.
 """
 
 import json
@@ -28,14 +29,19 @@ FINISHES = {
     "max_tokens": Finish.LENGTH,
     "model_context_window_exceeded": Finish.LENGTH,
     "refusal": Finish.REFUSAL,
+    "content_filter": Finish.FILTERED,
+    "content_filtered": Finish.FILTERED,
+    "guardrail_intervened": Finish.FILTERED,
 }
+"""The last three come from other servers that speak this format."""
 _CALL_ID = "toolu_winnow_1"
 
 
 def render(model: RegisteredModel, question: Question, key: str | None, mode: JsonMode) -> WireRequest:
-    """The question, with the schema as a tool, or in words where the mode has no schema."""
-    is_tool = mode is JsonMode.SCHEMA
-    system, user = turns.instructions(question, mode)
+    """The question, with the schema as the output's format, as a tool, or in words."""
+    is_claude = "claude" in model.upstream.lower()
+    is_tool = mode is (JsonMode.OBJECT if is_claude else JsonMode.SCHEMA)
+    system, user = turns.instructions(question, JsonMode.SCHEMA if is_tool else mode)
     body: dict[str, object] = {
         "model": model.upstream,
         "max_tokens": model.max_output_tokens,
@@ -43,7 +49,9 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
         "system": [{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}],
         "messages": _messages(question, user, is_tool=is_tool),
     }
-    if is_tool:
+    if mode is JsonMode.SCHEMA and is_claude:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": reply_schema(question.request)}}
+    elif is_tool:
         tool = {"name": REPLY_NAME, "description": "Give what you read in the document."}
         body["tools"] = [tool | {"input_schema": reply_schema(question.request)}]
         body["tool_choice"] = {"type": "tool", "name": REPLY_NAME, "disable_parallel_tool_use": True}
@@ -60,11 +68,12 @@ def read(model: RegisteredModel, body: object) -> WireReply:
     inputs = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
     calls = [arguments for arguments in inputs if arguments is not None]
     prose = "".join(as_text(block.get("text")) for block in blocks if block.get("type") == "text")
+    # Two calls are two answers: joined, they are refused as more than one object.
+    text = "".join(json.dumps(arguments, ensure_ascii=False) for arguments in calls) or prose
     return WireReply(
-        # Two calls are two answers: joined, they are refused as more than one object.
-        text="".join(json.dumps(arguments, ensure_ascii=False) for arguments in calls) or prose,
+        text=text,
         finish=FINISHES.get(as_text(outer.get("stop_reason")), Finish.UNKNOWN),
-        usage=_usage(outer.get("usage")),
+        usage=_usage(outer.get("usage"), text),
         served_by=as_text(outer.get("model")),
         refusal=prose if outer.get("stop_reason") == "refusal" else "",
     )
@@ -99,7 +108,7 @@ def _as_call(reply: str) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def _usage(usage: object) -> Usage:
+def _usage(usage: object, text: str) -> Usage:
     """`input_tokens` excludes cached tokens: tokens read from and written to the cache are counted separately."""
     counts = as_mapping(usage)
     fresh, made = count(counts.get("input_tokens")), count(counts.get("output_tokens"))
@@ -109,6 +118,7 @@ def _usage(usage: object) -> Usage:
     return stated_usage(
         None if fresh is None else fresh + read + written,
         made,
+        text,
         cached_tokens=read,
         cache_write_tokens=written,
         cache_write_1h_tokens=part_of(for_an_hour, written),

@@ -17,6 +17,7 @@ from blocks.gateway.model import Usage
 from blocks.gateway.providers.json_access import as_mapping
 from blocks.gateway.providers.retry_after import retry_after_s
 from blocks.gateway.registry.registry import RegisteredModel
+from blocks.gateway.registry.shown_values import may_be_a_key
 
 _MAX_REASON = 200
 _QUOTE = re.compile(r"""(?<!\w)(['"`])(.*?)\1(?!\w)""", re.DOTALL)
@@ -33,8 +34,11 @@ _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|string_above_max_length|request_too_large|prompt is too long"
     r"|maximum context length|maximum (?:number of )?tokens allowed|exceeds? (?:the )?(?:available |model'?s? )?context"
     r"|context (?:size|window|length|limit)|input (?:is )?too long|too large for model|reduce the length"
-    r"|request too large|keep the first \d+ tokens|input token count"
+    r"|request too large|keep the first \d+ tokens|input token (?:count|length)|maximum prompt length|token limit"
+    r"|exceeds? max(?:imum)? length|range of input length|tokens`? must be <="
+    r"|max_(?:completion_|new_|output_)?tokens\W.{0,40}(?:got|given|was|is)\W{1,3}-\d"
 )
+"""vLLM states the room that the prompt has left as a negative bound of the reply."""
 _MORE_THAN_A_MINUTE = re.compile(r"request too large")
 """A 429 that no wait ends: the request alone exceeds the tokens per minute (OpenAI, Groq)."""
 _TOKENS = re.compile(
@@ -51,8 +55,14 @@ _NO_MODEL = re.compile(
     r"|invalid model(?: name)?|unknown model|not a valid model"
 )
 _BAD_KEY = re.compile(
-    r"api_key_invalid|api key not valid|invalid_api_key|incorrect api key|api key expired|authentication_error"
+    r"api_key_invalid|api key not valid|invalid_api_key|(?:incorrect|invalid|missing|no) api key|api key expired"
+    r"|authentication[_ ]?error|auth_error|no auth credentials|no_db_connection|no(?:t)? connected (?:to )?db"
+    r"|virtual key expected|invalid proxy server token"
 )
+"""The last five are LiteLLM's: its proxy answers a wrong or a missing key with 400 or 500 in some versions."""
+_NO_JSON_MADE = re.compile(r"json_validate_failed|output_parse_failed|failed to (?:generate|validate) json")
+_OF_REQUEST = re.compile(r"no endpoints found that (?:support|can handle)")
+"""A 404 of a router: it knows the model, and none of its servers takes this form of request."""
 _NAMED_WAIT = re.compile(r"retryinfo|rate_limit_exceeded|per ?minute|retry in \d")
 """Every 429 of Google mentions plan and billing. It is a rate limit where it names a wait or a minute."""
 
@@ -109,10 +119,25 @@ def read_error(body: bytes) -> ErrorBody:
     error = outer.get("error", outer)
     inner = error if isinstance(error, dict) else {"message": error}
     text = _text(inner.get("message")) or _text(outer.get("message")) or _details(outer.get("detail"))
-    message = _unquoted(text)
     code = _text(inner.get("code")) or _text(inner.get("type"))
     code = _text(inner.get("status")) or code if code.isdigit() else code
+    passed_on = _passed_on(text) or _passed_on(_text(as_mapping(inner.get("metadata")).get("raw")))
+    if passed_on is not None:
+        text, found = f"{text.partition('{')[0].strip(' -:')}: {passed_on.message}", passed_on.words
+        return ErrorBody(_unquoted(text), code, " ".join((text, found, *_identifiers(outer))).lower())
+    message = _unquoted(text)
     return ErrorBody(message, code, " ".join((message, *_identifiers(outer))).lower())
+
+
+def _passed_on(text: str) -> ErrorBody | None:
+    """The provider's own error, which a proxy passes on as JSON within a text; None where there is none."""
+    start, end = text.find("{"), text.rfind("}")
+    inner = text[start : end + 1] if 0 <= start < end else ""
+    try:
+        is_error = isinstance(json.loads(inner), dict) and '"message"' in inner
+    except (ValueError, RecursionError):
+        return None
+    return read_error(inner.encode()) if is_error else None
 
 
 def _unquoted(text: str) -> str:
@@ -135,7 +160,8 @@ def _identifiers(value: object, depth: int = 0) -> Iterator[str]:
 def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
     """The failure of an HTTP error, with `retry_after_s` where the reply states it.
 
-    Its `usage` is 0 where nothing is billed, as for a refused request. Nobody knows how much work a failed server did.
+    Its `usage` is 0 where nothing is billed, as for a refused request. Nobody knows how much work a failed server did,
+    nor what a model wrote before its server refused that.
     """
     error = read_error(body)
     failed = _failure(model, status, error)
@@ -143,7 +169,7 @@ def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], 
         failed.retry_after_s = retry_after_s(headers, body, time.time())
         if isinstance(failed, errors.RateLimited):
             failed = errors.RateLimited(model.name, failed.retry_after_s)
-    if status < 500 or status in (503, 529):
+    if (status < 500 or status in (503, 529)) and not isinstance(failed, errors.ReplyUnformed | errors.TruncatedReply):
         failed.usage = Usage()
     return failed
 
@@ -169,10 +195,13 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
     if meant is not None:
         return meant
     is_unknown = status in (400, 403) and bool(_NO_MODEL.search(error.words))  # 403: the key is for other models
-    if status in (401, 407) or (status == 403 and not is_unknown) or (status == 400 and _BAD_KEY.search(error.words)):
-        return errors.KeyRefused(model.name, status)
+    is_bad_key = status in (400, 500) and bool(_BAD_KEY.search(error.words))
+    if status == 401 or (status == 403 and not is_unknown) or is_bad_key:
+        return errors.KeyRefused(model.name, status, "" if may_be_a_key(error.reason) else error.reason)
+    if status == 404 and _OF_REQUEST.search(error.words):
+        return errors.RequestRefused(model.name, status, error.reason)
     if is_unknown or status in (404, 405, 410) or status < 400:
-        return errors.UpstreamMissing(model.name, model.upstream, _at_address(model, status, error))
+        return errors.UpstreamMissing(model.name, model.upstream, _at_address(model, status, error), error.reason)
     if status >= 500 or status in (408, 409, 425):
         return errors.ServerFailed(model.name, status, error.reason)
     return errors.RequestRefused(model.name, status, error.reason)
@@ -190,6 +219,9 @@ def _meant(name: str, status: int, error: ErrorBody) -> CallFailed | None:
     """The failure that the words mean, whichever of several statuses they come with."""
     if _is_out_of_credit(status, error.words):
         return errors.OutOfCredit(name, error.reason)
+    if status in (400, 422) and _NO_JSON_MADE.search(error.words):
+        is_cut = "max completion tokens reached" in error.words
+        return errors.TruncatedReply(name) if is_cut else errors.ReplyUnformed(name, error.reason)
     too_long = _MORE_THAN_A_MINUTE if status == 429 else _TOO_LONG
     if status in (400, 413, 422, 429, 500) and too_long.search(error.words):
         tokens = _TOKENS.search(error.words)

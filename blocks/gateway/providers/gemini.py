@@ -61,10 +61,11 @@ def read(model: RegisteredModel, body: object) -> WireReply:
     if as_mapping(outer.get("promptFeedback")).get("blockReason"):
         finish = Finish.FILTERED
     parts = [as_mapping(shown) for shown in as_list(as_mapping(candidate.get("content")).get("parts"))]
+    text = "".join(as_text(shown.get("text")) for shown in parts if shown.get("thought") is not True)
     return WireReply(
-        text="".join(as_text(shown.get("text")) for shown in parts if shown.get("thought") is not True),
+        text=text,
         finish=finish,
-        usage=_usage(outer.get("usageMetadata")),
+        usage=_usage(outer.get("usageMetadata"), text),
         served_by=as_text(outer.get("modelVersion")),
         token_logprobs=_logprobs(candidate.get("logprobsResult")),
     )
@@ -86,19 +87,21 @@ def _logprobs(result: object) -> tuple[tuple[str, float], ...]:
     return logprobs([{"token": token.get("token"), "logprob": token.get("logProbability")} for token in chosen])
 
 
-def _usage(usage: object) -> Usage:
+def _usage(usage: object, text: str) -> Usage:
     """`promptTokenCount` includes cached tokens. Thoughts are counted beside the candidates, and paid like them.
 
-    Protobuf leaves out a count of 0: a blocked reply has no `candidatesTokenCount`.
+    Protobuf leaves out a count of 0: a blocked reply has no `candidatesTokenCount`. Where there is a text, a missing
+    count is not 0: Gemma's are never stated.
     """
     counts = as_mapping(usage)
     sent, made = count(counts.get("promptTokenCount")), count(counts.get("candidatesTokenCount", 0))
     thought, tools = count(counts.get("thoughtsTokenCount", 0)), count(counts.get("toolUsePromptTokenCount", 0))
     total_in = None if sent is None or tools is None else sent + tools
-    total_out = None if made is None or thought is None else made + thought
+    total_out = None if made is None or thought is None or (text and not made) else made + thought
     return stated_usage(
         total_in,
         total_out,
+        text,
         cached_tokens=part_of(counts.get("cachedContentTokenCount"), sent or 0),
         reasoning_tokens=thought or 0,
     )

@@ -5,10 +5,12 @@ others by `max_tokens`, which is the older name.
 """
 
 import math
+from collections.abc import Mapping
+from decimal import Decimal
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.counts import count, part_of, stated_usage
+from blocks.gateway.providers.counts import count, part_of, stated_usage, usd
 from blocks.gateway.providers.failures import embedded_failure
 from blocks.gateway.providers.json_access import as_list, as_mapping, as_text
 from blocks.gateway.providers.wire import WireRequest, address, headers_of, is_azure
@@ -59,11 +61,13 @@ def read(model: RegisteredModel, body: object) -> WireReply:
     if choice.get("finish_reason") == "error" or choice.get("error"):
         raise embedded_failure(model, choice, usage=openai_usage(outer.get("usage"), "prompt", "completion"))
     message = as_mapping(choice.get("message"))
+    text, served_by = _content(message.get("content")), as_text(outer.get("model"))
+    is_azure_grok = "prompt_filter_results" in outer and served_by.startswith("grok")
     return WireReply(
-        text=_content(message.get("content")),
+        text=text,
         finish=FINISHES.get(as_text(choice.get("finish_reason")), Finish.UNKNOWN),
-        usage=openai_usage(outer.get("usage"), "prompt", "completion"),
-        served_by=as_text(outer.get("model")),
+        usage=openai_usage(outer.get("usage"), "prompt", "completion", text, counts_cached_apart=is_azure_grok),
+        served_by=served_by,
         refusal=as_text(message.get("refusal")),
         token_logprobs=logprobs(as_mapping(choice.get("logprobs")).get("content")),
     )
@@ -76,23 +80,44 @@ def openai_headers(model: RegisteredModel, endpoint: str, key: str | None) -> di
     return headers_of(model, {"api-key": key} if is_azure(endpoint) else {"authorization": f"Bearer {key}"})
 
 
-def openai_usage(usage: object, sent: str, made: str) -> Usage:
+def openai_usage(usage: object, sent: str, made: str, text: str = "", *, counts_cached_apart: bool = False) -> Usage:
     """The counts of both OpenAI formats. They differ in their names of what was `sent` and `made`: ``prompt_tokens``.
 
     Sent tokens include cached ones, made tokens include reasoning. DeepSeek has its own name for cached tokens;
-    OpenRouter reports the tokens written to the cache.
+    OpenRouter reports the tokens written to the cache, which may be the cached ones. Where more is cached than was
+    sent, and with `counts_cached_apart` (Grok on Azure), cached tokens are counted beside those sent. xAI counts
+    reasoning beside the made tokens, as its total shows.
     """
     counts = as_mapping(usage)
     inward, outward = as_mapping(counts.get(f"{sent}_tokens_details")), as_mapping(counts.get(f"{made}_tokens_details"))
     sent_tokens, made_tokens = count(counts.get(f"{sent}_tokens")), count(counts.get(f"{made}_tokens"))
-    cached = part_of(inward.get("cached_tokens", counts.get("prompt_cache_hit_tokens")), sent_tokens or 0)
+    cached = count(inward.get("cached_tokens", counts.get("prompt_cache_hit_tokens"))) or 0
+    reasoning = count(outward.get("reasoning_tokens")) or 0
+    if sent_tokens and made_tokens is not None and counts.get("total_tokens") == sent_tokens + made_tokens + reasoning:
+        made_tokens += reasoning
+    if sent_tokens is not None and (counts_cached_apart or cached > sent_tokens):
+        sent_tokens += cached
     return stated_usage(
         sent_tokens,
         made_tokens,
+        text,
         cached_tokens=cached,
-        cache_write_tokens=part_of(inward.get("cache_write_tokens"), (sent_tokens or 0) - cached),
-        reasoning_tokens=part_of(outward.get("reasoning_tokens"), made_tokens or 0),
+        cache_write_tokens=part_of(inward.get("cache_write_tokens"), sent_tokens or 0),
+        reasoning_tokens=part_of(reasoning, made_tokens or 0),
+        stated_cost_usd=_stated_cost(counts),
     )
+
+
+def _stated_cost(counts: Mapping[str, object]) -> Decimal | None:
+    """What a router says that the reply costs: OpenRouter, with what the user's own key pays upstream; Perplexity; xAI,
+    in ten thousand millionths of a dollar."""
+    stated = counts.get("cost")
+    cost = usd(as_mapping(stated).get("total_cost") if isinstance(stated, dict) else stated)
+    if counts.get("is_byok") is True:
+        upstream = usd(as_mapping(counts.get("cost_details")).get("upstream_inference_cost"))
+        return upstream if cost is None else cost + (upstream or 0)
+    ticks = count(counts.get("cost_in_usd_ticks"))
+    return Decimal(ticks).scaleb(-10) if cost is None and ticks else cost
 
 
 def logprobs(tokens: object) -> tuple[tuple[str, float], ...]:

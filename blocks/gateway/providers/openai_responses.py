@@ -40,16 +40,18 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
 def read(model: RegisteredModel, body: object) -> WireReply:
     """The text of all messages of the output. Raises a `CallFailed` where the response has failed."""
     outer = as_mapping(body)
-    usage = openai_usage(outer.get("usage"), "input", "output")
-    if outer.get("error"):
-        raise embedded_failure(model, outer, usage=usage)
+    parts = list(_parts(outer))
+    text = "".join(as_text(shown.get("text")) for shown in parts if shown.get("type") == "output_text")
+    usage = openai_usage(outer.get("usage"), "input", "output", text)
     status = as_text(outer.get("status"))
+    if outer.get("error") or status not in ("", "completed", "incomplete"):
+        error = outer.get("error") or {"message": f"the response is {status}"}
+        raise embedded_failure(model, {**outer, "error": error}, usage=usage)
     finish = Finish.STOP if status == "completed" else Finish.UNKNOWN
     if status == "incomplete":
         finish = _INCOMPLETE.get(as_text(as_mapping(outer.get("incomplete_details")).get("reason")), Finish.LENGTH)
-    parts = list(_parts(outer))
     return WireReply(
-        text="".join(as_text(shown.get("text")) for shown in parts if shown.get("type") == "output_text"),
+        text=text,
         finish=finish,
         usage=usage,
         served_by=as_text(outer.get("model")),

@@ -40,6 +40,13 @@ _REFUSING = re.compile(
     r"unsupported|not support|not_support|unrecognized|unknown|deprecated|not permitted|not allowed|not enabled"
     r"|unexpected|extra inputs|extra_forbidden|cannot find field|only the default|invalid parameter|unavailable"
 )
+_BEYOND_RANGE = re.compile(
+    r"may only be|can only|(?:must|should) be (?:set to |exactly )?(?:1\b|greater|larger|positive|strictly|> ?0)"
+    r"|only .{1,20} (?:is|are) (?:allowed|supported)|cannot (?:both )?be|incompatible|not compatible|strictly positive"
+    r"|out of range|invalid (?:value|temperature|seed)"
+)
+_VALUES = {name: _OPTIONAL[name] for name in ("temperature", "seed")}
+"""Parameters whose value may be refused where the parameter is not: 0 beside thinking, a seed that is too large."""
 _FORMAT = re.compile(
     r"response_format|json_schema|json_object|response_?json_?schema|response_?schema|response_?mime_?type"
     r"|text\.format|structured[ _-]outputs?|output_config|tool_choice|tools? (?:use )?(?:is|are) not supported"
@@ -49,8 +56,11 @@ _PASSING = re.compile(r"temporar|overload|later|try again|at the moment|right no
 """A passing state of the server: nothing is learnt from it, since what is learnt stays."""
 _THIS_SCHEMA = re.compile(
     r"invalid[ _](?:json[ _])?schema|schema .{0,60}(?:too (?:large|complex|many|deep)|exceed)|too many states"
-    r"|schema is too complex|compiled grammar is too large"
+    r"|schema is too complex|compiled grammar is too large|too many (?:optional )?parameters"
+    r"|format\.schema"
 )
+_PERHAPS_THIS_SCHEMA = re.compile(r"request contains an invalid argument")
+"""All that Google says of some requests. Mostly the schema is too complex; it may be any other part."""
 
 
 @dataclass(slots=True)
@@ -98,23 +108,30 @@ class ServerTraits:
         words = read_error(reply).words
         if _PASSING.search(words):
             return False
-        if mode is not JsonMode.PROMPT and _FORMAT.search(words):
-            if mode is JsonMode.SCHEMA and _THIS_SCHEMA.search(words):
-                self.refused_schemas.add(schema_key)
-            else:
-                self.refused_modes.add(mode)
+        says_nothing = bool(_PERHAPS_THIS_SCHEMA.search(words))
+        if mode is JsonMode.SCHEMA and (says_nothing or _THIS_SCHEMA.search(words)):
+            self.refused_schemas.add(schema_key)
             return True
-        return bool(_REFUSING.search(words)) and self._learn_parameters(_names(body), words)
+        if says_nothing:  # without a schema too, so the schema was not the reason
+            self.refused_schemas.discard(schema_key)
+            return False
+        if mode is not JsonMode.PROMPT and _FORMAT.search(words):
+            self.refused_modes.add(mode)
+            return True
+        return self._learn_parameters(_names(body), words)
 
     def _learn_parameters(self, sent: set[str], words: str) -> bool:
-        named = {name for name, words_for in _OPTIONAL.items() if re.search(rf"(?<!\w)(?:{words_for})(?!\w)", words)}
-        found = (named & sent) - self.dropped
+        is_refusing = bool(_REFUSING.search(words))
+        optional = _OPTIONAL if is_refusing else _VALUES if _BEYOND_RANGE.search(words) else {}
+        named = {name for name, pattern in optional.items() if re.search(rf"(?<!\w)(?:{pattern})(?!\w)", words)}
+        if found := (named & sent) - self.dropped:
+            self.dropped |= found
+            return True
         bound = next((name for name in _BOUNDS if name in sent and re.search(rf"(?<!\w){name}(?!\w)", words)), None)
-        is_new_bound = not found and bound is not None and bound not in self.renamed.values()
-        if is_new_bound and bound is not None:
-            self.renamed[bound] = _BOUNDS[bound]
-        self.dropped |= found
-        return bool(found) or is_new_bound
+        if not is_refusing or bound is None or bound in self.renamed.values():
+            return False
+        self.renamed[bound] = _BOUNDS[bound]
+        return True
 
     def is_known(self, registered: JsonMode) -> bool:
         """Whether the mode is known, from the registry or from a call."""

@@ -38,6 +38,20 @@ class Provider:
     telemetry_operation: str = "chat"
 
 
+def with_extra(body: Mapping[str, object], extra: Mapping[str, object]) -> Mapping[str, object]:
+    """A body with the extra fields of a model's row. Where both have a field, the body's stands."""
+    if not extra:
+        return body
+    merged = dict(body)
+    for name, value in extra.items():
+        own = body.get(name)
+        if isinstance(own, Mapping) and isinstance(value, Mapping):
+            merged[name] = with_extra(own, value)
+        else:
+            merged.setdefault(name, value)
+    return merged
+
+
 @lru_cache(maxsize=256)
 def address(endpoint: str, version: str, operation: str) -> str:
     """The URL of an operation: `endpoint` with its path and query kept.

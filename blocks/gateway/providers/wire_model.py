@@ -15,17 +15,21 @@ from pydantic import SecretStr
 from blocks.gateway.errors import NO_JSON, CallFailed, EmptyReply, MalformedReply
 from blocks.gateway.model import ModelReply, Question, Usage
 from blocks.gateway.prompts.prompts import canonical_prompt, render_prompt
+from blocks.gateway.providers.counts import usd
 from blocks.gateway.providers.failures import failure_of
 from blocks.gateway.providers.limit_headers import LimitHeaders, read_limit_headers
 from blocks.gateway.providers.server_traits import traits_of
 from blocks.gateway.providers.transport import HttpReply, Transport
-from blocks.gateway.providers.wire import Provider, WireRequest
+from blocks.gateway.providers.wire import Provider, WireRequest, with_extra
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.gateway.replies.reading import read_reply
 from blocks.gateway.replies.wire_reply import WireReply
 
 MAX_REFUSALS = 6
 """How often an attempt may be sent: two modes, and every optional parameter, may be refused in turn."""
+
+_COST_HEADER = "x-litellm-response-cost"
+"""In USD; 0 also where the proxy knows no price."""
 
 _ECHO = 32
 """A message that shares so many consecutive characters with the document repeats it."""
@@ -84,7 +88,7 @@ class WireModel:
         for left in reversed(range(MAX_REFUSALS)):
             mode = self._traits.mode(self._model.json_mode, schema_key)
             rendered = self._provider.render(self._model, question, key, mode)
-            body = self._traits.fitted(rendered.body)
+            body = with_extra(self._traits.fitted(rendered.body), self._model.extra_body)
             http = await self._post(question, rendered, body)
             content = http.body.replace(key.encode(), b"***") if key else http.body
             if 200 <= http.status < 300:
@@ -119,13 +123,13 @@ class WireModel:
                 raise MalformedReply(self.name, "an object of its body has a name twice")
             reply = read_reply(question, self.name, wire)
         except CallFailed as failed:
-            usage = failed.usage if wire is None else self._counted(question, wire)
+            usage = failed.usage if wire is None else self._counted(question, wire, http)
             failed.usage = usage if usage is not None and usage.is_stated else None
             raise self._recorded(failed, question, http) from None
         self._remember(mode)
         return reply.model_copy(
             update={
-                "usage": self._counted(question, wire),
+                "usage": self._counted(question, wire, http),
                 "notes": (*reply.notes, *question.request.notes),
                 "latency_ms": http.latency_ms,
                 "first_byte_ms": http.first_byte_ms,
@@ -153,10 +157,15 @@ class WireModel:
             raise MalformedReply(self.name, f"{NO_JSON} object")
         return body, is_ambiguous
 
-    def _counted(self, question: Question, wire: WireReply) -> Usage:
-        """The usage as stated, with the characters sent and received."""
-        sent = len(canonical_prompt(question.request))
-        return replace(wire.usage, input_characters=sent, output_characters=len(wire.text))
+    def _counted(self, question: Question, wire: WireReply, http: HttpReply) -> Usage:
+        """The usage as stated, with the characters sent and received, and the cost where a header states it."""
+        stated = wire.usage.stated_cost_usd
+        return replace(
+            wire.usage,
+            input_characters=len(canonical_prompt(question.request)),
+            output_characters=len(wire.text),
+            stated_cost_usd=(usd(http.headers.get(_COST_HEADER)) or None) if stated is None else stated,
+        )
 
     def _recorded(self, failed: CallFailed, question: Question, http: HttpReply) -> CallFailed:
         """The failure with its times and text for the ledger. A message that repeats the document is replaced."""

@@ -37,13 +37,14 @@ _REFUSING_KEYS = ("refusal", "refused")
 def read_reply(question: Question, model: str, reply: WireReply) -> ModelReply:
     """The readings of a reply, each field with its `signals` and without a confidence.
 
-    Raises a leaf of `ReplyRefused`, with `reply_text`, `usage` and `output_characters` set.
+    Raises a leaf of `ReplyRefused`, with `reply_text`, `usage`, `served_by` and `output_characters` set.
     """
     try:
         return _read(question.request, model, reply)
     except ReplyRefused as error:
         error.reply_text = reply.text
         error.usage = reply.usage
+        error.served_by = _shown_version(reply)
         error.output_characters = len(reply.text)
         raise
 
@@ -67,10 +68,14 @@ def _read(request: ModelRequest, model: str, reply: WireReply) -> ModelReply:
         criteria=fitted.criteria,
         usage=reply.usage,
         model=model,
-        model_version="".join(filter(str.isprintable, reply.served_by))[:MAX_VERSION],
+        model_version=_shown_version(reply),
         is_repaired=read.is_repaired,
         is_unwrapped=bool(read.around),
     )
+
+
+def _shown_version(reply: WireReply) -> str:
+    return "".join(filter(str.isprintable, reply.served_by))[:MAX_VERSION]
 
 
 def _check_status(model: str, reply: WireReply) -> None:

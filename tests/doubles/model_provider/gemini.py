@@ -93,7 +93,7 @@ class Gemini:
     def error(self, kind: ErrorKind, asked: Asked | None, message: str) -> tuple[int, Json, Mapping[str, str]]:
         status, said = {
             ErrorKind.BAD_KEY: (400, "API key not valid. Please pass a valid API key."),
-            ErrorKind.BAD_REQUEST: (400, "Request contains an invalid argument."),
+            ErrorKind.BAD_REQUEST: (400, "contents must not be empty."),
             ErrorKind.CONTEXT_TOO_LONG: (
                 400,
                 "The input token count (1200321) exceeds the maximum number of tokens allowed (1048576).",

@@ -182,6 +182,44 @@ CASES: list[tuple[int, Any, type[CallFailed]]] = [
     (404, openai('model "qwen9" not found, try pulling it first', None, "api_error"), errors.UpstreamMissing),
     (404, "<html><title>404 Not Found</title></html>", errors.UpstreamMissing),
     (301, "", errors.UpstreamMissing),
+    # proxies that answer a missing or wrong key with another status
+    (400, openai("No connected db.", "400", "no_db_connection"), errors.KeyRefused),
+    (500, openai("Authentication Error, No api key passed in.", "500", "auth_error"), errors.KeyRefused),
+    (400, openai("LiteLLM Virtual Key expected. Received=none", "400", "auth_error"), errors.KeyRefused),
+    (400, {"error": {"message": "No auth credentials found", "code": 400}}, errors.KeyRefused),
+    # a form of request that no server of the model takes
+    (404, {"error": {"message": "No endpoints found that support image input", "code": 404}}, errors.RequestRefused),
+    (
+        404,
+        {"error": {"message": "No endpoints found that can handle the requested parameters.", "code": 404}},
+        errors.RequestRefused,
+    ),
+    (404, {"error": {"message": "No endpoints found for acme/none.", "code": 404}}, errors.UpstreamMissing),
+    # what the model wrote is no JSON, says its server
+    (
+        400,
+        openai("Failed to validate JSON. Please adjust your prompt.", "json_validate_failed"),
+        errors.ReplyUnformed,
+    ),
+    (400, openai("Parsing failed.", "output_parse_failed"), errors.ReplyUnformed),
+    (
+        400,
+        openai("max completion tokens reached before generating a valid document", "json_validate_failed"),
+        errors.TruncatedReply,
+    ),
+    # the room that the prompt leaves, as a negative bound
+    (
+        400,
+        {"object": "error", "message": "max_tokens must be at least 1, got -57.", "type": "BadRequestError"},
+        errors.ContextTooLong,
+    ),
+    (400, openai("max_completion_tokens must be at least 1, got -2048. (parameter=x)"), errors.ContextTooLong),
+    (
+        400,
+        openai("This model's maximum prompt length is 131072 but the request contains 140001 tokens."),
+        errors.ContextTooLong,
+    ),
+    (400, openai("max_tokens must be at least 1, got 0"), errors.RequestRefused),
     # the server
     (500, openai("The server had an error while processing your request", None, "server_error"), errors.ServerFailed),
     (529, anthropic("overloaded_error", "Overloaded"), errors.ServerFailed),
@@ -217,13 +255,25 @@ def test_an_error_means_what_the_provider_says_it_does(status: int, body: Any, k
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
-        (404, "<html><title>404 Not Found</title></html>", "status 404, and no word of a model; check its endpoint"),
+        (
+            404,
+            "<html><title>404 Not Found</title></html>",
+            "status 404, and no word of a model (404 Not Found); check its endpoint",
+        ),
         (404, "404 page not found", "check its endpoint (winnow models set asked endpoint=https://…/v1)"),
         (404, openai("Invalid URL (POST /v1/v1/chat/completions)"), "check its endpoint"),
-        (405, {"detail": "Method Not Allowed"}, "status 405, and no word of a model; check its endpoint"),
+        (
+            405,
+            {"detail": "Method Not Allowed"},
+            "status 405, and no word of a model (Method Not Allowed); check its endpoint",
+        ),
         (301, "", "it redirects elsewhere, with status 301"),
         (308, "<html><title>Permanent Redirect</title></html>", "with status 308"),
-        (404, openai("The model `gpt-9` does not exist", "model_not_found"), "knows no model 'gpt-9'; correct it"),
+        (
+            404,
+            openai("The model `gpt-9` does not exist", "model_not_found"),
+            "knows no model 'gpt-9' (model_not_found: The model",
+        ),
         (404, {"error": {"code": "DeploymentNotFound", "message": "It does not exist."}}, "knows no model 'gpt-9'"),
         (404, "gpt-9 is not here", "knows no model 'gpt-9'"),
     ],
@@ -248,7 +298,31 @@ def test_how_long_the_document_is_stands_in_the_message(status: int, body: Any, 
     assert tokens in str(meaning(status, body))
 
 
+PASSED_ON = [
+    {"error": {"message": 'litellm.BadRequestError: GeminiException - {\n "error": {\n "code": 400,\n "message": '
+    '"The input token count (90001) exceeds the maximum number of tokens allowed."}}', "code": "400"}},
+    {"error": {"message": "Provider returned error", "code": 400, "metadata": {"provider_name": "Google", "raw":
+    '{"error": {"message": "The input token count (90001) exceeds the maximum number of tokens allowed."}}'}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", PASSED_ON)
+def test_an_error_that_a_proxy_passes_on_within_a_text_means_what_the_provider_meant(body: Any) -> None:
+    failed = meaning(400, body)
+    assert type(failed) is errors.ContextTooLong
+    assert "90,001" in str(failed)
+
+
+def test_a_provider_s_own_words_are_shown() -> None:
+    data_policy = {"error": {"message": "No endpoints found matching your data policy", "code": 404}}
+    assert "No endpoints found matching your data policy" in str(meaning(404, data_policy))
+    assert "No connected db." in str(meaning(400, openai("No connected db.", "400", "no_db_connection")))
+    leaky = openai("Authentication Error: received sk-canary-9b41e7", "invalid_api_key")
+    assert "canary" not in str(meaning(401, leaky))
+
+
 def test_what_was_refused_costs_nothing_and_what_failed_midway_is_not_known() -> None:
+    assert meaning(400, openai("no JSON", "json_validate_failed")).usage is None
     assert meaning(429, "busy").usage is not None
     assert meaning(400, openai("no")).usage is not None
     assert meaning(529, anthropic("overloaded_error", "Overloaded")).usage is not None

@@ -34,6 +34,51 @@ def test_the_bound_on_a_reply_is_renamed_once_and_never_left_out() -> None:
     assert traits.fitted(BODY)["max_completion_tokens"] == 9
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.",
+        "invalid temperature: only 1 is allowed for this model",
+        "`temperature` and `top_p` cannot both be specified for this model",
+        "`temperature` must be strictly positive",
+        "temperature must be 1 when reasoning is on",
+    ],
+)
+def test_a_temperature_that_may_not_be_0_is_left_out(message: str) -> None:
+    traits = ServerTraits()
+    assert learn(traits, message)
+    assert "temperature" not in traits.fitted(BODY)
+
+
+def test_a_bound_that_must_be_another_is_not_renamed() -> None:
+    traits = ServerTraits()
+    assert not learn(traits, "max_tokens must be greater than thinking.budget_tokens")
+    assert traits.fitted(BODY) is BODY
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The specified schema produces a constraint that has too many states for serving.",
+        "Schemas contains too many parameters with union types (20, limit: 16)",
+        "output_config.format.schema: For 'integer' type, property minimum is not supported",
+        "Request contains an invalid argument.",
+    ],
+)
+def test_a_refused_schema_is_left_out_for_its_type_only(message: str) -> None:
+    traits = ServerTraits()
+    assert learn(traits, message)
+    assert (traits.mode(SCHEMA, "bill"), traits.mode(SCHEMA, "memo")) == (OBJECT, SCHEMA)
+    assert not traits.dropped
+
+
+def test_a_refusal_without_a_reason_that_stays_without_the_schema_was_not_about_it() -> None:
+    traits = ServerTraits()
+    assert learn(traits, "Request contains an invalid argument.")
+    assert not learn(traits, "Request contains an invalid argument.", OBJECT)
+    assert traits.mode(SCHEMA, "bill") is SCHEMA
+
+
 def test_modes_are_stepped_down_from_the_registered_one() -> None:
     traits = ServerTraits()
     assert (traits.mode(UNKNOWN, "bill"), traits.mode(OBJECT, "bill")) == (SCHEMA, OBJECT)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.gateway.providers.wire import address, headers_of, is_azure
+from blocks.gateway.providers.wire import address, headers_of, is_azure, with_extra
 from tests.doubles.routed_models import model
 
 
@@ -39,3 +39,15 @@ def test_no_header_of_a_row_takes_the_place_of_the_key() -> None:
     headers = headers_of(row, {"authorization": "Bearer key"})
     assert headers == {"content-type": "application/json", "x-org": "acme", "authorization": "Bearer key"}
     assert headers_of(model("a")) == {"content-type": "application/json"}
+
+
+def test_extra_fields_go_beside_the_gateway_s_own_and_never_in_their_place() -> None:
+    body = {"model": "m", "generationConfig": {"seed": 1}, "temperature": 0}
+    extra = {"service_tier": "flex", "temperature": 1, "generationConfig": {"seed": 2, "thinkingConfig": {"a": 1}}}
+    assert with_extra(body, extra) == {
+        "model": "m",
+        "generationConfig": {"seed": 1, "thinkingConfig": {"a": 1}},
+        "temperature": 0,
+        "service_tier": "flex",
+    }
+    assert with_extra(body, {}) is body

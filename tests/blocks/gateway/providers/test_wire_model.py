@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -526,3 +527,71 @@ def test_name_and_version_are_the_registrys() -> None:
 def test_the_type_asked_is_the_whole_one() -> None:
     reply = run(wire_model(Scripted(lambda _: (200, chat(valid_reply())))))
     assert set(reply.fields) <= set(BILL.fields)
+
+
+def contents(text: str) -> dict[str, Any]:
+    candidate = {"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}
+    return {"candidates": [candidate], "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 50}}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Request contains an invalid argument.",
+        "The specified schema produces a constraint that has too many states for serving.",
+    ],
+)
+def test_gemini_is_asked_without_a_schema_that_it_refuses(message: str) -> None:
+    def replies(body: dict[str, Any]) -> Reply:
+        if "responseJsonSchema" in body["generationConfig"]:
+            return 400, {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}
+        return 200, contents(json.dumps(valid_reply()))
+
+    transport = Scripted(replies)
+    model = wire_model(transport, provider="gemini")
+    for _ in range(2):
+        assert run(model).fields["total"].value == "9.00"
+    assert len(transport.sent) == 3
+    assert transport.sent[-1]["generationConfig"]["responseMimeType"] == "application/json"
+
+
+def test_claude_without_structured_outputs_is_asked_by_a_tool_and_thinking_claude_in_words() -> None:
+    def replies(body: dict[str, Any]) -> Reply:
+        if "output_config" in body:
+            return refusal("output_config: Extra inputs are not permitted")
+        if "tool_choice" in body:
+            return refusal("Thinking may not be enabled when tool_choice forces tool use.")
+        if "temperature" in body:
+            return refusal("`temperature` may only be set to 1 when thinking is enabled.")
+        content = [{"type": "text", "text": json.dumps(valid_reply())}]
+        usage = {"input_tokens": 100, "output_tokens": 50}
+        return 200, {"type": "message", "content": content, "stop_reason": "end_turn", "usage": usage}
+
+    transport, modes = Scripted(replies), list[JsonMode]()
+    model = wire_model(
+        transport, modes, provider="anthropic", upstream="claude-old", extra_body={"thinking": {"type": "enabled"}}
+    )
+    assert run(model).fields["total"].value == "9.00"
+    assert modes == [JsonMode.PROMPT]
+    assert transport.sent[-1]["thinking"] == {"type": "enabled"}
+    assert [("output_config" in body, "tools" in body, "temperature" in body) for body in transport.sent] == [
+        (True, False, True),
+        (False, True, True),
+        (False, False, True),
+        (False, False, False),
+    ]
+
+
+def test_a_usage_of_zeros_is_not_stated_and_a_cost_in_a_header_is_kept() -> None:
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    transport = Scripted(
+        lambda _: (200, chat(valid_reply(), usage=zeros)), headers={"x-litellm-response-cost": "0.00042"}
+    )
+    usage = run(wire_model(transport)).usage
+    assert not usage.is_stated
+    assert usage.stated_cost_usd == Decimal("0.00042")
+    unknown = Scripted(lambda _: (200, chat(valid_reply())), headers={"x-litellm-response-cost": "0.0"})
+    assert run(wire_model(unknown)).usage.stated_cost_usd is None
+    routed = chat(valid_reply(), usage={"prompt_tokens": 9, "completion_tokens": 9, "cost": 0.1})
+    both = Scripted(lambda _: (200, routed), headers={"x-litellm-response-cost": "0.00042"})
+    assert run(wire_model(both)).usage.stated_cost_usd == Decimal("0.1")
