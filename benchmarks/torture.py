@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def run(folder: Path, classes: dict[str, str]) -> dict[str, object]:
-    from blocks.files.media_types import media_type_of
+    from blocks.files.recognition import media_type_of
     from blocks.isolation.isolation import Isolation
     from blocks.records import Document
     from blocks.settings import Settings

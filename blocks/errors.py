@@ -140,12 +140,21 @@ class RowBroken(DocumentError):
 
 
 class TooManyParts(DocumentError):
-    """A mail has more attachments, or more mails within mails, than Winnow opens."""
+    """A container has more parts, or more containers within containers, than Winnow opens."""
 
     kind = "too_many_parts"
 
     def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"it has {what} beyond the limit of {limit:,}; save the attachments and run on them")
+        super().__init__(f"it has {what} beyond the limit of {limit:,}; save its files and run on them")
+
+
+class PartUnreadable(DocumentError):
+    """A file in an archive cannot be unpacked. The other files are processed."""
+
+    kind = "part_unreadable"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"it cannot be unpacked: {problem}; unpack it by hand, then run on it")
 
 
 class UnsupportedMediaType(DocumentError):

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     ocr_page_timeout_s: float = Field(10.0, gt=0, description="limit: seconds added for each page of OCR")
     max_pages: int = Field(2_000, ge=1, description="limit: pages of a document")
     max_document_mb: int = Field(200, ge=1, description="limit: size of a document")
+    max_container_mb: int = Field(1_000, ge=1, description="limit: size of an archive's files, unpacked")
     max_output_mb: int = Field(64, ge=1, description="limit: extracted text and boxes of a document")
     max_image_megapixels: int = Field(120, ge=1, description="limit: pixels of an image, checked before decoding")
     max_open_files: int = Field(64, ge=16, description="limit: open files of the process that reads a document")

@@ -1,53 +1,112 @@
 """Bytes of text to characters, whatever their encoding."""
 
 import codecs
-import encodings.aliases
+import encodings
+import importlib
+import pkgutil
+import re
 
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 GUESSED_BYTES = 200_000
-LIKELY = ["cp1252", "iso8859_15", "cp1250", "cp1251", "cp1253", "cp1254", "cp437", "cp850", "mac_roman", "koi8_r"]
-LIKELY += ["utf_16_le", "utf_16_be", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
-MEANINGLESS = frozenset({"us-ascii", "ascii", "unknown-8bit"})
-"""Programs that do not know the encoding declare these: the bytes decide."""
+LATIN = ["cp1252", "iso8859_15", "cp1250", "cp1254", "cp437", "cp850", "mac_roman"]
+OTHERS = ["cp1251", "cp1253", "koi8_r", "utf_16_le", "utf_16_be", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
+LONE_SHARE = 0.8
+"""In languages of Latin letters, a letter with an accent nearly always stands between letters without."""
+SHORT_BYTES = 400
+MEANINGLESS = frozenset({"ascii", "unknown-8bit", "utf-8"})
+"""Declarations that add nothing: programs that do not know the encoding write them, and UTF-8 is tried anyway."""
+WINDOWS = "cp1252"
+LATIN_1 = frozenset({"iso8859-1", "cp1252"})
+"""Browsers read both as Windows-1252 (WHATWG Encoding Standard): the bytes that differ are quotes, dashes and the euro
+sign in one, and controls that no text has in the other."""
 
 UTF_16_ZEROS = 0.4
 """UTF-16 of Latin text has a zero byte at nearly every other place; other text has none."""
 MAX_CONTROL_SHARE = 0.02
 TEXT_CONTROLS = frozenset({7, 8, 9, 10, 12, 13, 27})
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+SOUND_TO_BROKEN = 2
+"""How many sound sequences of UTF-8 outweigh a broken one. Text of another encoding has sound ones by chance only."""
+_HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
+_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
 def load_codecs() -> None:
     """Load every codec now: an unprivileged process may not be able to read their files later."""
-    marked = {encoding for _, encoding in MARKS}  # utf-8-sig is not among the aliases
-    for name in sorted(marked | set(encodings.aliases.aliases.values())):
+    for module in pkgutil.iter_modules(encodings.__path__):
         try:
-            codecs.lookup(name)
-        except LookupError:
-            continue  # a codec of another system
-    decode("Größe: 5 € für alle, höchstens".encode("cp1252"))
+            importlib.import_module(f"encodings.{module.name}")
+            codecs.lookup(module.name)
+        except (ImportError, LookupError):
+            continue  # a codec of another system, or no codec
+    decode("Größe: 5 € für alle, höchstens".encode("cp1252") * 20)
+    decode("счёт номер двенадцать".encode("cp1251"))
 
 
 def decode(content: bytes, declared: str | None = None) -> str:
     """The bytes as text.
 
-    Tried in this order: the declared encoding, the byte order mark, UTF-8, the encoding that charset-normalizer finds
-    most likely, and Windows-1252, as browsers do.
+    Tried in this order: the byte order mark, UTF-8, the declared encoding, UTF-8 with bytes replaced that are broken,
+    the encoding that charset-normalizer finds most likely, and Windows-1252, as browsers do. UTF-8 comes before the
+    declaration, because a text of another encoding is hardly ever sound UTF-8 and declarations are often wrong.
     """
-    if declared and declared.lower() not in MEANINGLESS:
-        try:
-            return content.decode(declared)
-        except (LookupError, UnicodeDecodeError):
-            pass  # the declaration is wrong; the bytes decide
+    return content.decode(_encoding_of(content, _known(declared)), "replace")
+
+
+def _encoding_of(content: bytes, stated: str | None) -> str:
     for mark, encoding in MARKS:
         if content.startswith(mark):
-            return content.decode(encoding, "replace")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        from charset_normalizer import from_bytes
+            return encoding
+    if stated in _SHIFTED and (0 in content or not stated.startswith(("utf-16", "utf-32"))):
+        return stated
+    if _is_sound(content, "utf-8"):
+        return "utf-8"
+    if stated is not None and stated not in MEANINGLESS | LATIN_1 and _is_sound(content, stated):
+        return stated
+    if _is_mostly_utf_8(content):
+        return "utf-8"
+    return WINDOWS if stated in LATIN_1 else _likely_encoding(content)
 
-        best = from_bytes(content[:GUESSED_BYTES], cp_isolation=LIKELY).best()
-        return content.decode(best.encoding if best else "cp1252", "replace")
+
+def _likely_encoding(content: bytes) -> str:
+    """What charset-normalizer finds; it would find Chinese in a few words of German, so its choice is limited."""
+    pieces = _HIGH_BYTES.findall(content)
+    is_latin = sum(len(piece) == 1 for piece in pieces) >= LONE_SHARE * len(pieces)
+    if is_latin and len(content) < SHORT_BYTES:
+        return WINDOWS
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(content[:GUESSED_BYTES], cp_isolation=LATIN if is_latin else LATIN + OTHERS).best()
+    return best.encoding if best else WINDOWS
+
+
+def _is_sound(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+_SHIFTED = frozenset(
+    {"iso2022_jp", "iso2022_jp_2", "iso2022_kr", "hz", "utf-7", "utf-16", "utf-16-le", "utf-16-be", "utf-32"}
+)
+"""Encodings whose bytes are sound UTF-8, or ASCII, and mean something else. Only a declaration tells."""
+
+
+def _known(declared: str | None) -> str | None:
+    """The declared encoding by the name that Python gives it; None if there is no such encoding for text."""
+    try:
+        found = codecs.lookup((declared or "").strip())
+    except (LookupError, ValueError):
+        return None
+    return found.name if found._is_text_encoding else None
+
+
+def _is_mostly_utf_8(content: bytes) -> bool:
+    """Whether the text is UTF-8 with a few broken bytes: cut within a character, or joined from two sources."""
+    sound = len(_SEQUENCE.findall(content))
+    return sound >= SOUND_TO_BROKEN * content.decode("utf-8", "replace").count(REPLACED)
 
 
 def sniff_text(head: bytes) -> str | None:

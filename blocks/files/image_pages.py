@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
+import pi_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from blocks.errors import Corrupt, TooLarge, TooManyPages
@@ -19,9 +20,13 @@ NEW_SUBFILE_TYPE, REDUCED_COPY = 254, 1
 PLAUSIBLE_DPI = range(50, 1_201)
 SQUARE_PIXELS = (0.9, 1.1)
 """Horizontal over vertical resolution. That of a fax is outside: it has fewer lines than columns to the inch."""
+pi_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None  # `_check_size` checks our own limit, with an error of our own
 
-MALFORMED = (OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError, IndexError, EOFError)
+MIN_PAGE_PIXELS = (450, 600)
+"""A page at 72 dpi has 595 by 842 pixels. Logos, icons and banners have a shorter side that is smaller."""
+
+MALFORMED = (OSError, ValueError, SyntaxError, struct.error, KeyError, TypeError, IndexError, EOFError, RuntimeError)
 """What a malformed file makes Pillow raise."""
 
 
@@ -35,6 +40,16 @@ def open_image(content: bytes, media_type: str) -> Iterator[Image.Image]:
         raise Corrupt(media_type, "it is not an image that Pillow knows") from error
     except MALFORMED as error:
         raise Corrupt(media_type, f"Pillow says {error or type(error).__name__}") from error
+
+
+def may_show_page(content: bytes) -> bool:
+    """Whether a picture within another document is large enough to be the scan or photo of a page."""
+    try:
+        with Image.open(BytesIO(content)) as image:
+            sides = sorted((image.width, image.height))
+    except (UnidentifiedImageError, *MALFORMED):
+        return False
+    return sides[0] >= MIN_PAGE_PIXELS[0] and sides[1] >= MIN_PAGE_PIXELS[1]
 
 
 class ImagePages:

@@ -1,16 +1,26 @@
 """Which parts of a mail are its body and which are its attachments, for discover and extract."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import generator
+from email.errors import MessageError
+from email.header import decode_header
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 from io import BytesIO
 
+from blocks.files.encodings import decode
+from blocks.files.image_pages import may_show_page
+
 SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
-BODY_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "message/delivery-status", "text/rfc822-headers"})
+BODY_TYPES = frozenset(
+    {"text/plain", "text/html", "text/enriched", "text/rtf", "message/delivery-status", "text/rfc822-headers"}
+)
 MAX_PARTS = 10_000
 MAX_NESTING = 50
+_DATA_URL = re.compile(rb"src\s*=\s*[\"']?data:image/([\w.+-]{1,20});base64,([A-Za-z0-9+/=\s%]{200,})", re.I)
+"""A picture within the HTML itself, as some programs paste it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +49,36 @@ def _as_bytes(message: Message) -> bytes:
 
 def attachments_of(message: Message) -> list[Attachment]:
     """Every attachment in order: parts with a file name or marked as attached, attached mails, and parts that no mail
-    program shows. Signatures and pictures that the HTML body places by their content id are left out.
+    program shows. Signatures are left out, and pictures in the HTML body that are too small to show a page.
     """
     found: list[Attachment] = []
     for part, is_related in _leaves(message, is_related=False, depth=0):
-        if not _is_attached(part) or part.get_content_type() in SIGNATURES:
+        if part.get_content_type() == "text/html" and not is_attached(part):
+            found += (Attachment(_name(picture, len(found) + 1), picture) for picture in _pasted(part))
+        if not is_attached(part) or part.get_content_type() in SIGNATURES:
             continue
-        if is_related and part.get("Content-ID") and part.get_content_maintype() == "image":
-            continue
-        found.append(Attachment(_name(part, len(found) + 1), part))
+        attachment = Attachment(_name(part, len(found) + 1), part)
+        is_placed = is_related and part.get("Content-ID") and part.get_content_maintype() == "image"
+        if not is_placed or may_show_page(attachment.content()):
+            found.append(attachment)
     return found
 
 
-def inline_texts(message: Message) -> Iterator[Message]:
-    """The text parts of the body, in order."""
-    for part, _ in _leaves(message, is_related=False, depth=0):
-        if not _is_attached(part):
-            yield part
+def _pasted(part: Message) -> Iterator[Message]:
+    """The pictures within an HTML body's own source that may show a page."""
+    markup = part.get_payload(decode=True)
+    for kind, encoded in _DATA_URL.findall(markup if isinstance(markup, bytes) else b""):
+        picture = Message()
+        picture["Content-Type"] = f"image/{kind.decode().lower()}"
+        picture["Content-Transfer-Encoding"] = "base64"
+        picture.set_payload(encoded.replace(b"%0A", b"").decode())
+        content = picture.get_payload(decode=True)
+        if isinstance(content, bytes) and may_show_page(content):
+            yield picture
 
 
-def _is_attached(part: Message) -> bool:
+def is_attached(part: Message) -> bool:
+    """Whether a part is an attachment; another part is text of the body."""
     if part.get_content_disposition() == "attachment":
         return True
     if part.get_content_type() == "message/rfc822":
@@ -82,9 +102,33 @@ def _leaves(message: Message, *, is_related: bool, depth: int) -> Iterator[tuple
 
 
 def _name(part: Message, number: int) -> str:
-    name = part.get_filename()
+    name = _with_raw_bytes_decoded(part).get_filename()
     if name:
-        return " ".join(collapse_rfc2231_value(name).replace("/", "_").replace("\\", "_").split())[:200]
+        return decoded(collapse_rfc2231_value(name)).replace("/", "_").replace("\\", "_")[:200]
     if part.get_content_type() == "message/rfc822":
         return f"mail-{number}.eml"
     return f"part-{number}.{part.get_content_subtype()[:20]}"
+
+
+def _with_raw_bytes_decoded(part: Message) -> Message:
+    """The part's headers that may hold its name, as text: `get_filename` would lose raw 8-bit bytes."""
+    headers = Message()
+    for key, value in part.raw_items():
+        if key.lower() in ("content-disposition", "content-type"):
+            raw = str(value)
+            headers[key] = raw if raw.isascii() else decode(raw.encode("utf-8", "surrogateescape"))
+    return headers
+
+
+def decoded(header: str) -> str:
+    """A header's value on a single line, its encoded words (RFC 2047) and its raw 8-bit bytes as text."""
+    text = decode(header.encode("utf-8", "surrogateescape")) if not header.isascii() else header
+    if "=?" in text:
+        try:
+            pieces = [
+                piece if isinstance(piece, str) else decode(piece, charset) for piece, charset in decode_header(text)
+            ]
+        except (MessageError, ValueError):
+            pieces = [text]  # no encoded word after all
+        text = "".join(pieces)
+    return " ".join(text.split())

@@ -155,8 +155,8 @@ def _has_drawn_annotations(page: Any) -> bool:
     return False
 
 
-def draw(page: Any, width: int, height: int, channels: int = GRAY) -> bytes:
-    """The page in that size, `channels` bytes per pixel, row by row from the top without padding.
+def draw(page: Any, width: int, height: int, channels: int = GRAY, quarter_turns: int = 0) -> bytes:
+    """The page in that size, `channels` bytes per pixel, row by row from the top without padding, turned clockwise.
 
     Raises MemoryError if pdfium gets no memory for it.
     """
@@ -166,7 +166,7 @@ def draw(page: Any, width: int, height: int, channels: int = GRAY) -> bytes:
         raise MemoryError
     try:
         pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, 0xFFFFFFFF)
-        pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, 0, pdfium.FPDF_ANNOT)
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width, height, quarter_turns, pdfium.FPDF_ANNOT)
         stride = pdfium.FPDFBitmap_GetStride(bitmap)
         drawn = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * height)
     finally:

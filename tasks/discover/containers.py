@@ -1,24 +1,39 @@
-"""Opens containers in an isolated process: the attachments of a mail, the rows of a table.
+"""Opens containers in an isolated process: mails, archives, mailboxes, PDFs with files in them, tables by their rows.
 
-Both functions give a line of JSON (name, size and problem of each part, and the next row), and then the parts' bytes in
-the same order.
+Each function gives the container's parts from number `start` on, as many as `max_bytes` allow: a line of JSON (name,
+size and problem of each part, and the number to go on at), and then the parts' bytes in the same order.
 """
 
 import email
 import email.policy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from email.errors import MessageError
+from email.message import Message
+from functools import partial
+from io import BytesIO
+from itertools import count
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
+from PIL import Image
 from pydantic_core import to_json
 
-from blocks.errors import Corrupt, TooManyParts
+from blocks.errors import Corrupt, TooLarge, TooManyParts
+from blocks.files import mailboxes, outlook, pdf_files
+from blocks.files.archive_types import MALFORMED_ZIP
 from blocks.files.encodings import load_codecs
 from blocks.files.mail_parts import attachments_of
-from blocks.files.media_types import CSV, EML
+from blocks.files.media_types import CSV, EML, ZIP
+from tasks.discover.listing import is_system_file
 from tasks.discover.tables import csv_cells, jsonl_cells
 
-Part = tuple[str, bytes, str | None]
-"""Name, bytes, and the problem, if any."""
+MAX_RATIO = 300
+"""Unpacked to packed size. Deflate reaches 1,032 on nothing but zeros; texts and tables stay below 50."""
+RATIO_FROM_BYTES = 10_000_000
+ENCRYPTED_MEMBER = 0x1
+"""The flag of a member, in the zip format's specification (APPNOTE 4.4.4)."""
+MALFORMED_MAIL = (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 FIRST_MAIL = b"""From: =?utf-8?q?a?= <a@b.c>
 Content-Type: multipart/mixed; boundary=x
@@ -35,7 +50,7 @@ Content-Transfer-Encoding: base64
 
 eA==
 --x
-Content-Type: application/pdf
+Content-Type: application/pdf; name="=?iso-8859-1?q?=FC.pdf?="
 Content-Transfer-Encoding: quoted-printable
 
 =41
@@ -43,44 +58,141 @@ Content-Transfer-Encoding: quoted-printable
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a container. `read` gives its bytes, or raises `PartUnreadable`."""
+
+    name: str
+    read: Callable[[], bytes]
+    problem: str | None = None
+
+
 def warm_up() -> None:
-    """Load codecs: an isolated process may not read our files."""
+    """Load codecs, decoders and pdfium: an isolated process may not read our files."""
     load_codecs()
-    attachments(FIRST_MAIL, {"max_parts": 3})
+    Image.init()
+    pdf_files.warm_up()
+    first = BytesIO()
+    with ZipFile(first, "w") as archive:
+        archive.writestr("first.txt", "x")
+    arguments = {"start": 1, "max_parts": 3, "max_bytes": 1_000, "max_total_bytes": 1_000, "passwords": []}
+    archived(first.getvalue(), arguments)
+    attachments(FIRST_MAIL, arguments)
 
 
 def attachments(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A mail's attachments, in order. Arguments: max_parts. Raises `Corrupt` and `TooManyParts`."""
+    """A mail's attachments, in order. Arguments: max_parts, start, max_bytes. Raises `Corrupt` and `TooManyParts`."""
+    return _attached(email.message_from_bytes(content, policy=email.policy.compat32), arguments)
+
+
+def outlook_attachments(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """As `attachments`, of an Outlook message."""
+    return _attached(outlook.as_mail(content), arguments)
+
+
+def _attached(message: Message, arguments: dict[str, Any]) -> bytes:
     try:
-        message = email.message_from_bytes(content, policy=email.policy.compat32)
-        found: list[Part] = [(part.name, part.content(), None) for part in attachments_of(message)]
-    except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        found = [Part(part.name, part.content) for part in attachments_of(message)]
+        return _packed(found, arguments, "attachments")
+    except MALFORMED_MAIL as error:
         raise Corrupt(EML, str(error) or type(error).__name__) from error
-    if len(found) > arguments["max_parts"]:
-        raise TooManyParts("attachments", arguments["max_parts"])
-    return _packed(found, None)
+
+
+def mails(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """The mails of a mailbox. Arguments as for `attachments`."""
+    found = (
+        Part(f"mail-{number}.eml", partial(bytes, mail)) for number, mail in enumerate(mailboxes.mails_of(content), 1)
+    )
+    return _packed(found, arguments, "mails")
+
+
+def attached_files(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """The files in a PDF, but for the data of an electronic invoice, which its pages show.
+
+    Arguments as for `attachments`, and passwords. Raises `Encrypted`, `Corrupt` and `TooManyParts`.
+    """
+    found = [
+        Part(name, partial(bytes, file))
+        for name, file in pdf_files.files_of(content, arguments["passwords"], arguments["max_parts"] + 1)
+        if not name.lower().endswith(".xml")
+    ]
+    return _packed(found, arguments, "attached files")
+
+
+def archived(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """The files of a zip archive, without hidden ones and those of operating systems.
+
+    Arguments as for `attachments`, passwords and max_total_bytes. Raises `Corrupt`, `TooLarge` and `TooManyParts`.
+    """
+    try:
+        with ZipFile(BytesIO(content)) as archive:
+            members = [member for member in archive.infolist() if not _is_left_out(member)]
+            total, limit = sum(member.file_size for member in members), arguments["max_total_bytes"]
+            if total > limit:
+                raise TooLarge("the archive's files in bytes, unpacked,", total, limit, "WINNOW_MAX_CONTAINER_MB")
+            parts = (Part(member.filename, _unpack(archive, member, arguments["passwords"])) for member in members)
+            return _packed(parts, arguments, "files")
+    except MALFORMED_ZIP as error:
+        raise Corrupt(ZIP, str(error) or type(error).__name__) from error
+
+
+def _is_left_out(member: ZipInfo) -> bool:
+    return member.is_dir() or any(map(is_system_file, member.filename.split("/")))
+
+
+def _unpack(archive: ZipFile, member: ZipInfo, passwords: list[str]) -> Callable[[], bytes]:
+    def read() -> bytes:
+        if member.file_size > max(RATIO_FROM_BYTES, MAX_RATIO * member.compress_size):
+            raise PartUnreadable("it is packed so densely that it may be an attack")
+        secrets = [password.encode() for password in passwords] if member.flag_bits & ENCRYPTED_MEMBER else [None]
+        for secret in secrets:
+            try:
+                return archive.read(member, secret)
+            except RuntimeError:
+                continue  # the password does not fit
+            except MALFORMED_ZIP as error:
+                raise PartUnreadable(str(error) or type(error).__name__) from error
+        raise PartUnreadable("it is encrypted; add its password to WINNOW_PASSWORDS")
+
+    return read
 
 
 def rows(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """The text of a column of a csv or jsonl file, a part per row, from row `start` on, up to `max_bytes`.
+    """The text of a column of a csv or jsonl file, a part per row.
 
-    Arguments: media_type, column, start (from 1), max_bytes. Raises `RowsColumnMissing` and `Corrupt`. A row that
-    may be wrong is a part with the problem.
+    Arguments: media_type, column, start, max_bytes. Raises `RowsColumnMissing` and `Corrupt`. A row that may be wrong
+    is a part with the problem.
     """
     cells = (csv_cells if arguments["media_type"] == CSV else jsonl_cells)(content, arguments["column"])
-    taken: list[Part] = []
-    size = 0
-    for number, (cell, problem) in enumerate(cells, 1):
-        if number < arguments["start"]:
+    parts = (
+        Part(str(number), partial(cell.encode, "utf-8", "replace"), problem)
+        for number, (cell, problem) in enumerate(cells, 1)
+    )
+    return _packed(parts, arguments | {"max_parts": None}, "rows")
+
+
+class PartUnreadable(Exception):
+    """Why the bytes of a part cannot be given; the other parts can."""
+
+
+def _packed(parts: Iterable[Part], arguments: dict[str, Any], what: str) -> bytes:
+    """The parts from `start` on, up to `max_bytes` together, but one at least."""
+    taken: list[tuple[str, bytes, str | None]] = []
+    size, go_on_at = 0, None
+    limit = arguments["max_parts"]
+    for number, part in zip(count(1), parts):
+        if limit is not None and number > limit:
+            raise TooManyParts(what, limit)
+        if number < arguments["start"] or go_on_at is not None:
             continue
-        encoded = cell.encode("utf-8", "replace")
-        if taken and size + len(encoded) > arguments["max_bytes"]:
-            return _packed(taken, number)
-        taken.append((str(number), encoded, problem))
-        size += len(encoded)
-    return _packed(taken, None)
-
-
-def _packed(parts: list[Part], go_on_at: int | None) -> bytes:
-    head = {"parts": [(name, len(content), problem) for name, content, problem in parts], "go_on_at": go_on_at}
-    return b"".join((to_json(head), b"\n", *(content for _, content, _ in parts)))
+        try:
+            content, problem = part.read(), part.problem
+        except PartUnreadable as error:
+            content, problem = b"", str(error)
+        if taken and size + len(content) > arguments["max_bytes"]:
+            go_on_at = number
+            continue
+        taken.append((part.name, content, problem))
+        size += len(content)
+    head = {"parts": [(name, len(content), problem) for name, content, problem in taken], "go_on_at": go_on_at}
+    return b"".join((to_json(head), b"\n", *(content for _, content, _ in taken)))

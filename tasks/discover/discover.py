@@ -1,4 +1,4 @@
-"""From sources to documents: every file is hashed, gets its media type by content, and containers are opened.
+"""From sources to documents: every file is hashed, gets its media type by structure, and containers are opened.
 
 Sources are streamed in the order of the listing: a million files take no more memory than a few.
 """
@@ -7,26 +7,37 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from pydantic import JsonValue
 from pydantic_core import from_json
 
-from blocks.errors import DocumentError, RowBroken, SourceEmpty, TooLarge, TooManyParts, UnreadableSource
-from blocks.files.media_types import BINARY, CSV, EML, JSONL, TABLES, TEXT, media_type_of
-from blocks.files.sources import digest_source, read_source
+from blocks.errors import (
+    DocumentError,
+    Empty,
+    PartUnreadable,
+    RowBroken,
+    SourceEmpty,
+    TooLarge,
+    TooManyParts,
+    UnreadableSource,
+)
+from blocks.files.media_types import BINARY, CSV, EML, JSONL, MBOX, MSG, PDF, TABLES, TEXT, ZIP
+from blocks.files.pdf_marks import may_hold_files
+from blocks.files.recognition import media_type_of
+from blocks.files.sources import MEGABYTE, digest_source, read_source
 from blocks.isolation.isolation import Isolation, shared_isolation
 from blocks.records import DiscoveredDocument, Stage
 from blocks.settings import Settings
 from tasks.discover.listing import Listed, check_source, list_source
 
-ATTACHMENTS = "tasks.discover.containers:attachments"
 ROWS = "tasks.discover.containers:rows"
-MAX_PARTS = 1_000
+MAX_PARTS = 10_000
 MAX_DEPTH = 5
-"""Mails within mails: a forward of a forward is common, deeper nesting may be an attack."""
+"""Containers within containers: a forward of a forward is common, deeper nesting may be an attack."""
 ROWS_AT_ONCE_BYTES = 8_000_000
+PARTS_AT_ONCE_BYTES = 32_000_000
 LINES_SUFFIXES = (".jsonl", ".ndjson")
 
 
@@ -72,6 +83,24 @@ def _side_by_side(finder: "_Finder", uris: Iterator[Listed], ahead: int) -> Iter
                 future.cancel()
 
 
+@dataclass(frozen=True, slots=True)
+class _Container:
+    """How a container's parts are taken, what one is called, and whether the container has text of its own."""
+
+    function: str
+    part: str
+    is_document: bool
+
+
+_CONTAINERS = {
+    EML: _Container("tasks.discover.containers:attachments", "attachment", is_document=True),
+    MSG: _Container("tasks.discover.containers:outlook_attachments", "attachment", is_document=True),
+    PDF: _Container("tasks.discover.containers:attached_files", "attachment", is_document=True),
+    ZIP: _Container("tasks.discover.containers:archived", "file", is_document=False),
+    MBOX: _Container("tasks.discover.containers:mails", "mail", is_document=False),
+}
+
+
 class _Finder:
     def __init__(self, settings: Settings, isolation: Isolation, rows_column: str | None) -> None:
         self._settings = settings
@@ -97,12 +126,10 @@ class _Finder:
         )
         if self._rows_column is not None and _is_table(document):
             return self._rows(document, content, self._rows_column)
-        if document.media_type == EML:
-            return self._mail(document, content, depth=1)
-        return [document]
+        return self._with_parts(document, content, depth=1)
 
     def _too_large(self, uri: str) -> DiscoveredDocument:
-        limit = self._settings.max_document_mb * 1024 * 1024
+        limit = self._settings.max_document_mb * MEGABYTE
         try:
             document_id, size = digest_source(uri)
         except UnreadableSource as error:
@@ -110,21 +137,54 @@ class _Finder:
         failure = TooLarge("the file in bytes", size, limit, "WINNOW_MAX_DOCUMENT_MB").failure(Stage.DISCOVER)
         return DiscoveredDocument(document_id, uri, BINARY, size, failure=failure)
 
-    def _mail(self, mail: DiscoveredDocument, content: bytes, depth: int) -> list[DiscoveredDocument]:
-        """A mail, its attachments, and those of mails within it."""
-        try:
-            found = self._parts(ATTACHMENTS, content, {"max_parts": MAX_PARTS})[0]
-            if found and depth > MAX_DEPTH:
-                raise TooManyParts("mails within mails", MAX_DEPTH)
-        except DocumentError as error:
-            return [_failed(mail, error)]
-        documents = [mail]
-        for number, (name, part, _) in enumerate(found, 1):
-            attachment = _part(
-                mail, f"attachment:{number}", f"attachment={number}:{name}", part, media_type_of(part, name)
-            )
-            documents += self._mail(attachment, part, depth + 1) if attachment.media_type == EML else [attachment]
-        return documents
+    def _with_parts(self, document: DiscoveredDocument, content: bytes, depth: int) -> Iterator[DiscoveredDocument]:
+        """A document, and if it is a container its parts and theirs. A container that cannot be opened has failed."""
+        container = _CONTAINERS.get(document.media_type)
+        if document.media_type == PDF and not may_hold_files(content):
+            container = None
+        if container is None:
+            yield document
+            return
+        number = 0
+        start: int | None = 1
+        is_first = True
+        while start is not None:
+            try:
+                parts, start = self._parts(container.function, content, self._limits(start))
+                if is_first and parts and depth > MAX_DEPTH:
+                    raise TooManyParts("containers within containers", MAX_DEPTH)
+                if not parts and not container.is_document:
+                    raise Empty("it holds no file")
+            except DocumentError as error:
+                # A PDF whose files cannot be listed may have pages that can be read; extract says if not.
+                is_readable = document.media_type == PDF and not isinstance(error, TooManyParts)
+                yield document if is_readable else _failed(document, error)
+                return
+            if is_first:
+                yield replace(document, is_member=container.is_document)
+            is_first = False
+            for name, part, problem in parts:
+                number += 1
+                found = _part(
+                    document,
+                    f"{container.part}:{number}",
+                    f"{container.part}={number}:{name}",
+                    part,
+                    media_type_of(part, name),
+                )
+                if problem is not None:
+                    yield _failed(found, PartUnreadable(problem))
+                else:
+                    yield from self._with_parts(found, part, depth + 1)
+
+    def _limits(self, start: int) -> dict[str, JsonValue]:
+        return {
+            "start": start,
+            "max_bytes": PARTS_AT_ONCE_BYTES,
+            "max_parts": MAX_PARTS,
+            "max_total_bytes": self._settings.max_container_mb * MEGABYTE,
+            "passwords": [password.get_secret_value() for password in self._settings.passwords],
+        }
 
     def _rows(self, table: DiscoveredDocument, content: bytes, column: str) -> Iterator[DiscoveredDocument]:
         """A table, which is no document itself, and its rows. If the table breaks off, it is a failed document too."""

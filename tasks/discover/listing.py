@@ -15,6 +15,7 @@ from blocks.files.sources import FILE_URL, REMOTE_ERRORS, cause_of, is_local, pa
 
 MAGIC = frozenset("*?[")
 ANY_FOLDERS = "**"
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 Listed = str | UnreadableSource
 """A file's path or URL, or the error of a folder."""
@@ -144,19 +145,31 @@ def _walk(folder: str) -> Iterator[Listed]:
             levels.pop()
 
 
+def is_system_file(name: str) -> bool:
+    """Whether an operating system or a program keeps the file for itself: hidden, a lock, a folder's settings."""
+    return name.startswith((".", "~$")) or name.lower() in SYSTEM_FILES
+
+
 def _entries(folder: str) -> list[tuple[Listed, bool, bool]]:
-    """The entries of a folder in order, without hidden ones: path, whether it is a folder, whether it is a file."""
+    """The entries of a folder in order, without system files: path, whether it is a folder, whether it is a file."""
     try:
         with os.scandir(folder) as entries:
-            return [_entry(entry) for entry in sorted(entries, key=lambda entry: entry.name) if entry.name[0] != "."]
+            return [
+                _entry(entry)
+                for entry in sorted(entries, key=lambda entry: entry.name)
+                if not is_system_file(entry.name)
+            ]
     except OSError as error:
         return [(UnreadableSource(uri_of(folder), cause_of(error)), False, False)]
 
 
 def _entry(entry: os.DirEntry[str]) -> tuple[Listed, bool, bool]:
     try:
-        return entry.path, entry.is_dir(follow_symlinks=False), entry.is_file()
-    except OSError as error:  # such as a link to itself
+        is_file = entry.is_file()
+        if not is_file and entry.is_symlink():
+            Path(entry.path).stat()  # raises if the link leads nowhere
+        return entry.path, entry.is_dir(follow_symlinks=False), is_file
+    except OSError as error:  # such as a link to itself, or to nothing
         return UnreadableSource(uri_of(entry.path), cause_of(error)), False, False
 
 

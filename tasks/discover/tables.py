@@ -9,7 +9,8 @@ from itertools import chain
 
 from blocks.errors import Corrupt, RowsColumnMissing
 from blocks.files.encodings import decode
-from blocks.files.media_types import CSV, delimiter_of
+from blocks.files.media_types import CSV
+from blocks.files.text_types import delimiter_of
 
 Cell = tuple[str, str | None]
 """A cell's text, and why it may be wrong."""

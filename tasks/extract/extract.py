@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from blocks.errors import Corrupt, Crashed, DocumentError, Empty, Encrypted, OcrUnavailable, UnsupportedMediaType
 from blocks.files import media_types
+from blocks.files.recognition import media_type_of
 from blocks.isolation.isolation import Isolation, shared_isolation
 from blocks.isolation.pool import Session
 from blocks.records import Extraction, Failure, Retry, Stage
@@ -56,9 +57,8 @@ class Extractor:
             "max_pages": self._settings.max_pages,
             "max_megapixels": self._settings.max_image_megapixels,
         }
-        module, _, function = known.read.partition(":")
-        with self._isolation.open(module, content) as parser:
-            (notes, payload), took_s = self._parse(parser, function, content, media_type, arguments)
+        with self._isolation.open(known.module, content) as parser:
+            (notes, payload), took_s = self._parse(parser, content, media_type, arguments)
             try:
                 extraction = Extraction.model_validate_json(payload)
             except ValidationError as error:
@@ -73,12 +73,12 @@ class Extractor:
         return Extracted(extraction, extraction.model_dump_json().encode(), failure)
 
     def _parse(
-        self, parser: Session, function: str, content: bytes, media_type: str, arguments: Mapping[str, JsonValue]
+        self, parser: Session, content: bytes, media_type: str, arguments: Mapping[str, JsonValue]
     ) -> tuple[tuple[Notes, bytes], float]:
         """The parser's notes and payload, and the seconds that it took."""
         timeout_s = self._settings.document_timeout_s
         try:
-            packed, took_s = parser.run(function, arguments, timeout_s)
+            packed, took_s = parser.run(formats.READ, arguments, timeout_s)
             return unpack(packed), took_s
         except (Corrupt, Crashed) as error:
             if media_type != media_types.PDF:
@@ -123,7 +123,12 @@ class Extractor:
             # The engine does not start: as without an engine, the pages that need no OCR are good.
             return extraction, error.failure(Stage.EXTRACT)
         pages = tuple(
-            with_ocr(page, read[page.number], is_layer=page.number in notes.layer_pages)
+            with_ocr(
+                page,
+                read[page.number],
+                is_layer=page.number in notes.layer_pages,
+                is_doubtful=page.number in notes.doubtful_pages,
+            )
             if page.number in read
             else page
             for page in extraction.pages
@@ -160,7 +165,7 @@ def shared_extractor(settings: Settings) -> Extractor:
 def extract_bytes(content: bytes, uri: str, settings: Settings) -> tuple[Extraction | None, Failure | None]:
     """A document's extraction, its failure, or both for a provisional extraction."""
     try:
-        extracted = shared_extractor(settings).extract(content, media_types.media_type_of(content, uri))
+        extracted = shared_extractor(settings).extract(content, media_type_of(content, uri))
     except DocumentError as error:
         return None, error.failure(Stage.EXTRACT)
     return extracted.extraction, extracted.failure

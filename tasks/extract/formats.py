@@ -1,30 +1,69 @@
-"""How each media type is read: by which function in a parser process, with which packages."""
+"""The registry of formats: which reader reads which media type.
 
+A reader is a module beside this one, with a function `read` that runs in a parser process. It states at its top, as
+literals, what it reads and what decides how it reads:
+
+- `MEDIA_TYPES`: what people call each format, by media type
+- `VERSION`: raised when the same document may get another extraction
+- `PACKAGES`: the packages whose new version may read another text
+- `SETTINGS`: the settings that decide what is read: ``ocr``, ``passwords``
+
+A reader imports its parser's libraries, which a worker does without. So a statement is read from the reader's source.
+"""
+
+import ast
+import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from blocks.files import media_types
+READERS = (
+    "pdf",
+    "image",
+    "plain_text",
+    "html",
+    "mail",
+    "outlook_mail",
+    "word_document",
+    "open_document",
+    "rich_text",
+    "spreadsheet",
+    "slides",
+    "book",
+)
+STATED = ("MEDIA_TYPES", "VERSION", "PACKAGES", "SETTINGS")
+
+PDF_FALLBACK = "tasks.extract.pdf_fallback:read"
+PDF_FORM = "tasks.extract.pdf_fallback:form_values"
+READ = "read"
+RENDER = "render"
+"""The function that draws a page for OCR, in readers whose pages may need it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`read` is the function, as ``module:function``. A new version of a package makes what it read stale."""
+    """What a reader states of itself. `module` runs in a parser process."""
 
-    read: str
-    packages: tuple[str, ...] = ()
+    module: str
+    media_types: dict[str, str]
+    version: int
+    packages: tuple[str, ...]
+    settings: tuple[str, ...]
+
+
+def stated_by(reader: str) -> Format:
+    """The statement at the top of a reader's source."""
+    source = Path(__file__).with_name(f"{reader}.py").read_text(encoding="utf-8")
+    top = re.split(r"^(?:def|class|@)", source, maxsplit=1, flags=re.M)[0]
+    stated: dict[str, Any] = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(top).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in STATED
+    }
+    return Format(f"tasks.extract.{reader}", *(stated[name] for name in STATED))
 
 
 FORMATS: dict[str, Format] = {
-    media_types.PDF: Format("tasks.extract.pdf:read", ("pypdfium2", "pypdf")),
-    media_types.TEXT: Format("tasks.extract.plain_text:read"),
-    media_types.MARKDOWN: Format("tasks.extract.plain_text:read"),
-    media_types.CSV: Format("tasks.extract.plain_text:read"),
-    media_types.JSONL: Format("tasks.extract.plain_text:read"),
-    media_types.HTML: Format("tasks.extract.html:read", ("inscriptis",)),
-    media_types.EML: Format("tasks.extract.mail:read", ("inscriptis",)),
-    media_types.DOCX: Format("tasks.extract.word_document:read", ("python-docx",)),
-} | dict.fromkeys(sorted(media_types.IMAGES), Format("tasks.extract.image:read", ("pillow",)))
-
-PDF_FALLBACK = "tasks.extract.pdf_fallback:read"
-PDF_FORM = "tasks.extract.pdf_fallback:form_values"
-RENDER = "render"
-"""The function that draws a page for OCR, in the modules that read PDF and images."""
+    media_type: known for known in map(stated_by, READERS) for media_type in known.media_types
+}
+"""The format of each media type that Winnow reads."""

@@ -15,8 +15,15 @@ from blocks.files.encodings import decode, load_codecs
 from blocks.files.media_types import HTML
 from tasks.extract.reading import Reading, clean, text_pages
 
+MEDIA_TYPES = {"text/html": "HTML"}
+VERSION = 3
+PACKAGES = ("inscriptis", "lxml")
+SETTINGS = ()
+
 ENGINE = f"inscriptis {version('inscriptis')}"
-UNSHOWN = ("script", "style", "noscript", "template", "head", "object", "svg", "select", "datalist")
+UNSHOWN = ("script", "style", "noscript", "template", "head", "object", "svg", "datalist")
+NOT_TEXT = ("hidden", "password", "file", "image", "color", "range", "submit", "reset", "button")
+CHECKED, UNCHECKED = "[x]", "[ ]"
 MALFORMED = (etree.LxmlError, ValueError, RecursionError)
 
 _DECLARED_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.I)
@@ -73,6 +80,8 @@ def text_of_html(markup: str) -> tuple[str, str, str]:
         _drop(element)
     for element in list(tree.iter(*UNSHOWN)):
         _drop(element)
+    for element in list(tree.iter("input", "select")):
+        _show_value(element)
     hidden = []
     for element in list(tree.iter(etree.Element)):
         if _is_hidden(element, hiding) and (element.getparent() is not None):
@@ -86,6 +95,24 @@ def text_of_html(markup: str) -> tuple[str, str, str]:
 def _without_declaration(markup: str) -> str:
     """The markup without its XML declaration: lxml refuses decoded text that declares an encoding."""
     return re.sub(r"^\s*<\?xml[^>]*\?>", "", markup)
+
+
+def _show_value(element: Any) -> None:
+    """Make a form field the text that a browser shows in it; drop it if it shows none."""
+    if element.tag == "select":
+        options = list(element.iter("option"))
+        shown = [option for option in options if "selected" in option.attrib] or options[:1]
+        value = ", ".join(" ".join(option.text_content().split()) for option in shown)
+    elif element.get("type", "").lower() in ("checkbox", "radio"):
+        value = CHECKED if "checked" in element.attrib else UNCHECKED
+    else:
+        value = element.get("value", "")
+    if element.get("type", "").lower() in NOT_TEXT or not value.strip():
+        _drop(element)
+        return
+    for option in list(element):
+        element.remove(option)
+    element.tag, element.text = "span", value
 
 
 def _hiding_selectors(tree: Any) -> frozenset[str]:
@@ -107,8 +134,6 @@ def _hiding_selectors(tree: Any) -> frozenset[str]:
 def _is_hidden(element: Any, hiding: frozenset[str]) -> bool:
     style = element.get("style", "")
     if "hidden" in element.attrib or (style and _hides(style)):
-        return True
-    if element.tag == "input" or element.get("type") == "hidden":
         return True
     colour = _own_colour(element, style)
     if colour and (_TRANSPARENT.fullmatch(colour) or _is_unseen(colour, element)):

@@ -11,6 +11,22 @@ from tasks.extract.reading import PageReading, Reading
 
 __all__ = ["read", "render", "warm_up"]
 
+MEDIA_TYPES = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/tiff": "TIFF",
+    "image/gif": "GIF",
+    "image/webp": "WebP",
+    "image/bmp": "BMP",
+    "image/heic": "HEIC",
+    "image/avif": "AVIF",
+    "image/jp2": "JPEG 2000",
+    "image/x-portable-anymap": "PNM",
+}
+VERSION = 2
+PACKAGES = ("pillow", "pi-heif")
+SETTINGS = ("ocr",)
+
 ENGINE = f"pillow {PIL.__version__}"
 
 

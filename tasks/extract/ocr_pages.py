@@ -100,12 +100,15 @@ def read_pages(
             future.cancel()
 
 
-def with_ocr(page: Page, read: OcrPage | None, *, is_layer: bool) -> Page:
-    """The page as OCR read it. A text layer that OCR confirms stays; another becomes hidden text."""
+def with_ocr(page: Page, read: OcrPage | None, *, is_layer: bool, is_doubtful: bool = False) -> Page:
+    """The page as OCR read it. A text layer that OCR confirms stays; another becomes hidden text. So does a doubtful
+    text stay, or go: it is a wrong mapping of what is shown, and hides nothing."""
     if read is None or (not read.text.strip() and page.text and not is_layer):
         if not is_layer:
             return page
         return page.model_copy(update=_hidden(page, page.text))
+    if is_doubtful and planted_lines(page.text, read.text) is not None:
+        return page
     if is_layer:
         planted = planted_lines(page.text, read.text)
         if planted is not None and not planted:

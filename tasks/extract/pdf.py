@@ -1,6 +1,7 @@
 """PDF by pdfium: text with word boxes, hidden text, and pages drawn for OCR. Runs in a parser process."""
 
 import ctypes
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,20 +14,32 @@ from blocks.errors import Corrupt, Empty, TooManyPages
 from blocks.files.media_types import PDF
 from blocks.files.pages import render
 from blocks.files.pdf_pages import PageFrame, PdfPages, frame_of, load_page, open_pdf
+from tasks.extract.pdf_doubles import drawn_again
+from tasks.extract.pdf_garbage import has_no_characters, looks_enciphered
 from tasks.extract.pdf_visibility import image_boxes, sort_by_visibility
-from tasks.extract.pdf_words import TURNED, PageWords, quarter_turns_of, words_of
+from tasks.extract.pdf_words import (
+    TURNED,
+    PageWords,
+    is_upside_down,
+    quarter_turns_of,
+    without_unseen_characters,
+    words_of,
+)
 from tasks.extract.reading import PageReading, Reading, clean
 from tasks.extract.reading_order import Boxes, lay_out
 
 __all__ = ["read", "render", "warm_up"]
+
+MEDIA_TYPES = {"application/pdf": "PDF"}
+VERSION = 3
+PACKAGES = ("pypdfium2", "pypdf")
+SETTINGS = ("ocr", "passwords")
 
 ENGINE = f"pdfium {PDFIUM_INFO.build}"
 
 SCAN_SHARE = 0.5
 SCAN_CHARACTERS = 200
 """A page that is mostly image and has less text than this is a scan with a stamp, a footer or a page number."""
-GARBAGE_SHARE = 0.3
-SAMPLED_WORDS = 64
 METADATA = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 MAX_METADATA_CHARACTERS = 2_000
 MAX_ATTACHMENTS_NAMED = 100
@@ -95,26 +108,32 @@ def read_page(document: Any, number: int) -> PageReading | None:
 
 
 def _read_text(page: Any, text_page: Any, frame: PageFrame, number: int) -> PageReading:
-    words = words_of(text_page, frame)
+    half_turns = 2 if is_upside_down(text_page, frame) else 0
+    frame = replace(frame, quarter_turns=(frame.quarter_turns + half_turns) % 4)
+    words, said = without_unseen_characters(words_of(text_page, frame))
     by_visibility = sort_by_visibility(page, text_page, words, frame)
     shown = by_visibility.visible
+    hidden = lay_out(by_visibility.hidden.texts, by_visibility.hidden.boxes).text
     reading = PageReading(
         number,
         method="text_layer",
         width=round(frame.width, 2),
         height=round(frame.height, 2),
-        hidden_text=lay_out(by_visibility.hidden.texts, by_visibility.hidden.boxes).text,
+        hidden_text="\n".join(filter(None, (hidden, said))),
+        rotation_degrees=90 * half_turns,
     )
     characters = sum(map(len, shown.texts))
-    if characters < SCAN_CHARACTERS:
-        reading.needs_ocr = _is_scan(page, frame, characters)
-    elif _is_garbage(text_page, shown):
+    if has_no_characters(text_page, shown):
         reading.needs_ocr = True
+    elif characters < SCAN_CHARACTERS:
+        reading.needs_ocr = _is_scan(page, frame, characters)
+    if not reading.needs_ocr and looks_enciphered(shown.texts):
+        reading.needs_ocr = reading.is_doubtful = True
     if len(by_visibility.layer):
         reading.is_layer = reading.needs_ocr = True
         shown = words.where(~np.isin(words.firsts, by_visibility.hidden.firsts))
     reading.is_blank = not len(words) and not reading.needs_ocr
-    _lay_out(reading, text_page, shown, frame)
+    _lay_out(reading, text_page, shown.where(~drawn_again(shown)), frame)
     return reading
 
 
@@ -177,21 +196,6 @@ def _is_scan(page: Any, frame: PageFrame, characters: int) -> bool:
         for x0, y0, x1, y1 in image_boxes(page, frame)
     )
     return area > 0 and covered >= SCAN_SHARE * area
-
-
-def _is_garbage(text_page: Any, words: PageWords) -> bool:
-    """Whether the glyphs of a sample of words have no known characters, as in fonts without a mapping."""
-    step = max(1, len(words) // SAMPLED_WORDS)
-    sample = list(zip(words.texts[::step], words.firsts[::step].tolist(), strict=True))
-    unmapped = sum(
-        pdfium.FPDFText_HasUnicodeMapError(text_page, first) == 1 or not _is_character(text[0])
-        for text, first in sample
-    )
-    return bool(unmapped > GARBAGE_SHARE * len(sample))
-
-
-def _is_character(letter: str) -> bool:
-    return letter != "\ufffd" and not "\ue000" <= letter <= "\uf8ff"
 
 
 def _attributes(document: Any) -> dict[str, str]:

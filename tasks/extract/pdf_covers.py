@@ -1,11 +1,12 @@
 """Finds suspects: words of a PDF page that may be painted over, in the colour of their background, or clipped.
 
 Drawing a page takes longer than all other work on it. So only a page with suspects is drawn, and the drawn page decides
-whether a reader sees them.
+whether a reader sees them. It cannot decide on a word that is painted over and has another written in its place: there
+is something to see. Such a word is hidden without a look.
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -27,24 +28,32 @@ under all text comes first, and what is over it comes last."""
 MAX_IN_FORM = 1_000
 MAX_DEPTH = 4
 MAX_PAIRS = 4_000_000
+OPAQUE_ALPHA = 200
+REPLACED_SHARE = 0.3
+"""Letters of another word on a third of a word's box: nobody could read both."""
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class _Cover:
-    """An object that covers an area: its box on the upright page, its position among the page's objects, its gray."""
+    """An object that covers an area: its box on the upright page, its position among the page's objects, its gray, and
+    whether what is behind it can be seen."""
 
     box: Box
     turn: int
     ink: int | None
+    is_sheer: bool = False
 
 
-def may_be_covered(
+def covered_words(
     page: Any, words: PageWords, objects: Sequence[int | None], ink_of: Callable[[int], int], frame: PageFrame
-) -> NDArray[np.bool_]:
-    """Whether each word is a suspect. `objects` has the text object of each word, `ink_of` gives an object's gray."""
-    suspects = _clipped(words, objects, frame)
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether each word is a suspect, and whether another is written in its place.
+
+    `objects` has the text object of each word, `ink_of` gives an object's gray.
+    """
+    suspects, replaced = _clipped(words, objects, frame), np.zeros(len(words), np.bool_)
     address = ctypes.c_void_p(ctypes.cast(page, ctypes.c_void_p).value)
     count = max(0, _COUNT(address))
     places = range(count) if count <= 2 * EXAMINED else [*range(EXAMINED), *range(count - EXAMINED, count)]
@@ -56,17 +65,52 @@ def may_be_covered(
         if kind != pdfium.FPDF_PAGEOBJ_TEXT and (cover := _cover(found, kind, turn, frame)) is not None
     ]
     if not covers or len(covers) * len(words) > MAX_PAIRS:
-        return suspects | bool(covers)
+        return suspects | bool(covers), replaced
     x, y = (words.boxes[:, 0] + words.boxes[:, 2]) / 2, (words.boxes[:, 1] + words.boxes[:, 3]) / 2
     x0, y0, x1, y1 = np.array([cover.box for cover in covers]).T[:, :, None]
     pairs = np.argwhere((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).tolist()
     turn_of = dict(zip(drawn, places, strict=True)) if pairs else {}
+    if pairs:
+        turn_of |= {
+            text: turn
+            for found, kind, turn in zip(drawn, kinds, places, strict=True)
+            if kind == pdfium.FPDF_PAGEOBJ_FORM
+            for text in _texts_in(found, 0)
+        }
+    covered_at: dict[int, int] = {}
     otherwise = -1 if len(places) == count else EXAMINED
     for which, word in pairs:
         cover, found = covers[which], objects[word] or 0
         is_later = turn_of.get(found, otherwise) < cover.turn
         suspects[word] |= is_later or (cover.ink is not None and abs(cover.ink - ink_of(found)) < SAME_INK)
-    return suspects
+        if is_later and not cover.is_sheer and found in turn_of:
+            covered_at[word] = max(cover.turn, covered_at.get(word, 0))
+    if covered_at:
+        turns = np.array([turn_of.get(found or 0, -1) for found in objects])
+        for word, turn in covered_at.items():
+            replaced[word] = _is_replaced(words, word, turns >= turn)
+    return suspects, replaced
+
+
+def _is_replaced(words: PageWords, word: int, is_later: NDArray[np.bool_]) -> bool:
+    """Whether a later word stands where this word stands."""
+    x0, y0, x1, y1 = words.boxes[word]
+    others = words.boxes[is_later]
+    widths = np.minimum(others[:, 2], x1) - np.maximum(others[:, 0], x0)
+    heights = np.minimum(others[:, 3], y1) - np.maximum(others[:, 1], y0)
+    shared = np.maximum(0, widths) * np.maximum(0, heights)
+    return bool((shared > REPLACED_SHARE * (x1 - x0) * (y1 - y0)).any())
+
+
+def _texts_in(form: int, depth: int) -> Iterator[int]:
+    """The text objects within a form."""
+    for index in range(min(max(0, _COUNT_IN_FORM(form)), MAX_IN_FORM)):
+        found = _OBJECT_IN_FORM(form, index)
+        kind = _KIND(found)
+        if kind == pdfium.FPDF_PAGEOBJ_TEXT:
+            yield found
+        elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < MAX_DEPTH:
+            yield from _texts_in(found, depth + 1)
 
 
 def _cover(found: int, kind: int, turn: int, frame: PageFrame) -> _Cover | None:
@@ -81,9 +125,10 @@ def _cover(found: int, kind: int, turn: int, frame: PageFrame) -> _Cover | None:
     box = _bounds(found, frame)
     if box is None or box[2] - box[0] < MIN_SIDE_PT or box[3] - box[1] < MIN_SIDE_PT:
         return None
+    is_sheer = False
     if kind == pdfium.FPDF_PAGEOBJ_PATH and (colour := fill_colour(found)) is not None:
-        ink = gray_of(colour)
-    return _Cover(box, turn, ink)
+        ink, is_sheer = gray_of(colour), colour[3] < OPAQUE_ALPHA
+    return _Cover(box, turn, ink, is_sheer)
 
 
 def _paints(form: int, depth: int) -> bool:

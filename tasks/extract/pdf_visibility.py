@@ -16,7 +16,7 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from blocks.files.pdf_pages import COLOUR, PageFrame, draw
-from tasks.extract.pdf_covers import fill_colour, gray_of, may_be_covered
+from tasks.extract.pdf_covers import covered_words, fill_colour, gray_of
 from tasks.extract.pdf_words import PageWords, bare
 from tasks.extract.reading_order import Boxes
 
@@ -34,6 +34,9 @@ EDGE = 0.12
 MAX_PROBE_PIXELS = 8_000_000
 MAX_DEPTH = 4
 MAX_OBJECTS = 20_000
+MAX_MARKS = 8
+LAYER_MARK = "OC\0".encode("utf-16-le")
+"""The tag of marked content that belongs to a layer (ISO 32000-1, 8.11.3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ def sort_by_visibility(page: Any, text_page: Any, words: PageWords, frame: PageF
     address = ctypes.cast(text_page, ctypes.c_void_p).value
     objects: list[int | None] = list(map(_TEXT_OBJECT, repeat(address), words.firsts.tolist()))
     inks = {found: _ink_of(found) for found in set(objects)}
-    suspects = may_be_covered(page, words, objects, lambda found: inks[found][1] if found else 0, frame)
+    suspects, is_replaced = covered_words(page, words, objects, lambda found: inks[found][1] if found else 0, frame)
+    is_hidden |= is_replaced
     if any(mark for mark, _ in inks.values()):
         marks = np.fromiter((inks[found][0] for found in objects), np.int64, len(objects))
         invisible = ~is_hidden & (marks == INVISIBLE)
@@ -88,15 +92,23 @@ def _ink_of(address: int | None) -> tuple[int, int]:
     mode = _RENDER_MODE(address)
     if mode in INVISIBLE_MODES:
         return INVISIBLE, 0
-    if mode == pdfium.FPDF_TEXTRENDERMODE_STROKE:
-        return LIGHT, 0
+    suspect = LIGHT if mode == pdfium.FPDF_TEXTRENDERMODE_STROKE or _is_in_layer(address) else SEEN
     colour = fill_colour(address)
-    if colour is None:
-        return SEEN, 0
+    if colour is None or mode == pdfium.FPDF_TEXTRENDERMODE_STROKE:
+        return suspect, 0
     red, green, blue, alpha = colour
     if (red > LIGHT_CHANNEL and green > LIGHT_CHANNEL and blue > LIGHT_CHANNEL) or alpha < FAINT_ALPHA:
         return LIGHT, gray_of(colour)
-    return SEEN, gray_of(colour)
+    return suspect, gray_of(colour)
+
+
+def _is_in_layer(address: int) -> bool:
+    """Whether a text object belongs to a layer (optional content), which may be switched off. The drawn page tells."""
+    for index in range(min(max(0, _COUNT_MARKS(address)), MAX_MARKS)):
+        mark = _MARK(address, index)
+        if mark and _MARK_NAME(mark, _NAME_AT, len(_NAME), _NAME_SIZE_AT) and bytes(_NAME[:6]) == LAYER_MARK:
+            return True
+    return False
 
 
 def image_boxes(page: Any, frame: PageFrame) -> list[tuple[float, float, float, float]]:
@@ -131,7 +143,8 @@ def _stands_out(page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.boo
     """Draw the page and find which words contrast with their background, as white letters on a dark bar do."""
     scale = min(PROBE_DPI / 72, (MAX_PROBE_PIXELS / max(1.0, frame.width * frame.height)) ** 0.5)
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    pixels = np.frombuffer(draw(page, width, height, COLOUR), np.uint8).reshape(height, width, COLOUR)
+    turns = (frame.quarter_turns - pdfium.FPDFPage_GetRotation(page)) % 4
+    pixels = np.frombuffer(draw(page, width, height, COLOUR, turns), np.uint8).reshape(height, width, COLOUR)
     seen = []
     for text, (x0, y0, x1, y1) in zip(words.texts, (words.boxes * scale).tolist(), strict=True):
         # The edge of a bar may run along a word's box, so the margin is ignored, but not that of a lone stroke or dot.
@@ -143,4 +156,10 @@ def _stands_out(page: Any, words: PageWords, frame: PageFrame) -> NDArray[np.boo
 
 
 _TEXT_OBJECT = bare(pdfium.FPDFText_GetTextObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+_COUNT_MARKS = bare(pdfium.FPDFPageObj_CountMarks, ctypes.c_int, ctypes.c_void_p)
+_MARK = bare(pdfium.FPDFPageObj_GetMark, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulong)
+_MARK_NAME = bare(pdfium.FPDFPageObjMark_GetName, ctypes.c_int, *[ctypes.c_void_p] * 2, ctypes.c_ulong, ctypes.c_void_p)
+_NAME, _NAME_SIZE = (ctypes.c_ubyte * 64)(), ctypes.c_ulong()
+_NAME_AT, _NAME_SIZE_AT = ctypes.addressof(_NAME), ctypes.addressof(_NAME_SIZE)
+"""Where pdfium writes the names of marks; a parser process has a single thread."""
 _RENDER_MODE = bare(pdfium.FPDFTextObj_GetTextRenderMode, ctypes.c_int, ctypes.c_void_p)

@@ -19,7 +19,9 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from blocks.files.pdf_pages import PageFrame
+from blocks.files.unseen_characters import without_unseen
 from tasks.extract.reading_order import Boxes
+from tasks.extract.right_to_left import runs_right_to_left
 
 MAX_CODE_POINT = 0x10FFFF
 LINE_END_HYPHENS = (0x02, 0xFFFE)
@@ -33,6 +35,9 @@ SPACE_CONTRAST = 0.15
 """A space is at least a fifth of the height wider than the usual gap after the same letter, which may overhang."""
 ENOUGH_GAPS = 8
 LINE_JUMP = 0.5
+FIRST_RIGHT_TO_LEFT = 0x590
+"""Some writers store letters of Hebrew and Arabic as they are seen, from left to right."""
+SAMPLED_LETTERS = 24
 TURNED = 1.8
 
 
@@ -88,6 +93,12 @@ def words_of(text_page: Any, frame: PageFrame) -> PageWords:
     texts = [text[first:end] for first, end in zip(firsts.tolist(), (letters[ends - 1] + 1).tolist(), strict=True)]
     if is_hyphen.any():
         texts = [word.replace("\x02", "-").replace("\ufffe", "-") for word in texts]
+    if codes.max() >= FIRST_RIGHT_TO_LEFT:
+        is_visual = (boxes[starts, 0] < boxes[ends - 1, 0]).tolist()
+        texts = [
+            word[::-1] if backwards and runs_right_to_left(word) else word
+            for word, backwards in zip(texts, is_visual, strict=True)
+        ]
     sides = (
         np.minimum.reduceat(boxes[:, 0], starts),
         np.minimum.reduceat(boxes[:, 1], starts),
@@ -123,6 +134,27 @@ def quarter_turns_of(text_page: Any, index: int, frame: PageFrame) -> int:
         return 0
     # pdfium measures against the direction in which the PDF's own axes turn.
     return int(round((2 * math.pi - angle) / (math.pi / 2)) - frame.quarter_turns) % 4
+
+
+def is_upside_down(text_page: Any, frame: PageFrame) -> bool:
+    """Whether most of a sample of the page's letters stand on their heads."""
+    count = max(0, pdfium.FPDFText_CountChars(text_page))
+    sample = range(0, count, max(1, count // SAMPLED_LETTERS))
+    letters = [index for index in sample if pdfium.FPDFText_GetUnicode(text_page, index) > ord(" ")]
+    turned = sum(quarter_turns_of(text_page, index, frame) == 2 for index in letters)
+    return turned > len(letters) / 2
+
+
+def without_unseen_characters(words: PageWords) -> tuple[PageWords, str]:
+    """The words without characters that no program shows, and what those say."""
+    if all(map(str.isascii, words.texts)):
+        return words, ""
+    parted = [without_unseen(text) for text in words.texts]
+    said = "".join(unseen for _, unseen in parted)
+    if not said:
+        return words, ""
+    kept = PageWords([seen for seen, _ in parted], words.boxes, words.firsts)
+    return kept.where(np.array([bool(seen) for seen, _ in parted])), said
 
 
 def _shows_gap(

@@ -7,6 +7,11 @@ from blocks.errors import Empty
 from blocks.files.encodings import decode, load_codecs
 from tasks.extract.reading import Reading, clean, text_pages
 
+MEDIA_TYPES = {"text/plain": "txt", "text/markdown": "md", "text/csv": "csv", "application/jsonl": "jsonl"}
+VERSION = 3
+PACKAGES = ("charset-normalizer",)
+SETTINGS = ()
+
 ENGINE = f"charset-normalizer {version('charset-normalizer')}"
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic_core import from_json, to_json
 
+from blocks.files.unseen_characters import without_unseen
 from tasks.extract.reading_order import Laid
 
 
@@ -17,7 +18,8 @@ class PageReading:
     """A page as a parser read it.
 
     `needs_ocr`: the page shows something and has no usable text. `is_layer`: the text is invisible and over an image. A
-    scanner has recognised it, or an attacker has planted it; OCR of the image decides.
+    scanner has recognised it, or an attacker has planted it; OCR of the image decides. `is_doubtful`: the text may be
+    wrongly mapped; it stays if OCR confirms it.
     """
 
     number: int
@@ -30,10 +32,14 @@ class PageReading:
     rotation_degrees: int = 0
     needs_ocr: bool = False
     is_layer: bool = False
+    is_doubtful: bool = False
     is_blank: bool = False
 
     def as_json(self) -> dict[str, object]:
         """The page as `blocks.records.Page` has it."""
+        if self.laid is None:
+            self.text, said = without_unseen(self.text)
+            self.hidden_text = "\n".join(filter(None, (self.hidden_text, said)))
         page: dict[str, object] = {"number": self.number, "method": self.method, "text": self.text}
         if self.width:
             page |= {"width": self.width, "height": self.height}
@@ -48,11 +54,12 @@ class PageReading:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the worker still has to do: pages to read by OCR, those among them with an unconfirmed text layer, and
-    whether there are form fields to list."""
+    """What the worker still has to do: pages to read by OCR, those among them with an unconfirmed text layer and those
+    with a doubtful text, and whether there are form fields to list."""
 
     ocr_pages: tuple[int, ...] = ()
     layer_pages: tuple[int, ...] = ()
+    doubtful_pages: tuple[int, ...] = ()
     has_form: bool = False
 
 
@@ -71,6 +78,7 @@ class Reading:
         notes = {
             "ocr_pages": [page.number for page in self.pages if page.needs_ocr],
             "layer_pages": [page.number for page in self.pages if page.is_layer],
+            "doubtful_pages": [page.number for page in self.pages if page.is_doubtful],
             "has_form": self.has_form,
         }
         extraction = {
@@ -87,7 +95,8 @@ def unpack(packed: bytes) -> tuple[Notes, bytes]:
     """The notes, and the JSON of an `Extraction`."""
     line, _, extraction = packed.partition(b"\n")
     notes = from_json(line)
-    return Notes(tuple(notes["ocr_pages"]), tuple(notes["layer_pages"]), bool(notes["has_form"])), extraction
+    pages = {kind: tuple(notes[kind]) for kind in ("ocr_pages", "layer_pages", "doubtful_pages")}
+    return Notes(**pages, has_form=bool(notes["has_form"])), extraction
 
 
 def clean(text: str) -> str:

@@ -6,9 +6,12 @@ has them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tasks.extract.right_to_left import in_reading_order, runs_right_to_left
 
 Boxes = NDArray[np.float64]
 """A row per word: x0, y0, x1, y1 in points from the page's top left."""
@@ -52,6 +55,10 @@ def lay_out(texts: Sequence[str], boxes: Boxes) -> Laid:
     boxes, line_of = boxes[order], line_of[order]
     starts_line = np.diff(line_of) != 0
     is_wide = boxes[1:, 0] - boxes[:-1, 2] > WIDE_GAP * line_heights[line_of[1:]]
+    if runs_right_to_left("".join(texts)):
+        read = _bidirectional([texts[index] for index in order.tolist()], line_of)
+        order, boxes = order[read], boxes[read]
+        is_wide = _gaps(boxes) > WIDE_GAP * line_heights[line_of[1:]]
     # After each word but the last: 0 a space, 1 two spaces, 2 a new line.
     after = np.where(starts_line, 2, is_wide)
     words = [texts[index] for index in order.tolist()]
@@ -65,6 +72,18 @@ def lay_out(texts: Sequence[str], boxes: Boxes) -> Laid:
 
 
 _GAPS = (" ", "  ", "\n")
+
+
+def _bidirectional(words: Sequence[str], line_of: NDArray[np.int64]) -> list[int]:
+    """The places of the words, line by line in the order in which each line is read."""
+    starts = [0, *(np.flatnonzero(np.diff(line_of)) + 1).tolist(), len(words)]
+    return [start + place for start, end in pairwise(starts) for place in in_reading_order(words[start:end])]
+
+
+def _gaps(boxes: Boxes) -> NDArray[np.float64]:
+    """The gap between each word and the next, on whichever side of it the next is."""
+    gaps: NDArray[np.float64] = np.maximum(boxes[1:, 0] - boxes[:-1, 2], boxes[:-1, 0] - boxes[1:, 2])
+    return gaps
 
 
 def _lines(

@@ -3,23 +3,23 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 
-from blocks.files import media_types
 from blocks.files.sources import FetchPart, content_of
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
 from tasks.extract.extract import Extractor, shared_extractor
-from tasks.extract.formats import FORMATS
+from tasks.extract.formats import FORMATS, Format
 from tasks.extract.ocr.engine import find_language_packs
 from tasks.runs.frame import digest_of, guarded
 
 EXTRACT_VERSION = 2
-"""Raise it when the same document may get another extraction; see docs/decisions/fingerprints-and-versions.md."""
+"""Raise it when every document may get another extraction; what a single reader changes is in the reader's own version.
+See docs/decisions/fingerprints-and-versions.md."""
 
 
 class ExtractStage:
@@ -37,8 +37,8 @@ class ExtractStage:
     @cached_property
     def configuration(self) -> str:
         """Digest of what decides every document's extraction beside its bytes, without limits and switches."""
-        packages = {package for known in FORMATS.values() for package in known.packages}
-        return _digest(self._pictures | {"passwords": self._passwords, "engines": _versions(packages)})
+        readers = {known.module: _decisive(known) for known in FORMATS.values()}
+        return _digest({"version": EXTRACT_VERSION, "readers": readers, **self._ocr, "passwords": self._passwords})
 
     @cached_property
     def _passwords(self) -> str:
@@ -49,10 +49,9 @@ class ExtractStage:
         return hashlib.scrypt(passwords.encode(), salt=b"winnow extract", n=2**14, r=8, p=1).hex()
 
     @cached_property
-    def _pictures(self) -> dict[str, object]:
+    def _ocr(self) -> dict[str, object]:
         """The settings that decide how pages without text are read."""
         return {
-            "version": EXTRACT_VERSION,
             "languages": self._settings.ocr_languages,
             # If a pack is installed later, extractions without it become stale.
             "languages_missing": find_language_packs(self._settings.ocr_languages, self._settings.tessdata_dir).missing,
@@ -64,15 +63,14 @@ class ExtractStage:
         return digest_of(document.document_id, self._decisive(document.media_type))
 
     def _decisive(self, media_type: str) -> str:
-        """What decides how a media type is read: neither passwords nor OCR nor other engines matter to a text."""
+        """What decides how a media type is read: neither passwords nor OCR nor other readers matter to a text."""
         if media_type not in self._by_media_type:
             decisive: dict[str, object] = {"version": EXTRACT_VERSION}
-            if media_type == media_types.PDF or media_type in media_types.IMAGES:
-                decisive = dict(self._pictures)
-            if media_type == media_types.PDF:
-                decisive["passwords"] = self._passwords
             known = FORMATS.get(media_type)
-            decisive["engines"] = _versions(known.packages if known else ())
+            if known is not None:
+                decisive["reader"] = _decisive(known)
+                decisive |= self._ocr if "ocr" in known.settings else {}
+                decisive |= {"passwords": self._passwords} if "passwords" in known.settings else {}
             self._by_media_type[media_type] = f"{media_type}\n{_digest(decisive)}"
         return self._by_media_type[media_type]
 
@@ -99,8 +97,8 @@ class ExtractStage:
         return Outcome(document.document_id, extracted.payload, extracted.failure)
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    return {package: version(package) for package in packages}
+def _decisive(known: Format) -> dict[str, object]:
+    return {"version": known.version, "packages": {package: version(package) for package in known.packages}}
 
 
 def _digest(decisive: Mapping[str, object]) -> str:

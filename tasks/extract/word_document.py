@@ -1,4 +1,4 @@
-"""docx: paragraphs and tables in order, headers and footers, and hidden text. Runs in a parser process.
+"""docx: paragraphs and tables in order, headers, footers, notes, hidden text, and scans. Runs in a parser process.
 
 python-docx opens the package. Its text is walked here, because python-docx omits inserted text, text boxes and content
 controls.
@@ -13,13 +13,29 @@ from typing import Any
 from zipfile import BadZipFile
 
 import docx
+from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.opc.exceptions import OpcError
+from docx.opc.part import PartFactory
+from docx.oxml import parse_xml
 from docx.oxml.ns import qn
+from docx.package import Package
+from docx.parts.document import DocumentPart
 from lxml import etree
+from PIL import Image
 
 from blocks.errors import Corrupt, Empty
 from blocks.files.media_types import DOCX
-from tasks.extract.reading import Reading, clean, text_pages
+from tasks.extract.pictures import draw_scan, pages_with_scans, scans_among
+from tasks.extract.reading import PageReading, Reading, clean, text_pages
+
+MEDIA_TYPES = {
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.template": "dotx",
+    "application/vnd.ms-word.document.macroenabled.12": "docm",
+}
+VERSION = 3
+PACKAGES = ("python-docx",)
+SETTINGS = ("ocr",)
 
 ENGINE = f"python-docx {version('python-docx')}"
 MALFORMED = (
@@ -44,6 +60,15 @@ _RUN, _DELETED, _RENDERED_BREAK = qn("w:r"), qn("w:del"), qn("w:lastRenderedPage
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _MOVED_FROM = qn("w:moveFrom")
 _VALUE, _KIND = qn("w:val"), qn("w:type")
+_PICTURE, _OLD_PICTURE = qn("a:blip"), "{urn:schemas-microsoft-com:vml}imagedata"
+
+for _main in (
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml",
+    "application/vnd.ms-word.document.macroEnabled.main+xml",
+    "application/vnd.ms-word.template.macroEnabledTemplate.main+xml",
+):
+    PartFactory.part_type_for[_main] = DocumentPart
+"""python-docx refuses templates and documents with macros, which it reads as well as others. No macro is run."""
 
 
 @dataclass(slots=True)
@@ -55,18 +80,37 @@ class _Walk:
 
 
 def warm_up() -> None:
-    """Load the template that python-docx reads at its first document."""
-    docx.Document()
+    """Load the template that python-docx reads at its first document, and every decoder of pictures."""
+    Image.init()
+    first = BytesIO()
+    docx.Document().save(first)
+    _opened(first.getvalue())
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A `Reading`, packed. Its pages are those that Word showed last. Raises `Corrupt` and `Empty`."""
+    """A `Reading`, packed. Its pages are those that Word showed last, then its scans. Raises `Corrupt` and `Empty`."""
+    pages, _, attributes = _opened(content)
+    if not pages:
+        raise Empty("it has no text, and no picture of a page")
+    return Reading(arguments["media_type"], ENGINE, pages, attributes).pack()
+
+
+def render(content: bytes, arguments: dict[str, Any]) -> bytes:
+    """A scan as a `GrayImage`, packed. Arguments: those of `blocks.files.pages.render`."""
+    pages, scans, _ = _opened(content)
+    return draw_scan(scans, len(pages), arguments)
+
+
+def _opened(content: bytes) -> tuple[list[PageReading], list[bytes], dict[str, str]]:
+    """The pages, the scans that the last of them show, and the properties. Raises `Corrupt`."""
     try:
-        document = docx.Document(BytesIO(content))
+        document = Package.open(BytesIO(content)).main_document_part.document
         body = document.element.body
         walk = _Walk(next(body.iter(_RENDERED_BREAK), None) is not None)
         text = "\n".join(_blocks(body, walk))
         header, footer = _margins(document, walk)
+        notes = _notes(document, walk)
+        scans = scans_among(_pictures(document))
         properties = document.core_properties
         attributes = {name: clean(str(getattr(properties, name) or "")) for name in PROPERTIES}
     except MALFORMED as error:
@@ -74,25 +118,47 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
         raise Corrupt(DOCX, f"python-docx says {reason or type(error).__name__}") from error
     pages = [page.strip("\n") for page in clean(text).split("\f")]
     pages = [page for page in pages if page.strip()] or [""]
-    pages[0] = "\n".join(filter(None, (header, pages[0])))
-    pages[-1] = "\n".join(filter(None, (pages[-1], footer)))
-    hidden = clean("\n".join(filter(str.strip, walk.hidden)))
-    if not any(pages) and not hidden:
-        raise Empty("it has no text")
+    pages[0] = "\n".join(filter(None, (clean(header), pages[0])))
+    pages[-1] = "\n".join(filter(None, (pages[-1], clean(notes), clean(footer))))
     readings = text_pages(pages)
-    readings[0].hidden_text = hidden
-    return Reading(DOCX, ENGINE, readings, {name: value for name, value in attributes.items() if value}).pack()
+    readings[0].hidden_text = clean("\n".join(filter(str.strip, walk.hidden)))
+    known = {name: value for name, value in attributes.items() if value}
+    return pages_with_scans(readings, scans), scans, known
 
 
 def _margins(document: Any, walk: _Walk) -> tuple[str, str]:
-    """Headers and footers of all sections, each text once."""
+    """Headers and footers of all sections as far as Word shows them, each text once."""
     headers: list[str] = []
     footers: list[str] = []
+    has_even = document.settings.odd_and_even_pages_header_footer
     for section in document.sections:
-        for part, found in ((section.header, headers), (section.footer, footers)):
+        has_first = section.different_first_page_header_footer
+        shown = [(section.first_page_header, headers), (section.first_page_footer, footers)] if has_first else []
+        shown += [(section.header, headers), (section.footer, footers)]
+        shown += [(section.even_page_header, headers), (section.even_page_footer, footers)] if has_even else []
+        for part, found in shown:
             if not part.is_linked_to_previous:
                 found.append("\n".join(_blocks(part._element, walk)).strip())
     return "\n".join(dict.fromkeys(filter(None, headers))), "\n".join(dict.fromkeys(filter(None, footers)))
+
+
+def _notes(document: Any, walk: _Walk) -> str:
+    """Footnotes and endnotes in order, without the lines that separate them from the text."""
+    found: list[str] = []
+    for kind, tag in ((RELATIONSHIP_TYPE.FOOTNOTES, qn("w:footnote")), (RELATIONSHIP_TYPE.ENDNOTES, qn("w:endnote"))):
+        for relationship in document.part.rels.values():
+            if relationship.reltype == kind and not relationship.is_external:
+                notes = parse_xml(relationship.target_part.blob)
+                found += ["\n".join(_blocks(note, walk)).strip() for note in notes.iter(tag) if note.get(_KIND) is None]
+    return "\n".join(filter(None, found))
+
+
+def _pictures(document: Any) -> Iterator[bytes]:
+    """The pictures of the body in order, also those of old files."""
+    for element in document.element.body.iter(_PICTURE, _OLD_PICTURE):
+        part = document.part.related_parts.get(element.get(qn("r:embed")) or element.get(qn("r:id")))
+        if part is not None:
+            yield part.blob
 
 
 def _blocks(container: Any, walk: _Walk) -> Iterator[str]:

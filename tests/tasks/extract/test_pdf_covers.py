@@ -12,7 +12,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from blocks.files.pdf_pages import frame_of, load_page, open_pdf
 from tasks.extract import pdf_covers
-from tasks.extract.pdf_covers import fill_colour, gray_of, may_be_covered
+from tasks.extract.pdf_covers import covered_words, fill_colour, gray_of
 from tasks.extract.pdf_visibility import _TEXT_OBJECT
 from tasks.extract.pdf_words import words_of
 from tests.doubles.drawn_pdf import drawn_pdf
@@ -28,7 +28,7 @@ def suspects(draw: Callable[[Canvas], object], ink: int = 0) -> list[str]:
             words = words_of(handle, frame)
             address = ctypes.cast(handle, ctypes.c_void_p).value
             objects = [_TEXT_OBJECT(address, first) for first in words.firsts.tolist()]
-            found = may_be_covered(page, words, objects, lambda _: ink, frame)
+            found = covered_words(page, words, objects, lambda _: ink, frame)[0]
             return words.where(found).texts
         finally:
             pdfium.FPDFText_ClosePage(handle)

@@ -16,7 +16,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from blocks.errors import Crashed, DatabaseUnreachable, OcrUnavailable, TimedOut
-from blocks.files.media_types import media_type_of
+from blocks.files.recognition import media_type_of
 from blocks.isolation.isolation import Isolation
 from blocks.records import Document, Extraction, Outcome, Retry
 from blocks.settings import Settings

@@ -2,14 +2,23 @@
 
 import io
 from collections.abc import Callable
+from functools import partial
 
 import docx
 import pytest
 from docx.enum.text import WD_BREAK
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import OxmlElement
+from docx.oxml.ns import nsmap
 from docx.shared import Pt, RGBColor
+from PIL import Image
 
 from blocks.errors import Corrupt, Empty
+from blocks.files.media_types import DOCM, DOCX
+from blocks.files.pages import GrayImage
+from blocks.files.recognition import media_type_of
 from blocks.records import Extraction
 from tasks.extract import html, mail, plain_text, word_document
 from tasks.extract.reading import unpack
@@ -24,7 +33,7 @@ def read_docx(build: Callable[..., object]) -> Extraction:
     build(document)
     written = io.BytesIO()
     document.save(written)
-    return opened(word_document.read(written.getvalue(), {}))
+    return opened(word_document.read(written.getvalue(), {"media_type": DOCX}))
 
 
 def read_html(markup: str) -> Extraction:
@@ -80,9 +89,68 @@ def test_docx_has_what_was_inserted_and_not_what_was_deleted() -> None:
     assert read_docx(build).pages[0].text == "Price: 12"
 
 
+def test_docx_has_the_headers_that_word_shows() -> None:
+    def build(document, *, first: bool = True, even: bool = True) -> None:  # type: ignore[no-untyped-def]
+        section = document.sections[0]
+        section.different_first_page_header_footer = first
+        document.settings.odd_and_even_pages_header_footer = even
+        for part, text in (
+            (section.header, "every page"),
+            (section.first_page_header, "No INV-1"),
+            (section.even_page_footer, "IBAN"),
+        ):
+            part.paragraphs[0].text = text
+        document.add_paragraph("Body")
+
+    assert read_docx(build).pages[0].text == "No INV-1\nevery page\nBody\nIBAN"
+    assert read_docx(partial(build, first=False, even=False)).pages[0].text == "every page\nBody"
+
+
+def test_docx_has_footnotes() -> None:
+    def build(document) -> None:  # type: ignore[no-untyped-def]
+        document.add_paragraph("Body")
+        notes = (
+            f'<w:footnotes xmlns:w="{nsmap["w"]}"><w:footnote w:type="separator"><w:p><w:r><w:t>-</w:t></w:r></w:p>'
+            "</w:footnote><w:footnote><w:p><w:r><w:t>Due on 3 May</w:t></w:r></w:p></w:footnote></w:footnotes>"
+        )
+        part = Part(PackURI("/word/footnotes.xml"), "application/xml", notes.encode(), document.part.package)
+        document.part.relate_to(part, RELATIONSHIP_TYPE.FOOTNOTES)
+
+    assert read_docx(build).pages[0].text == "Body\nDue on 3 May"
+
+
+def test_a_scan_in_a_docx_is_a_page_for_ocr_and_a_logo_is_not() -> None:
+    document = docx.Document()
+    document.add_paragraph("See the scan")
+    for size in ((200, 80), (600, 800)):
+        picture = io.BytesIO()
+        Image.new("L", size, 180).save(picture, "PNG")
+        document.add_picture(picture)
+    written = io.BytesIO()
+    document.save(written)
+    packed = word_document.read(written.getvalue(), {"media_type": DOCX})
+    assert unpack(packed)[0].ocr_pages == (2,)
+    assert [(page.method, page.text) for page in opened(packed).pages] == [("parsed", "See the scan"), ("ocr", "")]
+    arguments = {"media_type": DOCX, "page": 2, "max_pixels": 10**6, "max_megapixels": 1}
+    drawn = GrayImage.unpack(word_document.render(written.getvalue(), arguments))
+    assert (drawn.width, drawn.height) == (600, 800)
+    with pytest.raises(Corrupt):
+        word_document.render(written.getvalue(), arguments | {"page": 1})
+
+
+def test_a_document_with_macros_is_read() -> None:
+    written = io.BytesIO()
+    document = docx.Document()
+    document.add_paragraph("With macros")
+    document.part._content_type = "application/vnd.ms-word.document.macroEnabled.main+xml"
+    document.save(written)
+    assert media_type_of(written.getvalue()) == DOCM
+    assert opened(word_document.read(written.getvalue(), {"media_type": DOCM})).pages[0].text == "With macros"
+
+
 def test_a_file_that_only_looks_like_docx_is_corrupt() -> None:
     with pytest.raises(Corrupt):
-        word_document.read(b"PK\x03\x04 nothing", {})
+        word_document.read(b"PK\x03\x04 nothing", {"media_type": DOCX})
 
 
 def test_html_keeps_rows_and_leaves_out_what_is_not_shown() -> None:
@@ -155,6 +223,18 @@ def test_html_that_only_looks_like_hiding(opening: str) -> None:
     assert "please pay" in page.text
 
 
+def test_html_shows_what_its_form_fields_hold() -> None:
+    page = read_html(
+        "<form>Number: <input value='INV-8300'> Date: <input type=date value='2025-03-12'>"
+        "<input type=hidden value='token'><input type=password value='secret'> Paid: <input type=checkbox checked>"
+        "<select><option>EUR</option><option selected>GBP</option></select>"
+        "<select><option>first</option><option>second</option></select><textarea>a note</textarea>"
+        "<input style='display:none' value='unseen'></form>"
+    ).pages[0]
+    assert " ".join(page.text.split()) == "Number: INV-8300 Date: 2025-03-12 Paid: [x] GBP first a note"
+    assert page.hidden_text == "unseen"
+
+
 def test_html_is_decoded_as_it_declares_or_as_it_is() -> None:
     declared = "<meta charset='iso-8859-1'><p>Größe</p>".encode("latin-1")
     assert opened(html.read(declared, {})).pages[0].text == "Größe"
@@ -198,6 +278,25 @@ def test_a_mail_shows_headers_and_its_plain_text_without_attachments() -> None:
     )
     assert extraction.attributes["subject"] == "Your order"
     assert extraction.attributes["attachments"] == "notes.txt"
+
+
+def test_the_alternative_that_says_more_is_shown() -> None:
+    stub = MULTIPART.replace("The plain text of this mail, long enough.", "Please use a program that shows HTML.")
+    full = stub.replace("<p>The HTML of this mail</p>", "<p>Invoice INV-1 of 12 May: please pay EUR 9.00 now</p>")
+    assert read_mail(full).pages[0].text.endswith("Invoice INV-1 of 12 May: please pay EUR 9.00 now")
+    same = full.replace("Please use a program that shows HTML.", "Invoice INV-1 of 12 May: pay EUR 9.00")
+    assert read_mail(same).pages[0].text.endswith("pay EUR 9.00")
+
+
+def test_parts_that_are_no_alternatives_are_all_shown() -> None:
+    both = MULTIPART.replace("multipart/alternative", "multipart/mixed")
+    assert read_mail(both).pages[0].text.endswith("long enough.\n\nThe HTML of this mail")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_raw_bytes_in_headers(encoding: str) -> None:
+    raw = "From: Jürgen Müller <j@b.c>\nTo: d@e.f\nSubject: Rechnung für März\n\nbody".encode(encoding)
+    assert read_mail(raw).pages[0].text.startswith("From: Jürgen Müller <j@b.c>\nTo: d@e.f\nSubject: Rechnung für März")
 
 
 def test_a_mail_of_html_alone_is_read_and_its_hidden_text_reported() -> None:

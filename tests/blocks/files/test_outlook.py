@@ -1,0 +1,64 @@
+"""Outlook's messages become mails that say and hold the same."""
+
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+
+import pytest
+from compressed_rtf import compress
+
+from blocks.errors import Corrupt
+from blocks.files import outlook
+from blocks.files.mail_parts import attachments_of
+from blocks.files.media_types import MSG
+from blocks.files.outlook import as_mail
+from blocks.files.recognition import media_type_of
+from tests.doubles.outlook_message import attachment, message, msg
+
+TEXTS = {
+    outlook.SUBJECT: "Rechnung für März",
+    outlook.SENDER: "Jürgen Müller",
+    outlook.SENDER_ADDRESS: "j@b.c",
+    outlook.TO: "A; B",
+    outlook.BODY: "Dear all",
+}
+SENT_FILETIME = (datetime(2025, 3, 2, 10, tzinfo=UTC) - outlook.EPOCH) // timedelta(microseconds=1) * 10
+
+
+def body_of(mail: Message) -> Message:
+    """The only alternative of a mail's body."""
+    (body,) = (part for part in mail.walk() if not part.is_multipart() and not part.get_filename())
+    return body
+
+
+def test_headers_and_body() -> None:
+    content = msg(message(TEXTS, sent=SENT_FILETIME))
+    assert media_type_of(content) == MSG
+    mail = as_mail(content)
+    assert str(mail["From"]) == "Jürgen Müller <j@b.c>"
+    assert (str(mail["Subject"]), mail["To"]) == ("Rechnung für März", "A; B")
+    assert mail["Date"] == "Sun, 02 Mar 2025 10:00:00 +0000"
+    body = body_of(mail)
+    assert body.get_payload(decode=True) == b"Dear all"
+
+
+def test_attachments_and_a_message_within() -> None:
+    inner = message(
+        {outlook.SUBJECT: "inner", outlook.BODY: "deep"}, attachments=[attachment({outlook.NAME: "d.txt"}, b"d")]
+    )
+    outer = message(TEXTS, attachments=[attachment({outlook.NAME: "Prüfung.pdf"}, b"%PDF-1.4"), attachment({}, inner)])
+    bill, forwarded = attachments_of(as_mail(msg(outer)))
+    assert (bill.name, bill.content().rstrip(b"\0")) == ("Prüfung.pdf", b"%PDF-1.4")
+    assert b"Subject: inner" in forwarded.content()
+    assert b"d.txt" in forwarded.content()
+
+
+def test_rich_text_stands_in_where_there_is_no_other_body() -> None:
+    rich = rb"{\rtf1\ansi only here}"
+    mail = as_mail(msg(message({outlook.SUBJECT: "x"}, {outlook.RTF: compress(rich)})))
+    body = body_of(mail)
+    assert (body.get_content_type(), body.get_payload(decode=True)) == ("text/rtf", rich)
+
+
+def test_a_broken_file_is_corrupt() -> None:
+    with pytest.raises(Corrupt):
+        as_mail(msg(message(TEXTS))[:600])
