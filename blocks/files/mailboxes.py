@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 _SEPARATOR = re.compile(rb"(?:\A|\n\r?\n)From [^\r\n]*\d{4}[^\r\n]*\r?\n(?=>?[!-9;-~]+:[ \t\r\n])")
 """The year stands in the separator, and a header below it: no sentence that begins with From has both."""
@@ -14,8 +15,8 @@ def is_mailbox(content: bytes) -> bool:
 
 def mails_of(content: bytes) -> Iterator[bytes]:
     """Each mail without its separator."""
-    starts = list(_starts(content, None))
-    for (_, start), end in zip(starts, [*(begin for begin, _ in starts[1:]), len(content)], strict=True):
+    starts = [*_starts(content, None), (len(content), len(content))]
+    for (_, start), (end, _) in pairwise(starts):
         yield content[start:end].removesuffix(b"\r\n").removesuffix(b"\n")
 
 
