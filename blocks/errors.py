@@ -148,15 +148,6 @@ class TooManyParts(DocumentError):
         super().__init__(f"it has {what} beyond the limit of {limit:,}; save its files and run on them")
 
 
-class PartUnreadable(DocumentError):
-    """A file in an archive cannot be unpacked. The other files are processed."""
-
-    kind = "part_unreadable"
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"it cannot be unpacked: {problem}; unpack it by hand, then run on it")
-
-
 class UnsupportedMediaType(DocumentError):
     """Winnow does not read this kind of file."""
 

@@ -76,6 +76,8 @@ def _extract_all(sources: list[str], settings: "Settings") -> Iterator[Extracted
         in_work: list[Future[Extracted]] = []
         try:
             for document in found:
+                if not document.is_member and document.failure is None:
+                    continue  # an archive: its files follow
                 in_work.append(threads.submit(_extract_one, document, settings))
                 if len(in_work) > 2 * settings.processes:
                     yield in_work.pop(0).result()

@@ -1,7 +1,7 @@
 """Opens containers in an isolated process: mails, archives, mailboxes, PDFs with files in them, tables by their rows.
 
 Each function gives the container's parts from number `start` on, as many as `max_bytes` allow: a line of JSON (name,
-size and problem of each part, and the number to go on at), and then the parts' bytes in the same order.
+size and error of each part, and the number to go on at), and then the parts' bytes in the same order.
 """
 
 import email
@@ -19,18 +19,20 @@ from zipfile import ZipFile, ZipInfo
 from PIL import Image
 from pydantic_core import to_json
 
-from blocks.errors import Corrupt, TooLarge, TooManyParts
+from blocks.errors import Corrupt, DocumentError, Encrypted, RowBroken, TooLarge, TooManyParts
 from blocks.files import mailboxes, outlook, pdf_files
 from blocks.files.archive_types import MALFORMED_ZIP
 from blocks.files.encodings import load_codecs
 from blocks.files.mail_parts import attachments_of
 from blocks.files.media_types import CSV, EML, ZIP
+from blocks.isolation.wire import pack_error
 from tasks.discover.listing import is_system_file
 from tasks.discover.tables import csv_cells, jsonl_cells
 
 MAX_RATIO = 300
 """Unpacked to packed size. Deflate reaches 1,032 on nothing but zeros; texts and tables stay below 50."""
 RATIO_FROM_BYTES = 10_000_000
+PACKED_FILE = "packed file"
 ENCRYPTED_MEMBER = 0x1
 """The flag of a member, in the zip format's specification (APPNOTE 4.4.4)."""
 MALFORMED_MAIL = (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -60,11 +62,11 @@ Content-Transfer-Encoding: quoted-printable
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a container. `read` gives its bytes, or raises `PartUnreadable`."""
+    """A part of a container. `read` gives its bytes, or raises a `DocumentError`; `error` is what may be wrong."""
 
     name: str
     read: Callable[[], bytes]
-    problem: str | None = None
+    error: DocumentError | None = None
 
 
 def warm_up() -> None:
@@ -143,7 +145,7 @@ def _is_left_out(member: ZipInfo) -> bool:
 def _unpack(archive: ZipFile, member: ZipInfo, passwords: list[str]) -> Callable[[], bytes]:
     def read() -> bytes:
         if member.file_size > max(RATIO_FROM_BYTES, MAX_RATIO * member.compress_size):
-            raise PartUnreadable("it is packed so densely that it may be an attack")
+            raise Corrupt(PACKED_FILE, "it is packed so densely that it may be an attack")
         secrets = [password.encode() for password in passwords] if member.flag_bits & ENCRYPTED_MEMBER else [None]
         for secret in secrets:
             try:
@@ -151,8 +153,8 @@ def _unpack(archive: ZipFile, member: ZipInfo, passwords: list[str]) -> Callable
             except RuntimeError:
                 continue  # the password does not fit
             except MALFORMED_ZIP as error:
-                raise PartUnreadable(str(error) or type(error).__name__) from error
-        raise PartUnreadable("it is encrypted; add its password to WINNOW_PASSWORDS")
+                raise Corrupt(PACKED_FILE, str(error) or type(error).__name__) from error
+        raise Encrypted(len(passwords))
 
     return read
 
@@ -161,18 +163,14 @@ def rows(content: bytes, arguments: dict[str, Any]) -> bytes:
     """The text of a column of a csv or jsonl file, a part per row.
 
     Arguments: media_type, column, start, max_bytes. Raises `RowsColumnMissing` and `Corrupt`. A row that may be wrong
-    is a part with the problem.
+    is a part with a `RowBroken`.
     """
     cells = (csv_cells if arguments["media_type"] == CSV else jsonl_cells)(content, arguments["column"])
     parts = (
-        Part(str(number), partial(cell.encode, "utf-8", "replace"), problem)
+        Part(str(number), partial(cell.encode, "utf-8", "replace"), RowBroken(problem) if problem else None)
         for number, (cell, problem) in enumerate(cells, 1)
     )
     return _packed(parts, arguments | {"max_parts": None}, "rows")
-
-
-class PartUnreadable(Exception):
-    """Why the bytes of a part cannot be given; the other parts can."""
 
 
 def _packed(parts: Iterable[Part], arguments: dict[str, Any], what: str) -> bytes:
@@ -186,13 +184,13 @@ def _packed(parts: Iterable[Part], arguments: dict[str, Any], what: str) -> byte
         if number < arguments["start"] or go_on_at is not None:
             continue
         try:
-            content, problem = part.read(), part.problem
-        except PartUnreadable as error:
-            content, problem = b"", str(error)
+            content, error = part.read(), part.error
+        except DocumentError as unreadable:
+            content, error = b"", unreadable
         if taken and size + len(content) > arguments["max_bytes"]:
             go_on_at = number
             continue
-        taken.append((part.name, content, problem))
+        taken.append((part.name, content, pack_error(error).decode() if error is not None else None))
         size += len(content)
-    head = {"parts": [(name, len(content), problem) for name, content, problem in taken], "go_on_at": go_on_at}
+    head = {"parts": [(name, len(content), error) for name, content, error in taken], "go_on_at": go_on_at}
     return b"".join((to_json(head), b"\n", *(content for _, content, _ in taken)))

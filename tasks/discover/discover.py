@@ -16,18 +16,18 @@ from pydantic_core import from_json
 from blocks.errors import (
     DocumentError,
     Empty,
-    PartUnreadable,
-    RowBroken,
     SourceEmpty,
     TooLarge,
     TooManyParts,
     UnreadableSource,
+    WinnowError,
 )
 from blocks.files.media_types import BINARY, CSV, EML, JSONL, MBOX, MSG, PDF, TABLES, TEXT, ZIP
 from blocks.files.pdf_marks import may_hold_files
 from blocks.files.recognition import media_type_of
 from blocks.files.sources import MEGABYTE, digest_source, read_source
 from blocks.isolation.isolation import Isolation, shared_isolation
+from blocks.isolation.wire import unpack_error
 from blocks.records import DiscoveredDocument, Stage
 from blocks.settings import Settings
 from tasks.discover.listing import Listed, check_source, list_source
@@ -163,7 +163,7 @@ class _Finder:
             if is_first:
                 yield replace(document, is_member=container.is_document)
             is_first = False
-            for name, part, problem in parts:
+            for name, part, unreadable in parts:
                 number += 1
                 found = _part(
                     document,
@@ -172,8 +172,8 @@ class _Finder:
                     part,
                     media_type_of(part, name),
                 )
-                if problem is not None:
-                    yield _failed(found, PartUnreadable(problem))
+                if unreadable is not None:
+                    yield _failed(found, unreadable)
                 else:
                     yield from self._with_parts(found, part, depth + 1)
 
@@ -202,19 +202,20 @@ class _Finder:
             except DocumentError as error:
                 yield _failed(table, error)
                 return
-            for number, text, problem in rows:
+            for number, text, broken in rows:
                 row = _part(table, f"row:{number}", f"row={number}", text, TEXT)
-                yield row if problem is None else _failed(row, RowBroken(problem))
+                yield row if broken is None else _failed(row, broken)
 
     def _parts(
         self, function: str, content: bytes, wanted: dict[str, JsonValue]
-    ) -> tuple[list[tuple[str, bytes, str | None]], int | None]:
+    ) -> tuple[list[tuple[str, bytes, WinnowError | None]], int | None]:
         packed = self._isolation.run(function, content, wanted, self._settings.document_timeout_s)
         line, _, contents = packed.partition(b"\n")
         head = from_json(line)
         parts, position = [], 0
-        for name, size, problem in head["parts"]:
-            parts.append((name, contents[position : position + size], problem))
+        for name, size, error in head["parts"]:
+            content_of_part = contents[position : position + size]
+            parts.append((name, content_of_part, None if error is None else unpack_error(error.encode())))
             position += size
         return parts, head["go_on_at"]
 
@@ -242,5 +243,5 @@ def _unread(uri: str, error: UnreadableSource) -> DiscoveredDocument:
     return DiscoveredDocument(document_id, uri, BINARY, 0, failure=error.failure(Stage.DISCOVER))
 
 
-def _failed(document: DiscoveredDocument, error: DocumentError) -> DiscoveredDocument:
+def _failed(document: DiscoveredDocument, error: WinnowError) -> DiscoveredDocument:
     return replace(document, failure=error.failure(Stage.DISCOVER))

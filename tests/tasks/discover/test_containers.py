@@ -83,7 +83,7 @@ def test_a_file_that_may_be_a_bomb_fails_alone(isolation: Isolation, tmp_path: P
     (tmp_path / "z.zip").write_bytes(archive({"zeros": bytes(12 * 2**20), "b.txt": b"fine"}))
     _, bomb, fine = found(isolation, tmp_path)
     assert bomb.failure is not None
-    assert (bomb.failure.kind, bomb.content, fine.failure) == ("part_unreadable", b"", None)
+    assert (bomb.failure.kind, bomb.content, fine.failure) == ("corrupt", b"", None)
 
 
 def test_a_damaged_file_fails_alone(isolation: Isolation, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_damaged_file_fails_alone(isolation: Isolation, tmp_path: Path) -> Non
     (tmp_path / "z.zip").write_bytes(content)
     _, broken, fine = found(isolation, tmp_path)
     assert broken.failure is not None
-    assert (broken.failure.kind, fine.content) == ("part_unreadable", b"fine")
+    assert (broken.failure.kind, fine.content) == ("corrupt", b"fine")
 
 
 def test_an_archive_without_files_has_failed(isolation: Isolation, tmp_path: Path) -> None:
