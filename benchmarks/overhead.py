@@ -151,6 +151,7 @@ def _no_op(folder: Path) -> None:
     class Nothing:
         configuration = "nothing"
         reads = ()
+        can_kill_worker = False
 
         def __init__(self, stage: Stage) -> None:
             self.stage = stage

@@ -4,6 +4,7 @@ A leaf's constructor takes data and writes the message: what happened, to what, 
 read only `retry`. docs/errors.md is generated from this module.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -238,12 +239,16 @@ class Unfinished(DocumentError):
 
 
 class ChunkIncomplete(WinnowError):
-    """Some documents of a chunk are worth another attempt now. The others are stored, and the attempt skips them."""
+    """Some documents of a chunk are worth another attempt now. The others are stored, and the attempt skips them.
+
+    `claimed` are left to other workers for now.
+    """
 
     kind = "chunk_incomplete"
     retry = Retry.NOW
 
-    def __init__(self, stage: Stage, remaining: int) -> None:
+    def __init__(self, stage: Stage, remaining: int, claimed: Collection[str] = ()) -> None:
+        self.claimed = tuple(claimed)
         super().__init__(f"{stage}: {remaining} documents of the chunk will be tried again")
 
 
@@ -347,36 +352,29 @@ class DocumentTypeInvalid(UsageError):
 
 
 class DatabaseUnreachable(RunError):
-    """The database does not answer, or cannot be written to."""
+    """The database does not answer, or cannot be written to. A run waits for it, for WINNOW_DATABASE_OUTAGE_WAIT_S at
+    most, if it may come back by itself (`may_pass`)."""
 
     kind = "database_unreachable"
+    may_pass = False
 
-    def __init__(self, url: str, cause: str, *, is_of_block: bool = False) -> None:
-        self.url, self.cause = url, cause
+    def __init__(self, url: str, cause: str, *, is_of_block: bool = False, may_pass: bool = False) -> None:
+        self.url, self.cause, self.may_pass = url, cause, may_pass
         super().__init__(
             f"the database {url} cannot be used: {cause}; check "
             + ("the Prefect block winnow-database" if is_of_block else "WINNOW_DATABASE_URL or --database")
         )
 
 
-class DatabaseNewer(RunError):
-    """A newer Winnow wrote the database."""
+class DiskFull(RunError):
+    """A disk is full. The run ends at once; what it has finished is stored."""
 
-    kind = "database_newer"
+    kind = "disk_full"
 
-    def __init__(self, url: str, revision: str) -> None:
+    def __init__(self, where: str, cause: str) -> None:
         super().__init__(
-            f"the database {url} is at revision {revision}, which this Winnow does not know; update Winnow"
+            f"the disk of {where} is full ({cause}); free some space, then run again: it goes on from here"
         )
-
-
-class ViewInUse(RunError):
-    """A view of a document type must be replaced, and an object that is not Winnow's depends on it."""
-
-    kind = "view_in_use"
-
-    def __init__(self, name: str, cause: str) -> None:
-        super().__init__(f"the view {name} cannot be replaced ({cause}); drop what depends on it, then run again")
 
 
 class PrefectUnreachable(RunError):

@@ -32,7 +32,16 @@ class Waiting:
     max_s: float
 
 
-Event = Planned | Passed | Waiting
+@dataclass(frozen=True, slots=True)
+class WaitingForRun:
+    """Documents of the run wait for another run, which has claimed them. `other` says which run, and since when."""
+
+    run_id: str
+    documents: int
+    other: str
+
+
+Event = Planned | Passed | Waiting | WaitingForRun
 Listener = Callable[[Event], None]
 """Called from any thread."""
 

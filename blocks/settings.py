@@ -73,6 +73,14 @@ class Settings(BaseSettings):
         validation_alias="WINNOW_MODEL_OUTAGE_PATIENCE_S",
         description="outage wait limit: seconds that a run waits for models that are down",
     )
+    lease_s: float = Field(
+        60.0,
+        ge=1,
+        description="seconds without a heartbeat after which a worker counts as dead, and others take over its claims",
+    )
+    database_outage_wait_s: float = Field(
+        180.0, ge=0, description="outage wait limit: seconds that a run waits for a database that does not answer"
+    )
     keep_prompts: bool = Field(False, description="store prompts and replies of models in the database")
     otlp_endpoint: str | None = Field(
         None,

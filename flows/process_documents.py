@@ -14,7 +14,7 @@ from tasks.report.task import closing_state, report
 from tasks.runs.chunk import RunContext
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
-from tasks.runs.task import run_name
+from tasks.runs.task import close_dead_runs, run_name
 from tasks.stages import PIPELINE
 
 
@@ -55,6 +55,7 @@ def process_documents(
         use_cache=use_cache,
     )
     with open_run(asked, batch, PIPELINE) as run:
+        close_dead_runs(run.database)
         discover(run, batch)
         process_chunks(run)
         return closing_state(run, report(run))

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
 from blocks.database.engine import Database, close_database, open_database
+from blocks.database.pipeline.claims import Worker
 from blocks.database.pipeline.documents import record_batch
+from blocks.database.pipeline.leases import Lease, hold_lease
 from blocks.database.schema import head_revision
 from blocks.database.tables import budgets, metadata
 from blocks.records import Rerun
@@ -133,3 +136,13 @@ def add_documents(database: Database, *names: str, run_id: str = "run-1") -> lis
     batch = [found(name) for name in names]
     record_batch(database, run_id, batch, given_type=None, rerun=Rerun.ALL, pipeline_digest="p", chunk_size=100)
     return [id_of(name) for name in names]
+
+
+def worker(run_id: str) -> Worker:
+    """A run's only worker. Without a lease it counts as dead for others."""
+    return Worker(run_id, run_id)
+
+
+def lease_of(database: Database, run_id: str) -> AbstractContextManager[Lease]:
+    """The lease of a run's only worker."""
+    return hold_lease(database, run_id, worker_id=run_id)

@@ -130,8 +130,13 @@ def test_prefect_yaml_has_no_key_that_prefect_would_ignore() -> None:
     assert {d.entrypoint for d in parsed.deployments} == {
         "flows/process_documents.py:process_documents",
         "flows/backfill.py:backfill",
+        "flows/close_dead_runs.py:close_dead_runs",
     }
-    assert [s.active for d in parsed.deployments for s in d.schedules] == [False]
+    active = {d.entrypoint: [s.active for s in d.schedules] for d in parsed.deployments if d.schedules}
+    assert active == {
+        "flows/process_documents.py:process_documents": [False],
+        "flows/close_dead_runs.py:close_dead_runs": [True],
+    }
 
 
 def test_that_check_finds_a_misspelt_key() -> None:

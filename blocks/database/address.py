@@ -1,5 +1,7 @@
 """Which database a process uses: decided here, for runs and commands alike."""
 
+from functools import partial
+
 from blocks.database.engine import Database, DatabaseMissing, default_url, open_database
 from blocks.errors import DatabaseUnreachable
 from blocks.settings import Settings
@@ -18,15 +20,19 @@ def connect(settings: Settings, *, create: bool = True) -> Database:
 
     Raises `DatabaseUnreachable`, `DatabaseNewer` or `PrefectUnreachable`.
     """
+    open_ = partial(
+        open_database, create=create, outage_wait_s=settings.database_outage_wait_s, lease_s=settings.lease_s
+    )
     if settings.database_url:
-        return open_database(settings.database_url, create)
+        return open_(settings.database_url)
     of_block = _url_of_block(settings)
     try:
-        return open_database(of_block or default_url(), create)
+        return open_(of_block or default_url())
     except DatabaseMissing:
         raise
     except DatabaseUnreachable as error:
-        raise DatabaseUnreachable(error.url, error.cause, is_of_block=of_block is not None) from error
+        is_of_block = of_block is not None
+        raise DatabaseUnreachable(error.url, error.cause, is_of_block=is_of_block, may_pass=error.may_pass) from error
 
 
 def _url_of_block(settings: Settings) -> str | None:

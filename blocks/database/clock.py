@@ -5,9 +5,20 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from blocks.database.column_types import UtcDateTime
-from blocks.database.engine import now
+from blocks.database.engine import Database, now
+from blocks.database.outages import survives_outages
 
+_SERVER_START = select(func.pg_postmaster_start_time(type_=UtcDateTime()))
 _SERVER_TIME = select(func.clock_timestamp(type_=UtcDateTime()))
+
+
+@survives_outages
+def server_start(database: Database) -> datetime | None:
+    """When the server was started; None for SQLite. It differs after a restart, and after a fail-over to another."""
+    if database.is_sqlite:
+        return None
+    with database.read() as connection:
+        return connection.execute(_SERVER_START).scalar_one()
 
 
 def database_time(connection: Connection) -> datetime:

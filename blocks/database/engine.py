@@ -12,25 +12,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, NoSuchModuleError, OperationalError
 
 from blocks.database.column_types import storable
 from blocks.database.schema import current_revision, head_revision, upgrade
 from blocks.database.tables import database_identity
-from blocks.errors import DatabaseUnreachable, RunError
+from blocks.errors import DatabaseUnreachable, DiskFull, RunError
 
 BUSY_TIMEOUT_S = 60.0
-SERVER_STATES = ("08", "40", "53", "55P03", "57", "58")
-"""Prefixes of SQLSTATEs that concern the server's state, so that the same statement may succeed later: connection,
-rollback by the server (serialization, deadlock), resources (a full disk, no free connection), a lock not granted, an
-operator's intervention, a system error. Other errors that psycopg calls `OperationalError` (54, a program limit; 55000)
-recur each time. Source: "PostgreSQL Error Codes", appendix A of its documentation."""
+OUTAGE_WAIT_S = 180.0
+LEASE_S = 60.0
+SERVER_STATES = ("08", "25P03", "40", "53", "55P03", "57", "58")
+"""Prefixes of SQLSTATEs that concern the server's state, so that the same statement may succeed later: connection, a
+session that was idle within a transaction for too long, rollback by the server (serialization, deadlock), resources (no
+free connection), a lock not granted, an operator's intervention, a system error. Other errors that psycopg calls
+`OperationalError` (54, a program limit; 55000) recur each time. Source: "PostgreSQL Error Codes", appendix A of its
+documentation."""
+POSTGRES_DISK_FULL = "53100"
+SQLITE_LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
+"""Errors of SQLite that pass: another process has the file locked. Others need a person."""
 
 _open: dict[tuple[int, str], "Database"] = {}  # by process id too: a child must not use its parent's connections
 _at_head: set[tuple[int, str]] = set()
@@ -51,12 +58,18 @@ class DatabaseMissing(DatabaseUnreachable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Database:
-    """An open database. `url` is its address, `safe_url` the same without the password, for messages."""
+    """An open database. `url` is its address, `safe_url` the same without the password, for messages.
+
+    `outage_wait_s` bounds how long functions that survive outages wait for it. `lease_s` is how long leases of this
+    process last without a heartbeat.
+    """
 
     engine: Engine
     url: str
     safe_url: str
     is_sqlite: bool
+    outage_wait_s: float = OUTAGE_WAIT_S
+    lease_s: float = LEASE_S
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
@@ -85,13 +98,17 @@ class Database:
     def _typed(self) -> Iterator[None]:
         try:
             yield
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, InternalError) as error:
+            if _is_disk_full(error):
+                raise DiskFull(self.safe_url, cause_of(error)) from error
             if _is_of_the_statement(error):
                 raise
-            raise DatabaseUnreachable(self.safe_url, cause_of(error)) from error
+            raise DatabaseUnreachable(self.safe_url, cause_of(error), may_pass=_may_pass(error)) from error
 
 
-def open_database(url: str, create: bool = True) -> Database:
+def open_database(
+    url: str, create: bool = True, *, outage_wait_s: float = OUTAGE_WAIT_S, lease_s: float = LEASE_S
+) -> Database:
     """The database at `url`. A process opens it once, and checks its schema until it finds the newest revision.
 
     With `create`, a database that is not there is made, and an older revision is upgraded. Without, nothing is changed.
@@ -103,7 +120,7 @@ def open_database(url: str, create: bool = True) -> Database:
     with _opening:
         if key in _at_head:
             return _open[key]
-        database = _open.get(key) or _connect(address, create)
+        database = _open.get(key) or _connect(address, create, outage_wait_s, lease_s)
         revision = current_revision(database)
         if create and revision != head_revision():
             revision = upgrade(database)
@@ -157,7 +174,7 @@ def _safe(address: URL) -> str:
     return address.update_query_dict(secret).render_as_string(hide_password=True).replace("%2A", "*")
 
 
-def _connect(address: URL, create: bool) -> Database:
+def _connect(address: URL, create: bool, outage_wait_s: float, lease_s: float) -> Database:
     is_sqlite = address.get_backend_name() == "sqlite"
     safe_url = _safe(address)
     if is_sqlite:
@@ -176,11 +193,14 @@ def _connect(address: URL, create: bool) -> Database:
         if is_sqlite:
             event.listen(engine, "connect", _configure_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
+        else:
+            event.listen(engine, "connect", partial(_configure_postgres, lease_s))
         with engine.connect():
             pass
     except (DBAPIError, NoSuchModuleError) as error:
-        raise DatabaseUnreachable(safe_url, cause_of(error)) from error
-    return Database(engine, address.render_as_string(hide_password=False), safe_url, is_sqlite)
+        may_pass = isinstance(error, DBAPIError) and _may_pass(error)
+        raise DatabaseUnreachable(safe_url, cause_of(error), may_pass=may_pass) from error
+    return Database(engine, address.render_as_string(hide_password=False), safe_url, is_sqlite, outage_wait_s, lease_s)
 
 
 def _prepare_folder(path: Path, safe_url: str, create: bool) -> None:
@@ -207,6 +227,12 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def _configure_postgres(lease_s: float, connection: Any, _record: object) -> None:
+    # A process that was stopped within a transaction would keep its locks for ever: the server ends its session.
+    connection.execute(f"SET idle_in_transaction_session_timeout = {round(lease_s * 1_000)}")
+    connection.commit()
+
+
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("winnow_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -218,6 +244,19 @@ def _is_of_the_statement(error: DBAPIError) -> bool:
         return True  # SQLite's code for a wrong statement
     state = getattr(error.orig, "sqlstate", None)  # None without a connection
     return state is not None and not state.startswith(SERVER_STATES)
+
+
+def _is_disk_full(error: DBAPIError) -> bool:
+    return (
+        getattr(error.orig, "sqlite_errorname", None) == "SQLITE_FULL"
+        or getattr(error.orig, "sqlstate", None) == POSTGRES_DISK_FULL
+    )
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    """Whether the same transaction may succeed in a moment: a server restarts, or another process has the file."""
+    sqlite_error = getattr(error.orig, "sqlite_errorname", None)
+    return sqlite_error is None or str(sqlite_error).startswith(SQLITE_LOCKED)
 
 
 def cause_of(error: Exception) -> str:

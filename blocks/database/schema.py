@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from blocks.errors import DatabaseNewer
+from blocks.database.errors import DatabaseNewer
 
 if TYPE_CHECKING:
     from blocks.database.engine import Database

@@ -90,6 +90,20 @@ runs = Table(
     Index(None, "started_at"),
 )
 
+workers = Table(
+    "workers",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("beat_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "run_id"),
+)
+
 run_documents = Table(
     "run_documents",
     metadata,
@@ -128,6 +142,7 @@ stage_outputs = Table(
     Column("duration_ms", Integer),
     Column("run_id", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("worker_id", Text, nullable=False, server_default=""),
 )
 
 results = Table(

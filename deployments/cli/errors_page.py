@@ -10,13 +10,14 @@ import sys
 import textwrap
 
 from blocks import errors
+from blocks.database import errors as database_errors
 from blocks.errors import DocumentError, RunError, UsageError, WinnowError
 from blocks.gateway import errors as gateway_errors
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.registry import errors as configuration_errors
 from blocks.records import Retry
 
-MODULES = (errors.__name__, gateway_errors.__name__, configuration_errors.__name__)
+MODULES = (errors.__name__, database_errors.__name__, gateway_errors.__name__, configuration_errors.__name__)
 SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
     (
         CallFailed,
@@ -50,8 +51,8 @@ INTRODUCTION = """\
 Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
 semicolon, what to do. Names in braces stand for data.
 
-This page is generated from `blocks/errors.py`, `blocks/gateway/errors.py` and `blocks/gateway/registry/errors.py` by
-`python -m deployments.cli.errors_page > docs/errors.md`.
+This page is generated from `blocks/errors.py`, `blocks/database/errors.py`, `blocks/gateway/errors.py` and
+`blocks/gateway/registry/errors.py` by `python -m deployments.cli.errors_page > docs/errors.md`.
 """
 
 

@@ -46,6 +46,9 @@ class _View:
             if isinstance(event, progress.Waiting):
                 warn(f"waiting for {event.model}, at most {event.max_s:.0f} s: {event.why}")
                 return
+            if isinstance(event, progress.WaitingForRun):
+                warn(f"{event.documents} documents wait for {event.other}")
+                return
             if not self._announced:
                 self._announced = True
                 note(f"Prefect UI: {self._run_page(event.run_id)}")

@@ -57,6 +57,11 @@ class TypeJudge:
             verdicts[position] = self._decide(evidence, "classifier" if more else "signals")
         return [verdict for verdict in verdicts if verdict is not None]
 
+    def get_ready(self) -> None:
+        """Load the classifier, or train it, where types have examples."""
+        if self._lesson_counts:
+            _ = self._classifier
+
     def _decide(self, evidence: Mapping[str, float], method: str) -> Classification:
         shares = {name: math.exp(min(weight, 50.0)) for name, weight in {**evidence, UNKNOWN_TYPE: NO_TYPE}.items()}
         total = sum(shares.values())

@@ -27,6 +27,7 @@ class ClassifyStage:
 
     stage = Stage.CLASSIFY
     reads = (Stage.EXTRACT,)
+    can_kill_worker = True  # the classifier is native code
 
     def __init__(self, types: Mapping[str, DocumentType]) -> None:
         self._types = dict(types)
@@ -41,6 +42,11 @@ class ClassifyStage:
             is_known = "" if document.given_type in self._types else "unknown"
             return digest_of(STAGE_VERSION, "given" + is_known, document.given_type)
         return digest_of(self.configuration, document.digests.get(Stage.EXTRACT, ""))
+
+    def get_ready(self, documents: Sequence[Document]) -> None:
+        """Load the classifier, or train it, if a document has no given type."""
+        if any(document.given_type is None for document in documents):
+            self._judge.get_ready()
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """An outcome per document: given types first, then all others together, or one by one if that fails."""

@@ -2,9 +2,9 @@
 
 from blocks.records import Stage
 from tasks.classify.stage import ClassifyStage
-from tasks.runs.chunk import Chunk, StageCounts, run_stage
+from tasks.runs.chunk import Chunk, StageCounts
 from tasks.runs.run import Run
-from tasks.runs.task import stage_task
+from tasks.runs.task import stage_task, work_stage
 
 
 def open_classify(run: Run) -> ClassifyStage:
@@ -15,4 +15,4 @@ def open_classify(run: Run) -> ClassifyStage:
 @stage_task
 def classify(run: Run, chunk: Chunk) -> StageCounts:
     """Bring one chunk's document types up to date."""
-    return run_stage(run.database, run.context, run.works[Stage.CLASSIFY], chunk.document_ids)
+    return work_stage(run, chunk, run.works[Stage.CLASSIFY])

@@ -27,6 +27,7 @@ class ExtractStage:
 
     stage = Stage.EXTRACT
     reads: tuple[Stage, ...] = ()
+    can_kill_worker = False  # parsers and OCR run in isolated processes
 
     def __init__(self, settings: Settings, fetch_part: FetchPart, extractor: Extractor | None = None) -> None:
         self._settings = settings

@@ -5,9 +5,9 @@ from functools import partial
 from blocks.database.pipeline import documents
 from blocks.records import Stage
 from tasks.extract.stage import ExtractStage
-from tasks.runs.chunk import Chunk, StageCounts, run_stage
+from tasks.runs.chunk import Chunk, StageCounts
 from tasks.runs.run import Run
-from tasks.runs.task import stage_task
+from tasks.runs.task import stage_task, work_stage
 
 
 def open_extract(run: Run) -> ExtractStage:
@@ -18,4 +18,4 @@ def open_extract(run: Run) -> ExtractStage:
 @stage_task
 def extract(run: Run, chunk: Chunk) -> StageCounts:
     """Bring one chunk's pages up to date."""
-    return run_stage(run.database, run.context, run.works[Stage.EXTRACT], chunk.document_ids)
+    return work_stage(run, chunk, run.works[Stage.EXTRACT])

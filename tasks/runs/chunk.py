@@ -6,20 +6,21 @@ rest in a few bulk statements per chunk.
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from blocks import progress
 from blocks.database.engine import Database
 from blocks.database.pipeline import claims, stage_outputs
+from blocks.database.pipeline.chunk_state import Todo
+from blocks.database.pipeline.claims import SeenRows, Worker
 from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 
 FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
-CHECK_EVERY_S = 0.5
 DEFECT = "defect in stage %s: document %s failed; the other documents are not affected"
 
 log = logging.getLogger(__name__)
@@ -65,42 +66,64 @@ class StageWork(Protocol):
         """The fingerprint of this stage's output for a document. Reads the document's digests, not its inputs."""
         ...
 
+    @property
+    def can_kill_worker(self) -> bool:
+        """Whether a document can kill this process: native code handles its content here, in no isolated process."""
+        ...
+
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """An outcome per document, in any order, as soon as it is known. An exception stops the chunk."""
         ...
 
 
+@runtime_checkable
+class GetsReady(Protocol):
+    """A stage that loads libraries or models. A worker that is killed meanwhile was not killed by a document."""
+
+    def get_ready(self, documents: Sequence[Document]) -> None:
+        """Load what the work on these documents needs, before their attempts are counted."""
+        ...
+
+
 class StageCounts(Record):
-    """The result of a chunk task: how many documents have an output, a failure, nothing to do, or wait for a stage."""
+    """The result of a chunk task: how many documents have an output, a failure, nothing to do, or wait for a stage.
+
+    `claimed` are the ids of those that another live worker has claimed. They are left to it for now.
+    """
 
     done: int = 0
     failed: int = 0
     unchanged: int = 0
     waiting: int = 0
+    claimed: tuple[str, ...] = ()
 
 
 class Chunk:
     """A slice of a run's documents. `number` counts from 1 up to `of`.
 
+    `is_contested`: the documents were left to another worker at first, and what it wrote is used.
     It is no dataclass and no tuple, because Prefect searches those several times per task run.
     """
 
-    __slots__ = ("document_ids", "number", "of")
+    __slots__ = ("document_ids", "is_contested", "number", "of")
 
-    def __init__(self, number: int, of: int, document_ids: tuple[str, ...]) -> None:
+    def __init__(self, number: int, of: int, document_ids: tuple[str, ...], *, is_contested: bool = False) -> None:
         self.number = number
         self.of = of
         self.document_ids = document_ids
+        self.is_contested = is_contested
 
 
 class RunContext(Record):
     """What a run is to do: ids and switches, never content.
 
     `models` replace the types' routes, in that order, unless empty. `budget_usd` bounds the run's cost; None: by the
-    setting. `use_cache`: whether stored replies may answer.
+    setting. `use_cache`: whether stored replies may answer. `worker_id` is the id of this process's lease in the run,
+    by default the run's id.
     """
 
     run_id: str
+    worker_id: str = ""
     name: str = ""
     rerun: Rerun = Rerun.STALE
     max_attempts: int = 3
@@ -108,78 +131,83 @@ class RunContext(Record):
     budget_usd: Decimal | None = None
     use_cache: bool = True
 
-
-def run_stage(database: Database, context: RunContext, work: StageWork, document_ids: Sequence[str]) -> StageCounts:
-    """Bring a stage up to date for a chunk.
-
-    Documents without a usable upstream output wait. Documents with an output under today's fingerprint are skipped.
-    The attempts of the others are counted before the work starts, and their outcomes are written in groups.
-    Documents whose worker died at each attempt are worked alone, and quarantined if that kills the worker too.
-    For a document that another live run has claimed, this run releases its claims and waits; the other run's outcome
-    counts for both. Raises `ChunkIncomplete`, after everything is stored, if failures worth a retry now remain.
-    """
-    writer = _OutcomeWriter(database, context.run_id, work.stage)
-    contested: set[str] = set()
-    unchanged, waiting, has_waited = 0, 0, False
-    pending: Collection[str] = document_ids
-    while True:
-        worked = _work_round(database, context, work, sorted(pending), contested, writer)
-        unchanged += worked.unchanged
-        waiting += worked.waiting
-        contested |= worked.claimed
-        pending = worked.claimed | worked.claimed_before
-        if not pending:
-            break
-        if not has_waited:
-            log.info("stage %s waits for documents that another run has claimed: %d", work.stage, len(pending))
-            with database.write() as connection:
-                claims.release_leftovers(database, connection, context.run_id, document_ids)
-            has_waited = True
-        wait_for_others(context.run_id)
-    if writer.retry_now:
-        raise ChunkIncomplete(work.stage, writer.retry_now)
-    return StageCounts(done=writer.done, failed=writer.failed, unchanged=unchanged, waiting=waiting)
+    @property
+    def worker(self) -> Worker:
+        """This process as a worker of the run."""
+        return Worker(self.run_id, self.worker_id or self.run_id)
 
 
-def wait_for_others(run_id: str) -> None:
-    """Pause before the next check for another run's claims. Raises `RunInterrupted` after `stop_run`."""
-    raise_if_stopped(run_id)
-    time.sleep(CHECK_EVERY_S)
-    raise_if_stopped(run_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Round:
-    """The documents that another live run has claimed, at this stage and at earlier ones; and counts."""
-
-    claimed: frozenset[str]
-    claimed_before: frozenset[str]
-    unchanged: int
-    waiting: int
-
-
-def _work_round(
+def run_stage(
     database: Database,
     context: RunContext,
     work: StageWork,
     document_ids: Sequence[str],
-    contested: Collection[str],
-    writer: "_OutcomeWriter",
-) -> _Round:
-    """Work the documents that need work and that no other live run has claimed."""
+    *,
+    is_contested: bool = False,
+) -> StageCounts:
+    """Bring a stage up to date for a chunk.
+
+    Documents without a usable upstream output wait. Documents with an output under today's fingerprint are skipped.
+    The attempts of the others are counted before the work starts, and their outcomes are written in groups.
+    Where a document can kill its worker, those whose worker died at each attempt are worked alone, and quarantined if
+    that kills the worker too.
+    Documents that another live worker has claimed are left to it, and named in the counts. When `is_contested`, its
+    outcomes count for this run too. Raises `ChunkIncomplete`, after everything is stored, if failures worth a retry now
+    remain.
+    """
     state = stage_outputs.load_chunk(database, work.stage, document_ids)
     fingerprints = {document.document_id: work.fingerprint(document) for document in state.ready}
-    todo = state.to_do(fingerprints, context.rerun, context.run_id, context.max_attempts, contested)
+    todo = state.to_do(
+        fingerprints,
+        context.rerun,
+        context.run_id,
+        context.max_attempts,
+        document_ids if is_contested else (),
+        can_kill_worker=work.can_kill_worker,
+    )
     stage_outputs.make_current(database, work.stage, state, fingerprints, todo)
-    claimed, claimed_before = claims.claimed_elsewhere(database, context.run_id, state, fingerprints)
-    unchanged, waiting = len(state.ready) - len(todo), state.waiting - len(claimed_before)
+    claimed = claims.claimed_elsewhere(database, context.worker, state, fingerprints)
+    unchanged, waiting = len(state.ready) - len(todo), state.waiting - len(claimed & state.begun_before.keys())
     progress.report(context.run_id, work.stage, unchanged + waiting)
+    writer = _OutcomeWriter(database, context.worker, work.stage)
+    claimed |= _work_on(database, context, work, _Planned(todo, fingerprints, state.rows, claimed), writer)
+    if writer.retry_now:
+        raise ChunkIncomplete(work.stage, writer.retry_now, claimed)
+    return StageCounts(
+        done=writer.done, failed=writer.failed, unchanged=unchanged, waiting=waiting, claimed=tuple(sorted(claimed))
+    )
 
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What a stage is to do for a chunk, from the rows that were seen. Other live workers have `claimed` some."""
+
+    todo: Todo
+    fingerprints: Mapping[str, str]
+    seen: SeenRows
+    claimed: frozenset[str]
+
+
+def _work_on(
+    database: Database, context: RunContext, work: StageWork, planned: _Planned, writer: "_OutcomeWriter"
+) -> frozenset[str]:
+    """Work what can be claimed. Returns the documents that could not, or whose claims were lost meanwhile."""
+    todo, fingerprints = planned.todo, planned.fingerprints
     left = {document.document_id for document in todo}
 
     def begin(documents: Sequence[Document], solo: bool) -> list[Document]:
-        wanted = {id_: fingerprints[id_] for document in documents if (id_ := document.document_id) not in claimed}
-        begun = stage_outputs.begin_attempts(database, work.stage, context.run_id, wanted, solo=solo, seen=state.rows)
+        wanted = {
+            id_: fingerprints[id_] for document in documents if (id_ := document.document_id) not in planned.claimed
+        }
+        begun = stage_outputs.begin_attempts(
+            database,
+            work.stage,
+            context.worker,
+            wanted,
+            solo=solo,
+            seen=planned.seen,
+            can_kill_worker=work.can_kill_worker,
+        )
         left.difference_update(begun)
         return [document for document in documents if document.document_id in begun]
 
@@ -187,6 +215,8 @@ def _work_round(
         failure = Quarantined(context.max_attempts).failure(work.stage)
         quarantined = begin(todo.exhausted, solo=False)
         left |= writer.take((Outcome(document.document_id, failure=failure) for document in quarantined), fingerprints)
+    if len(todo) and isinstance(work, GetsReady):
+        _get_ready(work, tuple(todo))
     groups = [(todo.fresh, False)] if todo.fresh else []
     for documents, solo in groups + [((document,), True) for document in todo.killed_their_worker]:
         begun = begin(documents, solo)
@@ -196,20 +226,27 @@ def _work_round(
             left |= writer.take(work.work(stage_outputs.load_inputs(database, begun, work.reads)), fingerprints)
         except (KeyboardInterrupt, SystemExit, RunInterrupted):
             ids = [document.document_id for document in begun]
-            claims.release_attempts(database, work.stage, context.run_id, ids, solo=solo)
+            claims.release_attempts(database, work.stage, context.worker, ids, solo=solo)
             raise
-    return _Round(frozenset(left), claimed_before, unchanged, waiting)
+    return frozenset(left)
+
+
+def _get_ready(work: GetsReady, documents: Sequence[Document]) -> None:
+    try:
+        work.get_ready(documents)
+    except Exception:
+        log.debug("a stage did not get ready", exc_info=True)
 
 
 class _OutcomeWriter:
     """Writes outcomes in groups, so that a crash loses only seconds of work, and counts them."""
 
-    def __init__(self, database: Database, run_id: str, stage: Stage) -> None:
+    def __init__(self, database: Database, worker: Worker, stage: Stage) -> None:
         self.done = self.failed = self.retry_now = 0
-        self._database, self._run_id, self._stage = database, run_id, stage
+        self._database, self._worker, self._stage = database, worker, stage
 
     def take(self, outcomes: Iterable[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
-        """Write every outcome, also those before an exception. Returns the documents that this run may not write."""
+        """Write every outcome, also those before an exception. Returns the documents whose claims were lost."""
         dropped: set[str] = set()
         pending: list[Outcome] = []
         pending_bytes, flushed_at = 0, time.monotonic()
@@ -218,7 +255,7 @@ class _OutcomeWriter:
                 pending.append(outcome)
                 if outcome.defect is not None:
                     log.error(DEFECT, self._stage, outcome.document_id, exc_info=outcome.defect)
-                raise_if_stopped(self._run_id)
+                raise_if_stopped(self._worker.run_id)
                 pending_bytes += len(outcome.payload or b"")
                 if pending_bytes > FLUSH_EVERY_BYTES or time.monotonic() - flushed_at > FLUSH_EVERY_S:
                     dropped |= self._flush(pending, fingerprints)
@@ -228,8 +265,8 @@ class _OutcomeWriter:
         return dropped
 
     def _flush(self, outcomes: list[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
-        kept = stage_outputs.write_outcomes(self._database, self._stage, self._run_id, outcomes, fingerprints)
-        progress.report(self._run_id, self._stage, len(kept))
+        kept = stage_outputs.write_outcomes(self._database, self._stage, self._worker, outcomes, fingerprints)
+        progress.report(self._worker.run_id, self._stage, len(kept))
         for outcome in outcomes:
             if outcome.document_id in kept:
                 self.done += outcome.payload is not None

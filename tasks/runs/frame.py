@@ -1,10 +1,11 @@
 """What all stages share: digests for fingerprints, and failures of single documents."""
 
+import errno
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from blocks.errors import RunError, StageCrashed, WinnowError
+from blocks.errors import DiskFull, RunError, StageCrashed, WinnowError
 from blocks.records import Document, Outcome, Stage
 
 Result = TypeVar("Result")
@@ -19,11 +20,13 @@ def digest_of(*parts: str) -> str:
 def failed(stage: Stage, document: Document, error: Exception) -> Outcome:
     """The outcome of a document that a stage failed on. Raises a `RunError` again: it concerns the run, no document.
 
-    An exception that is no WinnowError is a defect, be it raised here or in an isolated process. `run_stage` logs its
-    stack.
+    A full disk concerns the run too. Any other exception that is no WinnowError is a defect, be it raised here or in an
+    isolated process. `run_stage` logs its stack.
     """
     if isinstance(error, RunError):
         raise error
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        raise DiskFull(str(error.filename or "this machine"), str(error.strerror)) from error
     expected = error if isinstance(error, WinnowError) else StageCrashed(f"{type(error).__name__}: {error}")
     defect = error if isinstance(expected, StageCrashed) else None
     return Outcome(document.document_id, failure=expected.failure(stage), defect=defect)

@@ -14,6 +14,7 @@ from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.models.limit_leases import DatabaseLimitLeases
 from blocks.database.models.registry import DatabaseRegistry
 from blocks.database.models.reply_cache import DatabaseReplyCache
+from blocks.database.outages import wait_out_outages
 from blocks.gateway.event_loop import collect_garbage_less_often, gateway_loop
 from blocks.gateway.policies.shared_state import CircuitReport
 from blocks.gateway.policies.tracing import configure_tracing
@@ -66,7 +67,7 @@ def open_gateway(database: Database) -> "Gateway":
     """The gateway of this process over a database. The open calls of dead workers are settled first."""
     with _opening:
         if database not in _gateways:
-            _gateways[database] = _make_gateway(database)
+            _gateways[database] = wait_out_outages(lambda: _make_gateway(database), database.outage_wait_s)
         return _gateways[database]
 
 

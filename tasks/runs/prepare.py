@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from blocks.database.address import connect
 from blocks.database.engine import Database
+from blocks.database.outages import wait_out_outages
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType
 from blocks.errors import DocumentTypeUnknown
@@ -69,5 +70,11 @@ def handed_over(prepared: PreparedRun) -> Iterator[None]:
 
 
 def prepared_run(document_type: str | None, models: tuple[str, ...]) -> PreparedRun:
-    """The run that the command handed over, or else prepare it. Raises as `load_types` and `prepare_run`."""
-    return _handed_over.get() or prepare_run(load_types(document_type), models)
+    """The run that the command handed over, or else prepare it, when the database answers.
+
+    Raises as `load_types` and `prepare_run`.
+    """
+    if prepared := _handed_over.get():
+        return prepared
+    types = load_types(document_type)
+    return wait_out_outages(lambda: prepare_run(types, models), load_settings().database_outage_wait_s)

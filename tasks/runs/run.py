@@ -4,14 +4,18 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
+from blocks.database.errors import LeaseLost
+from blocks.database.outages import stopping_waits
 from blocks.database.pipeline import runs
-from blocks.database.pipeline.run_locks import hold_run_lock
+from blocks.database.pipeline.leases import hold_lease
 from blocks.database.results import views
 from blocks.errors import RunInterrupted
 from blocks.records import CHUNK_STAGES, Backfill, Batch, Stage
 from blocks.settings import Settings
-from tasks.runs.chunk import RunContext, StageWork, forget_stop
+from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
 from tasks.runs.frame import digest_of
 from tasks.runs.models import hold_gateway
 from tasks.runs.prepare import PreparedRun, prepared_run
@@ -52,6 +56,14 @@ class Run:
         return self.context.name
 
 
+class TaskState(Protocol):
+    """The final state of a Prefect task run."""
+
+    def result(self, *, raise_on_failure: bool) -> object:
+        """What the task returned, or the exception that it raised."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PipelineStage:
     """A stage of the pipeline: the Prefect task of a chunk, called as `(run, chunk)`, and what opens the stage.
@@ -59,7 +71,7 @@ class PipelineStage:
     `open` gets the run with its settings, types and database. A stage without outputs has a `version` instead.
     """
 
-    task: Callable[..., object]
+    task: Callable[..., "TaskState"]
     open: Callable[[Run], StageWork] | None = None
     version: str = ""
 
@@ -71,31 +83,36 @@ Pipeline = Mapping[Stage, PipelineStage]
 def open_run(asked: RunContext, batch: Batch | Backfill, pipeline: Pipeline) -> Iterator[Run]:
     """Write the run's row, with a snapshot of settings and type versions; on an error, write how the run ended.
 
-    The last run of a process closes the gateway. Raises as `prepared_run`, before anything of the run is written.
+    The process holds a lease in the run meanwhile. The last run of a process closes the gateway. Raises as
+    `prepared_run`, before anything of the run is written, and `LeaseLost`.
     """
     prepared = prepared_run(batch.document_type, asked.models)
-    context = asked.model_copy(update={"max_attempts": prepared.settings.max_attempts})
-    with hold_gateway(prepared.database):
-        run = Run(prepared, context, pipeline)
+    run_id = asked.run_id
+    database = prepared.database
+    lease = hold_lease(database, run_id, on_lost=partial(stop_run, run_id), wait_s=database.outage_wait_s)
+    with hold_gateway(database), lease as held, stopping_waits(partial(raise_if_stopped, run_id)):
+        attempts = {"max_attempts": prepared.settings.max_attempts, "worker_id": held.worker_id}
+        run = Run(prepared, asked.model_copy(update=attempts), pipeline)
         _begin(run, batch)
         try:
-            with hold_run_lock(run.database, run.run_id):
-                yield run
-        except (KeyboardInterrupt, SystemExit, RunInterrupted):
-            _write_end(run, "Cancelled", "stopped before the end")
-            raise
-        except Exception as error:
-            _write_end(run, "Failed", str(error))
+            yield run
+        except BaseException as error:
+            if held.is_lost:  # whoever closed the lease wrote the end
+                raise LeaseLost from error
+            _write_end(run, error)
             raise
         finally:
-            forget_stop(run.run_id)
+            forget_stop(run_id)
 
 
-def _write_end(run: Run, state: str, message: str) -> None:
+def _write_end(run: Run, error: BaseException) -> None:
+    """Write that the run failed, or that somebody stopped it: by Ctrl-C, by SIGTERM, or by Prefect's cancellation."""
+    is_failed = isinstance(error, Exception) and not isinstance(error, RunInterrupted)
+    state, message = ("Failed", str(error)) if is_failed else ("Cancelled", "stopped before the end")
     try:
         runs.finish_run(run.database, run.run_id, state, message)
-    except Exception as error:  # noqa: BLE001 - the error that ended the run must reach the caller
-        log.warning("the end of run %s could not be written (%s): %s", run.run_id, state, error)
+    except Exception as unwritten:  # noqa: BLE001 - the error that ended the run must reach the caller
+        log.warning("the end of run %s could not be written (%s): %s", run.run_id, state, unwritten)
 
 
 def _begin(run: Run, batch: Batch | Backfill) -> None:

@@ -11,28 +11,36 @@ from functools import wraps
 from pathlib import PurePosixPath
 from typing import Any
 
+import httpx
 from prefect import Task, runtime, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import ObjectNotFound
 from prefect.logging.handlers import APILogHandler
-from prefect.states import Completed
+from prefect.states import Completed, Crashed
 from prefect.tasks import exponential_backoff
 
+from blocks.database.engine import Database
+from blocks.database.pipeline import dead_runs
+from blocks.database.pipeline.dead_runs import DeadRun
 from blocks.errors import WinnowError
 from blocks.records import Retry
-from tasks.runs.chunk import Chunk, StageCounts
+from tasks.runs.chunk import Chunk, StageCounts, StageWork, run_stage
 from tasks.runs.run import Run
+
+log = logging.getLogger(__name__)
 
 StageTask = Task[[Run, Chunk], State[StageCounts]]
 
 
 class _RunLog(APILogHandler):
-    """Sends warnings and errors of our loggers to the log of the task run that they come from."""
+    """Sends warnings and errors of our loggers to the log of the task run, or the flow run, that they come from."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send a record, if it comes from a task run."""
-        if TaskRunContext.get() is not None:
+        """Send a record, if it comes from a run."""
+        if TaskRunContext.get() is not None or FlowRunContext.get() is not None:
             super().emit(record)
 
 
@@ -66,12 +74,42 @@ def stage_task(function: Callable[[Run, Chunk], StageCounts]) -> StageTask:
     return make(work_chunk)
 
 
+def work_stage(run: Run, chunk: Chunk, work: StageWork) -> StageCounts:
+    """Bring a stage up to date for a chunk; see `run_stage`."""
+    return run_stage(run.database, run.context, work, chunk.document_ids, is_contested=chunk.is_contested)
+
+
 def chunk_state(counts: StageCounts) -> State[StageCounts]:
     """The final state of a chunk task: `Cached` if there was nothing to do."""
-    parts = {name: number for name, number in counts.model_dump().items() if number}
+    numbers = counts.model_dump(exclude={"claimed"}) | {"claimed by other runs": len(counts.claimed)}
+    parts = {name: number for name, number in numbers.items() if number}
     message = ", ".join(f"{number} {name}" for name, number in parts.items()) or "no documents"
-    is_cached = counts.unchanged > 0 and counts.done == counts.failed == 0
+    is_cached = counts.unchanged > 0 and counts.done == counts.failed == len(counts.claimed) == 0
     return Completed(name="Cached" if is_cached else None, message=message, data=counts)
+
+
+def close_dead_runs(database: Database) -> int:
+    """Close runs whose processes are dead, in the database and in Prefect. Returns how many."""
+    dead = dead_runs.close_dead_runs(database)
+    if dead:
+        with get_client(sync_client=True) as client:
+            for run in dead:
+                log.warning("run %s (%s) is closed: %s", run.name, run.run_id, run.message)
+                _crash(client, run)
+    return len(dead)
+
+
+def closed_state(closed: int) -> State[int]:
+    """The final state of a flow that closes dead runs."""
+    return Completed(message="1 dead run was closed" if closed == 1 else f"{closed} dead runs were closed", data=closed)
+
+
+def _crash(client: SyncPrefectClient, run: DeadRun) -> None:
+    """End the flow run as crashed, which frees its place in its deployment's concurrency limit."""
+    try:
+        client.set_flow_run_state(run.run_id, Crashed(message=run.message))
+    except (httpx.HTTPError, ObjectNotFound) as error:  # a run of another Prefect server, or a server that is away
+        log.warning("Prefect's state of run %s could not be set: %s", run.run_id, error)
 
 
 def run_name() -> str:

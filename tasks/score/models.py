@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from blocks.database.models.registry import DatabaseRegistry
+from blocks.database.outages import wait_out_outages
 from blocks.gateway.registry.registry import RegistryState, registry_state
 from tasks.runs.models import open_gateway
 from tasks.runs.run import Run
@@ -20,7 +21,7 @@ class DatabaseModels:
 
     def registry(self) -> RegistryState:
         """The registry as it is now, by one query."""
-        return self._registry.load()
+        return wait_out_outages(self._registry.load, self._run.database.outage_wait_s)
 
     def gateway(self) -> "RunGateway":
         """Open the gateway. The run decides what may be spent, and whether texts are stored and replies reused."""

@@ -82,6 +82,7 @@ class ScoreStage:
 
     stage = Stage.SCORE
     reads = (Stage.EXTRACT,)
+    can_kill_worker = False  # Python alone reads the text; models are asked over the network
 
     def __init__(
         self,

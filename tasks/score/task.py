@@ -6,9 +6,9 @@ from blocks.database.pipeline import documents
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.files.page_images import draw_pages
 from blocks.records import Stage
-from tasks.runs.chunk import Chunk, StageCounts, run_stage
+from tasks.runs.chunk import Chunk, StageCounts
 from tasks.runs.run import Run
-from tasks.runs.task import stage_task
+from tasks.runs.task import stage_task, work_stage
 from tasks.score.models import DatabaseModels
 from tasks.score.stage import ScoreRules, ScoreStage
 
@@ -30,4 +30,4 @@ def open_score(run: Run) -> ScoreStage:
 @stage_task
 def score(run: Run, chunk: Chunk) -> StageCounts:
     """Bring one chunk's readings and rubric scores up to date."""
-    return run_stage(run.database, run.context, run.works[Stage.SCORE], chunk.document_ids)
+    return work_stage(run, chunk, run.works[Stage.SCORE])

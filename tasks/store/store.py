@@ -8,15 +8,17 @@ from functools import partial
 
 from blocks import progress
 from blocks.database.engine import Database, now
-from blocks.database.pipeline import claims, documents, failures, runs, stage_outputs
+from blocks.database.outages import survives_outages
+from blocks.database.pipeline import claims, documents, failures, leases, runs, stage_outputs
 from blocks.database.pipeline.chunk_state import FAILED, PROVISIONAL, USABLE, ChainLink
+from blocks.database.pipeline.claims import Worker
 from blocks.database.pipeline.failures import FailedDocument
 from blocks.database.results import results, review
 from blocks.database.results.results import CurrentResult, NewResult
 from blocks.database.results.review import ReviewNeed
 from blocks.errors import StageCrashed, Unfinished
 from blocks.records import OUTPUT_STAGES, Failure, Retry, Stage, Status, Validation
-from tasks.runs.chunk import DEFECT, StageCounts, wait_for_others
+from tasks.runs.chunk import DEFECT, StageCounts
 
 STORE_VERSION = "1"
 
@@ -36,29 +38,22 @@ class _Verdict:
     result: NewResult | None = None
 
 
-def store_chunk(database: Database, run_id: str, document_ids: Sequence[str], pipeline_digest: str) -> StageCounts:
+@survives_outages
+def store_chunk(database: Database, worker: Worker, chunk: Sequence[str], pipeline_digest: str) -> StageCounts:
     """Write the chunk's results, review items, failures and outcomes in one transaction.
 
     To store twice changes nothing. A person's decision stays the current result, with its review item; the run's result
-    is added beside it. `unchanged` counts documents with nothing new. Waits while another live run has claimed one of
-    the documents.
+    is added beside it. `unchanged` counts documents with nothing new. Documents that another live worker has claimed
+    are left to it, and named in the counts. Raises `LeaseLost` if the worker's lease was closed.
     """
-    while (counts := _store_unless_claimed(database, run_id, document_ids, pipeline_digest)) is None:
-        wait_for_others(run_id)
-    progress.report(run_id, Stage.STORE, len(document_ids))
-    return counts
-
-
-def _store_unless_claimed(
-    database: Database, run_id: str, document_ids: Sequence[str], pipeline_digest: str
-) -> StageCounts | None:
-    stored_at = now()
+    stored_at, run_id = now(), worker.run_id
     with database.write() as connection:
-        documents.lock_documents(database, connection, document_ids)
-        claims.release_leftovers(database, connection, run_id, document_ids)
-        chains = stage_outputs.load_chains(connection, document_ids)
-        if claims.any_claimed_elsewhere(database, connection, run_id, chains):
-            return None
+        leases.check_lease(connection, worker.worker_id)
+        documents.lock_documents(database, connection, chunk)
+        claims.release_leftovers(database, connection, worker, chunk)
+        chains = stage_outputs.load_chains(connection, chunk)
+        claimed = claims.claimed_in_chains(connection, worker, chains)
+        document_ids = [id_ for id_ in chunk if id_ not in claimed]
         started_at = runs.started_at(connection, run_id)
         current = results.current_results(connection, document_ids)
         news = [id_ for id_ in document_ids if _has_news(chains.get(id_, {}), current.get(id_), run_id)]
@@ -87,7 +82,13 @@ def _store_unless_claimed(
         documents.settle(connection, pipeline_digest, {id_: v.settled_as for id_, v in verdicts.items()})
         runs.set_outcomes(connection, run_id, {id_: v.outcome for id_, v in verdicts.items()})
     unchanged = sum(verdict.outcome == documents.SKIPPED for verdict in verdicts.values())
-    return StageCounts(done=len(verdicts) - unchanged - len(failed), failed=len(failed), unchanged=unchanged)
+    progress.report(run_id, Stage.STORE, len(verdicts))
+    return StageCounts(
+        done=len(verdicts) - unchanged - len(failed),
+        failed=len(failed),
+        unchanged=unchanged,
+        claimed=tuple(sorted(claimed)),
+    )
 
 
 def _has_news(chain: Chain, current: CurrentResult | None, run_id: str) -> bool:

@@ -44,6 +44,7 @@ class ValidateStage:
 
     stage = Stage.VALIDATE
     reads = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE)
+    can_kill_worker = True  # row expectations are computed by pandas
 
     def __init__(self, types: Mapping[str, DocumentType]) -> None:
         self._types = dict(types)
@@ -63,6 +64,12 @@ class ValidateStage:
         """Import Great Expectations, which takes seconds, while the run's first documents are read."""
         if any(known.expectations for known in self._types.values()):
             warm_up()
+
+    def get_ready(self, documents: Sequence[Document]) -> None:
+        """Import Great Expectations, and compile the expectations of the documents' types."""
+        for name in sorted({document.document_type or UNKNOWN_TYPE for document in documents} & self._types.keys()):
+            if self._types[name].expectations:
+                self._expectations_of(self._types[name])
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """An outcome per document; documents whose type has no expectations come first."""

@@ -1,9 +1,9 @@
 """The Prefect task of the validate stage."""
 
 from blocks.records import Stage
-from tasks.runs.chunk import Chunk, StageCounts, run_stage
+from tasks.runs.chunk import Chunk, StageCounts
 from tasks.runs.run import Run
-from tasks.runs.task import stage_task
+from tasks.runs.task import stage_task, work_stage
 from tasks.validate.stage import ValidateStage
 
 
@@ -15,4 +15,4 @@ def open_validate(run: Run) -> ValidateStage:
 @stage_task
 def validate(run: Run, chunk: Chunk) -> StageCounts:
     """Bring one chunk's verdicts up to date."""
-    return run_stage(run.database, run.context, run.works[Stage.VALIDATE], chunk.document_ids)
+    return work_stage(run, chunk, run.works[Stage.VALIDATE])

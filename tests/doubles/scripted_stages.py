@@ -62,6 +62,7 @@ class ScriptedStage:
     before: Callable[[str], None] = lambda name: None
 
     reads: tuple[Stage, ...] = ()
+    can_kill_worker: bool = True
 
     @property
     def configuration(self) -> str:

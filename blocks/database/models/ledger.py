@@ -33,7 +33,7 @@ from blocks.database.models.ledger_rows import (
     settle_calls,
 )
 from blocks.database.models.ledger_writes import delete_calls, insert_calls
-from blocks.database.pipeline.run_locks import hold_run_lock, live_runs
+from blocks.database.pipeline.leases import hold_lease, live_workers
 from blocks.database.tables import model_calls, model_versions
 from blocks.errors import DatabaseUnreachable
 from blocks.ledger import ADMITTED, Admission, Reservation, Settlement
@@ -49,9 +49,9 @@ class DatabaseLedger:
     def __init__(self, database: Database, worker_id: str | None = None) -> None:
         self._database = database
         self.worker_id = worker_id or f"worker-{uuid.uuid4().hex}"
-        self._locks = ExitStack()
-        self._is_locked = False
-        self._locking = threading.Lock()
+        self._leases = ExitStack()
+        self._has_lease = False
+        self._leasing = threading.Lock()
         self._known_versions: set[tuple[str, str]] = set()
         self._known_budgets: set[BudgetKey] = set()
         self._unanswered: set[str] = set()
@@ -70,7 +70,7 @@ class DatabaseLedger:
         asked = [_Asked(reservation, row_of(reservation.call)) for reservation in reservations]
         try:
             if asked:
-                self._hold_run_lock()
+                self._hold_lease()
             return self._exchange(settled, asked)
         except DatabaseUnreachable:
             self._unanswered |= {call.key for call in asked}
@@ -80,25 +80,25 @@ class DatabaseLedger:
         """Settle as `lost` the open calls of dead workers; returns how many. Cheap where no call is open."""
         with self._database.read() as connection:
             workers = set(connection.execute(OPEN_WORKERS).scalars()) - {self.worker_id}
-        dead = workers - live_runs(self._database, workers) if workers else workers
+            dead = workers - live_workers(connection, workers)
         return self._lose(dead) if dead else 0
 
     def close(self) -> None:
-        """Settle as `lost` the calls that this worker has open, and release its run lock."""
-        with self._locking:
-            if not self._is_locked:
+        """Settle as `lost` the calls that this worker has open, and release its lease."""
+        with self._leasing:
+            if not self._has_lease:
                 return
             try:
                 self._lose({self.worker_id})
             finally:
-                self._is_locked = False
-                self._locks.close()
+                self._has_lease = False
+                self._leases.close()
 
-    def _hold_run_lock(self) -> None:
-        with self._locking:
-            if not self._is_locked:
-                self._locks.enter_context(hold_run_lock(self._database, self.worker_id))
-                self._is_locked = True
+    def _hold_lease(self) -> None:
+        with self._leasing:
+            if not self._has_lease:
+                self._leases.enter_context(hold_lease(self._database, "", worker_id=self.worker_id))
+                self._has_lease = True
 
     def _exchange(self, settled: Sequence[SettledCall], asked: "Sequence[_Asked]") -> tuple[Admission, ...]:
         called_at = now()

@@ -21,6 +21,7 @@ class OutputRow:
     retry: str | None
     attempts: int
     solo_attempts: int
+    worker_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class ChainLink:
     retry: str | None
     attempts: int
     run_id: str
+    worker_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class ChunkState:
     rows: Mapping[str, Mapping[str, OutputRow]]
     """The stage's own rows, by document id and fingerprint."""
     begun_before: Mapping[str, str] = field(default_factory=dict)
-    """Waiting documents that an earlier stage has begun and not ended: {document id: run id}."""
+    """Waiting documents that an earlier stage has begun and not ended: {document id: worker id}."""
 
     def to_do(
         self,
@@ -74,11 +76,14 @@ class ChunkState:
         run_id: str,
         max_attempts: int,
         contested: Collection[str] = (),
+        *,
+        can_kill_worker: bool = True,
     ) -> Todo:
         """The documents to work under today's fingerprints and `rerun`.
 
-        A document whose worker died `max_attempts` times is worked alone, and quarantined after as many deaths alone.
-        This run waited for another run at `contested` documents, and uses what the other run wrote.
+        A document whose worker died `max_attempts` times is worked alone, and quarantined after as many deaths alone;
+        never in a stage where no document can have caused the death.
+        This run left `contested` documents to another run at first, and uses what that run wrote.
         """
         fresh: list[Document] = []
         killed_their_worker: list[Document] = []
@@ -93,7 +98,7 @@ class ChunkState:
                     fresh.append(document)
                 continue
             replayed = rerun in {Rerun.FAILED, Rerun.ALL} and row.run_id != run_id
-            if row.state in {FAILED, STARTED} and replayed:
+            if (row.state in {FAILED, STARTED} and replayed) or (row.state == STARTED and not can_kill_worker):
                 fresh.append(document)
             elif row.state == STARTED and row.attempts >= max_attempts:
                 (killed_their_worker if row.solo_attempts < max_attempts else exhausted).append(document)

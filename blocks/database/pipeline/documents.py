@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
+from blocks.database.outages import survives_outages
 from blocks.database.pipeline.failures import FailedDocument, record_failures, resolve_unread
 from blocks.database.pipeline.sources import record_sources
 from blocks.database.tables import columns_of, documents, failures, results, run_documents
@@ -47,6 +48,7 @@ class _Known:
     settled_as: str | None
 
 
+@survives_outages
 def record_batch(
     database: Database,
     run_id: str,
@@ -97,6 +99,7 @@ def record_batch(
     return Recorded(len(members), skipped=counts.count(SKIPPED), failed=counts.count(FAILED))
 
 
+@survives_outages
 def record_known(  # noqa: PLR0913 - all but two are given by name
     database: Database,
     run_id: str,
@@ -151,12 +154,14 @@ def record_known(  # noqa: PLR0913 - all but two are given by name
         return _count(connection, run_id)
 
 
+@survives_outages
 def chunk_count(database: Database, run_id: str) -> int:
     """How many chunks the run has; they are numbered from 1 to this."""
     with database.read() as connection:
         return connection.execute(_LAST_CHUNK, {"run_id": run_id}).scalar_one() or 0
 
 
+@survives_outages
 def planned_count(database: Database, run_id: str) -> int:
     """How many of the run's documents are in chunks."""
     query = select(func.count()).where(run_documents.c.run_id == run_id, run_documents.c.chunk.is_not(None))
@@ -164,6 +169,7 @@ def planned_count(database: Database, run_id: str) -> int:
         return connection.execute(query).scalar_one()
 
 
+@survives_outages
 def chunk_document_ids(database: Database, run_id: str, chunk: int) -> tuple[str, ...]:
     """The ids of a chunk's documents, sorted."""
     member = run_documents.c
@@ -174,6 +180,7 @@ def chunk_document_ids(database: Database, run_id: str, chunk: int) -> tuple[str
         return tuple(connection.execute(query).scalars())
 
 
+@survives_outages
 def part_content(database: Database, document_id: str) -> bytes:
     """The bytes of a part. Raises KeyError for a document that has none in the database."""
     query = select(documents.c.content).where(documents.c.document_id == document_id)

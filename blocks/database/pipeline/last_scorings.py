@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, exists, or_, select
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
+from blocks.database.outages import survives_outages
 from blocks.database.payloads import unpack
 from blocks.database.pipeline.chunk_state import DONE
 from blocks.database.tables import stage_outputs
@@ -22,12 +23,17 @@ class DatabaseLastScorings:
     def load(self, document_ids: Sequence[str]) -> dict[str, bytes]:
         """By document the newest scoring, as JSON, that is not provisional, was validated, and names a language
         model."""
-        found: dict[str, bytes] = {}
-        with self._database.read() as connection:
-            for document_id, packed in connection.execute(_NEWEST_FIRST, {"ids": list(document_ids)}):
-                if document_id not in found and _is_of_models(payload := unpack(packed)):
-                    found[document_id] = payload
-        return found
+        return _load(self._database, document_ids)
+
+
+@survives_outages
+def _load(database: Database, document_ids: Sequence[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    with database.read() as connection:
+        for document_id, packed in connection.execute(_NEWEST_FIRST, {"ids": list(document_ids)}):
+            if document_id not in found and _is_of_models(payload := unpack(packed)):
+                found[document_id] = payload
+    return found
 
 
 def _is_of_models(payload: bytes) -> bool:

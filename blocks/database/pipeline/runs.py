@@ -6,11 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
+from blocks.database.outages import survives_outages
 from blocks.database.pipeline.chunk_state import PROVISIONAL
+from blocks.database.pipeline.dead_runs import CRASHED
 from blocks.database.tables import (
     document_type_versions,
     documents,
@@ -43,6 +45,7 @@ class RunCosts:
     cache_hits: int = 0
 
 
+@survives_outages
 def start_run(
     database: Database,
     run_id: str,
@@ -85,13 +88,16 @@ def start_run(
         connection.execute(upsert.on_conflict_do_update(index_elements=[runs.c.run_id], set_=replaced), [row])
 
 
+@survives_outages
 def finish_run(database: Database, run_id: str, state: str, message: str) -> None:
-    """Write how the run ended."""
-    ended = update(runs).where(runs.c.run_id == run_id).values(state=state, message=message, finished_at=now())
+    """Write how the run ended, unless another process closed it as dead."""
+    is_open = and_(runs.c.run_id == run_id, or_(runs.c.state.is_(None), runs.c.state != CRASHED))
+    ended = update(runs).where(is_open).values(state=state, message=message, finished_at=now())
     with database.write() as connection:
         connection.execute(ended)
 
 
+@survives_outages
 def run_counts(database: Database, run_id: str) -> tuple[RunCounts, int]:
     """The run's documents by outcome, and the number of documents without an outcome."""
     query = (
@@ -106,6 +112,7 @@ def run_counts(database: Database, run_id: str) -> tuple[RunCounts, int]:
     return RunCounts.model_validate(ended | {"documents": sum(ended.values())}), missing
 
 
+@survives_outages
 def run_costs(database: Database, run_id: str) -> RunCosts:
     """The number of the run's calls that have ended, and their exact cost."""
     # Summed here: SQLite, which keeps decimals as text, would sum them as binary floats.
@@ -125,6 +132,7 @@ def run_costs(database: Database, run_id: str) -> RunCosts:
     )
 
 
+@survives_outages
 def counts_by_type(database: Database, run_id: str) -> dict[str, dict[str, int]]:
     """The run's documents by type and outcome: {type: {outcome: number}}; documents without a type are `unknown`."""
     name = func.coalesce(documents.c.document_type, UNKNOWN_TYPE)
@@ -142,6 +150,7 @@ def counts_by_type(database: Database, run_id: str) -> dict[str, dict[str, int]]
     return counts
 
 
+@survives_outages
 def waiting_kinds(database: Database, run_id: str) -> dict[str, int]:
     """How many of the run's documents have a provisional output, by kind of failure, the most frequent first."""
     number = func.count(stage_outputs.c.document_id.distinct()).label("number")
@@ -157,6 +166,7 @@ def waiting_kinds(database: Database, run_id: str) -> dict[str, int]:
         return {row.failure_kind: row.number for row in connection.execute(query)}
 
 
+@survives_outages
 def failure_kinds(database: Database, run_id: str) -> dict[str, int]:
     """How many of the run's documents failed with each kind, the most frequent first."""
     number = func.count(failures.c.document_id.distinct())
@@ -171,6 +181,7 @@ def failure_kinds(database: Database, run_id: str) -> dict[str, int]:
         return dict(connection.execute(query).tuples().all())
 
 
+@survives_outages
 def types_written(database: Database, run_id: str) -> set[str]:
     """The document types of the results that the run wrote."""
     query = select(results.c.document_type).where(results.c.run_id == run_id).distinct()

@@ -1,12 +1,13 @@
 """The outputs of stages: one row per document, stage and fingerprint. A few statements handle a chunk.
 
 A document has one current row in a stage: the row that was begun last, or that `make_current` chose last. Later stages
-read current rows only. Only the run that began a row writes it, and no run begins a row that another live run claims.
+read current rows only. Only the worker that began a row writes it, and no worker begins a row that another live worker
+claims.
 """
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
+from blocks.database.outages import survives_outages
 from blocks.database.payloads import pack, unpack
 from blocks.database.pipeline.chunk_state import (
     DONE,
@@ -43,14 +45,14 @@ from blocks.database.pipeline.chunk_state import (
     OutputRow,
     Todo,
 )
-from blocks.database.pipeline.claims import SeenRows, claimable
+from blocks.database.pipeline.claims import SeenRows, Worker, claimable
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.sources import latest_uri, uris_of
 from blocks.database.tables import columns_of, documents, stage_outputs
-from blocks.errors import Quarantined
 from blocks.records import OUTPUT_STAGES, Document, Outcome, Stage
 
 
+@survives_outages
 def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) -> ChunkState:
     """The chunk's documents with the digests of their current upstream outputs, and the stage's own rows."""
     upstream = OUTPUT_STAGES[: OUTPUT_STAGES.index(stage)]
@@ -71,7 +73,7 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
             if row[1] in USABLE:
                 digests.setdefault(id_, {})[_STAGES[name]] = digest
             elif row[1] == STARTED:
-                begun[id_] = row[3]
+                begun[id_] = row[_WORKER_ID]
             if row[1] == PROVISIONAL:
                 provisional.setdefault(id_, {})[_STAGES[name]] = failure_kind
     ready = tuple(
@@ -87,6 +89,7 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
     return ChunkState(ready, len(document_ids) - len(ready), rows, begun)
 
 
+@survives_outages
 def make_current(
     database: Database, stage: Stage, state: ChunkState, fingerprints: Mapping[str, str], todo: Todo
 ) -> None:
@@ -110,35 +113,39 @@ def make_current(
             _set_types(connection, {id_: _type_of(payload) for id_, payload in payloads.items()})
 
 
+@survives_outages
 def begin_attempts(
     database: Database,
     stage: Stage,
-    run_id: str,
+    worker: Worker,
     fingerprints: Mapping[str, str],
     *,
     solo: bool = False,
     seen: SeenRows | None = None,
+    can_kill_worker: bool = True,
 ) -> frozenset[str]:
     """Count an attempt at each document {document_id: fingerprint} before it is worked; `solo` when worked alone.
 
-    Counts begin at 1 for a new row and for a row that another run ended. They go on for a row whose worker died, in
-    whichever run: a document that kills its worker must not be tried for ever.
-    Returns the documents that were begun. Those that another live run claims are not begun; nor, with `seen`, those
+    Counts begin at 1 for a new row and for a row that another run ended. If a document can kill its worker at this
+    stage, they go on for a row whose worker died, in whichever run: such a document must not be tried for ever.
+    Otherwise somebody else ended the worker, and they begin at 1.
+    Returns the documents that were begun. Those that another live worker claims are not begun; nor, with `seen`, those
     whose row has changed since.
     """
     if not fingerprints:
         return frozenset()
     with database.write() as connection:
         lock_documents(database, connection, fingerprints)
-        free = claimable(database, connection, stage, run_id, fingerprints, seen)
+        free = claimable(connection, stage, worker, fingerprints, seen)
         if free:
             entries = json.dumps({id_: fingerprints[id_] for id_ in fingerprints if id_ in free})
-            begun = {"fingerprints": entries, "stage": stage.value, "run_id": run_id, "solo": int(solo)}
+            begun = {"fingerprints": entries, "stage": stage.value, "solo": int(solo)} | asdict(worker)
             _clear_current(connection, stage, free)
-            connection.execute(_begin_statement(database.is_sqlite), begun)
+            connection.execute(_begin_statement(database.is_sqlite, can_kill_worker), begun)
     return free
 
 
+@survives_outages
 def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[Stage]) -> list[Document]:
     """The documents with the current payloads of the stages in `reads`."""
     if not reads:
@@ -152,26 +159,27 @@ def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[S
     return [replace(document, inputs=payloads.get(document.document_id, {})) for document in chunk]
 
 
+@survives_outages
 def write_outcomes(
-    database: Database, stage: Stage, run_id: str, outcomes: Sequence[Outcome], fingerprints: Mapping[str, str]
+    database: Database, stage: Stage, worker: Worker, outcomes: Sequence[Outcome], fingerprints: Mapping[str, str]
 ) -> frozenset[str]:
-    """Write the outcomes of the attempts that `run_id` began. Classify's answer also becomes the document's type.
+    """Write the outcomes of the attempts that `worker` began. Classify's answer also becomes the document's type.
 
-    A late outcome, of a worker that timed out, is dropped where another run has begun the row since or the row has
-    ended; but a payload replaces a failure. A quarantined document's row may be another run's.
+    A late outcome is dropped where another worker has begun the row since, or the row has ended; but a payload replaces
+    a failure.
     Returns the documents whose outcomes were written.
     """
     by_id = {outcome.document_id: outcome for outcome in outcomes}
     if not by_id:
         return frozenset()
-    values = {id_: _written(outcome, run_id) for id_, outcome in by_id.items()}
+    values = {id_: _written(outcome, worker.run_id) for id_, outcome in by_id.items()}
     done: list[dict[str, Any]] = []
     other: list[dict[str, Any]] = []
     with database.write() as connection:
         lock_documents(database, connection, by_id)
         names = {"ids": by_id, "stage": stage.value}
-        for id_, fingerprint, state, row_run in connection.execute(_OWN_ROWS, names).all():
-            if fingerprint == fingerprints[id_] and _may_write(by_id[id_], state, row_run == run_id):
+        for id_, fingerprint, state, begun_by in connection.execute(_OWN_ROWS, names).all():
+            if begun_by == worker.worker_id and fingerprint == fingerprints[id_] and _may_write(by_id[id_], state):
                 group = done if by_id[id_].failure is None else other
                 group.append(values[id_] | _row_key(stage, id_, fingerprint))
         if done:
@@ -201,7 +209,7 @@ def load_payloads(connection: Connection, stage: Stage, document_ids: Sequence[s
 
 
 @cache
-def _begin_statement(is_sqlite: bool) -> Any:
+def _begin_statement(is_sqlite: bool, can_kill_worker: bool) -> Any:
     """The statement that begins a chunk's rows. It reads {document_id: fingerprint} from a JSON parameter."""
     given = bindparam("fingerprints", type_=Text)
     entries = func.json_each(given) if is_sqlite else func.json_each_text(cast(given, JSON))
@@ -215,6 +223,7 @@ def _begin_statement(is_sqlite: bool) -> Any:
         "attempts": literal_column("1"),
         "solo_attempts": bindparam("solo", type_=Integer),
         "run_id": bindparam("run_id", type_=Text),
+        "worker_id": bindparam("worker_id", type_=Text),
         "updated_at": func.current_timestamp(),
     }
     # SQLite needs the WHERE to tell the conflict clause from a join's ON.
@@ -222,10 +231,12 @@ def _begin_statement(is_sqlite: bool) -> Any:
     insert = insert.from_select(list(begun), select(*begun.values()).where(literal_column("1") == literal_column("1")))
     new = insert.excluded
     restarts = and_(_row.state != STARTED, _row.run_id != new.run_id)
+    if not can_kill_worker:
+        restarts = or_(restarts, _row.state == STARTED)
     return insert.on_conflict_do_update(
         index_elements=[_row.document_id, _row.stage, _row.fingerprint],
         set_={
-            **{name: new[name] for name in ("state", "is_current", "run_id", "updated_at")},
+            **{name: new[name] for name in ("state", "is_current", "run_id", "worker_id", "updated_at")},
             **{
                 name: case((restarts, new[name]), else_=_row[name] + new[name])
                 for name in ("attempts", "solo_attempts")
@@ -234,10 +245,8 @@ def _begin_statement(is_sqlite: bool) -> Any:
     )
 
 
-def _may_write(outcome: Outcome, state: str, is_own_run: bool) -> bool:
-    if outcome.failure is not None and outcome.failure.kind == Quarantined.kind:
-        return state == STARTED
-    return is_own_run and (state == STARTED or (state == FAILED and outcome.payload is not None))
+def _may_write(outcome: Outcome, state: str) -> bool:
+    return state == STARTED or (state == FAILED and outcome.payload is not None)
 
 
 def _written(outcome: Outcome, run_id: str) -> dict[str, Any]:
@@ -277,6 +286,7 @@ def _set_types(connection: Connection, types: Mapping[str, str]) -> None:
 
 
 _STAGES = {stage.value: stage for stage in Stage}
+_WORKER_ID = [field.name for field in fields(OutputRow)].index("worker_id")
 _row = stage_outputs.c
 # In the order of the first fields of `Document`.
 _DOCUMENTS = select(
@@ -297,7 +307,7 @@ _ROWS = select(
     or_(_row.stage == bindparam("stage"), and_(_row.is_current, in_list(_row.stage, "upstream"))),
 )
 
-_OWN_ROWS = select(_row.document_id, _row.fingerprint, _row.state, _row.run_id).where(
+_OWN_ROWS = select(_row.document_id, _row.fingerprint, _row.state, _row.worker_id).where(
     in_list(_row.document_id, "ids"), _row.stage == bindparam("stage")
 )
 

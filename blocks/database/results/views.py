@@ -13,10 +13,11 @@ from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.exc import InternalError
 
 from blocks.database.engine import Database
+from blocks.database.errors import ViewInUse
+from blocks.database.outages import survives_outages
 from blocks.database.tables import views
 from blocks.document_types.expectations import VIEW_COLUMNS, column_in_view
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.errors import ViewInUse
 
 QUEUE = "review_queue"
 CONFIDENCES = "field_confidences"
@@ -44,6 +45,7 @@ def view_name(document_type: str) -> str:
     return _name(f"results_{document_type}", ())
 
 
+@survives_outages
 def create_views(database: Database, types: Mapping[str, DocumentType]) -> None:
     """Create the views of these types and the review queue. A view is replaced only when its fields have changed.
 

@@ -19,9 +19,10 @@ from blocks.database.engine import (
     now,
     open_database,
 )
+from blocks.database.errors import DatabaseNewer
 from blocks.database.schema import current_revision, head_revision
 from blocks.database.tables import database_identity, documents
-from blocks.errors import DatabaseNewer, DatabaseUnreachable
+from blocks.errors import DatabaseUnreachable, DiskFull
 
 
 def test_a_new_database_is_made_at_the_newest_revision_and_keeps_its_id(empty_url: str) -> None:
@@ -145,14 +146,12 @@ def test_a_reading_command_leaves_an_older_revision_and_a_run_upgrades_it(empty_
     close_database(open_database(empty_url))
     older = open_database(empty_url)
     with older.write() as connection:
-        for column in ("inbox", "owner"):
-            connection.execute(text(f"ALTER TABLE sources ADD COLUMN {column} TEXT"))
-        for table, column in (("model_calls", "stated_cost_usd"), ("models", "extra_body")):
-            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+        connection.execute(text("DROP TABLE workers"))
+        connection.execute(text("ALTER TABLE stage_outputs DROP COLUMN worker_id"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
     close_database(older)
     reading = open_database(empty_url, create=False)
-    assert current_revision(reading) == "0004"
+    assert current_revision(reading) == "0006"
     assert open_database(empty_url) is reading
     assert current_revision(reading) == head_revision()
     close_database(reading)
@@ -189,11 +188,60 @@ def test_a_statement_that_fails_each_time_is_no_unreachable_database(
         connection.exec_driver_sql(statement)
 
 
-@pytest.mark.parametrize("state", ["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P03", "58030"])
+@pytest.mark.parametrize("state", ["08006", "25P03", "40001", "40P01", "53300", "55P03", "57014", "57P03", "58030"])
 def test_what_the_server_may_take_later_is_an_unreachable_database(postgres_database: Database, state: str) -> None:
     raised_by_server = f"DO $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END $$"
-    with pytest.raises(DatabaseUnreachable, match="not now"), postgres_database.write() as connection:
+    with pytest.raises(DatabaseUnreachable, match="not now") as raised, postgres_database.write() as connection:
         connection.exec_driver_sql(raised_by_server)
+    assert raised.value.may_pass
+
+
+def test_a_full_disk_of_the_server_is_an_error_of_its_own(postgres_database: Database) -> None:
+    raised_by_server = "DO $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$"
+    with pytest.raises(DiskFull, match="no space left"), postgres_database.write() as connection:
+        connection.exec_driver_sql(raised_by_server)
+
+
+def test_a_file_that_can_grow_no_more_is_a_full_disk_and_takes_rows_again_when_there_is_space(
+    sqlite_database: Database,
+) -> None:
+    def fill() -> None:
+        with sqlite_database.write() as connection:
+            connection.execute(text("PRAGMA max_page_count = 1"))  # at least as many as there are
+            connection.execute(insert(documents), [_document(f"{n:05}", now()) for n in range(5_000)])
+
+    with pytest.raises(DiskFull, match="run again"):
+        fill()
+    with sqlite_database.write() as connection:
+        connection.execute(text("PRAGMA max_page_count = 1000000"))
+        connection.execute(insert(documents), _document("a", now()))
+    with sqlite_database.read() as connection:
+        assert connection.execute(select(documents.c.document_id)).scalars().all() == ["a"]
+        assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
+
+
+def test_an_error_that_only_a_person_can_cure_does_not_pass(tmp_path: Path) -> None:
+    path = tmp_path / "letter.db"
+    path.write_text("Dear Madam, " * 500)
+    with pytest.raises(DatabaseUnreachable) as raised:
+        open_database(f"sqlite:///{path}")
+    assert not raised.value.may_pass
+
+
+def test_a_server_that_refuses_connections_may_come_back() -> None:
+    with pytest.raises(DatabaseUnreachable) as raised:
+        open_database("postgresql+psycopg://ada@127.0.0.1:9/winnow")
+    assert raised.value.may_pass
+
+
+def test_the_server_ends_a_session_that_a_stopped_process_leaves_within_a_transaction(
+    postgres_database: Database,
+) -> None:
+    """It would keep its locks on documents for ever."""
+    opened = open_database(postgres_database.url)
+    with opened.read() as connection:
+        timeout = connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()
+    assert timeout == "1min", "as long as a lease"
 
 
 def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:

@@ -17,6 +17,7 @@ from blocks.records import OUTPUT_STAGES, Classification, Rerun, Retry, Stage, S
 from blocks.settings import PROJECT_DIR
 from tasks.runs.chunk import RunContext, run_stage
 from tasks.store.store import store_chunk
+from tests.database_fixtures import lease_of, worker
 from tests.doubles.scripted_stages import Answer, ScriptedStage, failing, found, id_of
 
 PAGE = Path(__file__).parents[3] / "README.md"
@@ -60,7 +61,8 @@ def prepare(database: Database) -> None:
     }
     for stage in OUTPUT_STAGES:
         run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
-    store_chunk(database, "run", ids, "p")
+    with lease_of(database, "run"):
+        store_chunk(database, worker("run"), ids, "p")
     paid: dict[str, Any] = {"model": "gpt", "cost_usd": Decimal("0.0000001")}
     lost: dict[str, Any] = {"model": "gpt", "unconfirmed_usd": Decimal("0.02"), "outcome": "lost"}
     calls = [

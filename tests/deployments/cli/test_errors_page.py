@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from blocks import errors
+from blocks.database import errors as database_errors
 from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
 from blocks.gateway import errors as gateway_errors
 from blocks.gateway.registry import errors as configuration_errors
@@ -20,7 +21,7 @@ def test_the_committed_page_is_what_the_exceptions_say() -> None:
 def test_every_kind_has_exactly_one_row() -> None:
     defined = {
         one
-        for module in (errors, gateway_errors, configuration_errors)
+        for module in (errors, database_errors, gateway_errors, configuration_errors)
         for one in vars(module).values()
         if _has_own_kind(one)
     }

@@ -14,7 +14,7 @@ from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage, T
 from blocks.settings import Settings
 from tasks.report.report import RunReport, as_markdown, build_report
 from tasks.runs.chunk import RunContext
-from tests.database_fixtures import add_documents
+from tests.database_fixtures import add_documents, worker
 from tests.doubles.scripted_stages import failing, id_of
 
 RUN = RunContext(run_id="r", name="letters", rerun=Rerun.STALE)
@@ -140,8 +140,8 @@ def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) ->
     add_documents(sqlite_database, "e", run_id="run-2")
     waiting = Outcome(id_of("b"), b"{}", failing(Stage.EXTRACT, Retry.NEXT_RUN, "ocr_unavailable"))
     prints = {id_of("b"): "f"}
-    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, "run-1", prints)
-    stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, "run-1", [waiting], prints)
+    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, worker("run-1"), prints)
+    stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, worker("run-1"), [waiting], prints)
     with sqlite_database.write() as connection:
         failed = [FailedDocument(id_of("a"), failing(Stage.EXTRACT, Retry.NEVER, "corrupt"))]
         record_failures(sqlite_database, connection, "run-1", failed, now())

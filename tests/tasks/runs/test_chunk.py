@@ -4,27 +4,24 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from threading import Barrier
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from blocks.database.engine import Database
+from blocks.database.errors import LeaseLost
 from blocks.database.pipeline import documents, runs, stage_outputs
-from blocks.database.pipeline import run_locks as run_locks_module
 from blocks.database.pipeline.documents import record_batch
-from blocks.database.pipeline.run_locks import hold_run_lock, live_runs
 from blocks.database.tables import run_documents
 from blocks.database.tables import stage_outputs as outputs
 from blocks.errors import ChunkIncomplete, RunInterrupted
-from blocks.records import OUTPUT_STAGES, Document, Outcome, Rerun, Retry, Stage
-from tasks.runs import chunk
+from blocks.records import OUTPUT_STAGES, Document, Outcome, Rerun, Retry, RunCounts, Stage
 from tasks.runs.chunk import RunContext, StageCounts, run_stage, stop_run
 from tasks.runs.frame import failed
 from tasks.store.store import store_chunk
+from tests.database_fixtures import lease_of, worker
 from tests.doubles.scripted_stages import USUAL, Answer, ScriptedStage, failing, found, id_of
-from tests.winnow_command import wait_until
 
 NAMES = "abcdef"
 
@@ -37,22 +34,30 @@ def plan(database: Database, run_id: str, rerun: Rerun = Rerun.STALE) -> tuple[s
 
 
 @pytest.mark.parametrize("rerun", [Rerun.STALE, Rerun.ALL])
-def test_two_runs_at_once_share_the_work_and_agree(
-    database: Database, rerun: Rerun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chunk, "CHECK_EVERY_S", 0.02)
+def test_two_runs_at_once_share_the_work_and_agree(database: Database, rerun: Rerun) -> None:
     worked: list[str] = []
     both = Barrier(2)
 
     def run(run_id: str) -> None:
-        with hold_run_lock(database, run_id):
-            ids = plan(database, run_id, rerun)
+        with lease_of(database, run_id):
+            left = plan(database, run_id, rerun)
             both.wait()
-            for stage in OUTPUT_STAGES:
-                part = ScriptedStage(stage, NAMES, before=lambda _: time.sleep(0.01))
-                run_stage(database, RunContext(run_id=run_id, rerun=rerun), part, ids)
-                worked.extend(part.worked if stage is Stage.SCORE else ())
-            store_chunk(database, run_id, ids, "p")
+            is_contested = False
+            while left:
+                left = through_stages(run_id, left, is_contested)
+                is_contested = True
+
+    def through_stages(run_id: str, ids: tuple[str, ...], is_contested: bool) -> tuple[str, ...]:
+        claimed: set[str] = set()
+        for stage in OUTPUT_STAGES:
+            part = ScriptedStage(stage, NAMES, before=lambda _: time.sleep(0.01))
+            context = RunContext(run_id=run_id, rerun=rerun)
+            counts = run_stage(database, context, part, ids, is_contested=is_contested)
+            worked.extend(part.worked if stage is Stage.SCORE else ())
+            claimed |= set(counts.claimed)
+            ids = tuple(id_ for id_ in ids if id_ not in claimed)
+        claimed |= set(store_chunk(database, worker(run_id), ids, "p").claimed)
+        return tuple(claimed)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, ("one", "two")))
@@ -64,40 +69,41 @@ def test_two_runs_at_once_share_the_work_and_agree(
         assert sorted(worked) == sorted(NAMES)
 
 
-def test_rows_of_a_live_run_are_left_alone_and_those_of_a_dead_one_taken_over(database: Database) -> None:
-    plan(database, "one")
-    begin = {id_of("a"): "f"}
-    with hold_run_lock(database, "one"):
-        assert live_runs(database, ["one", "two"]) == {"one"}
-        assert stage_outputs.begin_attempts(database, Stage.EXTRACT, "one", begin) == set(begin)
-        assert stage_outputs.begin_attempts(database, Stage.EXTRACT, "two", begin) == set()
-    assert live_runs(database, ["one"]) == set()
-    assert stage_outputs.begin_attempts(database, Stage.EXTRACT, "two", begin) == set(begin)
+def test_free_documents_are_worked_and_claimed_ones_are_left_to_their_worker(database: Database) -> None:
+    """Without waiting. A dead worker's claims are free."""
+    ids = plan(database, "mine")
+    prints = {id_: ScriptedStage(Stage.EXTRACT, NAMES).fingerprint(_document(database, id_)) for id_ in ids}
 
+    def claim(run_id: str, *names: str) -> None:
+        own = {id_of(name): prints[id_of(name)] for name in names}
+        stage_outputs.begin_attempts(database, Stage.EXTRACT, worker(run_id), own)
 
-def test_a_wait_for_another_run_is_logged_once(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    plan(sqlite_database, "one")
-    ids = plan(sqlite_database, "two")
+    with lease_of(database, "alive"):
+        claim("alive", "a", "b")
+        claim("dead", "c")
+        part = ScriptedStage(Stage.EXTRACT, NAMES)
+        counts = run_stage(database, RunContext(run_id="mine"), part, ids)
+        assert (sorted(part.worked), counts.done) == (list("cdef"), 4)
+        assert set(counts.claimed) == {id_of("a"), id_of("b")}
+        later = run_stage(database, RunContext(run_id="mine"), ScriptedStage(Stage.CLASSIFY, NAMES), ids)
+        assert (later.done, later.waiting, set(later.claimed)) == (4, 0, {id_of("a"), id_of("b")})
     part = ScriptedStage(Stage.EXTRACT, NAMES)
-    claim = {id_of("a"): part.fingerprint(_document(sqlite_database, id_of("a")))}
-    waits: list[str] = []
-    with ExitStack() as other_run:
-        other_run.enter_context(hold_run_lock(sqlite_database, "one"))
-        stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, "one", claim)
+    counts = run_stage(database, RunContext(run_id="mine"), part, ids)
+    assert (sorted(part.worked), counts.unchanged, counts.claimed) == (list("ab"), 4, ()), "the other is dead"
 
-        def wait(run_id: str) -> None:
-            waits.append(run_id)
-            if len(waits) == 3:
-                other_run.close()
 
-        monkeypatch.setattr(chunk, "wait_for_others", wait)
-        with caplog.at_level(logging.INFO, logger=chunk.__name__):
-            counts = run_stage(sqlite_database, RunContext(run_id="two"), part, ids)
-    assert counts.done == 6
-    assert waits == ["two"] * 3
-    assert caplog.messages == ["stage extract waits for documents that another run has claimed: 1"]
+def test_storing_leaves_claimed_documents_out_and_a_closed_lease_writes_nothing(database: Database) -> None:
+    ids = plan(database, "mine")
+    for stage in OUTPUT_STAGES:
+        run_stage(database, RunContext(run_id="mine"), ScriptedStage(stage, NAMES), ids)
+    with pytest.raises(LeaseLost):
+        store_chunk(database, worker("mine"), ids, "p")
+    assert runs.run_counts(database, "mine") == (RunCounts(), len(NAMES))
+    with lease_of(database, "mine"), lease_of(database, "alive"):
+        again = {id_of("a"): "another configuration"}
+        stage_outputs.begin_attempts(database, Stage.SCORE, worker("alive"), again)
+        counts = store_chunk(database, worker("mine"), ids, "p")
+        assert (counts.done, counts.claimed) == (5, (id_of("a"),))
 
 
 def test_a_run_that_is_stopped_gives_its_attempts_back(database: Database) -> None:
@@ -109,23 +115,6 @@ def test_a_run_that_is_stopped_gives_its_attempts_back(database: Database) -> No
     with database.read() as connection:
         attempts = connection.execute(query).scalars().all()
     assert set(attempts) == {0}
-
-
-def test_a_run_whose_session_is_lost_takes_another(
-    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run_locks_module, "CHECK_EVERY_S", 0.05)
-    end = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-    with hold_run_lock(postgres_database, "one"):
-        with postgres_database.write() as connection:
-            connection.execute(end)
-        until = time.monotonic() + 10
-        time.sleep(0.1)
-        while not live_runs(postgres_database, ["one"]) and time.monotonic() < until:
-            time.sleep(0.05)
-        assert live_runs(postgres_database, ["one"]) == {"one"}
-    # PostgreSQL gives up a lock when the session's server process has ended, a moment later.
-    wait_until(lambda: live_runs(postgres_database, ["one"]) == set())
 
 
 def attempts(database: Database) -> set[int]:
@@ -203,7 +192,9 @@ def test_a_document_that_kills_the_worker_time_and_again_is_worked_alone_and_the
     begin = {id_: ScriptedStage(Stage.EXTRACT, NAMES).fingerprint(_document(sqlite_database, id_)) for id_ in ids}
 
     def die(solo: bool) -> None:
-        stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, "run", {id_of("a"): begin[id_of("a")]}, solo=solo)
+        stage_outputs.begin_attempts(
+            sqlite_database, Stage.EXTRACT, worker("run"), {id_of("a"): begin[id_of("a")]}, solo=solo
+        )
 
     die(solo=False)
     die(solo=False)
@@ -228,6 +219,42 @@ def test_a_document_that_kills_the_worker_time_and_again_is_worked_alone_and_the
     with sqlite_database.read() as connection:
         kinds = connection.execute(select(outputs.c.failure_kind).where(outputs.c.state == "failed")).scalars().all()
     assert kinds == ["quarantined"]
+
+
+def test_where_no_document_can_kill_its_worker_deaths_change_nothing(sqlite_database: Database) -> None:
+    """Neither the speed, nor what becomes of the documents."""
+    ids = plan(sqlite_database, "run")
+    groups: list[int] = []
+
+    class Killed(ScriptedStage):
+        def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
+            groups.append(len(documents))
+            yield from super().work(documents)
+
+    def kill(_name: str) -> None:
+        raise MemoryError
+
+    dying = Killed(Stage.EXTRACT, NAMES, before=kill, can_kill_worker=False)
+    for _ in range(10):
+        with pytest.raises(MemoryError):
+            run_stage(sqlite_database, RunContext(run_id="run"), dying, ids)
+    surviving = Killed(Stage.EXTRACT, NAMES, can_kill_worker=False)
+    counts = run_stage(sqlite_database, RunContext(run_id="run"), surviving, ids)
+    assert (counts, groups) == (StageCounts(done=6), [6] * 11)
+
+
+def test_a_stage_gets_ready_before_attempts_are_counted(sqlite_database: Database) -> None:
+    """A worker that is killed while libraries load was not killed by a document."""
+    ids = plan(sqlite_database, "run")
+
+    class Slow(ScriptedStage):
+        def get_ready(self, documents: Sequence[Document]) -> None:
+            assert len(documents) == len(NAMES)
+            assert attempts(sqlite_database) == set()
+            raise ZeroDivisionError("the work meets the same error")
+
+    counts = run_stage(sqlite_database, RunContext(run_id="run"), Slow(Stage.EXTRACT, NAMES), ids)
+    assert counts == StageCounts(done=6)
 
 
 def _document(database: Database, document_id: str) -> Document:

@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from blocks.errors import ChunkIncomplete
 from blocks.records import OUTPUT_STAGES, Evidence, Failure, Rerun, Retry, RunCounts, Stage, Status, Validation
 from tasks.runs.chunk import RunContext, StageCounts, run_stage
 from tasks.store.store import store_chunk
+from tests.database_fixtures import lease_of, worker
 from tests.doubles.scripted_stages import USUAL, Answer, ScriptedStage, failing, found, id_of
 
 Script = Mapping[Stage, dict[str, Answer]]
@@ -66,7 +67,12 @@ def process(
         expected = pytest.raises(ChunkIncomplete, match=f" {tried_again} ") if tried_again else nullcontext()
         with expected:
             run_stage(database, context, ScriptedStage(stage, names, answers, version), ids)
-    return store_chunk(database, run_id, ids, f"pipeline {version}") if store else StageCounts()
+    return stored(database, run_id, ids, f"pipeline {version}") if store else StageCounts()
+
+
+def stored(database: Database, run_id: str, ids: Sequence[str], pipeline_digest: str) -> StageCounts:
+    with lease_of(database, run_id):
+        return store_chunk(database, worker(run_id), ids, pipeline_digest)
 
 
 def rows(database: Database, run_id: str) -> dict[str, str | None]:
@@ -141,7 +147,7 @@ def test_storing_twice_changes_nothing(database: Database) -> None:
     }
     process(database, "run", "aif", script)
     before = everything(database)
-    counts = store_chunk(database, "run", [id_of(name) for name in "aif"], "pipeline 1")
+    counts = stored(database, "run", [id_of(name) for name in "aif"], "pipeline 1")
     after = everything(database)
     times = {"failures"}  # the last time that it was seen
     assert {name: after[name] for name in after if name not in times} == {
@@ -244,7 +250,7 @@ def test_a_document_whose_worker_died_is_a_failure_of_the_run_and_fresh_in_the_n
         pipeline_digest="pipeline 1",
         chunk_size=100,
     )
-    store_chunk(database, "first", [id_of("a")], "pipeline 1")
+    stored(database, "first", [id_of("a")], "pipeline 1")
     (failure,) = list_failures(database)
     assert (failure["stage"], failure["kind"], failure["retry"]) == ("extract", "unfinished", "next_run")
     assert process(database, "second", "a") == StageCounts(done=1)
@@ -271,7 +277,7 @@ def test_a_defect_while_a_document_is_stored_costs_that_document_and_no_other(
     with database.write() as connection:
         connection.execute(broken.values(**defect))
     with caplog.at_level(logging.ERROR):
-        counts = store_chunk(database, "first", [id_of("a"), id_of("b")], "pipeline 1")
+        counts = stored(database, "first", [id_of("a"), id_of("b")], "pipeline 1")
     assert counts == StageCounts(done=1, failed=1)
     assert rows(database, "first") == {id_of("a"): "accepted", id_of("b"): "failed"}
     (failure,) = list_failures(database)

@@ -286,7 +286,7 @@ def test_calls_of_a_living_worker_are_left_to_it(database: Database) -> None:
 
 def test_a_worker_that_was_believed_dead_settles_after_all(database: Database) -> None:
     worker, other = ledger_of(database, "zombie"), ledger_of(database)
-    with database.write() as connection:  # as if its run lock had been missed
+    with database.write() as connection:  # as if its lease had been missed
         connection.execute(
             insert(budgets), [{"scope": "run", "key": "r", "spent_usd": USD(0), "reserved_usd": USD("0.1")}]
         )

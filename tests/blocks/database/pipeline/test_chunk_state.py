@@ -12,7 +12,7 @@ A, B, C = (Document(name, f"/in/{name}", "text/plain", 1) for name in "abc")
 def row(
     state: str, *, run_id: str = "run-1", retry: Retry | None = None, attempts: int = 1, solo_attempts: int = 0
 ) -> OutputRow:
-    return OutputRow("f", state, True, run_id, retry, attempts, solo_attempts)
+    return OutputRow("f", state, True, run_id, retry, attempts, solo_attempts, run_id)
 
 
 def to_do(known: OutputRow | None, rerun: Rerun, run_id: str = "run-1", *, contested: bool = False) -> str:
@@ -70,6 +70,13 @@ def test_a_document_that_broke_workers_is_worked_alone_and_then_quarantined(
     assert to_do(known, Rerun.STALE) == to_do(known, Rerun.NEVER, "run-2") == expected
     assert to_do(known, Rerun.ALL) == expected, "the run's own attempts count, whatever was asked"
     assert to_do(known, Rerun.FAILED, "run-2") == to_do(known, Rerun.ALL, "run-2") == "fresh"
+
+
+def test_where_no_document_can_kill_its_worker_none_is_suspected_after_any_number_of_deaths() -> None:
+    state = ChunkState((A,), 0, {"a": {"f": row(STARTED, attempts=20, solo_attempts=20)}})
+    for run_id in ("run-1", "run-2"):
+        todo = state.to_do({"a": "f"}, Rerun.STALE, run_id, 3, can_kill_worker=False)
+        assert (todo.fresh, todo.killed_their_worker, todo.exhausted) == ((A,), (), ())
 
 
 @pytest.mark.parametrize("rerun", RERUNS)

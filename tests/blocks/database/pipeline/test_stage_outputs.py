@@ -9,6 +9,7 @@ from blocks.database.pipeline.chunk_state import Todo
 from blocks.database.pipeline.documents import record_batch
 from blocks.errors import Quarantined
 from blocks.records import Classification, Failure, Outcome, Rerun, Retry, Stage
+from tests.database_fixtures import worker
 from tests.doubles.scripted_stages import USUAL, failing, found, id_of
 
 PAYLOAD = USUAL[Stage.EXTRACT].model_dump_json().encode()
@@ -28,12 +29,12 @@ def record(database: Database, *names: str, run_id: str = "run-1") -> list[str]:
 
 
 def begin(database: Database, run_id: str, fingerprint: str = "f", *, name: str = "a", solo: bool = False) -> None:
-    stage_outputs.begin_attempts(database, Stage.EXTRACT, run_id, {id_of(name): fingerprint}, solo=solo)
+    stage_outputs.begin_attempts(database, Stage.EXTRACT, worker(run_id), {id_of(name): fingerprint}, solo=solo)
 
 
 def write(database: Database, run_id: str, *, payload: bytes | None = PAYLOAD, failure: Failure | None = None) -> None:
     outcome = Outcome(id_of("a"), payload, failure)
-    stage_outputs.write_outcomes(database, Stage.EXTRACT, run_id, [outcome], {id_of("a"): "f"})
+    stage_outputs.write_outcomes(database, Stage.EXTRACT, worker(run_id), [outcome], {id_of("a"): "f"})
 
 
 def to_do(database: Database, run_id: str, rerun: Rerun = Rerun.STALE, fingerprint: str = "f") -> str:
@@ -98,11 +99,26 @@ def test_a_document_that_kills_its_workers_is_worked_alone_and_then_quarantined(
         assert to_do(database, run_id) == "suspect"
         begin(database, run_id, solo=True)
     assert to_do(database, "run-5") == "exhausted"
+    begin(database, "run-5")
     write(database, "run-5", payload=None, failure=Quarantined(3).failure(Stage.EXTRACT))
     assert to_do(database, "run-6") == "nothing"
     assert to_do(database, "run-6", Rerun.FAILED) == "fresh"
     begin(database, "run-6")
     assert to_do(database, "run-6") == "fresh", "attempts begin anew"
+
+
+def test_deaths_from_outside_count_nowhere(database: Database) -> None:
+    record(database, "a")
+    for run_id in ("run-1", "run-1", "run-2", "run-3"):
+        prints = {id_of("a"): "f"}
+        stage_outputs.begin_attempts(database, Stage.EXTRACT, worker(run_id), prints, can_kill_worker=False)
+    rows = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_of("a")]).rows[id_of("a")]
+    assert [(row.state, row.attempts, row.run_id) for row in rows.values()] == [("started", 1, "run-3")]
+    for _ in range(2):
+        write(database, "run-3", payload=None, failure=failing(Stage.EXTRACT, Retry.NOW))
+        begin(database, "run-3")
+    rows = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_of("a")]).rows[id_of("a")]
+    assert [row.attempts for row in rows.values()] == [3], "failures count"
 
 
 def digests(database: Database, name: str = "a") -> dict[Stage, str]:
@@ -115,14 +131,14 @@ def test_a_document_waits_until_every_upstream_stage_has_a_usable_output(databas
     for stage in (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE):
         state = stage_outputs.load_chunk(database, Stage.VALIDATE, ids)
         assert (len(state.ready), state.waiting) == (0, 2)
-        stage_outputs.begin_attempts(database, stage, "run-1", dict.fromkeys(ids, "f"))
+        stage_outputs.begin_attempts(database, stage, worker("run-1"), dict.fromkeys(ids, "f"))
         payload = USUAL[stage].model_dump_json().encode()
         failure = failing(stage, Retry.NEXT_RUN, "ocr_unavailable") if stage is Stage.EXTRACT else None
         outcomes = [Outcome(ids[0], payload, failure)]
         outcomes.append(
             Outcome(ids[1], payload) if stage is not Stage.SCORE else Outcome(ids[1], None, failing(stage, Retry.NEVER))
         )
-        stage_outputs.write_outcomes(database, stage, "run-1", outcomes, dict.fromkeys(ids, "f"))
+        stage_outputs.write_outcomes(database, stage, worker("run-1"), outcomes, dict.fromkeys(ids, "f"))
     state = stage_outputs.load_chunk(database, Stage.VALIDATE, ids)
     (ready,) = state.ready
     assert (ready.document_id, ready.uri, state.waiting) == (id_of("a"), "/in/a", 1)
@@ -153,8 +169,10 @@ def test_going_back_to_an_earlier_configuration_computes_nothing(database: Datab
             stage_outputs.make_current(database, Stage.CLASSIFY, state, {id_: fingerprint}, todo)
             return
         payload = Classification(document_type=document_type, confidence=1.0, method="given").model_dump_json().encode()
-        stage_outputs.begin_attempts(database, Stage.CLASSIFY, "run-1", {id_: fingerprint})
-        stage_outputs.write_outcomes(database, Stage.CLASSIFY, "run-1", [Outcome(id_, payload)], {id_: fingerprint})
+        stage_outputs.begin_attempts(database, Stage.CLASSIFY, worker("run-1"), {id_: fingerprint})
+        stage_outputs.write_outcomes(
+            database, Stage.CLASSIFY, worker("run-1"), [Outcome(id_, payload)], {id_: fingerprint}
+        )
 
     begin(database, "run-1")
     write(database, "run-1")
@@ -171,7 +189,7 @@ def test_what_is_being_computed_anew_does_not_count_as_done(database: Database) 
     """A worker that dies over a new configuration must not leave later stages with the old output."""
     (id_,) = record(database, "a")
     begin(database, "run-1", "old")
-    stage_outputs.write_outcomes(database, Stage.EXTRACT, "run-1", [Outcome(id_, PAYLOAD)], {id_: "old"})
+    stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), [Outcome(id_, PAYLOAD)], {id_: "old"})
     assert stage_outputs.load_chunk(database, Stage.CLASSIFY, [id_]).waiting == 0
     begin(database, "run-2", "new")
     assert stage_outputs.load_chunk(database, Stage.CLASSIFY, [id_]).waiting == 1
@@ -192,9 +210,9 @@ def test_a_chunk_may_be_larger_than_one_statement(sqlite_database: Database) -> 
     names = [f"document {number}" for number in range(2_000)]
     ids = record(sqlite_database, *names)
     fingerprints = dict.fromkeys(ids, "f")
-    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, "run-1", fingerprints)
+    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, worker("run-1"), fingerprints)
     outcomes = [Outcome(id_, PAYLOAD) for id_ in ids]
-    stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, "run-1", outcomes, fingerprints)
+    stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, worker("run-1"), outcomes, fingerprints)
     state = stage_outputs.load_chunk(sqlite_database, Stage.CLASSIFY, ids)
     assert len(state.ready) == 2_000
     assert len(Todo(fresh=state.ready)) == 2_000
@@ -223,6 +241,7 @@ def test_a_late_failure_does_not_replace_the_failure_that_is_written(database: D
 def test_a_quarantine_replaces_nothing_that_ended(database: Database) -> None:
     record(database, "a")
     begin(database, "run-1")
+    begin(database, "run-2")
     write(database, "run-2", payload=None, failure=Quarantined(3).failure(Stage.EXTRACT))
     assert failure_of(database) == ("failed", "quarantined", "run-2")
     begin(database, "run-3")
@@ -234,11 +253,11 @@ def test_a_quarantine_replaces_nothing_that_ended(database: Database) -> None:
 def test_what_is_written_is_named(database: Database) -> None:
     ids = record(database, "a", "b", "c")
     prints = dict.fromkeys(ids, "f")
-    stage_outputs.begin_attempts(database, Stage.EXTRACT, "run-1", {ids[0]: "f", ids[1]: "other"})
+    stage_outputs.begin_attempts(database, Stage.EXTRACT, worker("run-1"), {ids[0]: "f", ids[1]: "other"})
     outcomes = [Outcome(id_, PAYLOAD) for id_ in ids]
-    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, "run-1", outcomes, prints) == {ids[0]}
-    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, "run-2", outcomes, prints) == frozenset()
-    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, "run-1", [], prints) == frozenset()
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), outcomes, prints) == {ids[0]}
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-2"), outcomes, prints) == frozenset()
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), [], prints) == frozenset()
 
 
 def test_a_document_has_one_current_row_in_a_stage(database: Database) -> None:

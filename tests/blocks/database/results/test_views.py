@@ -7,12 +7,12 @@ from pydantic import JsonValue
 from sqlalchemy import insert, text
 
 from blocks.database.engine import Database, now
+from blocks.database.errors import ViewInUse
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.results.review import ReviewNeed, sync_review
 from blocks.database.results.views import create_views, view_name
 from blocks.database.tables import results, sources
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.errors import ViewInUse
 from blocks.records import Rerun, Status, Validation
 from tests.doubles.scripted_stages import found, id_of
 

