@@ -95,7 +95,8 @@ def trial_lines(model: RegisteredModel, trial: Trial) -> list[str]:
         + (f"; wrong: {', '.join(wrong)}" if wrong else "; all correct"),
         f"usage: {usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out "
         f"({usage.reasoning_tokens} reasoning)" + ("" if usage.is_stated else "; the server stated no usage"),
-        f"cost: {_cost(trial)}",
+        f"cost: {_cost(trial)}"
+        + (f"; the provider states ${usage.stated_cost_usd:f}" if usage.stated_cost_usd is not None else ""),
         f"schema: {model.json_mode.value}: {MODES[model.json_mode]}",
     ]
     if reply.is_repaired:

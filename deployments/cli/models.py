@@ -20,6 +20,7 @@ CALL_COLUMNS = (
     "output_tokens",
     "cost_usd",
     "unconfirmed_usd",
+    "stated_cost_usd",
     "latency_ms",
     "lane",
 )

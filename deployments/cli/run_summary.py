@@ -61,7 +61,7 @@ def show_summary(
             table.add_row(str(summary[key]), meaning)
     table.add_row(f"${_money(report.cost_usd)}", f"for {report.calls}")
     if report.unconfirmed_usd:
-        table.add_row(f"${_money(report.unconfirmed_usd)}", "at most, for calls without a reply")
+        table.add_row(f"${_money(report.unconfirmed_usd)}", "at most, for calls whose cost is not confirmed")
     if report.cache_hits:
         table.add_row(str(report.cache_hits), "replies from the cache, free of charge")
     table.add_row(f"{summary['duration_s']} s", "")

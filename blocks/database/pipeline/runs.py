@@ -34,9 +34,9 @@ _NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}
 class RunCosts:
     """The number and the cost of a run's calls of language models.
 
-    `cost_usd` follows from the providers' usage figures. `unconfirmed_usd` is what calls without a reply may have cost
-    in addition. `cache_hits` counts answers from the cache, which are no calls. Calls that are under way or were never
-    sent count nowhere.
+    `cost_usd` follows from the providers' usage figures. `unconfirmed_usd` is what calls without such figures may
+    have cost in addition, and what providers state beyond it. `cache_hits` counts answers from the cache, which are
+    no calls. Calls that are under way or were never sent count nowhere.
     """
 
     model_calls: int

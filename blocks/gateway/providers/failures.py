@@ -28,6 +28,7 @@ _NO_CREDIT = re.compile(
     r"insufficient_quota|insufficient[ _]balance|insufficient[ _]credits?|billing_hard_limit|billing_not_active"
     r"|billing_error|billing_disabled|credit balance is too low|credits are depleted|out of credits?"
     r"|exceeded your current quota|specified (?:workspace )?api usage limits|requires? (?:at least|more) .{0,40}credits"
+    r"|budget_exceeded|budget has been exceeded"
     r"|payment[ _]required|billing account .{0,80}(?:disabled|not active|closed)|billing to be enabled"
 )
 _TOO_LONG = re.compile(
@@ -36,7 +37,7 @@ _TOO_LONG = re.compile(
     r"|context (?:size|window|length|limit)|input (?:is )?too long|too large for model|reduce the length"
     r"|request too large|keep the first \d+ tokens|input token (?:count|length)|maximum prompt length|token limit"
     r"|exceeds? max(?:imum)? length|range of input length|tokens`? must be <="
-    r"|max_(?:completion_|new_|output_)?tokens\W.{0,40}(?:got|given|was|is)\W{1,3}-\d"
+    r"|max_(?:completion_|new_|output_)?tokens\W.{0,40}(?:got |given:? |was |is |= ?|: ?)-\d"
 )
 """vLLM states the room that the prompt has left as a negative bound of the reply."""
 _MORE_THAN_A_MINUTE = re.compile(r"request too large")
@@ -55,13 +56,19 @@ _NO_MODEL = re.compile(
     r"|invalid model(?: name)?|unknown model|not a valid model"
 )
 _BAD_KEY = re.compile(
-    r"api_key_invalid|api key not valid|invalid_api_key|(?:incorrect|invalid|missing|no) api key|api key expired"
-    r"|authentication[_ ]?error|auth_error|no auth credentials|no_db_connection|no(?:t)? connected (?:to )?db"
+    r"api_key_invalid|api key not valid|invalid_api_key|(?:incorrect|invalid|missing|malformed|no) api key"
+    r"|api key expired|unauthori[sz]ed|unauthenticated|authentication[_ ]?error|auth_error"
+    r"|no auth credentials|no_db_connection|no(?:t)? connected (?:to )?db"
     r"|virtual key expected|invalid proxy server token"
 )
 """The last five are LiteLLM's: its proxy answers a wrong or a missing key with 400 or 500 in some versions."""
-_NO_JSON_MADE = re.compile(r"json_validate_failed|output_parse_failed|failed to (?:generate|validate) json")
-_OF_REQUEST = re.compile(r"no endpoints found that (?:support|can handle)")
+_NO_JSON_MADE = re.compile(
+    r"json_validate_failed|failed_generation|output_parse_failed|failed to (?:generate|validate) json"
+)
+_OF_REQUEST = re.compile(
+    r"no endpoints found that (?:support|can handle)"
+    r"|(?:does not|doesn't|not) support .{0,30}(?:image|vision|tool|function|json|schema|response_format|modalit)"
+)
 """A 404 of a router: it knows the model, and none of its servers takes this form of request."""
 _NAMED_WAIT = re.compile(r"retryinfo|rate_limit_exceeded|per ?minute|retry in \d")
 """Every 429 of Google mentions plan and billing. It is a rate limit where it names a wait or a minute."""
@@ -78,6 +85,9 @@ _EMBEDDED = {
     "content": 400,
 }
 """The statuses of errors in a reply with status 200, by a word of their kind."""
+
+_PASSES_ON = re.compile(r"[^{]{0,160}(?:exception|error)\W*", re.IGNORECASE)
+"""What a proxy writes before the error that it passes on."""
 
 _MAX_READ = 64 * 1024
 _IDENTIFIER = re.compile(r"[\w.:/@-]{2,96}")
@@ -122,22 +132,26 @@ def read_error(body: bytes) -> ErrorBody:
     code = _text(inner.get("code")) or _text(inner.get("type"))
     code = _text(inner.get("status")) or code if code.isdigit() else code
     passed_on = _passed_on(text) or _passed_on(_text(as_mapping(inner.get("metadata")).get("raw")))
+    message = _unquoted(text.partition("{")[0].rstrip(" -:") if passed_on is not None else text)
+    found = (passed_on.words,) if passed_on is not None else ()
     if passed_on is not None:
-        text, found = f"{text.partition('{')[0].strip(' -:')}: {passed_on.message}", passed_on.words
-        return ErrorBody(_unquoted(text), code, " ".join((text, found, *_identifiers(outer))).lower())
-    message = _unquoted(text)
-    return ErrorBody(message, code, " ".join((message, *_identifiers(outer))).lower())
+        message = ": ".join(filter(None, (message, passed_on.message)))
+    return ErrorBody(message, code, " ".join((message, *found, *_identifiers(outer))).lower())
 
 
 def _passed_on(text: str) -> ErrorBody | None:
-    """The provider's own error, which a proxy passes on as JSON within a text; None where there is none."""
-    start, end = text.find("{"), text.rfind("}")
-    inner = text[start : end + 1] if 0 <= start < end else ""
+    """The provider's own error, which a proxy passes on as JSON at the end of its own; None where there is none.
+
+    What an error quotes of a document may be JSON too: it follows other words.
+    """
+    before, brace, rest = text.partition("{")
+    if not brace or (before.strip() and not _PASSES_ON.fullmatch(before)):
+        return None
     try:
-        is_error = isinstance(json.loads(inner), dict) and '"message"' in inner
+        is_error = as_mapping(as_mapping(json.loads(brace + rest)).get("error")).get("message") is not None
     except (ValueError, RecursionError):
         return None
-    return read_error(inner.encode()) if is_error else None
+    return read_error((brace + rest).encode()) if is_error else None
 
 
 def _unquoted(text: str) -> str:

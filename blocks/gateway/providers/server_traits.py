@@ -42,8 +42,8 @@ _REFUSING = re.compile(
 )
 _BEYOND_RANGE = re.compile(
     r"may only be|can only|(?:must|should) be (?:set to |exactly )?(?:1\b|greater|larger|positive|strictly|> ?0)"
-    r"|only .{1,20} (?:is|are) (?:allowed|supported)|cannot (?:both )?be|incompatible|not compatible|strictly positive"
-    r"|out of range|invalid (?:value|temperature|seed)"
+    r"|only .{1,20} (?:is|are) (?:allowed|supported)|cannot (?:both )?be|requires|incompatible|not compatible"
+    r"|strictly positive|out of range|invalid (?:value|temperature|seed)"
 )
 _VALUES = {name: _OPTIONAL[name] for name in ("temperature", "seed")}
 """Parameters whose value may be refused where the parameter is not: 0 beside thinking, a seed that is too large."""
@@ -56,7 +56,7 @@ _PASSING = re.compile(r"temporar|overload|later|try again|at the moment|right no
 """A passing state of the server: nothing is learnt from it, since what is learnt stays."""
 _THIS_SCHEMA = re.compile(
     r"invalid[ _](?:json[ _])?schema|schema .{0,60}(?:too (?:large|complex|many|deep)|exceed)|too many states"
-    r"|schema is too complex|compiled grammar is too large|too many (?:optional )?parameters"
+    r"|too much branching|schema is too complex|compiled grammar is too large|too many (?:optional )?parameters"
     r"|format\.schema"
 )
 _PERHAPS_THIS_SCHEMA = re.compile(r"request contains an invalid argument")

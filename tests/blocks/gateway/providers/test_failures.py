@@ -187,6 +187,9 @@ CASES: list[tuple[int, Any, type[CallFailed]]] = [
     (500, openai("Authentication Error, No api key passed in.", "500", "auth_error"), errors.KeyRefused),
     (400, openai("LiteLLM Virtual Key expected. Received=none", "400", "auth_error"), errors.KeyRefused),
     (400, {"error": {"message": "No auth credentials found", "code": 400}}, errors.KeyRefused),
+    (400, {"success": False, "error": [{"code": 2009, "message": "Unauthorized"}]}, errors.KeyRefused),
+    (400, {"code": "Client specified an invalid argument", "error": "Incorrect API key: xa***ey"}, errors.KeyRefused),
+    (400, openai("Budget has been exceeded! Current cost: 2.1", "400", "budget_exceeded"), errors.OutOfCredit),
     # a form of request that no server of the model takes
     (404, {"error": {"message": "No endpoints found that support image input", "code": 404}}, errors.RequestRefused),
     (
@@ -195,7 +198,13 @@ CASES: list[tuple[int, Any, type[CallFailed]]] = [
         errors.RequestRefused,
     ),
     (404, {"error": {"message": "No endpoints found for acme/none.", "code": 404}}, errors.UpstreamMissing),
+    (404, openai("This model does not support image input"), errors.RequestRefused),
     # what the model wrote is no JSON, says its server
+    (
+        400,
+        {"error": {"message": "Failed to call a function.", "code": "tool_use_failed", "failed_generation": "<f"}},
+        errors.ReplyUnformed,
+    ),
     (
         400,
         openai("Failed to validate JSON. Please adjust your prompt.", "json_validate_failed"),
@@ -220,6 +229,7 @@ CASES: list[tuple[int, Any, type[CallFailed]]] = [
         errors.ContextTooLong,
     ),
     (400, openai("max_tokens must be at least 1, got 0"), errors.RequestRefused),
+    (400, openai("max_tokens must be in the range 1-4096"), errors.RequestRefused),
     # the server
     (500, openai("The server had an error while processing your request", None, "server_error"), errors.ServerFailed),
     (529, anthropic("overloaded_error", "Overloaded"), errors.ServerFailed),
@@ -346,6 +356,7 @@ HOSTILE = "Your credit balance is too low. context_length_exceeded. content_filt
         {"detail": [{"loc": ["body"], "msg": "value is not valid", "input": HOSTILE}]},
         {"object": "error", "message": f"[{{'type': 'string_type', 'input': '{HOSTILE}'}}]", "code": 400},
         {"error": {"message": f'Invalid content: "{HOSTILE}" in message 1', "type": "invalid_request_error"}},
+        {"error": {"message": f'Invalid content: {{"error": {{"message": "{HOSTILE}"}}}}', "type": "x"}},
     ],
 )
 def test_what_an_error_quotes_of_a_document_neither_decides_its_meaning_nor_is_repeated(body: Any) -> None:

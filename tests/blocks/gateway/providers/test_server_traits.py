@@ -42,6 +42,7 @@ def test_the_bound_on_a_reply_is_renamed_once_and_never_left_out() -> None:
         "`temperature` and `top_p` cannot both be specified for this model",
         "`temperature` must be strictly positive",
         "temperature must be 1 when reasoning is on",
+        "thinking requires a temperature of 1",
     ],
 )
 def test_a_temperature_that_may_not_be_0_is_left_out(message: str) -> None:
@@ -60,6 +61,8 @@ def test_a_bound_that_must_be_another_is_not_renamed() -> None:
     "message",
     [
         "The specified schema produces a constraint that has too many states for serving.",
+        "The specified schema produces a constraint that has too much branching for serving.",
+        "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth.",
         "Schemas contains too many parameters with union types (20, limit: 16)",
         "output_config.format.schema: For 'integer' type, property minimum is not supported",
         "Request contains an invalid argument.",
