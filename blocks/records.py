@@ -233,12 +233,16 @@ class Extraction(Record):
 
 
 class Classification(Record):
-    """The output of classify: the document's type and the probability that it is right. `scores` has every type."""
+    """The output of classify: the document's type and the probability that it is right. `scores` has every type.
+
+    `remark`: what the text says against the type, or against the nearest type, in words.
+    """
 
     document_type: str
     confidence: float
     method: Literal["given", "signals", "classifier", "model"]
     scores: dict[str, float] = {}
+    remark: str | None = None
 
 
 class Evidence(Record):

@@ -12,8 +12,10 @@ from blocks.document_types.checks import RESERVED_FIELDS
 from blocks.document_types.loader import ELSEWHERE, check, load_document_types
 from blocks.reader.reading import read
 from blocks.records import Page
+from blocks.settings import Settings
 from blocks.values.values_of_types import value_problems
 from deployments.cli.type_checks import worked_problems
+from tasks.classify.judge import TypeJudge
 
 PAGE = (Path(__file__).parent.parent / "docs" / "document_types.md").read_text(encoding="utf-8")
 
@@ -122,3 +124,28 @@ def test_the_example_of_the_page_reads_a_document_at_once(example: Path) -> None
     assert values["delivered_on"] == "2025-03-12"
     assert str(values["parcels"]) == "4"
     assert values["condition"] == "intact"
+
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+NOTES = (
+    SLIP,
+    "Lieferschein\nSpedition Aumüller\nLieferschein-Nr. 77120\nLieferdatum 14.03.2025\n1 Karton\n",
+    "Delivery note\n\nDelivery no: DS-2044\nDelivered on: 03.02.2025\n3 parcels\n",
+)
+
+
+def test_the_type_of_the_readme_is_found_without_being_given(tmp_path: Path) -> None:
+    written = re.search(
+        r"# data/document_types/(delivery_slip/type\.yaml)\n(.*?)^```", README, re.DOTALL | re.MULTILINE
+    )
+    shown = re.search(r"^\$ cat notes/first\.txt\n(.*?)^\$", README, re.DOTALL | re.MULTILINE)
+    assert written is not None
+    assert shown is not None
+    (tmp_path / "delivery_slip").mkdir()
+    (tmp_path / written[1]).write_text(written[2], encoding="utf-8")
+    types = load_document_types(Settings().document_types_dir) | load_document_types(tmp_path)
+    for found in TypeJudge(types).judge([shown[1], *NOTES]):
+        assert found.document_type == "delivery_slip"
+        assert found.confidence >= types["delivery_slip"].review.accept_at
+    fields = read(types["delivery_slip"], (Page(number=1, method="parsed", text=shown[1]),)).fields
+    assert {name: one.value for name, one in fields.items()} == {"slip_number": "DS-2044", "delivered_on": "2025-02-03"}

@@ -40,6 +40,9 @@ ABOUT_OTHER_ROWS = frozenset(
 )
 """Map expectations whose answer for a row depends on other rows, and so on how the batch was cut into chunks."""
 
+UNIQUE = frozenset({"ExpectColumnValuesToBeUnique", "ExpectCompoundColumnsToBeUnique"})
+"""Expectations that no two rows have the same values."""
+
 IN_DATABASES_ONLY = frozenset(
     {
         "ExpectColumnValuesToMatchLikePattern",
@@ -109,6 +112,11 @@ def is_row_level(expectation: Expectation) -> bool:
     if not isinstance(found, by_row) or type(found).__name__ in ABOUT_OTHER_ROWS | IN_DATABASES_ONLY:
         return False
     return expectation.kwargs.get("mostly", 1) == 1
+
+
+def wants_uniqueness(expectation: Expectation) -> bool:
+    """Whether no two rows may have the same values in the expectation's columns."""
+    return _class_name(expectation.type) in UNIQUE
 
 
 def columns_of(expectation: Expectation) -> tuple[str, ...]:

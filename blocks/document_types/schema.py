@@ -5,6 +5,7 @@ what may stand there; `blocks/document_types/loader.py` reads it and names file 
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -123,17 +124,23 @@ class Signal(Record):
     """A phrase or a regular expression whose presence speaks for the type (weight over 0) or against it (under 0).
 
     Weights are log odds: those that are there are added up, and a sum of 2.5 makes a type as likely as no type. A
-    phrase that stands on no other kind of document deserves 3, one of several that together decide 1.
+    phrase that stands on no other kind of document deserves 3, one of several that together decide 1. Without a weight
+    it is estimated from how many examples of other types have the signal: 2 where none has, so that two signals decide.
     """
 
     phrase: str | None = None
     pattern: str | None = None
-    weight: float = 1.0
+    weight: float | None = None
 
 
 class ClassificationRules(Record):
-    """How documents of the type are known: `signals` first, examples second; below `threshold` the type is unknown."""
+    """How documents of the type are known: by its title and labels (`by_description`), `signals`, and examples.
 
+    A type whose signals were weighed on documents switches `by_description` off: they count titles and labels already.
+    Below the confidence `threshold` the type is unknown.
+    """
+
+    by_description: bool = True
     signals: tuple[Signal, ...] = ()
     threshold: float = Field(0.5, ge=0, le=1)
 
@@ -271,8 +278,10 @@ class DocumentType(Record):
 
     @cached_property
     def classify_digest(self) -> str:
-        """Digest of what classify reads."""
-        return self._digest("name", "classification", "examples")
+        """Digest of what classify reads: of the fields only their names, labels and whether they are required."""
+        fields = {name: (field.aliases, field.required) for name, field in self.fields.items()}
+        content = self._digest("name", "title", "description", "classification", "examples") + json.dumps(fields)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     @cached_property
     def score_digest(self) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployments.cli.output import note, say, stdout
+from deployments.cli.output import note, say, stdout, without_controls
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -35,6 +35,8 @@ def summary_of(state: "State[RunReport]", report: "RunReport", duration_s: float
         "unconfirmed_usd": str(report.unconfirmed_usd),
         "cache_hits": report.cache_hits,
         "waiting": report.waiting,
+        "duplicate_files": report.duplicate_files,
+        "repeated": [group.model_dump() for group in report.repeated],
         "duration_s": round(duration_s, 1),
     }
 
@@ -59,6 +61,8 @@ def show_summary(
     for key, meaning in meanings.items():
         if summary[key] or key in ("accepted", "in_review", "failed", "documents"):
             table.add_row(str(summary[key]), meaning)
+    if report.duplicate_files:
+        table.add_row(str(report.duplicate_files), "more files with the same bytes as one of these")
     table.add_row(f"${_money(report.cost_usd)}", f"for {report.calls}")
     if report.unconfirmed_usd:
         table.add_row(f"${_money(report.unconfirmed_usd)}", "at most, for calls whose cost is not confirmed")
@@ -69,6 +73,11 @@ def show_summary(
     for kind, number in report.waiting.items():
         remedy = REMEDIES.get(kind, "remove the cause, then run again")
         say(f"{_counted(number)} for the next run: {kind}; {remedy}", style="yellow")
+    for group in report.repeated:
+        say(
+            f"the same {group.document_type} again ({group.name}): {', '.join(map(without_controls, group.uris))}",
+            style="yellow",
+        )
     if not state.is_completed():
         note(f"the run failed: {state.message}", style="red")
     say("\nNext:")

@@ -1,6 +1,7 @@
-"""Decides the type of a text: by signals, then by a classifier trained on the types' examples and on ordinary texts.
+"""Decides the type of a text: by what the types say of themselves, by signals, then by a classifier.
 
-Signals count as log odds. The classifier adds the log odds of a type against texts of no type, corrected for the
+A type's title, labels and typical words count as log odds (evidence.py), and so do signals. The classifier, trained on
+the types' examples and on ordinary texts, adds the log odds of a type against texts of no type, corrected for the
 numbers of examples, which say nothing about the documents of a run. The sums compete with a constant for "no type", so
 a text without evidence has no type, whatever types there are.
 """
@@ -9,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from blocks.document_types.schema import DocumentType
@@ -17,6 +18,9 @@ from blocks.records import UNKNOWN_TYPE, Classification
 from blocks.text_classifier.classifier import Lesson, TextClassifier
 from blocks.text_classifier.features import words
 from blocks.text_classifier.training import train
+from tasks.classify.evidence import TypeEvidence, bounded
+from tasks.classify.outline import outline_of
+from tasks.classify.papers import Title, void_mark
 from tasks.classify.signals import READ_CHARACTERS, CompiledSignal, compile_signals, signal_evidence
 
 ORDINARY_TEXTS = Path(__file__).with_name("ordinary_texts.txt")
@@ -31,8 +35,23 @@ DECISIVE = 4.0
 MAX_FOR, MAX_AGAINST = 4.0, 1.5
 """Bounds of the classifier's log odds. A few examples are weak evidence against a type: each shop's receipt is new."""
 
+VOID = 0.5
+"""The confidence of a paper that is marked as void, at most: it is of its type, and not to be used as one."""
+
+USUAL = 0.03
+"""A word that stands in a larger share of the ordinary texts says nothing of a type."""
+
 MIN_WORDS = 2
 _FLOOR = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A text's evidence: log odds by type, the titles that contradict types, and what voids the paper."""
+
+    weights: dict[str, float]
+    contradictions: Mapping[str, Title]
+    void_mark: str | None
 
 
 @dataclass(frozen=True)
@@ -42,36 +61,66 @@ class TypeJudge:
     types: Mapping[str, DocumentType]
 
     def judge(self, texts: Sequence[str]) -> list[Classification]:
-        """A classification per text; the classifier predicts once, for all texts that signals do not decide."""
+        """A classification per text; the classifier predicts once, for all texts that are undecided without it."""
         texts = [text[:READ_CHARACTERS] for text in texts]
-        by_signals = [
-            {name: signal_evidence(signals, text) for name, signals in self._signals.items()} for text in texts
-        ]
-        verdicts: list[Classification | None] = [
-            self._decide(evidence, "signals") if _is_decided(evidence) else None for evidence in by_signals
-        ]
-        undecided = [position for position, verdict in enumerate(verdicts) if verdict is None]
+        judged = [self._look(text) for text in texts]
+        undecided = [position for position, case in enumerate(judged) if not _is_decided(self._bounded(case))]
         added = self._by_examples([texts[position] for position in undecided])
+        by_classifier = set()
         for position, more in zip(undecided, added, strict=True):
-            evidence = {name: weight + more.get(name, 0.0) for name, weight in by_signals[position].items()}
-            verdicts[position] = self._decide(evidence, "classifier" if more else "signals")
-        return [verdict for verdict in verdicts if verdict is not None]
+            for name, weight in more.items():
+                judged[position].weights[name] += weight
+            if more:
+                by_classifier.add(position)
+        return [
+            self._decide(case, "classifier" if position in by_classifier else "signals")
+            for position, case in enumerate(judged)
+        ]
 
     def get_ready(self) -> None:
         """Load the classifier, or train it, where types have examples."""
         if self._lesson_counts:
             _ = self._classifier
 
-    def _decide(self, evidence: Mapping[str, float], method: str) -> Classification:
-        shares = {name: math.exp(min(weight, 50.0)) for name, weight in {**evidence, UNKNOWN_TYPE: NO_TYPE}.items()}
+    def _look(self, text: str) -> "_Case":
+        """The text's evidence without the classifier."""
+        outline = outline_of(text)
+        findings = self._evidence.findings(outline)
+        weights = {
+            name: signal_evidence(signals, text) + findings[name].weight for name, signals in self._signals.items()
+        }
+        contradictions = {
+            name: finding.contradiction for name, finding in findings.items() if finding.contradiction is not None
+        }
+        return _Case(weights, contradictions, void_mark(outline))
+
+    def _bounded(self, case: "_Case") -> dict[str, float]:
+        """The weights after what contradicts a type."""
+        return {name: bounded(weight, case.contradictions.get(name)) for name, weight in case.weights.items()}
+
+    def _is_described(self, name: str) -> bool:
+        """Whether a type without evidence is no candidate: others would lose confidence to it."""
+        return name in self.types and self.types[name].classification.by_description
+
+    def _decide(self, case: "_Case", method: str) -> Classification:
+        evidence = self._bounded(case)
+        shares = {
+            name: math.exp(min(weight, 50.0)) if weight or not self._is_described(name) else 0.0
+            for name, weight in {**evidence, UNKNOWN_TYPE: NO_TYPE}.items()
+        }
         total = sum(shares.values())
         scores = {name: round(share / total, 4) for name, share in shares.items()}
         best = max(evidence, key=lambda name: (evidence[name], name), default=UNKNOWN_TYPE)
         confidence = scores[best]
+        remark = None
+        if best in case.contradictions:
+            remark = f"titled {case.contradictions[best].name}"
+        elif case.void_mark is not None and best != UNKNOWN_TYPE:
+            remark, confidence = f"marked {case.void_mark}", min(confidence, VOID)
         if best == UNKNOWN_TYPE or confidence < self.types[best].classification.threshold:
             best, confidence = UNKNOWN_TYPE, confidence if best == UNKNOWN_TYPE else round(1 - confidence, 4)
         return Classification.model_validate(
-            {"document_type": best, "confidence": confidence, "method": method, "scores": scores}
+            {"document_type": best, "confidence": confidence, "method": method, "scores": scores, "remark": remark}
         )
 
     def _by_examples(self, texts: Sequence[str]) -> list[dict[str, float]]:
@@ -91,8 +140,17 @@ class TypeJudge:
         return added
 
     @cached_property
+    def _evidence(self) -> TypeEvidence:
+        return TypeEvidence(self.types, usual_stems())
+
+    @cached_property
     def _signals(self) -> dict[str, tuple[CompiledSignal, ...]]:
-        return {name: compile_signals(document_type) for name, document_type in sorted(self.types.items())}
+        texts = {name: [example.text for example in known.examples] for name, known in self.types.items()}
+        texts[UNKNOWN_TYPE] = ordinary_texts()
+        return {
+            name: compile_signals(known, {other: found for other, found in texts.items() if found and other != name})
+            for name, known in sorted(self.types.items())
+        }
 
     @cached_property
     def _lesson_counts(self) -> Counter[str]:
@@ -113,6 +171,14 @@ class TypeJudge:
 def ordinary_texts() -> list[str]:
     """The texts of no type."""
     return [line for line in ORDINARY_TEXTS.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+@cache
+def usual_stems() -> frozenset[str]:
+    """The beginnings of words that a text of any kind may have."""
+    texts = ordinary_texts()
+    counts = Counter(found for text in texts for found in outline_of(text).stems)
+    return frozenset(found for found, count in counts.items() if count > USUAL * len(texts))
 
 
 def _is_decided(evidence: Mapping[str, float]) -> bool:

@@ -12,10 +12,11 @@ from blocks.errors import DocumentTypeUnknown
 from blocks.files.media_types import TABLES
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Stage
 from tasks.classify.judge import ORDINARY_TEXTS, TypeJudge
+from tasks.classify.papers import PAPERS
 from tasks.classify.signals import READ_CHARACTERS
 from tasks.runs.frame import digest_of, failed, together
 
-STAGE_VERSION = "3"
+STAGE_VERSION = "4"
 """Raise it when the same text may get another type; see docs/decisions/fingerprints-and-versions.md."""
 
 CHECKED_ROWS, MIN_ROWS, DOCUMENT_ROWS = 12, 3, 0.5
@@ -32,9 +33,9 @@ class ClassifyStage:
     def __init__(self, types: Mapping[str, DocumentType]) -> None:
         self._types = dict(types)
         self._judge = TypeJudge(self._types)
-        ordinary = hashlib.sha256(ORDINARY_TEXTS.read_bytes()).hexdigest()
+        known = hashlib.sha256(ORDINARY_TEXTS.read_bytes() + PAPERS.read_bytes()).hexdigest()
         digests = (f"{name}={types[name].classify_digest}" for name in sorted(types))
-        self.configuration = digest_of(STAGE_VERSION, ordinary, *digests)
+        self.configuration = digest_of(STAGE_VERSION, known, *digests)
 
     def fingerprint(self, document: Document) -> str:
         """Digest of the given type, or else of every type's signals and examples and of the document's text."""

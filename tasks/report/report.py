@@ -9,8 +9,10 @@ from pydantic import Field
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import runs
+from blocks.database.pipeline.sources import duplicate_files
 from blocks.records import Record, RunCounts, TypeFinding
 from blocks.settings import Settings
+from tasks.report.repeated import Repeated
 from tasks.runs.chunk import RunContext
 
 
@@ -19,7 +21,8 @@ class RunReport(Record):
 
     `missing` counts documents of the batch that ended in no state: 0 unless something is wrong. `unconfirmed_usd` is
     what attempts without a reply may have cost beside `cost_usd`. `cache_hits` counts stored replies that were used.
-    `waiting` counts documents in review that the next run tries again, by kind of failure.
+    `waiting` counts documents in review that the next run tries again, by kind of failure. `duplicate_files` counts
+    files with the bytes of another file of the run; `repeated` names documents with the values of another document.
     """
 
     counts: RunCounts
@@ -32,6 +35,8 @@ class RunReport(Record):
     unconfirmed_usd: Decimal = Decimal(0)
     cache_hits: int = 0
     waiting: dict[str, int] = Field(default_factory=dict)
+    duplicate_files: int = 0
+    repeated: tuple[Repeated, ...] = ()
 
     @property
     def calls(self) -> str:
@@ -59,7 +64,9 @@ class RunReport(Record):
         return ("CompletedWithErrors" if counts.failed else "Completed"), message
 
 
-def build_report(database: Database, run: RunContext, findings: tuple[TypeFinding, ...]) -> RunReport:
+def build_report(
+    database: Database, run: RunContext, findings: tuple[TypeFinding, ...], repeated: tuple[Repeated, ...] = ()
+) -> RunReport:
     """The report of a run, read from the database."""
     counts, missing = runs.run_counts(database, run.run_id)
     return RunReport(
@@ -69,6 +76,8 @@ def build_report(database: Database, run: RunContext, findings: tuple[TypeFindin
         failure_kinds=runs.failure_kinds(database, run.run_id),
         findings=findings,
         waiting=runs.waiting_kinds(database, run.run_id),
+        duplicate_files=duplicate_files(database, run.run_id),
+        repeated=repeated,
         **asdict(runs.run_costs(database, run.run_id)),
     )
 
@@ -84,6 +93,12 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
     if report.findings:
         rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
         sections.append(_table(("type", "expectation", "finding", "observed"), rows))
+    if report.repeated:
+        groups = [(group.document_type, group.name, ", ".join(group.uris)) for group in report.repeated]
+        sections.append(_table(("type", "expectation", "documents with equal values"), groups))
+    if report.duplicate_files:
+        files = "1 more file has" if report.duplicate_files == 1 else f"{report.duplicate_files} more files have"
+        sections.append(f"{files} the bytes of another one, and are one document with it.")
     sections += [
         f"{report.calls}, {report.cost_usd:.4f} USD{_beside(report)}.",
         f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, or the view `review_queue`.",

@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from blocks.database.pipeline import runs
+from tasks.report.repeated import repeated_documents
 from tasks.report.report import RunReport, as_markdown, build_report
 from tasks.report.type_expectations import type_findings
 from tasks.runs.run import Run
@@ -17,7 +18,8 @@ from tasks.runs.run import Run
 def report(run: Run) -> RunReport:
     """Count, check expectations, end the run's row and write the artifact."""
     findings = type_findings(run.database, run.context, run.types)
-    result = build_report(run.database, run.context, findings)
+    repeated = repeated_documents(run.database, run.context, run.types, findings)
+    result = build_report(run.database, run.context, findings, repeated)
     name, message = result.closing(run.settings.allowed_failure_share)
     runs.finish_run(run.database, run.run_id, name, message)
     try:

@@ -16,6 +16,9 @@ from blocks.values.typed_values import InvalidValue, typed_value
 SENSITIVE_ACCEPT_AT = 0.95
 """The confidence that a document of a sensitive type needs to be accepted without a person."""
 
+MIN_NAMED_CHANCE = 0.01
+"""The reason for an unknown type names the nearest type from this probability on."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
@@ -48,7 +51,7 @@ def decide(
     - `low_confidence:<field>` for an optional field that is more likely wrong than right, unless it is a default;
     - `invalid:<field>`, `ungrounded:<field>` and `ungrounded:<criterion>`, `expectation:<name>`, `hidden_text`,
       `low_ocr_confidence`, `read_in_part`, and the kind of an upstream failure;
-    - `low_type_confidence` if the type is less sure than `accept_at`;
+    - `low_type_confidence`, with what the text says against the type, if the type is less sure than `accept_at`;
     - `sensitive` if a document of a sensitive type is less sure than 0.95.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless there are
     signs of tampering or of a bad reading. If the value is not sure enough, its field gets `low_confidence`.
@@ -92,8 +95,12 @@ def decide(
     )
 
 
-def decide_unknown(facts: PageFacts) -> Validation:
-    """The verdict on a document of unknown type: it goes to review."""
+def decide_unknown(facts: PageFacts, classification: Classification | None = None) -> Validation:
+    """The verdict on a document of unknown type: it goes to review.
+
+    The reason names the nearest type with its probability, and what the text says against it:
+    `unknown_type:invoice 0.12, titled remittance advice`.
+    """
     review = ReviewRules()
     nothing = Classification(document_type=UNKNOWN_TYPE, confidence=1.0, method="signals")
     priority, due_minutes = _urgency(review, 0.0)
@@ -101,10 +108,20 @@ def decide_unknown(facts: PageFacts) -> Validation:
         document_type=UNKNOWN_TYPE,
         status=Status.IN_REVIEW,
         confidence=0.0,
-        reasons=("unknown_type", *_page_reasons(review, nothing, facts)),
+        reasons=(_unknown_type(classification or nothing), *_page_reasons(review, nothing, facts)),
         priority=priority,
         due_minutes=due_minutes,
     )
+
+
+def _unknown_type(classification: Classification) -> str:
+    chances = {name: chance for name, chance in classification.scores.items() if name != UNKNOWN_TYPE}
+    nearest = max(sorted(chances), key=chances.__getitem__, default=UNKNOWN_TYPE)
+    chance = chances.get(nearest, 0.0)
+    if classification.document_type != UNKNOWN_TYPE or (chance < MIN_NAMED_CHANCE and classification.remark is None):
+        return "unknown_type"
+    remark = f", {classification.remark}" if classification.remark else ""
+    return f"unknown_type:{nearest} {chance:.2f}{remark}"
 
 
 def _document_confidence(
@@ -121,7 +138,7 @@ def _page_reasons(review: ReviewRules, classification: Classification, facts: Pa
     if facts.ocr_confidence is not None and facts.ocr_confidence < review.min_ocr_confidence:
         yield "low_ocr_confidence"
     if classification.confidence < review.accept_at:
-        yield "low_type_confidence"
+        yield f"low_type_confidence:{classification.remark}" if classification.remark else "low_type_confidence"
 
 
 def _matches(rule: RejectRule, document_type: DocumentType, found: Mapping[str, FieldFinding]) -> bool:

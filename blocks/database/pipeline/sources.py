@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
-from blocks.database.tables import documents, sources
+from blocks.database.tables import documents, run_documents, runs, sources
 from blocks.records import DiscoveredDocument
 
 latest_uri = (
@@ -41,6 +41,20 @@ def uris_of(connection: Connection, document_ids: Sequence[str]) -> dict[str, li
     for id_, uri in connection.execute(_URIS, {"ids": document_ids}).all():
         uris.setdefault(id_, []).append(uri)
     return {id_: uris.get(id_) or [""] for id_ in document_ids}
+
+
+def duplicate_files(database: Database, run_id: str) -> int:
+    """How many files the run found beyond the first with the same bytes. Attachments and rows do not count."""
+    query = (
+        select(func.count(), func.count(sources.c.document_id.distinct()))
+        .join(run_documents, run_documents.c.document_id == sources.c.document_id)
+        .join(runs, runs.c.run_id == run_documents.c.run_id)
+        .join(documents, documents.c.document_id == sources.c.document_id)
+        .where(runs.c.run_id == run_id, sources.c.seen_at >= runs.c.started_at, documents.c.parent_id.is_(None))
+    )
+    with database.read() as connection:
+        files, different = connection.execute(query).one()
+    return int(files - different)
 
 
 _URIS = (

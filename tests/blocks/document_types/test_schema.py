@@ -12,11 +12,12 @@ from blocks.document_types.schema import (
 )
 from blocks.records import LOCAL, Page
 
+TYPE_FIELDS = {"day": {"type": "date"}, "draft": {"type": "text", "written": True}}
 TYPE = DocumentType.model_validate(
     {
         "name": "letter",
         "title": "Letter",
-        "fields": {"day": {"type": "date"}, "draft": {"type": "text", "written": True}},
+        "fields": TYPE_FIELDS,
         "route": [{"model": "gpt", "timeout_s": 30}],
     }
 )
@@ -33,10 +34,14 @@ def changed_by(**changes: object) -> set[str]:
     ("changes", "digests"),
     [
         ({}, set()),
-        ({"title": "A letter"}, {"version"}),
+        ({"title": "A letter"}, {"classify_digest", "version"}),
         ({"budget_usd": 1}, {"version"}),
         ({"languages": ["de"]}, {"score_digest", "validate_digest", "version"}),
-        ({"fields": {"day": {"type": "text"}}}, {"score_digest", "validate_digest", "version"}),
+        ({"fields": TYPE_FIELDS | {"day": {"type": "text"}}}, {"score_digest", "validate_digest", "version"}),
+        (
+            {"fields": {"day": {"type": "date", "required": True, "aliases": ["dated"]}}},
+            {"classify_digest", "score_digest", "validate_digest", "version"},
+        ),
         ({"prompts": {"default": "Read"}}, {"score_digest", "version"}),
         ({"route": [{"model": "other", "timeout_s": 30}]}, {"score_digest", "version"}),
         ({"route": [{"model": "gpt", "timeout_s": 60}]}, {"version"}),

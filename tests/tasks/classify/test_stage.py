@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from blocks.document_types.schema import ClassificationRules, DocumentField, Doc
 from blocks.records import Classification, Document, Extraction, Outcome, Page, Stage
 from blocks.settings import PROJECT_DIR
 from tasks.classify.judge import TypeJudge, ordinary_texts
-from tasks.classify.signals import compile_signals, signal_evidence
+from tasks.classify.signals import MAX_ESTIMATED, MIN_ESTIMATED, compile_signals, signal_evidence
 from tasks.classify.stage import ClassifyStage
 
 RESUME = """SENIOR ACCOUNTANT
@@ -49,7 +50,7 @@ NOTE_OF_NO_TYPE = "The river rises in the hills to the east and reaches the sea 
 
 
 def plain_type(name: str, *signals: Signal, examples: tuple[Example, ...] = (), threshold: float = 0.5) -> DocumentType:
-    rules = ClassificationRules(signals=signals, threshold=threshold)
+    rules = ClassificationRules(by_description=False, signals=signals, threshold=threshold)
     fields = {"title": DocumentField(type=FieldType.TEXT)}
     return DocumentType(name=name, title=name, fields=fields, classification=rules, examples=examples)
 
@@ -162,6 +163,22 @@ def test_under_the_threshold_of_a_type_there_is_no_type() -> None:
 def test_without_any_type_everything_is_unknown() -> None:
     (verdict,) = TypeJudge({}).judge(["Invoice number 12"])
     assert (verdict.document_type, verdict.confidence) == ("unknown", 1.0)
+
+
+def test_a_weight_that_is_not_given_is_estimated_from_other_types() -> None:
+    slip = plain_type("slip", Signal(phrase="yard slip"), Signal(phrase="date"), Signal(phrase="total"))
+    others = {"note": ["Date 1", "Date 2", "Total 3", "no"], "unknown": ["a letter"] * 9 + ["date"]}
+    rare, frequent, half = (signal.weight for signal in compile_signals(slip, others))
+    assert rare == MAX_ESTIMATED
+    assert frequent == MIN_ESTIMATED  # in half of the notes, as often as in slips
+    assert half == pytest.approx(math.log(2))
+
+
+def test_two_signals_without_weights_decide_and_one_does_not() -> None:
+    slip = plain_type("slip", Signal(phrase="yard slip"), Signal(phrase="taken in by"))
+    both, single = TypeJudge({"slip": slip}).judge(["Yard slip 4\ntaken in by M. Ray", "The yard slip is blue."])
+    assert (both.document_type, single.document_type) == ("slip", "unknown")
+    assert single.scores["slip"] == pytest.approx(0.289, abs=0.001)
 
 
 def test_a_phrase_counts_once_and_at_the_edges_of_words() -> None:

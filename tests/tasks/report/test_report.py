@@ -12,6 +12,7 @@ from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.ledger import ModelCall, Settlement
 from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage, TypeFinding
 from blocks.settings import Settings
+from tasks.report.repeated import Repeated
 from tasks.report.report import RunReport, as_markdown, build_report
 from tasks.runs.chunk import RunContext
 from tests.database_fixtures import add_documents, worker
@@ -131,6 +132,13 @@ def test_the_artifact_says_more_than_the_allowed_share_only_beyond_the_setting()
     assert "more than the allowed" not in as_markdown(half, RUN, lenient)
 
 
+def test_the_artifact_names_what_was_sent_again_and_counts_duplicates() -> None:
+    again = Repeated(document_type="invoice", name="invoice_is_unique", uris=("/in/a.pdf", "/in/b.pdf"))
+    lines = as_markdown(report(repeated=(again,), duplicate_files=3), RUN, Settings()).splitlines()
+    assert "| invoice | invoice_is_unique | /in/a.pdf, /in/b.pdf |" in lines
+    assert "3 more files have the bytes of another one, and are one document with it." in lines
+
+
 def test_the_artifact_leaves_out_tables_without_rows() -> None:
     assert "|" not in as_markdown(report(), RUN, Settings())
 
@@ -154,7 +162,8 @@ def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) ->
     settled = [*(Settlement("run-1", row) for row in (call, hit, cut)), Settlement("run-2", of_run_2)]
     DatabaseLedger(sqlite_database).exchange(settled, ())
     findings = (finding("unique", "warn"),)
-    assert build_report(sqlite_database, RunContext(run_id="run-1"), findings) == RunReport(
+    again = (Repeated(document_type="invoice", name="unique", uris=("/in/a", "/in/c")),)
+    assert build_report(sqlite_database, RunContext(run_id="run-1"), findings, again) == RunReport(
         counts=RunCounts(documents=3, accepted=1, in_review=1, failed=1),
         missing=1,
         by_type={"unknown": {"accepted": 1, "failed": 1, "in_review": 1}},
@@ -165,4 +174,5 @@ def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) ->
         unconfirmed_usd=Decimal(3),
         cache_hits=1,
         waiting={"ocr_unavailable": 1},
+        repeated=again,
     )

@@ -196,6 +196,35 @@ def test_an_unknown_document_goes_to_review_with_what_its_pages_show() -> None:
     assert decide_unknown(CLEAN).reasons == ("unknown_type",)
 
 
+@pytest.mark.parametrize(
+    ("scores", "remark", "reason"),
+    [
+        ({"unknown": 0.6, "post": 0.3, "letter": 0.1}, None, "unknown_type:post 0.30"),
+        ({"unknown": 0.9, "post": 0.05, "letter": 0.05}, None, "unknown_type:letter 0.05"),
+        ({"unknown": 0.99, "post": 0.01}, None, "unknown_type:post 0.01"),
+        ({"unknown": 0.995, "post": 0.005}, None, "unknown_type"),
+        ({"unknown": 0.995, "post": 0.005}, "titled reminder", "unknown_type:post 0.01, titled reminder"),
+        ({"unknown": 1.0}, None, "unknown_type"),
+        ({}, None, "unknown_type"),
+    ],
+)
+def test_an_unknown_document_names_the_nearest_type(scores: dict[str, float], remark: str | None, reason: str) -> None:
+    found = Classification(document_type="unknown", confidence=0.6, method="signals", scores=scores, remark=remark)
+    assert decide_unknown(CLEAN, found).reasons == (reason,)
+
+
+def test_a_type_that_is_gone_names_no_nearest_one() -> None:
+    gone = Classification(document_type="gone", confidence=0.9, method="signals", scores={"gone": 0.9, "post": 0.1})
+    assert decide_unknown(CLEAN, gone).reasons == ("unknown_type",)
+
+
+def test_a_doubtful_type_says_what_stands_against_it() -> None:
+    void = Classification(document_type="post", confidence=0.5, method="signals", remark="marked void")
+    assert decide(POST, GOOD, void, CLEAN).reasons == ("low_type_confidence:marked void",)
+    sure = void.model_copy(update={"confidence": 0.9})
+    assert decide(POST, GOOD, sure, CLEAN).reasons == ()
+
+
 def test_an_unknown_document_is_as_urgent_as_one_without_any_confidence(monkeypatch: pytest.MonkeyPatch) -> None:
     bands = (ReviewBand(below=1.0, priority=4, due_minutes=1440), ReviewBand(below=0.5, priority=1, due_minutes=60))
     monkeypatch.setattr(verdict_module, "ReviewRules", lambda: ReviewRules(bands=bands))

@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 
 from blocks.database import tables
 from blocks.database.engine import Database
-from blocks.database.pipeline.sources import latest_uri, record_sources, uris_of
+from blocks.database.pipeline import runs
+from blocks.database.pipeline.sources import duplicate_files, latest_uri, record_sources, uris_of
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import found, id_of
 
@@ -72,3 +73,26 @@ def test_the_same_place_twice_in_a_batch_is_one_place(database: Database) -> Non
     see(database, "a", "/twice", "/twice")
     see(database, "a")
     assert places(database, "a") == {id_of("a"): ["/twice", "/in/a"]}
+
+
+def test_files_with_the_bytes_of_another_file_of_the_run_are_counted(database: Database) -> None:
+    see_before = AT - timedelta(days=20_000)
+    add_documents(database, "a", "b", run_id="r")
+    see(database, "a", "/in/last_year", at=see_before)  # known from an earlier run, and not among this run's files
+    runs.start_run(database, "r", "r", settings={}, types={}, source="/in")
+    assert duplicate_files(database, "r") == 0, "nothing was seen since the run began"
+    see(database, "a", "/in/a", "/in/copy", "/in/other copy")
+    see(database, "b", "/in/b")
+    assert duplicate_files(database, "r") == 2
+    assert duplicate_files(database, "none") == 0
+
+
+def test_parts_of_copies_are_no_files(database: Database) -> None:
+    add_documents(database, "mail", "part", run_id="r")
+    part = tables.documents.update().where(tables.documents.c.document_id == id_of("part"))
+    with database.write() as connection:
+        connection.execute(part.values(parent_id=id_of("mail")))
+    runs.start_run(database, "r", "r", settings={}, types={}, source="/in")
+    see(database, "mail", "/in/mail")
+    see(database, "part", "/in/mail#1", "/in/copy#1")
+    assert duplicate_files(database, "r") == 0

@@ -1,0 +1,84 @@
+"""A text's outline: its lines, cut into cells where a table or a form leaves a gap, as folded words.
+
+Titles and labels are looked for here rather than in the running text: "Order no. 4711" in a cell of its own says
+something of the paper, and "please order by Friday" in a sentence does not.
+"""
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+READ_LINES = 400
+"""So many lines are looked at; titles and labels of a form stand on its first pages."""
+
+_GAP = re.compile(r"\s{2,}|\t|\s*[|¦]\s*")
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[#№]")
+_SPACED_OUT = re.compile(r"\w(?: \w){3,}")
+_MARKS = str.maketrans({"ß": "ss", "’": "'", "°": "o", "º": "o", "№": "#"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A piece of a line. `line` counts the lines that are not blank, from 0; `others` the line's other cells.
+
+    `labels_end` are the numbers of words after which a colon stands.
+    """
+
+    words: tuple[str, ...]
+    line: int
+    others: int
+    is_upper: bool
+    labels_end: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The cells of a text in their order, and all its words as one text with single blanks."""
+
+    cells: tuple[Cell, ...]
+    folded: str
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The beginnings of the text's words."""
+        return frozenset(map(stem, self.folded.split()))
+
+
+def outline_of(text: str) -> Outline:
+    """The outline of a text."""
+    return Outline(tuple(_cells(text)), " ".join(words_of(text)))
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text as they are compared: without case and accents."""
+    return tuple(_WORD.findall(_fold(text)))
+
+
+def stem(word: str) -> str:
+    """What a word and its inflections begin with, roughly: "complaint" and "complains"."""
+    return word[: max(4, min(6, len(word) - 1))]
+
+
+def _fold(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_MARKS))
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def _cells(text: str) -> Iterator[Cell]:
+    lines = [line.strip() for line in text.splitlines() if line and not line.isspace()][: READ_LINES + 1]
+    for number, (line, following) in enumerate(itertools.pairwise([*lines, ""])):
+        parts = [part for part in _GAP.split(line) if part]
+        for part in parts:
+            joined = part.replace(" ", "") if _SPACED_OUT.fullmatch(part) else part
+            pieces = [words_of(piece) for piece in joined.split(":")]
+            words = tuple(word for piece in pieces for word in piece)
+            ends = list(itertools.accumulate(len(piece) for piece in pieces[:-1]))
+            if following.startswith(":") and len(parts) == 1:
+                ends.append(len(words))  # a label whose value stands on the next line
+            if words:
+                yield Cell(words, number, len(parts) - 1, joined.isupper(), tuple(ends))

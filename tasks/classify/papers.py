@@ -1,0 +1,205 @@
+"""Kinds of papers by the titles that are printed on them: what a text says that it is.
+
+The titles of some forty kinds in six languages stand in papers.txt. They serve twice: a document type whose title is
+one of a kind's titles is known by all of them ("Payslip" also by "Gehaltsabrechnung"), and a paper whose title names
+another kind is none of the type's: a remittance advice lists invoices, but is none.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cache
+from pathlib import Path
+
+from tasks.classify.outline import Cell, Outline, words_of
+
+PAPERS = Path(__file__).with_name("papers.txt")
+
+TITLE_LINES = 15
+"""A title that is more than the name alone stands in so many lines at the top."""
+FIRST_LINES = 6
+"""A title that ends a line stands in so many lines, unless it is in capitals."""
+MAX_TITLE_WORDS = 9
+MAX_NAME_WORDS = 5
+
+AFTER_TITLE, BEFORE_NUMBER, JOINS = "after a title", "before a number", "joins"
+SUBJECTS, MAIL_HEADERS, VOID = "subjects", "mail headers", "void"
+LABELS_OF_ANY_FORM = "labels of any form"
+"""The lists of papers.txt that are no kinds."""
+
+
+class Strength(IntEnum):
+    """How plainly a title says what the paper is.
+
+    REFERENCE: as a label does ("Order no.: 4711"), which on an invoice names another paper. PHRASE: with other words
+    ("Your bank statement"). NUMBERED: with its number or date. ALONE: nothing else in the cell.
+    """
+
+    REFERENCE = 1
+    PHRASE = 2
+    NUMBERED = 3
+    ALONE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A title found in a text: the kinds that it may name, how plainly, and where."""
+
+    name: str
+    kinds: frozenset[str]
+    strength: Strength
+    line: int
+
+
+@dataclass(frozen=True)
+class Papers:
+    """The names of kinds, as folded words, and phrases that are typical of a kind.
+
+    `beginnings` are names of which longer names are also a name: to a type "Vehicle inspection" of no known kind, a
+    "Vehicle inspection report" is its own.
+    """
+
+    names: Mapping[tuple[str, ...], frozenset[str]]
+    endings: Mapping[str, frozenset[str]]
+    phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    beginnings: Mapping[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+
+    def kinds_in(self, words: Sequence[str]) -> frozenset[str]:
+        """The kinds that the longest, and of these the last, name within `words` means."""
+        best: tuple[int, int, frozenset[str]] = (0, 0, frozenset())
+        for start in range(len(words)):
+            length, kinds = self._named_at(words, start)
+            best = max(best, (length, start, kinds), key=lambda found: found[:2])
+        return best[2]
+
+    def titles(self, outline: Outline) -> list[Title]:
+        """What stands in the text as a title, in the order of the text."""
+        return [title for cell in outline.cells if (title := self._title(cell)) is not None]
+
+    def _title(self, cell: Cell) -> Title | None:
+        words, shift = cell.words, 0
+        if cell.labels_end and words[0] in _words(SUBJECTS):
+            words, shift = words[cell.labels_end[0] :], cell.labels_end[0]
+        elif cell.labels_end and words[0] in _words(MAIL_HEADERS):
+            return None
+        if not words or (len(words) > MAX_TITLE_WORDS and not shift):
+            return None
+        length, kinds = self._named_at(words, 0)
+        if length:
+            end = length
+            while more := self._named_at(words, end)[0]:  # "Kontoauszug - offene Posten"
+                end += more
+            strength = self._strength(cell, words[end:], shift + end, is_subject=shift > 0)
+            if strength is None:
+                return None
+            return Title(" ".join(words[:length]), kinds, strength, cell.line)
+        if (cell.labels_end and not shift) or cell.line >= (TITLE_LINES if cell.is_upper or shift else FIRST_LINES):
+            return None
+        return self._title_within(words, cell)
+
+    def _strength(self, cell: Cell, rest: Sequence[str], end: int, *, is_subject: bool) -> Strength | None:
+        is_label = end in cell.labels_end
+        is_numbered = bool(rest) and (
+            rest[0] in _words(BEFORE_NUMBER) or any(sign.isdigit() for sign in "".join(rest[:2]))
+        )
+        if not rest and not is_label:
+            return Strength.ALONE if _stands_out(cell) else Strength.REFERENCE
+        if is_numbered and not cell.labels_end and _stands_out(cell):
+            return Strength.NUMBERED
+        if is_numbered or not rest:
+            return Strength.REFERENCE
+        if rest[-1] in _words(AFTER_TITLE) or (cell.labels_end and not is_label and not is_subject):
+            return None  # another label: "Bill to:", "Order placed by:"
+        if cell.line < TITLE_LINES and (is_subject or is_label or cell.is_upper or rest[0] in _words(AFTER_TITLE)):
+            return Strength.PHRASE
+        return None
+
+    def _title_within(self, words: Sequence[str], cell: Cell) -> Title | None:
+        """A name at the end of a short cell, as in "Your bank statement"."""
+        if words[0] in _words(AFTER_TITLE) | _words(JOINS):
+            return None
+        for start in range(1, min(len(words), MAX_NAME_WORDS)):
+            length, kinds = self._named_at(words, start)
+            rest = words[start + length :]
+            is_end = not rest or rest[0] in _words(BEFORE_NUMBER) | _words(AFTER_TITLE) or rest[0].isdigit()
+            if length and is_end and words[start - 1] not in _words(JOINS) and (cell.is_upper or start <= 3):
+                return Title(" ".join(words[start : start + length]), kinds, Strength.PHRASE, cell.line)
+        return None
+
+    def _named_at(self, words: Sequence[str], start: int) -> tuple[int, frozenset[str]]:
+        for length in range(min(MAX_NAME_WORDS, len(words) - start), 0, -1):
+            kinds = self.names.get(tuple(words[start : start + length]))
+            if kinds is not None:
+                beginnings = (self.beginnings.get(tuple(words[start : start + n])) for n in range(1, length))
+                return length, kinds.union(*(kinds for kinds in beginnings if kinds))
+        if start < len(words):
+            for ending, kinds in self.endings.items():
+                if words[start].endswith(ending) and len(words[start]) > len(ending):
+                    return 1, kinds
+        return 0, frozenset()
+
+
+def _stands_out(cell: Cell) -> bool:
+    return cell.others == 0 or cell.line < 2 or (cell.others == 1 and (cell.is_upper or cell.line < 4))
+
+
+def void_mark(outline: Outline) -> str | None:
+    """The words that void the paper ("CANCELLED - VOID"), where they stand alone as a stamp does."""
+    for cell in outline.cells:
+        if set(cell.words) <= _words(VOID) and (cell.others == 0 or (cell.is_upper and cell.line < TITLE_LINES)):
+            return " ".join(cell.words)
+    return None
+
+
+def with_names(papers: Papers, names: Mapping[str, Iterable[str]]) -> Papers:
+    """The papers with further names: {kind: titles}."""
+    merged: dict[tuple[str, ...], frozenset[str]] = dict(papers.names)
+    beginnings: dict[tuple[str, ...], frozenset[str]] = {}
+    for kind, titles in names.items():
+        for words in filter(None, map(words_of, titles)):
+            merged[words] = merged.get(words, frozenset()) | {kind}
+            if not papers.kinds_in(words):
+                beginnings[words] = beginnings.get(words, frozenset()) | {kind}
+    return Papers(merged, papers.endings, papers.phrases, beginnings)
+
+
+@cache
+def known_papers() -> Papers:
+    """The kinds of papers.txt."""
+    names: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    endings: dict[str, set[str]] = defaultdict(set)
+    phrases: dict[str, tuple[str, ...]] = {}
+    for kind, terms in _lines():
+        if kind.endswith("+"):
+            phrases[kind.removesuffix("+")] = tuple(" ".join(words_of(term)) for term in terms)
+        elif not kind.startswith("="):
+            for term in terms:
+                if term.startswith("*"):
+                    endings["".join(words_of(term))].add(kind)
+                else:
+                    names[words_of(term)].add(kind)
+    by_length = sorted(endings.items(), key=lambda item: -len(item[0]))
+    return Papers(
+        {words: frozenset(kinds) for words, kinds in names.items()},
+        {ending: frozenset(kinds) for ending, kinds in by_length},
+        phrases,
+    )
+
+
+@cache
+def word_list(name: str) -> frozenset[tuple[str, ...]]:
+    """A list of papers.txt that is no kind, each term as its words."""
+    return frozenset(words_of(term) for kind, terms in _lines() if kind == f"= {name}" for term in terms)
+
+
+@cache
+def _words(name: str) -> frozenset[str]:
+    return frozenset(word for words in word_list(name) for word in words)
+
+
+def _lines() -> Iterator[tuple[str, list[str]]]:
+    for line in PAPERS.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            kind, _, terms = line.partition(":")
+            yield kind, [term.strip() for term in terms.split(",")]
