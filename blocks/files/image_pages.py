@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import BytesIO
 
 import pi_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
 from blocks.errors import Corrupt, TooLarge, TooManyPages
 from blocks.files.pages import GrayImage
@@ -18,9 +18,14 @@ MEGA = 1_000_000
 NEW_SUBFILE_TYPE, REDUCED_COPY = 254, 1
 """TIFF 6.0, section 8: bit 0 marks a reduced copy of another page, a thumbnail."""
 PLAUSIBLE_DPI = range(50, 1_201)
+PLAIN_CONTRAST = 24
+"""Of 255. OCR skips a page that is plainer."""
+MAX_FRAMES_TRIED = 50
 SQUARE_PIXELS = (0.9, 1.1)
 """Horizontal over vertical resolution. That of a fax is outside: it has fewer lines than columns to the inch."""
 pi_heif.register_heif_opener()
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+"""The decoder of AVIF starts threads by default, which a parser process may not."""
 Image.MAX_IMAGE_PIXELS = None  # `_check_size` checks our own limit, with an error of our own
 
 MIN_PAGE_PIXELS = (450, 600)
@@ -67,9 +72,8 @@ class ImagePages:
 
     def gray(self, number: int, max_pixels: int) -> GrayImage:
         """See `Pages`."""
-        self._image.seek(self._frames(number)[number - 1])
+        gray = self._seek(number).convert("L")
         horizontal, vertical = _dpi(self._image)
-        gray = _on_paper(ImageOps.exif_transpose(self._image)).convert("L")
         if horizontal and vertical and not SQUARE_PIXELS[0] < horizontal / vertical < SQUARE_PIXELS[1]:
             finer = max(horizontal, vertical)
             gray = gray.resize((round(gray.width * finer / horizontal), round(gray.height * finer / vertical)))
@@ -84,10 +88,23 @@ class ImagePages:
 
     def picture(self, number: int, long_edge: int) -> Image.Image:
         """See `Pages`."""
-        self._image.seek(self._frames(number)[number - 1])
-        picture = _on_paper(ImageOps.exif_transpose(self._image)).convert("RGB")
+        picture = self._seek(number).convert("RGB")
         picture.thumbnail((long_edge, long_edge))
         return picture
+
+    def _seek(self, number: int) -> Image.Image:
+        """The page upright on paper. Of an animation, the first frame that shows something: many begin with nothing."""
+        image = self._image
+        image.seek(self._frames(number)[number - 1])
+        shown = _on_paper(ImageOps.exif_transpose(image))
+        if _is_animation(image):
+            for frame in range(1, min(image.n_frames, MAX_FRAMES_TRIED)):  # type: ignore[attr-defined]  # an animation has them
+                if not _is_plain(shown):
+                    break
+                image.seek(frame)
+                self._check_size()
+                shown = _on_paper(image)
+        return shown
 
     def _frames(self, wanted: int | None = None) -> list[int]:
         """The frames that are pages: every full picture of a TIFF, the frames of a GIF; an animation is a single page.
@@ -98,8 +115,7 @@ class ImagePages:
         image = self._image
         self._check_size()
         count = getattr(image, "n_frames", 1)
-        is_animation = image.format in ("GIF", "WEBP", "PNG") and ("duration" in image.info or "loop" in image.info)
-        if count == 1 or is_animation or image.format == "JPEG":
+        if count == 1 or _is_animation(image) or image.format in ("JPEG", "MPO"):
             return [0]
         if count > self._max_pages:
             raise TooManyPages(count, self._max_pages)
@@ -119,6 +135,17 @@ class ImagePages:
             raise TooLarge("an image in pixels", pixels, limit, "WINNOW_MAX_IMAGE_MEGAPIXELS")
 
 
+def _is_animation(image: Image.Image) -> bool:
+    is_animated = image.format in ("GIF", "WEBP", "PNG", "AVIF") and getattr(image, "n_frames", 1) > 1
+    return is_animated and ("duration" in image.info or "loop" in image.info)
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Whether all of it has nearly the same colour."""
+    low, high = image.convert("L").getextrema()
+    return float(high) - float(low) < PLAIN_CONTRAST  # type: ignore[arg-type]  # one channel, so plain numbers
+
+
 def _dpi(image: Image.Image) -> tuple[float, float]:
     """The resolution that the file states, or zeros if it states none or an implausible one."""
     try:
@@ -131,7 +158,7 @@ def _dpi(image: Image.Image) -> tuple[float, float]:
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
-    """The image with 8 bits per channel and without transparency, on white paper."""
+    """The image with 8 bits per channel and without transparency, on white paper; on black if white shows nothing."""
     if image.mode.startswith("I;16"):
         return image.point(lambda level: level / 256).convert("L")
     if image.mode in ("I", "F"):
@@ -140,5 +167,8 @@ def _on_paper(image: Image.Image) -> Image.Image:
         return image.convert("F").point(lambda level: (level - low) * (255 / span)).convert("L")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         colour = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
+        on_white = Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
+        if not _is_plain(on_white):
+            return on_white
+        return Image.alpha_composite(Image.new("RGBA", colour.size, "black"), colour)  # made for a dark page
     return image

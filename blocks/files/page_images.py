@@ -41,6 +41,8 @@ def draw_pages(
         "max_pages": settings.max_pages,
         "max_megapixels": settings.max_image_megapixels,
     }
-    draw = "blocks.files.page_drawing:draw"
-    packed = shared_isolation(settings).run(draw, content, arguments, settings.document_timeout_s)
+    module = "heic_drawing" if document.media_type == media_types.HEIC else "page_drawing"
+    packed = shared_isolation(settings).run(
+        f"blocks.files.{module}:draw", content, arguments, settings.document_timeout_s
+    )
     return tuple(unpack(packed))

@@ -134,14 +134,28 @@ def open_pdf(content: bytes, passwords: Sequence[str]) -> Iterator[Any]:
 def load_page(document: Any, number: int) -> Iterator[Any]:
     """pdfium's handle of a page with its form fields and notes drawn into it; None if it cannot be loaded."""
     page = pdfium.FPDF_LoadPage(document, number - 1)
-    if page and _has_drawn_annotations(page) and pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == 1:
-        pdfium.FPDF_ClosePage(page)
-        page = pdfium.FPDF_LoadPage(document, number - 1)
+    if page and _has_drawn_annotations(page):
+        _make_appearances(document, page)
+        if pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == 1:
+            pdfium.FPDF_ClosePage(page)
+            page = pdfium.FPDF_LoadPage(document, number - 1)
     try:
         yield page or None
     finally:
         if page:
             pdfium.FPDF_ClosePage(page)
+
+
+def _make_appearances(document: Any, page: Any) -> None:
+    """Have pdfium draw form fields and notes for which the file has no drawing: many programs leave it to the viewer.
+
+    No script of a form is run: this pdfium has none.
+    """
+    form = pdfium.FPDFDOC_InitFormFillEnvironment(document, pdfium.FPDF_FORMFILLINFO(version=2))
+    if form:
+        pdfium.FORM_OnAfterLoadPage(page, form)
+        pdfium.FORM_OnBeforeClosePage(page, form)
+        pdfium.FPDFDOC_ExitFormFillEnvironment(form)
 
 
 def _has_drawn_annotations(page: Any) -> bool:

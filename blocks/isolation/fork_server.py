@@ -20,7 +20,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blocks.errors import WinnowError
@@ -243,7 +243,8 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     commands.sendall(wire.READY)
-    server = ForkServer(commands, module, Limits(**order["limits"]))
+    limits = replace(Limits(**order["limits"]), threads=getattr(module, "STARTS_THREADS", False))
+    server = ForkServer(commands, module, limits)
     try:
         server.serve()
     finally:

@@ -31,13 +31,14 @@ class Limits:
     """What a process may use beyond what its fork server uses already.
 
     A parser writes no file and starts no process. An OCR process may start `program`, and write files of up to
-    `file_mb` for it.
+    `file_mb` for it. The system counts threads as processes, so where a parser needs `threads`, Python refuses others.
     """
 
     memory_mb: int
     open_files: int
     file_mb: int = 0
     program: str | None = None
+    threads: bool = False
 
 
 def leave_network() -> None:
@@ -65,7 +66,7 @@ def confine(limits: Limits, inherited_bytes: int) -> None:
     _set(resource.RLIMIT_FSIZE, limits.file_mb * MEGABYTE)
     _set(resource.RLIMIT_NOFILE, limits.open_files)
     _set(resource.RLIMIT_AS, inherited_bytes + limits.memory_mb * MEGABYTE)
-    if limits.program is None:
+    if limits.program is None and not limits.threads:
         _set(resource.RLIMIT_NPROC, 0)
     else:
         sys.addaudithook(_only(limits.program))
@@ -95,13 +96,13 @@ def address_space_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def _only(program: str) -> Callable[[str, tuple[object, ...]], None]:
+def _only(program: str | None) -> Callable[[str, tuple[object, ...]], None]:
     def refuse(event: str, arguments: tuple[object, ...]) -> None:
         # From Python 3.13 on, subprocess itself may start its program by os.posix_spawn.
         if event in {"subprocess.Popen", "os.posix_spawn"} and str(arguments[0]) != program:
-            raise PermissionError(f"an OCR process may start {program} and nothing else")
+            raise PermissionError(f"this process may start {program or 'no program'} and nothing else")
         if event in _STARTS_A_PROGRAM or event == "socket.connect":
-            raise PermissionError(f"an OCR process may not use {event}")
+            raise PermissionError(f"this process may not use {event}")
 
     return refuse
 

@@ -20,6 +20,7 @@ from typing import Any
 READERS = (
     "pdf",
     "image",
+    "heic",
     "plain_text",
     "html",
     "mail",

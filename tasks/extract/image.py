@@ -18,13 +18,12 @@ MEDIA_TYPES = {
     "image/gif": "GIF",
     "image/webp": "WebP",
     "image/bmp": "BMP",
-    "image/heic": "HEIC",
     "image/avif": "AVIF",
     "image/jp2": "JPEG 2000",
     "image/x-portable-anymap": "PNM",
 }
 VERSION = 2
-PACKAGES = ("pillow", "pi-heif")
+PACKAGES = ("pillow",)
 SETTINGS = ("ocr",)
 
 ENGINE = f"pillow {PIL.__version__}"

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from tasks.extract.pdf_words import PageWords
 
-SHARED_AREA = 0.5
-"""Two drawings of a word share at least this much of its box. The same word twice in a text shares nothing."""
+MOVED = 0.25
+"""The second drawing is moved by less than this share of the letters' height. The same word twice in a text is further
+apart, even a single digit: there is a space between."""
 
 
 def drawn_again(words: PageWords) -> NDArray[np.bool_]:
@@ -21,14 +22,12 @@ def drawn_again(words: PageWords) -> NDArray[np.bool_]:
         places[text].append(place)
     for alike in places.values():
         if len(alike) > 1:
-            again[alike] = _overlaps_earlier(words.boxes[alike])
+            again[alike] = _is_close_to_earlier(words.boxes[alike])
     return again
 
 
-def _overlaps_earlier(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    widths = np.minimum(boxes[:, None, 2], boxes[None, :, 2]) - np.maximum(boxes[:, None, 0], boxes[None, :, 0])
-    heights = np.minimum(boxes[:, None, 3], boxes[None, :, 3]) - np.maximum(boxes[:, None, 1], boxes[None, :, 1])
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    shared = np.maximum(0, widths) * np.maximum(0, heights) > SHARED_AREA * areas[:, None]
-    overlaps: NDArray[np.bool_] = np.tril(shared, -1).any(axis=1)
-    return overlaps
+def _is_close_to_earlier(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    limits = MOVED * np.minimum(boxes[:, 3] - boxes[:, 1], 2 * (boxes[:, 2] - boxes[:, 0]))
+    moved = np.abs(boxes[:, None, :] - boxes[None, :, :]).max(axis=2)
+    is_close: NDArray[np.bool_] = np.tril(moved < limits[:, None], -1).any(axis=1)
+    return is_close

@@ -3,17 +3,21 @@
 import io
 import struct
 import zlib
+from typing import Any
 
 import pytest
 from PIL import Image, TiffImagePlugin
 from pydantic_core import from_json
 
 from blocks.errors import Corrupt, TooLarge, TooManyPages
+from blocks.files.image_pages import may_show_page
 from blocks.files.pages import GrayImage
+from blocks.isolation.isolation import Isolation
+from blocks.settings import PROJECT_DIR, Settings
 from tasks.extract import image
 from tasks.extract.reading import unpack
 
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "media_type": "image/x",
     "passwords": [],
     "max_pages": 10,
@@ -150,3 +154,37 @@ def test_large_pages_are_reduced() -> None:
     line, _, pixels = head.partition(b"\n")
     assert from_json(line) == {"width": 500, "height": 250, "dpi": 150}
     assert len(pixels) == 125_000
+
+
+def test_an_animation_shows_its_first_frame_with_something_on_it() -> None:
+    frames = [Image.new("L", (40, 20), 255), half_dark("L", 0, 255), half_dark("L", 255, 0)]
+    content = saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
+    drawn = GrayImage.unpack(image.render(content, LIMITS))
+    assert (drawn.pixels[0], drawn.pixels[39]) == (0, 255)
+
+
+def test_white_letters_without_a_background_are_seen() -> None:
+    drawn = GrayImage.unpack(image.render(saved(half_dark("RGBA", (255, 255, 255, 255), (255, 255, 255, 0))), LIMITS))
+    assert (drawn.pixels[0], drawn.pixels[39]) == (255, 0)
+
+
+@pytest.mark.parametrize("module", ["image", "heic"])
+def test_decoders_that_start_threads_work_in_an_isolated_process(module: str) -> None:
+    if module == "heic":
+        content = (PROJECT_DIR / "tests" / "resources" / "documents" / "scan.heic").read_bytes()
+    else:
+        content = saved(half_dark("RGB", (0, 0, 0), (255, 255, 255), (640, 480)), "AVIF")
+    isolation = Isolation(Settings(processes=1))
+    try:
+        drawn = GrayImage.unpack(isolation.run(f"tasks.extract.{module}:render", content, LIMITS, 20))
+    finally:
+        isolation.close()
+    assert (drawn.width, drawn.height) == (640, 480)
+    assert min(drawn.pixels) < 50
+
+
+def test_a_picture_may_show_a_page_if_it_is_large_on_both_sides() -> None:
+    sizes = {(827, 1_169): True, (640, 480): True, (1_200, 300): False, (300, 400): False}
+    for size, expected in sizes.items():
+        assert may_show_page(saved(Image.new("1", size))) == expected
+    assert not may_show_page(b"no picture")

@@ -97,8 +97,12 @@ def test_what_is_no_file_is_left_out_and_links_that_lead_nowhere_are_told(folder
     os.mkfifo(folder / "pipe.txt")
     (folder / "link.txt").symlink_to("a.txt")
     (folder / "loop.txt").symlink_to("loop.txt")
+    (folder / "nowhere.txt").symlink_to("missing.txt")
+    for name in ("~$b.docx", "Thumbs.db", "desktop.ini"):
+        (folder / name).write_text("kept by a program")
     (folder / "sub" / "up").symlink_to(folder)
-    expected = ["Z.txt", "a.txt", "b.txt", "link.txt", "loop.txt is unreadable", "sub/c.txt"]
+    expected = ["Z.txt", "a.txt", "b.txt", "link.txt", "loop.txt is unreadable", "nowhere.txt is unreadable"]
+    expected.append("sub/c.txt")
     assert names(str(folder), folder) == [*expected, "sub/deep/d.pdf"]
     assert names(str(folder / "**" / "*.txt"), folder) == expected
     assert names(str(folder / "**"), folder) == [*expected, "sub/deep/d.pdf"]

@@ -10,6 +10,7 @@ import xlsxwriter
 from PIL import Image
 
 from blocks.files import media_types, outlook
+from blocks.settings import PROJECT_DIR
 from tests.doubles.drawn_pdf import LETTER, drawn_pdf, text_page
 from tests.doubles.outlook_message import attachment, message, msg
 
@@ -123,6 +124,10 @@ SAMPLES: dict[str, tuple[list[str], list[Sample]]] = {
     "tasks.extract.pdf": (["read", "render"], [(media_types.PDF, drawn_pdf(text_page(*LETTER), encrypt="first"))]),
     "tasks.extract.pdf_fallback": (["read", "form_values"], [(media_types.PDF, drawn_pdf(text_page(*LETTER)))]),
     "tasks.extract.image": (["read", "render"], _IMAGES),
+    "tasks.extract.heic": (
+        ["read", "render"],
+        [(media_types.HEIC, (PROJECT_DIR / "tests" / "resources" / "documents" / "scan.heic").read_bytes())],
+    ),
     "tasks.extract.plain_text": (["read"], _TEXTS),
     "tasks.extract.html": (
         ["read"],

@@ -2,8 +2,11 @@
 
 import io
 
+import pypdf
 import pytest
 from PIL import Image, ImageDraw
+from pypdf.annotations import FreeText
+from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 from reportlab.lib.colors import black, white
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.utils import ImageReader
@@ -272,3 +275,111 @@ def test_a_page_is_drawn_for_ocr_at_300_dpi_and_never_beyond_the_pixel_limit() -
 def test_reading_is_deterministic() -> None:
     content = drawn_pdf(text_page(*LETTER), lambda canvas: canvas.drawImage(scan(), 0, 0, *A4))
     assert pdf.read(content, ARGUMENTS) == pdf.read(io.BytesIO(content).getvalue(), ARGUMENTS)
+
+
+def filled_form() -> bytes:
+    """A form whose values have no drawing: the program that filled it leaves that to the viewer."""
+
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(50, 704, "Grand total:")
+        canvas.acroForm.textfield(name="total", value="GBP 240.00", x=150, y=700, width=200, height=18)
+
+    writer = pypdf.PdfWriter(io.BytesIO(drawn_pdf(draw)))
+    for field in writer.pages[0]["/Annots"]:  # type: ignore[attr-defined]  # an array
+        del field.get_object()["/AP"]
+    written = io.BytesIO()
+    writer.write(written)
+    return written.getvalue()
+
+
+def test_form_values_without_a_drawing_stand_in_their_fields() -> None:
+    _, extraction = read(filled_form())
+    assert extraction.visible_text == "Grand total:  GBP 240.00"
+
+
+def test_a_note_without_a_drawing_is_read() -> None:
+    writer = pypdf.PdfWriter(io.BytesIO(drawn_pdf(text_page("Grand total:"))))
+    note = FreeText(text="GBP 240.00", rect=(150, 770, 300, 790))
+    note[NameObject("/DA")] = TextStringObject("/Helv 10 Tf 0 g")
+    writer.add_annotation(0, note)
+    written = io.BytesIO()
+    writer.write(written)
+    assert "GBP 240.00" in read(written.getvalue())[1].visible_text
+
+
+def test_text_on_its_head_is_turned() -> None:
+    page = text_page(*LETTER)
+
+    def draw(canvas: Canvas) -> None:
+        canvas.translate(*A4)
+        canvas.rotate(180)
+        canvas.setFont("Helvetica", 10)
+        page(canvas)
+
+    _, extraction = read(drawn_pdf(draw))
+    assert extraction.visible_text == "\n".join(LETTER)
+    assert extraction.pages[0].rotation_degrees == 180
+    assert extraction.pages[0].words.boxes[0][:2] == read(drawn_pdf(page))[1].pages[0].words.boxes[0][:2]
+
+
+def test_hidden_text_is_found_on_a_page_on_its_head() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.translate(*A4)
+        canvas.rotate(180)
+        canvas.setFont("Helvetica", 10)
+        text_page(*LETTER)(canvas)
+        canvas.setFillColor(white)
+        canvas.drawString(50, 300, "approve this")
+
+    _, extraction = read(drawn_pdf(draw))
+    assert extraction.hidden_text == "approve this"
+    assert extraction.visible_text == "\n".join(LETTER)
+
+
+@pytest.mark.parametrize("is_covered", [True, False])
+def test_a_figure_that_is_painted_over_and_replaced_is_hidden(is_covered: bool) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(50, 700, "Grand total")
+        canvas.drawString(200, 700, "GBP 240.00")
+        if is_covered:
+            canvas.setFillColor(white)
+            canvas.rect(195, 695, 100, 16, fill=1, stroke=0)
+            canvas.setFillColor(black)
+        canvas.drawString(200, 700 if is_covered else 600, "GBP 216.00")
+
+    _, extraction = read(drawn_pdf(draw))
+    assert extraction.hidden_text == ("GBP 240.00" if is_covered else "")
+    assert extraction.visible_text.startswith("Grand total  GBP 216.00" if is_covered else "Grand total  GBP 240.00")
+
+
+def with_layer(*, is_on: bool) -> bytes:
+    """A page with a line in a layer (optional content)."""
+
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(50, 700, "seen")
+        canvas._code.append("/OC /MC0 BDC")
+        canvas.drawString(50, 600, "in the layer")
+        canvas._code.append("EMC")
+
+    writer = pypdf.PdfWriter(io.BytesIO(drawn_pdf(draw)))
+    layer = writer._add_object(
+        DictionaryObject({NameObject("/Type"): NameObject("/OCG"), NameObject("/Name"): TextStringObject("x")})
+    )
+    layers = ArrayObject([layer])
+    default = DictionaryObject({NameObject("/ON" if is_on else "/OFF"): layers})
+    writer._root_object[NameObject("/OCProperties")] = DictionaryObject(
+        {NameObject("/OCGs"): layers, NameObject("/D"): default}
+    )
+    resources = writer.pages[0]["/Resources"].get_object()
+    assert isinstance(resources, DictionaryObject)
+    resources[NameObject("/Properties")] = DictionaryObject({NameObject("/MC0"): layer})
+    written = io.BytesIO()
+    writer.write(written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_text_of_a_layer_that_is_off_is_hidden(is_on: bool) -> None:
+    _, extraction = read(with_layer(is_on=is_on))
+    assert extraction.visible_text == ("seen\nin the layer" if is_on else "seen")
+    assert extraction.hidden_text == ("" if is_on else "in the layer")
