@@ -9,7 +9,7 @@ import json
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.counts import count, part_of, stated_usage
+from blocks.gateway.providers.counts import count, part_of, stated_cost, stated_usage
 from blocks.gateway.providers.failures import embedded_failure
 from blocks.gateway.providers.json_access import as_list, as_mapping, as_text
 from blocks.gateway.providers.wire import WireRequest, address, headers_of
@@ -123,4 +123,5 @@ def _usage(usage: object, text: str) -> Usage:
         cache_write_tokens=written,
         cache_write_1h_tokens=part_of(for_an_hour, written),
         reasoning_tokens=part_of(as_mapping(counts.get("output_tokens_details")).get("thinking_tokens"), made or 0),
+        stated_cost_usd=stated_cost(counts),
     )

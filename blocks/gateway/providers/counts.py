@@ -1,9 +1,11 @@
 """Token counts of providers as a `Usage`; an impossible count is treated as missing."""
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from blocks.gateway.model import Usage
+from blocks.gateway.providers.json_access import as_mapping
 
 MAX_TOKENS = 1_000_000_000
 """No request has more. A larger count is a mistake, and would use up the budgets."""
@@ -46,3 +48,17 @@ def stated_usage(input_tokens: int | None, output_tokens: int | None, text: str,
     if not input_tokens or output_tokens is None or (text and not output_tokens):
         return Usage(is_stated=False, stated_cost_usd=parts.get("stated_cost_usd"))
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, **parts)
+
+
+def stated_cost(counts: Mapping[str, object]) -> Decimal | None:
+    """What a usage of any format says that the reply costs in USD: OpenRouter's, with what the user's own key pays
+    upstream, Perplexity's, and xAI's, which counts in ten thousand millionths."""
+    stated = counts.get("cost")
+    cost = usd(as_mapping(stated).get("total_cost") if isinstance(stated, dict) else stated)
+    if counts.get("is_byok") is True:
+        upstream = usd(as_mapping(counts.get("cost_details")).get("upstream_inference_cost"))
+        return upstream if cost is None else cost + (upstream or 0)
+    ticks = counts.get("cost_in_usd_ticks")
+    if cost is None and isinstance(ticks, int) and ticks > 0:
+        return usd(f"{ticks}e-10")
+    return cost

@@ -5,12 +5,10 @@ others by `max_tokens`, which is the older name.
 """
 
 import math
-from collections.abc import Mapping
-from decimal import Decimal
 
 from blocks.gateway.model import Question, Usage
 from blocks.gateway.providers import turns
-from blocks.gateway.providers.counts import count, part_of, stated_usage, usd
+from blocks.gateway.providers.counts import count, part_of, stated_cost, stated_usage
 from blocks.gateway.providers.failures import embedded_failure
 from blocks.gateway.providers.json_access import as_list, as_mapping, as_text
 from blocks.gateway.providers.wire import WireRequest, address, headers_of, is_azure
@@ -104,20 +102,8 @@ def openai_usage(usage: object, sent: str, made: str, text: str = "", *, counts_
         cached_tokens=cached,
         cache_write_tokens=part_of(inward.get("cache_write_tokens"), sent_tokens or 0),
         reasoning_tokens=part_of(reasoning, made_tokens or 0),
-        stated_cost_usd=_stated_cost(counts),
+        stated_cost_usd=stated_cost(counts),
     )
-
-
-def _stated_cost(counts: Mapping[str, object]) -> Decimal | None:
-    """What a router says that the reply costs: OpenRouter, with what the user's own key pays upstream; Perplexity; xAI,
-    in ten thousand millionths of a dollar."""
-    stated = counts.get("cost")
-    cost = usd(as_mapping(stated).get("total_cost") if isinstance(stated, dict) else stated)
-    if counts.get("is_byok") is True:
-        upstream = usd(as_mapping(counts.get("cost_details")).get("upstream_inference_cost"))
-        return upstream if cost is None else cost + (upstream or 0)
-    ticks = count(counts.get("cost_in_usd_ticks"))
-    return Decimal(ticks).scaleb(-10) if cost is None and ticks else cost
 
 
 def logprobs(tokens: object) -> tuple[tuple[str, float], ...]:

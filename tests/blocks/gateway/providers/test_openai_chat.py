@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from blocks.gateway.model import Usage
+from blocks.gateway.providers.counts import stated_cost
 from blocks.gateway.providers.openai_chat import logprobs, openai_usage, read
 from blocks.gateway.registry.registry import RegisteredModel
 
@@ -96,10 +97,13 @@ def test_logarithms_are_taken_all_or_none() -> None:
         ({"cost": 0.0001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.002}}, "0.0021"),
         ({"cost": 0.0001, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.0001}}, "0.0001"),
         ({"cost_in_usd_ticks": 37_756_000}, "0.0037756"),
+        ({"cost_in_usd_ticks": 21_000_000_000}, "2.1"),
         ({"cost_in_usd_ticks": 0}, None),
         ({"cost": "free"}, None),
         ({}, None),
     ],
 )
 def test_the_cost_that_a_router_states(counts: dict[str, Any], stated: str | None) -> None:
-    assert usage_of(100, **counts).stated_cost_usd == (None if stated is None else Decimal(stated))
+    expected = None if stated is None else Decimal(stated)
+    assert usage_of(100, **counts).stated_cost_usd == expected
+    assert stated_cost(counts) == expected
