@@ -193,12 +193,12 @@ def embedded_failure(model: RegisteredModel, body: Mapping[str, object], usage: 
 
     Without a code the server failed: proxies send such replies when the server behind them breaks off.
     """
-    error = as_mapping(body.get("error"))
-    code = error.get("code")
-    kind = str(error.get("type") or code or "")
+    error = as_mapping(body.get("error", body))
+    code = _text(error.get("code"))
+    kind = _text(error.get("type")) or code
     status = next((status for word, status in _EMBEDDED.items() if word in kind), 502)
-    if isinstance(code, int) and 400 <= code < 600:
-        status = code
+    if re.fullmatch(r"[45]\d\d", code):
+        status = int(code)
     failed = failure_of(model, status, {}, json.dumps(body).encode())
     failed.usage = usage
     return failed

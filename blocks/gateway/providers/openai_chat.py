@@ -53,7 +53,7 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
 def read(model: RegisteredModel, body: object) -> WireReply:
     """The first choice. Raises a `CallFailed` where the body is an error, as proxies send with status 200."""
     outer = as_mapping(body)
-    if outer.get("error"):
+    if outer.get("error") or outer.get("object") == "error":
         raise embedded_failure(model, outer)
     choice = as_mapping(next(iter(as_list(outer.get("choices"))), None))
     if choice.get("finish_reason") == "error" or choice.get("error"):

@@ -489,6 +489,12 @@ def test_content_in_parts_is_joined_without_what_was_only_thought() -> None:
         ("openai", {"error": {"message": "Provider returned error", "code": 502}}, errors.ServerFailed),
         ("openai", {"error": {"message": "slow down", "code": 429}}, errors.RateLimited),
         ("openai", {"error": "it broke"}, errors.ServerFailed),
+        ("openai", {"error": {"message": "slow down", "code": "429"}}, errors.RateLimited),
+        (
+            "openai",
+            {"object": "error", "message": "max_tokens must be at least 1, got -9.", "code": 400},
+            errors.ContextTooLong,
+        ),
         (
             "openai",
             {"choices": [{"finish_reason": "error", "error": {"code": 502, "message": "Upstream broke"}}]},
