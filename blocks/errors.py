@@ -5,20 +5,26 @@ read only `retry`. docs/errors.md is generated from this module.
 """
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import ClassVar
 
 from blocks.records import Failure, Retry, Stage
+from blocks.secret_url import redacted
 
 AGAIN = "then run with --rerun failed"
 """Limits are in no fingerprint: a document that exceeded a limit is read again only on request."""
 
 
 class WinnowError(Exception):
-    """The root. `kind` is the error's stable name; `retry` says when another attempt is worth it."""
+    """The root. `kind` is the error's stable name; `retry` says when another attempt is worth it.
+
+    Its message shows no secret of a URL.
+    """
 
     kind: ClassVar[str] = "error"
     retry: ClassVar[Retry] = Retry.NEVER
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
     def failure(self, stage: Stage) -> Failure:
         """This error as a document's failure in `stage`."""
@@ -387,12 +393,3 @@ class PrefectUnreachable(RunError):
             f"the Prefect server at {url} does not answer ({cause}); check PREFECT_API_URL, or unset it: "
             "Winnow then starts a local server"
         )
-
-
-class LocalServerFailed(RunError):
-    """Winnow's local Prefect server did not start."""
-
-    kind = "local_server_failed"
-
-    def __init__(self, cause: str, log: Path) -> None:
-        super().__init__(f"the local Prefect server did not start ({cause}); see {log}")

@@ -13,8 +13,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from blocks.errors import SettingInvalid
+from blocks.secret_url import SecretUrl
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
+SECRETS = {"database_url", "prefect_api_url", "otlp_endpoint", "passwords"}
+"""Settings whose values no message shows."""
 
 
 class Settings(BaseSettings):
@@ -22,14 +25,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WINNOW_", frozen=True, extra="ignore", populate_by_name=True)
 
-    database_url: str | None = Field(
+    database_url: SecretUrl | None = Field(
         None,
         description="SQLAlchemy address; by default the one in the Prefect block winnow-database, then SQLite under "
         ".winnow/",
     )
     document_types_dir: Path = Field(PROJECT_DIR / "data" / "document_types", description="folder of document types")
 
-    prefect_api_url: str | None = Field(
+    prefect_api_url: SecretUrl | None = Field(
         None,
         validation_alias="PREFECT_API_URL",
         description="address of the Prefect API; by default a local server, which the first run starts",
@@ -82,7 +85,7 @@ class Settings(BaseSettings):
         180.0, ge=0, description="outage wait limit: seconds that a run waits for a database that does not answer"
     )
     keep_prompts: bool = Field(False, description="store prompts and replies of models in the database")
-    otlp_endpoint: str | None = Field(
+    otlp_endpoint: SecretUrl | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="OTLP address (HTTP) for spans of model calls; needs the extra otel",
@@ -94,9 +97,13 @@ class Settings(BaseSettings):
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with `extra`, without Winnow's variables, for a process that outlives this one."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("WINNOW_")} | dict(extra)
+def child_environment(extra: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:
+    """This process's environment with `extra`, for a process that outlives this one.
+
+    Winnow's variables are left out, and those that begin with one of `without`.
+    """
+    left_out = ("WINNOW_", *without)
+    return {name: value for name, value in os.environ.items() if not name.startswith(left_out)} | dict(extra)
 
 
 def key_variable(name: str) -> SecretStr | None:
@@ -178,6 +185,6 @@ def _checked(make: Callable[[], Settings]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         setting = str(first["loc"][0])
-        value = "***" if setting == "passwords" else str(first["input"])
+        value = "***" if setting in SECRETS else str(first["input"])
         name = setting if setting not in Settings.model_fields else variable_of(setting)
         raise SettingInvalid(name, value, first["msg"]) from None

@@ -44,4 +44,5 @@ def test_every_module_stands_in_a_room() -> None:
         "blocks.ledger",
         "blocks.settings",
         "blocks.progress",
+        "blocks.secret_url",
     }

@@ -4,15 +4,16 @@ from functools import partial
 
 from blocks.database.engine import Database, DatabaseMissing, default_url, open_database
 from blocks.errors import DatabaseUnreachable
+from blocks.secret_url import SecretUrl
 from blocks.settings import Settings
 
 
-def database_url(settings: Settings) -> str:
+def database_url(settings: Settings) -> SecretUrl:
     """The database's address: the environment or the command's option, else the Prefect block, else SQLite here.
 
     The block is read only where a Prefect API is configured. Raises `PrefectUnreachable`.
     """
-    return settings.database_url or _url_of_block(settings) or default_url()
+    return settings.database_url or _url_of_block(settings) or SecretUrl(default_url())
 
 
 def connect(settings: Settings, *, create: bool = True) -> Database:
@@ -35,7 +36,7 @@ def connect(settings: Settings, *, create: bool = True) -> Database:
         raise DatabaseUnreachable(error.url, error.cause, is_of_block=is_of_block, may_pass=error.may_pass) from error
 
 
-def _url_of_block(settings: Settings) -> str | None:
+def _url_of_block(settings: Settings) -> SecretUrl | None:
     if not settings.prefect_api_url:
         return None
     from blocks.database.block import url_of_block  # Prefect takes 2 s to import

@@ -9,6 +9,7 @@ from prefect.settings import PREFECT_API_URL
 from pydantic import Field, SecretStr
 
 from blocks.errors import PrefectUnreachable
+from blocks.secret_url import SecretUrl
 
 BLOCK_NAME = "winnow-database"
 
@@ -26,7 +27,7 @@ class WinnowDatabase(Block):
     url: SecretStr = Field(description="SQLAlchemy address, such as postgresql+psycopg://user:password@host/winnow")
 
 
-def url_of_block() -> str | None:
+def url_of_block() -> SecretUrl | None:
     """The address in the block `winnow-database`; None where there is no such block. Raises `PrefectUnreachable`."""
     try:
         block = cast(WinnowDatabase, WinnowDatabase.load(BLOCK_NAME))
@@ -34,4 +35,4 @@ def url_of_block() -> str | None:
         return None
     except httpx.TransportError as error:
         raise PrefectUnreachable(str(PREFECT_API_URL.value()), type(error).__name__) from None
-    return block.url.get_secret_value()
+    return SecretUrl(block.url.get_secret_value())

@@ -25,6 +25,7 @@ from blocks.database.column_types import storable
 from blocks.database.schema import current_revision, head_revision, upgrade
 from blocks.database.tables import database_identity
 from blocks.errors import DatabaseUnreachable, DiskFull, RunError
+from blocks.secret_url import SecretUrl
 
 BUSY_TIMEOUT_S = 60.0
 OUTAGE_WAIT_S = 180.0
@@ -58,15 +59,14 @@ class DatabaseMissing(DatabaseUnreachable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Database:
-    """An open database. `url` is its address, `safe_url` the same without the password, for messages.
+    """An open database and its address.
 
     `outage_wait_s` bounds how long functions that survive outages wait for it. `lease_s` is how long leases of this
     process last without a heartbeat.
     """
 
     engine: Engine
-    url: str
-    safe_url: str
+    url: SecretUrl
     is_sqlite: bool
     outage_wait_s: float = OUTAGE_WAIT_S
     lease_s: float = LEASE_S
@@ -100,14 +100,14 @@ class Database:
             yield
         except (OperationalError, InterfaceError, InternalError) as error:
             if _is_disk_full(error):
-                raise DiskFull(self.safe_url, cause_of(error)) from error
+                raise DiskFull(str(self.url), cause_of(error)) from error
             if _is_of_the_statement(error):
                 raise
-            raise DatabaseUnreachable(self.safe_url, cause_of(error), may_pass=_may_pass(error)) from error
+            raise DatabaseUnreachable(str(self.url), cause_of(error), may_pass=_may_pass(error)) from error
 
 
 def open_database(
-    url: str, create: bool = True, *, outage_wait_s: float = OUTAGE_WAIT_S, lease_s: float = LEASE_S
+    url: str | SecretUrl, create: bool = True, *, outage_wait_s: float = OUTAGE_WAIT_S, lease_s: float = LEASE_S
 ) -> Database:
     """The database at `url`. A process opens it once, and checks its schema until it finds the newest revision.
 
@@ -115,7 +115,7 @@ def open_database(
     Raises `DatabaseUnreachable` for a database that is missing, down, damaged or may not be written, and
     `DatabaseNewer` for a revision that this Winnow does not know.
     """
-    address = _address(url)
+    address = _address(url if isinstance(url, str) else url.get_secret_value())
     key = (os.getpid(), address.render_as_string(hide_password=False))
     with _opening:
         if key in _at_head:
@@ -125,7 +125,7 @@ def open_database(
         if create and revision != head_revision():
             revision = upgrade(database)
         elif revision is None:
-            raise DatabaseMissing(database.safe_url)
+            raise DatabaseMissing(str(database.url))
         _open[key] = database
         if revision == head_revision():
             _at_head.add(key)
@@ -155,30 +155,31 @@ def now() -> datetime:
 def _address(url: str) -> URL:
     try:
         address = make_url(url)
-    except ArgumentError as error:
-        raise DatabaseUnreachable(
-            url.rpartition("@")[2].partition("?")[0], "this is not an SQLAlchemy address"
-        ) from error
+    except (ArgumentError, ValueError):  # which may quote the password
+        shown = url.rpartition("@")[2].partition("?")[0]
+        raise DatabaseUnreachable(shown, "this is not an SQLAlchemy address") from None
+    if address.host and "@" in address.host:
+        raise DatabaseUnreachable(str(_as_secret(address)), "write an @ in its password as %40")
     if address.drivername in {"postgres", "postgresql"}:
         address = address.set(drivername="postgresql+psycopg")
     if address.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        raise DatabaseUnreachable(_safe(address), "only sqlite:///<path> and postgresql+psycopg://… are supported")
+        raise DatabaseUnreachable(
+            str(_as_secret(address)), "only sqlite:///<path> and postgresql+psycopg://… are supported"
+        )
     if address.get_backend_name() == "sqlite" and address.database in {None, "", ":memory:"}:
-        raise DatabaseUnreachable(_safe(address), "a database in memory cannot be shared; give a path")
+        raise DatabaseUnreachable(str(_as_secret(address)), "a database in memory cannot be shared; give a path")
     return address
 
 
-def _safe(address: URL) -> str:
-    """The address without its password, before the host or in the query."""
-    secret = {name: "***" for name in address.query if "password" in name.lower()}
-    return address.update_query_dict(secret).render_as_string(hide_password=True).replace("%2A", "*")
+def _as_secret(address: URL) -> SecretUrl:
+    return SecretUrl(address.render_as_string(hide_password=False))
 
 
 def _connect(address: URL, create: bool, outage_wait_s: float, lease_s: float) -> Database:
     is_sqlite = address.get_backend_name() == "sqlite"
-    safe_url = _safe(address)
+    url = _as_secret(address)
     if is_sqlite:
-        _prepare_folder(Path(str(address.database)), safe_url, create)
+        _prepare_folder(Path(str(address.database)), str(url), create)
     connect_args: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S} if is_sqlite else {"connect_timeout": 10}
     try:
         engine = create_engine(
@@ -199,21 +200,21 @@ def _connect(address: URL, create: bool, outage_wait_s: float, lease_s: float) -
             pass
     except (DBAPIError, NoSuchModuleError) as error:
         may_pass = isinstance(error, DBAPIError) and _may_pass(error)
-        raise DatabaseUnreachable(safe_url, cause_of(error), may_pass=may_pass) from error
-    return Database(engine, address.render_as_string(hide_password=False), safe_url, is_sqlite, outage_wait_s, lease_s)
+        raise DatabaseUnreachable(str(url), cause_of(error), may_pass=may_pass) from error
+    return Database(engine, url, is_sqlite, outage_wait_s, lease_s)
 
 
-def _prepare_folder(path: Path, safe_url: str, create: bool) -> None:
+def _prepare_folder(path: Path, shown_url: str, create: bool) -> None:
     if path.exists():
         if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-            raise DatabaseUnreachable(safe_url, "the file or its folder may not be written")
+            raise DatabaseUnreachable(shown_url, "the file or its folder may not be written")
         return
     if not create:
         raise DatabaseMissing(str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseUnreachable(safe_url, f"its folder cannot be made ({error.strerror})") from error
+        raise DatabaseUnreachable(shown_url, f"its folder cannot be made ({error.strerror})") from error
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

@@ -37,7 +37,7 @@ def current_revision(database: "Database") -> str | None:
             raise
         return None
     if revision is not None and revision not in known_revisions():
-        raise DatabaseNewer(database.safe_url, revision)
+        raise DatabaseNewer(str(database.url), revision)
     return revision
 
 

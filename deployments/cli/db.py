@@ -17,7 +17,7 @@ def upgrade(database: DatabaseOption = None) -> None:
 
     opened = open_or_create(database)
     create_views(opened, load_document_types(load_settings().document_types_dir))
-    say(f"{opened.safe_url} is at revision {current_revision(opened)}")
+    say(f"{opened.url} is at revision {current_revision(opened)}")
 
 
 @app.command()

@@ -17,6 +17,7 @@ from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.registry.seed import read_seed
 from blocks.gateway.spending.prices import price_of
 from blocks.records import LOCAL
+from blocks.secret_url import SecretUrl
 from blocks.settings import configure, load_settings
 from deployments.cli.model_rows import hides_costs, needs_prefect, price_with_sources
 from deployments.cli.options import open_or_create
@@ -24,15 +25,15 @@ from deployments.cli.output import note, warn
 from tasks.runs.models import key_ring, open_registry
 
 
-def open_models(url: str | None) -> DatabaseRegistry[RegistryState]:
+def open_models(url: SecretUrl | None) -> DatabaseRegistry[RegistryState]:
     """The registry of the database at `url`; by default the configured one."""
     return open_registry(open_or_create(url))
 
 
-def current_models(url: str | None) -> tuple[RegistryState, dict[str, CircuitReport]]:
+def current_models(url: SecretUrl | None) -> tuple[RegistryState, dict[str, CircuitReport]]:
     """The registry and its open circuits. If there is no database yet: the registry that it would start with."""
     settings = configure(database_url=url)
-    if not settings.prefect_api_url and not _is_made(database_url(settings)):
+    if not settings.prefect_api_url and not _is_made(database_url(settings).get_secret_value()):
         return RegistryState(read_seed()), {}
     database = open_or_create(url)
     return open_registry(database).load(), dict(DatabaseCircuitStates(database, CircuitReport).load())
@@ -43,7 +44,7 @@ def _is_made(address: str) -> bool:
     return not address.startswith("sqlite") or Path(address.partition("///")[2]).exists()
 
 
-def close_circuit(url: str | None, model: RegisteredModel) -> None:
+def close_circuit(url: SecretUrl | None, model: RegisteredModel) -> None:
     """Close the model's circuit for every worker."""
     DatabaseCircuitStates(open_or_create(url), CircuitReport).close(model.name)
 

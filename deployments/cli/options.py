@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blocks.secret_url import SecretUrl
 from deployments.cli.output import OutputFormat
 
 if TYPE_CHECKING:
     from blocks.database.engine import Database
 
 DatabaseOption = Annotated[
-    str | None,
+    SecretUrl | None,
     typer.Option(
         "--database",
+        parser=SecretUrl,
         metavar="URL",
         help="SQLAlchemy address; by default WINNOW_DATABASE_URL, then the Prefect block winnow-database, then SQLite "
         "under .winnow/",
@@ -32,7 +34,7 @@ def chosen_run(database: "Database", run: str | None) -> str | None:
     return None if run is None else find_run(database, run)
 
 
-def open_existing(url: str | None) -> "Database":
+def open_existing(url: SecretUrl | None) -> "Database":
     """The database that a reading command queries; nothing in it is changed.
 
     Raises `DatabaseUnreachable` where there is none yet, and `DatabaseNewer`.
@@ -43,7 +45,7 @@ def open_existing(url: str | None) -> "Database":
     return connect(configure(database_url=url), create=False)
 
 
-def open_or_create(url: str | None) -> "Database":
+def open_or_create(url: SecretUrl | None) -> "Database":
     """The database of a command that may write, created where there is none. Raises as `open_existing`."""
     from blocks.database.address import connect
     from blocks.settings import configure

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blocks.secret_url import SecretUrl
 from deployments.cli.output import note, say, stdout, without_controls
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def summary_of(state: "State[RunReport]", report: "RunReport", duration_s: float
 
 
 def show_summary(
-    summary: dict[str, object], report: "RunReport", state: "State[RunReport]", database: str | None
+    summary: dict[str, object], report: "RunReport", state: "State[RunReport]", database: SecretUrl | None
 ) -> None:
     """Print the summary of a run for people."""
     from rich.table import Table
@@ -81,7 +82,7 @@ def show_summary(
     if not state.is_completed():
         note(f"the run failed: {state.message}", style="red")
     say("\nNext:")
-    with_database = f" --database {shlex.quote(database)}" if database else ""
+    with_database = f" --database {shlex.quote(str(database))}" if database else ""
     run_id = summary["run_id"]
     failures = (f"failures --run {run_id}",) if summary["failed"] else ()
     for line in ("review list", f"results --run {run_id}", *failures):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blocks.errors import PrefectUnreachable
+from blocks.secret_url import SecretUrl
 from blocks.settings import configure, export, load_settings
 from deployments.prefect_api import local_server as prefect_server
 
@@ -29,11 +30,11 @@ QUIET = {
 class PrefectApi:
     """The API that runs report to."""
 
-    url: str
+    url: SecretUrl
 
     def run_page(self, run_id: str) -> str:
         """The address of the run's page."""
-        return f"{self.url.removesuffix('/').removesuffix('/api')}/runs/flow-run/{run_id}"
+        return f"{str(self.url).removesuffix('/').removesuffix('/api')}/runs/flow-run/{run_id}"
 
 
 def use_prefect(announce: Callable[[str], None]) -> PrefectApi:
@@ -47,8 +48,8 @@ def use_prefect(announce: Callable[[str], None]) -> PrefectApi:
     url = load_settings().prefect_api_url or profile_url()
     if url is not None:
         if not prefect_server.answers(url):
-            raise PrefectUnreachable(url, "no answer within 3 s")
-        export({"PREFECT_API_URL": url})
+            raise PrefectUnreachable(str(url), "no answer within 3 s")
+        export({"PREFECT_API_URL": url.get_secret_value()})
         configure(prefect_api_url=url)
         return PrefectApi(url)
     if prefect_server.running() is None:
@@ -56,14 +57,14 @@ def use_prefect(announce: Callable[[str], None]) -> PrefectApi:
     server = prefect_server.ensure()
     export({"PREFECT_API_URL": server.url, "PREFECT_HOME": str(prefect_server.home())})
     configure(prefect_api_url=server.url)
-    return PrefectApi(server.url)
+    return PrefectApi(SecretUrl(server.url))
 
 
-def profile_url() -> str | None:
+def profile_url() -> SecretUrl | None:
     """The API address in the user's active Prefect profile, read without importing Prefect."""
     try:
         profiles = tomllib.loads((Path.home() / ".prefect" / "profiles.toml").read_text())
         url = profiles["profiles"][profiles["active"]].get("PREFECT_API_URL")
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return None
-    return str(url) if url else None
+    return SecretUrl(str(url)) if url else None

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,9 +22,12 @@ from pathlib import Path
 import psutil
 from platformdirs import user_state_path
 
-from blocks.errors import LocalServerFailed
+from blocks.errors import RunError
+from blocks.secret_url import SecretUrl
 from blocks.settings import child_environment
 
+_SERVICE_ERROR = re.compile(r"^.*\| (?:ERROR|CRITICAL) +\| ((?:docket|prefect\.server\.(?:services|events))\b.*)", re.M)
+"""A locked SQLite on a busy machine is an ERROR of the API, not of a service."""
 USUAL_PORT = 4200
 START_WITHIN_S = 90.0
 STOP_WITHIN_S = 10.0
@@ -42,14 +46,31 @@ SERVER_PROFILE = {
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "PREFECT_CLI_COLORS": "false",
 }
+OF_OTHER_SERVERS = (
+    *("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"),
+    *("PREFECT_API_DATABASE_", "PREFECT_SERVER_DATABASE_", "PREFECT_SERVER_DOCKET_", "PREFECT_MESSAGING_"),
+    *("PREFECT_SERVER_API_HOST", "PREFECT_SERVER_API_PORT", "PREFECT_SERVER_API_BASE_PATH"),
+    *("PREFECT_UI_API_URL", "PREFECT_UI_SERVE_BASE", "PREFECT_SERVER_UI_SERVE_BASE"),
+)
+"""Beginnings of the variables that lead to another server, to its database, its queues or its pages."""
+
+
+class LocalServerFailed(RunError):
+    """Winnow's local Prefect server did not start."""
+
+    kind = "local_server_failed"
+
+    def __init__(self, cause: str, log: Path) -> None:
+        super().__init__(f"the local Prefect server did not start ({cause}); see {log}")
 
 
 @dataclass(frozen=True)
 class LocalServer:
-    """A server that Winnow started. `url` is the API's address."""
+    """A server that Winnow started. `began_at` is when its process began, in seconds since 1970."""
 
     pid: int
     port: int
+    began_at: float
 
     @property
     def url(self) -> str:
@@ -63,8 +84,17 @@ class LocalServer:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the process lives and the API answers."""
-        return _is_our_server(self.pid) and answers(self.url)
+        """Whether the process lives and answers at its port."""
+        return self.is_alive and _listens(self.pid, self.port) and answers(self.url)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process lives. Another process may have got its pid, also one of another Prefect server."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.began_at and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
 
 
 def home() -> Path:
@@ -88,13 +118,23 @@ def running() -> LocalServer | None:
         server = LocalServer(**json.loads(_state_file().read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    return server if _is_our_server(server.pid) else None
+    return server if server.is_alive else None
 
 
-def answers(url: str, timeout_s: float = 3.0) -> bool:
-    """Whether a Prefect API answers at the address."""
+def service_errors() -> list[str]:
+    """What the log has of services that fail, such as the scheduler: the server itself goes on without them."""
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=timeout_s) as reply:
+        log = log_file().read_text(errors="replace")
+    except OSError:
+        return []
+    return _SERVICE_ERROR.findall(log)
+
+
+def answers(url: str | SecretUrl, timeout_s: float = 3.0) -> bool:
+    """Whether a Prefect API answers at the address."""
+    address = url if isinstance(url, str) else url.get_secret_value()
+    try:
+        with urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=timeout_s) as reply:
             return bool(reply.status == 200)
     except (OSError, ValueError):
         return False
@@ -124,7 +164,7 @@ def stop() -> bool:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, how)
         deadline = time.monotonic() + STOP_WITHIN_S
-        while _is_our_server(server.pid) and time.monotonic() < deadline:
+        while server.is_alive and time.monotonic() < deadline:
             time.sleep(0.1)
     _state_file().unlink(missing_ok=True)
     return True
@@ -147,11 +187,11 @@ def _start_at(port: int) -> LocalServer | None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=child_environment(SERVER_PROFILE | {"PREFECT_HOME": str(home())}),
+            env=child_environment(_profile(port), without=OF_OTHER_SERVERS),
             cwd=home(),
             start_new_session=True,
         )
-    server = LocalServer(process.pid, port)
+    server = LocalServer(process.pid, port, psutil.Process(process.pid).create_time())
     _state_file().write_text(json.dumps(asdict(server)))
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:
@@ -166,14 +206,10 @@ def _start_at(port: int) -> LocalServer | None:
     raise LocalServerFailed(f"no answer within {START_WITHIN_S:g} s", log_file())
 
 
-def _is_our_server(pid: int) -> bool:
-    """Whether the process lives and is a Prefect server: another process may have got its pid."""
-    try:
-        process = psutil.Process(pid)
-        is_alive = process.status() != psutil.STATUS_ZOMBIE
-        return is_alive and "prefect server start" in " ".join(process.cmdline())
-    except psutil.Error:
-        return False
+def _profile(port: int) -> dict[str, str]:
+    """The server's settings. Its pages ask the API at its own port; by default they ask the one at 4200."""
+    own = {"PREFECT_HOME": str(home()), "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
+    return SERVER_PROFILE | own
 
 
 def _listens(pid: int, port: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from blocks.errors import SourceMissing, SourceNotAFile, UnreadableSource, UsageError
 from blocks.files.sources import FILE_URL, REMOTE_ERRORS, cause_of, is_local, path_of, uri_of
+from blocks.secret_url import redacted
 
 MAGIC = frozenset("*?[")
 ANY_FOLDERS = "**"
@@ -28,14 +29,29 @@ class SourceUnmatched(SourceMissing):
         UsageError.__init__(self, f"no file matches {source}; correct the pattern, or name a folder")
 
 
+class SourceHoldsSecret(UsageError):
+    """A source is a URL with a password or a key in it, which would be stored with each document and shown."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"{source} holds a secret, which would be stored and shown; leave it out, and give it to fsspec by its "
+            "configuration files or by the variables of the storage's driver"
+        )
+
+
 def check_source(source: str) -> None:
-    """Raise `SourceMissing` if the source does not exist, and `SourceNotAFile` for a pipe, a socket or a device."""
+    """Raise `SourceMissing` if the source does not exist, and `SourceNotAFile` for a pipe, a socket or a device.
+
+    Raises `SourceHoldsSecret` for a URL with a password or a key.
+    """
     if not source:
         raise SourceMissing("''")
     path = _local_path(source)
     if path is not None:
         _check_path(path, source)
         return
+    if redacted(source) != source:
+        raise SourceHoldsSecret(source)
     file_system, remote_path = _remote(source)
     try:
         if not _is_glob(remote_path) and not file_system.exists(remote_path):

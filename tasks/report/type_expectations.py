@@ -22,11 +22,12 @@ def type_findings(database: Database, run: RunContext, types: Mapping[str, Docum
     decisive = {
         name for name in members if any(expectation.severity == "fail" for expectation in types[name].expectations)
     }
+    url = database.url.get_secret_value()
     touched = decisive | (runs.types_written(database, run.run_id) & types.keys())
     while True:
         started = server_start(database)
         findings = tuple(
-            finding for name in sorted(touched) for finding in check_results(database.url, view_name(name), types[name])
+            finding for name in sorted(touched) for finding in check_results(url, view_name(name), types[name])
         )
         if server_start(database) == started:
             return findings

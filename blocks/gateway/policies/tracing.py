@@ -92,7 +92,8 @@ TRACING = Tracing()
 
 def configure_tracing(settings: Settings) -> bool:
     """Send the spans of this process where the settings say. Returns whether they are sent anywhere."""
-    return TRACING.configure(settings.otlp_endpoint)
+    endpoint = settings.otlp_endpoint
+    return TRACING.configure(endpoint.get_secret_value() if endpoint else None)
 
 
 class Traced(Wrapper):

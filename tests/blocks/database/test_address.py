@@ -11,6 +11,7 @@ from blocks.database.address import connect, database_url
 from blocks.errors import DatabaseUnreachable, PrefectUnreachable
 from blocks.gateway.block import find_block_key
 from blocks.gateway.registry.keys import KeyPlace, KeyReference
+from blocks.secret_url import SecretUrl
 from blocks.settings import Settings
 
 API = {"prefect_api_url": "http://127.0.0.1:1/api"}
@@ -33,9 +34,9 @@ def test_the_setting_comes_before_the_block_and_the_block_before_the_working_fol
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(block, "url_of_block", lambda: of_block)
+    monkeypatch.setattr(block, "url_of_block", lambda: SecretUrl(of_block) if of_block else None)
     settings = Settings.model_validate({"database_url": None} | given)
-    assert database_url(settings) == expected.format(here=tmp_path)
+    assert database_url(settings) == SecretUrl(expected.format(here=tmp_path))
 
 
 def test_a_reading_command_makes_no_database(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_a_reading_command_makes_no_database(tmp_path: Path) -> None:
 
 
 def test_an_address_that_cannot_be_used_names_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block, "url_of_block", lambda: "mysql://db/winnow")
+    monkeypatch.setattr(block, "url_of_block", lambda: SecretUrl("mysql://db/winnow"))
     with pytest.raises(DatabaseUnreachable, match=r"check the Prefect block winnow-database$"):
         connect(Settings.model_validate({"database_url": None} | API))
     with pytest.raises(DatabaseUnreachable, match=r"check WINNOW_DATABASE_URL or --database$"):

@@ -139,7 +139,10 @@ def test_a_database_at_the_newest_revision_is_opened_without_alembic(sqlite_data
         "import sys; from blocks.database.engine import open_database; open_database(sys.argv[1]);"
         "sys.exit('alembic' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code, sqlite_database.url], check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code, sqlite_database.url.get_secret_value()], check=False).returncode
+        == 0
+    )
 
 
 def test_a_reading_command_leaves_an_older_revision_and_a_run_upgrades_it(empty_url: str) -> None:
@@ -311,7 +314,9 @@ for _ in range(200):
 def test_writers_of_several_processes_wait_for_one_another(sqlite_database: Database) -> None:
     with sqlite_database.write() as connection:
         connection.execute(insert(documents), _document("counter", now()))
-    children = [subprocess.Popen([sys.executable, "-c", _COUNT_UP, sqlite_database.url]) for _ in range(2)]
+    children = [
+        subprocess.Popen([sys.executable, "-c", _COUNT_UP, sqlite_database.url.get_secret_value()]) for _ in range(2)
+    ]
     assert [child.wait(timeout=60) for child in children] == [0, 0]
     with sqlite_database.read() as connection:
         assert connection.execute(select(documents.c.size_bytes)).scalar_one() == 400

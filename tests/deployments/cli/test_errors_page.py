@@ -10,6 +10,7 @@ from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
 from blocks.gateway import errors as gateway_errors
 from blocks.gateway.registry import errors as configuration_errors
 from deployments.cli.errors_page import errors_page, message_template
+from deployments.prefect_api import local_server
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "errors.md"
 
@@ -21,7 +22,7 @@ def test_the_committed_page_is_what_the_exceptions_say() -> None:
 def test_every_kind_has_exactly_one_row() -> None:
     defined = {
         one
-        for module in (errors, database_errors, gateway_errors, configuration_errors)
+        for module in (errors, database_errors, gateway_errors, configuration_errors, local_server)
         for one in vars(module).values()
         if _has_own_kind(one)
     }

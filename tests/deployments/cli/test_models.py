@@ -44,7 +44,7 @@ def run(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.delenv(variable, raising=False)
 
     def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["models", *arguments, "--database", sqlite_database.url])
+        return CliRunner().invoke(app, ["models", *arguments, "--database", sqlite_database.url.get_secret_value()])
 
     return invoke
 

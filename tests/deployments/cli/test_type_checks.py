@@ -46,11 +46,11 @@ def note_type(tmp_path: Path) -> Path:
 def test_a_route_s_model_that_the_registry_lacks_is_named_with_its_line(
     note_type: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked = check(note_type, sqlite_database.url, monkeypatch)
+    checked = check(note_type, sqlite_database.url.get_secret_value(), monkeypatch)
     assert checked.exit_code == 1
     assert f"{note_type}/type.yaml:7: there is no model 'nobody'" in checked.stderr
     (note_type / "type.yaml").write_text(TYPE.replace("nobody", "gpt-4.1"))
-    assert check(note_type, sqlite_database.url, monkeypatch).exit_code == 0
+    assert check(note_type, sqlite_database.url.get_secret_value(), monkeypatch).exit_code == 0
 
 
 def test_a_database_that_cannot_be_reached_is_noted_and_the_rest_is_checked(
@@ -75,6 +75,6 @@ def test_a_worked_example_is_held_to_what_a_model_may_reply(
 ) -> None:
     (note_type / "type.yaml").write_text(TYPE.replace("  - {model: nobody}\n", ""))
     (note_type / "examples" / "worked.jsonl").write_text(json.dumps({"text": TEXT, "reply": reply}) + "\n")
-    checked = check(note_type, sqlite_database.url, monkeypatch)
+    checked = check(note_type, sqlite_database.url.get_secret_value(), monkeypatch)
     assert checked.exit_code == bool(says), checked.stderr
     assert says in checked.stderr

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.errors import LocalServerFailed
 from deployments.prefect_api import local_server
+from deployments.prefect_api.local_server import LocalServerFailed
 
 
 def test_a_server_that_does_not_start_is_reported_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

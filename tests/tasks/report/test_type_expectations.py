@@ -64,4 +64,4 @@ def test_a_type_is_checked_where_the_run_wrote_to_it_or_where_it_may_fail_the_ru
     monkeypatch.setattr(type_expectations, "check_results", check)
     types = [TYPES[name] for name in checked]
     assert type_expectations.type_findings(sqlite_database, RUN, TYPES) == tuple(map(finding_of, types))
-    assert calls == [(sqlite_database.url, f"results_{kind.name}", kind) for kind in types]
+    assert calls == [(sqlite_database.url.get_secret_value(), f"results_{kind.name}", kind) for kind in types]

@@ -173,7 +173,7 @@ def test_the_view_of_a_type_has_every_column_that_may_be_named(database: Databas
         ),
     )
     create_views(database, {"post": document_type})
-    found = check_results(database.url, view_name("post"), document_type)
+    found = check_results(database.url.get_secret_value(), view_name("post"), document_type)
     assert len(found) == len(document_type.expectations)
     assert {finding.observed for finding in found} == {"0 of 0 rows break it (0.0 %)"}
 

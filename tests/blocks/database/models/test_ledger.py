@@ -320,7 +320,10 @@ time.sleep(60)
 def test_what_a_killed_worker_had_under_way_is_ledgered_as_lost(database: Database) -> None:
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, database.url, name], stdout=subprocess.PIPE, text=True, cwd=ROOT
+            [sys.executable, "-c", WORKER, database.url.get_secret_value(), name],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
         )
         for name in ("x", "y")
     ]
@@ -455,7 +458,7 @@ ledger.close()
 def test_several_processes_never_overshoot_a_budget(database: Database) -> None:
     rivals = [
         subprocess.Popen(
-            [sys.executable, "-c", RIVAL, database.url, str(number)],
+            [sys.executable, "-c", RIVAL, database.url.get_secret_value(), str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -57,8 +57,8 @@ def row(database: Database, name: str, stage: Stage = Stage.EXTRACT) -> dict[str
         return dict(connection.execute(query).mappings().one())
 
 
-def still_open(database: Database, **filters: str) -> list[tuple[str, str]]:
-    return [(item["uri"].removeprefix("/in/"), item["stage"]) for item in list_failures(database, **filters)]
+def still_open(database: Database, run_id: str | None = None) -> list[tuple[str, str]]:
+    return [(item["uri"].removeprefix("/in/"), item["stage"]) for item in list_failures(database, run_id=run_id)]
 
 
 def test_a_row_of_the_list_says_what_to_do(database: Database) -> None:

@@ -125,7 +125,7 @@ with hold_lease(database, "run", worker_id="child"):
 @contextmanager
 def child(database: Database, lease_s: float) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the lease `child` in the run `run`."""
-    command = [sys.executable, "-c", _HOLD, database.url, str(lease_s)]
+    command = [sys.executable, "-c", _HOLD, database.url.get_secret_value(), str(lease_s)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
