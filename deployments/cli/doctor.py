@@ -2,30 +2,26 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import typer
 
+from blocks.secret_url import SecretUrl
+from deployments.cli.finding import Finding
 from deployments.cli.options import DatabaseOption
 from deployments.cli.output import stdout
 
 if TYPE_CHECKING:
     from blocks.settings import Settings
 
-
-class Finding(NamedTuple):
-    """A line of the report. `remedy` is empty if all is well; `is_fatal` if runs cannot work at all."""
-
-    what: str
-    found: str
-    remedy: str = ""
-    is_fatal: bool = False
+MIN_FREE_MB, FATAL_FREE_MB = 1_000, 50
 
 
 def doctor(database: DatabaseOption = None) -> None:
     """Check what runs need, and say what to do about what is missing. Exit code 1 where runs cannot work.
 
-    That is tesseract, the database, Prefect and the document types; `winnow types check` also tries their expectations.
+    That is tesseract, the database, the disk, the document types (`winnow types check` also tries their expectations),
+    and Prefect: its server, and the pools, workers and schedules of deployments.
     """
     from rich.table import Table
     from rich.text import Text
@@ -53,8 +49,9 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield Finding("winnow", f"{version('winnow')}, Python {platform.python_version()}, Prefect {version('prefect')}")
     yield from _ocr(settings)
     yield _database(settings)
-    yield _prefect(settings)
+    yield from _disk(settings)
     yield _document_types(settings)
+    yield from _prefect(settings)
 
 
 def _ocr(settings: "Settings") -> Iterator[Finding]:
@@ -79,34 +76,74 @@ def _database(settings: "Settings") -> Finding:
     from blocks.errors import WinnowError
 
     try:
-        if database_url(settings) == default_url() and not (Path.cwd() / ".winnow" / "winnow.db").exists():
+        if (
+            database_url(settings).get_secret_value() == default_url()
+            and not (Path.cwd() / ".winnow" / "winnow.db").exists()
+        ):
             return Finding("database", "none in this folder yet; the first run makes it")
         opened = connect(settings, create=False)
         revision = current_revision(opened)
     except WinnowError as error:
         return Finding("database", "cannot be used", str(error), is_fatal=True)
     remedy = "" if revision == head_revision() else "winnow db upgrade"
-    return Finding("database", f"{opened.safe_url} at revision {revision}", remedy)
+    return Finding("database", f"{opened.url} at revision {revision}", remedy)
 
 
-def _prefect(settings: "Settings") -> Finding:
+def _prefect(settings: "Settings") -> Iterator[Finding]:
+    from deployments.cli.doctor_deployments import examine_server
     from deployments.prefect_api import client as prefect_client
     from deployments.prefect_api import local_server as prefect_server
 
     if url := settings.prefect_api_url or prefect_client.profile_url():
-        if prefect_server.answers(url):
-            return Finding("Prefect API", f"{url} answers")
-        return Finding(
-            "Prefect API", f"{url} does not answer", "start that server, or unset PREFECT_API_URL", is_fatal=True
-        )
+        if not prefect_server.answers(url):
+            remedy = "start that server, or unset PREFECT_API_URL"
+            yield Finding("Prefect API", f"{url} does not answer", remedy, is_fatal=True)
+            return
+        yield Finding("Prefect API", f"{url} answers")
+        yield from examine_server(url)
+        return
     server = prefect_server.running()
     if server is None:
-        return Finding("Prefect API", "none is configured; the first run starts a local server")
-    if server.is_healthy:
-        return Finding("Prefect API", f"local server at {server.ui_url}")
-    return Finding(
-        "Prefect API", f"the local server at {server.ui_url} does not answer", "winnow server stop, then run again"
-    )
+        yield Finding("Prefect API", "none is configured; the first run starts a local server")
+    elif not server.is_healthy:
+        remedy = "winnow server stop, then run again"
+        yield Finding("Prefect API", f"the local server at {server.ui_url} does not answer", remedy)
+    else:
+        yield Finding("Prefect API", f"local server at {server.ui_url}")
+        if errors := prefect_server.service_errors():
+            what = f"{len(errors)} errors in its log, the last: {errors[-1]}"
+            yield Finding(
+                "server's services", what, f"winnow server stop, then run again; see {prefect_server.log_file()}"
+            )
+        yield from examine_server(SecretUrl(server.url))
+
+
+def _disk(settings: "Settings") -> Iterator[Finding]:
+    """Free room where runs write: the database's folder, temporary files, the local server's history."""
+    import shutil
+    import tempfile
+
+    from blocks.database.address import database_url
+    from blocks.errors import WinnowError
+    from deployments.prefect_api import local_server as prefect_server
+
+    places = {"temporary files": Path(tempfile.gettempdir()), "Prefect's history": prefect_server.home()}
+    try:
+        address = database_url(settings).get_secret_value()
+        if address.startswith("sqlite"):
+            places["database"] = Path(address.partition("///")[2])
+    except WinnowError:
+        pass  # the line about the database shows it
+    free_mb = {name: shutil.disk_usage(_existing(place)).free // 1_000_000 for name, place in places.items()}
+    name, least = min(free_mb.items(), key=lambda item: item[1])
+    text = f"{least:,} MB free for {name}"
+    remedy = "make room: a run stops where the disk is full" if least < MIN_FREE_MB else ""
+    yield Finding("disk", text, remedy, is_fatal=least < FATAL_FREE_MB)
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
 
 
 def _document_types(settings: "Settings") -> Finding:

@@ -36,9 +36,7 @@ class _View:
         self._run_page = run_page
         self._lock = threading.Lock()
         self._announced = False
-        self.found = 0
-        self.planned: int | None = None
-        self.passed: dict[Stage, int] = dict.fromkeys(CHUNK_STAGES, 0)
+        self.counts = progress.Counts()
 
     def take(self, event: progress.Event) -> None:
         """Take one event, from any thread."""
@@ -52,14 +50,7 @@ class _View:
             if not self._announced:
                 self._announced = True
                 note(f"Prefect UI: {self._run_page(event.run_id)}")
-            if isinstance(event, progress.Planned):
-                self.planned = event.documents
-            elif event.stage is Stage.DISCOVER:
-                self.found += event.documents
-            else:
-                # A retried chunk reports its documents again: never show more than there are.
-                passed = self.passed[event.stage] + event.documents
-                self.passed[event.stage] = passed if self.planned is None else min(passed, self.planned)
+            self.counts.take(event)
             self.draw()
 
     def draw(self) -> None:
@@ -86,14 +77,15 @@ class _Bars(_View):
         self._progress.stop()
 
     def draw(self) -> None:
-        self._progress.update(self._discover, completed=self.found)
-        if self.planned is None:
+        self._progress.update(self._discover, completed=self.counts.found)
+        planned = self.counts.planned
+        if planned is None:
             return
         if not self._bars:
-            self._progress.update(self._discover, total=self.found)
-            self._bars = {s: self._progress.add_task(s.value, total=self.planned) for s in CHUNK_STAGES}
+            self._progress.update(self._discover, total=self.counts.found)
+            self._bars = {s: self._progress.add_task(s.value, total=planned) for s in CHUNK_STAGES}
         for stage, bar in self._bars.items():
-            self._progress.update(bar, completed=self.passed[stage])
+            self._progress.update(bar, completed=self.counts.passed[stage])
 
 
 class _Lines(_View):
@@ -102,17 +94,12 @@ class _Lines(_View):
         self._drawn = ""
 
     def __exit__(self, *_: object) -> None:
-        if self._drawn and self._counts() != self._drawn:
-            note(self._counts())
+        if self._drawn and str(self.counts) != self._drawn:
+            note(str(self.counts))
 
     def draw(self) -> None:
         if time.monotonic() - self._drawn_at < LINE_EVERY_S:
             return
         self._drawn_at = time.monotonic()
-        self._drawn = self._counts()
+        self._drawn = str(self.counts)
         note(self._drawn)
-
-    def _counts(self) -> str:
-        if self.planned is None:
-            return f"{self.found} documents found"
-        return ", ".join(f"{stage} {number}/{self.planned}" for stage, number in self.passed.items())

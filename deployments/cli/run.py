@@ -145,7 +145,7 @@ def _run_flow(
         note("stopped; the same command continues where it stopped")
         raise typer.Exit(130) from None
     except httpx.TransportError:
-        _leave_without_prefect(server.url)
+        _leave_without_prefect(str(server.url))
 
 
 def _leave_without_prefect(url: str) -> NoReturn:
@@ -218,11 +218,13 @@ def parameters_as_json(parameters: Mapping[str, object]) -> dict[str, object]:
 
 def _report_of(state: "State[RunReport]") -> "RunReport":
     """The report that the flow returned. Raises the error that ended the flow before it could."""
-    from tasks.report.report import RunReport
+    from tasks.report.report import RunFailed, RunReport
 
     data: object = state.result(raise_on_failure=False)
     if isinstance(data, RunReport):
         return data
+    if isinstance(data, RunFailed):
+        return data.report
     if isinstance(data, WinnowError):
         raise data
     raise RunError(state.message or f"the run ended as {state.name}")
