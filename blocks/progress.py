@@ -1,9 +1,10 @@
 """The progress of this process's runs, as events for those who draw it. Nothing depends on a listener."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from blocks.records import Stage
+from blocks.records import CHUNK_STAGES, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,42 @@ class WaitingForRun:
 Event = Planned | Passed | Waiting | WaitingForRun
 Listener = Callable[[Event], None]
 """Called from any thread."""
+
+
+class Counts:
+    """How many documents of a run have been found and have passed each stage, from its events."""
+
+    def __init__(self, run_id: str | None = None) -> None:
+        self.found = 0
+        self.planned: int | None = None
+        self.passed: dict[Stage, int] = dict.fromkeys(CHUNK_STAGES, 0)
+        self._run_id = run_id
+        self._lock = threading.Lock()
+
+    def take(self, event: Event) -> None:
+        """Count one event of the run, or of any run if it was given none; from any thread."""
+        if not isinstance(event, Planned | Passed) or self._run_id not in {None, event.run_id}:
+            return
+        with self._lock:
+            if isinstance(event, Planned):
+                self.planned = event.documents
+            elif event.stage is Stage.DISCOVER:
+                self.found += event.documents
+            else:
+                # A retried chunk reports its documents again: never count more than there are.
+                passed = self.passed[event.stage] + event.documents
+                self.passed[event.stage] = passed if self.planned is None else min(passed, self.planned)
+
+    @property
+    def percent(self) -> float:
+        """The part of the stages' work that is done."""
+        return 100 * sum(self.passed.values()) / (self.planned * len(CHUNK_STAGES)) if self.planned else 0.0
+
+    def __str__(self) -> str:
+        if self.planned is None:
+            return f"{self.found} documents found"
+        return ", ".join(f"{stage} {number}/{self.planned}" for stage, number in self.passed.items())
+
 
 _listeners: list[Listener] = []
 

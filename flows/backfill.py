@@ -3,22 +3,23 @@
 from decimal import Decimal
 from typing import Annotated
 
-from prefect import flow, runtime
+from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from blocks.records import Backfill, Rerun, ResultStatus
 from tasks.discover.task import select
+from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
-from tasks.runs.chunk import RunContext
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
-from tasks.runs.task import close_dead_runs, run_name
+from tasks.runs.task import close_dead_runs
 from tasks.stages import PIPELINE
 
 
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)
+@ends_in_one_line
 def backfill(
     document_type: str | None = None,
     status: ResultStatus | None = None,
@@ -42,15 +43,8 @@ def backfill(
         use_cache: Whether stored replies of models may answer.
     """
     selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
-    asked = RunContext(
-        run_id=runtime.flow_run.id,
-        name=runtime.flow_run.name,
-        rerun=rerun,
-        models=models,
-        budget_usd=budget_usd,
-        use_cache=use_cache,
-    )
-    with open_run(asked, selection, PIPELINE) as run:
+    asked = this_run(rerun, models, budget_usd, use_cache)
+    with open_run(asked, selection, PIPELINE) as run, shown_in_prefect(run, selection):
         close_dead_runs(run.database)
         select(run, selection)
         process_chunks(run)

@@ -3,22 +3,23 @@
 from decimal import Decimal
 from typing import Annotated
 
-from prefect import flow, runtime
+from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from blocks.records import Batch, Rerun
 from tasks.discover.task import discover
+from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
-from tasks.runs.chunk import RunContext
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
-from tasks.runs.task import close_dead_runs, run_name
+from tasks.runs.task import close_dead_runs
 from tasks.stages import PIPELINE
 
 
 @flow(name="process-documents", flow_run_name=run_name, persist_result=False)
+@ends_in_one_line
 def process_documents(
     sources: tuple[str, ...],
     document_type: str | None = None,
@@ -46,15 +47,8 @@ def process_documents(
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size
     )
-    asked = RunContext(
-        run_id=runtime.flow_run.id,
-        name=runtime.flow_run.name,
-        rerun=rerun,
-        models=models,
-        budget_usd=budget_usd,
-        use_cache=use_cache,
-    )
-    with open_run(asked, batch, PIPELINE) as run:
+    asked = this_run(rerun, models, budget_usd, use_cache)
+    with open_run(asked, batch, PIPELINE) as run, shown_in_prefect(run, batch):
         close_dead_runs(run.database)
         discover(run, batch)
         process_chunks(run)

@@ -12,6 +12,14 @@ import pytest
 from deployments.prefect_api import local_server as prefect_server
 from deployments.prefect_api.local_server import LocalServer
 
+IMPATIENT_SERVER = {
+    "SERVICES_SCHEDULER_LOOP_SECONDS": "2",  # 60 by default
+    "SERVICES_LATE_RUNS_LOOP_SECONDS": "1",  # 5
+    "SERVICES_LATE_RUNS_AFTER_SECONDS": "5",  # 15
+    "DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",  # 30
+}
+"""Settings of the server that let tests wait for seconds where users wait for a minute."""
+
 
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -19,8 +27,8 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     state = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(state))
-        # The server's scheduler looks at schedules once a minute.
-        patch.setenv("PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS", "2")
+        for name, value in IMPATIENT_SERVER.items():
+            patch.setenv(f"PREFECT_SERVER_{name}", value)
         yield state
         prefect_server.stop()
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
@@ -136,12 +137,25 @@ class Workplace:
     def ask(self, path: str, *items: object, **fields: object) -> object:
         """What the Prefect API answers to a POST of a list or an object, or to a GET where there is no body."""
         body = items or fields
-        data = json.dumps(body).encode() if body else None
-        request = urllib.request.Request(
-            f"{self.server.url}/{path}", data=data, headers={"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            return json.loads(reply.read())
+        return json.loads(self._send(path, "POST" if body else "GET", json.dumps(body).encode() if body else None))
+
+    def delete(self, path: str) -> None:
+        """Delete something by the Prefect API."""
+        self._send(path, "DELETE", None)
+
+    def _send(self, path: str, method: str, data: bytes | None) -> bytes:
+        """The reply's body. The server's SQLite is locked at times on a busy machine: then it is asked again."""
+        url, headers = f"{self.server.url}/{path}", {"content-type": "application/json"}
+        deadline = time.monotonic() + 60
+        while True:
+            request = urllib.request.Request(url, data=data, headers=headers, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=30) as reply:
+                    return bytes(reply.read())
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
 
 def _expect(done: Done, code: int) -> Done:

@@ -12,14 +12,14 @@ from tasks.discover.batch import record_sources
 from tasks.runs.run import Run
 
 
-@task(name="discover", task_run_name="{run.name} · discover", cache_policy=NO_CACHE, persist_result=False)
+@task(name="discover", task_run_name="discover", cache_policy=NO_CACHE, persist_result=False)
 def discover(run: Run, batch: Batch) -> State[int]:
     """List the sources, record their documents, and cut them into chunks. Returns the number of documents."""
     found = record_sources(run, batch)
     return Completed(message=f"documents: {found}", data=found)
 
 
-@task(name="select", task_run_name="{run.name} · select", cache_policy=NO_CACHE, persist_result=False)
+@task(name="select", task_run_name="select", cache_policy=NO_CACHE, persist_result=False)
 def select(run: Run, backfill: Backfill) -> State[int]:
     """Select known documents as the run's batch. Returns their number."""
     found = documents.record_known(

@@ -1,1 +1,1 @@
-"""From the database's counts to the run's final state and its one artifact."""
+"""From the database's counts to the run's final state and its artifacts."""

@@ -1,7 +1,5 @@
 """The report at the end of a run, from the database's counts alone."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Literal
 
@@ -10,10 +8,19 @@ from pydantic import Field
 from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.sources import duplicate_files
-from blocks.records import Record, RunCounts, TypeFinding
-from blocks.settings import Settings
+from blocks.errors import RunError
+from blocks.records import Record, Rerun, RunCounts, TypeFinding
 from tasks.report.repeated import Repeated
 from tasks.runs.chunk import RunContext
+
+
+class ModelUse(Record):
+    """What a run asked of one model, and what it cost."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
 
 
 class RunReport(Record):
@@ -23,6 +30,7 @@ class RunReport(Record):
     what attempts without a reply may have cost beside `cost_usd`. `cache_hits` counts stored replies that were used.
     `waiting` counts documents in review that the next run tries again, by kind of failure. `duplicate_files` counts
     files with the bytes of another file of the run; `repeated` names documents with the values of another document.
+    `failed_before` counts failed documents that had failed before a run of `--rerun failed`.
     """
 
     counts: RunCounts
@@ -37,6 +45,8 @@ class RunReport(Record):
     waiting: dict[str, int] = Field(default_factory=dict)
     duplicate_files: int = 0
     repeated: tuple[Repeated, ...] = ()
+    models: dict[str, ModelUse] = Field(default_factory=dict)
+    failed_before: int = 0
 
     @property
     def calls(self) -> str:
@@ -57,11 +67,20 @@ class RunReport(Record):
         broken = [finding.name for finding in self.findings if not finding.success and finding.severity == "fail"]
         if self.missing:
             return "Failed", f"{message}; {self.missing} ended in no state, so the counts do not add up"
-        if counts.documents and counts.failed / counts.documents > allowed_failure_share:
+        newly_failed = counts.failed - self.failed_before
+        if counts.documents and newly_failed / counts.documents > allowed_failure_share:
             return "Failed", f"{message}; more than the allowed {allowed_failure_share:.0%} failed"
         if broken:
             return "Failed", f"{message}; broken expectations: {', '.join(broken)}"
         return ("CompletedWithErrors" if counts.failed else "Completed"), message
+
+
+class RunFailed(RunError):
+    """A run came to its end, and its counts or findings make it Failed."""
+
+    def __init__(self, message: str, report: RunReport) -> None:
+        self.report = report
+        super().__init__(message)
 
 
 def build_report(
@@ -69,6 +88,7 @@ def build_report(
 ) -> RunReport:
     """The report of a run, read from the database."""
     counts, missing = runs.run_counts(database, run.run_id)
+    costs = runs.run_costs(database, run.run_id)
     return RunReport(
         counts=counts,
         missing=missing,
@@ -78,49 +98,18 @@ def build_report(
         waiting=runs.waiting_kinds(database, run.run_id),
         duplicate_files=duplicate_files(database, run.run_id),
         repeated=repeated,
-        **asdict(runs.run_costs(database, run.run_id)),
-    )
-
-
-def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
-    """The run's artifact: counts by type and status, failures by kind, findings, and how to see the review list."""
-    _, message = report.closing(settings.allowed_failure_share)
-    sections = [f"# {run.name}", message, _types_table(report.by_type)]
-    if report.failure_kinds:
-        sections.append(_table(("failure", "documents"), report.failure_kinds.items()))
-    if report.waiting:
-        sections.append(_table(("waits for the next run", "documents"), report.waiting.items()))
-    if report.findings:
-        rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
-        sections.append(_table(("type", "expectation", "finding", "observed"), rows))
-    if report.repeated:
-        groups = [(group.document_type, group.name, ", ".join(group.uris)) for group in report.repeated]
-        sections.append(_table(("type", "expectation", "documents with equal values"), groups))
-    if report.duplicate_files:
-        files = "1 more file has" if report.duplicate_files == 1 else f"{report.duplicate_files} more files have"
-        sections.append(f"{files} the bytes of another one, and are one document with it.")
-    sections += [
-        f"{report.calls}, {report.cost_usd:.4f} USD{_beside(report)}.",
-        f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, or the view `review_queue`.",
-        f"Failures: `winnow failures --run {run.run_id}`.",
-    ]
-    return "\n\n".join(section for section in sections if section)
-
-
-def _beside(report: RunReport) -> str:
-    """Unconfirmed cost and answers from the cache, if any."""
-    unconfirmed = f", and up to {report.unconfirmed_usd:.4f} unconfirmed" if report.unconfirmed_usd else ""
-    return unconfirmed + (f"; {report.cache_hits} answers from the cache" if report.cache_hits else "")
-
-
-def _types_table(by_type: Mapping[str, Mapping[str, int]]) -> str:
-    statuses = ("accepted", "in_review", "rejected", "failed", "skipped")
-    rows = [(name, *(counts.get(status, 0) for status in statuses)) for name, counts in sorted(by_type.items())]
-    return _table(("document type", *(status.replace("_", " ") for status in statuses)), rows) if rows else ""
-
-
-def _table(header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(c).replace("|", "\\|").replace("\n", " ") for c in line) + " |" for line in lines
+        model_calls=costs.model_calls,
+        cost_usd=costs.cost_usd,
+        unconfirmed_usd=costs.unconfirmed_usd,
+        cache_hits=costs.cache_hits,
+        models={
+            name: ModelUse(
+                calls=use.model_calls,
+                input_tokens=use.input_tokens,
+                output_tokens=use.output_tokens,
+                cost_usd=use.cost_usd,
+            )
+            for name, use in runs.costs_by_model(database, run.run_id).items()
+        },
+        failed_before=runs.failed_before(database, run.run_id) if run.rerun is Rerun.FAILED else 0,
     )

@@ -119,7 +119,7 @@ class RunContext(Record):
 
     `models` replace the types' routes, in that order, unless empty. `budget_usd` bounds the run's cost; None: by the
     setting. `use_cache`: whether stored replies may answer. `worker_id` is the id of this process's lease in the run,
-    by default the run's id.
+    by default the run's id. `database_id` is set if the run is tried again: that of the database that it began in.
     """
 
     run_id: str
@@ -130,6 +130,7 @@ class RunContext(Record):
     models: tuple[str, ...] = ()
     budget_usd: Decimal | None = None
     use_cache: bool = True
+    database_id: str | None = None
 
     @property
     def worker(self) -> Worker:

@@ -10,15 +10,25 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from blocks.database.address import connect
-from blocks.database.engine import Database
+from blocks.database.engine import Database, database_id
 from blocks.database.outages import wait_out_outages
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType
-from blocks.errors import DocumentTypeUnknown
+from blocks.errors import DocumentTypeUnknown, RunError
 from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.routing.checks import check_routes
 from blocks.settings import Settings, load_settings
 from tasks.runs.models import key_ring, open_registry, put_blocks
+
+
+class OtherDatabase(RunError):
+    """A run that is tried again began in another database, which has its rows."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"this run began in another database than {url}: give the worker that database (WINNOW_DATABASE_URL, or "
+            "the Prefect block winnow-database) and retry, or start a new run"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,3 +88,9 @@ def prepared_run(document_type: str | None, models: tuple[str, ...]) -> Prepared
         return prepared
     types = load_types(document_type)
     return wait_out_outages(lambda: prepare_run(types, models), load_settings().database_outage_wait_s)
+
+
+def refuse_other_database(database: Database, began_in: str | None) -> None:
+    """Raise `OtherDatabase` if a run that began in the database of the id `began_in` would go on in this one."""
+    if began_in is not None and database_id(database) != began_in:
+        raise OtherDatabase(str(database.url))

@@ -14,11 +14,12 @@ from blocks.database.pipeline.leases import hold_lease
 from blocks.database.results import views
 from blocks.errors import RunInterrupted
 from blocks.records import CHUNK_STAGES, Backfill, Batch, Stage
-from blocks.settings import Settings
+from blocks.secret_url import redacted
+from blocks.settings import SECRETS, Settings
 from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
 from tasks.runs.frame import digest_of
 from tasks.runs.models import hold_gateway
-from tasks.runs.prepare import PreparedRun, prepared_run
+from tasks.runs.prepare import PreparedRun, prepared_run, refuse_other_database
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +85,12 @@ def open_run(asked: RunContext, batch: Batch | Backfill, pipeline: Pipeline) -> 
     """Write the run's row, with a snapshot of settings and type versions; on an error, write how the run ended.
 
     The process holds a lease in the run meanwhile. The last run of a process closes the gateway. Raises as
-    `prepared_run`, before anything of the run is written, and `LeaseLost`.
+    `prepared_run` and `refuse_other_database`, before anything of the run is written, and `LeaseLost`.
     """
     prepared = prepared_run(batch.document_type, asked.models)
     run_id = asked.run_id
     database = prepared.database
+    refuse_other_database(database, asked.database_id)
     lease = hold_lease(database, run_id, on_lost=partial(stop_run, run_id), wait_s=database.outage_wait_s)
     with hold_gateway(database), lease as held, stopping_waits(partial(raise_if_stopped, run_id)):
         attempts = {"max_attempts": prepared.settings.max_attempts, "worker_id": held.worker_id}
@@ -108,7 +110,7 @@ def open_run(asked: RunContext, batch: Batch | Backfill, pipeline: Pipeline) -> 
 def _write_end(run: Run, error: BaseException) -> None:
     """Write that the run failed, or that somebody stopped it: by Ctrl-C, by SIGTERM, or by Prefect's cancellation."""
     is_failed = isinstance(error, Exception) and not isinstance(error, RunInterrupted)
-    state, message = ("Failed", str(error)) if is_failed else ("Cancelled", "stopped before the end")
+    state, message = ("Failed", redacted(str(error))) if is_failed else ("Cancelled", "stopped before the end")
     try:
         runs.finish_run(run.database, run.run_id, state, message)
     except Exception as unwritten:  # noqa: BLE001 - the error that ended the run must reach the caller
@@ -123,10 +125,10 @@ def _begin(run: Run, batch: Batch | Backfill) -> None:
         run.name,
         settings=_snapshot(run.settings),
         types=run.types,
-        source=batch.model_dump_json(exclude_none=True),
+        source=redacted(batch.model_dump_json(exclude_none=True)),
     )
 
 
 def _snapshot(settings: Settings) -> dict[str, object]:
     """The settings for the run's row, without addresses and secrets."""
-    return settings.model_dump(mode="json", exclude={"database_url", "passwords", "prefect_api_url"})
+    return settings.model_dump(mode="json", exclude=SECRETS)

@@ -1,4 +1,4 @@
-"""What the Prefect tasks of all stages share: options, names in the UI, log and final state.
+"""What flows and the tasks of all stages share in Prefect: options, names, tags, log and final states.
 
 The database is the cache: a chunk whose documents all have their output takes milliseconds and ends as `Cached`. No
 result is persisted and no Prefect cache policy is used; see docs/decisions/prefect-cache.md.
@@ -6,13 +6,11 @@ result is persisted and no Prefect cache policy is used; see docs/decisions/pref
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from functools import wraps
-from pathlib import PurePosixPath
 from typing import Any
 
 import httpx
-from prefect import Task, runtime, task
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, TaskRun
@@ -63,7 +61,7 @@ def stage_task(function: Callable[[Run, Chunk], StageCounts]) -> StageTask:
 
     make = task(
         name=function.__name__,
-        task_run_name="{run.name} · " + function.__name__ + " {chunk.number}/{chunk.of}",
+        task_run_name=function.__name__ + " {chunk.number}/{chunk.of}",
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=2,
@@ -80,12 +78,13 @@ def work_stage(run: Run, chunk: Chunk, work: StageWork) -> StageCounts:
 
 
 def chunk_state(counts: StageCounts) -> State[StageCounts]:
-    """The final state of a chunk task: `Cached` if there was nothing to do."""
+    """The final state of a chunk task: `Cached` without anything to do, `CompletedWithErrors` if documents failed."""
     numbers = counts.model_dump(exclude={"claimed"}) | {"claimed by other runs": len(counts.claimed)}
     parts = {name: number for name, number in numbers.items() if number}
     message = ", ".join(f"{number} {name}" for name, number in parts.items()) or "no documents"
     is_cached = counts.unchanged > 0 and counts.done == counts.failed == len(counts.claimed) == 0
-    return Completed(name="Cached" if is_cached else None, message=message, data=counts)
+    name = "CompletedWithErrors" if counts.failed else "Cached" if is_cached else None
+    return Completed(name=name, message=message, data=counts)
 
 
 def close_dead_runs(database: Database) -> int:
@@ -110,15 +109,3 @@ def _crash(client: SyncPrefectClient, run: DeadRun) -> None:
         client.set_flow_run_state(run.run_id, Crashed(message=run.message))
     except (httpx.HTTPError, ObjectNotFound) as error:  # a run of another Prefect server, or a server that is away
         log.warning("Prefect's state of run %s could not be set: %s", run.run_id, error)
-
-
-def run_name() -> str:
-    """A run's name in the Prefect UI: the last part of its first source, or its filter, and the day."""
-    parameters = runtime.flow_run.parameters
-    today = datetime.now().astimezone().date().isoformat()
-    if sources := parameters.get("sources"):
-        first = PurePosixPath(str(sources[0]).rstrip("/")).name or str(sources[0])
-        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-        return f"{first}{more} {today}"
-    filters = [str(parameters[key]) for key in ("document_type", "status") if parameters.get(key)]
-    return " ".join(["backfill", *filters, today])

@@ -1,17 +1,19 @@
 """The main sentence, from the command to the tables and the Prefect UI, with nothing replaced."""
 
 import csv
+import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from blocks.records import CHUNK_STAGES
 from deployments.prefect_api.local_server import LocalServer
 from tests.winnow_command import Workplace, wait_until
 
@@ -108,24 +110,30 @@ def test_a_folder_with_a_bad_file(first_run: FirstRun) -> None:
 def test_a_run_is_shown_in_the_prefect_ui(first_run: FirstRun) -> None:
     workplace = first_run.workplace
     shown = flow_run(workplace, first_run.summary)
-    assert shown["name"] == f"shop receipts {datetime.now().astimezone().date()}"
+    assert re.fullmatch(r"shop receipts \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", str(shown["name"]))
+    assert {"source:shop receipts", "type:receipt"} <= set(shown["tags"])  # type: ignore[call-overload]
     assert shown["state"]["name"] == "CompletedWithErrors"  # type: ignore[index]
     assert shown["state"]["message"].startswith(f"{RECEIPTS + 2} documents: ")  # type: ignore[index]
     of_run = {"flow_runs": {"id": {"any_": [first_run.summary["run_id"]]}}}
 
-    def task_names() -> set[str]:
+    def tasks() -> dict[str, tuple[str, str]]:
         found = workplace.ask("task_runs/filter", **of_run)
         assert isinstance(found, list)
-        return {task["name"].rpartition(" · ")[2] for task in found if task["state"]["type"] == "COMPLETED"}
+        done = [task for task in found if task["state"]["type"] == "COMPLETED"]
+        return {task["name"]: (task["state"]["name"], task["state"]["message"]) for task in done}
 
-    wait_until(lambda: len(task_names()) >= 7, timeout_s=30)
-    assert {"discover", "extract 1/1", "classify 1/1", "score 1/1", "validate 1/1", "store 1/1"} <= task_names()
+    wait_until(lambda: len(tasks()) >= 7, timeout_s=60)
+    assert tasks().keys() == {"discover", *(f"{stage} 1/1" for stage in CHUNK_STAGES), "report"}
+    assert tasks()["extract 1/1"] == ("CompletedWithErrors", f"{RECEIPTS + 1} done, 1 failed")
     artifacts = workplace.ask("artifacts/filter", **of_run)
     assert isinstance(artifacts, list)
-    [artifact] = artifacts
-    assert "| receipt |" in artifact["data"]
-    assert "| corrupt | 1 |" in artifact["data"]
-    assert "winnow review list" in artifact["data"]
+    data = {artifact["key"]: artifact["data"] for artifact in artifacts}
+    for part in ("| receipt |", "| corrupt | 1 |", "winnow review list"):
+        assert part in data["winnow-run"]
+    [failure] = json.loads(data["winnow-failures"])
+    assert failure["document"].endswith("/shop receipts/broken.pdf")
+    assert (failure["stage"], failure["failure"]) == ("extract", "corrupt")
+    assert failure["what to do"] == "ask the sender for a fresh copy"
 
 
 def test_a_second_run_has_nothing_to_do(first_run: FirstRun, later: Workplace) -> None:

@@ -24,10 +24,10 @@ class FailedDocument:
     attempts: int = 1
 
 
-def list_failures(database: Database, *, run_id: str | None = None) -> list[dict[str, Any]]:
+def list_failures(database: Database, *, run_id: str | None = None, newest: int | None = None) -> list[dict[str, Any]]:
     """Open failures, the latest first: document_id, uri, stage, kind, message, attempts, retry.
 
-    With `run_id`, those of the run's documents.
+    With `run_id`, those of the run's documents. At most the `newest` ones.
     """
     failure = failures.c
     query = select(
@@ -36,8 +36,9 @@ def list_failures(database: Database, *, run_id: str | None = None) -> list[dict
     if run_id is not None:
         members = select(run_documents.c.document_id).where(run_documents.c.run_id == run_id)
         query = query.where(failure.document_id.in_(members))
+    query = query.order_by(failure.last_at.desc(), failure.document_id).limit(newest)
     with database.read() as connection:
-        rows = connection.execute(query.order_by(failure.last_at.desc(), failure.document_id)).mappings().all()
+        rows = connection.execute(query).mappings().all()
         uris = uris_of(connection, [row["document_id"] for row in rows])
     return [
         {"document_id": row["document_id"], "uri": uris[row["document_id"]][0]}

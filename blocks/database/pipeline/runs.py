@@ -1,12 +1,12 @@
 """Runs: what was asked of each, how its documents ended, and what it cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
 
 from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
@@ -32,7 +32,7 @@ _NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}
 
 @dataclass(frozen=True, slots=True)
 class RunCosts:
-    """The number and the cost of a run's calls of language models.
+    """The number, the tokens and the cost of a run's calls of language models, or of one model.
 
     `cost_usd` follows from the providers' usage figures. `unconfirmed_usd` is what calls without such figures may
     have cost in addition, and what providers state beyond it. `cache_hits` counts answers from the cache, which are
@@ -43,6 +43,8 @@ class RunCosts:
     cost_usd: Decimal
     unconfirmed_usd: Decimal = Decimal(0)
     cache_hits: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @survives_outages
@@ -115,20 +117,43 @@ def run_counts(database: Database, run_id: str) -> tuple[RunCounts, int]:
 @survives_outages
 def run_costs(database: Database, run_id: str) -> RunCosts:
     """The number of the run's calls that have ended, and their exact cost."""
-    # Summed here: SQLite, which keeps decimals as text, would sum them as binary floats.
-    amounts = (model_calls.c.outcome, model_calls.c.cost_usd, model_calls.c.unconfirmed_usd)
+    return _costs_of(_call_groups(database, run_id))
+
+
+@survives_outages
+def costs_by_model(database: Database, run_id: str) -> dict[str, RunCosts]:
+    """The run's calls that have ended, by model, the dearest model first."""
+    groups = _call_groups(database, run_id)
+    costs = {name: _costs_of([row for row in groups if row.model == name]) for name in {row.model for row in groups}}
+    return dict(sorted(costs.items(), key=lambda item: (-item[1].cost_usd, item[0])))
+
+
+def _call_groups(database: Database, run_id: str) -> Sequence[Row[Any]]:
+    """The ended calls in groups of equal model, outcome and cost, with the number of calls and of tokens.
+
+    Costs are summed outside: SQLite, which keeps decimals as text, would sum them as binary floats.
+    """
+    call = model_calls.c
+    equal = (call.model, call.outcome, call.cost_usd, call.unconfirmed_usd)
+    sums = (func.sum(call.input_tokens).label("input_tokens"), func.sum(call.output_tokens).label("output_tokens"))
     query = (
-        select(*amounts, func.count())
-        .where(model_calls.c.run_id == run_id, model_calls.c.outcome != OPEN)
-        .group_by(*amounts)
+        select(*equal, *sums, func.count().label("number"))
+        .where(call.run_id == run_id, call.outcome != OPEN)
+        .group_by(*equal)
     )
     with database.read() as connection:
-        rows = connection.execute(query).all()
+        return connection.execute(query).all()
+
+
+def _costs_of(groups: Sequence[Row[Any]]) -> RunCosts:
+    sent = [row for row in groups if row.unconfirmed_usd or row.outcome not in _NO_CALLS]
     return RunCosts(
-        model_calls=sum(number for outcome, _, unconfirmed, number in rows if unconfirmed or outcome not in _NO_CALLS),
-        cost_usd=sum((cost * number for _, cost, _, number in rows), Decimal(0)),
-        unconfirmed_usd=sum((unconfirmed * number for *_, unconfirmed, number in rows), Decimal(0)),
-        cache_hits=sum(number for outcome, *_, number in rows if outcome == CACHE_HIT),
+        model_calls=sum(row.number for row in sent),
+        cost_usd=sum((row.cost_usd * row.number for row in groups), Decimal(0)),
+        unconfirmed_usd=sum((row.unconfirmed_usd * row.number for row in groups), Decimal(0)),
+        cache_hits=sum(row.number for row in groups if row.outcome == CACHE_HIT),
+        input_tokens=sum(row.input_tokens for row in sent),
+        output_tokens=sum(row.output_tokens for row in sent),
     )
 
 
@@ -179,6 +204,24 @@ def failure_kinds(database: Database, run_id: str) -> dict[str, int]:
     )
     with database.read() as connection:
         return dict(connection.execute(query).tuples().all())
+
+
+@survives_outages
+def failed_before(database: Database, run_id: str) -> int:
+    """How many of the documents that failed in the run had an open failure when it began."""
+    query = (
+        select(func.count(failures.c.document_id.distinct()))
+        .join(run_documents, run_documents.c.document_id == failures.c.document_id)
+        .join(runs, runs.c.run_id == run_documents.c.run_id)
+        .where(
+            run_documents.c.run_id == run_id,
+            run_documents.c.outcome == "failed",
+            failures.c.first_at < runs.c.started_at,
+            or_(failures.c.resolved_at.is_(None), failures.c.resolved_at >= runs.c.started_at),
+        )
+    )
+    with database.read() as connection:
+        return connection.execute(query).scalar_one()
 
 
 @survives_outages

@@ -1,9 +1,8 @@
 """What a run says of itself when it is over."""
 
 import dataclasses
+from datetime import timedelta
 from decimal import Decimal
-
-import pytest
 
 from blocks.database.engine import Database, now
 from blocks.database.models.ledger import DatabaseLedger
@@ -11,14 +10,11 @@ from blocks.database.pipeline import runs, stage_outputs
 from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.ledger import ModelCall, Settlement
 from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage, TypeFinding
-from blocks.settings import Settings
 from tasks.report.repeated import Repeated
-from tasks.report.report import RunReport, as_markdown, build_report
+from tasks.report.report import ModelUse, RunReport, build_report
 from tasks.runs.chunk import RunContext
 from tests.database_fixtures import add_documents, worker
 from tests.doubles.scripted_stages import failing, id_of
-
-RUN = RunContext(run_id="r", name="letters", rerun=Rerun.STALE)
 
 
 def finding(name: str, severity: str, *, success: bool = False) -> TypeFinding:
@@ -38,11 +34,6 @@ def report(counts: RunCounts | None = None, **values: object) -> RunReport:
         "cost_usd": Decimal(0),
     }
     return RunReport.model_validate(usual | values)
-
-
-@pytest.mark.parametrize(("number", "says"), [(0, "0 model calls, "), (1, "\n1 model call, "), (2, "2 model calls, ")])
-def test_calls_of_models_are_counted_in_words(number: int, says: str) -> None:
-    assert says in as_markdown(report(model_calls=number, cost_usd=Decimal("0.5")), RUN, Settings())
 
 
 def test_a_run_without_failures_is_completed_with_its_counts() -> None:
@@ -78,71 +69,6 @@ def test_broken_expectations_of_severity_fail_fail_the_run_and_warnings_do_not()
     assert report(RunCounts(documents=2, accepted=1, failed=1), findings=broken).closing(1.0)[0] == "Failed"
 
 
-ARTIFACT = r"""# letters
-
-9 documents: 1 accepted, 2 in review, 1 failed, 5 skipped; broken expectations: unique
-
-| document type | accepted | in review | rejected | failed | skipped |
-| --- | --- | --- | --- | --- | --- |
-| letter | 0 | 0 | 0 | 1 | 0 |
-| receipt | 1 | 2 | 0 | 0 | 5 |
-
-| failure | documents |
-| --- | --- |
-| corrupt | 1 |
-
-| waits for the next run | documents |
-| --- | --- |
-| ocr_unavailable | 2 |
-
-| type | expectation | finding | observed |
-| --- | --- | --- | --- |
-| receipt | unique | fail | 3 \| 4 |
-| receipt | sum | kept | 3 \| 4 |
-
-0 model calls, 0.0000 USD, and up to 0.2500 unconfirmed; 7 answers from the cache.
-
-**2 documents wait for a person**: `winnow review list`, or the view `review_queue`.
-
-Failures: `winnow failures --run r`."""
-
-
-def test_the_artifact_shows_types_failures_what_waits_and_findings() -> None:
-    full = report(
-        RunCounts(documents=9, accepted=1, in_review=2, failed=1, skipped=5),
-        by_type={"receipt": {"accepted": 1, "in_review": 2, "skipped": 5}, "letter": {"failed": 1}},
-        failure_kinds={"corrupt": 1},
-        waiting={"ocr_unavailable": 2},
-        findings=(finding("unique", "fail"), finding("sum", "warn", success=True)),
-        unconfirmed_usd=Decimal("0.25"),
-        cache_hits=7,
-    )
-    assert as_markdown(full, RUN, Settings()) == ARTIFACT
-
-
-def test_a_line_break_in_an_observed_value_does_not_end_its_row() -> None:
-    broken = finding("unique", "fail").model_copy(update={"observed": "3\n4"})
-    assert "| receipt | unique | fail | 3 4 |" in as_markdown(report(findings=(broken,)), RUN, Settings()).splitlines()
-
-
-def test_the_artifact_says_more_than_the_allowed_share_only_beyond_the_setting() -> None:
-    half = report(RunCounts(documents=2, accepted=1, failed=1))
-    strict, lenient = Settings(allowed_failure_share=0.2), Settings(allowed_failure_share=0.5)
-    assert "; more than the allowed 20% failed" in as_markdown(half, RUN, strict)
-    assert "more than the allowed" not in as_markdown(half, RUN, lenient)
-
-
-def test_the_artifact_names_what_was_sent_again_and_counts_duplicates() -> None:
-    again = Repeated(document_type="invoice", name="invoice_is_unique", uris=("/in/a.pdf", "/in/b.pdf"))
-    lines = as_markdown(report(repeated=(again,), duplicate_files=3), RUN, Settings()).splitlines()
-    assert "| invoice | invoice_is_unique | /in/a.pdf, /in/b.pdf |" in lines
-    assert "3 more files have the bytes of another one, and are one document with it." in lines
-
-
-def test_the_artifact_leaves_out_tables_without_rows() -> None:
-    assert "|" not in as_markdown(report(), RUN, Settings())
-
-
 def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) -> None:
     add_documents(sqlite_database, *"abcd")
     add_documents(sqlite_database, "e", run_id="run-2")
@@ -155,7 +81,16 @@ def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) ->
         record_failures(sqlite_database, connection, "run-1", failed, now())
         ended = {"a": "failed", "b": "in_review", "c": "accepted"}
         runs.set_outcomes(connection, "run-1", {id_of(name): outcome for name, outcome in ended.items()})
-    call = ModelCall(document_id="c", model="gpt", model_version="1", call_key="k", outcome="ok", cost_usd=Decimal(2))
+    call = ModelCall(
+        document_id="c",
+        model="gpt",
+        model_version="1",
+        call_key="k",
+        outcome="ok",
+        cost_usd=Decimal(2),
+        input_tokens=100,
+        output_tokens=5,
+    )
     hit = dataclasses.replace(call, call_key="k2", outcome=CACHE_HIT, cost_usd=Decimal(0))
     cut = dataclasses.replace(call, call_key="k3", outcome="timeout", cost_usd=Decimal(0), unconfirmed_usd=Decimal(3))
     of_run_2 = dataclasses.replace(call, call_key="k4")
@@ -175,4 +110,22 @@ def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) ->
         cache_hits=1,
         waiting={"ocr_unavailable": 1},
         repeated=again,
+        models={"gpt": ModelUse(calls=2, input_tokens=200, output_tokens=10, cost_usd=Decimal(2))},
     )
+
+
+def test_failed_again_does_not_fail_a_run_that_tries_failures_again(sqlite_database: Database) -> None:
+    runs.start_run(sqlite_database, "run-1", "letters", settings={}, types={}, source="/in")
+    add_documents(sqlite_database, *"abc")
+    began_at = now()
+    with sqlite_database.write() as connection:
+        for name, first_at in (("a", began_at - timedelta(days=1)), ("b", began_at - timedelta(days=1)), ("c", now())):
+            failed = FailedDocument(id_of(name), failing(Stage.EXTRACT, Retry.NEVER, "corrupt"))
+            record_failures(sqlite_database, connection, "run-1", [failed], first_at)
+        runs.set_outcomes(connection, "run-1", {id_of(name): "failed" for name in "abc"})
+    again = build_report(sqlite_database, RunContext(run_id="run-1", rerun=Rerun.FAILED), ())
+    assert again.failed_before == 2
+    assert again.closing(0.5) == ("CompletedWithErrors", "3 documents: 3 failed")
+    assert again.closing(0.3)[0] == "Failed"
+    plain = build_report(sqlite_database, RunContext(run_id="run-1"), ())
+    assert plain.closing(0.5)[0] == "Failed"

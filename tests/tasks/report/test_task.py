@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -11,13 +11,14 @@ from prefect.client.schemas.objects import StateType
 from sqlalchemy import select
 
 from blocks.database import tables
-from blocks.database.engine import Database
+from blocks.database.engine import Database, now
 from blocks.database.pipeline import runs
+from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.document_types.schema import DocumentType
-from blocks.records import RunCounts
+from blocks.records import Failure, Retry, RunCounts, Stage
 from blocks.settings import Settings
 from tasks.report import task
-from tasks.report.report import RunReport
+from tasks.report.report import RunFailed, RunReport
 from tasks.report.task import closing_state, report
 from tasks.runs.chunk import RunContext
 from tasks.runs.run import Run
@@ -62,7 +63,11 @@ def test_the_flow_ends_as_its_counts_say_and_has_the_report(
     )
     state = closing_state(as_run(OpenRun()), result)
     assert (state.name, state.type, state.message) == (name, state_type, message)
-    assert state.data is result
+    if name == "Failed":
+        assert isinstance(state.data, RunFailed)
+        assert (state.data.report, str(state.data)) == (result, message)
+    else:
+        assert state.data is result
 
 
 @pytest.fixture
@@ -71,6 +76,14 @@ def ended(sqlite_database: Database) -> OpenRun:
     runs.start_run(sqlite_database, "run-1", "letters", settings={}, types={}, source="/in")
     add_documents(sqlite_database, "a", "b")
     with sqlite_database.write() as connection:
+        failure = Failure(stage=Stage.EXTRACT, kind="corrupt", message="no pages; ask the sender", retry=Retry.NEVER)
+        record_failures(
+            database=sqlite_database,
+            connection=connection,
+            run_id="run-1",
+            failed=[FailedDocument(id_of("a"), failure)],
+            at=now(),
+        )
         runs.set_outcomes(connection, "run-1", {id_of("a"): "failed", id_of("b"): "accepted"})
     return OpenRun(sqlite_database)
 
@@ -83,19 +96,33 @@ def row_of(database: Database | None) -> tuple[str, str]:
 
 
 def test_the_report_ends_the_row_and_is_the_artifact(ended: OpenRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    artifacts: list[tuple[str, str, str]] = []
+    artifacts: list[tuple[Any, str, str]] = []
 
-    def create(markdown: str, key: str, description: str) -> None:
-        artifacts.append((markdown, key, description))
+    def create(content: object, key: str, description: str) -> None:
+        artifacts.append((content, key, description))
 
     monkeypatch.setattr(task, "create_markdown_artifact", create)
+    monkeypatch.setattr(task, "create_table_artifact", create)
     result = report.fn(as_run(ended))
     message = "2 documents: 1 accepted, 1 failed"
     assert result.counts == RunCounts(documents=2, accepted=1, failed=1)
     assert row_of(ended.database) == ("CompletedWithErrors", message)
-    ((markdown, key, description),) = artifacts
-    assert markdown.startswith(f"# letters\n\n{message}\n")
+    (page, key, description), (rows, key_of_table, description_of_table) = artifacts
+    assert page.startswith(f"# letters\n\n{message}\n")
     assert (key, description) == ("winnow-run", message)
+    assert rows == [
+        {
+            "document": "/in/a",
+            "stage": "extract",
+            "failure": "corrupt",
+            "what happened": "no pages",
+            "what to do": "ask the sender",
+        }
+    ]
+    assert (key_of_table, description_of_table) == (
+        "winnow-failures",
+        "failures: 1; all: `winnow failures --run run-1`",
+    )
 
 
 def test_a_run_ends_although_prefect_cannot_be_reached(
@@ -108,4 +135,4 @@ def test_a_run_ends_although_prefect_cannot_be_reached(
     monkeypatch.setattr(task, "get_run_logger", logging.getLogger)
     assert report.fn(as_run(ended)).counts.failed == 1
     assert row_of(ended.database)[0] == "CompletedWithErrors"
-    assert "the artifact could not be written: nobody listens" in caplog.text
+    assert "an artifact could not be written: nobody listens" in caplog.text

@@ -1,0 +1,87 @@
+"""What Prefect shows of a run that has ended: a page in Markdown, and a table of its failures."""
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from blocks.secret_url import redacted
+from blocks.settings import Settings
+from tasks.report.report import RunReport
+from tasks.runs.chunk import RunContext
+
+STATUSES = ("accepted", "in_review", "rejected", "failed", "skipped")
+MAX_FAILURES_SHOWN = 100
+_MARKUP = str.maketrans({"|": "\\|", "\n": " ", "[": "\\[", "]": "\\]", "`": "\\`"})
+
+
+def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
+    """The run's page: counts by type and status, failures by kind, models, findings, and the next commands."""
+    _, message = report.closing(settings.allowed_failure_share)
+    sections = [f"# {_cell(run.name)}", message, _types_table(report.by_type)]
+    if report.failure_kinds:
+        sections.append(_table(("failure", "documents"), report.failure_kinds.items()))
+    if report.waiting:
+        sections.append(_table(("waits for the next run", "documents"), report.waiting.items()))
+    if report.models:
+        uses = [
+            (name, use.calls, f"{use.input_tokens:,}", f"{use.output_tokens:,}", f"{use.cost_usd:.4f}")
+            for name, use in report.models.items()
+        ]
+        sections.append(_table(("model", "calls", "input tokens", "output tokens", "USD"), uses))
+    if report.findings:
+        rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
+        sections.append(_table(("type", "expectation", "finding", "observed"), rows))
+    if report.repeated:
+        groups = [(group.document_type, group.name, redacted(", ".join(group.uris))) for group in report.repeated]
+        sections.append(_table(("type", "expectation", "documents with equal values"), groups))
+    if report.duplicate_files:
+        files = "1 more file has" if report.duplicate_files == 1 else f"{report.duplicate_files} more files have"
+        sections.append(f"{files} the bytes of another one, and are one document with it.")
+    sections += [
+        f"{report.calls}, {report.cost_usd:.4f} USD{_beside(report)}.",
+        f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, or the view `review_queue`.",
+        f"Failures: `{failures_command(run.run_id)}`.",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def failures_command(run_id: str) -> str:
+    """The command that lists all failures of a run."""
+    return f"winnow failures --run {run_id}"
+
+
+def failures_table(failures: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """A row per failure: the document, where and how it failed, and what to do."""
+    return [_failure_row(failure) for failure in failures[:MAX_FAILURES_SHOWN]]
+
+
+def _failure_row(failure: Mapping[str, Any]) -> dict[str, str]:
+    problem, _, remedy = str(failure["message"]).rpartition("; ")
+    return {
+        "document": redacted(str(failure["uri"])),
+        "stage": str(failure["stage"]),
+        "failure": str(failure["kind"]),
+        "what happened": problem or remedy,
+        "what to do": remedy if problem else "",
+    }
+
+
+def _beside(report: RunReport) -> str:
+    """Unconfirmed cost and answers from the cache, if any."""
+    unconfirmed = f", and up to {report.unconfirmed_usd:.4f} unconfirmed" if report.unconfirmed_usd else ""
+    return unconfirmed + (f"; {report.cache_hits} answers from the cache" if report.cache_hits else "")
+
+
+def _types_table(by_type: Mapping[str, Mapping[str, int]]) -> str:
+    rows = [(name, *(counts.get(status, 0) for status in STATUSES)) for name, counts in sorted(by_type.items())]
+    return _table(("document type", *(status.replace("_", " ") for status in STATUSES)), rows) if rows else ""
+
+
+def _table(header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
+    lines: list[Iterable[object]] = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    """A value as text that is no markup: names of types, models and files are written by anybody."""
+    return html.escape(str(value), quote=False).translate(_MARKUP)
