@@ -33,6 +33,7 @@ from blocks.gateway.model import ModelReply, Question
 from blocks.gateway.registry.errors import ModelUnknown
 from blocks.gateway.routing.route import Route, Routed
 from blocks.gateway.routing.steps import JUDGING_THREADS
+from blocks.reader.reading import VERSION
 from blocks.records import CriterionReading, Evidence, FieldReading, StepTrace
 from tests.doubles.routed_models import ScriptedGateway, bill, fails, model, reads, take
 
@@ -54,7 +55,7 @@ def outcomes(routed: Routed) -> list[tuple[str, str]]:
 
 def test_without_any_model_the_built_in_one_answers_and_nothing_is_said_of_steps() -> None:
     routed = walk(ScriptedGateway({}, ()), bill(RouteStep(tier="cheap", accept=SURE), LOCAL))
-    assert (routed.answer.model, routed.steps, routed.failure) == ("local@2", (), None)
+    assert (routed.answer.model, routed.steps, routed.failure) == (f"local@{VERSION}", (), None)
     assert routed.answer.fields["total"].value == "9.00"
     assert routed.answer.fields["total"].signals is None
 
@@ -145,7 +146,7 @@ def test_where_no_model_answers_the_built_in_one_stands_in_for_this_run(route: t
     assert routed.failure is not None
     assert (routed.failure.kind, routed.failure.retry) == ("model_unavailable", "next_run")
     assert "server_failed, model_refusal" in str(routed.failure)
-    assert routed.answer.model == "local@2"
+    assert routed.answer.model == f"local@{VERSION}"
     assert routed.answer.fields["total"].value == "9.00"
 
 
@@ -154,7 +155,7 @@ def test_a_document_that_the_models_give_up_for_good_waits_for_no_other_run(rout
     gateway = ScriptedGateway({"a": fails(WrongSchema("a", "no fields")), "b": fails(ModelRefusal("b", "no"))})
     routed = walk(gateway, bill(*route))
     assert (routed.failure, routed.refused) == (None, ("wrong_schema", "model_refusal"))
-    assert routed.answer.model == "local@2"
+    assert routed.answer.model == f"local@{VERSION}"
     misconfigured = walk(
         ScriptedGateway({"a": fails(RequestRefused("a", 400)), "b": fails(ModelRefusal("b", "no"))}), bill(*route)
     )
@@ -459,7 +460,7 @@ def test_models_of_the_run_replace_the_route_and_the_built_in_one_stays_the_floo
     assert (gateway.names, routed.answer.model) == (["a", "b"], "b@v1")
     gateway = ScriptedGateway({"a": fails(ServerFailed("a", 500))})
     routed = walk(gateway, bill(LOCAL), ("a",))
-    assert (routed.answer.model, routed.failure is not None) == ("local@2", True)
+    assert (routed.answer.model, routed.failure is not None) == (f"local@{VERSION}", True)
 
 
 def test_no_more_documents_are_at_a_model_than_it_can_take_and_waiting_is_not_failing() -> None:
