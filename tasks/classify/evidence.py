@@ -5,7 +5,8 @@ All figures are log odds, like the weights of signals, and add up with them:
 - A title that names the type, by the type's own title or by another title of the same kind of paper (papers.py).
 - The labels of the type's fields, above all of its required ones. A label that any form has ("Date") says little, and
   more labels add less and less: they are not independent of each other.
-- Phrases that are typical of the kind of paper, and words of the type's title and description.
+- Statements by which a paper is of its kind ("This is to certify that"), phrases that are typical of the kind, and
+  words of the type's description.
 - Against the type: a title that names another kind of paper and stands out more than any title of the type's own. What
   speaks for the type is then bounded, because the words of a remittance advice are those of its invoices.
 
@@ -41,6 +42,8 @@ FOR_TITLE: Mapping[Strength, float] = {
 }
 FOR_LATE_TITLE, FOR_FIRST_REFERENCE = 2.5, 2.5
 """For a title below the first lines at most, and for the type's name as a label on the first lines."""
+FOR_STATEMENT = 3.0
+"""For a statement by which a paper is of the type's kind, without a title: "This is to certify that"."""
 FOR_MENTION = 1.0
 """For a name of the type in the running text."""
 
@@ -57,6 +60,8 @@ MAX_FOR_LABELS, MAX_FOR_PHRASES, MAX_FOR_WORDS = 4.5, 3.0, 1.5
 FOR_PHRASE = 0.8
 FOR_ALL_REQUIRED, MIN_REQUIRED = 1.5, 2.0
 """For the labels of all required fields, where those count so much that not any form has them."""
+LONG = 12
+"""A phrase of so many letters is found where a line or a PDF parts or joins its words."""
 NEGLIGIBLE = 1.5
 """With less evidence a type is no candidate, so that types do not take confidence from each other by their number."""
 MAX_LABEL_WORDS = 5
@@ -81,7 +86,7 @@ class TypeEvidence:
         """A finding per type."""
         folded = f" {outline.folded} "
         titles = [self._resolved(title, folded) for title in self._papers.titles(outline)]
-        labels = self._found_labels(outline.cells)
+        labels = self._found_labels(outline.cells) if self._labels else {}
         return {
             name: Finding(
                 self._weight(name, outline, titles, labels.get(name, {})) if self._is_described(name) else 0.0,
@@ -107,7 +112,9 @@ class TypeEvidence:
         folded = f" {outline.folded} "
         own = [title for title in titles if title.kinds & self._kinds[name]]
         weight = max((_for_title(title) for title in own), default=0.0)
-        if not own and _count(self._mentions[name], folded):
+        if weight < FOR_STATEMENT and _count(self._statements[name], folded):
+            weight = FOR_STATEMENT
+        elif not own and _count(self._mentions[name], folded):
             weight = FOR_MENTION
         weight += _saturated(sum(labels.values()), MAX_FOR_LABELS)
         required = [known_as for known_as, known in self.types[name].fields.items() if known.required]
@@ -135,8 +142,8 @@ class TypeEvidence:
     @cached_property
     def _labels(self) -> dict[tuple[str, ...], list[tuple[str, str, float]]]:
         labels: dict[tuple[str, ...], list[tuple[str, str, float]]] = defaultdict(list)
-        for name, document_type in sorted(self.types.items()):
-            for field_name, known in document_type.fields.items():
+        for name in filter(self._is_described, sorted(self.types)):
+            for field_name, known in self.types[name].fields.items():
                 for words in {words_of(alias) for alias in (*known.aliases, field_name.replace("_", " "))}:
                     labels[words].append((name, field_name, _for_label(words, known)))
         return labels
@@ -166,6 +173,14 @@ class TypeEvidence:
         phrases = self._papers.phrases
         return {
             name: tuple(p for kind in sorted(kinds) for p in phrases.get(kind, ()))
+            for name, kinds in self._kinds.items()
+        }
+
+    @cached_property
+    def _statements(self) -> dict[str, tuple[str, ...]]:
+        statements = self._papers.statements
+        return {
+            name: tuple(term for kind in sorted(kinds) for term in statements.get(kind, ()))
             for name, kinds in self._kinds.items()
         }
 
@@ -242,7 +257,13 @@ def _contradiction(titles: Sequence[Title], kinds: frozenset[str]) -> Title | No
 
 
 def _count(phrases: Iterable[str], folded: str) -> int:
-    return sum(f" {phrase} " in folded for phrase in phrases)
+    """How many of the phrases stand in the text; long ones also where their words are joined or parted."""
+    glued = folded.replace(" ", "")
+    return sum(f" {phrase} " in folded or _is_glued(phrase, glued) for phrase in phrases)
+
+
+def _is_glued(phrase: str, glued: str) -> bool:
+    return len(phrase) >= LONG and phrase.replace(" ", "") in glued
 
 
 def _saturated(weight: float, bound: float) -> float:

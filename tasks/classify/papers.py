@@ -5,11 +5,12 @@ one of a kind's titles is known by all of them ("Payslip" also by "Gehaltsabrech
 another kind is none of the type's: a remittance advice lists invoices, but is none.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from tasks.classify.outline import Cell, Outline, words_of
@@ -18,9 +19,14 @@ PAPERS = Path(__file__).with_name("papers.txt")
 
 TITLE_LINES = 15
 """A title that is more than the name alone stands in so many lines at the top."""
+LAST_LINE = 100
+"""A title below this line is none of the paper's own."""
 FIRST_LINES = 6
 """A title that ends a line stands in so many lines, unless it is in capitals."""
-MAX_TITLE_WORDS = 9
+MAX_TITLE_WORDS, MAX_FIRST_WORDS = 9, 14
+"""A cell of more words is no title; on the first two lines a date or a name may follow it."""
+MAX_PLAIN_WORDS = 2
+"""A name of one word and another word are a title on the first two lines: "Protokoll Vorstandssitzung"."""
 MAX_NAME_WORDS = 5
 
 AFTER_TITLE, BEFORE_NUMBER, JOINS = "after a title", "before a number", "joins"
@@ -54,7 +60,7 @@ class Title:
 
 @dataclass(frozen=True)
 class Papers:
-    """The names of kinds, as folded words, and phrases that are typical of a kind.
+    """The names of kinds, as folded words, with phrases that are typical of a kind and statements that make one.
 
     `beginnings` are names of which longer names are also a name: to a type "Vehicle inspection" of no known kind, a
     "Vehicle inspection report" is its own.
@@ -63,6 +69,7 @@ class Papers:
     names: Mapping[tuple[str, ...], frozenset[str]]
     endings: Mapping[str, frozenset[str]]
     phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beginnings: Mapping[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
 
     def kinds_in(self, words: Sequence[str]) -> frozenset[str]:
@@ -75,7 +82,8 @@ class Papers:
 
     def titles(self, outline: Outline) -> list[Title]:
         """What stands in the text as a title, in the order of the text."""
-        return [title for cell in outline.cells if (title := self._title(cell)) is not None]
+        cells = itertools.takewhile(lambda cell: cell.line < LAST_LINE, outline.cells)
+        return [title for cell in cells if (title := self._title(cell)) is not None]
 
     def _title(self, cell: Cell) -> Title | None:
         words, shift = cell.words, 0
@@ -83,7 +91,7 @@ class Papers:
             words, shift = words[cell.labels_end[0] :], cell.labels_end[0]
         elif cell.labels_end and words[0] in _words(MAIL_HEADERS):
             return None
-        if not words or (len(words) > MAX_TITLE_WORDS and not shift):
+        if not words or (len(words) > (MAX_FIRST_WORDS if cell.line < 2 else MAX_TITLE_WORDS) and not shift):
             return None
         length, kinds = self._named_at(words, 0)
         if length:
@@ -113,7 +121,8 @@ class Papers:
             return None  # another label: "Bill to:", "Order placed by:"
         if cell.line < TITLE_LINES and (is_subject or is_label or cell.is_upper or rest[0] in _words(AFTER_TITLE)):
             return Strength.PHRASE
-        return None
+        max_words = MAX_TITLE_WORDS if end > 1 else MAX_PLAIN_WORDS
+        return Strength.PHRASE if cell.line < 2 and len(cell.words) <= max_words else None
 
     def _title_within(self, words: Sequence[str], cell: Cell) -> Title | None:
         """A name at the end of a short cell, as in "Your bank statement"."""
@@ -133,11 +142,15 @@ class Papers:
             if kinds is not None:
                 beginnings = (self.beginnings.get(tuple(words[start : start + n])) for n in range(1, length))
                 return length, kinds.union(*(kinds for kinds in beginnings if kinds))
-        if start < len(words):
+        if start < len(words) and words[start].endswith(self._endings):
             for ending, kinds in self.endings.items():
                 if words[start].endswith(ending) and len(words[start]) > len(ending):
                     return 1, kinds
         return 0, frozenset()
+
+    @cached_property
+    def _endings(self) -> tuple[str, ...]:
+        return tuple(self.endings)
 
 
 def _stands_out(cell: Cell) -> bool:
@@ -161,7 +174,7 @@ def with_names(papers: Papers, names: Mapping[str, Iterable[str]]) -> Papers:
             merged[words] = merged.get(words, frozenset()) | {kind}
             if not papers.kinds_in(words):
                 beginnings[words] = beginnings.get(words, frozenset()) | {kind}
-    return Papers(merged, papers.endings, papers.phrases, beginnings)
+    return Papers(merged, papers.endings, papers.phrases, papers.statements, beginnings)
 
 
 @cache
@@ -170,9 +183,11 @@ def known_papers() -> Papers:
     names: dict[tuple[str, ...], set[str]] = defaultdict(set)
     endings: dict[str, set[str]] = defaultdict(set)
     phrases: dict[str, tuple[str, ...]] = {}
+    statements: dict[str, tuple[str, ...]] = {}
     for kind, terms in _lines():
-        if kind.endswith("+"):
-            phrases[kind.removesuffix("+")] = tuple(" ".join(words_of(term)) for term in terms)
+        if kind.endswith(("+", "!")):
+            found = statements if kind.endswith("!") else phrases
+            found[kind[:-1]] = tuple(" ".join(words_of(term)) for term in terms)
         elif not kind.startswith("="):
             for term in terms:
                 if term.startswith("*"):
@@ -184,6 +199,7 @@ def known_papers() -> Papers:
         {words: frozenset(kinds) for words, kinds in names.items()},
         {ending: frozenset(kinds) for ending, kinds in by_length},
         phrases,
+        statements,
     )
 
 

@@ -41,9 +41,14 @@ def test_invoices_that_name_other_papers_stay_invoices() -> None:
 def test_papers_that_are_no_invoice_have_no_type_or_a_doubtful_one() -> None:
     found = judged(SHIPPED, "no_invoice")
     kept = {name: one for name, one in found.items() if one.document_type != UNKNOWN_TYPE}
-    assert set(kept) == {"void_de", "void_en", "void_fr"}
+    assert {name: one.remark for name, one in kept.items()} == {
+        "void_de": "marked storniert",
+        "void_en": "marked void",
+        "void_fr": "marked annule",
+        "later_void_it": "marked annullata",
+        "later_cancelled_footer": "marked voided",
+    }
     assert {one.confidence for one in kept.values()} == {VOID}
-    assert {one.remark for one in kept.values()} == {"marked storniert", "marked void", "marked annule"}
     assert found["remittance_en"].remark == "titled remittance advice"
 
 
@@ -57,6 +62,22 @@ def test_new_types_take_no_confidence_from_a_document_that_is_none_of_theirs() -
     alone, beside = TypeJudge(SHIPPED).judge([text])[0], TypeJudge({**SHIPPED, **NEW}).judge([text])[0]
     assert beside.document_type == "support_ticket"
     assert beside.confidence == pytest.approx(alone.confidence, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("certificate", "Dale Sailing School\n\nThis is to certify that Una Reed can handle a dinghy.\n"),
+        (
+            "complaint_letter",
+            "Hello,\nI am writing to complain about the noise from your yard. Nobody answers.\nU. Reed",
+        ),
+        ("order", "Hello,\nplease supply two pallets of bricks by Monday, delivery by lorry.\nU. Reed"),
+    ],
+)
+def test_a_paper_without_a_title_is_known_by_what_it_states(name: str, text: str) -> None:
+    (found,) = TypeJudge({**SHIPPED, **NEW}).judge([text])
+    assert found.document_type == name
 
 
 def test_a_type_of_no_known_kind_is_found_by_its_labels(tmp_path: Path) -> None:

@@ -28,12 +28,30 @@ def titles(text: str) -> list[tuple[str, str]]:
         ("From: Invoice Team <invoice@example.com>", []),
         ("The certificate was lost", []),
         ("Bill to:", []),
+        ("Abrechnung der Brutto/Netto-Bezüge für Mai", []),
         ("Invoice to", []),
         ("Order placed by: A. Roe", []),
     ],
 )
 def test_titles_stand_out_and_sentences_do_not(line: str, expected: list[tuple[str, str]]) -> None:
     assert titles(f"Brightwater Ltd\n14 Canal Road\nLeeds\n\n{line}\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Abrechnung der Brutto/Netto-Bezüge für Mai", [("abrechnung der brutto", "PHRASE")]),
+        ("Notulen bestuursvergadering", [("notulen", "PHRASE")]),
+        ("Sales quote SQ-2025-77 valid until 30 June 2025", [("sales quote", "NUMBERED")]),
+        ("Order your tickets now", []),
+    ],
+)
+def test_the_first_lines_may_have_more_than_the_title(line: str, expected: list[tuple[str, str]]) -> None:
+    assert titles(f"{line}\nDale\n") == expected
+
+
+def test_a_label_whose_value_stands_on_the_next_line_is_no_title() -> None:
+    assert titles("Bistro\nORDER\n: 00012916\n") == [("order", "REFERENCE")]
 
 
 def test_a_label_beside_others_is_a_reference_and_no_title() -> None:
