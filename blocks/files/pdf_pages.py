@@ -151,7 +151,8 @@ def _make_appearances(document: Any, page: Any) -> None:
 
     No script of a form is run: this pdfium has none.
     """
-    form = pdfium.FPDFDOC_InitFormFillEnvironment(document, pdfium.FPDF_FORMFILLINFO(version=2))
+    callbacks = pdfium.FPDF_FORMFILLINFO(version=2)  # pdfium keeps its address until the exit below
+    form = pdfium.FPDFDOC_InitFormFillEnvironment(document, callbacks)
     if form:
         pdfium.FORM_OnAfterLoadPage(page, form)
         pdfium.FORM_OnBeforeClosePage(page, form)

@@ -22,7 +22,7 @@ MEDIA_TYPES = {
     "image/jp2": "JPEG 2000",
     "image/x-portable-anymap": "PNM",
 }
-VERSION = 2
+VERSION = 3
 PACKAGES = ("pillow",)
 SETTINGS = ("ocr",)
 

@@ -52,6 +52,9 @@ def _is_character(letter: str) -> bool:
 
 def looks_enciphered(texts: Sequence[str]) -> bool:
     """Whether the letters of a page's words are not as frequent as those of a language."""
-    words = "".join(_WORD.findall(" ".join(texts))).lower()
-    letters = [letter for letter in unicodedata.normalize("NFD", words) if letter in _BITS]
-    return len(letters) >= MIN_LETTERS and sum(_BITS[letter] for letter in letters) > MAX_BITS * len(letters)
+    letters = "".join(_WORD.findall(" ".join(texts))).lower()
+    if not letters.isascii():
+        letters = unicodedata.normalize("NFD", letters)
+    counts = {letter: letters.count(letter) for letter in _BITS}
+    total = sum(counts.values())
+    return total >= MIN_LETTERS and sum(count * _BITS[letter] for letter, count in counts.items()) > MAX_BITS * total

@@ -56,6 +56,8 @@ def sort_by_visibility(page: Any, text_page: Any, words: PageWords, frame: PageF
     address = ctypes.cast(text_page, ctypes.c_void_p).value
     objects: list[int | None] = list(map(_TEXT_OBJECT, repeat(address), words.firsts.tolist()))
     inks = {found: _ink_of(found) for found in set(objects)}
+    marked = [found for found, count in zip(inks, map(_COUNT_MARKS, inks), strict=True) if count > 0]
+    inks |= {found: (LIGHT, inks[found][1]) for found in marked if inks[found][0] == SEEN and _is_in_layer(found)}
     suspects, is_replaced = covered_words(page, words, objects, lambda found: inks[found][1] if found else 0, frame)
     is_hidden |= is_replaced
     if any(mark for mark, _ in inks.values()):
@@ -92,17 +94,18 @@ def _ink_of(address: int | None) -> tuple[int, int]:
     mode = _RENDER_MODE(address)
     if mode in INVISIBLE_MODES:
         return INVISIBLE, 0
-    suspect = LIGHT if mode == pdfium.FPDF_TEXTRENDERMODE_STROKE or _is_in_layer(address) else SEEN
+    if mode == pdfium.FPDF_TEXTRENDERMODE_STROKE:
+        return LIGHT, 0
     colour = fill_colour(address)
-    if colour is None or mode == pdfium.FPDF_TEXTRENDERMODE_STROKE:
-        return suspect, 0
+    if colour is None:
+        return SEEN, 0
     red, green, blue, alpha = colour
     if (red > LIGHT_CHANNEL and green > LIGHT_CHANNEL and blue > LIGHT_CHANNEL) or alpha < FAINT_ALPHA:
         return LIGHT, gray_of(colour)
-    return suspect, gray_of(colour)
+    return SEEN, gray_of(colour)
 
 
-def _is_in_layer(address: int) -> bool:
+def _is_in_layer(address: int | None) -> bool:
     """Whether a text object belongs to a layer (optional content), which may be switched off. The drawn page tells."""
     for index in range(min(max(0, _COUNT_MARKS(address)), MAX_MARKS)):
         mark = _MARK(address, index)

@@ -9,7 +9,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from blocks.files.pdf_pages import frame_of, load_page, open_pdf
-from tasks.extract.pdf_words import PageWords, _is_space, quarter_turns_of, text_of, words_of
+from tasks.extract.pdf_words import PageWords, _is_space, _shows_gap, quarter_turns_of, text_of, words_of
 from tests.doubles.drawn_pdf import LETTER, drawn_pdf, text_page
 
 
@@ -137,3 +137,15 @@ def test_the_text_has_one_character_for_each_index() -> None:
             assert text_of(handle) == "Grüße 12"
         finally:
             pdfium.FPDFText_ClosePage(handle)
+
+
+def test_letters_that_overlap_as_in_a_ligature_tear_no_word() -> None:
+    gaps = [-6.0] * 5 + [0.0] * 10  # behind an f, in letters of 10 points: a third are ligatures
+    boxes, codes = [], []
+    for line, gap in enumerate(gaps):
+        boxes += [[0.0, 20.0 * line, 3.0, 20.0 * line + 10], [3.0 + gap, 20.0 * line, 8.0 + gap, 20.0 * line + 10]]
+        codes += [ord("f"), ord("e")]
+    is_apart = np.arange(len(codes) - 1) % 2 == 1
+    letters = np.arange(len(codes))
+    found = _shows_gap(letters, np.array(codes, np.uint32), np.array(boxes), is_apart, lambda _: 0)
+    assert not found.any()
