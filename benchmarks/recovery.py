@@ -39,6 +39,8 @@ DATA = ROOT.parent / "shared" / "data"
 SETS = (("einvoices/pdf", "*.pdf"), ("sroie_text/text", "*.txt"), ("tickets/txt", "*.txt"))
 LEASE_S = 5.0
 PATIENT = {"WINNOW_DOCUMENT_TIMEOUT_S": "600", "WINNOW_LEASE_S": str(LEASE_S)}
+MAX_WORK_S = 8.0
+"""A run is killed at most so long after it began to work."""
 WAITS = re.compile(r"documents wait for run")
 
 
@@ -161,7 +163,7 @@ def kills(place: Place, _server: CrashingPostgres, times: int) -> dict[str, obje
         while (runs := place.one("SELECT COUNT(*) FROM runs") or 0) <= runs_before and process.poll() is None:
             time.sleep(0.05)
         runs_before = runs
-        time.sleep(random.uniform(0.0, 1.5))
+        time.sleep(random.uniform(0.0, MAX_WORK_S))
         if process.poll() is not None:
             ended_before += 1
         else:
@@ -191,6 +193,8 @@ def restarts(place: Place, server: CrashingPostgres, _times: int) -> dict[str, o
             away.append(server.crash_and_start())
 
     process, started = place.start(), time.monotonic()
+    while not place.one("SELECT COUNT(*) FROM runs") and process.poll() is None:
+        time.sleep(0.05)
     thread = threading.Thread(target=crash)
     thread.start()
     out, errors = process.communicate()

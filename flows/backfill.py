@@ -10,11 +10,11 @@ from pydantic import Field
 from blocks.records import Backfill, Rerun, ResultStatus
 from tasks.discover.task import select
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
+from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
-from tasks.runs.task import close_dead_runs
 from tasks.stages import PIPELINE
 
 
@@ -44,7 +44,11 @@ def backfill(
     """
     selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
     asked = this_run(rerun, models, budget_usd, use_cache)
-    with open_run(asked, selection, PIPELINE) as run, shown_in_prefect(run, selection):
+    with (
+        tried_again_after_outages(),
+        open_run(asked, selection, PIPELINE) as run,
+        shown_in_prefect(run, selection),
+    ):
         close_dead_runs(run.database)
         select(run, selection)
         process_chunks(run)

@@ -5,7 +5,7 @@ from prefect.client.schemas.objects import State
 
 from blocks.database.address import connect
 from blocks.settings import load_settings
-from tasks.runs import task
+from tasks.recover import task
 
 
 @flow(name="close-dead-runs", persist_result=False)

@@ -10,11 +10,11 @@ from pydantic import Field
 from blocks.records import Batch, Rerun
 from tasks.discover.task import discover
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
+from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
-from tasks.runs.task import close_dead_runs
 from tasks.stages import PIPELINE
 
 
@@ -48,7 +48,11 @@ def process_documents(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size
     )
     asked = this_run(rerun, models, budget_usd, use_cache)
-    with open_run(asked, batch, PIPELINE) as run, shown_in_prefect(run, batch):
+    with (
+        tried_again_after_outages(),
+        open_run(asked, batch, PIPELINE) as run,
+        shown_in_prefect(run, batch),
+    ):
         close_dead_runs(run.database)
         discover(run, batch)
         process_chunks(run)

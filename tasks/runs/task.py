@@ -9,26 +9,18 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import httpx
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
-from prefect.exceptions import ObjectNotFound
 from prefect.logging.handlers import APILogHandler
-from prefect.states import Completed, Crashed
+from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
-from blocks.database.engine import Database
-from blocks.database.pipeline import dead_runs
-from blocks.database.pipeline.dead_runs import DeadRun
 from blocks.errors import WinnowError
 from blocks.records import Retry
 from tasks.runs.chunk import Chunk, StageCounts, StageWork, run_stage
 from tasks.runs.run import Run
-
-log = logging.getLogger(__name__)
 
 StageTask = Task[[Run, Chunk], State[StageCounts]]
 
@@ -85,27 +77,3 @@ def chunk_state(counts: StageCounts) -> State[StageCounts]:
     is_cached = counts.unchanged > 0 and counts.done == counts.failed == len(counts.claimed) == 0
     name = "CompletedWithErrors" if counts.failed else "Cached" if is_cached else None
     return Completed(name=name, message=message, data=counts)
-
-
-def close_dead_runs(database: Database) -> int:
-    """Close runs whose processes are dead, in the database and in Prefect. Returns how many."""
-    dead = dead_runs.close_dead_runs(database)
-    if dead:
-        with get_client(sync_client=True) as client:
-            for run in dead:
-                log.warning("run %s (%s) is closed: %s", run.name, run.run_id, run.message)
-                _crash(client, run)
-    return len(dead)
-
-
-def closed_state(closed: int) -> State[int]:
-    """The final state of a flow that closes dead runs."""
-    return Completed(message="1 dead run was closed" if closed == 1 else f"{closed} dead runs were closed", data=closed)
-
-
-def _crash(client: SyncPrefectClient, run: DeadRun) -> None:
-    """End the flow run as crashed, which frees its place in its deployment's concurrency limit."""
-    try:
-        client.set_flow_run_state(run.run_id, Crashed(message=run.message))
-    except (httpx.HTTPError, ObjectNotFound) as error:  # a run of another Prefect server, or a server that is away
-        log.warning("Prefect's state of run %s could not be set: %s", run.run_id, error)

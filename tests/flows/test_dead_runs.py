@@ -7,7 +7,7 @@ import sqlite3
 import time
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from tests.doubles.crashing_postgres import CrashingPostgres
 from tests.flows.test_process_documents import DATABASE, receipts
@@ -92,7 +92,7 @@ def test_a_run_survives_restarts_of_its_database(workplace: Workplace) -> None:
     receipts(workplace.folder / "in", 60)
     with CrashingPostgres() as server:
         workplace.environment["WINNOW_DATABASE_URL"] = url = server.new_database()
-        engine = create_engine(url)
+        engine = create_engine(url, poolclass=NullPool)
 
         def count(query: str) -> int:
             try:
@@ -115,3 +115,40 @@ def test_a_run_survives_restarts_of_its_database(workplace: Workplace) -> None:
         assert count("failures") == count("workers") == 0
         assert count("runs where state = 'Completed'") == 1
         engine.dispose()
+
+
+RETRIED = """
+import os, sys
+os.environ["PREFECT__RUNTIME__DEPLOYMENT__ID"] = {deployment!r}
+from prefect import flow
+from blocks.errors import DatabaseUnreachable, SourceMissing
+from tasks.recover import task
+task.RETRY_DELAY_S = 0
+tries = []
+
+@flow(persist_result=False)
+def interrupted():
+    tries.append(1)
+    with task.tried_again_after_outages():
+        if len(tries) < 3:
+            raise {error}
+
+print(interrupted(return_state=True).type.value, len(tries))
+"""
+OUTAGE = "DatabaseUnreachable('a database', 'it is away', may_pass=True)"
+
+
+@pytest.mark.parametrize(
+    ("deployment", "error", "end"),
+    [
+        ("a-deployment", OUTAGE, "COMPLETED 3"),
+        ("", OUTAGE, "FAILED 1"),
+        ("a-deployment", "DatabaseUnreachable('a database', 'it is damaged')", "FAILED 1"),
+        ("a-deployment", "SourceMissing('/in')", "FAILED 1"),
+    ],
+    ids=["an outage", "without a deployment", "no outage", "wrong usage"],
+)
+def test_prefect_tries_a_deployments_run_again_after_an_outage_only(
+    workplace: Workplace, deployment: str, error: str, end: str
+) -> None:
+    assert in_prefect(RETRIED.format(deployment=deployment, error=error), workplace.server) == end

@@ -1,7 +1,8 @@
 """Closes runs whose workers are dead: the rows of their ends, and the leases that hold their claims."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, exists, or_, select, update
 
@@ -56,6 +57,21 @@ def close_dead_runs(database: Database) -> tuple[DeadRun, ...]:
     return found
 
 
+@survives_outages
+def ended_runs(database: Database, run_ids: Collection[str]) -> tuple[DeadRun, ...]:
+    """Those of these runs that have an end here, for at least a lease unless they crashed, and no worker."""
+    if not run_ids:
+        return ()
+    with database.read() as connection:
+        long_ago = database_time(connection) - timedelta(seconds=database.lease_s)
+        rows = connection.execute(_ENDED, {"ids": run_ids, "b_long_ago": long_ago}).all()
+    late = "the process died before it could tell Prefect that the run had ended"
+    return tuple(
+        DeadRun(row.run_id, row.name, row.message if row.state == CRASHED else f"{late} as {row.state}: {row.message}")
+        for row in rows
+    )
+
+
 def _shown(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
@@ -84,4 +100,10 @@ _CLOSE_RUNS = (
     update(runs)
     .where(runs.c.run_id == bindparam("b_run_id"), runs.c.state.is_(None))
     .values(state=CRASHED, message=bindparam("b_message"), finished_at=bindparam("b_time"))
+)
+
+_ENDED = select(runs.c.run_id, runs.c.name, runs.c.state, runs.c.message).where(
+    in_list(runs.c.run_id, "ids"),
+    or_(runs.c.state == CRASHED, runs.c.finished_at < bindparam("b_long_ago")),
+    ~exists().where(workers.c.run_id == runs.c.run_id),
 )

@@ -16,7 +16,7 @@ from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.errors import LeaseLost
 from blocks.database.pipeline import leases as module
-from blocks.database.pipeline.dead_runs import close_dead_runs
+from blocks.database.pipeline.dead_runs import close_dead_runs, ended_runs
 from blocks.database.pipeline.leases import check_lease, hold_lease, live_workers
 from blocks.database.pipeline.runs import finish_run, start_run
 from blocks.database.tables import runs, workers
@@ -174,3 +174,23 @@ def test_a_run_is_closed_only_when_no_worker_of_it_lives(database: Database) -> 
         expire(database, "two")
         assert [run.run_id for run in close_dead_runs(database)] == ["run"]
     assert states(database)["ended"] == ("Completed", "3 documents")
+
+
+def test_runs_that_prefect_takes_for_running_have_ended_if_they_have_an_end_and_no_worker(database: Database) -> None:
+    for run_id in ("crashed", "just ended", "ended", "works"):
+        start(database, run_id)
+    with hold_lease(database, "works"), hold_lease(database, "just ended"), hold_lease(database, "ended"):
+        close_dead_runs(database)
+    for run_id in ("just ended", "ended"):
+        finish_run(database, run_id, "Completed", "3 documents")
+    with database.write() as connection:
+        long_ago = database_time(connection) - timedelta(hours=1)
+        connection.execute(update(runs).where(runs.c.run_id == "ended").values(finished_at=long_ago))
+    asked = ["crashed", "just ended", "ended", "works", "of another database"]
+    with hold_lease(database, "works"):
+        found = {run.run_id: run.message for run in ended_runs(database, asked)}
+    assert found == {
+        "crashed": "the run is dead: no process works for it",
+        "ended": "the process died before it could tell Prefect that the run had ended as Completed: 3 documents",
+    }
+    assert ended_runs(database, []) == ()

@@ -1,0 +1,86 @@
+"""Closes dead runs in the database and in Prefect, and has Prefect try a run again that an outage ended.
+
+Prefect takes a run for running until somebody says otherwise; until then it keeps its place in the concurrency limit of
+its deployment.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import httpx
+from prefect import runtime
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRunPolicy, State, StateType
+from prefect.states import Completed, Crashed
+
+from blocks.database.engine import Database
+from blocks.database.pipeline import dead_runs
+from blocks.errors import DatabaseUnreachable, PrefectUnreachable
+
+RETRIES, RETRY_DELAY_S = 2, 60
+UNENDED = [StateType.RUNNING, StateType.CANCELLING]
+
+log = logging.getLogger(__name__)
+
+
+def close_dead_runs(database: Database) -> int:
+    """Close runs whose processes are dead, in the database and in Prefect. Returns how many.
+
+    In Prefect also runs that have an end in the database: their processes died before they could tell Prefect.
+    """
+    dead = dead_runs.close_dead_runs(database)
+    for run in dead:
+        log.warning("run %s (%s) is closed: %s", run.name, run.run_id, run.message)
+    try:
+        with get_client(sync_client=True) as client:
+            for run in dead_runs.ended_runs(database, _unended(client)):
+                client.set_flow_run_state(run.run_id, Crashed(message=run.message))
+    except httpx.HTTPError as error:  # the next call tries again
+        log.warning("Prefect could not be told which runs are dead: %s", error)
+    return len(dead)
+
+
+def closed_state(closed: int) -> State[int]:
+    """The final state of a flow that closes dead runs."""
+    return Completed(message="1 dead run was closed" if closed == 1 else f"{closed} dead runs were closed", data=closed)
+
+
+@contextmanager
+def tried_again_after_outages() -> Iterator[None]:
+    """Have Prefect try a deployment's run again, with the same id, if an outage of the database or of Prefect ended it.
+
+    Flows have no retries otherwise: nothing else that ends a run passes by itself.
+    """
+    try:
+        yield
+    except (DatabaseUnreachable, PrefectUnreachable) as error:
+        if runtime.deployment.id and getattr(error, "may_pass", True):
+            _allow_retries()
+        raise
+
+
+def _allow_retries() -> None:
+    policy = FlowRunPolicy(retries=RETRIES, retry_delay=RETRY_DELAY_S)
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(UUID(runtime.flow_run.id), empirical_policy=policy)
+    except httpx.HTTPError as unreachable:
+        log.warning("Prefect cannot be asked to try the run again: %s", unreachable)
+
+
+def _unended(client: SyncPrefectClient) -> list[str]:
+    """The ids of our flow runs that Prefect takes for running, the earliest first."""
+    found = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=["process-documents", "backfill"])),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNENDED))),
+    )
+    return [str(run.id) for run in found]
