@@ -18,7 +18,7 @@ from blocks.gateway.registry.seed import read_seed
 from blocks.gateway.spending.prices import price_of
 from blocks.records import LOCAL
 from blocks.secret_url import SecretUrl
-from blocks.settings import configure, load_settings
+from blocks.settings import Settings, configure, load_settings
 from deployments.cli.model_rows import hides_costs, needs_prefect, price_with_sources
 from deployments.cli.options import open_or_create
 from deployments.cli.output import note, warn
@@ -33,14 +33,17 @@ def open_models(url: SecretUrl | None) -> DatabaseRegistry[RegistryState]:
 def current_models(url: SecretUrl | None) -> tuple[RegistryState, dict[str, CircuitReport]]:
     """The registry and its open circuits. If there is no database yet: the registry that it would start with."""
     settings = configure(database_url=url)
-    if not settings.prefect_api_url and not _is_made(database_url(settings).get_secret_value()):
+    if not has_database(settings):
         return RegistryState(read_seed()), {}
     database = open_or_create(url)
     return open_registry(database).load(), dict(DatabaseCircuitStates(database, CircuitReport).load())
 
 
-def _is_made(address: str) -> bool:
-    """Whether the database exists. A database on a server counts as existing."""
+def has_database(settings: Settings) -> bool:
+    """Whether there is a database. One on a server counts as existing, and so does one that a block may name."""
+    if settings.prefect_api_url:
+        return True
+    address = database_url(settings).get_secret_value()
     return not address.startswith("sqlite") or Path(address.partition("///")[2]).exists()
 
 

@@ -14,12 +14,15 @@ from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.replies.json_text import read_object
 from blocks.gateway.replies.schema_fit import fit
 from blocks.records import Page
-from deployments.cli.model_registry import current_models
+from blocks.settings import load_settings
+from deployments.cli.model_registry import current_models, has_database
 from deployments.cli.output import note
 
 
 def known_models() -> RegistryState | None:
-    """The registry; None if it cannot be read, with a note that says why."""
+    """The registry; None if there is no database yet, or if it cannot be read, with a note that says why."""
+    if not has_database(load_settings()):
+        return None
     try:
         return current_models(None)[0]
     except WinnowError as error:

@@ -61,6 +61,14 @@ def test_a_database_that_cannot_be_reached_is_noted_and_the_rest_is_checked(
     assert "the models of routes are not checked" in checked.stderr
 
 
+def test_without_a_database_nobody_knows_which_models_there_will_be(
+    note_type: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = check(note_type, f"sqlite:///{tmp_path / 'none.db'}", monkeypatch)
+    assert checked.exit_code == 0
+    assert not (tmp_path / "none.db").exists()
+
+
 @pytest.mark.parametrize(
     ("reply", "says"),
     [

@@ -69,6 +69,8 @@ def test_the_commented_example_of_a_local_server_can_be_used_as_it_stands(tmp_pa
         ('models:\n  a:\n    provider: openai\n    upstream: "a\\e[31mb"\n', 4, "control character"),
         (f"{ENTRY}    headers: {{X-Org: a, x-org: b}}\n", 5, "stands twice"),
         (f"{ENTRY}    headers: {{1: a}}\n", 5, "the key 1 must be text; put it in quotes"),
+        (f"{ENTRY}    extra_body: {{temperature: 1}}\n", 5, "temperature is set by the gateway itself"),
+        (f"{ENTRY}    extra_body: {{metadata: {{1: sk-canary-7f3a}}}}\n", 5, "hold a secret"),
         (f"{ENTRY}    timeout_s: 0.0001\n", 5, "0.1 seconds or more"),
         (f"{ENTRY}    context_window: 4096\n", 5, "leaves no room"),
         ("models:\n  a: sk-canary-7f3a\n", 2, "keys with values"),
