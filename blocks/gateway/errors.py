@@ -155,12 +155,16 @@ class UpstreamMissing(CallFailed):
 
 
 class RequestRefused(CallFailed):
-    """The provider does not take this one request (400, 413, 422)."""
+    """The provider does not take this one request (400, 413, 422, some 404).
+
+    `takes_images` is False where it takes no pictures.
+    """
 
     kind = "request_refused"
 
-    def __init__(self, model: str, status: int, reason: str = "") -> None:
-        super().__init__(f"{model} refuses the request with status {status}: {reason or NO_REASON}; see its limits")
+    def __init__(self, model: str, status: int, reason: str = "", *, takes_images: bool = True) -> None:
+        remedy = "see its limits" if takes_images else f"winnow models set {model} images=false sends none"
+        super().__init__(f"{model} refuses the request with status {status}: {reason or NO_REASON}; {remedy}")
 
 
 class ContextTooLong(CallFailed):

@@ -70,6 +70,7 @@ _OF_REQUEST = re.compile(
     r"|(?:does not|doesn't|not) support .{0,30}(?:image|vision|tool|function|json|schema|response_format|modalit)"
 )
 """A 404 of a router: it knows the model, and none of its servers takes this form of request."""
+_NO_IMAGES = re.compile(r"support .{0,20}(?:image|vision)|image input|not a multimodal|image_url")
 _NAMED_WAIT = re.compile(r"retryinfo|rate_limit_exceeded|per ?minute|retry in \d")
 """Every 429 of Google mentions plan and billing. It is a rate limit where it names a wait or a minute."""
 
@@ -212,13 +213,14 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
     is_bad_key = status in (400, 500) and bool(_BAD_KEY.search(error.words))
     if status == 401 or (status == 403 and not is_unknown) or is_bad_key:
         return errors.KeyRefused(model.name, status, "" if may_be_a_key(error.reason) else error.reason)
+    refused = errors.RequestRefused(model.name, status, error.reason, takes_images=not _NO_IMAGES.search(error.words))
     if status == 404 and _OF_REQUEST.search(error.words):
-        return errors.RequestRefused(model.name, status, error.reason)
+        return refused
     if is_unknown or status in (404, 405, 410) or status < 400:
         return errors.UpstreamMissing(model.name, model.upstream, _at_address(model, status, error), error.reason)
     if status >= 500 or status in (408, 409, 425):
         return errors.ServerFailed(model.name, status, error.reason)
-    return errors.RequestRefused(model.name, status, error.reason)
+    return refused
 
 
 def _at_address(model: RegisteredModel, status: int, error: ErrorBody) -> str:

@@ -323,6 +323,20 @@ def test_an_error_that_a_proxy_passes_on_within_a_text_means_what_the_provider_m
     assert "90,001" in str(failed)
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "remedy"),
+    [
+        (404, "No endpoints found that support image input", "winnow models set asked images=false sends none"),
+        (400, "gpt-9 is not a multimodal model", "winnow models set asked images=false sends none"),
+        (400, "unknown variant `image_url`, expected `text`", "winnow models set asked images=false sends none"),
+        (404, "No endpoints found that support tool use", "see its limits"),
+        (400, "messages must alternate", "see its limits"),
+    ],
+)
+def test_a_refused_request_has_a_remedy_that_fits(status: int, message: str, remedy: str) -> None:
+    assert str(meaning(status, openai(message))).endswith(f"{message}; {remedy}")
+
+
 def test_a_provider_s_own_words_are_shown() -> None:
     data_policy = {"error": {"message": "No endpoints found matching your data policy", "code": 404}}
     assert "No endpoints found matching your data policy" in str(meaning(404, data_policy))
