@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from blocks.settings import Settings
 
 MIN_FREE_MB, FATAL_FREE_MB = 1_000, 50
+MAX_NAMED = 5
 
 
 def doctor(database: DatabaseOption = None) -> None:
@@ -48,7 +49,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
 
     yield Finding("winnow", f"{version('winnow')}, Python {platform.python_version()}, Prefect {version('prefect')}")
     yield from _ocr(settings)
-    yield _database(settings)
+    yield from _database(settings)
     yield from _disk(settings)
     yield _document_types(settings)
     yield from _prefect(settings)
@@ -69,9 +70,10 @@ def _ocr(settings: "Settings") -> Iterator[Finding]:
         )
 
 
-def _database(settings: "Settings") -> Finding:
+def _database(settings: "Settings") -> Iterator[Finding]:
     from blocks.database.address import connect, database_url
     from blocks.database.engine import default_url
+    from blocks.database.pipeline.dead_runs import find_dead_runs
     from blocks.database.schema import current_revision, head_revision
     from blocks.errors import WinnowError
 
@@ -80,13 +82,18 @@ def _database(settings: "Settings") -> Finding:
             database_url(settings).get_secret_value() == default_url()
             and not (Path.cwd() / ".winnow" / "winnow.db").exists()
         ):
-            return Finding("database", "none in this folder yet; the first run makes it")
+            yield Finding("database", "none in this folder yet; the first run makes it")
+            return
         opened = connect(settings, create=False)
         revision = current_revision(opened)
+        is_newest = revision == head_revision()
+        yield Finding("database", f"{opened.url} at revision {revision}", "" if is_newest else "winnow db upgrade")
+        if is_newest and (dead := find_dead_runs(opened)):
+            what = f"{len(dead)} say that they go on, and no process works for them: {', '.join(dead[:MAX_NAMED])}"
+            remedy = "the next run closes them, and so does the deployment close-dead-runs/every-five-minutes"
+            yield Finding("dead runs", what, remedy)
     except WinnowError as error:
-        return Finding("database", "cannot be used", str(error), is_fatal=True)
-    remedy = "" if revision == head_revision() else "winnow db upgrade"
-    return Finding("database", f"{opened.url} at revision {revision}", remedy)
+        yield Finding("database", "cannot be used", str(error), is_fatal=True)
 
 
 def _prefect(settings: "Settings") -> Iterator[Finding]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from blocks.database.engine import Database
 
 RESULT_COLUMNS = ("uri", "document_type", "status", "confidence", "score", "reasons", "fields")
-FAILURE_COLUMNS = ("uri", "stage", "kind", "message", "attempts", "retry")
+FAILURE_COLUMNS = ("uri", "document_id", "stage", "kind", "message", "attempts", "retry")
 
 
 def results(

@@ -4,6 +4,7 @@ Sources are streamed in the order of the listing: a million files take no more m
 """
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,7 @@ from blocks.errors import (
     DocumentError,
     Empty,
     SourceEmpty,
+    StageCrashed,
     TooLarge,
     TooManyParts,
     UnreadableSource,
@@ -31,6 +33,7 @@ from blocks.isolation.wire import unpack_error
 from blocks.records import DiscoveredDocument, Stage
 from blocks.settings import Settings
 from tasks.discover.listing import Listed, check_source, list_source
+from tasks.runs.chunk import DEFECT
 
 ROWS = "tasks.discover.containers:rows"
 MAX_PARTS = 10_000
@@ -39,6 +42,8 @@ MAX_DEPTH = 5
 ROWS_AT_ONCE_BYTES = 8_000_000
 PARTS_AT_ONCE_BYTES = 32_000_000
 LINES_SUFFIXES = (".jsonl", ".ndjson")
+
+log = logging.getLogger(__name__)
 
 
 def discover(
@@ -70,17 +75,30 @@ def discover(
 def _side_by_side(finder: "_Finder", uris: Iterator[Listed], ahead: int) -> Iterator[Iterable[DiscoveredDocument]]:
     """The documents of each file, in the order of the files, of which a few are read ahead."""
     with ThreadPoolExecutor(ahead, thread_name_prefix="discover") as threads:
-        running: deque[Future[Iterable[DiscoveredDocument]]] = deque()
+        running: deque[tuple[Listed, Future[Iterable[DiscoveredDocument]]]] = deque()
         try:
             for uri in uris:
-                running.append(threads.submit(finder.documents_of, uri))
+                running.append((uri, threads.submit(finder.documents_of, uri)))
                 if len(running) > ahead:
-                    yield running.popleft().result()
+                    yield _guarded(*running.popleft())
             while running:
-                yield running.popleft().result()
+                yield _guarded(*running.popleft())
         finally:
-            for future in running:
+            for _, future in running:
                 future.cancel()
+
+
+def _guarded(uri: Listed, found: Future[Iterable[DiscoveredDocument]]) -> Iterator[DiscoveredDocument]:
+    """The documents of a file, or its failure: a defect costs only the file that causes it."""
+    try:
+        yield from found.result()
+    except WinnowError:
+        raise
+    except Exception as error:
+        place = uri.uri if isinstance(uri, UnreadableSource) else uri
+        failed = _unread(place, StageCrashed(f"{type(error).__name__}: {error}"))
+        log.error(DEFECT, Stage.DISCOVER, failed.document_id, exc_info=error)
+        yield failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +256,7 @@ def _part(parent: DiscoveredDocument, part: str, fragment: str, content: bytes, 
     )
 
 
-def _unread(uri: str, error: UnreadableSource) -> DiscoveredDocument:
+def _unread(uri: str, error: DocumentError) -> DiscoveredDocument:
     document_id = hashlib.sha256(f"unreadable:{uri}".encode("utf-8", "backslashreplace")).hexdigest()
     return DiscoveredDocument(document_id, uri, BINARY, 0, failure=error.failure(Stage.DISCOVER))
 

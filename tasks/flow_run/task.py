@@ -29,7 +29,7 @@ from blocks import progress
 from blocks.database.engine import database_id
 from blocks.database.pipeline import runs
 from blocks.errors import RunInterrupted, StageCrashed, WinnowError
-from blocks.records import Backfill, Batch, Rerun
+from blocks.records import UNKNOWN_TYPE, Backfill, Batch, Rerun
 from blocks.secret_url import redacted
 from tasks.report.report import RunReport
 from tasks.runs.chunk import RunContext
@@ -121,7 +121,8 @@ def shown_in_prefect(run: Run, batch: Batch | Backfill) -> Iterator[None]:
     with _progress_artifact(run.run_id):
         yield
     if batch.document_type is None:
-        _tag(f"type:{name}" for name in sorted(runs.counts_by_type(run.database, run.run_id))[:MAX_TAGS])
+        types = runs.counts_by_type(run.database, run.run_id).keys() - {UNKNOWN_TYPE}
+        _tag(f"type:{name}" for name in sorted(types)[:MAX_TAGS])
 
 
 @contextmanager

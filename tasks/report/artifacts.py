@@ -59,10 +59,11 @@ def _failure_row(failure: Mapping[str, Any]) -> dict[str, str]:
     problem, _, remedy = str(failure["message"]).rpartition("; ")
     return {
         "document": redacted(str(failure["uri"])),
-        "stage": str(failure["stage"]),
         "failure": str(failure["kind"]),
+        "what to do": remedy if problem else "",  # before the problem, which may be long
         "what happened": problem or remedy,
-        "what to do": remedy if problem else "",
+        "stage": str(failure["stage"]),
+        "id": str(failure["document_id"]),
     }
 
 

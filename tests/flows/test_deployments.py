@@ -25,6 +25,7 @@ from tests.winnow_command import BIN, Workplace, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEDULED, AD_HOC = "process-documents/scheduled", "backfill/ad-hoc"
+DEPLOYMENTS = (SCHEDULED, AD_HOC, "close-dead-runs/every-five-minutes")
 IMPATIENT_WORKER = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_HEARTBEAT_SECONDS": "2"}
 AGAIN = {"type": "SCHEDULED", "name": "AwaitingRetry"}
 """The state that Retry in the Prefect UI gives a run that has ended."""
@@ -98,7 +99,7 @@ class Project:
 def project(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = Project(tmp_path_factory.mktemp("project"), local_server)
     yield project
-    for name in (SCHEDULED, AD_HOC):
+    for name in DEPLOYMENTS:
         project.workplace.delete(f"deployments/{project.deployment(name)['id']}")
     project.workplace.delete("work_pools/winnow")
     with prefect_api(local_server):

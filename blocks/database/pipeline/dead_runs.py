@@ -72,6 +72,15 @@ def ended_runs(database: Database, run_ids: Collection[str]) -> tuple[DeadRun, .
     )
 
 
+def find_dead_runs(database: Database) -> tuple[str, ...]:
+    """The names of runs that have no live worker and say that they go on. Nothing is written."""
+    with database.read() as connection:
+        time = database_time(connection)
+        alive = {row.run_id for row in connection.execute(_WORKERS).all() if not is_dead(row, time)}
+        unfinished = connection.execute(_UNFINISHED).all()
+    return tuple(row.name for row in unfinished if row.run_id not in alive)
+
+
 def _shown(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
@@ -85,6 +94,8 @@ _WORKERS = select(
     workers.c.host,
     workers.c.pid,
 )
+
+_UNFINISHED = select(runs.c.run_id, runs.c.name).where(runs.c.state.is_(None)).order_by(runs.c.started_at)
 
 # A single statement reads both tables: a run writes its lease before its row.
 _WITHOUT_WORKER = select(runs.c.run_id, runs.c.name).where(

@@ -98,15 +98,16 @@ def test_what_others_wrote_is_no_markup() -> None:
 
 
 def test_the_table_names_documents_and_what_to_do_about_each() -> None:
-    failure = {"uri": "https://ada:secret@h/a.pdf", "stage": "extract", "kind": "corrupt"}
+    failure = {"uri": "https://ada:secret@h/a.pdf", "document_id": "d1", "stage": "extract", "kind": "corrupt"}
     first = failure | {"message": "no engine could open it: bad; xref; ask the sender"}
     rows = failures_table([first, failure | {"message": "it broke"}])
     assert rows[0] == {
         "document": "https://ada:***@h/a.pdf",
-        "stage": "extract",
         "failure": "corrupt",
-        "what happened": "no engine could open it: bad; xref",
         "what to do": "ask the sender",
+        "what happened": "no engine could open it: bad; xref",
+        "stage": "extract",
+        "id": "d1",
     }
     assert (rows[1]["what happened"], rows[1]["what to do"]) == ("it broke", "")
     assert len(failures_table([first] * (MAX_FAILURES_SHOWN + 1))) == MAX_FAILURES_SHOWN

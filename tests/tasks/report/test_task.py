@@ -117,6 +117,7 @@ def test_the_report_ends_the_row_and_is_the_artifact(ended: OpenRun, monkeypatch
             "failure": "corrupt",
             "what happened": "no pages",
             "what to do": "ask the sender",
+            "id": id_of("a"),
         }
     ]
     assert (key_of_table, description_of_table) == (

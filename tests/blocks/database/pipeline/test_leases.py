@@ -16,7 +16,7 @@ from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.errors import LeaseLost
 from blocks.database.pipeline import leases as module
-from blocks.database.pipeline.dead_runs import close_dead_runs, ended_runs
+from blocks.database.pipeline.dead_runs import close_dead_runs, ended_runs, find_dead_runs
 from blocks.database.pipeline.leases import check_lease, hold_lease, live_workers
 from blocks.database.pipeline.runs import finish_run, start_run
 from blocks.database.tables import runs, workers
@@ -140,6 +140,7 @@ def test_a_killed_process_of_this_machine_is_dead_at_once_and_its_run_is_closed(
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, but nobody has asked how yet
         assert live(database, "child") == set()
+        assert find_dead_runs(database) == ("name of run",)
         (dead,) = close_dead_runs(database)
         assert (dead.run_id, dead.name) == ("run", "name of run")
         assert f"from process {process.pid} on " in dead.message
