@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from blocks.database.pipeline.claims import Worker
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.pipeline.leases import Lease, hold_lease
 from blocks.database.schema import head_revision
-from blocks.database.tables import budgets, metadata
+from blocks.database.tables import budgets, metadata, workers
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of
 
@@ -139,8 +140,21 @@ def add_documents(database: Database, *names: str, run_id: str = "run-1") -> lis
 
 
 def worker(run_id: str) -> Worker:
-    """A run's only worker. Without a lease it counts as dead for others."""
+    """A run's only worker."""
     return Worker(run_id, run_id)
+
+
+def dead_worker(database: Database, run_id: str) -> Worker:
+    """A run's only worker, whose lease has expired and is not closed yet: it may write, and is dead for others.
+
+    A lease that it holds stays as it is.
+    """
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    row = {"run_id": run_id, "worker_id": run_id, "process": "", "host": "here", "pid": 1}
+    times = dict.fromkeys(("started_at", "beat_at", "expires_at"), long_ago)
+    with database.write() as connection:
+        connection.execute(database.insert(workers).on_conflict_do_nothing(), row | times)
+    return worker(run_id)
 
 
 def lease_of(database: Database, run_id: str) -> AbstractContextManager[Lease]:

@@ -154,7 +154,7 @@ def run_stage(
     that kills the worker too.
     Documents that another live worker has claimed are left to it, and named in the counts. When `is_contested`, its
     outcomes count for this run too. Raises `ChunkIncomplete`, after everything is stored, if failures worth a retry now
-    remain.
+    remain, and `LeaseLost` if this process's lease was closed.
     """
     state = stage_outputs.load_chunk(database, work.stage, document_ids)
     fingerprints = {document.document_id: work.fingerprint(document) for document in state.ready}
@@ -166,7 +166,7 @@ def run_stage(
         document_ids if is_contested else (),
         can_kill_worker=work.can_kill_worker,
     )
-    stage_outputs.make_current(database, work.stage, state, fingerprints, todo)
+    stage_outputs.make_current(database, work.stage, context.worker, state, fingerprints, todo)
     claimed = claims.claimed_elsewhere(database, context.worker, state, fingerprints)
     unchanged, waiting = len(state.ready) - len(todo), state.waiting - len(claimed & state.begun_before.keys())
     progress.report(context.run_id, work.stage, unchanged + waiting)

@@ -47,6 +47,7 @@ from blocks.database.pipeline.chunk_state import (
 )
 from blocks.database.pipeline.claims import SeenRows, Worker, claimable
 from blocks.database.pipeline.documents import lock_documents
+from blocks.database.pipeline.leases import check_lease
 from blocks.database.pipeline.sources import latest_uri, uris_of
 from blocks.database.tables import columns_of, documents, stage_outputs
 from blocks.records import OUTPUT_STAGES, Document, Outcome, Stage
@@ -91,9 +92,17 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
 
 @survives_outages
 def make_current(
-    database: Database, stage: Stage, state: ChunkState, fingerprints: Mapping[str, str], todo: Todo
+    database: Database,
+    stage: Stage,
+    worker: Worker,
+    state: ChunkState,
+    fingerprints: Mapping[str, str],
+    todo: Todo,
 ) -> None:
-    """Make the row under today's fingerprint current for each document that has such a row and needs no work."""
+    """Make the row under today's fingerprint current for each document that has such a row and needs no work.
+
+    Raises `LeaseLost` if the worker's lease was closed.
+    """
     working = {document.document_id for document in todo}
     flipped = {
         document.document_id: row.fingerprint
@@ -105,6 +114,7 @@ def make_current(
     if not flipped:
         return
     with database.write() as connection:
+        check_lease(connection, worker.worker_id)
         lock_documents(database, connection, flipped)
         _clear_current(connection, stage, flipped)
         connection.execute(_SET_CURRENT, [_row_key(stage, id_, flipped[id_]) for id_ in sorted(flipped)])
@@ -130,11 +140,12 @@ def begin_attempts(
     stage, they go on for a row whose worker died, in whichever run: such a document must not be tried for ever.
     Otherwise somebody else ended the worker, and they begin at 1.
     Returns the documents that were begun. Those that another live worker claims are not begun; nor, with `seen`, those
-    whose row has changed since.
+    whose row has changed since. Raises `LeaseLost` if the worker's lease was closed.
     """
     if not fingerprints:
         return frozenset()
     with database.write() as connection:
+        check_lease(connection, worker.worker_id)
         lock_documents(database, connection, fingerprints)
         free = claimable(connection, stage, worker, fingerprints, seen)
         if free:

@@ -59,9 +59,9 @@ def prepare(database: Database) -> None:
             "c": invoice(Status.ACCEPTED, "2500.00", "2026-12-18", 0.9, 3),
         },
     }
-    for stage in OUTPUT_STAGES:
-        run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
     with lease_of(database, "run"):
+        for stage in OUTPUT_STAGES:
+            run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
         store_chunk(database, worker("run"), ids, "p")
     paid: dict[str, Any] = {"model": "gpt", "cost_usd": Decimal("0.0000001")}
     lost: dict[str, Any] = {"model": "gpt", "unconfirmed_usd": Decimal("0.02"), "outcome": "lost"}

@@ -13,7 +13,7 @@ from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage, T
 from tasks.report.repeated import Repeated
 from tasks.report.report import ModelUse, RunReport, build_report
 from tasks.runs.chunk import RunContext
-from tests.database_fixtures import add_documents, worker
+from tests.database_fixtures import add_documents, dead_worker, worker
 from tests.doubles.scripted_stages import failing, id_of
 
 
@@ -74,7 +74,7 @@ def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) ->
     add_documents(sqlite_database, "e", run_id="run-2")
     waiting = Outcome(id_of("b"), b"{}", failing(Stage.EXTRACT, Retry.NEXT_RUN, "ocr_unavailable"))
     prints = {id_of("b"): "f"}
-    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, worker("run-1"), prints)
+    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, dead_worker(sqlite_database, "run-1"), prints)
     stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, worker("run-1"), [waiting], prints)
     with sqlite_database.write() as connection:
         failed = [FailedDocument(id_of("a"), failing(Stage.EXTRACT, Retry.NEVER, "corrupt"))]

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from blocks.database.engine import Database
 from blocks.database.errors import LeaseLost
 from blocks.database.pipeline import documents, runs, stage_outputs
+from blocks.database.pipeline.dead_runs import close_dead_runs
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.tables import run_documents
 from blocks.database.tables import stage_outputs as outputs
@@ -20,7 +21,7 @@ from blocks.records import OUTPUT_STAGES, Document, Outcome, Rerun, Retry, RunCo
 from tasks.runs.chunk import RunContext, StageCounts, run_stage, stop_run
 from tasks.runs.frame import failed
 from tasks.store.store import store_chunk
-from tests.database_fixtures import lease_of, worker
+from tests.database_fixtures import dead_worker, lease_of, worker
 from tests.doubles.scripted_stages import USUAL, Answer, ScriptedStage, failing, found, id_of
 
 NAMES = "abcdef"
@@ -28,6 +29,7 @@ NAMES = "abcdef"
 
 def plan(database: Database, run_id: str, rerun: Rerun = Rerun.STALE) -> tuple[str, ...]:
     runs.start_run(database, run_id, run_id, settings={}, types={}, source="{}")
+    dead_worker(database, run_id)
     batch = [found(name) for name in NAMES]
     record_batch(database, run_id, batch, given_type=None, rerun=rerun, pipeline_digest="p", chunk_size=100)
     return documents.chunk_document_ids(database, run_id, 1)
@@ -76,7 +78,7 @@ def test_free_documents_are_worked_and_claimed_ones_are_left_to_their_worker(dat
 
     def claim(run_id: str, *names: str) -> None:
         own = {id_of(name): prints[id_of(name)] for name in names}
-        stage_outputs.begin_attempts(database, Stage.EXTRACT, worker(run_id), own)
+        stage_outputs.begin_attempts(database, Stage.EXTRACT, dead_worker(database, run_id), own)
 
     with lease_of(database, "alive"):
         claim("alive", "a", "b")
@@ -96,12 +98,17 @@ def test_storing_leaves_claimed_documents_out_and_a_closed_lease_writes_nothing(
     ids = plan(database, "mine")
     for stage in OUTPUT_STAGES:
         run_stage(database, RunContext(run_id="mine"), ScriptedStage(stage, NAMES), ids)
+    close_dead_runs(database)
     with pytest.raises(LeaseLost):
         store_chunk(database, worker("mine"), ids, "p")
+    with pytest.raises(LeaseLost):
+        run_stage(
+            database, RunContext(run_id="mine", rerun=Rerun.ALL), ScriptedStage(Stage.SCORE, NAMES, version="2"), ids
+        )
     assert runs.run_counts(database, "mine") == (RunCounts(), len(NAMES))
     with lease_of(database, "mine"), lease_of(database, "alive"):
         again = {id_of("a"): "another configuration"}
-        stage_outputs.begin_attempts(database, Stage.SCORE, worker("alive"), again)
+        stage_outputs.begin_attempts(database, Stage.SCORE, dead_worker(database, "alive"), again)
         counts = store_chunk(database, worker("mine"), ids, "p")
         assert (counts.done, counts.claimed) == (5, (id_of("a"),))
 

@@ -23,7 +23,7 @@ from tasks.runs.pipeline import process_chunks
 from tasks.runs.prepare import PreparedRun, handed_over
 from tasks.runs.run import PipelineStage, Run, open_run
 from tasks.store.store import store_chunk
-from tests.database_fixtures import lease_of, worker
+from tests.database_fixtures import dead_worker, lease_of
 from tests.doubles.scripted_stages import ScriptedStage, found, id_of
 
 NAMES = "abcdefgh"
@@ -88,7 +88,7 @@ def claim(database: Database, *names: str) -> None:
     fingerprint = ScriptedStage(Stage.EXTRACT, NAMES).fingerprint
     ready = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_of(name) for name in names]).ready
     prints = {document.document_id: fingerprint(document) for document in ready}
-    assert stage_outputs.begin_attempts(database, Stage.EXTRACT, worker("other"), prints) == set(prints)
+    assert stage_outputs.begin_attempts(database, Stage.EXTRACT, dead_worker(database, "other"), prints) == set(prints)
 
 
 def unfinished(database: Database, run_id: str = "run") -> int:

@@ -19,7 +19,7 @@ from blocks.errors import ChunkIncomplete
 from blocks.records import OUTPUT_STAGES, Evidence, Failure, Rerun, Retry, RunCounts, Stage, Status, Validation
 from tasks.runs.chunk import RunContext, StageCounts, run_stage
 from tasks.store.store import store_chunk
-from tests.database_fixtures import lease_of, worker
+from tests.database_fixtures import dead_worker, lease_of, worker
 from tests.doubles.scripted_stages import USUAL, Answer, ScriptedStage, failing, found, id_of
 
 Script = Mapping[Stage, dict[str, Answer]]
@@ -56,6 +56,7 @@ def process(
 ) -> StageCounts:
     """A run of one chunk over the documents named by single letters."""
     context = RunContext(run_id=run_id, rerun=rerun)
+    dead_worker(database, run_id)
     batch = [found(name) for name in names]
     record_batch(
         database, run_id, batch, given_type=None, rerun=rerun, pipeline_digest=f"pipeline {version}", chunk_size=100

@@ -13,7 +13,7 @@ from blocks.database.pipeline import claims, runs, stage_outputs
 from blocks.database.pipeline.claims import NO_WORKER, Claimant, Worker
 from blocks.database.pipeline.leases import hold_lease
 from blocks.records import Outcome, Rerun, Retry, Stage
-from tests.database_fixtures import add_documents, lease_of, worker
+from tests.database_fixtures import add_documents, dead_worker, lease_of, worker
 from tests.doubles.scripted_stages import USUAL, failing, id_of
 
 PAYLOAD = USUAL[Stage.EXTRACT].model_dump_json().encode()
@@ -30,7 +30,7 @@ def begin(
 ) -> set[str]:
     """Claim documents; returns the names of those that the run got."""
     prints = {id_of(name): fingerprint for name in names}
-    begun = stage_outputs.begin_attempts(database, stage, worker(run_id), prints, solo=solo, seen=seen)
+    begun = stage_outputs.begin_attempts(database, stage, dead_worker(database, run_id), prints, solo=solo, seen=seen)
     return {name for name in names if id_of(name) in begun}
 
 

@@ -3,7 +3,7 @@ from blocks.database.pipeline import stage_outputs
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.records import Failure, Outcome, Rerun, Retry, Scoring, Stage
-from tests.database_fixtures import worker
+from tests.database_fixtures import dead_worker, worker
 from tests.doubles.scripted_stages import failing, found, id_of
 
 WAITS: Failure = failing(Stage.SCORE, Retry.NEXT_RUN)
@@ -23,7 +23,7 @@ def write(
     run_id = f"run-{fingerprint}-{name}"
     record_batch(database, run_id, batch, given_type=None, rerun=Rerun.ALL, pipeline_digest="p", chunk_size=9)
     prints = {id_of(name): fingerprint}
-    stage_outputs.begin_attempts(database, stage, worker(run_id), prints)
+    stage_outputs.begin_attempts(database, stage, dead_worker(database, run_id), prints)
     stage_outputs.write_outcomes(database, stage, worker(run_id), [Outcome(id_of(name), payload, failure)], prints)
 
 

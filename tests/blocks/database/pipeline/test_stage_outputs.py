@@ -9,7 +9,7 @@ from blocks.database.pipeline.chunk_state import Todo
 from blocks.database.pipeline.documents import record_batch
 from blocks.errors import Quarantined
 from blocks.records import Classification, Failure, Outcome, Rerun, Retry, Stage
-from tests.database_fixtures import worker
+from tests.database_fixtures import dead_worker, worker
 from tests.doubles.scripted_stages import USUAL, failing, found, id_of
 
 PAYLOAD = USUAL[Stage.EXTRACT].model_dump_json().encode()
@@ -29,7 +29,9 @@ def record(database: Database, *names: str, run_id: str = "run-1") -> list[str]:
 
 
 def begin(database: Database, run_id: str, fingerprint: str = "f", *, name: str = "a", solo: bool = False) -> None:
-    stage_outputs.begin_attempts(database, Stage.EXTRACT, worker(run_id), {id_of(name): fingerprint}, solo=solo)
+    stage_outputs.begin_attempts(
+        database, Stage.EXTRACT, dead_worker(database, run_id), {id_of(name): fingerprint}, solo=solo
+    )
 
 
 def write(database: Database, run_id: str, *, payload: bytes | None = PAYLOAD, failure: Failure | None = None) -> None:
@@ -111,7 +113,9 @@ def test_deaths_from_outside_count_nowhere(database: Database) -> None:
     record(database, "a")
     for run_id in ("run-1", "run-1", "run-2", "run-3"):
         prints = {id_of("a"): "f"}
-        stage_outputs.begin_attempts(database, Stage.EXTRACT, worker(run_id), prints, can_kill_worker=False)
+        stage_outputs.begin_attempts(
+            database, Stage.EXTRACT, dead_worker(database, run_id), prints, can_kill_worker=False
+        )
     rows = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_of("a")]).rows[id_of("a")]
     assert [(row.state, row.attempts, row.run_id) for row in rows.values()] == [("started", 1, "run-3")]
     for _ in range(2):
@@ -131,7 +135,7 @@ def test_a_document_waits_until_every_upstream_stage_has_a_usable_output(databas
     for stage in (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE):
         state = stage_outputs.load_chunk(database, Stage.VALIDATE, ids)
         assert (len(state.ready), state.waiting) == (0, 2)
-        stage_outputs.begin_attempts(database, stage, worker("run-1"), dict.fromkeys(ids, "f"))
+        stage_outputs.begin_attempts(database, stage, dead_worker(database, "run-1"), dict.fromkeys(ids, "f"))
         payload = USUAL[stage].model_dump_json().encode()
         failure = failing(stage, Retry.NEXT_RUN, "ocr_unavailable") if stage is Stage.EXTRACT else None
         outcomes = [Outcome(ids[0], payload, failure)]
@@ -166,10 +170,12 @@ def test_going_back_to_an_earlier_configuration_computes_nothing(database: Datab
         if document_type is None:
             todo = state.to_do({id_: fingerprint}, Rerun.STALE, "run-2", 3)
             assert not len(todo)
-            stage_outputs.make_current(database, Stage.CLASSIFY, state, {id_: fingerprint}, todo)
+            stage_outputs.make_current(
+                database, Stage.CLASSIFY, dead_worker(database, "run-2"), state, {id_: fingerprint}, todo
+            )
             return
         payload = Classification(document_type=document_type, confidence=1.0, method="given").model_dump_json().encode()
-        stage_outputs.begin_attempts(database, Stage.CLASSIFY, worker("run-1"), {id_: fingerprint})
+        stage_outputs.begin_attempts(database, Stage.CLASSIFY, dead_worker(database, "run-1"), {id_: fingerprint})
         stage_outputs.write_outcomes(
             database, Stage.CLASSIFY, worker("run-1"), [Outcome(id_, payload)], {id_: fingerprint}
         )
@@ -210,7 +216,7 @@ def test_a_chunk_may_be_larger_than_one_statement(sqlite_database: Database) -> 
     names = [f"document {number}" for number in range(2_000)]
     ids = record(sqlite_database, *names)
     fingerprints = dict.fromkeys(ids, "f")
-    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, worker("run-1"), fingerprints)
+    stage_outputs.begin_attempts(sqlite_database, Stage.EXTRACT, dead_worker(sqlite_database, "run-1"), fingerprints)
     outcomes = [Outcome(id_, PAYLOAD) for id_ in ids]
     stage_outputs.write_outcomes(sqlite_database, Stage.EXTRACT, worker("run-1"), outcomes, fingerprints)
     state = stage_outputs.load_chunk(sqlite_database, Stage.CLASSIFY, ids)
@@ -253,7 +259,9 @@ def test_a_quarantine_replaces_nothing_that_ended(database: Database) -> None:
 def test_what_is_written_is_named(database: Database) -> None:
     ids = record(database, "a", "b", "c")
     prints = dict.fromkeys(ids, "f")
-    stage_outputs.begin_attempts(database, Stage.EXTRACT, worker("run-1"), {ids[0]: "f", ids[1]: "other"})
+    stage_outputs.begin_attempts(
+        database, Stage.EXTRACT, dead_worker(database, "run-1"), {ids[0]: "f", ids[1]: "other"}
+    )
     outcomes = [Outcome(id_, PAYLOAD) for id_ in ids]
     assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), outcomes, prints) == {ids[0]}
     assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-2"), outcomes, prints) == frozenset()
