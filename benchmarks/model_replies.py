@@ -67,14 +67,14 @@ def outcome(recording: Mapping[str, Any]) -> str:
         reply = asyncio.run(wire.answer(Question(request=request, run_id="r", deadline=time.monotonic() + 5)))
     except AskedAgain:
         first, second = (dict(_parts(body)) for body in transport.bodies)
-        changed = sorted(name for name in first if second.get(name) != first[name] and name in _TOLD)
+        changed = sorted(name for name in first if second.get(name) != first[name] and name in _ADJUSTED)
         return ", ".join(f"LEARN:{name}" for name in changed) or "asked again"
     except CallFailed as failed:
         return f"{failed.kind}; {_usage_text(failed.usage)}" if recording["status"] == 200 else failed.kind
     return f"ok; {_usage_text(reply.usage)}"
 
 
-_TOLD = ("responseJsonSchema", "response_format", "temperature", "seed", "max_tokens", "max_completion_tokens")
+_ADJUSTED = ("responseJsonSchema", "response_format", "temperature", "seed", "max_tokens", "max_completion_tokens")
 
 
 def _parts(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -16,22 +16,22 @@ def without_unseen(text: str) -> tuple[str, str]:
     """The text without them, and what they say."""
     if text.isascii():
         return text, ""
-    said: list[str] = []
+    unseen_texts: list[str] = []
 
     def take(found: re.Match[str]) -> str:
         if found[1]:
             return found[1]
-        said.append(_said_by_tags(found[2]) if found[2] else _said_by_selectors(found[3]))
+        unseen_texts.append(_text_of_tags(found[2]) if found[2] else _text_of_selectors(found[3]))
         return ""
 
-    return _UNSEEN.sub(take, text), "\n".join(filter(None, said))
+    return _UNSEEN.sub(take, text), "\n".join(filter(None, unseen_texts))
 
 
-def _said_by_tags(tags: str) -> str:
+def _text_of_tags(tags: str) -> str:
     return "".join(chr(ord(tag) - 0xE0000) for tag in tags if 0xE0020 <= ord(tag) < 0xE007F)
 
 
-def _said_by_selectors(selectors: str) -> str:
+def _text_of_selectors(selectors: str) -> str:
     codes = (ord(selector) for selector in selectors)
     carried = bytes(code - 0xFE00 if code < 0xE0100 else code - 0xE0100 + 16 for code in codes)
     return "".join(character for character in carried.decode("utf-8", "replace") if character.isprintable())

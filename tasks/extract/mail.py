@@ -25,7 +25,7 @@ SETTINGS = ()
 ENGINE = f"python email {platform.python_version()}"
 SHOWN_HEADERS = ("From", "To", "Cc", "Subject", "Date")
 KEPT_HEADERS = (*SHOWN_HEADERS, "Reply-To", "Message-ID")
-SAID_IN_PLAIN = 0.5
+MIN_SHARE_IN_PLAIN = 0.5
 _WORD = re.compile(r"\w+")
 MALFORMED = (MessageError, ValueError, LookupError, TypeError, AttributeError, IndexError)
 
@@ -117,7 +117,7 @@ def _body(message: Message, depth: int = 0) -> tuple[str, str]:
 def _is_stub(plain: str, rich: str) -> bool:
     """Whether the first alternative, plain text, says less than half of what the last says."""
     words = set(_WORD.findall(rich.casefold()))
-    return len(words & set(_WORD.findall(plain.casefold()))) < SAID_IN_PLAIN * len(words)
+    return len(words & set(_WORD.findall(plain.casefold()))) < MIN_SHARE_IN_PLAIN * len(words)
 
 
 def _part_text(part: Message) -> tuple[str, str]:

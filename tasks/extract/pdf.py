@@ -110,7 +110,7 @@ def read_page(document: Any, number: int) -> PageReading | None:
 def _read_text(page: Any, text_page: Any, frame: PageFrame, number: int) -> PageReading:
     half_turns = 2 if is_upside_down(text_page, frame) else 0
     frame = replace(frame, quarter_turns=(frame.quarter_turns + half_turns) % 4)
-    words, said = without_unseen_characters(words_of(text_page, frame))
+    words, unseen_text = without_unseen_characters(words_of(text_page, frame))
     by_visibility = sort_by_visibility(page, text_page, words, frame)
     shown = by_visibility.visible
     hidden = lay_out(by_visibility.hidden.texts, by_visibility.hidden.boxes).text
@@ -119,7 +119,7 @@ def _read_text(page: Any, text_page: Any, frame: PageFrame, number: int) -> Page
         method="text_layer",
         width=round(frame.width, 2),
         height=round(frame.height, 2),
-        hidden_text="\n".join(filter(None, (hidden, said))),
+        hidden_text="\n".join(filter(None, (hidden, unseen_text))),
         rotation_degrees=90 * half_turns,
     )
     characters = sum(map(len, shown.texts))

@@ -151,11 +151,11 @@ def without_unseen_characters(words: PageWords) -> tuple[PageWords, str]:
     if all(map(str.isascii, words.texts)):
         return words, ""
     parted = [without_unseen(text) for text in words.texts]
-    said = "".join(unseen for _, unseen in parted)
-    if not said:
+    unseen_text = "".join(unseen for _, unseen in parted)
+    if not unseen_text:
         return words, ""
     kept = PageWords([seen for seen, _ in parted], words.boxes, words.firsts)
-    return kept.where(np.array([bool(seen) for seen, _ in parted])), said
+    return kept.where(np.array([bool(seen) for seen, _ in parted])), unseen_text
 
 
 def _shows_gap(

@@ -38,8 +38,8 @@ class PageReading:
     def as_json(self) -> dict[str, object]:
         """The page as `blocks.records.Page` has it."""
         if self.laid is None:
-            self.text, said = without_unseen(self.text)
-            self.hidden_text = "\n".join(filter(None, (self.hidden_text, said)))
+            self.text, unseen_text = without_unseen(self.text)
+            self.hidden_text = "\n".join(filter(None, (self.hidden_text, unseen_text)))
         page: dict[str, object] = {"number": self.number, "method": self.method, "text": self.text}
         if self.width:
             page |= {"width": self.width, "height": self.height}

@@ -45,7 +45,7 @@ def close_dead_runs(database: Database) -> int:
             for run in dead_runs.ended_runs(database, _unended(client)):
                 client.set_flow_run_state(run.run_id, Crashed(message=run.message))
     except httpx.HTTPError as error:  # the next call tries again
-        log.warning("Prefect could not be told which runs are dead: %s", error)
+        log.warning("Prefect could not be asked to close dead runs: %s", error)
     return len(dead)
 
 
