@@ -1,10 +1,11 @@
 """The score stage as its task joins it: what settings and a run's options say of money and texts reaches every call."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
@@ -14,8 +15,10 @@ from blocks.database.engine import Database, close_database
 from blocks.database.tables import model_call_texts, model_calls
 from blocks.document_types.loader import load_document_types
 from blocks.gateway.event_loop import gateway_loop
+from blocks.gateway.providers import openai_chat
+from blocks.gateway.providers.catalogue import PROVIDERS
 from blocks.gateway.registry.registry import RegistryState
-from blocks.records import Document, Extraction, Page, Stage
+from blocks.records import Document, Extraction, Outcome, Page, Stage
 from blocks.settings import Settings
 from tasks.runs.chunk import RunContext
 from tasks.runs.models import open_gateway, open_registry
@@ -76,14 +79,22 @@ class Joined:
 
     def score(self, run: RunContext, start: int = 0, **settings: object) -> Counter[str]:
         """Score notes under a run; counts how they ended."""
-        told = Settings.model_validate(self._given | settings)
-        self._opened.append(connect(told))
+        outcomes = self.outcomes(run, start, **settings)
+        return Counter(outcome.failure.kind if outcome.failure else "ok" for outcome in outcomes)
+
+    def outcomes(self, run: RunContext, start: int = 0, **settings: object) -> list[Outcome]:
+        """Score notes under a run."""
+        given_settings = Settings.model_validate(self._given | settings)
+        self._opened.append(connect(given_settings))
         prepared = PreparedRun(
-            told, load_document_types(told.document_types_dir), connect(told), RegistryState(), run.models
+            given_settings,
+            load_document_types(given_settings.document_types_dir),
+            connect(given_settings),
+            RegistryState(),
+            run.models,
         )
         opened = Run(prepared, run, {Stage.SCORE: PipelineStage(score, open_score)})
-        outcomes = list(opened.works[Stage.SCORE].work(documents(start)))
-        return Counter(outcome.failure.kind if outcome.failure else "ok" for outcome in outcomes)
+        return list(opened.works[Stage.SCORE].work(documents(start)))
 
     def spent(self) -> Decimal:
         with self.database.read() as connection:
@@ -136,3 +147,29 @@ def test_each_budget_of_the_settings_and_of_the_run_bounds_what_is_spent(joined:
     assert ended["budget_exhausted"] == ended.total() - asked > 0
     assert joined.spent() == asked * CALL_USD <= cap
     assert (asked == 0) == (scope == "document"), "not even one call fits what a document may cost here"
+
+
+@pytest.mark.parametrize("function", ["render", "read"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_defect_in_a_provider_costs_the_document_that_it_happens_on(
+    provider: str, function: str, joined: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planted(whole: Callable[..., object]) -> Callable[..., Any]:
+        def call(*arguments: object) -> object:
+            if function == whole.__name__ and "REF-0003" in repr(arguments):
+                raise ZeroDivisionError("planted")
+            return whole(*arguments)
+
+        return call
+
+    # The fake model speaks OpenAI's format, whatever the provider is called.
+    broken = replace(PROVIDERS["openai"], render=planted(openai_chat.render), read=planted(openai_chat.read))
+    monkeypatch.setitem(cast("dict[str, object]", PROVIDERS), provider, broken)
+    row = {"provider": provider, "endpoint": joined.model.url, "json_mode": "json_schema", "in_flight": 4}
+    open_registry(joined.database).put(a_model(**row, input_price=INPUT_PRICE, output_price=OUTPUT_PRICE))
+    outcomes = {outcome.document_id: outcome for outcome in joined.outcomes(RunContext(run_id="r"))}
+    failed = outcomes.pop("d3")
+    assert failed.failure is not None
+    assert (failed.failure.kind, failed.failure.stage) == ("internal", Stage.SCORE)
+    assert isinstance(failed.defect, ZeroDivisionError)
+    assert [outcome.failure for outcome in outcomes.values() if outcome.failure] == []
