@@ -148,6 +148,16 @@ def _is_excepted(host: str | None, proxies: Mapping[str, str]) -> bool:
     return any(address in network for network in networks)
 
 
+def prefect_profile() -> tuple[Path, str | None]:
+    """The file of the user's Prefect profiles, and the active profile's name if a variable names it.
+
+    Source: "Settings" in Prefect's documentation (PREFECT_HOME, PREFECT_PROFILES_PATH, PREFECT_PROFILE).
+    """
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
+    file = os.environ.get("PREFECT_PROFILES_PATH")
+    return Path(file).expanduser() if file else home / "profiles.toml", os.environ.get("PREFECT_PROFILE") or None
+
+
 def export(variables: Mapping[str, str]) -> None:
     """Set variables in this process's environment, for a library that reads nothing else."""
     os.environ.update(variables)

@@ -8,11 +8,10 @@ import logging
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from blocks.errors import PrefectUnreachable
 from blocks.secret_url import SecretUrl
-from blocks.settings import configure, export, load_settings
+from blocks.settings import configure, export, load_settings, prefect_profile
 from deployments.prefect_api import local_server as prefect_server
 
 # The command prints its own lines only; Prefect's go to its UI.
@@ -63,8 +62,9 @@ def use_prefect(announce: Callable[[str], None]) -> PrefectApi:
 def profile_url() -> SecretUrl | None:
     """The API address in the user's active Prefect profile, read without importing Prefect."""
     try:
-        profiles = tomllib.loads((Path.home() / ".prefect" / "profiles.toml").read_text())
-        url = profiles["profiles"][profiles["active"]].get("PREFECT_API_URL")
+        file, active = prefect_profile()
+        profiles = tomllib.loads(file.read_text())
+        url = profiles["profiles"][active or profiles["active"]].get("PREFECT_API_URL")
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return None
     return SecretUrl(str(url)) if url else None

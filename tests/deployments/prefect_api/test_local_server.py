@@ -1,5 +1,7 @@
 """A local Prefect server that does not start, or whose port is taken; tests/flows has those that do."""
 
+import json
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,3 +56,41 @@ def test_a_port_that_another_server_takes_meanwhile_is_left_to_it(
         finally:
             assert local_server.stop()
             other.shutdown()
+
+
+def test_the_server_shows_itself_and_gets_nothing_that_leads_to_another_prefect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nenv > {seen}\nexit 3\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(local_server, "home", lambda: tmp_path)
+    for name in ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_URL"):
+        monkeypatch.setenv(name, "of another server")
+    for name in ("PREFECT_UI_API_URL", "PREFECT_SERVER_UI_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"):
+        monkeypatch.setenv(name, "of another server")
+    monkeypatch.setenv("PREFECT_SERVER_DOCKET_URL", "redis://another")
+    monkeypatch.setenv("PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS", "7")
+    with pytest.raises(LocalServerFailed):
+        local_server.ensure()
+    given = dict(line.split("=", 1) for line in seen.read_text().splitlines() if line.startswith("PREFECT_"))
+    assert "of another server" not in given.values()
+    assert "redis://another" not in given.values()
+    assert given["PREFECT_SERVER_UI_API_URL"].startswith("http://127.0.0.1:")
+    assert given["PREFECT_SERVER_UI_API_URL"].endswith("/api")
+    assert given["PREFECT_HOME"] == str(tmp_path)
+    assert given["PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS"] == "7"
+
+
+def test_a_process_that_got_the_servers_pid_is_not_taken_for_it_and_not_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_server, "home", lambda: tmp_path)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        (tmp_path / "server.json").write_text(json.dumps({"pid": other.pid, "port": 4200, "began_at": 1.0}))
+        assert local_server.running() is None
+        assert not local_server.stop()
+        assert other.poll() is None
+        other.kill()
