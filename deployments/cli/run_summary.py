@@ -63,7 +63,8 @@ def show_summary(
         if summary[key] or key in ("accepted", "in_review", "failed", "documents"):
             table.add_row(str(summary[key]), meaning)
     if report.duplicate_files:
-        table.add_row(str(report.duplicate_files), "more files with the same bytes as one of these")
+        files = "file" if report.duplicate_files == 1 else "files"
+        table.add_row(str(report.duplicate_files), f"more {files} with the same bytes as one of these")
     table.add_row(f"${_money(report.cost_usd)}", f"for {report.calls}")
     if report.unconfirmed_usd:
         table.add_row(f"${_money(report.unconfirmed_usd)}", "at most, for calls whose cost is not confirmed")

@@ -15,7 +15,7 @@ docs/benchmarks.md.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -150,16 +150,31 @@ class TypeEvidence:
 
     @cached_property
     def _papers(self) -> Papers:
-        return with_names(known_papers(), {_own(name): _names(known) for name, known in self.types.items()})
+        """The known kinds, with the types' own titles, which mean that type alone: "Credit note" beside an invoice."""
+        papers = with_names(known_papers(), {_own(name): _names(known) for name, known in self.types.items()})
+        titles = Counter(words_of(known.title) for known in self.types.values())
+        own = {
+            words: frozenset({_own(name)})
+            for name, known in self.types.items()
+            if titles[words := words_of(known.title)] == 1 and self._is_described(name)
+        }
+        return replace(papers, names={**papers.names, **own})
 
     @cached_property
     def _kinds(self) -> dict[str, frozenset[str]]:
-        """The kinds of paper that each type is: its own, and those that its title or name means."""
+        """The kinds of paper that each type is: its own, and those that its title or name means.
+
+        Of the kinds that share the title of a described type, the one of that name alone: a type "Credit note" is not
+        known by what invoices are called.
+        """
         known = known_papers()
-        return {
-            name: frozenset({_own(name)}).union(*(known.kinds_in(words_of(text)) for text in _names(document_type)))
-            for name, document_type in self.types.items()
-        }
+        kinds: dict[str, frozenset[str]] = {}
+        for name, document_type in self.types.items():
+            meant = [known.kinds_in(words_of(text)) for text in _names(document_type)]
+            exact = frozenset(" ".join(words_of(text)) for text in _names(document_type))
+            found = frozenset().union(*meant)
+            kinds[name] = ((found & exact) or found if self._is_described(name) else found) | {_own(name)}
+        return kinds
 
     @cached_property
     def _mentions(self) -> dict[str, tuple[str, ...]]:

@@ -44,6 +44,11 @@ def test_documents_that_were_sent_again_are_named(capsys: pytest.CaptureFixture[
     assert "\x1b" not in out
 
 
+def test_one_duplicate_is_one_file(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out = shown(report(duplicate_files=1), capsys)
+    assert "1    more file with the same bytes as one of these" in out
+
+
 def test_without_duplicates_nothing_is_said_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     _, out = shown(report(), capsys)
     assert "again" not in out

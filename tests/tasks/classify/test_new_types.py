@@ -64,6 +64,18 @@ def test_new_types_take_no_confidence_from_a_document_that_is_none_of_theirs() -
     assert beside.confidence == pytest.approx(alone.confidence, abs=0.01)
 
 
+def test_a_types_own_title_is_its_alone_beside_a_type_of_the_same_kind(tmp_path: Path) -> None:
+    (tmp_path / "credit_note").mkdir()
+    (tmp_path / "credit_note" / "type.yaml").write_text(
+        "title: Credit note\nfields:\n  number: {type: text, required: true, aliases: [credit note no]}\n",
+        encoding="utf-8",
+    )
+    judge = TypeJudge({**SHIPPED, **load_document_types(tmp_path)})
+    texts = [(FOLDER / "documents" / "invoice" / f"{name}.txt").read_text() for name in ("credit_note_en", "plain_es")]
+    assert [found.document_type for found in judge.judge(texts)] == ["credit_note", "invoice"]
+    assert TypeJudge(SHIPPED).judge(texts)[0].document_type == "invoice"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
