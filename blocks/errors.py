@@ -160,8 +160,9 @@ class UnsupportedMediaType(DocumentError):
 
     kind = "unsupported_media_type"
 
-    def __init__(self, media_type: str) -> None:
-        super().__init__(f"{media_type} is not read; convert it to PDF, an image or text")
+    def __init__(self, media_type: str, through: str = "") -> None:
+        remedy = f" without {through}; install it, {AGAIN}, or" if through else ";"
+        super().__init__(f"{media_type} is not read{remedy} convert it to PDF, an image or text")
 
 
 class SourceChanged(DocumentError):

@@ -20,6 +20,7 @@ from blocks.isolation.pool import Session
 from blocks.records import Extraction, Failure, Retry, Stage
 from blocks.settings import Settings
 from tasks.extract import formats
+from tasks.extract.conversion import CONVERTED, OfficeConverter
 from tasks.extract.ocr.pool import OcrPool
 from tasks.extract.ocr_pages import OcrReader, TimeBudget, read_pages, with_ocr
 from tasks.extract.reading import Notes, unpack
@@ -44,10 +45,13 @@ class Extractor:
         self._settings = settings
         self._isolation = isolation
         self._ocr = ocr
+        self._converter = OfficeConverter(settings)
         self._pages = ThreadPoolExecutor(settings.processes + 1, thread_name_prefix="ocr-page")
 
     def extract(self, content: bytes, media_type: str) -> Extracted:
         """The document's pages. Raises a `DocumentError` if there are none."""
+        if media_type in CONVERTED:
+            return self._extract_converted(content, media_type)
         known = formats.FORMATS.get(media_type)
         if known is None:
             raise _refusal(media_type)
@@ -71,6 +75,12 @@ class Extractor:
             if notes.ocr_pages:
                 extraction, failure = self._with_ocr(extraction, notes, parser, arguments, took_s)
         return Extracted(extraction, extraction.model_dump_json().encode(), failure)
+
+    def _extract_converted(self, content: bytes, media_type: str) -> Extracted:
+        made = self.extract(self._converter.as_pdf(content, media_type), media_types.PDF)
+        used = {"media_type": media_type, "engine": f"libreoffice, {made.extraction.engine}"}
+        extraction = made.extraction.model_copy(update=used)
+        return Extracted(extraction, extraction.model_dump_json().encode(), made.failure)
 
     def _parse(
         self, parser: Session, content: bytes, media_type: str, arguments: Mapping[str, JsonValue]

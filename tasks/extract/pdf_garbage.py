@@ -20,6 +20,8 @@ MIN_LETTERS = 24
 MAX_BITS = 4.9
 """The bits that a page's letter carries on average by the table below: 4.2 to 4.6 in eight European languages, and 5.1
 to 5.5 in English whose letters are moved by 1 to 29 places."""
+_SIGNS = re.compile(r"[!-~]{3,40}")
+"""All that is on a page without a word: figures, or letters that are moved among signs and figures."""
 _WORD = re.compile(r"[A-Za-z\u00C0-\u024F]{3,}")
 _PER_MILLE = dict(
     zip(
@@ -57,4 +59,7 @@ def looks_enciphered(texts: Sequence[str]) -> bool:
         letters = unicodedata.normalize("NFD", letters)
     counts = {letter: letters.count(letter) for letter in _BITS}
     total = sum(counts.values())
-    return total >= MIN_LETTERS and sum(count * _BITS[letter] for letter, count in counts.items()) > MAX_BITS * total
+    if total < MIN_LETTERS:
+        page = "".join(texts)
+        return not total and _SIGNS.fullmatch(page) is not None and not page.isdigit()
+    return sum(count * _BITS[letter] for letter, count in counts.items()) > MAX_BITS * total

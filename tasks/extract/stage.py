@@ -9,9 +9,11 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 
+from blocks.files import media_types
 from blocks.files.sources import FetchPart, content_of
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
+from tasks.extract.conversion import CONVERTED
 from tasks.extract.extract import Extractor, shared_extractor
 from tasks.extract.formats import FORMATS, Format
 from tasks.extract.ocr.engine import find_language_packs
@@ -67,7 +69,7 @@ class ExtractStage:
         """What decides how a media type is read: neither passwords nor OCR nor other readers matter to a text."""
         if media_type not in self._by_media_type:
             decisive: dict[str, object] = {"version": EXTRACT_VERSION}
-            known = FORMATS.get(media_type)
+            known = FORMATS.get(media_types.PDF if media_type in CONVERTED else media_type)
             if known is not None:
                 decisive["reader"] = _decisive(known)
                 decisive |= self._ocr if "ocr" in known.settings else {}

@@ -9,6 +9,7 @@ import pytest
 from blocks.files import media_types
 from blocks.settings import PROJECT_DIR
 from tasks.extract import formats
+from tasks.extract.conversion import CONVERTED
 from tasks.extract.formats import FORMATS, READERS, stated_by
 
 STATEMENTS = {reader: stated_by(reader) for reader in READERS}
@@ -41,3 +42,5 @@ def test_readme_names_every_format() -> None:
     [listed] = re.findall(r"Winnow reads ([^.]+?), and recognises them by structure", readme)
     names = {name for stated in STATEMENTS.values() for name in stated.media_types.values()}
     assert set(re.split(r", | and ", listed)) == names
+    [converted] = re.findall(r"LibreOffice is installed [^,]+, it also reads ([^.]+)\.", readme)
+    assert set(re.split(r", | and ", converted)) == set(CONVERTED.values())

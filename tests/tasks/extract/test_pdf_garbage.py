@@ -15,6 +15,11 @@ def test_moved_letters_are_doubtful(by: int) -> None:
     assert looks_enciphered(" ".join(moved(line, by) for line in LETTER).split())
 
 
+@pytest.mark.parametrize(("text", "expected"), [('"7+%-', True), ("17", False), ("2025", False), ("Phone", False)])
+def test_a_page_with_hardly_anything_on_it(text: str, expected: object) -> None:
+    assert looks_enciphered([text]) == expected
+
+
 @pytest.mark.parametrize(
     "text",
     [
