@@ -1,6 +1,5 @@
 """Has LibreOffice make a PDF of a document. Runs in an isolated process that may start it and nothing else."""
 
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 from blocks.errors import Corrupt
 
 LAST_WORDS = 200
+PATH = "/usr/bin:/bin"
+"""The command is a shell script that looks for its parts with ordinary tools."""
 
 
 def convert(content: bytes, arguments: dict[str, Any]) -> bytes:
@@ -21,7 +22,7 @@ def convert(content: bytes, arguments: dict[str, Any]) -> bytes:
     options = ["--headless", "--norestore", "--convert-to", "pdf", "--outdir", str(folder), str(source)]
     ended = subprocess.run(
         [arguments["command"], profile, *options],
-        env=os.environ | {"HOME": str(folder), "TMPDIR": str(folder)},
+        env={"HOME": str(folder), "TMPDIR": str(folder), "PATH": PATH, "LANG": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
