@@ -71,7 +71,8 @@ def work_stage(run: Run, chunk: Chunk, work: StageWork) -> StageCounts:
 
 def chunk_state(counts: StageCounts) -> State[StageCounts]:
     """The final state of a chunk task: `Cached` without anything to do, `CompletedWithErrors` if documents failed."""
-    numbers = counts.model_dump(exclude={"claimed"}) | {"claimed by other runs": len(counts.claimed)}
+    numbers = counts.model_dump(exclude={"claimed", "waiting"})
+    numbers |= {"without an earlier stage's output": counts.waiting, "claimed by other runs": len(counts.claimed)}
     parts = {name: number for name, number in numbers.items() if number}
     message = ", ".join(f"{number} {name}" for name, number in parts.items()) or "no documents"
     is_cached = counts.unchanged > 0 and counts.done == counts.failed == len(counts.claimed) == 0
