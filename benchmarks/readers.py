@@ -34,12 +34,15 @@ from dateutil import parser as dates
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.grounding import locate, yields
-from blocks.evidence.quoted_values import letters, numbers
+from blocks.evidence.quoted_values import letters
 from blocks.reader.lexicon import plain
 from blocks.reader.name_shapes import clean_name, looks_like_name
 from blocks.records import Extraction
+from blocks.values.amounts import numbers
 from blocks.values.dates import find_dates
-from blocks.values.typed_values import InvalidValue, money_text, number_languages, typed_value
+from blocks.values.errors import InvalidValue
+from blocks.values.numbers import money_text, number_languages
+from blocks.values.typed_values import typed_value
 from tasks.extract.extract import extract_bytes
 
 DATA = Path("../shared/data")

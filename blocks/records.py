@@ -320,7 +320,8 @@ class Scoring(Record):
     of the route answered, and why the earlier steps did not; it is empty if the route is the built-in reader alone.
     `notes` name the parts of the document that a model did not see: pages beyond its context window, pictures that
     could not be drawn. Each note sends the document to review. `refused` has the kinds of failures of models that were
-    needed and will not be asked again; the readings are then the built-in reader's.
+    needed and will not be asked again; the readings are then the built-in reader's. `doubts` are the built-in
+    reader's of the document as a whole, as reasons.
     """
 
     document_type: str
@@ -331,6 +332,7 @@ class Scoring(Record):
     steps: tuple[StepTrace, ...] = ()
     notes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 class Validation(Record):

@@ -80,7 +80,7 @@ def test_a_truthful_reader_gets_every_bill_accepted(name: str) -> None:
     } == {}
     on_route = walk(asked, truthful_reply)
     assert all(one.is_accepted for one in on_route)
-    assert sum(bool(one.from_reader) for one in on_route) >= 2, "the built-in model needs it for some"
+    assert any(one.from_reader for one in on_route), "the built-in reader needs it for some"
 
 
 @pytest.mark.parametrize("name", TRUTHS)

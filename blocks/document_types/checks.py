@@ -133,6 +133,30 @@ def _check_hints(fields: Mapping[str, object], top: Path) -> Iterator[Mistake]:
                 yield Mistake(path, f"the type has no field {part!r}; {did_you_mean(part, fields)}")
             elif other.get("type") in OTHER_KINDS:
                 yield Mistake(path, f"{part!r} is no number but {other.get('type')!r}; only numbers can be summed")
+        yield from _check_relations(name, hints, fields, (*top, name, "hints"))
+
+
+def _check_relations(
+    name: str, hints: Mapping[str, object], fields: Mapping[str, object], path: Path
+) -> Iterator[Mistake]:
+    """Hints that name another number: a field, or the column of a table."""
+    share_of, column_sum = hints.get("share_of"), hints.get("column_sum")
+    if isinstance(share_of, str) and (share_of == name or not _is_number(fields.get(share_of))):
+        text = f"the type has no other number field {share_of!r}; {did_you_mean(share_of, fields)}"
+        yield Mistake((*path, "share_of"), text)
+    if isinstance(column_sum, str):
+        table, _, column = column_sum.partition(".")
+        columns = mapping(mapping(fields.get(table)).get("columns"))
+        if not _is_number(columns.get(column)):
+            known = [
+                f"{other}.{part}" for other, raw in fields.items() for part in mapping(mapping(raw).get("columns"))
+            ]
+            text = f"the type has no table with a column of numbers {column_sum!r}; {did_you_mean(column_sum, known)}"
+            yield Mistake((*path, "column_sum"), text)
+
+
+def _is_number(raw: object) -> bool:
+    return bool(mapping(raw)) and mapping(raw).get("type") not in OTHER_KINDS
 
 
 def _check_rubric(rubric: Mapping[str, object]) -> Iterator[Mistake]:

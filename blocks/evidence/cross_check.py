@@ -18,7 +18,8 @@ from blocks.evidence.confidence import MIN_PROBABILITY, cross_check_log_odds
 from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.quoted_values import letters
 from blocks.records import FieldReading, Signals
-from blocks.values.typed_values import InvalidValue, fold, typed_value
+from blocks.values.errors import InvalidValue
+from blocks.values.typed_values import fold, typed_value
 
 MIN_FUZZY_RATIO, MIN_FUZZY_LETTERS = 90.0, 8
 """The similarity (rapidfuzz ratio, of 100) from which on two names of at least eight letters are the same."""

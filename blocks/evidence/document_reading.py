@@ -21,10 +21,11 @@ class DocumentReading:
     """The built-in reader's reading of a document.
 
     `fields` has the best value of each field with its evidence, where it is sure enough; `candidates` every value of a
-    field that was weighed. `version` is the reader's.
+    field that was weighed. `doubts` are reasons to review the document as a whole. `version` is the reader's.
     """
 
     version: str
     fields: Mapping[str, FieldReading] = field(default_factory=dict)
     criteria: tuple[CriterionReading, ...] = ()
     candidates: Mapping[str, tuple[FieldCandidate, ...]] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()

@@ -3,8 +3,9 @@
 Routes and validate share it: a route asks further models about what validate would send to review.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import JsonValue
@@ -13,11 +14,19 @@ from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence import grounding
 from blocks.evidence.confidence import UNGROUNDED_CEILING, confidence_of, judging_grades
 from blocks.evidence.grounding import Grounding
+from blocks.evidence.relations import contradictions
 from blocks.records import CriterionReading, Evidence, FieldReading, Page
-from blocks.values.typed_values import InvalidValue, typed_value
+from blocks.values.errors import InvalidValue
+from blocks.values.typed_values import squeeze, typed_value
 
 LIKELY_AT = 0.5
 """An optional value that is more likely wrong than right goes to review."""
+
+CONTRADICTED_CEILING = 0.6
+"""The most that a value may have that contradicts others: of three amounts that do not add up, two may be right."""
+
+MAX_RAW_CHARACTERS = 60
+"""How much of an invalid reading is shown."""
 
 Problem = Literal["invalid", "ungrounded"]
 Gap = Literal["missing", "low_confidence"]
@@ -28,7 +37,8 @@ class FieldFinding:
     """A field's typed value, the probability that it is right, its evidence and its problem.
 
     `value` is None where nothing was read or where the reading is no value of the field's type (`invalid`).
-    `is_default`: the document has no value, and this is the type's. `is_of_model`: a language model read it.
+    `is_default`: the document has no value, and this is the type's. `is_of_model`: a language model read it. `doubt`:
+    why the value contradicts others of the document. `raw` is an invalid reading as it was read.
     """
 
     value: JsonValue = None
@@ -37,6 +47,8 @@ class FieldFinding:
     problem: Problem | None = None
     is_default: bool = False
     is_of_model: bool = False
+    doubt: str = ""
+    raw: str = ""
 
 
 NOTHING = FieldFinding()
@@ -60,7 +72,22 @@ def find_fields(
         judged = judging_grades(document_type.criteria, name, criteria)
         reading = readings.get(name)
         found[name] = NOTHING if reading is None else _find(field, reading, document_type.languages, pages, judged)
-    return found
+    return found | _doubted(document_type, found, pages)
+
+
+def _doubted(
+    document_type: DocumentType, found: Mapping[str, FieldFinding], pages: Sequence[Page]
+) -> dict[str, FieldFinding]:
+    """The findings whose values contradict each other."""
+    values = {name: finding.value for name, finding in found.items()}
+    evidence = {name: finding.evidence for name, finding in found.items()}
+    doubted: dict[str, FieldFinding] = {}
+    for contradiction in contradictions(document_type, values, evidence, pages):
+        for name in contradiction.fields:
+            finding = doubted.get(name, found[name])
+            confidence = min(finding.confidence, CONTRADICTED_CEILING)
+            doubted[name] = replace(finding, confidence=confidence, doubt=finding.doubt or contradiction.why)
+    return doubted
 
 
 def deciding_fields(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> tuple[str, ...]:
@@ -93,7 +120,7 @@ def gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> dict
             continue
         optional = 0.0 if finding.is_default else min(LIKELY_AT, accept_at)
         needed = (of_models if finding.is_of_model else accept_at) if name in deciding else optional
-        if finding.value is not None and finding.confidence < needed:
+        if finding.value is not None and (finding.confidence < needed or finding.doubt):
             lacking[name] = "low_confidence"
         elif finding.value is None and name in deciding:
             lacking[name] = "missing"
@@ -127,6 +154,12 @@ def _ungrounded(grade: CriterionReading) -> CriterionReading:
     return grade.model_copy(update={"grade": 0.0, "confidence": confidence, "is_grounded": False})
 
 
+def _short(reading: JsonValue) -> str:
+    """A raw reading in a single line."""
+    text = squeeze(reading if isinstance(reading, str) else json.dumps(reading, ensure_ascii=False))
+    return text if len(text) <= MAX_RAW_CHARACTERS else f"{text[: MAX_RAW_CHARACTERS - 1]}…"
+
+
 def _find(
     field: DocumentField,
     reading: FieldReading,
@@ -137,7 +170,7 @@ def _find(
     try:
         value = typed_value(field, reading.value, languages)
     except InvalidValue:
-        return FieldFinding(evidence=reading.evidence, problem="invalid")
+        return FieldFinding(evidence=reading.evidence, problem="invalid", raw=_short(reading.value))
     if value is None or value == []:
         return NOTHING
     quoted = reading.model_copy(update={"value": value}) if field.type is FieldType.LIST else reading

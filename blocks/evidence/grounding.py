@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from itertools import product
 
 from pydantic import JsonValue
 from rapidfuzz import fuzz
@@ -18,9 +19,13 @@ from blocks.document_types.schema import DocumentField, FieldType
 from blocks.evidence.quoted_values import digits, has_currency, has_iban, has_number, has_phone, has_text, letters
 from blocks.records import Box, Evidence, FieldReading, Page
 from blocks.text_classifier.features import Span, keywords_of
-from blocks.values.dates import find_dates
+from blocks.values.amounts import numbers
+from blocks.values.dates import DateOrder, find_dates
+from blocks.values.errors import InvalidValue
+from blocks.values.notation import Notation, notation_of
 from blocks.values.number_words import spelled_numbers
-from blocks.values.typed_values import EMAIL, MINUS_SIGNS, NUMERIC, InvalidValue, fold, number_languages, typed_value
+from blocks.values.numbers import MINUS_SIGNS, money_text
+from blocks.values.typed_values import EMAIL, NUMERIC, fold, typed_value
 
 MIN_FUZZY_RATIO = 90.0
 """The similarity (rapidfuzz partial ratio, of 100) from which on a quote's letters are those of the page."""
@@ -30,6 +35,8 @@ _FIGURES_AFTER = re.compile(r"[.,'’]?\d")
 
 _LOST_LETTERS = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1), (0, 3), (3, 0))
 """By how many letters the page may be longer than the quote, before and after it."""
+MAX_SUMMANDS = 4
+"""How many quotes may add up to a value."""
 OTHER_LANGUAGES = ("nl", "es", "it", "pt", "pl", "sv", "da", "nb", "cs", "ms", "id")
 """Languages whose names of months are known besides those of the type: a model reads more than a type lists."""
 
@@ -44,18 +51,6 @@ class Grounding:
     is_grounded: bool
     why: str = ""
     ocr_confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Languages:
-    """The languages of a type, and those of them that write numbers as the document does."""
-
-    words: tuple[str, ...]
-    numbers: tuple[str, ...]
-
-    def of(self, field: DocumentField) -> tuple[str, ...]:
-        """The languages to read a field by."""
-        return self.numbers if field.type in NUMERIC else self.words
 
 
 @lru_cache(maxsize=64)
@@ -153,7 +148,11 @@ def quoted(page: Page, start: int, end: int) -> Evidence:
 
 
 def yields(  # noqa: PLR0911 - one return per kind of value
-    field: DocumentField, quote: str, value: JsonValue, languages: tuple[str, ...] = ("en",)
+    field: DocumentField,
+    quote: str,
+    value: JsonValue,
+    languages: tuple[str, ...] = ("en",),
+    date_order: DateOrder | None = None,
 ) -> bool:
     """Whether `quote` yields `value`: the same amount, date or text.
 
@@ -167,8 +166,8 @@ def yields(  # noqa: PLR0911 - one return per kind of value
         case FieldType.MONEY | FieldType.NUMBER:
             return has_number(quote, str(value), languages)
         case FieldType.DATE:
-            known = find_dates(quote, (*languages, *OTHER_LANGUAGES), compact=True)
-            return any(found.value.isoformat() == value for found in known)
+            known = find_dates(quote, (*languages, *OTHER_LANGUAGES), compact=True, order=date_order)
+            return any(day.isoformat() == value for found in known for day in (found.value, *found.others))
         case FieldType.EMAIL:
             return str(value).casefold() in {match[0].casefold() for match in EMAIL.finditer(quote)}
         case FieldType.PHONE:
@@ -199,36 +198,59 @@ def check(
         confidence = ocr_confidence(page, span.start, span.end)
         ocr_confidences += [] if confidence is None else [confidence]
     weakest = min(ocr_confidences, default=None)
-    writes_numbers = number_languages([page.text for page in pages], languages)
-    if not _all_yield(field, reading.value, quotes, Languages(languages, writes_numbers)):
+    notation = notation_of(tuple(page.text for page in pages), languages)
+    if not _all_yield(field, reading.value, quotes, notation):
         return Grounding(False, "the quote does not say the value", weakest)
     return Grounding(True, "", weakest)
 
 
 def _signed(text: str, span: Span, quote: str) -> str:
-    """A quote with the minus beside it on the page, which a model may leave out, and the character beyond the minus."""
+    """A quote with the minus or the brackets beside it on the page, which a model may leave out, and the character
+    beyond the minus.
+    """
     before = text[span.start - 1 : span.start] if span.start else ""
     after = text[span.end : span.end + 1]
+    if (before, after) == ("(", ")"):
+        return f"({quote})"
     if before and before in MINUS_SIGNS:
         quote = text[max(span.start - 2, 0) : span.start] + quote
     return quote + text[span.end : span.end + 2] if after and after in MINUS_SIGNS else quote
 
 
-def _all_yield(field: DocumentField, value: JsonValue, quotes: Sequence[str], languages: Languages) -> bool:
+def _all_yield(field: DocumentField, value: JsonValue, quotes: Sequence[str], notation: Notation) -> bool:
     together = "\n".join(quotes)
     if field.type is FieldType.TABLE:
         rows = value if isinstance(value, list) else []
         return len(rows) == len(quotes) and all(
-            isinstance(row, dict) and _row_yields(field, row, quote, languages)
+            isinstance(row, dict) and _row_yields(field, row, quote, notation)
             for row, quote in zip(rows, quotes, strict=True)
         )
     if field.type is FieldType.LIST:
         return isinstance(value, list) and all(_item_yields(field, item, together) for item in value)
     try:
-        typed = typed_value(field, value, languages.words)
+        typed = typed_value(field, value, notation.words)
     except InvalidValue:
         typed = value
-    return any(yields(field, quote, typed, languages.of(field)) for quote in (*quotes, together))
+    if any(_yields(field, quote, typed, notation) for quote in (*quotes, together)):
+        return True
+    return field.type is FieldType.MONEY and _add_up_to(quotes, str(typed), notation)
+
+
+def _add_up_to(quotes: Sequence[str], value: str, notation: Notation) -> bool:
+    """Whether an amount is the sum of one amount of each quote, as a tax is of those by rate."""
+    if not 1 < len(quotes) <= MAX_SUMMANDS:
+        return False
+    amounts = [
+        [number.signed for number in numbers(quote, notation.numbers) if number.decimals == 2][:MAX_SUMMANDS]
+        for quote in quotes
+    ]
+    return any(money_text(sum(summands, Decimal(0))) == value for summands in product(*amounts))
+
+
+def _yields(field: DocumentField, quote: str, value: JsonValue, notation: Notation) -> bool:
+    """Whether a quote yields a value, read as the document writes."""
+    languages = notation.numbers if field.type in NUMERIC else notation.words
+    return yields(field, quote, value, languages, notation.date_order)
 
 
 def _item_yields(field: DocumentField, item: JsonValue, quotes: str) -> bool:
@@ -237,11 +259,11 @@ def _item_yields(field: DocumentField, item: JsonValue, quotes: str) -> bool:
     return has_text(quotes, item) or bool(keywords and keywords_of(keywords).spans(quotes))
 
 
-def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, languages: Languages) -> bool:
+def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, notation: Notation) -> bool:
     typed: dict[str, JsonValue] = {}
     for name, column in field.columns.items():
         try:
-            typed[name] = typed_value(column, row.get(name), languages.words)
+            typed[name] = typed_value(column, row.get(name), notation.words)
         except InvalidValue:
             return False
     figures = {
@@ -251,9 +273,9 @@ def _row_yields(field: DocumentField, row: Mapping[str, JsonValue], quote: str, 
     }
     for name, column in field.columns.items():
         beside = [figure for other, figure in figures.items() if other != name]
-        if typed[name] is None or yields(column, quote, typed[name], languages.of(column)):
+        if typed[name] is None or _yields(column, quote, typed[name], notation):
             continue
-        if name in figures and has_number(quote, str(typed[name]), languages.numbers, beside=beside):
+        if name in figures and has_number(quote, str(typed[name]), notation.numbers, beside=beside):
             continue
         if not _holds_words(column, quote, typed[name]):
             return False

@@ -1,12 +1,15 @@
 """Decides fields together: amounts that add up support each other, and two fields never name the same party."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import product
+from itertools import combinations, product
+from types import MappingProxyType
 
 from blocks.document_types.schema import DocumentType
 from blocks.reader.parties import is_named
-from blocks.reader.ranking import Ranked
+from blocks.reader.ranking import Place, Ranked
+from blocks.values.numbers import money_text
 from blocks.values.typed_values import NUMERIC, fold
 
 RIVALS = 10
@@ -17,24 +20,73 @@ amounts is such a sum, and least where the zero has no label of its own.
 """
 MIN_LABELLED, TOGETHER_ROWS = 2, 6
 """Some amounts add up by chance: so many of a sum must have their labels, or all stand within so many rows."""
+LEAD = 0.7
+"""By how many log odds an amount that makes up the surest total, close to it, leads what only its label supports."""
 NO_ZERO, PER_PLACE, FLOOR = 2.0, 0.5, -2.0
 """What a sum gains against other sums: without a zero, and for each of its places. No amount counts below `FLOOR`."""
+PER_RATE_ROW = 1.5
+"""What a sum loses for each amount that stands in a table of taxes by rate."""
+LARGER_SHARE, PRINTED_RATE, SHARE_WITHIN = 4.0, 1.0, Decimal("0.02")
+"""What a sum loses by a share that is larger than its whole, and gains by one that is a printed rate of it."""
+SAME_EDGE = 12.0
+"""How many points the amounts of a column may end apart."""
+NO_ROWS: Mapping[int, bool] = MappingProxyType({})
 
 
-def agree(document_type: DocumentType, ranked: Mapping[str, list[Ranked]]) -> None:
-    """Rank the values of each field anew so that those which fit together come first. Changes `ranked`."""
+def agree(
+    document_type: DocumentType,
+    ranked: Mapping[str, list[Ranked]],
+    rate_rows: Mapping[int, bool] = NO_ROWS,
+    tax_shares: Collection[Decimal] = (),
+) -> None:
+    """Rank the values of each field anew so that those which fit together come first. Changes `ranked`.
+
+    `rate_rows` are the rows with a percentage: their taxes may be parts of the tax. Those of a table of taxes by rate
+    (true) add up as well, but are parts of the document's sum. `tax_shares` are the rates that the document prints:
+    they tell which of two parts is the share of the other.
+    """
     for name, field in document_type.fields.items():
         parts = field.hints.sum_of
         if parts and field.type in NUMERIC and all(part in ranked for part in parts):
-            _add_up(name, parts, ranked)
+            shares = {part: of for part in parts if (of := document_type.fields[part].hints.share_of) in parts}
+            _add_up(name, parts, ranked, rate_rows, _ShareOf(parts, shares, tax_shares))
     _keep_apart([name for name, field in document_type.fields.items() if is_named(field) and ranked.get(name)], ranked)
 
 
-def _add_up(total: str, parts: Sequence[str], ranked: Mapping[str, list[Ranked]]) -> None:
+@dataclass(frozen=True, slots=True)
+class _ShareOf:
+    """Which parts of a sum are shares of another part, and the rates that the document prints."""
+
+    parts: Sequence[str]
+    wholes: Mapping[str, str]
+    rates: Collection[Decimal]
+
+    def weight(self, values: Sequence[Ranked]) -> float:
+        """The log odds of a sum by its shares; `values` are those of the parts."""
+        by_name = {name: Decimal(value.value) for name, value in zip(self.parts, values, strict=True)}
+        weight = 0.0
+        for name, whole in self.wholes.items():
+            share, base = abs(by_name[name]), abs(by_name[whole])
+            if share > base:
+                weight -= LARGER_SHARE
+            elif any(abs(base * rate - share) <= SHARE_WITHIN for rate in self.rates):
+                weight += PRINTED_RATE
+        return weight
+
+
+def _add_up(
+    total: str,
+    parts: Sequence[str],
+    ranked: Mapping[str, list[Ranked]],
+    rate_rows: Mapping[int, bool],
+    share_of: _ShareOf,
+) -> None:
     """Raise the amounts of the best sum, where one adds up."""
     best: tuple[float, tuple[Ranked, ...]] | None = None
-    last = {Decimal(value.value): value for value in reversed(ranked[parts[-1]])}
-    for combination in product(ranked[total][:RIVALS], *(ranked[part][:RIVALS] for part in parts[:-1])):
+    added = {part: _added(ranked[part], rate_rows) for part in parts}
+    last = added[parts[-1]] | {Decimal(value.value): value for value in reversed(ranked[parts[-1]])}
+    options = [[*ranked[part][:RIVALS], *added[part].values()] for part in parts[:-1]]
+    for combination in product(ranked[total][:RIVALS], *options):
         amounts = [Decimal(value.value) for value in combination]
         rest = amounts[0] - sum(amounts[1:], Decimal(0))
         if rest not in last or not amounts[0]:
@@ -45,6 +97,9 @@ def _add_up(total: str, parts: Sequence[str], ranked: Mapping[str, list[Ranked]]
         weight = sum(max(value.weight, FLOOR) for value in fitting) + PER_PLACE * _count_places(fitting)
         if rest and 0 not in amounts:
             weight += NO_ZERO
+        weight += share_of.weight(fitting[1:])
+        parts_by_rate = [value for value in fitting if rate_rows.get(value.best.cell.row) and not value.best.more]
+        weight -= PER_RATE_ROW * len(parts_by_rate)
         if best is None or weight > best[0]:
             best = (weight, fitting)
     if best is None:
@@ -53,9 +108,38 @@ def _add_up(total: str, parts: Sequence[str], ranked: Mapping[str, list[Ranked]]
     is_read = _count_labelled(values) == _count_places(values) == len(values)
     has_zero = any(not Decimal(value.value) for value in values)
     bonus = FITS if not has_zero else FITS_WITH_READ_ZERO if is_read else FITS_WITH_ZERO
+    leads = values[0] is ranked[total][0] and not has_zero and _is_together(values)
     for name, value in zip((total, *parts), values, strict=True):
-        value.weight = max(value.weight, FLOOR) + bonus
+        least = ranked[name][0].weight + LEAD if leads and value is not ranked[name][0] else FLOOR
+        value.weight = max(value.weight + bonus, least, FLOOR + bonus)
+        if value not in ranked[name]:
+            ranked[name].append(value)
         ranked[name].sort(key=lambda other: -other.weight)
+
+
+def _added(parts: Sequence[Ranked], rate_rows: Mapping[int, bool]) -> dict[Decimal, Ranked]:
+    """Sums of two or three labelled amounts of a field, each in a row with a rate."""
+    rated = [value for value in parts[:RIVALS] if value.best.cell.row in rate_rows and value.places[0].is_labelled]
+    found: dict[Decimal, Ranked] = {}
+    for count in (3, 2):
+        for values in combinations(rated, count):
+            if len({value.best.cell.row for value in values}) < count or not _is_column(values, rate_rows):
+                continue
+            total = sum((Decimal(value.value) for value in values), Decimal(0))
+            first, *others = sorted((value.best for value in values), key=lambda option: option.place)
+            summed = replace(first, value=money_text(total), more=tuple(other.cell for other in others))
+            weight = sum(value.weight for value in values) / count
+            found[total] = Ranked(summed.value, [Place(summed, weight, is_labelled=True)], weight)
+    return found
+
+
+def _is_column(values: Sequence[Ranked], rate_rows: Mapping[int, bool]) -> bool:
+    """Whether amounts stand in one column: by their boxes, or because each is the only amount of its row."""
+    boxes = [value.best.cell.box for value in values]
+    edges = [box[2] for box in boxes if box is not None]
+    if len(edges) == len(boxes):
+        return max(edges) - min(edges) < SAME_EDGE
+    return not any(rate_rows[value.best.cell.row] for value in values)
 
 
 def _count_labelled(values: tuple[Ranked, ...]) -> int:

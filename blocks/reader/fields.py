@@ -4,7 +4,8 @@ Nothing here knows a document type. Labels come from aliases, shapes from field 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -43,11 +44,21 @@ POSTCODE = 2.5
 """What an identifier loses that begins the line of a town."""
 
 
-class FieldRanker:
-    """Ranks the values of every field of one document."""
+FOREIGN = 3.5
+"""What an amount loses in a currency that is not the document's own: totals are repeated in a second one."""
 
-    def __init__(self, document_type: DocumentType, sheet: Sheet) -> None:
+OF_MAIL = 4.0
+"""What a date loses in the header of a mail."""
+OF_TABLE = 4.0
+"""What an amount loses in a row of a table: it belongs to that row, whatever the label above its column is."""
+
+
+class FieldRanker:
+    """Ranks the values of every field of one document. `table_rows` are the rows of its tables."""
+
+    def __init__(self, document_type: DocumentType, sheet: Sheet, table_rows: frozenset[int] = frozenset()) -> None:
         self._type = document_type
+        self._table_rows = table_rows
         self._sheet = sheet
         self._parties = PartyFinder(sheet)
         self._persons = persons.PersonFinder(sheet, document_type)
@@ -82,23 +93,28 @@ class FieldRanker:
     def _in_row(self, field: DocumentField, row: int) -> list[Candidate]:
         by_row = self._found.setdefault((field.type, field.hints.pattern), {})
         if row not in by_row:
-            languages = self._sheet.number_languages if field.type in NUMERIC else self._sheet.languages
             cells = self._sheet.rows[row].cells
-            by_row[row] = [candidate for cell in cells for candidate in candidates(field, cell, languages)]
+            by_row[row] = [found for cell in cells for found in candidates(field, cell, self._sheet.notation)]
         return by_row[row]
 
     def _in_all_rows(self, field: DocumentField) -> list[Candidate]:
         return [candidate for row in self._sheet.rows for candidate in self._in_row(field, row.index)]
 
     def _typed_places(self, name: str, field: DocumentField) -> list[Place]:
-        best: dict[tuple[int, int], Place] = {}
+        best: dict[tuple[int, int, str], Place] = {}
         everything = self._in_all_rows(field)
         amounts = [amount for amount in everything if amount.weight > -2.0] if field.hints.settled_below else []
         paid = paid_amounts(amounts)
+        foreign = _foreign(everything)
 
         def offer(candidate: Candidate, weight: float, *, is_labelled: bool) -> None:
-            key = candidate.place
-            total = weight + candidate.weight + paid.get(key, 0.0) + self._hint_weight(field, candidate)
+            key = (*candidate.place, candidate.value)
+            total = weight + candidate.weight + paid.get(candidate.place, 0.0) + self._hint_weight(field, candidate)
+            total -= FOREIGN if candidate.currency in foreign else 0.0
+            is_of_mail = field.type is FieldType.DATE and candidate.cell.row in self._sheet.envelope
+            total -= OF_MAIL if is_of_mail else 0.0
+            is_of_table = field.type is FieldType.MONEY and candidate.cell.row in self._table_rows
+            total -= OF_TABLE if is_of_table else 0.0
             if key not in best or best[key].weight < total:
                 best[key] = Place(candidate, total, is_labelled)
 
@@ -171,7 +187,7 @@ class FieldRanker:
     def _after(self, field: DocumentField, cell: Cell, start: int, end: int) -> Candidate | None:
         """The text value in [start, end) of a cell, if there is one."""
         if field.hints.kind == "identifier":
-            found = identifier(cell, start, end, self._sheet.languages)
+            found = identifier(cell, start, end, self._sheet.notation)
             if found is not None and name_shapes.POSTCODE_LINE.match(cell.text[found.start :]):
                 return replace(found, weight=found.weight - POSTCODE)
             return found
@@ -184,6 +200,12 @@ class FieldRanker:
             return Candidate(cell, first, first + len(text), squeeze(text))
         match = re.search(field.hints.pattern, text)
         return match and Candidate(cell, first + match.start(), first + match.end(), squeeze(match[0]), 0.5)
+
+
+def _foreign(amounts: Sequence[Candidate]) -> frozenset[str]:
+    """The currencies that are not the document's own, that is of most of its amounts, and else of the first."""
+    counts = Counter(amount.currency for amount in amounts if amount.currency)
+    return frozenset(counts) - {max(counts, key=lambda code: counts[code])} if counts else frozenset()
 
 
 def _unlabelled_weight(field: DocumentField) -> float:

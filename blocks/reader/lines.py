@@ -26,6 +26,9 @@ MAX_LINE_CHARACTERS = 400
 _PIECE = rf"[^\r\n\f\v\u2028]{{1,{MAX_LINE_CHARACTERS}}}"
 _LINE = re.compile(rf"{_PIECE}(?!\S)|{_PIECE}")
 _CELL = re.compile(r"\S+(?:[ \u00a0]\S+)*")
+_MARKED_ROW = re.compile(r"\s*\|.*\|\s*")
+_MARKED_CELL = re.compile(r"[^\s|]+(?:[ \u00a0]+[^\s|]+)*")
+"""The row of a table whose cells are parted by upright strokes, as in Markdown, and its cells."""
 _GAP = re.compile(r"[^\S\r\n\f]{0,3}")
 """What may stand in a page's text between two words of a cell."""
 
@@ -71,7 +74,7 @@ def _text_rows(page: Page, first: int) -> list[Row]:
         index = first + len(rows)
         cells = tuple(
             Cell(page.number, match[0], line.start() + match.start(), line.start() + match.end(), index)
-            for match in _CELL.finditer(line[0])
+            for match in (_MARKED_CELL if _MARKED_ROW.fullmatch(line[0]) else _CELL).finditer(line[0])
         )
         if cells:
             rows.append(Row(index, page.number, cells))

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from blocks.document_types.schema import DocumentField, FieldHints
-from blocks.reader.candidates import Candidate, is_currency_word
+from blocks.reader.candidates import Candidate
 from blocks.reader.lexicon import Label, plain
 from blocks.reader.lines import Cell, Row, overlap
+from blocks.values.currencies import is_currency_word
 
 SAME_CELL, RIGHT, BELOW, NEXT_LINE = 3.2, 3.0, 2.4, 2.8
 """Log odds that a value belongs to a label, by where it stands from the label."""
@@ -245,7 +246,9 @@ def _apply_pick(ranked: list[Ranked], pick: str | None) -> None:
         rivals.sort(key=lambda value: (value.best.cell.row, value.best.start))
     else:
         rivals.sort(key=lambda value: _size(value.value))
-    rivals[0 if pick in {"first", "smallest"} else -1].weight += PICKED
+    picked = rivals[0 if pick in {"first", "smallest"} else -1]
+    for rival in rivals:
+        rival.weight += PICKED if rival is picked or rival.best.place == picked.best.place else 0.0
 
 
 def _size(value: str) -> float:

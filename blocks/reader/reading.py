@@ -16,12 +16,16 @@ from blocks.reader.odds import weigh
 from blocks.reader.persons import is_wanted
 from blocks.reader.ranking import Ranked, shares
 from blocks.reader.rubric import grade
+from blocks.reader.several import other_documents
 from blocks.reader.sheet import open_sheet
+from blocks.reader.sums import rates
 from blocks.reader.tables import TableReader
 from blocks.records import FieldReading, Page
 
 VERSION = "3"
 """Raise it when pages may be read differently: it is part of fingerprints, and of the reader's name in rows."""
+SEVERAL_DOCUMENTS = "several_documents"
+"""The reason of a file that holds several documents of the type, with their numbers."""
 MIN_CONFIDENCE = 0.1
 """Values with less are left out: in review they would only be noise."""
 MIN_UNLABELLED = 0.5
@@ -40,10 +44,12 @@ def read(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReadin
     """
     tools = _tools(TypeVersion(document_type.score_digest, document_type))
     sheet = open_sheet(document_type, tools.lexicon, pages)
-    ranker = FieldRanker(document_type, sheet)
+    tables = {name: reader.read(sheet) for name, reader in tools.tables.items()}
+    ranker = FieldRanker(document_type, sheet, frozenset(row for _, rows in tables.values() for row in rows))
     fields = {name: rules for name, rules in document_type.fields.items() if not rules.written}
     ranked = {name: ranker.ranked(name) for name, rules in fields.items() if rules.type not in NOT_RANKED}
-    agree(document_type, ranked)
+    several = other_documents(fields, ranked)
+    agree(document_type, ranked, sheet.rate_rows, rates([page.text for page in pages]))
     best = {name: _best(fields[name], found, pages) for name, found in ranked.items()}
     candidates = weigh(fields, ranked, sheet)
     for name, rules in fields.items():
@@ -52,8 +58,7 @@ def read(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReadin
 
             best[name], candidates[name] = read_enum(name, rules, document_type, pages)
         elif rules.type in NOT_RANKED:
-            is_table = rules.type is FieldType.TABLE
-            reading = tools.tables[name].read(sheet) if is_table else read_list(name, rules, sheet)
+            reading = tables[name][0] if rules.type is FieldType.TABLE else read_list(name, rules, sheet)
             best[name] = reading
             candidates[name] = () if reading is None else (FieldCandidate(reading.value, reading.confidence),)
     readings = ((name, best[name] or _default(rules)) for name, rules in fields.items())
@@ -62,6 +67,7 @@ def read(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReadin
         fields={name: reading for name, reading in readings if reading is not None},
         criteria=grade(document_type.rubric, pages) if document_type.rubric is not None else (),
         candidates=candidates,
+        doubts=(f"{SEVERAL_DOCUMENTS}:{','.join(several)}",) if several else (),
     )
 
 

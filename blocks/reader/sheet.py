@@ -3,7 +3,7 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,37 +13,62 @@ from blocks.reader.lexicon import Label, Lexicon
 from blocks.reader.lines import Cell, Row, read_rows
 from blocks.reader.ranking import Surroundings, label_weight
 from blocks.records import Page
-from blocks.values.typed_values import number_languages
+from blocks.values.notation import Notation, notation_of
 
 MAX_LABELS = 300
 """How many labels of a field are followed: more repetitions of one add nothing."""
 MAX_MISREAD_CHARACTERS = 60
 """Longer cells are sentences, in which no misread label is looked for."""
-_KEY_END = re.compile(r"[\w.-]*\s?:")
+_MAIL_HEADER = re.compile(
+    r"(?:from|to|cc|bcc|subject|date|reply-to|sent|von|an|betreff|datum|gesendet|de|à|objet)\s?:", re.I
+)
+_RATE = re.compile(r"\d\s?%")
+_AMOUNT = re.compile(r"\d[.,]\d\d(?!\d|[.,]\d|\s?%)")
+_KEY_END = re.compile(r"\s?:|(?:n[or°º]?|num|nummer|number)\.?\s?:", re.IGNORECASE)
+"""How the cell behind a key may begin where the key runs on into it: "Invoice | no.: 4711"."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One document. `labels` has the labels of each row by its index; numbers are read by `number_languages`."""
+    """One document. `labels` has the labels of each row by its index."""
 
     pages: tuple[Page, ...]
     rows: tuple[Row, ...]
     labels: dict[int, list[Label]]
     surroundings: Surroundings
-    languages: tuple[str, ...]
-    number_languages: tuple[str, ...]
+    notation: Notation
     money_fields: frozenset[str]
 
     @cached_property
     def table_ends(self) -> frozenset[int]:
         """The rows that no table reaches: an amount of the whole document stands there beside its label."""
-        return frozenset(
-            label.cell.row
-            for label in self._all_labels()
-            if label.start <= 2
-            and has_amount(self.rows[label.cell.row].text, self.number_languages)
-            and any(meaning.field in self.money_fields and not meaning.is_against for meaning in label.meanings)
-        )
+        ends: set[int] = set()
+        for row, labels in self.labels.items():
+            of_money = [label for label in labels if self._money_meanings(label)]
+            begins = any(label.start <= 2 for label in of_money)
+            if begins and has_amount(self.rows[row].text, self.notation):
+                ends.add(row)
+            elif len({field for label in of_money for field in self._money_meanings(label)}) > 1 and len(of_money) > 1:
+                ends.add(row)  # the header of a table of totals
+        return frozenset(ends)
+
+    def _money_meanings(self, label: Label) -> frozenset[str]:
+        return self.money_fields & {meaning.field for meaning in label.meanings if not meaning.is_against}
+
+    @cached_property
+    def envelope(self) -> frozenset[int]:
+        """The rows of a mail's header above its text: its date is that of the mail, not of the document in it."""
+        rows: list[int] = []
+        for row in self.rows:
+            if not _MAIL_HEADER.match(row.text):
+                break
+            rows.append(row.index)
+        return frozenset(rows) if len(rows) > 1 else frozenset()
+
+    @cached_property
+    def rate_rows(self) -> Mapping[int, bool]:
+        """The rows with a percentage; true for those with at least two amounts, as in a table of taxes by rate."""
+        return {row.index: len(_AMOUNT.findall(row.text)) > 1 for row in self.rows if _RATE.search(row.text)}
 
     def labels_of(self, name: str) -> list[Label]:
         """The labels of a field, best alias first, in reading order among equals."""
@@ -113,7 +138,6 @@ def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page,
         rows=rows,
         labels=dict(labels),
         surroundings=Surroundings(rows),
-        languages=document_type.languages,
-        number_languages=number_languages([page.text for page in pages], document_type.languages),
+        notation=notation_of(tuple(page.text for page in pages), document_type.languages),
         money_fields=frozenset(name for name, field in fields.items() if field.type is FieldType.MONEY),
     )

@@ -9,8 +9,9 @@ from blocks.reader.candidates import Candidate
 from blocks.reader.lines import Cell
 from blocks.reader.ranking import Place, as_number
 from blocks.reader.sheet import Sheet
+from blocks.values.errors import InvalidValue
 from blocks.values.number_words import spelled_number
-from blocks.values.typed_values import InvalidValue, typed_value
+from blocks.values.typed_values import typed_value
 
 VALUE_GROUP = "value"
 """The group of a pattern that holds the value."""
@@ -43,7 +44,7 @@ def _stated(sheet: Sheet, field: DocumentField) -> Iterator[Place]:
         for pattern in patterns:
             for match in pattern.finditer(page.text[:READ_CHARACTERS]):
                 start, end = match.span(VALUE_GROUP)
-                value = _value(field, page.text[start:end], sheet.languages)
+                value = _value(field, page.text[start:end], sheet.notation.words)
                 cell = _cell_at(cells, page.number, start, end)
                 if value is None or cell is None or (page.number, start) in taken:
                     continue

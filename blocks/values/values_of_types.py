@@ -7,7 +7,8 @@ from pydantic import JsonValue
 
 from blocks.document_types.parts import TYPE_FILE, Problem, read_yaml
 from blocks.document_types.schema import DocumentField, DocumentType
-from blocks.values.typed_values import InvalidValue, typed_value
+from blocks.values.errors import InvalidValue
+from blocks.values.typed_values import typed_value
 from blocks.yaml.lines import Path as YamlPath
 
 

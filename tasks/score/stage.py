@@ -37,7 +37,7 @@ from tasks.runs.chunk import raise_if_stopped
 from tasks.runs.frame import digest_of, failed, guarded
 from tasks.score.total import total_score
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
 """Raise it when the same replies may give another scoring; see docs/decisions/fingerprints-and-versions.md."""
 MAX_IN_FLIGHT_BYTES = 32_000_000
 """Bounds the pages, as JSON, of documents that models are asked about at once: they take memory."""
@@ -166,7 +166,7 @@ class ScoreStage:
         steps = plan_route(document_type, registry, self._rules.models)
         if not asks_models(steps):
             answer = built_in_answer(document_type, reading)
-            return _scored(document, _scoring(document_type, Routed(answer)), started_at)
+            return _scored(document, _scoring(document_type, Routed(answer), reading.doubts), started_at)
         budgets = (self._rules.document_budget_usd, document_type.budget_usd)
         draw = self._draw
         return Assignment(
@@ -190,7 +190,7 @@ class ScoreStage:
     async def _outcome(self, document: Document, assignment: Assignment, route: Route, started_at: float) -> Outcome:
         try:
             routed = await route.take(assignment)
-            scoring = _scoring(assignment.document_type, routed)
+            scoring = _scoring(assignment.document_type, routed, assignment.reading.doubts)
             if routed.failure is not None and not routed.answer.is_of_models:
                 scoring = await self._last_scoring(assignment, scoring) or scoring
         except Exception as error:  # noqa: BLE001 - one document's defect is that document's failure
@@ -224,7 +224,7 @@ def _graded(document_type: DocumentType, last: Scoring) -> tuple[tuple[Criterion
     return criteria, total_score(document_type.rubric, criteria) if is_complete else None
 
 
-def _scoring(document_type: DocumentType, routed: Routed) -> Scoring:
+def _scoring(document_type: DocumentType, routed: Routed, doubts: tuple[str, ...]) -> Scoring:
     criteria = tuple(routed.answer.criteria.values())
     return Scoring(
         document_type=document_type.name,
@@ -235,6 +235,7 @@ def _scoring(document_type: DocumentType, routed: Routed) -> Scoring:
         steps=routed.steps,
         notes=routed.answer.notes,
         refused=routed.refused,
+        doubts=doubts,
     )
 
 

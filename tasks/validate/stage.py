@@ -97,7 +97,7 @@ class ValidateStage:
             fields = find_fields(document_type, scoring.fields, pages, scoring.criteria)
             partly = (READ_IN_PART,) if scoring.notes else ()
             ungrounded = (f"ungrounded:{criterion.name}" for criterion in scoring.criteria if not criterion.is_grounded)
-            replies = (*scoring.refused, *partly, *ungrounded)
+            replies = (*scoring.doubts, *scoring.refused, *partly, *ungrounded)
             facts = replace(facts, replies=replies)
         judged = _Judged(document, document_type, fields, classification, facts, scoring.score)
         if document_type is None or not document_type.expectations:

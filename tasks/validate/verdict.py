@@ -11,7 +11,8 @@ from pydantic import JsonValue
 from blocks.document_types.schema import DocumentField, DocumentType, RejectRule, ReviewRules
 from blocks.evidence.findings import FieldFinding, deciding_fields, gaps, problems
 from blocks.records import UNKNOWN_TYPE, Classification, Status, Validation
-from blocks.values.typed_values import InvalidValue, typed_value
+from blocks.values.errors import InvalidValue
+from blocks.values.typed_values import typed_value
 
 SENSITIVE_ACCEPT_AT = 0.95
 """The confidence that a document of a sensitive type needs to be accepted without a person."""
@@ -49,8 +50,10 @@ def decide(
     - `missing:<field>` and `low_confidence:<field>` (under the type's `accept_at`, or its `accept_models_at`) for a
       required field; if the type requires none, for every field that was read;
     - `low_confidence:<field>` for an optional field that is more likely wrong than right, unless it is a default;
-    - `invalid:<field>`, `ungrounded:<field>` and `ungrounded:<criterion>`, `expectation:<name>`, `hidden_text`,
-      `low_ocr_confidence`, `read_in_part`, and the kind of an upstream failure;
+    - `invalid:<field>: <what was read>`, `ungrounded:<field>` and `ungrounded:<criterion>`, `expectation:<name>`,
+      `hidden_text`, `low_ocr_confidence`, `read_in_part`, and the kind of an upstream failure;
+    - `contradiction:<figures>` for values that do not add up;
+    - `several_documents:<numbers>` for a file with several documents of the type;
     - `low_type_confidence`, with what the text says against the type, if the type is less sure than `accept_at`;
     - `sensitive` if a document of a sensitive type is less sure than 0.95.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless there are
@@ -60,11 +63,12 @@ def decide(
     confidence = _document_confidence(document_type, found, classification)
     doubts = (
         *_page_reasons(document_type.review, classification, facts),
-        *(f"{problem}:{name}" for name, problem in problems(found).items()),
+        *(_problem_reason(name, found[name]) for name in problems(found)),
     )
     reasons = [
         *doubts,
         *(f"{gap}:{name}" for name, gap in gaps(document_type, found).items()),
+        *(f"contradiction:{finding.doubt}" for finding in found.values() if finding.doubt),
         *(f"expectation:{name}" for name in broken_expectations),
     ]
     rejecting = [rule for rule in document_type.reject_when if _matches(rule, document_type, found)]
@@ -139,6 +143,10 @@ def _page_reasons(review: ReviewRules, classification: Classification, facts: Pa
         yield "low_ocr_confidence"
     if classification.confidence < review.accept_at:
         yield f"low_type_confidence:{classification.remark}" if classification.remark else "low_type_confidence"
+
+
+def _problem_reason(name: str, finding: FieldFinding) -> str:
+    return f"{finding.problem}:{name}: {finding.raw}" if finding.raw else f"{finding.problem}:{name}"
 
 
 def _matches(rule: RejectRule, document_type: DocumentType, found: Mapping[str, FieldFinding]) -> bool:

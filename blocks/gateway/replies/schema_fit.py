@@ -20,7 +20,8 @@ from blocks.gateway.model import ModelRequest
 from blocks.gateway.replies.json_scalars import Unreadable, plain_number
 from blocks.gateway.replies.quote_pages import QuotePages
 from blocks.records import CriterionReading, FieldReading, Signals
-from blocks.values.typed_values import InvalidValue, parse_enum
+from blocks.values.errors import InvalidValue
+from blocks.values.typed_values import parse_enum
 
 MAX_ENTRIES = 2_000
 MAX_QUOTE_CHARACTERS = 4_000

@@ -12,7 +12,8 @@ from blocks.evidence.document_reading import DocumentReading
 from blocks.gateway.model import ModelReply
 from blocks.gateway.registry.registry import RegistryState
 from blocks.records import LOCAL, CriterionReading, FieldReading, Signals
-from blocks.values.typed_values import InvalidValue, typed_value
+from blocks.values.errors import InvalidValue
+from blocks.values.typed_values import typed_value
 
 ABSENT = 0.5
 """The confidence of a model that finds no value where another model finds one: it states none."""

@@ -69,7 +69,7 @@ def test_a_reading_with_signals_is_a_models(signals: Signals | None, *, is_of_mo
 
 def test_what_is_no_value_of_the_field_is_invalid_and_keeps_its_evidence() -> None:
     found = find_fields(TICKET, {"amount": amount("a lot", "12.00", SURE)}, PAGES)["amount"]
-    assert found == FieldFinding(evidence=(Evidence(page=1, quote="12.00"),), problem="invalid")
+    assert found == FieldFinding(evidence=(Evidence(page=1, quote="12.00"),), problem="invalid", raw="a lot")
 
 
 TAGS = DocumentType(

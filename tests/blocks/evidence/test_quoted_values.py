@@ -3,7 +3,8 @@ from decimal import Decimal
 
 import pytest
 
-from blocks.evidence.quoted_values import has_currency, has_iban, has_number, has_phone, has_text, letters, numbers
+from blocks.evidence.quoted_values import has_currency, has_iban, has_number, has_phone, has_text, letters
+from blocks.values.amounts import numbers
 
 BERLIN = "+49301234567"
 

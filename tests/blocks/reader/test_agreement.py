@@ -117,3 +117,53 @@ def test_a_field_may_lose_its_only_name() -> None:
     agree(DEED, ranked)
     assert best(ranked) == {"giver": ("Moss Ltd", 2.0)}
     assert ranked["taker"] == []
+
+
+def rated() -> DocumentType:
+    fields = {
+        "net": DocumentField(type=FieldType.MONEY),
+        "tax": DocumentField(type=FieldType.MONEY, hints=FieldHints(share_of="net")),
+        "total": DocumentField(type=FieldType.MONEY, hints=FieldHints(sum_of=("net", "tax"))),
+    }
+    return DocumentType(name="bill", title="Bill", fields=fields)
+
+
+def test_of_two_parts_the_share_is_the_smaller() -> None:
+    ranked = {
+        "net": [value("1.00", 1.5, 2), value("8.00", 1.0, 1)],
+        "tax": [value("8.00", 1.5, 1), value("1.00", 1.0, 2)],
+        "total": [value("9.00", 2.0, 3)],
+    }
+    agree(rated(), ranked)
+    assert [found[0] for found in best(ranked).values()] == ["8.00", "1.00", "9.00"]
+
+
+def test_taxes_by_rate_add_up_to_the_tax() -> None:
+    ranked = {
+        "net": [value("160.00", 2.0, 1)],
+        "tax": [value("20.00", 2.0, 2), value("3.00", 1.0, 3)],
+        "total": [value("183.00", 2.0, 4)],
+    }
+    agree(rated(), ranked, {2: False, 3: False})
+    assert best(ranked)["tax"][0] == "23.00"
+    assert [cell.row for cell in ranked["tax"][0].best.more] == [3]
+
+
+def test_rows_of_a_table_of_rates_add_up_but_are_not_the_document_s_sum() -> None:
+    ranked = {
+        "net": [value("100.00", 1.0, 2), value("160.00", 0.5, 4)],
+        "tax": [value("20.00", 1.0, 2), value("23.00", 0.5, 4)],
+        "total": [value("183.00", 1.5, 4), value("120.00", 1.0, 2)],
+    }
+    agree(rated(), ranked, {2: True, 3: True})
+    assert [found[0] for found in best(ranked).values()] == ["160.00", "23.00", "183.00"]
+
+
+def test_parts_of_the_surest_total_close_to_it_lead_what_only_its_label_supports() -> None:
+    ranked = {
+        "net": [value("160.00", 0.0, 4)],
+        "tax": [value("20.00", 3.0, 2), value("23.00", -1.0, 4)],
+        "total": [value("183.00", 2.0, 5)],
+    }
+    agree(rated(), ranked)
+    assert best(ranked)["tax"][0] == "23.00"

@@ -3,10 +3,12 @@
 import pytest
 
 from blocks.document_types.schema import DocumentField, FieldHints, FieldType
-from blocks.reader.candidates import MISTYPED_IBAN, candidates, has_amount, identifier, is_currency_word
+from blocks.reader.candidates import MISTYPED_IBAN, UNUSUAL_ORDER, candidates, has_amount, identifier
 from blocks.reader.lines import Cell
+from blocks.values.currencies import is_currency_word
+from blocks.values.notation import Notation
 
-LANGUAGES = ("en", "de")
+NOTATION = Notation(("en", "de"), ("en", "de"))
 
 
 def cell(text: str) -> Cell:
@@ -15,11 +17,11 @@ def cell(text: str) -> Cell:
 
 def values(kind: FieldType, text: str, pattern: str | None = None) -> list[str]:
     field = DocumentField(type=kind, hints=FieldHints(pattern=pattern))
-    return [found.value for found in candidates(field, cell(text), LANGUAGES)]
+    return [found.value for found in candidates(field, cell(text), NOTATION)]
 
 
 def weight(kind: FieldType, text: str) -> float:
-    (found,) = candidates(DocumentField(type=kind), cell(text), LANGUAGES)
+    (found,) = candidates(DocumentField(type=kind), cell(text), NOTATION)
     return found.weight
 
 
@@ -56,7 +58,7 @@ def test_an_amount_is_likelier_with_decimals_a_currency_and_a_value() -> None:
 
 
 def test_the_quote_of_an_amount_has_its_sign() -> None:
-    (found,) = candidates(DocumentField(type=FieldType.MONEY), cell("Discount € -5.00"), LANGUAGES)
+    (found,) = candidates(DocumentField(type=FieldType.MONEY), cell("Discount € -5.00"), NOTATION)
     assert found.quote == "-5.00"
     assert found.place == (0, 11)
 
@@ -68,7 +70,9 @@ def test_numbers_and_integers() -> None:
 
 def test_dates_of_unusual_years_or_of_an_unsure_order_weigh_less() -> None:
     assert values(FieldType.DATE, "3 May 2024 to 2024-06-01") == ["2024-06-01", "2024-05-03"]
-    assert weight(FieldType.DATE, "03.05.2024") == weight(FieldType.DATE, "13.05.2024") - 0.1
+    assert values(FieldType.DATE, "03/05/2024") == ["2024-05-03", "2024-03-05"]
+    first, second = candidates(DocumentField(type=FieldType.DATE), cell("03/05/2024"), NOTATION)
+    assert first.weight == weight(FieldType.DATE, "13/05/2024") == second.weight + UNUSUAL_ORDER
     assert weight(FieldType.DATE, "13.05.1975") == weight(FieldType.DATE, "13.05.2024") - 1.5
 
 
@@ -78,7 +82,7 @@ def test_an_iban_ends_before_the_word_behind_it() -> None:
 
 
 def test_an_iban_with_a_wrong_checksum_is_kept_as_printed() -> None:
-    (found,) = candidates(DocumentField(type=FieldType.IBAN), cell("DE03 1203 0000 0000 2020 51 SWIFT"), LANGUAGES)
+    (found,) = candidates(DocumentField(type=FieldType.IBAN), cell("DE03 1203 0000 0000 2020 51 SWIFT"), NOTATION)
     assert (found.value, found.weight) == ("DE03120300000000202051", MISTYPED_IBAN)
 
 
@@ -130,13 +134,13 @@ def test_a_pattern_keeps_what_it_matches_as_a_whole() -> None:
     ],
 )
 def test_an_identifier_has_a_digit_and_may_have_a_prefix(text: str, value: str | None) -> None:
-    found = identifier(cell(text), 0, len(text), LANGUAGES)
+    found = identifier(cell(text), 0, len(text), NOTATION)
     assert (found and found.value) == value
 
 
 def test_an_identifier_loses_by_words_before_it_and_by_looking_like_an_amount() -> None:
     def at(text: str) -> float:
-        found = identifier(cell(text), 0, len(text), LANGUAGES)
+        found = identifier(cell(text), 0, len(text), NOTATION)
         assert found is not None
         return found.weight
 
@@ -150,6 +154,6 @@ def test_currency_words_and_amounts() -> None:
     assert [is_currency_word(word) for word in ("EUR", "eur", "Euro", "€", "Rs.", "Total")] == [
         True, False, True, True, True, False,
     ]  # fmt: skip
-    assert has_amount("Total 48.10", LANGUAGES)
-    assert has_amount("EUR 48", LANGUAGES)
-    assert not has_amount("48 boxes", LANGUAGES)
+    assert has_amount("Total 48.10", NOTATION)
+    assert has_amount("EUR 48", NOTATION)
+    assert not has_amount("48 boxes", NOTATION)

@@ -67,14 +67,19 @@ def test_a_key_has_a_colon_behind_it_or_in_the_next_cell() -> None:
 
 
 def test_numbers_are_read_by_the_languages_that_the_amounts_fit() -> None:
-    assert sheet_of("Total 27,50").number_languages == ("de",)
-    assert sheet_of("Total 27.50").number_languages == ("en",)
-    assert sheet_of("no amount").number_languages == ("en", "de")
+    assert sheet_of("Total 27,50").notation.numbers == ("de",)
+    assert sheet_of("Total 27.50").notation.numbers == ("en",)
+    assert sheet_of("no amount").notation.numbers == ("en", "de")
     mixed = open_sheet(TYPE, Lexicon(TYPE), (typed("1,20"), typed("1.30 and 1.40", number=2)))
-    assert mixed.number_languages == ("en",)
+    assert mixed.notation.numbers == ("en",)
 
 
 def test_rows_of_all_pages_are_one_sequence() -> None:
     sheet = open_sheet(TYPE, Lexicon(TYPE), (typed("Total 1.00"), draw((40, 100, "Total"), number=2)))
     assert [(row.index, row.page) for row in sheet.rows] == [(0, 1), (1, 2)]
     assert [label.cell.page for label in sheet.labels_of("total")] == [1, 2]
+
+
+def test_a_mail_s_header_is_its_envelope() -> None:
+    assert sheet_of("From: a@example.org\nSubject: Bill\nDate: 3 May 2024\n\nBill").envelope == {0, 1, 2}
+    assert sheet_of("Date: 3 May 2024\nBill").envelope == frozenset()

@@ -5,7 +5,8 @@ import pytest
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.reader.lexicon import Lexicon
 from blocks.reader.sheet import open_sheet
-from blocks.reader.tables import ADDS_UP, MAX_QUOTE_CHARACTERS, ROW_ALIGNED, ROW_BY_ORDER, TableReader
+from blocks.reader.table_rows import MAX_QUOTE_CHARACTERS
+from blocks.reader.tables import ADDS_UP, ROW_ALIGNED, ROW_BY_ORDER, TableReader
 from blocks.records import FieldReading, Page
 from tests.blocks.reader.drawn_pages import draw, typed
 
@@ -27,7 +28,7 @@ TOTAL = column(FieldType.MONEY, "Total")
 
 def read(*pages: Page, table: DocumentField = GOODS) -> FieldReading | None:
     document_type = DocumentType(name="note", title="Note", fields={"goods": table, "total": TOTAL})
-    return TableReader(table).read(open_sheet(document_type, Lexicon(document_type), pages))
+    return TableReader(table).read(open_sheet(document_type, Lexicon(document_type), pages))[0]
 
 
 def rows(*pages: Page, table: DocumentField = GOODS) -> list[tuple[object, ...]]:
@@ -154,3 +155,31 @@ def test_a_row_takes_nothing_from_the_row_above_it() -> None:
     first = ((40, 120, "Oak board"), (250, 120, "4"), (400, 120, "80.00"))
     page = draw(*HEADER, *first, (40, 140, "Pine"), (400, 140, "9.00"))
     assert rows(page) == [("Oak board", "4", "80.00"), ("Pine", None, "9.00")]
+
+
+def test_cells_of_plain_text_belong_to_the_column_in_their_place() -> None:
+    head = "Article  Pieces  Value\n"
+    assert rows(typed(head + "Oak board 20 mm  4  80.00")) == [("Oak board 20 mm", "4", "80.00")]
+    assert rows(typed(head + "Oak board  4  20.00  80.00")) == [("Oak board", "4", "80.00")], "by the factor"
+    marked = "| Article | Pieces | Value |\n|---|---|---|\n| Oak board | 4 | 80.00 |"
+    assert rows(typed(marked)) == [("Oak board", "4", "80.00")]
+
+
+def test_a_table_goes_on_at_the_top_of_the_next_page() -> None:
+    first = draw(*HEADER, (40, 120, "Oak board"), (250, 120, "4"), (400, 120, "80.00"))
+    second = draw((40, 20, "Pine board"), (250, 20, "2"), (400, 20, "9.00"), number=2)
+    assert rows(first, second) == [("Oak board", "4", "80.00"), ("Pine board", "2", "9.00")]
+
+
+def test_a_row_that_lacks_a_value_stays_where_the_total_needs_it() -> None:
+    head = "Article Pieces Value\nOak board 4 20.00 80.00\nPine board 2 4.50 9.00\nDelivery 11.00\n"
+    assert len(rows(typed(head + "Total 100.00"))) == 3
+    assert len(rows(typed(head + "Total 89.00"))) == 2
+
+
+def test_a_text_below_another_label_stands_below_its_amount() -> None:
+    page = draw(
+        (40, 90, "Number"), (250, 90, "Pieces"), (400, 90, "Value"), (40, 102, "Article"),
+        (40, 120, "A-4711"), (250, 120, "4"), (400, 120, "80.00"), (40, 132, "Oak board"),
+    )  # fmt: skip
+    assert rows(page) == [("Oak board", "4", "80.00")]

@@ -6,20 +6,16 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentField, FieldType
+from blocks.values.amounts import parse_money
+from blocks.values.currencies import parse_currency
+from blocks.values.errors import InvalidValue
+from blocks.values.numbers import money_text, number_languages, number_text, parse_integer, parse_number
 from blocks.values.typed_values import (
-    InvalidValue,
     fold,
     is_assigned_phone,
-    money_text,
-    number_languages,
-    number_text,
-    parse_currency,
     parse_email,
     parse_enum,
     parse_iban,
-    parse_integer,
-    parse_money,
-    parse_number,
     parse_phone,
     squeeze,
     typed_value,

@@ -111,7 +111,7 @@ def test_a_value_that_stands_only_in_hidden_text_is_ungrounded() -> None:
 def test_a_text_that_is_no_value_of_the_type_is_invalid_and_stored_as_nothing() -> None:
     wrong = FieldReading(value="Ltd", confidence=0.99, evidence=(Evidence(page=1, quote="Ltd"),))
     verdict = judge(document(readings={**READINGS, "total": wrong}))
-    assert verdict.reasons == ("invalid:total",)
+    assert verdict.reasons == ("invalid:total: Ltd",)
     assert verdict.fields["total"] is None
     assert verdict.confidences["total"] == 0.0
 

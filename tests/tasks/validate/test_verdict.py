@@ -103,8 +103,13 @@ def test_each_doubt_has_its_reason() -> None:
 
 
 def test_an_invalid_value_is_not_called_missing_too() -> None:
-    decided = verdict({**GOOD, "author": FieldFinding(problem="invalid")})
-    assert decided.reasons == ("invalid:author",)
+    decided = verdict({**GOOD, "author": FieldFinding(problem="invalid", raw="4711")})
+    assert decided.reasons == ("invalid:author: 4711",)
+
+
+def test_a_contradiction_is_one_reason_with_its_figures() -> None:
+    doubted = {name: dataclasses.replace(finding, doubt="1 + 2 is 3, not 4") for name, finding in GOOD.items()}
+    assert verdict(doubted).reasons.count("contradiction:1 + 2 is 3, not 4") == 1
 
 
 def test_an_optional_value_counts_when_it_is_more_likely_wrong_than_right_unless_it_is_a_default() -> None:

@@ -33,14 +33,14 @@ def last(database: Database, *names: str) -> dict[str, str]:
 
 
 def test_only_what_a_model_said_and_the_run_kept_may_stand_in(database: Database) -> None:
-    keep(database, "f1", "local@2")
+    keep(database, "f1", "local@3")
     keep(database, "f2", "none", name="b")
     keep(database, "f3", "clever@1", WAITS, name="c")
     assert last(database, "a", "b", "c") == {}
-    keep(database, "f4", "local@2 + clever@1")
-    assert last(database, "a", "b") == {id_of("a"): "local@2 + clever@1"}
-    keep(database, "f5", "local@2")
-    assert last(database, "a") == {id_of("a"): "local@2 + clever@1"}, "what local says later does not hide it"
+    keep(database, "f4", "local@3 + clever@1")
+    assert last(database, "a", "b") == {id_of("a"): "local@3 + clever@1"}
+    keep(database, "f5", "local@3")
+    assert last(database, "a") == {id_of("a"): "local@3 + clever@1"}, "what local says later does not hide it"
 
 
 def test_a_scoring_that_names_no_model_does_not_stand_in(database: Database) -> None:

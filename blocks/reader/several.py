@@ -1,0 +1,47 @@
+"""Several documents in one file: their values must never be mixed in one row.
+
+A second number beside the label of the document's number, below the total of the first, and a second total below that
+number, are a second document.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from blocks.document_types.schema import DocumentField, FieldType
+from blocks.reader.ranking import Place, Ranked
+
+MAX_BEHIND = 3.0
+"""How many log odds a second number or total may be behind the best: both have a label of the field."""
+
+
+def other_documents(fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]]) -> tuple[str, ...]:
+    """The numbers of the documents in a file, where there is more than one."""
+    for name, field in fields.items():
+        if field.required and field.hints.kind == "identifier" and ranked.get(name):
+            totals = [row for row, _ in _labelled(fields, ranked)]
+            numbers = sorted((place.candidate.cell.row, found.value) for found, place in _strong(ranked[name]))
+            first = numbers[:1]
+            for row, value in numbers[1:]:
+                is_between = any(first[-1][0] < total < row for total in totals) and any(
+                    row < total for total in totals
+                )
+                if is_between and value not in {known for _, known in first}:
+                    first.append((row, value))
+            if len(first) > 1:
+                return tuple(value for _, value in first)
+    return ()
+
+
+def _labelled(fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]]) -> Iterator[tuple[int, str]]:
+    """The rows in which a total has its label."""
+    for name, field in fields.items():
+        if field.required and field.type is FieldType.MONEY:
+            yield from ((place.candidate.cell.row, found.value) for found, place in _strong(ranked.get(name, [])))
+
+
+def _strong(ranked: list[Ranked]) -> Iterator[tuple[Ranked, Place]]:
+    """The labelled places of values that are hardly behind the best."""
+    best = max((place.weight for found in ranked for place in found.places if place.is_labelled), default=0.0)
+    for found in ranked:
+        for place in found.places:
+            if place.is_labelled and place.weight > best - MAX_BEHIND:
+                yield found, place

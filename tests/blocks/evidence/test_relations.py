@@ -1,0 +1,85 @@
+"""Values that contradict each other."""
+
+from collections.abc import Mapping
+
+import pytest
+from pydantic import JsonValue
+
+from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
+from blocks.evidence.relations import contradictions
+from blocks.records import Evidence, Page
+
+MONEY = FieldType.MONEY
+BILL = DocumentType(
+    name="bill",
+    title="Bill",
+    fields={
+        "net": DocumentField(type=MONEY, hints=FieldHints(column_sum="items.amount")),
+        "tax": DocumentField(type=MONEY, hints=FieldHints(share_of="net")),
+        "total": DocumentField(type=MONEY, hints=FieldHints(sum_of=("net", "tax"))),
+        "items": DocumentField(type=FieldType.TABLE, columns={"amount": DocumentField(type=MONEY)}),
+    },
+)
+
+
+def why(values: Mapping[str, JsonValue], text: str = "", tax_quote: str = "") -> list[str]:
+    page = Page(number=1, method="parsed", text=text)
+    evidence = {"tax": (Evidence(page=1, quote=tax_quote),)} if tax_quote else {}
+    return [found.why for found in contradictions(BILL, values, evidence, (page,))]
+
+
+def test_a_sum_that_does_not_add_up_gives_both_figures() -> None:
+    assert why({"net": "200.00", "tax": "40.00", "total": "246.00"}) == [
+        "net 200.00 + tax 40.00 is 240.00, not total 246.00"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("net", "tax", "total"),
+    [("200.00", "40.00", "240.00"), ("33.33", "6.33", "39.65"), ("-200.00", "-40.00", "-240.00"),
+     ("9.98", "0.50", "10.50"), (None, "40.00", "246.00"), ("200.00", None, "246.00")],
+)  # fmt: skip
+def test_a_sum_may_be_rounded_and_lack_a_part(net: str | None, tax: str | None, total: str) -> None:
+    assert why({"net": net, "tax": tax, "total": total}) == []
+
+
+def items(*amounts: str | None) -> JsonValue:
+    return [{"amount": amount} for amount in amounts]
+
+
+def test_rows_that_do_not_add_up_to_their_total() -> None:
+    assert why({"net": "200.00", "items": items("100.00", "60.00")}) == ["items add up to 160.00, not net 200.00"]
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"net": "160.00", "items": items("100.00", "60.00")}, ""),
+        ({"net": "200.00", "items": items("100.00", None)}, ""),
+        ({"net": "200.00", "total": "240.00", "items": items("240.00")}, ""),
+        ({"net": "150.00", "items": items("100.00", "60.00")}, "discount 10.00"),
+        ({"net": "150.00", "items": items("100.00", "60.00")}, "goods 160.00"),
+        ({"net": "150.00", "items": []}, ""),
+    ],
+)
+def test_rows_may_be_gross_and_a_printed_discount_may_stand_below_them(
+    values: Mapping[str, JsonValue], text: str
+) -> None:
+    assert why(values, text) == []
+
+
+def test_the_difference_is_not_explained_by_an_amount_that_is_another_field() -> None:
+    values = {"net": "200.00", "tax": "40.00", "total": "240.00", "items": items("100.00", "60.00")}
+    assert why(values, "net 200.00, tax 40.00, total 240.00") == ["items add up to 160.00, not net 200.00"]
+
+
+def test_a_tax_that_is_not_the_rate_beside_it() -> None:
+    values = {"net": "200.00", "tax": "30.00", "total": "230.00"}
+    assert why(values, "net 200.00\nVAT 20% 30.00", "30.00") == ["20 % of net 200.00 is 40.00, not tax 30.00"]
+
+
+@pytest.mark.parametrize(
+    "text", ["VAT 15% 30.00", "VAT 20% 10.00, 5% 20.00: 30.00", "2% discount\nVAT 30.00", "VAT 30.00"]
+)
+def test_a_rate_counts_where_it_is_the_only_one_and_stands_beside_the_share(text: str) -> None:
+    assert why({"net": "200.00", "tax": "30.00", "total": "230.00"}, text, "30.00") == []
