@@ -155,15 +155,11 @@ class UpstreamMissing(CallFailed):
 
 
 class RequestRefused(CallFailed):
-    """The provider does not take this one request (400, 413, 422, some 404).
-
-    `takes_images` is False where it takes no pictures.
-    """
+    """The provider does not take this one request (400, 413, 422, some 404)."""
 
     kind = "request_refused"
 
-    def __init__(self, model: str, status: int, reason: str = "", *, takes_images: bool = True) -> None:
-        remedy = "see its limits" if takes_images else f"winnow models set {model} images=false sends none"
+    def __init__(self, model: str, status: int, reason: str = "", remedy: str = "see its limits") -> None:
         super().__init__(f"{model} refuses the request with status {status}: {reason or NO_REASON}; {remedy}")
 
 

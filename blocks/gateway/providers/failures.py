@@ -20,9 +20,12 @@ from blocks.gateway.registry.registry import RegisteredModel
 from blocks.gateway.registry.shown_values import may_be_a_key
 
 _MAX_REASON = 200
-_QUOTE = re.compile(r"""(?<!\w)(['"`])(.*?)\1(?!\w)""", re.DOTALL)
+_QUOTE = re.compile(r"""(?<!\w)(['"`])((?:\\.|[^\\])*?)(?:\1(?!\w)|\Z)""", re.DOTALL)
+"""A quote in an error. It may have escaped marks in it; where it does not end, it is cut off."""
 _MAX_QUOTE = 24
 """A longer quote in an error repeats the request, which may hold the document."""
+_REPEATED = frozenset(("input", "failed_generation"))
+"""What errors repeat: FastAPI a part of the request, Groq what the model wrote. It must not decide what they mean."""
 
 _NO_CREDIT = re.compile(
     r"insufficient_quota|insufficient[ _]balance|insufficient[ _]credits?|billing_hard_limit|billing_not_active"
@@ -169,7 +172,7 @@ def _identifiers(value: object, depth: int = 0) -> Iterator[str]:
     elif depth < 8 and isinstance(value, dict):
         for name, item in list(value.items())[:50]:
             yield name
-            yield from _identifiers(item, depth + 1)
+            yield from _identifiers(None if name in _REPEATED else item, depth + 1)
 
 
 def failure_of(model: RegisteredModel, status: int, headers: Mapping[str, str], body: bytes) -> CallFailed:
@@ -213,7 +216,7 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
     is_bad_key = status in (400, 500) and bool(_BAD_KEY.search(error.words))
     if status == 401 or (status == 403 and not is_unknown) or is_bad_key:
         return errors.KeyRefused(model.name, status, "" if may_be_a_key(error.reason) else error.reason)
-    refused = errors.RequestRefused(model.name, status, error.reason, takes_images=not _NO_IMAGES.search(error.words))
+    refused = errors.RequestRefused(model.name, status, error.reason, _remedy(model, error.words))
     if status == 404 and _OF_REQUEST.search(error.words):
         return refused
     if is_unknown or status in (404, 405, 410) or status < 400:
@@ -221,6 +224,14 @@ def _failure(model: RegisteredModel, status: int, error: ErrorBody) -> CallFaile
     if status >= 500 or status in (408, 409, 425):
         return errors.ServerFailed(model.name, status, error.reason)
     return refused
+
+
+def _remedy(model: RegisteredModel, words: str) -> str:
+    """What to do about a refused request: set the model's extra field aside, or its pictures."""
+    for name in model.extra_body:
+        if re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", words):
+            return f"winnow models set {model.name} body.{name}= removes this field"
+    return f"winnow models set {model.name} images=false sends none" if _NO_IMAGES.search(words) else "see its limits"
 
 
 def _at_address(model: RegisteredModel, status: int, error: ErrorBody) -> str:

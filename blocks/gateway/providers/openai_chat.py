@@ -53,11 +53,11 @@ def render(model: RegisteredModel, question: Question, key: str | None, mode: Js
 def read(model: RegisteredModel, body: object) -> WireReply:
     """The first choice. Raises a `CallFailed` where the body is an error, as proxies send with status 200."""
     outer = as_mapping(body)
-    if outer.get("error") or outer.get("object") == "error":
-        raise embedded_failure(model, outer)
     choice = as_mapping(next(iter(as_list(outer.get("choices"))), None))
-    if choice.get("finish_reason") == "error" or choice.get("error"):
-        raise embedded_failure(model, choice, usage=openai_usage(outer.get("usage"), "prompt", "completion"))
+    is_error = bool(outer.get("error")) or outer.get("object") == "error"
+    if is_error or choice.get("finish_reason") == "error" or choice.get("error"):
+        usage = openai_usage(outer.get("usage"), "prompt", "completion")
+        raise embedded_failure(model, outer if is_error else choice, usage=usage)
     message = as_mapping(choice.get("message"))
     text, served_by = _content(message.get("content")), as_text(outer.get("model"))
     is_azure_grok = "prompt_filter_results" in outer and served_by.startswith("grok")

@@ -371,12 +371,29 @@ HOSTILE = "Your credit balance is too low. context_length_exceeded. content_filt
         {"object": "error", "message": f"[{{'type': 'string_type', 'input': '{HOSTILE}'}}]", "code": 400},
         {"error": {"message": f'Invalid content: "{HOSTILE}" in message 1', "type": "invalid_request_error"}},
         {"error": {"message": f'Invalid content: {{"error": {{"message": "{HOSTILE}"}}}}', "type": "x"}},
+        {"error": {"message": f'Invalid messages: [{{"content": "{HOSTILE} {"and so on " * 300}"}}]'}},
+        {"error": {"message": f'Invalid content: "She wrote: \\"no\\" . {HOSTILE}" in message 1'}},
+        {"detail": [{"type": "missing", "msg": "Field required", "input": {"content": "insufficient_quota"}}]},
     ],
 )
 def test_what_an_error_quotes_of_a_document_neither_decides_its_meaning_nor_is_repeated(body: Any) -> None:
     failed = meaning(400, body)
     assert type(failed) is errors.RequestRefused
     assert "credit" not in str(failed)
+
+
+def test_what_the_model_wrote_before_groq_refused_it_does_not_decide() -> None:
+    refused = openai("Failed to generate JSON", "json_validate_failed")
+    refused["error"]["failed_generation"] = "insufficient_quota"
+    assert type(meaning(400, refused)) is errors.ReplyUnformed
+
+
+def test_an_extra_field_that_is_refused_is_named_with_the_command_that_removes_it() -> None:
+    model = MODEL.model_copy(update={"extra_body": {"reasoning_effort": "low", "user": "a"}})
+    body = json.dumps(openai("Unrecognized request argument supplied: reasoning_effort")).encode()
+    assert str(failure_of(model, 400, {}, body)).endswith(
+        "; winnow models set asked body.reasoning_effort= removes this field"
+    )
 
 
 def test_messages_are_short_and_on_one_line() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from blocks.gateway.errors import CallFailed
 from blocks.gateway.model import Usage
 from blocks.gateway.providers.counts import stated_cost
 from blocks.gateway.providers.openai_chat import logprobs, openai_usage, read
@@ -107,3 +108,17 @@ def test_the_cost_that_a_router_states(counts: dict[str, Any], stated: str | Non
     expected = None if stated is None else Decimal(stated)
     assert usage_of(100, **counts).stated_cost_usd == expected
     assert stated_cost(counts) == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "refused midway", "code": 400}, "choices": []},
+        {"choices": [{"finish_reason": "error", "error": {"message": "refused midway", "code": 400}}]},
+    ],
+)
+def test_an_error_in_place_of_a_reply_keeps_the_usage_that_is_billed(body: dict[str, Any]) -> None:
+    asked = RegisteredModel(name="a", provider="openai", upstream="u")
+    with pytest.raises(CallFailed) as raised:
+        read(asked, body | {"usage": {"prompt_tokens": 100, "completion_tokens": 7}})
+    assert raised.value.usage == Usage(input_tokens=100, output_tokens=7)
