@@ -1,9 +1,11 @@
 """PDF files by pdfium: open one with its passwords, load a page, draw it."""
 
 import ctypes
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,9 @@ OCR_DPI = 300
 MAX_PICTURE_SCALE = 4.0
 """288 dpi: letters need no more, so a small page is drawn no larger."""
 PASSIVE_ANNOTATIONS = (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP)
+_SHOWS_TEXT = re.compile(r"T[jJ]\b|['\"]\s")
+EMPTY_DRAWING = 120
+"""Characters of a drawing that has nothing but a frame or a colour in it."""
 GRAY, COLOUR = 1, 4
 """Bytes per pixel of a drawn page: gray, or blue, green, red and an unused byte."""
 
@@ -135,7 +140,8 @@ def load_page(document: Any, number: int) -> Iterator[Any]:
     """pdfium's handle of a page with its form fields and notes drawn into it; None if it cannot be loaded."""
     page = pdfium.FPDF_LoadPage(document, number - 1)
     if page and _has_drawn_annotations(page):
-        _make_appearances(document, page)
+        if _lacks_appearances(page):
+            _make_appearances(document, page)
         if pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == 1:
             pdfium.FPDF_ClosePage(page)
             page = pdfium.FPDF_LoadPage(document, number - 1)
@@ -146,9 +152,34 @@ def load_page(document: Any, number: int) -> Iterator[Any]:
             pdfium.FPDF_ClosePage(page)
 
 
+def _lacks_appearances(page: Any) -> bool:
+    """Whether a form field or a note has no drawing, or a form field a value and a drawing without text."""
+    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+        if not annotation:
+            continue
+        try:
+            if pdfium.FPDFAnnot_GetSubtype(annotation) in (pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_FREETEXT):
+                drawing = _string(partial(pdfium.FPDFAnnot_GetAP, annotation, pdfium.FPDF_ANNOT_APPEARANCEMODE_NORMAL))
+                value = _string(partial(pdfium.FPDFAnnot_GetStringValue, annotation, b"V"))
+                if not drawing or (value and not _SHOWS_TEXT.search(drawing) and len(drawing) < EMPTY_DRAWING):
+                    return True
+        finally:
+            pdfium.FPDFPage_CloseAnnot(annotation)
+    return False
+
+
+def _string(fetch: Callable[[Any, int], int]) -> str:
+    size = fetch(None, 0)
+    buffer = (ctypes.c_ushort * max(1, size // 2))()
+    fetch(buffer, size)
+    return bytes(buffer)[: max(0, size - 2)].decode("utf-16-le", "replace")
+
+
 def _make_appearances(document: Any, page: Any) -> None:
     """Have pdfium draw form fields and notes for which the file has no drawing: many programs leave it to the viewer.
 
+    pdfium may draw the other fields of the page anew too, check marks as lines in place of letters.
     No script of a form is run: this pdfium has none.
     """
     callbacks = pdfium.FPDF_FORMFILLINFO(version=2)  # pdfium keeps its address until the exit below

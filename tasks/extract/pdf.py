@@ -31,7 +31,7 @@ from tasks.extract.reading_order import Boxes, lay_out
 __all__ = ["read", "render", "warm_up"]
 
 MEDIA_TYPES = {"application/pdf": "PDF"}
-VERSION = 5
+VERSION = 6
 PACKAGES = ("pypdfium2", "pypdf")
 SETTINGS = ("ocr", "passwords")
 

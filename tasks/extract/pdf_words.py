@@ -32,8 +32,9 @@ SPACE_GAP = 0.125
 that pdfium misses begin at 0.13."""
 SPACED_OUT_GAP = 0.07
 SPACE_CONTRAST = 0.15
-"""A space is at least this much of the height wider than the usual gap after the same letter, which may overhang. The
-letters of a ligature overlap by more, and show nothing of what is usual."""
+"""A space is at least this much of the height wider than the usual gap after the same letter, which may overhang."""
+LIGATURE = 0.05
+"""The letters of a ligature begin at the same place; the gap between them shows nothing of what is usual."""
 ENOUGH_GAPS = 8
 LINE_JUMP = 0.5
 FIRST_RIGHT_TO_LEFT = 0x590
@@ -180,9 +181,9 @@ def _shows_gap(
     gaps = (boxes[within + 1, 0] - boxes[within, 2]) / size
     run_of = np.concatenate(([0], np.cumsum(is_apart)))[within]
     own = _quantile_by_group(run_of, gaps, share=3, at_least=3, otherwise=np.zeros(len(gaps)))
-    usual = _quantile_by_group(
-        codes[within], np.maximum(gaps, -SPACE_CONTRAST), share=4, at_least=ENOUGH_GAPS, otherwise=gaps
-    )
+    is_ligature = boxes[within + 1, 0] - boxes[within, 0] < LIGATURE * size
+    apart = np.where(is_ligature, np.inf, gaps)
+    usual = _quantile_by_group(codes[within], apart, share=4, at_least=ENOUGH_GAPS, otherwise=gaps)
     is_gap = (gaps > SPACE_GAP) & (gaps - own > SPACE_GAP)
     is_gap |= (own <= SPACED_OUT_GAP) & (gaps - usual > SPACE_CONTRAST)
     is_gap |= np.abs(boxes[within + 1, 3] - boxes[within, 3]) > LINE_JUMP * size

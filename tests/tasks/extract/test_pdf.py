@@ -3,6 +3,7 @@
 import io
 
 import pypdf
+import pypdfium2.raw as pdfium
 import pytest
 from PIL import Image, ImageDraw
 from pypdf.annotations import FreeText
@@ -13,7 +14,9 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
+from blocks.files import pdf_pages
 from blocks.files.media_types import PDF
+from blocks.files.pdf_pages import open_pdf
 from blocks.records import Extraction
 from tasks.extract import pdf, pdf_fallback
 from tasks.extract.reading import Notes, unpack
@@ -295,6 +298,24 @@ def filled_form() -> bytes:
 def test_form_values_without_a_drawing_stand_in_their_fields() -> None:
     _, extraction = read(filled_form())
     assert extraction.visible_text == "Grand total:  GBP 240.00"
+
+
+def lacks_appearances(content: bytes) -> bool:
+    with open_pdf(content, ()) as document:
+        page = pdfium.FPDF_LoadPage(document, 0)
+        try:
+            return pdf_pages._lacks_appearances(page)
+        finally:
+            pdfium.FPDF_ClosePage(page)
+
+
+def test_fields_that_have_drawings_are_left_as_they_are() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.acroForm.textfield(name="total", value="GBP 240.00", x=150, y=700, width=200, height=18)
+        canvas.acroForm.checkbox(name="paid", checked=True, buttonStyle="cross", x=50, y=600)
+
+    assert not lacks_appearances(drawn_pdf(draw))
+    assert lacks_appearances(filled_form())
 
 
 def test_a_note_without_a_drawing_is_read() -> None:
