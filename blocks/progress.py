@@ -26,7 +26,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Documents wait for a model that is down, for `max_s` at most. `why` is its last error."""
+    """Documents wait for `model`, or the run for the database, for `max_s` at most. `why` is its last error."""
 
     model: str
     why: str

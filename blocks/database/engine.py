@@ -7,6 +7,7 @@ those of other processes wait for SQLite's busy timeout.
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ session that was idle within a transaction for too long, rollback by the server 
 free connection), a lock not granted, an operator's intervention, a system error. Other errors that psycopg calls
 `OperationalError` (54, a program limit; 55000) recur each time. Source: "PostgreSQL Error Codes", appendix A of its
 documentation."""
+MAX_SESSION_NAME = 63  # PostgreSQL cuts longer names off
 POSTGRES_DISK_FULL = "53100"
 SQLITE_LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
 """Errors of SQLite that pass: another process has the file locked. Others need a person."""
@@ -231,6 +233,9 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 def _configure_postgres(lease_s: float, connection: Any, _record: object) -> None:
     # A process that was stopped within a transaction would keep its locks for ever: the server ends its session.
     connection.execute(f"SET idle_in_transaction_session_timeout = {round(lease_s * 1_000)}")
+    # By this name, others end the sessions of a worker whose lease has expired.
+    name = f"winnow {os.getpid()}@{socket.gethostname()}"[:MAX_SESSION_NAME]
+    connection.execute("SELECT set_config('application_name', %s, false)", (name,))
     connection.commit()
 
 

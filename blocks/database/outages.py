@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
+from blocks import progress
 from blocks.database.engine import Database
 from blocks.errors import DatabaseUnreachable
 
@@ -75,6 +76,7 @@ def wait_out_outages(work: Callable[[], Result], max_s: float) -> Result:
                 logged_at = now
                 left_s = max_s - (now - away_since)
                 log.warning("waiting for the database, %.0f s more at most: %s", left_s, error.cause)
+                progress.publish(progress.Waiting("the database", error.cause, left_s))
             _pause(pause_s * random.uniform(0.5, 1.5))
             pause_s = min(pause_s * 2, LAST_PAUSE_S)
             continue

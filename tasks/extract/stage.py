@@ -3,8 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
@@ -22,6 +22,7 @@ from tasks.runs.frame import digest_of, guarded
 EXTRACT_VERSION = 2
 """Raise it when every document may get another extraction; what a single reader changes is in the reader's own version.
 See docs/decisions/fingerprints-and-versions.md."""
+CHECK_EVERY_S = 0.5
 
 
 class ExtractStage:
@@ -31,7 +32,14 @@ class ExtractStage:
     reads: tuple[Stage, ...] = ()
     can_kill_worker = False  # parsers and OCR run in isolated processes
 
-    def __init__(self, settings: Settings, fetch_part: FetchPart, extractor: Extractor | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        fetch_part: FetchPart,
+        extractor: Extractor | None = None,
+        raise_if_stopped: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._raise_if_stopped = raise_if_stopped
         self._settings = settings
         self._fetch_part = fetch_part
         self._extractor = extractor or shared_extractor(settings)
@@ -78,16 +86,18 @@ class ExtractStage:
         return self._by_media_type[media_type]
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """One outcome per document, as soon as each is known."""
+        """One outcome per document, as soon as each is known. Raises `RunInterrupted` soon after a stop of the run."""
         # One thread more than processes fetches a document while the others wait for their parsers.
-        with ThreadPoolExecutor(min(self._settings.processes + 1, max(1, len(documents)))) as threads:
-            futures = [threads.submit(self._outcome, document) for document in documents]
-            try:
-                for future in as_completed(futures):
+        threads = ThreadPoolExecutor(min(self._settings.processes + 1, max(1, len(documents))))
+        waiting = {threads.submit(self._outcome, document) for document in documents}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, CHECK_EVERY_S, FIRST_COMPLETED)
+                self._raise_if_stopped()
+                for future in done:
                     yield future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
+        finally:  # a run that is stopped does not wait for documents that take long
+            threads.shutdown(wait=not waiting, cancel_futures=True)
 
     def _outcome(self, document: Document) -> Outcome:
         started = time.monotonic()

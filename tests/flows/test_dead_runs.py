@@ -109,6 +109,7 @@ def test_a_run_survives_restarts_of_its_database(workplace: Workplace) -> None:
                 server.crash_and_start(away_s=1.0)
             out, printed = process.communicate(timeout=240)
         assert process.returncode == 0, printed
+        assert "waiting for the database, at most 180 s: " in printed
         summary = json.loads(out)
         assert (summary["documents"], summary["in_review"]) == (60, 60)
         assert count("results where is_current") == 60

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
@@ -127,7 +127,10 @@ def _renew(database: Database, worker_id: str) -> bool:
     with database.write() as connection:
         time = database_time(connection)
         values = {"b_id": worker_id, "b_time": time, "b_until": time + timedelta(seconds=database.lease_s)}
-        return bool(connection.execute(_RENEW, values).rowcount)
+        is_kept = bool(connection.execute(_RENEW, values).rowcount)
+        if not database.is_sqlite:
+            connection.execute(_END_SESSIONS_OF_THE_DEAD)
+    return is_kept
 
 
 def _release(database: Database, lease: Lease) -> None:
@@ -150,4 +153,13 @@ _RENEW = (
     update(workers)
     .where(workers.c.worker_id == bindparam("b_id"))
     .values(beat_at=bindparam("b_time"), expires_at=bindparam("b_until"))
+)
+
+# A process that was stopped amid a transaction keeps its locks on documents, and others wait for them. The server's own
+# timeout does not fire while it awaits the rest of a pipeline of statements, as psycopg sends them.
+_END_SESSIONS_OF_THE_DEAD = text(
+    "SELECT pg_terminate_backend(session.pid) FROM pg_stat_activity AS session JOIN workers"
+    " ON session.application_name = left('winnow ' || workers.pid || '@' || workers.host, 63)"
+    " WHERE workers.expires_at <= clock_timestamp() AND session.datname = current_database()"
+    " AND session.xact_start < workers.expires_at AND session.pid <> pg_backend_pid()"
 )

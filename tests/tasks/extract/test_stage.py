@@ -3,6 +3,7 @@
 import hashlib
 import io
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from blocks.errors import Crashed, DatabaseUnreachable, OcrUnavailable, TimedOut
+from blocks.errors import Crashed, DatabaseUnreachable, OcrUnavailable, RunInterrupted, TimedOut
 from blocks.files.recognition import media_type_of
 from blocks.isolation.isolation import Isolation
 from blocks.records import Document, Extraction, Outcome, Retry
@@ -69,6 +70,28 @@ def scan_page(layer: tuple[str, ...] = ()) -> bytes:
             canvas.drawString(60, 700 - 20 * number, line, mode=3)
 
     return drawn_pdf(draw)
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_documents_that_take_long(isolation: Isolation, tmp_path: Path) -> None:
+    stopped, released = threading.Event(), threading.Event()
+
+    def hang(_part_id: str) -> bytes:
+        stopped.set()
+        assert released.wait(60)
+        return b"late"
+
+    def raise_if_stopped() -> None:
+        if stopped.is_set():
+            raise RunInterrupted
+
+    part = replace(document(tmp_path, "a.txt", b"Plain text"), parent_id="mail", part="1")
+    extractor = Extractor(SETTINGS, isolation, ScriptedOcr())
+    stage = ExtractStage(SETTINGS, hang, extractor, raise_if_stopped)
+    try:
+        with pytest.raises(RunInterrupted):
+            list(stage.work([part]))
+    finally:
+        released.set()
 
 
 def test_one_outcome_per_document_good_or_bad(isolation: Isolation, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import create_engine, select, text, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
@@ -195,3 +195,25 @@ def test_runs_that_prefect_takes_for_running_have_ended_if_they_have_an_end_and_
         "ended": "the process died before it could tell Prefect that the run had ended as Completed: 3 documents",
     }
     assert ended_runs(database, []) == ()
+
+
+def test_a_session_that_a_dead_worker_left_within_a_transaction_is_ended(postgres_database: Database) -> None:
+    """Its process was stopped: it would keep its locks for ever."""
+    with postgres_database.write() as connection:
+        time = database_time(connection) + timedelta(seconds=1)
+        row = {"worker_id": "stopped", "run_id": "run", "process": "", "host": "far", "pid": 7, "started_at": time}
+        connection.execute(workers.insert(), row | {"beat_at": time, "expires_at": time})
+    engine = create_engine(postgres_database.engine.url)
+    with engine.connect() as left, hold_lease(replace(postgres_database, lease_s=0.4), "other"):
+        left.execute(text("SET application_name = 'winnow 7@far'"))
+        pid = left.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+        def lives() -> bool:
+            with postgres_database.read() as connection:
+                query = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+                return bool(connection.execute(query, {"pid": pid}).scalar_one())
+
+        assert lives()
+        wait_until(lambda: not lives())
+        left.invalidate()
+    engine.dispose()
