@@ -1,7 +1,7 @@
-"""The registry of formats: which reader reads which media type.
+"""The registry of formats: which format reader reads which media type.
 
-A reader is a module beside this one, with a function `read` that runs in a parser process. It states at its top, as
-literals, what it reads and what decides how it reads:
+A format reader is a module beside this one, with a function `read` that runs in a parser process. It states at its
+top, as literals, what it reads and what decides how it reads:
 
 - `MEDIA_TYPES`: what people call each format, by media type
 - `VERSION`: raised when the same document may get another extraction
