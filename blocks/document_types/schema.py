@@ -282,10 +282,12 @@ class DocumentType(Record):
 
     @cached_property
     def classify_digest(self) -> str:
-        """Digest of what classify reads: of the fields only their names, labels and whether they are required."""
-        fields = {name: (field.aliases, field.required) for name, field in self.fields.items()}
-        content = self._digest("name", "title", "description", "classification", "examples") + json.dumps(fields)
-        return hashlib.sha256(content.encode()).hexdigest()
+        """Digest of what classify reads: of the fields the names, labels and whether they are required, if at all."""
+        known = self._digest("name", "title", "classification", "examples")
+        if self.classification.by_description:
+            fields = {name: (field.aliases, field.required) for name, field in self.fields.items()}
+            known += json.dumps([self.description, fields])
+        return hashlib.sha256(known.encode()).hexdigest()
 
     @cached_property
     def score_digest(self) -> str:

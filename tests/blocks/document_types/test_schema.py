@@ -61,6 +61,13 @@ def test_a_change_makes_stale_what_reads_it(changes: dict[str, object], digests:
     assert changed_by(**changes) == digests
 
 
+def test_classify_reads_no_fields_of_a_type_that_is_not_known_by_its_description() -> None:
+    weighed = TYPE.model_dump() | {"classification": {"by_description": False}}
+    labelled = weighed | {"fields": {"day": {"type": "date", "aliases": ["dated"]}}, "description": "A letter."}
+    digests = [DocumentType.model_validate(content).classify_digest for content in (weighed, labelled)]
+    assert digests[0] == digests[1]
+
+
 def test_a_copy_has_digests_of_its_own_content() -> None:
     assert all(getattr(TYPE, digest) for digest in DIGESTS)
     copy = TYPE.model_copy(update={"languages": ("de",)})
