@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
     from prefect.client.schemas.responses import DeploymentResponse
 
-FLOWS = ("process-documents", "backfill")
+FLOWS, CLOSING = ("process-documents", "backfill"), "close-dead-runs"
 NEEDED_SERVICES = ("scheduler", "late_runs", "foreman", "triggers", "task_run_recorder", "cancellation_cleanup")
 """The server's services without which schedules, states of late runs and workers, automations or cancels fail."""
 OVERDUE = timedelta(minutes=1)
@@ -28,13 +28,16 @@ def examine_server(url: SecretUrl) -> Iterator[Finding]:
     try:
         with SyncPrefectClient(url.get_secret_value()) as client:
             yield from _services(client)
-            deployed = _deployments(client)
+            deployed = _deployments(client, FLOWS)
             if not deployed:
                 yield Finding("deployments", "none; docs/deployment.md shows how to make them")
                 return
             yield from _pools(client, deployed)
             yield _schedules(client, deployed)
             yield from _overdue(client, deployed)
+            if not any(s.active for closing in _deployments(client, (CLOSING,)) for s in closing.schedules):
+                what = f"no active schedule of {CLOSING} closes them before the next run does"
+                yield Finding("dead runs", what, "prefect deploy --all, or resume its schedule")
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
         yield Finding(
             "Prefect API", f"it refuses to answer: {type(error).__name__}", "check PREFECT_API_AUTH_STRING or its log"
@@ -58,10 +61,10 @@ def _services(client: "SyncPrefectClient") -> Iterator[Finding]:
         yield Finding("server's services", "enabled: " + ", ".join(NEEDED_SERVICES))
 
 
-def _deployments(client: "SyncPrefectClient") -> Sequence["DeploymentResponse"]:
+def _deployments(client: "SyncPrefectClient", flows: Sequence[str]) -> Sequence["DeploymentResponse"]:
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
-    return client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))))
+    return client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=list(flows))))
 
 
 def _pools(client: "SyncPrefectClient", deployed: Sequence["DeploymentResponse"]) -> Iterator[Finding]:
