@@ -80,7 +80,7 @@ def test_a_marked_function_is_called_again_with_its_arguments(clock: list[float]
     @survives_outages
     def ask(database: Database, number: int, *, name: str) -> str:
         calls.append((number, name))
-        return away_until(clock, 1.0)()
+        return away_until(clock, 3.0)()
 
     assert ask(sqlite_database, 1, name="a") == "answer"
     assert len(calls) > 1

@@ -56,7 +56,7 @@ def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
         folder.mkdir()
         url = f"sqlite:///{folder / 'winnow.db'}"
     else:
-        url = request.getfixturevalue("postgres_database").url
+        url = request.getfixturevalue("postgres_database").url.get_secret_value()
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.execute(sa.text('CREATE TABLE bills (number text, total numeric, issued date, "Größe X" text)'))
