@@ -157,9 +157,10 @@ class Metered(Wrapper):
 
     def _priced(self, usage: Usage | None, max_usd: Decimal, served_by: str) -> tuple[Usage, Decimal]:
         """The usage with its cost, and the unconfirmed amount: all that was reserved where no usage is stated, or what
-        the provider states beyond our cost."""
-        if usage is None or not usage.is_stated or min(_amounts(usage)) < 0:
-            return replace(usage or Usage(), cost_usd=ZERO), max_usd
+        the provider states beyond that or beyond our cost."""
+        usage = usage or Usage(is_stated=False)
+        if not usage.is_stated or min(_amounts(usage)) < 0:
+            return replace(usage, cost_usd=ZERO), max(max_usd, usage.stated_cost_usd or ZERO)
         cost_usd = ZERO if self._is_free else self._price_of(served_by).cost(usage)
         stated_usd = usage.stated_cost_usd
         if stated_usd is not None and abs(stated_usd - cost_usd) > max(stated_usd * SAME_COST, LEAST_USD):

@@ -52,7 +52,7 @@ _FORMAT = re.compile(
     r"|text\.format|structured[ _-]outputs?|output_config|tool_choice|tools? (?:use )?(?:is|are) not supported"
     r"|not support (?:tools?|function)|grammar|json mode is not"
 )
-_PASSING = re.compile(r"temporar|overload|later|try again|at the moment|right now|currently|maintenance")
+_PASSING = re.compile(r"temporar|overload|later|try again|at the moment|right now|(?<!not )currently|maintenance")
 """A passing state of the server: nothing is learnt from it, since what is learnt stays."""
 _THIS_SCHEMA = re.compile(
     r"invalid[ _](?:json[ _])?schema|schema .{0,60}(?:too (?:large|complex|many|deep)|exceed)|too many states"

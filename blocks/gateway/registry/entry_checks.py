@@ -25,8 +25,9 @@ CONTAINERS = frozenset(("generationConfig", "output_config", "text"))
 
 OWN_FIELDS = frozenset(
     ("model", "messages", "input", "instructions", "system", "systemInstruction", "contents", "temperature", "seed",
-     "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "candidateCount", "response_format",
-     "responseMimeType", "responseJsonSchema", "format", "logprobs", "responseLogprobs", "include", "store")
+     "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "max_new_tokens", "candidateCount",
+     "response_format", "responseMimeType", "responseJsonSchema", "format", "logprobs", "responseLogprobs", "include",
+     "store")
 ) | CONTAINERS  # fmt: skip
 """Fields that the gateway sets in a request of any format."""
 
@@ -89,13 +90,22 @@ def _extra_problem(extra: Mapping[str, object]) -> str | None:
     for name, value in extra.items():
         inner = value if name in CONTAINERS and isinstance(value, Mapping) else {}
         for field in (() if inner else (name,)) + tuple(inner):
-            if field in OWN_FIELDS:
+            if _spelling(field) in _OWN_SPELLINGS:
                 return f"its extra field {field} is set by the gateway itself; remove it"
-            if field in REFUSED_FIELDS:
-                return f"its extra field {field} {REFUSED_FIELDS[field]}; remove it"
+            if why := _REFUSED_SPELLINGS.get(_spelling(field)):
+                return f"its extra field {field} {why}; remove it"
     if holds_secret(extra):
         return f"its extra fields hold a secret, or may; {NAME_THE_KEY}"
     return None
+
+
+def _spelling(field: object) -> str:
+    """A field's name without case and underscores: Gemini takes `max_output_tokens` for `maxOutputTokens`."""
+    return str(field).replace("_", "").casefold()
+
+
+_OWN_SPELLINGS = frozenset(map(_spelling, OWN_FIELDS))
+_REFUSED_SPELLINGS = {_spelling(field): why for field, why in REFUSED_FIELDS.items()}
 
 
 def _room_mistakes(values: Mapping[str, object]) -> Iterator[Mistake]:

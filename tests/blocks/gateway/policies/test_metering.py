@@ -208,6 +208,13 @@ def test_a_reply_without_counts_is_given_out_and_counts_as_reserved(sqlite_datab
     assert (row["outcome"], row["cost_usd"], row["unconfirmed_usd"]) == ("ok", 0, most_of(asked))
 
 
+def test_a_cost_stated_without_counts_counts_where_it_is_above_what_was_reserved(sqlite_database: Database) -> None:
+    usage = Usage(is_stated=False, stated_cost_usd=USD(5))
+    ask(sqlite_database, lambda _at, _q: REPLY.model_copy(update={"usage": usage}))
+    (row,) = rows_of(sqlite_database)
+    assert (row["cost_usd"], row["unconfirmed_usd"]) == (0, 5)
+
+
 def test_a_defect_of_ours_is_ledgered_too(sqlite_database: Database) -> None:
     with pytest.raises(KeyError):
         ask(sqlite_database, lambda _at, _q: KeyError("oops"))

@@ -85,7 +85,7 @@ def test_a_refusal_without_a_reason_that_stays_without_the_schema_was_not_about_
 def test_modes_are_stepped_down_from_the_registered_one() -> None:
     traits = ServerTraits()
     assert (traits.mode(UNKNOWN, "bill"), traits.mode(OBJECT, "bill")) == (SCHEMA, OBJECT)
-    assert learn(traits, "response_format json_schema is not supported")
+    assert learn(traits, "response_format json_schema is not currently supported")
     assert (traits.mode(UNKNOWN, "bill"), traits.mode(SCHEMA, "memo")) == (OBJECT, OBJECT)
     assert learn(traits, "response_format is not supported", OBJECT)
     assert traits.mode(UNKNOWN, "bill") is PROMPT

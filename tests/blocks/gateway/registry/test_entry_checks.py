@@ -19,6 +19,8 @@ KEY = "sk-canary-9b41e7"
         ({"extra_body": {"temperature": 1}}, "extra_body", "temperature is set by the gateway itself"),
         ({"extra_body": {"generationConfig": {"seed": 1}}}, "extra_body", "seed is set by the gateway itself"),
         ({"extra_body": {"output_config": {"format": {}}}}, "extra_body", "format is set by the gateway itself"),
+        ({"extra_body": {"generation_config": {"max_output_tokens": 9}}}, "extra_body", "generation_config is set by"),
+        ({"extra_body": {"cached_content": "c"}}, "extra_body", "cached_content gives the model tools"),
         ({"extra_body": {"stream": True}}, "extra_body", "changes the form of the reply"),
         ({"extra_body": {"n": 3}}, "extra_body", "multiplies the cost"),
         ({"extra_body": {"tools": []}}, "extra_body", "gives the model tools"),
