@@ -12,6 +12,9 @@ from blocks.document_types.parts import EXAMPLES_FOLDER, Problem, entries, read_
 from blocks.document_types.schema import Example
 from blocks.yaml.messages import did_you_mean, schema_mistakes
 
+Place = tuple[Path, int]
+"""A file and a line of it."""
+
 _EXAMPLES: TypeAdapter[tuple[Example, ...]] = TypeAdapter(tuple[Example, ...])
 
 
@@ -21,20 +24,10 @@ def read_examples(folder: Path, fields: Mapping[str, object] | None, problems: l
     A line of a .jsonl file is an `Example`. A row of a .csv file has a text in the column ``text`` and, in the columns
     named after enum fields, its labels.
     """
-    items: list[object] = []
-    places: list[tuple[Path, int]] = []
-    for file in entries(folder / EXAMPLES_FOLDER, ".jsonl", ".csv"):
-        text = read_text(file, problems)
-        if text is None:
-            continue
-        if not text.strip():
-            problems.append(Problem(file, 1, "it has no example; add one per line, or remove the file"))
-        rows = _csv_rows if file.suffix == ".csv" else _jsonl_rows
-        for line, item in rows(file, text, problems):
-            items.append(item)
-            places.append((file, line))
+    rows = list(_rows(folder, problems))
+    places = [place for place, _ in rows]
     try:
-        examples = _EXAMPLES.validate_python(items)
+        examples = _EXAMPLES.validate_python([item for _, item in rows])
     except ValidationError as error:
         mistakes = schema_mistakes(error, Example, depth=1)
         problems.extend(Problem(*places[int(mistake.path[0])], mistake.message) for mistake in mistakes)
@@ -43,6 +36,23 @@ def read_examples(folder: Path, fields: Mapping[str, object] | None, problems: l
         for example, place in zip(examples, places, strict=True):
             problems.extend(Problem(*place, text) for text in _label_mistakes(example, fields))
     return examples
+
+
+def example_places(folder: Path) -> list[Place]:
+    """Where the examples of a type without mistakes stand, in their order."""
+    return [place for place, _ in _rows(folder, [])]
+
+
+def _rows(folder: Path, problems: list[Problem]) -> Iterator[tuple[Place, object]]:
+    for file in entries(folder / EXAMPLES_FOLDER, ".jsonl", ".csv"):
+        text = read_text(file, problems)
+        if text is None:
+            continue
+        if not text.strip():
+            problems.append(Problem(file, 1, "it has no example; add one per line, or remove the file"))
+        rows = _csv_rows if file.suffix == ".csv" else _jsonl_rows
+        for line, item in rows(file, text, problems):
+            yield (file, line), item
 
 
 def _jsonl_rows(file: Path, text: str, problems: list[Problem]) -> Iterator[tuple[int, object]]:

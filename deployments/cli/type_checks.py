@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from blocks.document_types.parts import EXAMPLES_FOLDER, TYPE_FILE, Problem, read_yaml
+from blocks.document_types.examples import example_places
+from blocks.document_types.parts import TYPE_FILE, Problem, read_yaml
 from blocks.document_types.schema import DocumentType
 from blocks.errors import WinnowError
 from blocks.gateway.errors import WrongSchema
@@ -44,7 +45,7 @@ def route_problems(folder: Path, document_type: DocumentType, registry: Registry
 
 def worked_problems(folder: Path, document_type: DocumentType) -> Iterator[Problem]:
     """Worked examples whose reply a model may not give: of another form, or with a quote that is not in the text."""
-    for example in document_type.examples:
+    for example, place in zip(document_type.examples, example_places(folder), strict=True):
         if example.reply is None:
             continue
         request = ModelRequest(
@@ -52,16 +53,18 @@ def worked_problems(folder: Path, document_type: DocumentType) -> Iterator[Probl
             document_type=document_type,
             pages=(Page(number=1, method="parsed", text=example.text),),
         )
-        begins = f"the reply of the example {' '.join(example.text.split())[:40]!r}"
-        place = folder / EXAMPLES_FOLDER
         try:
             read = read_object("it", json.dumps(example.reply), is_complete=True)
             fitted = fit("it", request, read.body if read is not None else {})
         except WrongSchema as error:
-            yield Problem(place, 1, f"{begins} is no reply that a model may give: {error.problem}; correct it")
+            yield Problem(
+                *place, f"the reply of this example is not one that a model may give: {error.problem}; correct it"
+            )
             continue
         quotes = [evidence.quote for reading in fitted.fields.values() for evidence in reading.evidence]
         text = " ".join(example.text.split())
         for quote in quotes:
             if " ".join(quote.split()) not in text:
-                yield Problem(place, 1, f"{begins} quotes {quote[:40]!r}, which its text does not have; correct it")
+                yield Problem(
+                    *place, f"the reply of this example quotes {quote[:40]!r}, which its text does not have; correct it"
+                )

@@ -74,7 +74,7 @@ def test_without_a_database_nobody_knows_which_models_there_will_be(
     [
         (REPLY, ""),
         ({"fields": {"day": REPLY["fields"]["day"]}}, ""),
-        ({"day": "2026-03-14"}, "is no reply that a model may give"),
+        ({"day": "2026-03-14"}, "is not one that a model may give"),
         (json.loads(json.dumps(REPLY).replace('"quote": "2026-03-14"', '"quote": "14 March"')), "quotes '14 March'"),
     ],
 )
@@ -82,7 +82,9 @@ def test_a_worked_example_is_held_to_what_a_model_may_reply(
     reply: object, says: str, note_type: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (note_type / "type.yaml").write_text(TYPE.replace("  - {model: nobody}\n", ""))
-    (note_type / "examples" / "worked.jsonl").write_text(json.dumps({"text": TEXT, "reply": reply}) + "\n")
+    rows = ({"text": "Another note"}, {"text": TEXT, "reply": reply})
+    (note_type / "examples" / "worked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     checked = check(note_type, sqlite_database.url.get_secret_value(), monkeypatch)
     assert checked.exit_code == bool(says), checked.stderr
     assert says in checked.stderr
+    assert not says or "worked.jsonl:2: " in checked.stderr
