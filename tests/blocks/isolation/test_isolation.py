@@ -36,6 +36,7 @@ from blocks.isolation.pool import ProcessPool
 from blocks.records import Retry, Stage
 from blocks.settings import Settings
 from tests.doubles.process_trees import children_of, is_alive, state_of
+from tests.winnow_command import wait_until
 
 PARSERS = "tests.doubles.misbehaving_parsers"
 
@@ -190,7 +191,7 @@ def test_nothing_is_left_open_or_running(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
     server = isolation.pool(PARSERS).server_pid
     assert server is not None
-    assert not [pid for pid in children_of(server) if state_of(pid) == "Z"]
+    wait_until(lambda: not [pid for pid in children_of(server) if state_of(pid) == "Z"])  # the last is reaped soon
     isolation.close()
     assert not Path(f"/proc/{server}").exists()
 
