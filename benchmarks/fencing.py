@@ -127,7 +127,7 @@ def through_stages(
         claimed += counts.claimed
         ids = tuple(id_ for id_ in ids if id_ not in counts.claimed)
     worker = Worker(context.run_id, context.worker_id)
-    return (*claimed, *store_chunk(database, worker, ids, "p").claimed)
+    return (*claimed, *store_chunk(database, worker, ids, "p", {}).claimed)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 UNKNOWN_TYPE = "unknown"
 LOCAL = "local"
@@ -340,7 +340,7 @@ class Validation(Record):
 
     `fields` has a value for each field of the type (money as a decimal string, dates in ISO form, None if nothing was
     read); `confidences` and `evidence` have the same keys. `confidence` is that of the weakest required field. A reason
-    is ``code`` or ``code:detail``. `priority` 1 is the most urgent; `due_minutes` counts from storing.
+    is ``code`` or ``code:detail``. `priority` 1 is the most urgent; `due_minutes` counts from storing; `role` decides.
     """
 
     document_type: str
@@ -353,6 +353,7 @@ class Validation(Record):
     evidence: dict[str, tuple[Evidence, ...]] = {}
     priority: int = 3
     due_minutes: int | None = None
+    role: Literal["reviewer", "senior"] = Field("reviewer", exclude_if=lambda role: role == "reviewer")
 
 
 class TypeFinding(Record):

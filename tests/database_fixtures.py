@@ -17,11 +17,12 @@ import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
 from blocks.database.engine import Database, close_database, open_database
+from blocks.database.metadata import metadata
 from blocks.database.pipeline.claims import Worker
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.pipeline.leases import Lease, hold_lease
 from blocks.database.schema import head_revision
-from blocks.database.tables import budgets, metadata, workers
+from blocks.database.tables import budgets, workers
 from blocks.records import Rerun
 from tests.doubles.scripted_stages import found, id_of
 

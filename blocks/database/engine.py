@@ -187,7 +187,7 @@ def _connect(address: URL, create: bool, outage_wait_s: float, lease_s: float) -
         engine = create_engine(
             address,
             connect_args=connect_args,
-            json_serializer=_to_json,
+            json_serializer=stored_json,
             hide_parameters=True,  # an error's text must not hold the text of documents
             pool_size=10,
             max_overflow=30,
@@ -271,7 +271,8 @@ def cause_of(error: Exception) -> str:
     return " ".join(str(cause).split())
 
 
-def _to_json(value: object) -> str:
+def stored_json(value: object) -> str:
+    """The JSON text that JSON columns get: without NUL and lone surrogates, which no database takes."""
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # PostgreSQL keeps an escaped NUL in a JSON column and then fails every query that looks into it.
     if "\\u0000" in written or not written.isascii():

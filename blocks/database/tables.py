@@ -1,4 +1,4 @@
-"""The tables. Migrations make them; a test compares the two.
+"""The tables, but for those of review. Migrations make them; a test compares the two.
 
 Ids and digests are SHA-256 in hexadecimal. Times are UTC. Payloads are JSON, compressed by zlib unless they are short;
 the content of parts is always compressed.
@@ -7,37 +7,11 @@ the content of parts is always compressed.
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, text
 
 from blocks.database.column_types import AnyText, ExactDecimal, UtcDateTime
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-_RowId = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _document_id(*, primary_key: bool = False) -> Column[str]:
-    return Column("document_id", Text, ForeignKey("documents.document_id"), primary_key=primary_key, nullable=False)
+from blocks.database.metadata import RowId, document_id_column, metadata
+from blocks.database.review import tables as _review_tables  # noqa: F401 - so that the metadata has every table
 
 
 def columns_of(table: Table, record: type) -> list[Column[Any]]:
@@ -69,7 +43,7 @@ documents = Table(
 sources = Table(
     "sources",
     metadata,
-    _document_id(primary_key=True),
+    document_id_column(primary_key=True),
     Column("uri", AnyText, primary_key=True),
     Column("seen_at", UtcDateTime, nullable=False),
     Index(None, "uri"),
@@ -108,7 +82,7 @@ run_documents = Table(
     "run_documents",
     metadata,
     Column("run_id", Text, primary_key=True),
-    _document_id(primary_key=True),
+    document_id_column(primary_key=True),
     Column("chunk", Integer),
     Column("outcome", Text),
     Index(None, "run_id", "chunk"),
@@ -127,7 +101,7 @@ document_type_versions = Table(
 stage_outputs = Table(
     "stage_outputs",
     metadata,
-    _document_id(primary_key=True),
+    document_id_column(primary_key=True),
     Column("stage", Text, primary_key=True),
     Column("fingerprint", Text, primary_key=True),
     Column("state", Text, nullable=False),
@@ -148,7 +122,7 @@ stage_outputs = Table(
 results = Table(
     "results",
     metadata,
-    _document_id(primary_key=True),
+    document_id_column(primary_key=True),
     Column("fingerprint", Text, primary_key=True),
     Column("is_current", Boolean, nullable=False),
     Column("document_type", Text, nullable=False),
@@ -173,51 +147,10 @@ results = Table(
     ),
 )
 
-review = Table(
-    "review",
-    metadata,
-    Column("review_id", _RowId, primary_key=True, autoincrement=True),
-    _document_id(),
-    Column("fingerprint", Text, nullable=False),
-    Column("document_type", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("reasons", JSON, nullable=False),
-    Column("confidence", Float, nullable=False),
-    Column("priority", Integer, nullable=False),
-    Column("due_at", UtcDateTime),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("decided_by", Text),
-    Column("decided_at", UtcDateTime),
-    Column("decision", JSON),
-    Index(None, "document_id"),
-    Index("ix_review_queue", "status", "priority", "due_at", "confidence"),
-    Index(
-        "ix_review_one_open",
-        "document_id",
-        unique=True,
-        sqlite_where=text("status = 'open'"),
-        postgresql_where=text("status = 'open'"),
-    ),
-)
-
-review_events = Table(
-    "review_events",
-    metadata,
-    Column("event_id", _RowId, primary_key=True, autoincrement=True),
-    Column("review_id", _RowId, ForeignKey("review.review_id"), nullable=False),
-    Column("event", Text, nullable=False),
-    Column("content", JSON, nullable=False),
-    Column("actor", Text),
-    Column("run_id", Text),
-    Column("happened_at", UtcDateTime, nullable=False),
-    Index(None, "review_id"),
-)
-
 failures = Table(
     "failures",
     metadata,
-    _document_id(primary_key=True),
+    document_id_column(primary_key=True),
     Column("stage", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("message", AnyText, nullable=False),
@@ -325,7 +258,7 @@ reply_cache = Table(
 model_calls = Table(
     "model_calls",
     metadata,
-    Column("call_id", _RowId, primary_key=True, autoincrement=True),
+    Column("call_id", RowId, primary_key=True, autoincrement=True),
     Column("run_id", Text, nullable=False),
     Column("document_id", Text, nullable=False),
     Column("model", Text, nullable=False),

@@ -16,10 +16,12 @@ from blocks.gateway import errors as gateway_errors
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.registry import errors as configuration_errors
 from blocks.records import Retry
+from blocks.review import errors as review_errors
 from deployments.prefect_api import local_server
 
 MODULES = tuple(
-    module.__name__ for module in (errors, database_errors, gateway_errors, configuration_errors, local_server)
+    module.__name__
+    for module in (errors, database_errors, gateway_errors, configuration_errors, review_errors, local_server)
 )
 SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
     (
@@ -54,8 +56,8 @@ INTRODUCTION = """\
 Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
 semicolon, what to do. Names in braces stand for data.
 
-This page is generated from `blocks/errors.py` and the errors of the database, the gateway and the local server by
-`python -m deployments.cli.errors_page > docs/errors.md`.
+This page is generated from `blocks/errors.py` and the errors of the database, the gateway, review and the local
+server by `python -m deployments.cli.errors_page > docs/errors.md`.
 """
 
 

@@ -36,7 +36,7 @@ def list_items(
     database: DatabaseOption = None,
 ) -> None:
     """List review items in the order in which a reviewer would work."""
-    from blocks.database.results import review as review_queries
+    from blocks.database.review.queue import list_review
 
-    rows = review_queries.list_review(open_existing(database), status=status)
+    rows = list_review(open_existing(database), status=status)
     show_rows(rows, COLUMNS, output_format, f"no {status} review items")

@@ -7,18 +7,20 @@ from datetime import datetime
 from functools import partial
 
 from blocks import progress
-from blocks.database.engine import Database, now
+from blocks.database.engine import Database, database_id, now
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline import claims, documents, failures, leases, runs, stage_outputs
 from blocks.database.pipeline.chunk_state import FAILED, PROVISIONAL, USABLE, ChainLink
 from blocks.database.pipeline.claims import Worker
 from blocks.database.pipeline.failures import FailedDocument
-from blocks.database.results import results, review
+from blocks.database.results import results
 from blocks.database.results.results import CurrentResult, NewResult
-from blocks.database.results.review import ReviewNeed
+from blocks.database.review import items
+from blocks.document_types.schema import DocumentType
 from blocks.errors import StageCrashed, Unfinished
 from blocks.records import OUTPUT_STAGES, Failure, Retry, Stage, Status, Validation
 from tasks.runs.chunk import DEFECT, StageCounts
+from tasks.store.needs import needs_of_failures, needs_of_results
 
 STORE_VERSION = "1"
 
@@ -39,14 +41,20 @@ class _Verdict:
 
 
 @survives_outages
-def store_chunk(database: Database, worker: Worker, chunk: Sequence[str], pipeline_digest: str) -> StageCounts:
+def store_chunk(
+    database: Database,
+    worker: Worker,
+    chunk: Sequence[str],
+    pipeline_digest: str,
+    types: Mapping[str, DocumentType],
+) -> StageCounts:
     """Write the chunk's results, review items, failures and outcomes in one transaction.
 
     To store twice changes nothing. A person's decision stays the current result, with its review item; the run's result
     is added beside it. `unchanged` counts documents with nothing new. Documents that another live worker has claimed
     are left to it, and named in the counts. Raises `LeaseLost` if the worker's lease was closed.
     """
-    stored_at, run_id = now(), worker.run_id
+    stored_at, run_id, salt = now(), worker.run_id, database_id(database)
     with database.write() as connection:
         leases.check_lease(connection, worker.worker_id)
         documents.lock_documents(database, connection, chunk)
@@ -68,19 +76,15 @@ def store_chunk(database: Database, worker: Worker, chunk: Sequence[str], pipeli
 
         new = [verdict.result for verdict in verdicts.values() if verdict.result is not None]
         results.write_results(database, connection, run_id, new, stored_at)
-        needs = [
-            ReviewNeed(result.document_id, result.fingerprint, result.validation)
-            for result in new
-            if result.needs_review
-        ]
-        decided = [r.document_id for r in new if r.is_current and not r.needs_review]
-        review.sync_review(connection, run_id, needs, decided, stored_at)
         failed = [verdict.failure for verdict in verdicts.values() if verdict.failure is not None]
         failures.record_failures(database, connection, run_id, failed, stored_at)
         failing = {failure.document_id: failure.failure.stage.value for failure in failed}
         failures.resolve_failures(connection, {id_: failing.get(id_) for id_ in document_ids}, stored_at)
         documents.settle(connection, pipeline_digest, {id_: v.settled_as for id_, v in verdicts.items()})
         runs.set_outcomes(connection, run_id, {id_: v.outcome for id_, v in verdicts.items()})
+        needs, settled = needs_of_results([result for result in new if result.is_current], types, salt)
+        needs += needs_of_failures(failure for failure in failed if failure.document_id not in current)
+        items.sync_review(database, connection, run_id, needs, settled, stored_at)
     unchanged = sum(verdict.outcome == documents.SKIPPED for verdict in verdicts.values())
     progress.report(run_id, Stage.STORE, len(verdicts))
     return StageCounts(
@@ -122,6 +126,9 @@ def _verdict(
     started_at: datetime | None,
 ) -> _Verdict:
     failure = _failure(chain)
+    is_decided = current is not None and current.decided_by is not None
+    if failure is not None and failure.retry is Retry.NEVER and current is not None and is_decided:
+        return _Verdict(documents.SKIPPED, current.status)
     if failure is not None:
         failed = FailedDocument(document_id, failure, chain[failure.stage].attempts if failure.stage in chain else 0)
         return _Verdict(documents.FAILED, documents.FAILED if failure.retry is Retry.NEVER else None, failed)
@@ -135,9 +142,8 @@ def _verdict(
         outcome = documents.SKIPPED if is_unchanged else current.status
         return _Verdict(outcome, None if is_provisional else current.status)
     validation = _with_provisional_reasons(Validation.model_validate_json(payload), chain)
-    keeps_decision = current is not None and current.decided_by is not None
-    result = NewResult(document_id, link.fingerprint, validation, is_provisional, is_current=not keeps_decision)
-    outcome = current.status if current is not None and keeps_decision else validation.status.value
+    result = NewResult(document_id, link.fingerprint, validation, is_provisional, is_current=not is_decided)
+    outcome = current.status if current is not None and is_decided else validation.status.value
     return _Verdict(outcome, None if is_provisional else outcome, result=result)
 
 

@@ -5,6 +5,7 @@ A document is accepted if and only if there is no reason against it, so the reas
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import JsonValue
 
@@ -84,7 +85,7 @@ def decide(
             reasons.append("sensitive")
         if reasons:
             status = Status.IN_REVIEW
-    priority, due_minutes = _urgency(document_type.review, confidence)
+    priority, due_minutes, role = _urgency(document_type.review, confidence)
     return Validation(
         document_type=document_type.name,
         status=status,
@@ -96,6 +97,7 @@ def decide(
         evidence={name: finding.evidence for name, finding in found.items()},
         priority=priority,
         due_minutes=due_minutes if status is Status.IN_REVIEW else None,
+        role=role,
     )
 
 
@@ -107,7 +109,7 @@ def decide_unknown(facts: PageFacts, classification: Classification | None = Non
     """
     review = ReviewRules()
     nothing = Classification(document_type=UNKNOWN_TYPE, confidence=1.0, method="signals")
-    priority, due_minutes = _urgency(review, 0.0)
+    priority, due_minutes, _ = _urgency(review, 0.0)
     return Validation(
         document_type=UNKNOWN_TYPE,
         status=Status.IN_REVIEW,
@@ -172,10 +174,9 @@ def _needed(rule: RejectRule, document_type: DocumentType) -> float:
     return max(rule.min_confidence, SENSITIVE_ACCEPT_AT) if document_type.sensitive else rule.min_confidence
 
 
-def _urgency(review: ReviewRules, confidence: float) -> tuple[int, int | None]:
-    """Priority and minutes to the due time: of the narrowest band above the confidence, or else of the widest band."""
+def _urgency(review: ReviewRules, confidence: float) -> tuple[int, int | None, Literal["reviewer", "senior"]]:
+    """Priority, minutes to the due time and role: of the narrowest band above the confidence, or else of the widest."""
     bands = sorted(review.bands, key=lambda band: band.below)
-    for band in bands:
-        if confidence < band.below:
-            return band.priority, band.due_minutes
-    return (bands[-1].priority, bands[-1].due_minutes) if bands else (3, None)
+    for band in [*(band for band in bands if confidence < band.below), *bands[-1:]]:
+        return band.priority, band.due_minutes, band.role
+    return 3, None, "reviewer"

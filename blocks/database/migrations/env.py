@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from blocks.database.tables import metadata
+from blocks.database import tables as _tables  # noqa: F401 - so that the metadata has every table
+from blocks.database.metadata import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

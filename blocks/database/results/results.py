@@ -90,7 +90,7 @@ def write_results(
     connection.execute(_CLEAR_CURRENT, {"b_ids": ids})
     rows = []
     for result in new:
-        verdict = result.validation.model_dump(mode="json", exclude={"priority", "due_minutes"})
+        verdict = result.validation.model_dump(mode="json", exclude={"priority", "due_minutes", "role"})
         rows.append(
             verdict
             | {

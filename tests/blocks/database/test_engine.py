@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event, insert, select, text, update
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from blocks.database.engine import (
@@ -20,7 +22,7 @@ from blocks.database.engine import (
     open_database,
 )
 from blocks.database.errors import DatabaseNewer
-from blocks.database.schema import current_revision, head_revision
+from blocks.database.schema import MIGRATIONS_DIR, current_revision, head_revision
 from blocks.database.tables import database_identity, documents
 from blocks.errors import DatabaseUnreachable, DiskFull
 
@@ -146,13 +148,15 @@ def test_a_database_at_the_newest_revision_is_opened_without_alembic(sqlite_data
 
 
 def test_a_reading_command_leaves_an_older_revision_and_a_run_upgrades_it(empty_url: str) -> None:
-    close_database(open_database(empty_url))
-    older = open_database(empty_url)
-    with older.write() as connection:
-        connection.execute(text("DROP TABLE workers"))
-        connection.execute(text("ALTER TABLE stage_outputs DROP COLUMN worker_id"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
-    close_database(older)
+    if empty_url.startswith("sqlite"):
+        Path(empty_url.removeprefix("sqlite:///")).parent.mkdir(parents=True)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS_DIR))
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+    engine.dispose()
     reading = open_database(empty_url, create=False)
     assert current_revision(reading) == "0006"
     assert open_database(empty_url) is reading

@@ -15,11 +15,12 @@ from sqlalchemy import table as sql_table
 
 from blocks.database.column_types import ExactDecimal, UtcDateTime
 from blocks.database.engine import close_database, open_database
+from blocks.database.metadata import metadata
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.models.registry import DatabaseRegistry
 from blocks.database.pipeline.runs import run_costs
 from blocks.database.schema import MIGRATIONS_DIR
-from blocks.database.tables import metadata, model_calls, model_versions
+from blocks.database.tables import model_calls, model_versions
 from blocks.ledger import ModelCall, Settlement, new_call_key
 from tests.database_fixtures import budget_of
 

@@ -62,7 +62,7 @@ def prepare(database: Database) -> None:
     with lease_of(database, "run"):
         for stage in OUTPUT_STAGES:
             run_stage(database, RunContext(run_id="run"), ScriptedStage(stage, names, script.get(stage, {})), ids)
-        store_chunk(database, worker("run"), ids, "p")
+        store_chunk(database, worker("run"), ids, "p", {})
     paid: dict[str, Any] = {"model": "gpt", "cost_usd": Decimal("0.0000001")}
     lost: dict[str, Any] = {"model": "gpt", "unconfirmed_usd": Decimal("0.02"), "outcome": "lost"}
     calls = [
@@ -81,7 +81,7 @@ def answers(database: Database) -> list[list[dict[str, Any]]]:
 def test_the_five_queries_answer_what_they_promise(database: Database) -> None:
     prepare(database)
     queue, due, spend, failing_ones, unsure = answers(database)
-    assert [row["uri"] for row in queue] == ["/in/b", "/in/a"]
+    assert [row["uri"] for row in queue] == ["/in/b", "/in/a", "/in/f"]
     assert [(str(row["due_date"]), row["grand_total"]) for row in due] == [("2026-11-18", 1500)]
     assert due[0]["due_date"] == ("2026-11-18" if database.is_sqlite else date(2026, 11, 18))
     (spent,) = spend

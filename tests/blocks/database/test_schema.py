@@ -3,9 +3,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from blocks.database import tables as _tables  # noqa: F401 - so that the metadata has every table
 from blocks.database.engine import Database
+from blocks.database.metadata import metadata
 from blocks.database.schema import MIGRATIONS_DIR, head_revision, known_revisions, upgrade
-from blocks.database.tables import metadata
 
 
 def test_migrations_make_the_tables_that_the_code_reads(database: Database) -> None:

@@ -58,7 +58,7 @@ def test_two_runs_at_once_share_the_work_and_agree(database: Database, rerun: Re
             worked.extend(part.worked if stage is Stage.SCORE else ())
             claimed |= set(counts.claimed)
             ids = tuple(id_ for id_ in ids if id_ not in claimed)
-        claimed |= set(store_chunk(database, worker(run_id), ids, "p").claimed)
+        claimed |= set(store_chunk(database, worker(run_id), ids, "p", {}).claimed)
         return tuple(claimed)
 
     with ThreadPoolExecutor(2) as pool:
@@ -100,7 +100,7 @@ def test_storing_leaves_claimed_documents_out_and_a_closed_lease_writes_nothing(
         run_stage(database, RunContext(run_id="mine"), ScriptedStage(stage, NAMES), ids)
     close_dead_runs(database)
     with pytest.raises(LeaseLost):
-        store_chunk(database, worker("mine"), ids, "p")
+        store_chunk(database, worker("mine"), ids, "p", {})
     with pytest.raises(LeaseLost):
         run_stage(
             database, RunContext(run_id="mine", rerun=Rerun.ALL), ScriptedStage(Stage.SCORE, NAMES, version="2"), ids
@@ -109,7 +109,7 @@ def test_storing_leaves_claimed_documents_out_and_a_closed_lease_writes_nothing(
     with lease_of(database, "mine"), lease_of(database, "alive"):
         again = {id_of("a"): "another configuration"}
         stage_outputs.begin_attempts(database, Stage.SCORE, dead_worker(database, "alive"), again)
-        counts = store_chunk(database, worker("mine"), ids, "p")
+        counts = store_chunk(database, worker("mine"), ids, "p", {})
         assert (counts.done, counts.claimed) == (5, (id_of("a"),))
 
 

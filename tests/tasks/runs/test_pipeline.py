@@ -66,7 +66,7 @@ def scripted(before: Callable[[str], None] = lambda _: None) -> dict[Stage, Pipe
         return PipelineStage(task(work), opened)
 
     def store(run: Run, chunk: Chunk) -> StageCounts:
-        return store_chunk(run.database, run.context.worker, chunk.document_ids, "p")
+        return store_chunk(run.database, run.context.worker, chunk.document_ids, "p", {})
 
     return {name: stage(name) for name in OUTPUT_STAGES} | {Stage.STORE: PipelineStage(task(store), version="1")}
 

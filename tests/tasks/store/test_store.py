@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import func, select, update
 
 from blocks.database.engine import Database
+from blocks.database.metadata import metadata
 from blocks.database.pipeline import documents, runs
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.pipeline.failures import list_failures
 from blocks.database.results.results import list_results
-from blocks.database.results.review import list_review
-from blocks.database.tables import metadata, results, review, review_events, run_documents, stage_outputs
+from blocks.database.review.queue import list_review
+from blocks.database.review.tables import review, review_events
+from blocks.database.tables import results, run_documents, stage_outputs
 from blocks.errors import ChunkIncomplete
 from blocks.records import OUTPUT_STAGES, Evidence, Failure, Rerun, Retry, RunCounts, Stage, Status, Validation
 from tasks.runs.chunk import RunContext, StageCounts, run_stage
@@ -73,7 +75,7 @@ def process(
 
 def stored(database: Database, run_id: str, ids: Sequence[str], pipeline_digest: str) -> StageCounts:
     with lease_of(database, run_id):
-        return store_chunk(database, worker(run_id), ids, pipeline_digest)
+        return store_chunk(database, worker(run_id), ids, pipeline_digest, {})
 
 
 def rows(database: Database, run_id: str) -> dict[str, str | None]:
@@ -119,8 +121,9 @@ def test_each_document_ends_where_its_verdict_says(database: Database) -> None:
             "fields": {"total": "9.00"},
         }
     ]
-    (item,) = list_review(database)
+    item, failed = list_review(database)
     assert (item["uri"], item["reasons"], item["priority"]) == ("/in/i", ["low_confidence:total"], 2)
+    assert (failed["uri"], failed["reasons"], failed["priority"]) == ("/in/f", ["failed:encrypted"], 4)
     assert item["fields"] == {"total": "9.00"}
     assert list(item) == [
         *("review_id", "document_id", "uri", "document_type", "status", "reasons", "confidence", "priority"),
@@ -326,7 +329,7 @@ def test_runs_over_the_same_documents_at_once_do_not_disturb_one_another(databas
         done = list(pool.map(run, range(8)))
     assert all(counts.done + counts.failed + counts.unchanged == len(names) for counts in done)
     assert len(list_results(database)) == len(names) - 1
-    assert len(list_review(database)) == 4
+    assert sorted(item["uri"] for item in list_review(database)) == [f"/in/{name}" for name in "abceg"]
     with database.read() as connection:
         currents = select(stage_outputs.c.document_id, stage_outputs.c.stage).where(stage_outputs.c.is_current)
         found_currents = connection.execute(currents).all()

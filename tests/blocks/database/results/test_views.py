@@ -9,8 +9,8 @@ from sqlalchemy import insert, text
 from blocks.database.engine import Database, now
 from blocks.database.errors import ViewInUse
 from blocks.database.pipeline.documents import record_batch
-from blocks.database.results.review import ReviewNeed, sync_review
 from blocks.database.results.views import create_views, view_name
+from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.tables import results, sources
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.records import Rerun, Status, Validation
@@ -155,7 +155,7 @@ def test_views_show_the_place_where_a_document_was_seen_last(database: Database)
     for view in ("results_bill", "results_bill_tags", "results_bill_lines"):
         assert {row["uri"] for row in query(database, f"SELECT uri FROM {view}")} == {"/in/b"}
     with database.write() as connection:
-        sync_review(connection, "run", [ReviewNeed(id_of("a"), "f", VERDICT)], [], now())
+        sync_review(database, connection, "run", [ReviewNeed(id_of("a"), "f", VERDICT)], [], now())
     (item,) = query(database, "SELECT uri, document_type, fields FROM review_queue")
     assert (item["uri"], item["document_type"]) == ("/in/b", "bill")
     assert item["fields"] is not None
@@ -182,6 +182,6 @@ def test_the_queue_view_has_open_items_only(database: Database) -> None:
     for name in ("a", "b"):
         add_result(database, name, {})
     with database.write() as connection:
-        sync_review(connection, "run", [ReviewNeed(id_of(name), "f", VERDICT) for name in "ab"], [], now())
-        sync_review(connection, "run", [], [id_of("a")], now())
+        sync_review(database, connection, "run", [ReviewNeed(id_of(name), "f", VERDICT) for name in "ab"], [], now())
+        sync_review(database, connection, "run", [], [id_of("a")], now())
     assert [row["document_id"] for row in query(database, "SELECT document_id FROM review_queue")] == [id_of("b")]

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from blocks.database import tables
 from blocks.database.engine import Database
 from blocks.database.results.results import NewResult, write_results
-from blocks.database.results.review import ReviewNeed, list_review, sync_review
 from blocks.database.results.views import create_views
+from blocks.database.review import tables
+from blocks.database.review.items import ReviewNeed, sync_review
+from blocks.database.review.queue import list_review
 from blocks.records import Status, Validation
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
@@ -46,7 +47,7 @@ def sync(
     database: Database, *needs: ReviewNeed, settled: tuple[str, ...] = (), run_id: str = "run-1", at: datetime = AT
 ) -> None:
     with database.write() as connection:
-        sync_review(connection, run_id, needs, [id_of(name) for name in settled], at)
+        sync_review(database, connection, run_id, needs, [id_of(name) for name in settled], at)
 
 
 def queue(database: Database) -> list[str]:
@@ -57,7 +58,8 @@ def events(database: Database) -> list[tuple[Any, ...]]:
     event = tables.review_events.c
     query = select(event.review_id, event.event, event.content, event.run_id, event.happened_at)
     with database.read() as connection:
-        return [tuple(row) for row in connection.execute(query.order_by(event.event_id))]
+        rows = connection.execute(query.order_by(event.event_id)).all()
+    return [(id_, name, {"reasons": content.get("reasons", [])}, *rest) for id_, name, content, *rest in rows]
 
 
 def test_an_item_has_all_that_a_reviewer_needs(database: Database) -> None:

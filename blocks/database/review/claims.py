@@ -1,0 +1,75 @@
+"""Claims of people: a lease on an item that a heartbeat renews, and that ends by itself."""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, bindparam, or_, select, update
+
+from blocks.database.clock import database_time
+from blocks.database.engine import Database
+from blocks.database.outages import survives_outages
+from blocks.database.review.queue import in_work_order, load_item
+from blocks.database.review.tables import review
+from blocks.review.records import Item, ItemStatus, Person, Role
+from blocks.review.rules import check_open
+
+CLAIM_S = 120.0
+"""How long a claim lasts without a heartbeat. The page beats every quarter of it."""
+
+
+@survives_outages
+def claim(database: Database, review_id: int, person: Person, lease_s: float = CLAIM_S) -> Item:
+    """Take an item, or renew the claim on it, for `lease_s` seconds from now.
+
+    Raises a leaf of `ReviewError` where the person may not decide on it now.
+    """
+    with database.write() as connection:
+        item = load_item(connection, review_id, lock=True)
+        check_open(item, person, database_time(connection))
+        return _claimed(connection, item, person, lease_s)
+
+
+@survives_outages
+def claim_next(database: Database, person: Person, lease_s: float = CLAIM_S) -> Item | None:
+    """Take the first item of the queue that the person may decide on and that nobody has; None if there is none."""
+    roles = [str(role) for role in Role if person.role.covers(role)]
+    with database.write() as connection:
+        at = database_time(connection)
+        is_free = or_(
+            review.c.claimed_by.is_(None), review.c.claim_expires_at <= at, review.c.claimed_by == person.name
+        )
+        query = (
+            select(review.c.review_id, review.c.opinions)
+            .where(review.c.status == ItemStatus.OPEN, review.c.role.in_(roles), is_free)
+            .order_by(*in_work_order)
+            .with_for_update(skip_locked=True)
+        )
+        for review_id, opinions in connection.execute(query.limit(_MAX_SKIPPED)):
+            if all(opinion["by"] != person.name for opinion in opinions):
+                return _claimed(connection, load_item(connection, review_id), person, lease_s)
+    return None
+
+
+@survives_outages
+def release(database: Database, review_id: int, person: Person) -> bool:
+    """End the person's claim; whether there was one."""
+    with database.write() as connection:
+        released = connection.execute(_RELEASE, {"b_id": review_id, "b_name": person.name})
+        return released.rowcount > 0
+
+
+def _claimed(connection: Connection, item: Item, person: Person, lease_s: float) -> Item:
+    at = database_time(connection)
+    since = item.claimed_at if item.claimed_by == person.name and item.claimed_at else at
+    claim = {"claimed_by": person.name, "claimed_at": since, "claim_expires_at": at + timedelta(seconds=lease_s)}
+    connection.execute(update(review).where(review.c.review_id == item.review_id).values(claim))
+    return item.model_copy(update=claim)
+
+
+_MAX_SKIPPED = 200
+"""How many items on which the person has decided already are passed over."""
+
+_RELEASE = (
+    update(review)
+    .where(review.c.review_id == bindparam("b_id"), review.c.claimed_by == bindparam("b_name"))
+    .values(claimed_by=None, claimed_at=None, claim_expires_at=None)
+)

@@ -1,0 +1,232 @@
+"""A decision as one transaction: result, item, answers and event. The rules say what follows; this writes it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from blocks.database.clock import database_time
+from blocks.database.engine import Database
+from blocks.database.outages import survives_outages
+from blocks.database.pipeline.documents import lock_documents
+from blocks.database.pipeline.failures import resolve_failures
+from blocks.database.review import events
+from blocks.database.review.events import NewEvent
+from blocks.database.review.queue import fields_at_version, load_item
+from blocks.database.review.tables import review, review_answers, review_events
+from blocks.database.tables import documents, results
+from blocks.document_types.schema import DocumentType
+from blocks.records import Record
+from blocks.review.chain import Head
+from blocks.review.errors import InvalidDecision, ItemReplaced
+from blocks.review.records import (
+    Answer,
+    Decision,
+    Event,
+    Item,
+    ItemKind,
+    ItemStatus,
+    Opinion,
+    Outcome,
+    Person,
+    Ruling,
+    digest_of,
+)
+from blocks.review.rules import UNDO_S, changes, rule
+
+_NO_CLAIM: dict[str, object] = dict.fromkeys(("claimed_by", "claimed_at", "claim_expires_at"))
+
+
+class Decided(Record):
+    """What a decision did. `is_repeated`: the same decision was applied before, and nothing was written."""
+
+    review_id: int
+    event: Event
+    event_id: int
+    is_repeated: bool = False
+
+
+@survives_outages
+def decide(database: Database, decision: Decision, person: Person, types: Mapping[str, DocumentType]) -> Decided:
+    """Apply a decision, all or nothing. The same decision sent twice is applied once.
+
+    Raises a leaf of `ReviewError` where the rules refuse it, and `ItemReplaced` where a run replaced the version that
+    the person saw.
+    """
+    with database.write() as connection:
+        return decide_within(database, connection, decision, person, types)
+
+
+def decide_within(
+    database: Database, connection: Connection, decision: Decision, person: Person, types: Mapping[str, DocumentType]
+) -> Decided:
+    """`decide` within a transaction of the caller's."""
+    document_id = load_item(connection, decision.review_id).document_id
+    lock_documents(database, connection, [document_id])  # in the order of runs: documents, then their items
+    item = load_item(connection, decision.review_id, lock=True)
+    repeated = _repeated(connection, item, decision)
+    if repeated is not None:
+        return repeated
+    if item.status is ItemStatus.OPEN and item.version != decision.version:
+        before = fields_at_version(connection, item, decision.version)
+        raise ItemReplaced(item.review_id, decision.version, item.version, changes(before, item.fields))
+    at = database_time(connection)
+    ruling = rule(item, decision, person, types.get(item.document_type), types, at)
+    head = _log(database, connection, item, decision, ruling, at)
+    _write_answers(connection, item, ruling.answers, head)
+    if ruling.event is Event.DECIDED:
+        assert ruling.outcome is not None
+        _write_outcome(connection, item, decision, ruling.outcome, head, at)
+    else:
+        _keep_open(connection, item, decision, ruling, head, at)
+    return Decided(review_id=item.review_id, event=ruling.event, event_id=head.event_id)
+
+
+@survives_outages
+def undo(database: Database, review_id: int, person: Person) -> Decided:
+    """Take the person's own decision back, within ten seconds. The item is open again, as it was.
+
+    Raises `InvalidDecision` where it is too late, or there is nothing to take back.
+    """
+    with database.write() as connection:
+        document_id = load_item(connection, review_id).document_id
+        lock_documents(database, connection, [document_id])
+        item, at = load_item(connection, review_id, lock=True), database_time(connection)
+        if item.status is not ItemStatus.DECIDED or item.decided_by != person.name or item.decided_at is None:
+            raise InvalidDecision(f"{person.name} has no decision on review item {review_id} to take back")
+        if at - item.decided_at > timedelta(seconds=UNDO_S):
+            raise InvalidDecision(f"the decision on review item {review_id} is final: {UNDO_S:g} s have passed")
+        last = connection.execute(_LAST_DECIDED, {"review_id": review_id}).one()
+        _restore(connection, item, last.hash, last.content)
+        (head,) = events.append(
+            database,
+            connection,
+            [NewEvent(review_id, Event.UNDONE, {"version": item.version, "undone": last.event_id}, actor=person.name)],
+            at,
+        )
+        return Decided(review_id=review_id, event=Event.UNDONE, event_id=head.event_id)
+
+
+def _repeated(connection: Connection, item: Item, decision: Decision) -> Decided | None:
+    """What an equal decision did before, if there was one and it still stands."""
+    for opinion in item.opinions:
+        if opinion.key == decision.key:
+            return Decided(review_id=item.review_id, event=Event.SEEN_ONCE, event_id=opinion.event_id, is_repeated=True)
+    if item.status is not ItemStatus.DECIDED:
+        return None
+    last = connection.execute(_LAST_DECIDED, {"review_id": item.review_id}).one_or_none()
+    if last is None or last.content.get("key") != decision.key:
+        return None
+    return Decided(review_id=item.review_id, event=Event.DECIDED, event_id=last.event_id, is_repeated=True)
+
+
+def _log(
+    database: Database, connection: Connection, item: Item, decision: Decision, ruling: Ruling, at: datetime
+) -> Head:
+    answers: list[JsonValue] = [answer.model_dump(mode="json") for answer in ruling.answers]
+    content: dict[str, JsonValue] = {
+        **decision.model_dump(mode="json", exclude={"review_id", "by", "looks"}),
+        "key": decision.key,
+        "fingerprint": item.fingerprint,
+        "answers": digest_of(answers),
+        "outcome": None if ruling.outcome is None else ruling.outcome.digest,
+        "given_type": connection.execute(
+            select(documents.c.given_type).where(documents.c.document_id == item.document_id)
+        ).scalar_one(),
+    }
+    (head,) = events.append(
+        database, connection, [NewEvent(item.review_id, ruling.event, content, actor=decision.by)], at
+    )
+    return head
+
+
+def _write_answers(connection: Connection, item: Item, answers: tuple[Answer, ...], head: Head) -> None:
+    if answers:
+        rows = [
+            answer.model_dump(mode="json") | {"event_id": head.event_id, "review_id": item.review_id}
+            for answer in answers
+        ]
+        connection.execute(insert(review_answers), rows)
+
+
+def _write_outcome(
+    connection: Connection, item: Item, decision: Decision, outcome: Outcome, head: Head, at: datetime
+) -> None:
+    decided = {
+        "status": ItemStatus.DECIDED,
+        "decided_by": decision.by,
+        "decided_at": at,
+        "updated_at": at,
+        "decision": decision.model_dump(mode="json", include={"action", "reason", "document_type", "note", "door"}),
+    }
+    connection.execute(update(review).where(review.c.review_id == item.review_id).values(decided | _NO_CLAIM))
+    of_document = documents.c.document_id == item.document_id
+    if outcome.status is None:  # the next run reads it again, as the type that the person gave it
+        unsettled = {"given_type": outcome.document_type, "settled_under": None, "settled_as": None}
+        connection.execute(update(documents).where(of_document).values(unsettled))
+        return
+    connection.execute(
+        update(results).where(results.c.document_id == item.document_id, results.c.is_current).values(is_current=False)
+    )
+    connection.execute(insert(results), _result(connection, item, decision, outcome, head, at))
+    connection.execute(
+        update(documents).where(of_document, documents.c.settled_under.is_not(None)).values(settled_as=outcome.status)
+    )
+    if item.kind is ItemKind.FAILURE:
+        resolve_failures(connection, {item.document_id: None}, at)
+
+
+def _result(
+    connection: Connection, item: Item, decision: Decision, outcome: Outcome, head: Head, at: datetime
+) -> dict[str, Any]:
+    """The decided result. Its fingerprint is the event's hash, which ties it to the audit trail."""
+    run_id = connection.execute(select(review.c.run_id).where(review.c.review_id == item.review_id)).scalar_one()
+    return outcome.model_dump(mode="json") | {
+        "document_id": item.document_id,
+        "fingerprint": head.hash,
+        "is_current": True,
+        "confidence": 1.0,
+        "confidences": dict.fromkeys(outcome.fields, 1.0),
+        "score": item.score,
+        "provisional": False,
+        "decided_by": decision.by,
+        "run_id": run_id,
+        "created_at": at,
+    }
+
+
+def _keep_open(
+    connection: Connection, item: Item, decision: Decision, ruling: Ruling, head: Head, at: datetime
+) -> None:
+    values: dict[str, Any] = {"role": str(ruling.role), "updated_at": at, **_NO_CLAIM}
+    if ruling.outcome is not None:
+        opinion = Opinion(by=decision.by, event_id=head.event_id, outcome=ruling.outcome.digest, key=decision.key)
+        values["opinions"] = [o.model_dump(mode="json") for o in (*item.opinions, opinion)]
+    connection.execute(update(review).where(review.c.review_id == item.review_id).values(values))
+
+
+def _restore(connection: Connection, item: Item, decided_hash: str, content: Mapping[str, Any]) -> None:
+    open_again = {"status": ItemStatus.OPEN, "decided_by": None, "decided_at": None, "decision": None}
+    connection.execute(update(review).where(review.c.review_id == item.review_id).values(open_again))
+    of_document = documents.c.document_id == item.document_id
+    if content.get("action") == "reclassify":
+        connection.execute(update(documents).where(of_document).values(given_type=content.get("given_type")))
+        return
+    own = results.c.document_id == item.document_id
+    connection.execute(update(results).where(own, results.c.fingerprint == decided_hash).values(is_current=False))
+    connection.execute(update(results).where(own, results.c.fingerprint == item.fingerprint).values(is_current=True))
+    connection.execute(
+        update(documents)
+        .where(of_document, documents.c.settled_under.is_not(None))
+        .values(settled_as=item.result_status)
+    )
+
+
+_LAST_DECIDED = (
+    select(review_events.c.event_id, review_events.c.hash, review_events.c.content)
+    .where(review_events.c.review_id == bindparam("review_id"), review_events.c.event == Event.DECIDED)
+    .order_by(review_events.c.event_id.desc())
+    .limit(1)
+)

@@ -1,0 +1,146 @@
+"""Review items as runs make them: one open item per document, replaced by later results, and closed by them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from blocks.database.engine import Database
+from blocks.database.in_list import in_list
+from blocks.database.review import events
+from blocks.database.review.events import NewEvent
+from blocks.database.review.tables import review
+from blocks.document_types.schema import ReviewRules
+from blocks.records import Validation
+from blocks.review.due_times import due_time
+from blocks.review.records import Event, ItemKind, ItemStatus
+
+_ITEM = (
+    "kind",
+    "fingerprint",
+    "document_type",
+    "reasons",
+    "confidence",
+    "priority",
+    "due_at",
+    "role",
+    "decisions_needed",
+    "drawn_with",
+    "is_blind",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewNeed:
+    """A document that a person must look at, its verdict, and its type's rules of review.
+
+    `drawn_with` is the probability with which the random audit drew it.
+    """
+
+    document_id: str
+    fingerprint: str
+    validation: Validation
+    rules: ReviewRules = field(default_factory=ReviewRules)
+    kind: ItemKind = ItemKind.VERDICT
+    drawn_with: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenItem:
+    review_id: int
+    version: int
+    created_at: datetime
+    item: dict[str, Any]
+
+
+def sync_review(
+    database: Database,
+    connection: Connection,
+    run_id: str,
+    needs: Collection[ReviewNeed],
+    settled: Sequence[str],
+    at: datetime,
+) -> None:
+    """Open or replace an item for each need, and supersede the open items of `settled` documents.
+
+    A due time counts from the opening of the item: another run does not postpone it. A replaced item has a new
+    version, and the decisions so far on the old one do not count.
+    """
+    by_id = {need.document_id: need for need in needs}
+    known = _open_items(connection, [*by_id, *settled])
+    wanted = {id_: _item(need, known[id_].created_at if id_ in known else at) for id_, need in by_id.items()}
+    logged: list[NewEvent] = []
+    new = {id_: item for id_, item in wanted.items() if id_ not in known}
+    if new:
+        opened = {"status": ItemStatus.OPEN, "created_at": at, "run_id": run_id}
+        connection.execute(insert(review), [item | opened | {"document_id": id_} for id_, item in new.items()])
+        items = _open_items(connection, list(new))
+        logged += [_event(Event.OPENED, items[id_].review_id, 1, item, run_id) for id_, item in new.items()]
+    changed = {id_: item for id_, item in wanted.items() if id_ in known and known[id_].item != item}
+    if changed:
+        rows = [
+            {"b_id": known[id_].review_id, "b_run_id": run_id, "b_version": known[id_].version + 1, "b_at": at}
+            | {f"b_{name}": value for name, value in item.items()}
+            for id_, item in changed.items()
+        ]
+        connection.execute(_REPLACE, rows)
+        logged += [
+            _event(Event.UPDATED, known[id_].review_id, known[id_].version + 1, item, run_id)
+            for id_, item in changed.items()
+        ]
+    closed = [known[id_] for id_ in settled if id_ in known]
+    if closed:
+        connection.execute(_SUPERSEDE, [{"b_id": item.review_id, "b_at": at} for item in closed])
+        logged += [_event(Event.SUPERSEDED, item.review_id, item.version, {}, run_id) for item in closed]
+    events.append(database, connection, logged, at)
+
+
+def _item(need: ReviewNeed, opened_at: datetime) -> dict[str, Any]:
+    verdict, is_audit = need.validation, need.kind is ItemKind.AUDIT
+    due = None if verdict.due_minutes is None else due_time(opened_at, verdict.due_minutes, need.rules.hours)
+    return {
+        "kind": str(need.kind),
+        "fingerprint": need.fingerprint,
+        "document_type": verdict.document_type,
+        "reasons": list(verdict.reasons),
+        "confidence": verdict.confidence,
+        "priority": verdict.priority,
+        "due_at": due,
+        "role": verdict.role,
+        "decisions_needed": need.rules.decisions,
+        "drawn_with": need.drawn_with,
+        "is_blind": is_audit and need.rules.blind,
+    }
+
+
+def _event(event: Event, review_id: int, version: int, item: Mapping[str, Any], run_id: str) -> NewEvent:
+    content = {"version": version} | {name: item[name] for name in ("fingerprint", "reasons") if name in item}
+    return NewEvent(review_id, event, content, run_id=run_id)
+
+
+def _open_items(connection: Connection, document_ids: Sequence[str]) -> dict[str, _OpenItem]:
+    found = {}
+    for row in connection.execute(_OPEN, {"ids": document_ids}).mappings():
+        item = {name: row[name] for name in _ITEM}
+        found[row["document_id"]] = _OpenItem(row["review_id"], row["version"], row["created_at"], item)
+    return found
+
+
+_OPEN = select(
+    review.c.document_id, review.c.review_id, review.c.version, review.c.created_at, *(review.c[name] for name in _ITEM)
+).where(in_list(review.c.document_id, "ids"), review.c.status == ItemStatus.OPEN)
+
+_REPLACE = (
+    update(review)
+    .where(review.c.review_id == bindparam("b_id"))
+    .values({name: bindparam(f"b_{name}") for name in (*_ITEM, "run_id", "version")})
+    .values(updated_at=bindparam("b_at"), opinions=[])
+)
+
+_SUPERSEDE = (
+    update(review)
+    .where(review.c.review_id == bindparam("b_id"))
+    .values(status=ItemStatus.SUPERSEDED, updated_at=bindparam("b_at"), claimed_by=None, claim_expires_at=None)
+)

@@ -1,0 +1,1 @@
+"""The rules of review: what may be decided, by whom, on which version, and what follows. Plain, without SQL and web."""

@@ -1,0 +1,201 @@
+"""What follows from a decision, as a pure function of the item, the decision, the person and the document type."""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from blocks.document_types.schema import DocumentType
+from blocks.records import UNKNOWN_TYPE, Status
+from blocks.review.errors import (
+    InvalidCorrection,
+    InvalidDecision,
+    ItemClaimed,
+    ItemClosed,
+    NotAllowed,
+    SecondLookNeeded,
+    UnknownField,
+)
+from blocks.review.records import (
+    Action,
+    Answer,
+    Correction,
+    Decision,
+    Event,
+    Item,
+    ItemKind,
+    ItemStatus,
+    Look,
+    Outcome,
+    Person,
+    Role,
+    Ruling,
+)
+from blocks.values.errors import InvalidValue
+from blocks.values.typed_values import typed_value
+
+UNREADABLE = "unreadable"
+UNDO_S = 10.0
+"""How long a person may take a decision back."""
+
+
+def rule(
+    item: Item,
+    decision: Decision,
+    person: Person,
+    document_type: DocumentType | None,
+    known_types: Collection[str],
+    at: datetime,
+) -> Ruling:
+    """What follows from the decision on the current version of the item.
+
+    `document_type` is the item's type; None for the unknown type, and for a type that is gone. Raises a leaf of
+    `ReviewError` where the decision is not allowed.
+    """
+    check_open(item, person, at)
+    match decision.action:
+        case Action.ESCALATE:
+            return Ruling(event=Event.ESCALATED, role=Role.SENIOR)
+        case Action.RETURN:
+            return Ruling(event=Event.RETURNED, role=Role.REVIEWER)
+    outcome = _outcome(item, decision, document_type, known_types)
+    return Ruling(
+        event=_event(item, outcome),
+        role=_next_role(item, outcome),
+        outcome=outcome,
+        answers=tuple(_answers(item, decision, outcome)),
+    )
+
+
+def check_open(item: Item, person: Person, at: datetime) -> None:
+    """Whether the person may decide on the item now. Raises a leaf of `ReviewError`."""
+    if item.status is not ItemStatus.OPEN:
+        raise ItemClosed(item.review_id, item.status, item.decided_by, item.decided_at)
+    if not person.role.covers(item.role):
+        raise NotAllowed(person.name, person.role, f"decide on review item {item.review_id}", item.role)
+    if any(opinion.by == person.name for opinion in item.opinions):
+        raise SecondLookNeeded(item.review_id, person.name)
+    if is_claimed_by_another(item, person.name, at):
+        assert item.claimed_by is not None
+        assert item.claimed_at is not None
+        raise ItemClaimed(item.review_id, item.claimed_by, item.claimed_at)
+
+
+def is_claimed_by_another(item: Item, name: str, at: datetime) -> bool:
+    """Whether somebody else has a live claim on the item."""
+    return item.claimed_by not in {None, name} and item.claim_expires_at is not None and item.claim_expires_at > at
+
+
+def _outcome(
+    item: Item, decision: Decision, document_type: DocumentType | None, known_types: Collection[str]
+) -> Outcome:
+    match decision.action:
+        case Action.ACCEPT:
+            _check_has_values(item, document_type)
+            return Outcome(
+                status=Status.ACCEPTED, document_type=item.document_type, fields=item.fields, evidence=item.evidence
+            )
+        case Action.CORRECT:
+            return _corrected(item, decision, _check_has_values(item, document_type))
+        case Action.REJECT:
+            if not decision.reason.strip():
+                raise InvalidDecision("a rejection needs a reason: --reason TEXT")
+            return Outcome(
+                status=Status.REJECTED,
+                document_type=item.document_type,
+                reasons=(f"rejected_by_person:{decision.reason.strip()}",),
+                fields=item.fields,
+                evidence=item.evidence,
+            )
+        case Action.UNREADABLE:
+            return Outcome(status=Status.REJECTED, document_type=item.document_type, reasons=(UNREADABLE,))
+        case _:
+            if decision.document_type not in known_types:
+                raise InvalidDecision(
+                    f"there is no document type {decision.document_type!r}; there are: {', '.join(sorted(known_types))}"
+                )
+            return Outcome(status=None, document_type=decision.document_type)
+
+
+def _check_has_values(item: Item, document_type: DocumentType | None) -> DocumentType:
+    if item.kind is ItemKind.FAILURE:
+        raise InvalidDecision(
+            f"review item {item.review_id} has no values, because its document could not be read; reject it, or mark "
+            "it unreadable"
+        )
+    if document_type is None:
+        what = (
+            "of no known type" if item.document_type == UNKNOWN_TYPE else f"of type {item.document_type}, which is gone"
+        )
+        raise InvalidDecision(f"the document is {what}; reclassify it, reject it, or mark it unreadable")
+    return document_type
+
+
+def _corrected(item: Item, decision: Decision, document_type: DocumentType) -> Outcome:
+    if not decision.corrections:
+        raise InvalidDecision("a correction names at least one field: field=value")
+    values = {name: _typed(document_type, name, correction) for name, correction in decision.corrections.items()}
+    evidence = {name: correction.evidence for name, correction in decision.corrections.items()}
+    return Outcome(
+        status=Status.ACCEPTED,
+        document_type=item.document_type,
+        fields=item.fields | values,
+        evidence=item.evidence | evidence,
+    )
+
+
+def _typed(document_type: DocumentType, name: str, correction: Correction) -> JsonValue:
+    field = document_type.fields.get(name)
+    if field is None:
+        raise UnknownField(name, document_type.fields)
+    try:
+        return typed_value(field, correction.value, document_type.languages)
+    except InvalidValue as error:
+        raise InvalidCorrection(name, str(error)) from error
+
+
+def _answers(item: Item, decision: Decision, outcome: Outcome) -> Iterator[Answer]:
+    """An answer per field that was shown or corrected; none where the values are not what was decided on."""
+    if outcome.status is not Status.ACCEPTED:
+        return
+    for name in sorted({*item.fields, *outcome.fields}):
+        look = decision.looks.get(name, Look())
+        yield Answer(
+            field=name,
+            shown=item.fields.get(name),
+            decided=outcome.fields.get(name),
+            confidence=item.confidences.get(name),
+            evidence=outcome.evidence.get(name, ()),
+            shown_ms=look.shown_ms,
+            is_touched=look.is_touched or name in decision.corrections,
+        )
+
+
+def _event(item: Item, outcome: Outcome) -> Event:
+    """Two equal decisions settle an item that needs two; after two different ones a senior's settles it."""
+    if item.decisions_needed < 2 or len(item.opinions) >= 2:
+        return Event.DECIDED
+    if not item.opinions:
+        return Event.SEEN_ONCE
+    return Event.DECIDED if item.opinions[0].outcome == outcome.digest else Event.DISAGREED
+
+
+def _next_role(item: Item, outcome: Outcome) -> Role:
+    return Role.SENIOR if _event(item, outcome) is Event.DISAGREED else item.role
+
+
+def changes(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """What differs between two versions of an item's values, in words."""
+    return tuple(
+        f"{name} is {_shown(after.get(name))} and was {_shown(before.get(name))}"
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    )
+
+
+def _shown(value: JsonValue) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, list):
+        return f"{len(value)} rows"
+    return repr(value) if isinstance(value, str) else str(value)

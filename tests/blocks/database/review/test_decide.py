@@ -1,0 +1,263 @@
+"""Decisions in the database: one transaction, once, on the version that was shown; claims; the chain."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+from sqlalchemy import func, select, text, update
+
+from blocks.database.engine import Database
+from blocks.database.results.results import NewResult, list_results, write_results
+from blocks.database.review import claims
+from blocks.database.review.decide import Decided, decide, undo
+from blocks.database.review.events import verify_chain
+from blocks.database.review.items import ReviewNeed, sync_review
+from blocks.database.review.queue import list_review, read_item
+from blocks.database.review.tables import review, review_answers, review_events
+from blocks.database.tables import documents
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType, ReviewRules
+from blocks.records import Status, Validation
+from blocks.review.chain import Broken, Head
+from blocks.review.errors import (
+    InvalidDecision,
+    ItemClaimed,
+    ItemClosed,
+    ItemMissing,
+    ItemReplaced,
+    ReviewError,
+    SecondLookNeeded,
+)
+from blocks.review.records import Action, Correction, Decision, Door, Event, ItemStatus, Look, Person, Role
+from tests.database_fixtures import add_documents
+from tests.doubles.scripted_stages import id_of
+
+AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+RECEIPT = DocumentType(
+    name="receipt",
+    title="Receipt",
+    fields={"company": DocumentField(type=FieldType.TEXT), "total": DocumentField(type=FieldType.MONEY)},
+)
+TYPES = {"receipt": RECEIPT, "invoice": RECEIPT.model_copy(update={"name": "invoice"})}
+ANN, BOB, SUE = Person(name="ann"), Person(name="bob"), Person(name="sue", role=Role.SENIOR)
+
+
+def open_item(
+    database: Database,
+    name: str = "a",
+    *,
+    total: str = "9.00",
+    fingerprint: str = "f",
+    rules: ReviewRules | None = None,
+    status: Status = Status.IN_REVIEW,
+) -> int:
+    """A document whose result waits for a person; returns the item's id."""
+    verdict = Validation(
+        document_type="receipt",
+        status=status,
+        confidence=0.5,
+        reasons=("low_confidence:total",) if status is Status.IN_REVIEW else (),
+        fields={"company": "Café", "total": total},
+        confidences={"company": 0.9, "total": 0.5},
+    )
+    document_id = id_of(name)
+    with database.write() as connection:
+        new = [NewResult(document_id, fingerprint, verdict, provisional=False)]
+        write_results(database, connection, "run-1", new, AT)
+        needs = [ReviewNeed(document_id, fingerprint, verdict, rules or ReviewRules())]
+        sync_review(
+            database, connection, "run-1", *((needs, []) if status is Status.IN_REVIEW else ([], [document_id])), AT
+        )
+        query = select(review.c.review_id).where(review.c.document_id == document_id, review.c.status == "open")
+        return int(connection.execute(query).scalar_one_or_none() or 0)
+
+
+def decision(review_id: int, action: Action, by: Person = ANN, version: int = 1, **content: Any) -> Decision:
+    return Decision(review_id=review_id, version=version, action=action, by=by.name, door=Door.COMMAND, **content)
+
+
+def accept(database: Database, review_id: int, by: Person = ANN, version: int = 1) -> Decided:
+    return decide(database, decision(review_id, Action.ACCEPT, by, version), by, TYPES)
+
+
+def correct(database: Database, review_id: int, by: Person = ANN, **values: JsonValue) -> Decided:
+    corrections = {name: Correction(value=value) for name, value in values.items()}
+    looks = {"total": Look(shown_ms=700, is_touched=True)}
+    return decide(database, decision(review_id, Action.CORRECT, by, corrections=corrections, looks=looks), by, TYPES)
+
+
+def result(database: Database, name: str = "a") -> Mapping[str, Any]:
+    return {row["document_id"]: row for row in list_results(database)}[id_of(name)]
+
+
+def events(database: Database) -> list[tuple[str, str | None]]:
+    query = select(review_events.c.event, review_events.c.actor).order_by(review_events.c.event_id)
+    with database.read() as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def test_a_correction_becomes_the_result_with_its_answers_and_event(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database)
+    decided = correct(database, item, total="1.234,50")
+    assert decided.event is Event.DECIDED
+    assert result(database)["status"] == "accepted"
+    assert result(database)["fields"] == {"company": "Café", "total": "1234.50"}
+    assert read_item(database, item).decided_by == "ann"
+    assert list_review(database) == []
+    answer = review_answers.c
+    with database.read() as connection:
+        rows = connection.execute(
+            select(answer.field, answer.shown, answer.decided, answer.is_touched, answer.shown_ms, answer.confidence)
+        ).all()
+    assert sorted(map(tuple, rows)) == [
+        ("company", "Café", "Café", False, 0, 0.9),
+        ("total", "9.00", "1234.50", True, 700, 0.5),
+    ]
+    assert events(database) == [("opened", None), ("decided", "ann")]
+    assert isinstance(verify_chain(database), Head)
+
+
+def test_the_same_decision_twice_is_one_and_another_is_refused(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database)
+    first = accept(database, item)
+    again = accept(database, item)
+    assert (again.is_repeated, again.event_id) == (True, first.event_id)
+    with pytest.raises(ItemClosed, match="was decided by ann"):
+        accept(database, item, BOB)
+    with pytest.raises(ItemMissing):
+        accept(database, item + 1)
+    assert events(database) == [("opened", None), ("decided", "ann")]
+
+
+def test_a_decision_on_a_replaced_version_is_refused_with_what_changed(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database)
+    assert open_item(database, total="9.50", fingerprint="g") == item
+    with pytest.raises(ItemReplaced, match=r"total is '9\.50' and was '9\.00'"):
+        accept(database, item)
+    assert accept(database, item, version=2).event is Event.DECIDED
+
+
+def test_no_run_replaces_a_decision(database: Database) -> None:
+    add_documents(database, "a")
+    correct(database, open_item(database), total="7")
+    with database.read() as connection:
+        before = connection.execute(select(func.count()).select_from(review_events)).scalar_one()
+    later = Validation(document_type="receipt", status=Status.ACCEPTED, confidence=0.9, fields={"total": "8.00"})
+    with database.write() as connection:
+        new = [NewResult(id_of("a"), "g", later, provisional=False, is_current=False)]
+        write_results(database, connection, "run-2", new, AT)
+    assert result(database)["fields"]["total"] == "7.00"
+    assert len(events(database)) == before
+
+
+def test_a_rejected_document_and_a_reclassified_one(database: Database) -> None:
+    add_documents(database, "a", "b")
+    decide(database, decision(open_item(database), Action.REJECT, reason="a joke"), ANN, TYPES)
+    assert (result(database)["status"], result(database)["reasons"]) == ("rejected", ["rejected_by_person:a joke"])
+    moved = open_item(database, "b")
+    decide(database, decision(moved, Action.RECLASSIFY, document_type="invoice"), ANN, TYPES)
+    with database.read() as connection:
+        given = select(documents.c.given_type, documents.c.settled_under).where(documents.c.document_id == id_of("b"))
+        assert tuple(connection.execute(given).one()) == ("invoice", None)
+    assert read_item(database, moved).status is ItemStatus.DECIDED
+
+
+def test_four_eyes_end_with_agreement_or_a_senior(database: Database) -> None:
+    add_documents(database, "a", "b")
+    two = ReviewRules(decisions=2)
+    agreed, split = open_item(database, rules=two), open_item(database, "b", rules=two)
+    assert correct(database, agreed, total="7").event is Event.SEEN_ONCE
+    with pytest.raises(SecondLookNeeded):
+        correct(database, agreed, total="8")
+    assert correct(database, agreed, BOB, total="7.00").event is Event.DECIDED
+    correct(database, split, total="7")
+    assert accept(database, split, BOB).event is Event.DISAGREED
+    with pytest.raises(ReviewError):
+        accept(database, split, Person(name="eve"))
+    assert accept(database, split, SUE).event is Event.DECIDED
+
+
+def test_a_claim_is_one_persons_and_ends_by_itself(database: Database) -> None:
+    add_documents(database, "a", "b")
+    first, second = open_item(database), open_item(database, "b")
+    taken = claims.claim_next(database, ANN)
+    assert taken is not None
+    assert taken.review_id == first
+    other = claims.claim_next(database, BOB)
+    assert other is not None
+    assert other.review_id == second
+    assert claims.claim_next(database, SUE) is None
+    with pytest.raises(ItemClaimed, match="ann has had"):
+        accept(database, first, BOB)
+    with database.write() as connection:
+        expired = {"claim_expires_at": AT - timedelta(hours=1)}
+        connection.execute(update(review).where(review.c.review_id == first).values(expired))
+    assert claims.claim(database, first, BOB).claimed_by == "bob"
+    with pytest.raises(ItemClaimed, match="bob has had"):
+        claims.claim(database, first, ANN)
+    assert claims.release(database, first, BOB)
+    assert not claims.release(database, first, BOB)
+    assert accept(database, first, ANN).event is Event.DECIDED
+
+
+def test_a_decision_can_be_taken_back_for_a_while(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database)
+    correct(database, item, total="7")
+    with pytest.raises(InvalidDecision, match="no decision"):
+        undo(database, item, BOB)
+    undo(database, item, ANN)
+    assert (result(database)["status"], result(database)["fields"]["total"]) == ("in_review", "9.00")
+    assert [row["review_id"] for row in list_review(database)] == [item]
+    correct(database, item, BOB, total="6")
+    with database.write() as connection:
+        connection.execute(update(review).values(decided_at=AT))
+    with pytest.raises(InvalidDecision, match="is final"):
+        undo(database, item, BOB)
+    assert isinstance(verify_chain(database), Head)
+
+
+def test_many_people_decide_each_item_once(database: Database) -> None:
+    names = [f"d{number}" for number in range(20)]
+    add_documents(database, *names)
+    wanted = [open_item(database, name) for name in names]
+    people = [Person(name=f"p{number}") for number in range(4)]
+
+    def work(person: Person) -> list[int]:
+        done: list[int] = []
+        for item in wanted:
+            try:
+                accept(database, item, person)
+                done.append(item)
+            except ItemClosed:
+                continue
+        return done
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        done = list(pool.map(work, people))
+    assert sorted(item for items in done for item in items) == wanted
+    assert [event for event, _ in events(database)].count("decided") == len(wanted)
+    assert isinstance(verify_chain(database), Head)
+
+
+@pytest.mark.parametrize("change", ["actor = 'eve'", "content = '{}'", "event = 'opened'", "review_id = 1"])
+def test_a_changed_event_is_named(database: Database, change: str) -> None:
+    add_documents(database, "a", "b")
+    open_item(database, "a")
+    accept(database, open_item(database, "b"))
+    with database.write() as connection:
+        connection.execute(text(f"UPDATE review_events SET {change} WHERE event_id = 3"))
+    broken = verify_chain(database)
+    assert broken == Broken(3, "its content was changed")
+
+
+def test_text_that_no_database_takes_does_not_break_the_chain(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database)
+    decide(database, decision(item, Action.REJECT, reason="nul \x00 and half \ud83d"), ANN, TYPES)
+    assert isinstance(verify_chain(database), Head)
