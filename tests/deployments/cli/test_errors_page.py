@@ -9,6 +9,7 @@ from blocks.database import errors as database_errors
 from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
 from blocks.gateway import errors as gateway_errors
 from blocks.gateway.registry import errors as configuration_errors
+from blocks.review import errors as review_errors
 from deployments.cli.errors_page import errors_page, message_template
 from deployments.prefect_api import local_server
 
@@ -22,7 +23,7 @@ def test_the_committed_page_is_what_the_exceptions_say() -> None:
 def test_every_kind_has_exactly_one_row() -> None:
     defined = {
         one
-        for module in (errors, database_errors, gateway_errors, configuration_errors, local_server)
+        for module in (errors, database_errors, gateway_errors, configuration_errors, review_errors, local_server)
         for one in vars(module).values()
         if _has_own_kind(one)
     }
