@@ -233,10 +233,11 @@ def _work_on(
 
 
 def _get_ready(work: GetsReady, documents: Sequence[Document]) -> None:
+    """Let the stage get ready. What fails here fails again in the stage's work, at the documents it hits."""
     try:
         work.get_ready(documents)
     except Exception:
-        log.debug("a stage did not get ready", exc_info=True)
+        log.warning("a stage did not get ready; it goes on without", exc_info=True)
 
 
 class _OutcomeWriter:

@@ -1,31 +1,17 @@
 """The summary of a run: duplicates are counted, documents that were sent again are named."""
 
-from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from prefect.client.schemas.objects import State, StateDetails
 from prefect.states import Completed
 
-from blocks.records import RunCounts
 from deployments.cli.run_summary import show_summary, summary_of
 from tasks.report.repeated import Repeated
 from tasks.report.report import RunReport
+from tests.run_reports import run_report
 
 AGAIN = Repeated(document_type="invoice", name="invoice_is_unique", uris=("/in/a.pdf", "/in/b\x1b.pdf"))
-
-
-def report(**values: object) -> RunReport:
-    usual: dict[str, object] = {
-        "counts": RunCounts(documents=2, accepted=2),
-        "missing": 0,
-        "by_type": {},
-        "failure_kinds": {},
-        "findings": (),
-        "model_calls": 0,
-        "cost_usd": Decimal(0),
-    }
-    return RunReport.model_validate(usual | values)
 
 
 def shown(found: RunReport, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, object], str]:
@@ -36,7 +22,7 @@ def shown(found: RunReport, capsys: pytest.CaptureFixture[str]) -> tuple[dict[st
 
 
 def test_documents_that_were_sent_again_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    summary, out = shown(report(repeated=(AGAIN,), duplicate_files=3), capsys)
+    summary, out = shown(run_report(repeated=(AGAIN,), duplicate_files=3), capsys)
     assert summary["duplicate_files"] == 3
     assert summary["repeated"] == [AGAIN.model_dump()]
     assert "3    more files with the same bytes as one of these" in out
@@ -45,11 +31,11 @@ def test_documents_that_were_sent_again_are_named(capsys: pytest.CaptureFixture[
 
 
 def test_one_duplicate_is_one_file(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out = shown(report(duplicate_files=1), capsys)
+    _, out = shown(run_report(duplicate_files=1), capsys)
     assert "1    more file with the same bytes as one of these" in out
 
 
 def test_without_duplicates_nothing_is_said_of_them(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out = shown(report(), capsys)
+    _, out = shown(run_report(), capsys)
     assert "again" not in out
     assert "same bytes" not in out

@@ -10,14 +10,15 @@ from tasks.report.artifacts import MAX_FAILURES_SHOWN, as_markdown, failures_tab
 from tasks.report.repeated import Repeated
 from tasks.report.report import ModelUse
 from tasks.runs.chunk import RunContext
-from tests.tasks.report.test_report import finding, report
+from tests.run_reports import run_report
+from tests.tasks.report.test_report import finding
 
 RUN = RunContext(run_id="r", name="letters", rerun=Rerun.STALE)
 
 
 @pytest.mark.parametrize(("number", "says"), [(0, "0 model calls, "), (1, "\n1 model call, "), (2, "2 model calls, ")])
 def test_calls_of_models_are_counted_in_words(number: int, says: str) -> None:
-    assert says in as_markdown(report(model_calls=number, cost_usd=Decimal("0.5")), RUN, Settings())
+    assert says in as_markdown(run_report(model_calls=number, cost_usd=Decimal("0.5")), RUN, Settings())
 
 
 ARTIFACT = r"""# letters
@@ -54,7 +55,7 @@ Failures: `winnow failures --run r`."""
 
 
 def test_the_artifact_shows_types_failures_what_waits_and_findings() -> None:
-    full = report(
+    full = run_report(
         RunCounts(documents=9, accepted=1, in_review=2, failed=1, skipped=5),
         by_type={"receipt": {"accepted": 1, "in_review": 2, "skipped": 5}, "letter": {"failed": 1}},
         failure_kinds={"corrupt": 1},
@@ -69,11 +70,13 @@ def test_the_artifact_shows_types_failures_what_waits_and_findings() -> None:
 
 def test_a_line_break_in_an_observed_value_does_not_end_its_row() -> None:
     broken = finding("unique", "fail").model_copy(update={"observed": "3\n4"})
-    assert "| receipt | unique | fail | 3 4 |" in as_markdown(report(findings=(broken,)), RUN, Settings()).splitlines()
+    assert (
+        "| receipt | unique | fail | 3 4 |" in as_markdown(run_report(findings=(broken,)), RUN, Settings()).splitlines()
+    )
 
 
 def test_the_artifact_says_more_than_the_allowed_share_only_beyond_the_setting() -> None:
-    half = report(RunCounts(documents=2, accepted=1, failed=1))
+    half = run_report(RunCounts(documents=2, accepted=1, failed=1))
     strict, lenient = Settings(allowed_failure_share=0.2), Settings(allowed_failure_share=0.5)
     assert "; more than the allowed 20% failed" in as_markdown(half, RUN, strict)
     assert "more than the allowed" not in as_markdown(half, RUN, lenient)
@@ -81,18 +84,18 @@ def test_the_artifact_says_more_than_the_allowed_share_only_beyond_the_setting()
 
 def test_the_artifact_names_what_was_sent_again_and_counts_duplicates() -> None:
     again = Repeated(document_type="invoice", name="invoice_is_unique", uris=("/in/a.pdf", "/in/b.pdf"))
-    lines = as_markdown(report(repeated=(again,), duplicate_files=3), RUN, Settings()).splitlines()
+    lines = as_markdown(run_report(repeated=(again,), duplicate_files=3), RUN, Settings()).splitlines()
     assert "| invoice | invoice_is_unique | /in/a.pdf, /in/b.pdf |" in lines
     assert "3 more files have the bytes of another one, and are one document with it." in lines
 
 
 def test_the_artifact_leaves_out_tables_without_rows() -> None:
-    assert "|" not in as_markdown(report(), RUN, Settings())
+    assert "|" not in as_markdown(run_report(), RUN, Settings())
 
 
 def test_what_others_wrote_is_no_markup() -> None:
     hostile = finding("<img src=x>", "fail").model_copy(update={"observed": "[here](http://x) `y` <script>"})
-    page = as_markdown(report(findings=(hostile,)), RUN.model_copy(update={"name": "<b>"}), Settings())
+    page = as_markdown(run_report(findings=(hostile,)), RUN.model_copy(update={"name": "<b>"}), Settings())
     assert "# &lt;b&gt;" in page
     assert r"| &lt;img src=x&gt; | fail | \[here\](http://x) \`y\` &lt;script&gt; |" in page
 

@@ -15,6 +15,7 @@ from tasks.report.report import ModelUse, RunReport, build_report
 from tasks.runs.chunk import RunContext
 from tests.database_fixtures import add_documents, dead_worker, worker
 from tests.doubles.scripted_stages import failing, id_of
+from tests.run_reports import run_report
 
 
 def finding(name: str, severity: str, *, success: bool = False) -> TypeFinding:
@@ -23,50 +24,37 @@ def finding(name: str, severity: str, *, success: bool = False) -> TypeFinding:
     )
 
 
-def report(counts: RunCounts | None = None, **values: object) -> RunReport:
-    usual: dict[str, object] = {
-        "counts": counts or RunCounts(documents=4, accepted=4),
-        "missing": 0,
-        "by_type": {},
-        "failure_kinds": {},
-        "findings": (),
-        "model_calls": 0,
-        "cost_usd": Decimal(0),
-    }
-    return RunReport.model_validate(usual | values)
-
-
 def test_a_run_without_failures_is_completed_with_its_counts() -> None:
     counts = RunCounts(documents=5, accepted=2, in_review=3)
-    assert report(counts).closing(0.5) == ("Completed", "5 documents: 2 accepted, 3 in review")
-    assert report(RunCounts(documents=1, accepted=1)).closing(0.5) == ("Completed", "1 document: 1 accepted")
-    assert report(RunCounts()).closing(0.5) == ("Completed", "0 documents: nothing to do")
+    assert run_report(counts).closing(0.5) == ("Completed", "5 documents: 2 accepted, 3 in review")
+    assert run_report(RunCounts(documents=1, accepted=1)).closing(0.5) == ("Completed", "1 document: 1 accepted")
+    assert run_report(RunCounts()).closing(0.5) == ("Completed", "0 documents: nothing to do")
 
 
 def test_failures_up_to_the_allowed_share_are_errors_and_more_fail_the_run() -> None:
     half, more = RunCounts(documents=4, accepted=2, failed=2), RunCounts(documents=4, accepted=1, failed=3)
-    assert report(half).closing(0.5) == ("CompletedWithErrors", "4 documents: 2 accepted, 2 failed")
-    name, message = report(more).closing(0.5)
+    assert run_report(half).closing(0.5) == ("CompletedWithErrors", "4 documents: 2 accepted, 2 failed")
+    name, message = run_report(more).closing(0.5)
     assert name == "Failed"
     assert message.endswith("; more than the allowed 50% failed")
-    assert report(more).closing(0.75)[0] == "CompletedWithErrors"
+    assert run_report(more).closing(0.75)[0] == "CompletedWithErrors"
 
 
 def test_documents_that_ended_in_no_state_fail_the_run() -> None:
-    name, message = report(missing=1).closing(1.0)
+    name, message = run_report(missing=1).closing(1.0)
     assert name == "Failed"
     assert "1 ended in no state, so the counts do not add up" in message
 
 
 def test_broken_expectations_of_severity_fail_fail_the_run_and_warnings_do_not() -> None:
-    assert report(findings=(finding("unique", "warn"), finding("sum", "fail", success=True))).closing(1.0)[0] == (
+    assert run_report(findings=(finding("unique", "warn"), finding("sum", "fail", success=True))).closing(1.0)[0] == (
         "Completed"
     )
     broken = (finding("unique", "fail"), finding("share", "warn"), finding("sum", "fail"))
-    name, message = report(findings=broken).closing(1.0)
+    name, message = run_report(findings=broken).closing(1.0)
     assert name == "Failed"
     assert message.endswith("; broken expectations: unique, sum")
-    assert report(RunCounts(documents=2, accepted=1, failed=1), findings=broken).closing(1.0)[0] == "Failed"
+    assert run_report(RunCounts(documents=2, accepted=1, failed=1), findings=broken).closing(1.0)[0] == "Failed"
 
 
 def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) -> None:
