@@ -31,7 +31,7 @@ def needs_of_results(
         if result.needs_review:
             needs.append(ReviewNeed(result.document_id, result.fingerprint, validation, rules))
         elif validation.status is Status.ACCEPTED and _chance(salt, result) < rules.audit:
-            audited = validation.model_copy(update={"priority": AUDIT_PRIORITY})
+            audited = validation.model_copy(update={"priority": AUDIT_PRIORITY, "due_minutes": None})
             needs.append(
                 ReviewNeed(result.document_id, result.fingerprint, audited, rules, ItemKind.AUDIT, rules.audit)
             )
@@ -41,7 +41,10 @@ def needs_of_results(
 
 
 def needs_of_failures(failed: Iterable[FailedDocument]) -> list[ReviewNeed]:
-    """The needs of documents that fail in every run, so that only a person can help."""
+    """The needs of documents that fail in every run, so that only a person can help.
+
+    Their type is not known: they are due as documents of a type without rules are.
+    """
     return [
         ReviewNeed(
             document.document_id,
@@ -52,6 +55,7 @@ def needs_of_failures(failed: Iterable[FailedDocument]) -> list[ReviewNeed]:
                 confidence=0.0,
                 reasons=(f"failed:{document.failure.kind}",),
                 priority=FAILURE_PRIORITY,
+                due_minutes=_NO_RULES.bands[-1].due_minutes,
             ),
             kind=ItemKind.FAILURE,
         )

@@ -22,7 +22,7 @@ from blocks.records import OUTPUT_STAGES, Failure, Retry, Stage, Status, Validat
 from tasks.runs.chunk import DEFECT, StageCounts
 from tasks.store.needs import needs_of_failures, needs_of_results
 
-STORE_VERSION = "1"
+STORE_VERSION = "2"
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from blocks.database.results.results import list_results
 from blocks.database.review.queue import list_review
 from blocks.database.review.tables import review, review_events
 from blocks.database.tables import results, run_documents, stage_outputs
+from blocks.document_types.schema import DocumentType
 from blocks.errors import ChunkIncomplete
 from blocks.records import OUTPUT_STAGES, Evidence, Failure, Rerun, Retry, RunCounts, Stage, Status, Validation
 from tasks.runs.chunk import RunContext, StageCounts, run_stage
@@ -55,6 +56,7 @@ def process(
     rerun: Rerun = Rerun.STALE,
     version: str = "1",
     store: bool = True,
+    types: Mapping[str, DocumentType] | None = None,
 ) -> StageCounts:
     """A run of one chunk over the documents named by single letters."""
     context = RunContext(run_id=run_id, rerun=rerun)
@@ -70,12 +72,18 @@ def process(
         expected = pytest.raises(ChunkIncomplete, match=f" {tried_again} ") if tried_again else nullcontext()
         with expected:
             run_stage(database, context, ScriptedStage(stage, names, answers, version), ids)
-    return stored(database, run_id, ids, f"pipeline {version}") if store else StageCounts()
+    return stored(database, run_id, ids, f"pipeline {version}", types) if store else StageCounts()
 
 
-def stored(database: Database, run_id: str, ids: Sequence[str], pipeline_digest: str) -> StageCounts:
+def stored(
+    database: Database,
+    run_id: str,
+    ids: Sequence[str],
+    pipeline_digest: str,
+    types: Mapping[str, DocumentType] | None = None,
+) -> StageCounts:
     with lease_of(database, run_id):
-        return store_chunk(database, worker(run_id), ids, pipeline_digest, {})
+        return store_chunk(database, worker(run_id), ids, pipeline_digest, types or {})
 
 
 def rows(database: Database, run_id: str) -> dict[str, str | None]:

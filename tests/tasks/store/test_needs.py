@@ -1,0 +1,194 @@
+"""Who is queued: the random audit, failures that a person may cure, and four eyes where the type wants them."""
+
+from datetime import UTC, datetime, time, timedelta
+from math import sqrt
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from blocks.database.engine import Database
+from blocks.database.pipeline.failures import FailedDocument, list_failures
+from blocks.database.results.results import NewResult, list_results
+from blocks.database.review.decide import decide
+from blocks.database.review.queue import list_review, read_item
+from blocks.database.review.tables import review, review_events
+from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
+from blocks.records import Failure, Rerun, Retry, Stage, Status, Validation
+from blocks.review.due_times import business_minutes
+from blocks.review.records import Action, Decision, Door, Item, ItemKind, Person
+from tasks.store.needs import needs_of_failures, needs_of_results
+from tests.doubles.scripted_stages import failing, id_of
+from tests.tasks.store.test_store import ACCEPTED, IN_REVIEW, Script, process, rows, verdict
+
+ANN = Person(name="ann")
+
+
+def receipts(**rules: Any) -> dict[str, DocumentType]:
+    fields = {"total": DocumentField(type=FieldType.MONEY)}
+    type_ = DocumentType(name="receipt", title="Receipt", fields=fields, review=ReviewRules.model_validate(rules))
+    return {"receipt": type_}
+
+
+def new(number: int, validation: Validation = ACCEPTED, fingerprint: str = "f", **content: Any) -> NewResult:
+    return NewResult(f"document {number}", fingerprint, validation, provisional=False, **content)
+
+
+def drawn(share: str | float, count: int = 4_000, salt: str = "salt", fingerprint: str = "f") -> set[str]:
+    needs, settled = needs_of_results(
+        [new(number, fingerprint=fingerprint) for number in range(count)], receipts(audit=share), salt
+    )
+    assert len(needs) + len(settled) == count
+    return {need.document_id for need in needs}
+
+
+def items(database: Database) -> list[Item]:
+    """Every item, open or not, by id."""
+    with database.read() as connection:
+        ids = connection.execute(select(review.c.review_id).order_by(review.c.review_id)).scalars().all()
+    return [read_item(database, review_id) for review_id in ids]
+
+
+def events(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.execute(select(review_events.c.event).order_by(review_events.c.event_id)).scalars())
+
+
+def decide_on(database: Database, action: Action, **content: Any) -> None:
+    [item] = [item for item in items(database) if item.status == "open"]
+    decision = Decision(
+        review_id=item.review_id, version=item.version, action=action, by="ann", door=Door.COMMAND, **content
+    )
+    decide(database, decision, ANN, receipts() | {"invoice": receipts()["receipt"]})
+
+
+@pytest.mark.parametrize("share", ["2%", "25%", 0.5])
+def test_the_audit_draws_the_share_that_the_type_sets(share: str | float) -> None:
+    rate = ReviewRules.model_validate({"audit": share}).audit
+    tolerance = 4 * sqrt(rate * (1 - rate) / 4_000)
+    assert abs(len(drawn(share)) / 4_000 - rate) < tolerance
+    assert drawn(0.0) == set()
+    assert len(drawn("100%")) == 4_000
+
+
+def test_a_draw_is_repeated_by_an_equal_result_alone() -> None:
+    assert drawn("25%") == drawn("25%")
+    assert drawn("25%") < drawn("50%"), "a greater share draws more documents, and the same ones"
+    independent = 0.25 * 0.25 * 4_000
+    for another in (drawn("25%", salt="another database"), drawn("25%", fingerprint="another result")):
+        assert abs(len(drawn("25%") & another) - independent) < 4 * sqrt(independent)
+
+
+def test_only_accepted_current_results_are_drawn() -> None:
+    results = [
+        new(1, ACCEPTED),
+        new(2, IN_REVIEW),
+        new(3, verdict(Status.REJECTED, "rejected:total")),
+        new(4, ACCEPTED.model_copy(update={"document_type": "unknown"})),
+    ]
+    needs, settled = needs_of_results(results, receipts(audit="100%", blind=True), "salt")
+    assert [(need.document_id, need.kind, need.drawn_with) for need in needs] == [
+        ("document 1", ItemKind.AUDIT, 1.0),
+        ("document 2", ItemKind.VERDICT, None),
+    ]
+    assert settled == ["document 3", "document 4"]
+
+
+def test_only_failures_of_every_run_need_a_person() -> None:
+    failures = {retry: Failure(stage=Stage.EXTRACT, kind=f"kind_{retry}", message="", retry=retry) for retry in Retry}
+    [need] = needs_of_failures(FailedDocument(retry, failure) for retry, failure in failures.items())
+    assert (need.document_id, need.kind, need.fingerprint) == ("never", ItemKind.FAILURE, "extract:kind_never")
+    assert need.validation.reasons == ("failed:kind_never",)
+    assert need.validation.due_minutes == 24 * 60
+
+
+def test_an_audit_item_says_with_which_probability_it_was_drawn(database: Database) -> None:
+    process(database, "run", "a", {Stage.VALIDATE: {"a": ACCEPTED}}, types=receipts(audit="100%", blind=True))
+    [item] = items(database)
+    assert (item.kind, item.drawn_with, item.is_blind, item.priority) == (ItemKind.AUDIT, 1.0, True, 5)
+    assert (item.due_at, item.reasons) == (None, ()), "nobody waits for it"
+    assert [result["status"] for result in list_results(database)] == ["accepted"]
+
+
+def test_an_item_of_the_queue_is_never_blind(database: Database) -> None:
+    process(database, "run", "a", {Stage.VALIDATE: {"a": IN_REVIEW}}, types=receipts(audit="100%", blind=True))
+    assert [(item.kind, item.is_blind, item.drawn_with) for item in items(database)] == [
+        (ItemKind.VERDICT, False, None)
+    ]
+
+
+@pytest.mark.parametrize("rerun", [Rerun.STALE, Rerun.ALL])
+def test_a_document_that_is_stored_again_unchanged_keeps_its_audit_item(database: Database, rerun: Rerun) -> None:
+    script: Script = {Stage.VALIDATE: {"a": ACCEPTED}}
+    process(database, "first", "a", script, types=receipts(audit="100%"))
+    before = items(database)
+    process(database, "second", "a", script, types=receipts(audit="100%"), rerun=rerun)
+    assert items(database) == before
+    assert events(database) == ["opened"]
+
+
+def test_a_later_accepted_result_that_is_not_drawn_closes_the_audit_item(database: Database) -> None:
+    process(database, "first", "a", {Stage.VALIDATE: {"a": ACCEPTED}}, types=receipts(audit="100%"))
+    process(database, "second", "a", {Stage.VALIDATE: {"a": ACCEPTED}}, types=receipts(), version="2")
+    assert [item.status for item in items(database)] == ["superseded"]
+    assert events(database) == ["opened", "superseded"]
+
+
+def test_a_later_unsure_result_makes_of_the_audit_item_one_of_the_queue(database: Database) -> None:
+    process(database, "first", "a", {Stage.VALIDATE: {"a": ACCEPTED}}, types=receipts(audit="100%"))
+    process(database, "second", "a", {Stage.VALIDATE: {"a": IN_REVIEW}}, types=receipts(audit="100%"), version="2")
+    [item] = items(database)
+    assert (item.kind, item.version, item.drawn_with, item.status) == (ItemKind.VERDICT, 2, None, "open")
+
+
+def test_no_audit_is_drawn_where_a_decision_stands(database: Database) -> None:
+    process(database, "first", "a", {Stage.VALIDATE: {"a": IN_REVIEW}}, types=receipts(audit="100%"))
+    decide_on(database, Action.ACCEPT)
+    script: Script = {Stage.VALIDATE: {"a": ACCEPTED}}
+    process(database, "second", "a", script, types=receipts(audit="100%"), rerun=Rerun.ALL, version="2")
+    process(database, "third", "a", script, types=receipts(audit="100%"), rerun=Rerun.ALL, version="2")
+    assert [item.status for item in items(database)] == ["decided"]
+
+
+def test_a_failure_is_queued_once_and_closed_when_its_document_is_read(database: Database) -> None:
+    encrypted: Script = {Stage.EXTRACT: {"f": failing(Stage.EXTRACT, Retry.NEVER, "encrypted")}}
+    process(database, "first", "f", encrypted)
+    for run, rerun in (("second", Rerun.STALE), ("third", Rerun.FAILED), ("fourth", Rerun.ALL)):
+        process(database, run, "f", encrypted, rerun=rerun)
+        assert [(item.kind, item.version, item.status) for item in items(database)] == [("failure", 1, "open")]
+    process(database, "fifth", "f", {Stage.VALIDATE: {"f": ACCEPTED}}, rerun=Rerun.FAILED)
+    assert [item.status for item in items(database)] == ["superseded"]
+    assert (list_failures(database), rows(database, "fifth")) == ([], {id_of("f"): "accepted"})
+
+
+def test_a_failed_document_that_is_read_and_unsure_is_the_same_item_with_values(database: Database) -> None:
+    process(database, "first", "f", {Stage.EXTRACT: {"f": failing(Stage.EXTRACT, Retry.NEVER, "encrypted")}})
+    process(database, "second", "f", {Stage.VALIDATE: {"f": IN_REVIEW}}, rerun=Rerun.FAILED, types=receipts())
+    [item] = items(database)
+    assert (item.kind, item.version, item.fields) == (ItemKind.VERDICT, 2, {"total": "9.00"})
+
+
+@pytest.mark.parametrize("rerun", [Rerun.STALE, Rerun.FAILED, Rerun.ALL])
+def test_a_decided_failure_stays_decided(database: Database, rerun: Rerun) -> None:
+    encrypted: Script = {Stage.EXTRACT: {"f": failing(Stage.EXTRACT, Retry.NEVER, "encrypted")}}
+    process(database, "first", "f", encrypted)
+    decide_on(database, Action.REJECT, reason="no document of ours")
+    for run, version in (("second", "1"), ("third", "2")):
+        process(database, run, "f", encrypted, rerun=rerun, version=version)
+        assert rows(database, run) == {id_of("f"): "skipped"}
+    assert [item.status for item in items(database)] == ["decided"]
+    assert list_failures(database) == []
+    [result] = list_results(database)
+    assert (result["status"], result["reasons"]) == ("rejected", ["rejected_by_person:no document of ours"])
+
+
+def test_a_type_may_want_two_persons_and_due_times_of_business_hours(database: Database) -> None:
+    hours = BusinessHours(opens=time(9), closes=time(10), timezone="Europe/Berlin")
+    types = receipts(decisions=2, hours=hours)
+    process(database, "run", "a", {Stage.VALIDATE: {"a": IN_REVIEW}}, types=types)
+    [item] = items(database)
+    assert item.decisions_needed == 2
+    assert item.due_at is not None
+    assert abs(business_minutes(item.created_at, item.due_at, hours) - 60) < 1e-6
+    assert list_review(database)[0]["due_at"] == item.due_at.astimezone(UTC).isoformat(timespec="seconds")
+    assert timedelta() < item.due_at - datetime.now(UTC) < timedelta(days=5)
