@@ -80,9 +80,9 @@ class ConnectionFailed(CallFailed):
     is_endpoint_fault = True
     is_outage = True
 
-    def __init__(self, model: str, cause: str, *, was_sent: bool) -> None:
+    def __init__(self, model: str, cause: str, *, was_sent: bool, check: str = "its endpoint") -> None:
         self.was_sent = was_sent
-        super().__init__(f"the connection to {model} failed: {cause}; check its endpoint, then run again")
+        super().__init__(f"the connection to {model} failed: {cause}; check {check}, then run again")
 
 
 class DeadlinePassed(CallFailed):

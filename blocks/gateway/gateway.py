@@ -252,7 +252,7 @@ class Gateway:
             state = self._models[model.name] = _ModelState(Limits(model), RetryBudget(), model.json_mode)
         if state.json_mode is not model.json_mode:
             state.json_mode = model.json_mode
-            traits = traits_of(model.version)
+            traits = traits_of(model.version, model.extra_body)
             if traits.reported_mode is not model.json_mode:  # set by a person, not detected here
                 traits.forget_modes()
         state.limits.reconfigure(model)

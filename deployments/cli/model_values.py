@@ -101,6 +101,9 @@ def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, obje
         if key.lower() in given:
             raise UsageError(f"{quoted(key)} is given twice; give it once")
         given.add(key.lower())
+        if key in (HEADER, BODY):
+            such = "header.X-Org=acme" if key == HEADER else "body.reasoning_effort=low"
+            raise UsageError(f"{quoted(key)} names no field; such as: winnow models set {known.name} {such}")
         if key.startswith(HEADER):
             headers = changes.get("headers", known.headers)
             changes["headers"] = _with_header(cast(Mapping[str, str], headers), key.removeprefix(HEADER), text.strip())

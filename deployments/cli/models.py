@@ -123,6 +123,8 @@ def add(
     model = model.model_copy(update={"is_enabled": may_be_asked, "was_enabled": may_be_asked or is_update})
     registry.put(model)
     note(f"{name} is {'updated, and ' * is_update}{'enabled' if may_be_asked else 'disabled'}: {model.version}")
+    if not may_be_asked and price_of(model) is not None:
+        note(f"to use it: winnow models enable {name}")
     if known and not is_update:
         place = "keeps its place" if model.position == known.position else "is another model now and comes last"
         note(f"the registry had this name already; the model {place} in its tier: position {model.position}")

@@ -1,10 +1,11 @@
 """Parameters and JSON modes that a model's server refuses, learnt from its refusals.
 
-They are kept for the life of the process, by provider, upstream and endpoint. A refusal costs one request. So the first
-call to an unknown server goes ahead, and the others wait for it, for half a second at most.
+They are kept for the life of the process, by provider, upstream, endpoint and extra fields. A refusal costs one
+request. So the first call to an unknown server goes ahead, and the others wait for it, for half a second at most.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -168,6 +169,6 @@ def _names(body: Mapping[str, object]) -> set[str]:
 _known: dict[str, ServerTraits] = {}
 
 
-def traits_of(version: str) -> ServerTraits:
-    """What this process knows of the server behind a model's `version`."""
-    return _known.setdefault(version, ServerTraits())
+def traits_of(version: str, extra_body: Mapping[str, object]) -> ServerTraits:
+    """What this process knows of how the server behind a model's `version` takes requests with these extra fields."""
+    return _known.setdefault(f"{version} {json.dumps(extra_body, sort_keys=True)}", ServerTraits())

@@ -139,7 +139,9 @@ class Transport:
             else:
                 failed = DeadlinePassed(model, timeout_s, "" if attempt.was_sent else "the connection")
         except _BROKEN as error:
-            failed = ConnectionFailed(model, _cause(error, attempt.proxy), was_sent=attempt.was_sent)
+            is_proxys = attempt.proxy is not None or isinstance(error, _ProxyUnusable)
+            check = "the proxy, then its endpoint" if is_proxys else "its endpoint"
+            failed = ConnectionFailed(model, _cause(error, attempt.proxy), was_sent=attempt.was_sent, check=check)
         except ReplyTooLarge as error:
             failed = error
         except asyncio.CancelledError as error:

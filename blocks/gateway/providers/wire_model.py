@@ -61,7 +61,7 @@ class WireModel:
         self._on_json_mode = on_json_mode
         self._on_limits = on_limits
         self._keep_texts = keep_texts
-        self._traits = traits_of(model.version)
+        self._traits = traits_of(model.version, model.extra_body)
 
     @property
     def name(self) -> str:

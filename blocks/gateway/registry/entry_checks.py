@@ -46,6 +46,9 @@ REFUSED_FIELDS = {
 )  # fmt: skip
 """Fields that no request may have, and what each does."""
 
+PRICED_FIELDS = ("service_tier", "speed", "modalities", "audio")
+"""Fields by which a provider charges other prices than those of the price list, so that an entry must state them."""
+
 
 def entry_mistakes(values: Mapping[str, object]) -> Iterator[Mistake]:
     """Every mistake in an entry, by column, with the remedy. Values of a wrong type are skipped. No message repeats a
@@ -59,7 +62,7 @@ def entry_mistakes(values: Mapping[str, object]) -> Iterator[Mistake]:
         if problem := headers_problem(texts):
             yield Mistake(("headers",), problem)
     extra = values.get("extra_body")
-    if isinstance(extra, Mapping) and (problem := _extra_problem(extra)):
+    if isinstance(extra, Mapping) and (problem := _extra_problem(extra) or _price_problem(extra, values)):
         yield Mistake(("extra_body",), problem)
     yield from _room_mistakes(values)
 
@@ -99,12 +102,26 @@ def _extra_problem(extra: Mapping[str, object]) -> str | None:
     return None
 
 
+def _price_problem(extra: Mapping[str, object], values: Mapping[str, object]) -> str | None:
+    """What is missing where an extra field changes the price and the entry states none; None where nothing is."""
+    if values.get("input_price") is not None and values.get("output_price") is not None:
+        return None
+    for field in extra:
+        if _spelling(field) in _PRICED_SPELLINGS:
+            return (
+                f"its extra field {field} changes what its answers cost, and budgets rest on the price: state both, "
+                "input_price and output_price in USD per million tokens, with it"
+            )
+    return None
+
+
 def _spelling(field: object) -> str:
     """A field's name without case and underscores: Gemini takes `max_output_tokens` for `maxOutputTokens`."""
     return str(field).replace("_", "").casefold()
 
 
 _OWN_SPELLINGS = frozenset(map(_spelling, OWN_FIELDS))
+_PRICED_SPELLINGS = frozenset(map(_spelling, PRICED_FIELDS))
 _REFUSED_SPELLINGS = {_spelling(field): why for field, why in REFUSED_FIELDS.items()}
 
 

@@ -283,7 +283,7 @@ def test_a_mode_that_somebody_sets_is_tried_anew() -> None:
             shared.model = shared.model.model_copy(update={"json_mode": JsonMode(mode)})
             await gateway._refresh()
             await failure(lambda asked: run.answer("m", asked), a_question(time.monotonic() + 5))
-            traits = traits_of(shared.model.version)
+            traits = traits_of(shared.model.version, {})
             modes.append(traits.mode(shared.model.json_mode, ""))
             if mode == "unknown":  # which writes the mode that was found into the row
                 traits.refused_modes.add(JsonMode.SCHEMA)

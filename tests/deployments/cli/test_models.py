@@ -314,6 +314,8 @@ def test_another_upstream_is_asked_anew_how_it_can_be_held_to_a_schema(run: Run,
     [
         (("set", "fast", "inptu_price=1"), "did you mean 'input_price'"),
         (("set", "fast", "rpm"), "no key=value"),
+        (("set", "fast", "body.=x"), "names no field"),
+        (("set", "fast", "header.=x"), "names no field"),
         (("set", "fast", "rpm=many"), "'rpm' must be a whole number"),
         (("set", "fast", "rpm=0"), "'rpm' is '0'; it must be at least 1"),
         (("set", "fast", "timeout_s=nan"), "'timeout_s' is 'nan'; it must be"),

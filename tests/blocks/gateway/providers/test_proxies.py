@@ -134,6 +134,7 @@ def test_a_proxy_that_is_not_there_is_named(
     monkeypatch.setenv("HTTP_PROXY", gone)
     failed = failure(model_provider.url + PATH)
     assert f"the connection was refused, to the proxy {gone.removeprefix('http://')} of HTTP_PROXY" in str(failed)
+    assert "check the proxy, then its endpoint" in str(failed)
     assert not failed.was_sent
     monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:9")
     assert "the proxy of HTTP_PROXY is no http://host:port" in str(failure(model_provider.url + PATH))

@@ -354,7 +354,7 @@ def test_a_server_that_answers_badly_is_known_to_take_the_request_and_not_rememb
     modes: list[JsonMode] = []
     model = wire_model(Scripted(lambda _: (200, chat("no JSON at all"))), modes)
     caught(model)
-    assert traits_of(model.version).known_mode is JsonMode.SCHEMA
+    assert traits_of(model.version, {}).known_mode is JsonMode.SCHEMA
     assert modes == []
 
 
@@ -521,7 +521,11 @@ def test_a_document_that_is_no_unicode_is_sent_all_the_same() -> None:
 def test_name_and_version_are_the_registrys() -> None:
     model = wire_model(Scripted(lambda _: (200, b"")), endpoint="http://h/v1", upstream="up", name="mine")
     assert (model.name, model.version) == ("mine", "openai:up@http://h/v1")
-    assert traits_of(model.version) is traits_of("openai:up@http://h/v1")
+    assert traits_of(model.version, {}) is traits_of("openai:up@http://h/v1", {})
+
+
+def test_what_a_server_refuses_beside_an_extra_field_is_not_kept_without_it() -> None:
+    assert traits_of("openai:up", {"reasoning_effort": "low"}) is not traits_of("openai:up", {})
 
 
 def test_the_type_asked_is_the_whole_one() -> None:
