@@ -29,6 +29,7 @@ def backfill(
     models: tuple[str, ...] = (),
     budget_usd: Annotated[Decimal, Field(ge=0)] | None = None,
     use_cache: bool = True,
+    reopen: bool = False,
 ) -> State[RunReport]:
     """Compute known documents again, from the first stage on that is stale.
 
@@ -41,9 +42,10 @@ def backfill(
         models: Names of models to ask, in order, instead of each type's route; the built-in reader is the fallback.
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
         use_cache: Whether stored replies of models may answer.
+        reopen: Replace the decisions of people by today's results, and put the documents into the review queue again.
     """
     selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
-    asked = this_run(rerun, models, budget_usd, use_cache)
+    asked = this_run(rerun, models, budget_usd, use_cache, reopen)
     with (
         tried_again_after_outages(),
         open_run(asked, selection, PIPELINE) as run,

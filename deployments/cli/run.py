@@ -75,12 +75,19 @@ def run(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="call models again instead of using stored replies")
     ] = False,
+    reopen: Annotated[
+        bool,
+        typer.Option(
+            "--reopen",
+            help="with --from-database: replace the decisions of people by today's results, and review them again",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="print the counts as one JSON object, and nothing else")
     ] = False,
 ) -> None:
     """Process documents: extract, classify, score, validate, store. The same command continues where it stopped."""
-    _check_usage(sources or [], from_database, status, rows)
+    _check_usage(sources or [], from_database, status, rows, reopen)
     from deployments.cli.run_models import budget_of, names_of, show_models
 
     models, budget_usd = names_of(model), budget_of(budget)
@@ -111,7 +118,9 @@ def run(
         "use_cache": not no_cache,
     }
     parameters |= (
-        {"status": status} if from_database else {"sources": tuple(map(uri_of, sources or [])), "rows_column": rows}
+        {"status": status, "reopen": reopen}
+        if from_database
+        else {"sources": tuple(map(uri_of, sources or [])), "rows_column": rows}
     )
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not our output
@@ -157,13 +166,15 @@ def _leave_without_prefect(url: str) -> NoReturn:
     os._exit(1)
 
 
-def _check_usage(sources: list[str], from_database: bool, status: str | None, rows: str | None) -> None:
+def _check_usage(sources: list[str], from_database: bool, status: str | None, rows: str | None, reopen: bool) -> None:
     if from_database and sources:
         raise UsageError("give sources or --from-database, not both")
     if not from_database and not sources:
         raise UsageError("give a source, such as: winnow run data/samples; or give --from-database")
     if status and not from_database:
         raise UsageError("--status filters known documents; use it with --from-database")
+    if reopen and not from_database:
+        raise UsageError("--reopen replaces decisions on known documents; use it with --from-database")
     if rows and from_database:
         raise UsageError("--rows needs a source; the rows of known documents are documents already")
 

@@ -29,6 +29,7 @@ def select(run: Run, backfill: Backfill) -> State[int]:
         status=backfill.status,
         limit=backfill.limit,
         rerun=run.context.rerun,
+        reopen=run.context.reopen,
         pipeline_digest=run.pipeline_digest,
         chunk_size=backfill.chunk_size or run.settings.chunk_size,
     )

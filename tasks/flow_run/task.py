@@ -93,7 +93,9 @@ def run_name() -> str:
     return " ".join(["backfill", *filters, began])
 
 
-def this_run(rerun: Rerun, models: tuple[str, ...], budget_usd: Decimal | None, use_cache: bool) -> RunContext:
+def this_run(
+    rerun: Rerun, models: tuple[str, ...], budget_usd: Decimal | None, use_cache: bool, reopen: bool = False
+) -> RunContext:
     """What this flow run is to do, with the id of the database that it began in if it is tried again."""
     flow_run = _flow_run()
     began_in = flow_run.labels.get(DATABASE_LABEL)
@@ -104,6 +106,7 @@ def this_run(rerun: Rerun, models: tuple[str, ...], budget_usd: Decimal | None, 
         models=models,
         budget_usd=budget_usd,
         use_cache=use_cache,
+        reopen=reopen,
         database_id=None if began_in is None else str(began_in),
     )
 

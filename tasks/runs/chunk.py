@@ -118,8 +118,9 @@ class RunContext(Record):
     """What a run is to do: ids and switches, never content.
 
     `models` replace the types' routes, in that order, unless empty. `budget_usd` bounds the run's cost; None: by the
-    setting. `use_cache`: whether stored replies may answer. `worker_id` is the id of this process's lease in the run,
-    by default the run's id. `database_id` is set if the run is tried again: that of the database that it began in.
+    setting. `use_cache`: whether stored replies may answer. `reopen`: whether results replace decisions of people.
+    `worker_id` is the id of this process's lease in the run, by default the run's id. `database_id` is set if the run
+    is tried again: that of the database that it began in.
     """
 
     run_id: str
@@ -130,6 +131,7 @@ class RunContext(Record):
     models: tuple[str, ...] = ()
     budget_usd: Decimal | None = None
     use_cache: bool = True
+    reopen: bool = False
     database_id: str | None = None
 
     @property

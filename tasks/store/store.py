@@ -23,6 +23,8 @@ from tasks.runs.chunk import DEFECT, StageCounts
 from tasks.store.needs import needs_of_failures, needs_of_results
 
 STORE_VERSION = "2"
+REOPENED = "reopened"
+"""The reason of a result that replaced a decision; it stays in review until a person decides again."""
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +34,25 @@ Chain = Mapping[Stage, ChainLink]
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What to write for one document. `settled_as` is None while a later run has work to do on it."""
+    """What to write for one document. `settled_as` is None while a later run has work to do on it.
+
+    `reopens`: it replaces what a person decided.
+    """
 
     outcome: str
     settled_as: str | None
     failure: FailedDocument | None = None
     result: NewResult | None = None
+    reopens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The run that stores, when it began, and whether it replaces decisions."""
+
+    run_id: str
+    started_at: datetime | None
+    reopen: bool
 
 
 @survives_outages
@@ -47,11 +62,14 @@ def store_chunk(
     chunk: Sequence[str],
     pipeline_digest: str,
     types: Mapping[str, DocumentType],
+    *,
+    reopen: bool = False,
 ) -> StageCounts:
     """Write the chunk's results, review items, failures and outcomes in one transaction.
 
     To store twice changes nothing. A person's decision stays the current result, with its review item; the run's result
-    is added beside it. `unchanged` counts documents with nothing new. Documents that another live worker has claimed
+    is added beside it. With `reopen`, the run's result replaces it, and goes to review until a person decides again.
+    `unchanged` counts documents with nothing new. Documents that another live worker has claimed
     are left to it, and named in the counts. Raises `LeaseLost` if the worker's lease was closed.
     """
     stored_at, run_id, salt = now(), worker.run_id, database_id(database)
@@ -62,18 +80,20 @@ def store_chunk(
         chains = stage_outputs.load_chains(connection, chunk)
         claimed = claims.claimed_in_chains(connection, worker, chains)
         document_ids = [id_ for id_ in chunk if id_ not in claimed]
-        started_at = runs.started_at(connection, run_id)
         current = results.current_results(connection, document_ids)
-        news = [id_ for id_ in document_ids if _has_news(chains.get(id_, {}), current.get(id_), run_id)]
+        asked = _Asked(run_id, runs.started_at(connection, run_id), reopen)
+        news = [id_ for id_ in document_ids if _has_news(chains.get(id_, {}), current.get(id_), asked)]
         payloads = stage_outputs.load_payloads(connection, Stage.VALIDATE, news)
         verdicts = {
             id_: _guarded(
                 id_,
-                partial(_verdict, id_, chains.get(id_, {}), current.get(id_), payloads.get(id_), run_id, started_at),
+                partial(_verdict, id_, chains.get(id_, {}), current.get(id_), payloads.get(id_), asked),
             )
             for id_ in document_ids
         }
 
+        reopened = [id_ for id_, verdict in verdicts.items() if verdict.reopens]
+        results.replace_decisions(connection, reopened)
         new = [verdict.result for verdict in verdicts.values() if verdict.result is not None]
         results.write_results(database, connection, run_id, new, stored_at)
         failed = [verdict.failure for verdict in verdicts.values() if verdict.failure is not None]
@@ -83,8 +103,9 @@ def store_chunk(
         documents.settle(connection, pipeline_digest, {id_: v.settled_as for id_, v in verdicts.items()})
         runs.set_outcomes(connection, run_id, {id_: v.outcome for id_, v in verdicts.items()})
         needs, settled = needs_of_results([result for result in new if result.is_current], types, salt)
-        needs += needs_of_failures(failure for failure in failed if failure.document_id not in current)
-        items.sync_review(database, connection, run_id, needs, settled, stored_at)
+        undecided = [f for f in failed if f.document_id not in current or f.document_id in reopened]
+        needs += needs_of_failures(undecided)
+        items.sync_review(database, connection, run_id, needs, settled, stored_at, reopened)
     unchanged = sum(verdict.outcome == documents.SKIPPED for verdict in verdicts.values())
     progress.report(run_id, Stage.STORE, len(verdicts))
     return StageCounts(
@@ -95,15 +116,15 @@ def store_chunk(
     )
 
 
-def _has_news(chain: Chain, current: CurrentResult | None, run_id: str) -> bool:
-    """Whether the current result was made from another validate output than today's."""
+def _has_news(chain: Chain, current: CurrentResult | None, asked: _Asked) -> bool:
+    """Whether the current result was made from another validate output than today's, or is to be replaced by it."""
     link = chain.get(Stage.VALIDATE)
     if link is None or link.state not in USABLE or current is None:
         return link is not None
     if current.decided_by is not None:
-        return link.fingerprint != current.fingerprint and link.run_id == run_id
+        return asked.reopen or (link.fingerprint != current.fingerprint and link.run_id == asked.run_id)
     is_made_from_link = link.fingerprint == current.fingerprint and current.provisional == _is_provisional(chain)
-    is_rewritten = link.run_id == run_id and current.run_id != run_id
+    is_rewritten = link.run_id == asked.run_id != current.run_id
     return is_rewritten or not is_made_from_link
 
 
@@ -122,29 +143,34 @@ def _verdict(
     chain: Chain,
     current: CurrentResult | None,
     payload: bytes | None,
-    run_id: str,
-    started_at: datetime | None,
+    asked: _Asked,
 ) -> _Verdict:
     failure = _failure(chain)
-    is_decided = current is not None and current.decided_by is not None
+    has_decision = current is not None and current.decided_by is not None
+    is_decided = has_decision and not asked.reopen
     if failure is not None and failure.retry is Retry.NEVER and current is not None and is_decided:
         return _Verdict(documents.SKIPPED, current.status)
     if failure is not None:
         failed = FailedDocument(document_id, failure, chain[failure.stage].attempts if failure.stage in chain else 0)
-        return _Verdict(documents.FAILED, documents.FAILED if failure.retry is Retry.NEVER else None, failed)
+        is_final = failure.retry is Retry.NEVER
+        settled_as = documents.FAILED if is_final else None
+        return _Verdict(documents.FAILED, settled_as, failed, reopens=has_decision and is_final)
     link, is_provisional = chain[Stage.VALIDATE], _is_provisional(chain)
     if payload is None:
         if current is None:
             raise ValueError(f"document {document_id} has a usable validate output without a payload")
-        is_unchanged = current.run_id != run_id if current.decided_by is None else link.run_id != run_id
+        is_unchanged = current.run_id != asked.run_id if current.decided_by is None else link.run_id != asked.run_id
         # A result that another run made after this run started is not unchanged.
-        is_unchanged = is_unchanged and (started_at is None or current.created_at < started_at)
+        is_unchanged = is_unchanged and (asked.started_at is None or current.created_at < asked.started_at)
         outcome = documents.SKIPPED if is_unchanged else current.status
         return _Verdict(outcome, None if is_provisional else current.status)
     validation = _with_provisional_reasons(Validation.model_validate_json(payload), chain)
+    reopens = has_decision and not is_decided
+    if reopens or (current is not None and not has_decision and REOPENED in current.reasons):
+        validation = _reopened(validation)
     result = NewResult(document_id, link.fingerprint, validation, is_provisional, is_current=not is_decided)
     outcome = current.status if current is not None and is_decided else validation.status.value
-    return _Verdict(outcome, None if is_provisional else outcome, result=result)
+    return _Verdict(outcome, None if is_provisional else outcome, result=result, reopens=reopens)
 
 
 def _failure(chain: Chain) -> Failure | None:
@@ -171,3 +197,7 @@ def _with_provisional_reasons(validation: Validation, chain: Chain) -> Validatio
         return validation
     status = Status.IN_REVIEW if validation.status is Status.ACCEPTED else validation.status
     return validation.model_copy(update={"reasons": (*validation.reasons, *missing), "status": status})
+
+
+def _reopened(validation: Validation) -> Validation:
+    return validation.model_copy(update={"reasons": (*validation.reasons, REOPENED), "status": Status.IN_REVIEW})

@@ -9,4 +9,6 @@ from tasks.store.store import store_chunk
 @stage_task
 def store(run: Run, chunk: Chunk) -> StageCounts:
     """Write one chunk's results, review items and failures."""
-    return store_chunk(run.database, run.context.worker, chunk.document_ids, run.pipeline_digest, run.types)
+    return store_chunk(
+        run.database, run.context.worker, chunk.document_ids, run.pipeline_digest, run.types, reopen=run.context.reopen
+    )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    not_,
     or_,
     select,
     update,
@@ -110,13 +111,16 @@ def record_known(  # noqa: PLR0913 - all but two are given by name
     rerun: Rerun,
     pipeline_digest: str,
     chunk_size: int,
+    reopen: bool = False,
 ) -> int:
     """Make the known documents that pass the filters members of the run; returns their number.
 
-    A file that discover could not read stays `failed`: known documents are not read from their sources again.
+    A file that discover could not read stays `failed`: known documents are not read from their sources again. With
+    `reopen`, no document that a person decided is skipped.
     """
     document = documents.c
     has_result = exists().where(results.c.document_id == document.document_id, results.c.is_current)
+    is_reopened = and_(literal(reopen), has_result.where(results.c.decided_by.is_not(None)))
     is_unread = _has_failure(failures.c.stage == Stage.DISCOVER.value)
     wanted: list[ColumnElement[bool]] = [document.is_container.is_(False)]
     if document_type is not None:
@@ -135,7 +139,7 @@ def record_known(  # noqa: PLR0913 - all but two are given by name
     outcome = case((is_unread, FAILED), else_=None)
     if rerun is not Rerun.ALL:
         stays_failed = is_unread if rerun is Rerun.FAILED else or_(is_unread, is_settled_failure)
-        outcome = case((skips[rerun], SKIPPED), (stays_failed, FAILED), else_=None)
+        outcome = case((and_(skips[rerun], not_(is_reopened)), SKIPPED), (stays_failed, FAILED), else_=None)
     selected = (
         select(document.document_id, outcome.label("outcome"))
         .where(*wanted)

@@ -24,6 +24,7 @@ class CurrentResult:
     decided_by: str | None
     run_id: str
     created_at: datetime
+    reasons: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,11 @@ def current_results(connection: Connection, document_ids: Sequence[str]) -> dict
     return {id_: CurrentResult(*row) for id_, *row in connection.execute(_CURRENT, {"ids": document_ids}).all()}
 
 
+def replace_decisions(connection: Connection, document_ids: Sequence[str]) -> None:
+    """Make the decided results of these documents results of the past. The audit trail keeps the decisions."""
+    connection.execute(_REPLACE_DECISIONS, {"b_ids": document_ids})
+
+
 def write_results(
     database: Database, connection: Connection, run_id: str, new: Collection[NewResult], at: datetime
 ) -> None:
@@ -117,6 +123,12 @@ def write_results(
 
 _CURRENT = select(results.c.document_id, *columns_of(results, CurrentResult)).where(
     in_list(results.c.document_id, "ids"), results.c.is_current
+)
+
+_REPLACE_DECISIONS = (
+    update(results)
+    .where(in_list(results.c.document_id, "b_ids"), results.c.is_current, results.c.decided_by.is_not(None))
+    .values(is_current=False)
 )
 
 _CLEAR_CURRENT = (

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
-from blocks.database.review.tables import review
+from blocks.database.review.tables import review, review_notices
 from blocks.document_types.schema import ReviewRules
 from blocks.records import Validation
 from blocks.review.due_times import due_time
@@ -62,16 +62,18 @@ def sync_review(
     needs: Collection[ReviewNeed],
     settled: Sequence[str],
     at: datetime,
+    reopened: Collection[str] = (),
 ) -> None:
     """Open or replace an item for each need, and supersede the open items of `settled` documents.
 
     A due time counts from the opening of the item: another run does not postpone it. A replaced item has a new
-    version, and the decisions so far on the old one do not count.
+    version, and the decisions so far on the old one do not count. The last decided item of a `reopened` document is
+    opened again, and due as a new one.
     """
     by_id = {need.document_id: need for need in needs}
+    logged = _reopen(connection, run_id, [by_id[id_] for id_ in reopened if id_ in by_id], at)
     known = _open_items(connection, [*by_id, *settled])
     wanted = {id_: _item(need, known[id_].created_at if id_ in known else at) for id_, need in by_id.items()}
-    logged: list[NewEvent] = []
     new = {id_: item for id_, item in wanted.items() if id_ not in known}
     if new:
         opened = {"status": ItemStatus.OPEN, "created_at": at, "run_id": run_id}
@@ -81,8 +83,7 @@ def sync_review(
     changed = {id_: item for id_, item in wanted.items() if id_ in known and known[id_].item != item}
     if changed:
         rows = [
-            {"b_id": known[id_].review_id, "b_run_id": run_id, "b_version": known[id_].version + 1, "b_at": at}
-            | {f"b_{name}": value for name, value in item.items()}
+            _replacement(item, known[id_].review_id, known[id_].version + 1, run_id, at)
             for id_, item in changed.items()
         ]
         connection.execute(_REPLACE, rows)
@@ -95,6 +96,31 @@ def sync_review(
         connection.execute(_SUPERSEDE, [{"b_id": item.review_id, "b_at": at} for item in closed])
         logged += [_event(Event.SUPERSEDED, item.review_id, item.version, {}, run_id) for item in closed]
     events.append(database, connection, logged, at)
+
+
+def _reopen(connection: Connection, run_id: str, needs: Collection[ReviewNeed], at: datetime) -> list[NewEvent]:
+    """Open the last decided item of each need again. Its due times are reminded of anew."""
+    if not needs:
+        return []
+    found = connection.execute(_LAST_DECIDED, {"ids": [need.document_id for need in needs]}).mappings()
+    decided = {row["document_id"]: row for row in found}  # by id, so that the last one counts
+    logged, rows = [], []
+    for need in needs:
+        if need.document_id not in decided:
+            continue
+        review_id, version = decided[need.document_id]["review_id"], decided[need.document_id]["version"] + 1
+        item = _item(need, at)
+        rows.append(_replacement(item, review_id, version, run_id, at))
+        logged.append(_event(Event.REOPENED, review_id, version, item, run_id))
+    if rows:
+        connection.execute(_OPEN_AGAIN, rows)
+        connection.execute(_FORGET_NOTICES, [{"b_id": row["b_id"]} for row in rows])
+    return logged
+
+
+def _replacement(item: Mapping[str, Any], review_id: int, version: int, run_id: str, at: datetime) -> dict[str, Any]:
+    content = {f"b_{name}": value for name, value in item.items()}
+    return {"b_id": review_id, "b_run_id": run_id, "b_version": version, "b_at": at} | content
 
 
 def _item(need: ReviewNeed, opened_at: datetime) -> dict[str, Any]:
@@ -138,6 +164,18 @@ _REPLACE = (
     .values({name: bindparam(f"b_{name}") for name in (*_ITEM, "run_id", "version")})
     .values(updated_at=bindparam("b_at"), opinions=[])
 )
+
+_LAST_DECIDED = (
+    select(review.c.document_id, review.c.review_id, review.c.version)
+    .where(in_list(review.c.document_id, "ids"), review.c.status == ItemStatus.DECIDED)
+    .order_by(review.c.review_id)
+)
+
+_OPEN_AGAIN = _REPLACE.values(
+    status=ItemStatus.OPEN, created_at=bindparam("b_at"), decided_by=None, decided_at=None, decision=None
+)
+
+_FORGET_NOTICES = delete(review_notices).where(review_notices.c.review_id == bindparam("b_id"))
 
 _SUPERSEDE = (
     update(review)

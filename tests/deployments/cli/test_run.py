@@ -48,7 +48,8 @@ except SystemExit as end:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nowhere/"], ["nowhere/*.pdf"], [".", "--budget", "abc"], [".", "--model", ","]]
+    "arguments",
+    [["nowhere/"], ["nowhere/*.pdf"], [".", "--budget", "abc"], [".", "--model", ","], [".", "--reopen"]],
 )
 def test_wrong_usage_ends_before_the_slow_imports(arguments: list[str]) -> None:
     command = [sys.executable, "-c", WRONG_USAGE, "run", *arguments]

@@ -11,12 +11,14 @@ from blocks.database.engine import Database
 from blocks.database.pipeline.failures import FailedDocument, list_failures
 from blocks.database.results.results import NewResult, list_results
 from blocks.database.review.decide import decide
+from blocks.database.review.events import verify_chain
 from blocks.database.review.queue import list_review, read_item
 from blocks.database.review.tables import review, review_events
 from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
 from blocks.records import Failure, Rerun, Retry, Stage, Status, Validation
+from blocks.review.chain import Head
 from blocks.review.due_times import business_minutes
-from blocks.review.records import Action, Decision, Door, Item, ItemKind, Person
+from blocks.review.records import Action, Correction, Decision, Door, Item, ItemKind, Person
 from tasks.store.needs import needs_of_failures, needs_of_results
 from tests.doubles.scripted_stages import failing, id_of
 from tests.tasks.store.test_store import ACCEPTED, IN_REVIEW, Script, process, rows, verdict
@@ -192,3 +194,81 @@ def test_a_type_may_want_two_persons_and_due_times_of_business_hours(database: D
     assert abs(business_minutes(item.created_at, item.due_at, hours) - 60) < 1e-6
     assert list_review(database)[0]["due_at"] == item.due_at.astimezone(UTC).isoformat(timespec="seconds")
     assert timedelta() < item.due_at - datetime.now(UTC) < timedelta(days=5)
+
+
+@pytest.mark.parametrize("again", [IN_REVIEW, ACCEPTED], ids=["unsure", "sure"])
+def test_a_reopened_document_shows_the_runs_result_to_a_person_again(database: Database, again: Validation) -> None:
+    process(database, "first", "a", {Stage.VALIDATE: {"a": IN_REVIEW}})
+    decide_on(database, Action.CORRECT, corrections={"total": Correction(value="10.00")})
+    [before] = items(database)
+    process(database, "second", "a", {Stage.VALIDATE: {"a": again}}, version="2", rerun=Rerun.ALL, reopen=True)
+    [item] = items(database)
+    assert (item.review_id, item.status, item.version) == (before.review_id, "open", 2)
+    assert item.reasons == (*again.reasons, "reopened")
+    assert (item.decided_by, item.decided_at, item.fields) == (None, None, {"total": "9.00"})
+    assert item.created_at > before.created_at, "its age and its due time count from the reopening"
+    assert item.due_at == item.created_at + timedelta(hours=1)
+    [result] = list_results(database)
+    assert (result["status"], result["fields"]) == ("in_review", {"total": "9.00"})
+    assert rows(database, "second") == {id_of("a"): "in_review"}
+    assert events(database) == ["opened", "decided", "reopened"]
+    assert isinstance(verify_chain(database), Head)
+
+
+@pytest.mark.parametrize(("rerun", "version"), [(Rerun.STALE, "1"), (Rerun.ALL, "1"), (Rerun.STALE, "2")])
+def test_a_reopened_document_stays_in_review_until_a_person_decides(
+    database: Database, rerun: Rerun, version: str
+) -> None:
+    script: Script = {Stage.VALIDATE: {"a": ACCEPTED}}
+    process(database, "first", "a", {Stage.VALIDATE: {"a": IN_REVIEW}})
+    decide_on(database, Action.ACCEPT)
+    process(database, "second", "a", script, rerun=Rerun.ALL, reopen=True)
+    process(database, "third", "a", script, rerun=rerun, version=version)
+    assert [item.status for item in items(database)] == ["open"]
+    decide_on(database, Action.ACCEPT)
+    process(database, "fourth", "a", script, rerun=Rerun.ALL, version=version)
+    assert [item.status for item in items(database)] == ["decided"]
+    assert list_results(database)[0]["status"] == "accepted"
+
+
+def test_a_reopened_failure_waits_again(database: Database) -> None:
+    encrypted: Script = {Stage.EXTRACT: {"f": failing(Stage.EXTRACT, Retry.NEVER, "encrypted")}}
+    process(database, "first", "f", encrypted)
+    decide_on(database, Action.REJECT, reason="no document of ours")
+    process(database, "second", "f", encrypted, rerun=Rerun.ALL, reopen=True)
+    assert [(item.kind, item.status, item.version) for item in items(database)] == [("failure", "open", 2)]
+    assert list_results(database) == []
+    assert [failure["kind"] for failure in list_failures(database)] == ["encrypted"]
+    assert rows(database, "second") == {id_of("f"): "failed"}
+
+
+def test_a_failure_that_may_pass_replaces_no_decision(database: Database) -> None:
+    process(database, "first", "a", {Stage.VALIDATE: {"a": IN_REVIEW}})
+    decide_on(database, Action.ACCEPT)
+    passing: Script = {Stage.SCORE: {"a": failing(Stage.SCORE, Retry.NEXT_RUN, "no_model")}}
+    process(database, "second", "a", passing, rerun=Rerun.ALL, reopen=True)
+    assert [item.status for item in items(database)] == ["decided"]
+    assert list_results(database)[0]["status"] == "accepted"
+
+
+def test_a_reopened_document_that_fails_for_good_is_a_failure_to_decide_on(database: Database) -> None:
+    process(database, "first", "a", {Stage.VALIDATE: {"a": IN_REVIEW}})
+    decide_on(database, Action.ACCEPT)
+    broken: Script = {Stage.EXTRACT: {"a": failing(Stage.EXTRACT, Retry.NEVER, "corrupt")}}
+    process(database, "second", "a", broken, rerun=Rerun.ALL, reopen=True)
+    assert [(item.kind, item.status, item.reasons) for item in items(database)] == [
+        ("failure", "open", ("failed:corrupt",))
+    ]
+
+
+def test_a_reclassified_document_comes_back_only_if_it_is_unsure(database: Database) -> None:
+    unsure = IN_REVIEW.model_copy(update={"document_type": "invoice"})
+    for name, verdict_as_given in (("a", ACCEPTED), ("b", unsure)):
+        process(database, f"first {name}", name, {Stage.VALIDATE: {name: IN_REVIEW}})
+        decide_on(database, Action.RECLASSIFY, document_type="invoice")
+        process(database, f"second {name}", name, {Stage.VALIDATE: {name: verdict_as_given}}, version="2")
+    assert [(item.document_id, item.document_type, item.status) for item in items(database)] == [
+        (id_of("a"), "receipt", "decided"),
+        (id_of("b"), "receipt", "decided"),
+        (id_of("b"), "invoice", "open"),
+    ]

@@ -57,6 +57,7 @@ def process(
     version: str = "1",
     store: bool = True,
     types: Mapping[str, DocumentType] | None = None,
+    reopen: bool = False,
 ) -> StageCounts:
     """A run of one chunk over the documents named by single letters."""
     context = RunContext(run_id=run_id, rerun=rerun)
@@ -72,7 +73,7 @@ def process(
         expected = pytest.raises(ChunkIncomplete, match=f" {tried_again} ") if tried_again else nullcontext()
         with expected:
             run_stage(database, context, ScriptedStage(stage, names, answers, version), ids)
-    return stored(database, run_id, ids, f"pipeline {version}", types) if store else StageCounts()
+    return stored(database, run_id, ids, f"pipeline {version}", types, reopen=reopen) if store else StageCounts()
 
 
 def stored(
@@ -81,9 +82,11 @@ def stored(
     ids: Sequence[str],
     pipeline_digest: str,
     types: Mapping[str, DocumentType] | None = None,
+    *,
+    reopen: bool = False,
 ) -> StageCounts:
     with lease_of(database, run_id):
-        return store_chunk(database, worker(run_id), ids, pipeline_digest, types or {})
+        return store_chunk(database, worker(run_id), ids, pipeline_digest, types or {}, reopen=reopen)
 
 
 def rows(database: Database, run_id: str) -> dict[str, str | None]:

@@ -1,15 +1,16 @@
 import dataclasses
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from blocks.database import tables
 from blocks.database.engine import Database, now
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.documents import Recorded, record_batch, record_known
 from blocks.database.pipeline.failures import FailedDocument, list_failures, record_failures
+from blocks.database.results.results import NewResult, write_results
 from blocks.database.tables import run_documents
-from blocks.records import DiscoveredDocument, Rerun, Retry, Stage
+from blocks.records import DiscoveredDocument, Rerun, Retry, Stage, Status, Validation
 from tests.doubles.scripted_stages import failing, found, id_of
 
 
@@ -177,3 +178,29 @@ def test_of_known_documents_only_an_unreadable_one_stays_failed(
         chunk_size=2,
     )
     assert outcomes(database, "second") == {id_of("a"): outcome}
+
+
+@pytest.mark.parametrize(("reopen", "outcome"), [(False, "skipped"), (True, None)])
+def test_a_settled_document_that_a_person_decided_is_computed_again_to_be_reopened(
+    database: Database, reopen: bool, outcome: str | None
+) -> None:
+    record(database, "first", found("decided"), found("accepted"))
+    settle(database, decided="accepted", accepted="accepted")
+    verdict = Validation(document_type="receipt", status=Status.ACCEPTED, confidence=1.0)
+    with database.write() as connection:
+        new = [NewResult(id_of(name), "f", verdict, provisional=False) for name in ("decided", "accepted")]
+        write_results(database, connection, "first", new, now())
+        by_person = update(tables.results).where(tables.results.c.document_id == id_of("decided"))
+        connection.execute(by_person.values(decided_by="ann"))
+    record_known(
+        database,
+        "second",
+        document_type=None,
+        status=None,
+        limit=None,
+        rerun=Rerun.STALE,
+        pipeline_digest="pipeline",
+        chunk_size=2,
+        reopen=reopen,
+    )
+    assert outcomes(database, "second") == {id_of("decided"): outcome, id_of("accepted"): "skipped"}
