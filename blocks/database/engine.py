@@ -32,11 +32,13 @@ BUSY_TIMEOUT_S = 60.0
 OUTAGE_WAIT_S = 180.0
 LEASE_S = 60.0
 SERVER_STATES = ("08", "25P03", "40", "53", "55P03", "57", "58")
-"""Prefixes of SQLSTATEs that concern the server's state, so that the same statement may succeed later: connection, a
-session that was idle within a transaction for too long, rollback by the server (serialization, deadlock), resources (no
-free connection), a lock not granted, an operator's intervention, a system error. Other errors that psycopg calls
-`OperationalError` (54, a program limit; 55000) recur each time. Source: "PostgreSQL Error Codes", appendix A of its
-documentation."""
+"""Prefixes of SQLSTATEs that concern the server's state, so that the same statement may succeed later.
+
+In this order: connection, a session that was idle within a transaction for too long, rollback by the server
+(serialization, deadlock), resources (no free connection), a lock not granted, an operator's intervention, a system
+error. Other errors that psycopg calls `OperationalError` (54, a program limit; 55000) recur each time. Source:
+"PostgreSQL Error Codes", appendix A of its documentation.
+"""
 MAX_SESSION_NAME = 63  # PostgreSQL cuts longer names off
 POSTGRES_DISK_FULL = "53100"
 SQLITE_LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")

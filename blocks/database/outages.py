@@ -6,9 +6,10 @@ whose answer was lost.
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -56,33 +57,75 @@ def survives_outages(
     return patient
 
 
+class _Waits:
+    """The waits of this process's threads for the database, which log an outage together: each line once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._logged_at: float | None = None
+        self._is_end_due = False
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Within the block, the calling thread waits."""
+        with self._lock:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                if not self._waiting:
+                    self._logged_at = None
+
+    def is_due(self, now: float) -> bool:
+        """Whether the calling thread is to log that it waits."""
+        with self._lock:
+            if self._logged_at is not None and now - self._logged_at < LOG_EVERY_S:
+                return False
+            self._logged_at, self._is_end_due = now, True
+            return True
+
+    def end(self) -> bool:
+        """Whether the calling thread, which got an answer, is to log the outage's end."""
+        with self._lock:
+            # `_logged_at` stays: an attempt that began before the end may fail after it.
+            is_due, self._is_end_due = self._is_end_due, False
+            return is_due
+
+
+_waits = _Waits()
+
+
 def wait_out_outages(work: Callable[[], Result], max_s: float) -> Result:
     """The result of `work`, which is repeated while the database is away.
 
     Raises the last `DatabaseUnreachable` when it has been away for `max_s`, and one that no waiting cures at once.
     """
     away_since: float | None = None
-    logged_at: float | None = None
     pause_s = FIRST_PAUSE_S
-    while True:
-        try:
-            result = work()
-        except DatabaseUnreachable as error:
-            now = time.monotonic()
-            away_since = now if away_since is None else away_since
-            if not error.may_pass or now - away_since >= max_s:
-                raise
-            if logged_at is None or now - logged_at >= LOG_EVERY_S:
-                logged_at = now
-                left_s = max_s - (now - away_since)
-                log.warning("waiting for the database, %.0f s more at most: %s", left_s, error.cause)
-                progress.publish(progress.Waiting("the database", error.cause, left_s))
-            _pause(pause_s * random.uniform(0.5, 1.5))
-            pause_s = min(pause_s * 2, LAST_PAUSE_S)
-            continue
-        if away_since is not None:
-            log.warning("the database answers again, after %.1f s", time.monotonic() - away_since)
-        return result
+    with ExitStack() as wait:
+        while True:
+            try:
+                result = work()
+            except DatabaseUnreachable as error:
+                now = time.monotonic()
+                if away_since is None:
+                    away_since = now
+                    wait.enter_context(_waits.counted())
+                if not error.may_pass or now - away_since >= max_s:
+                    raise
+                if _waits.is_due(now):
+                    left_s = max_s - (now - away_since)
+                    log.warning("waiting for the database, %.0f s more at most: %s", left_s, error.cause)
+                    progress.publish(progress.Waiting("the database", error.cause, left_s))
+                _pause(pause_s * random.uniform(0.5, 1.5))
+                pause_s = min(pause_s * 2, LAST_PAUSE_S)
+                continue
+            if away_since is not None and _waits.end():
+                log.warning("the database answers again, after %.1f s", time.monotonic() - away_since)
+            return result
 
 
 def _pause(pause_s: float) -> None:

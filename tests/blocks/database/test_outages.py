@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -61,6 +62,32 @@ def test_what_no_waiting_cures_is_an_error_at_once(clock: list[float]) -> None:
     with pytest.raises(DatabaseUnreachable):
         wait_out_outages(away_until(clock, 100, may_pass=False), 180.0)
     assert clock[0] == 0
+
+
+def test_threads_that_wait_together_log_the_outage_once(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    ask = away_until(clock, 10.0)
+
+    def waits_while_another_thread_waits() -> str:
+        with ThreadPoolExecutor(1) as another:
+            return another.submit(wait_out_outages, ask, 180.0).result()
+
+    def ask_and_be_overtaken() -> str:
+        try:
+            return ask()
+        finally:
+            if clock[0] and "another" not in seen:
+                seen["another"] = waits_while_another_thread_waits()
+
+    seen: dict[str, str] = {}
+    assert wait_out_outages(ask_and_be_overtaken, 180.0) == seen["another"] == "answer"
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message.partition(",")[0] for message in messages] == [
+        "waiting for the database",
+        "the database answers again",
+    ]
+    caplog.clear()
+    assert wait_out_outages(away_until(clock, clock[0] + 1), 180.0) == "answer"
+    assert len(caplog.records) == 2, "the next outage is logged too"
 
 
 def test_a_stop_ends_the_wait(clock: list[float]) -> None:
