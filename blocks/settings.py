@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -139,13 +140,16 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def _is_excepted(host: str | None, proxies: Mapping[str, str]) -> bool:
-    """Whether a host is an address in one of NO_PROXY's networks."""
+    """Whether a host is an address in one of NO_PROXY's networks. Entries that are no network count for nothing."""
     try:
         address = ip_address(host or "")
-        networks = [ip_network(entry.strip()) for entry in proxies.get("no", "").split(",") if "/" in entry]
-    except ValueError:
+    except ValueError:  # a name
         return False
-    return any(address in network for network in networks)
+    for entry in proxies.get("no", "").split(","):
+        with suppress(ValueError):
+            if "/" in entry and address in ip_network(entry.strip(), strict=False):
+                return True
+    return False
 
 
 def prefect_profile() -> tuple[Path, str | None]:

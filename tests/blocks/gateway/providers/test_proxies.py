@@ -85,7 +85,9 @@ def test_a_plain_request_goes_through_the_proxy(
     assert len(model_provider.log()) == 1
 
 
-@pytest.mark.parametrize("excepted", ["127.0.0.1", "*", "example.com, 127.0.0.0/8", "localhost,127.0.0.1:{port}"])
+@pytest.mark.parametrize(
+    "excepted", ["127.0.0.1", "*", "example.com, 127.0.0.0/8", "a/b,127.0.0.1/8", "localhost,127.0.0.1:{port}"]
+)
 def test_no_proxy_excepts_hosts_and_networks(
     excepted: str, model_provider: ModelProviderDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
