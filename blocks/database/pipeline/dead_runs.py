@@ -33,7 +33,8 @@ def close_dead_runs(database: Database) -> tuple[DeadRun, ...]:
     One that goes on later, because it was only stopped, finds its lease closed and can write nothing more.
     """
     with database.read() as connection:
-        dead = [row for row in connection.execute(_WORKERS).all() if is_dead(row, database_time(connection))]
+        time = database_time(connection)
+        dead = [row for row in connection.execute(_WORKERS).all() if is_dead(row, time)]
         if not dead and connection.execute(_WITHOUT_WORKER.limit(1)).first() is None:
             return ()
     with database.write() as connection:
