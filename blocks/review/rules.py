@@ -68,10 +68,14 @@ def rule(
 
 
 def check_open(item: Item, person: Person, at: datetime) -> None:
-    """Whether the person may decide on the item now. Raises a leaf of `ReviewError`."""
+    """Whether the person may decide on the item now. Raises a leaf of `ReviewError`.
+
+    Who has claimed an item may finish it, even if it becomes due and is escalated meanwhile.
+    """
     if item.status is not ItemStatus.OPEN:
         raise ItemClosed(item.review_id, item.status, item.decided_by, item.decided_at)
-    if not person.role.covers(item.role):
+    has_claim = item.claimed_by == person.name and item.claim_expires_at is not None and item.claim_expires_at > at
+    if not person.role.covers(item.role) and not has_claim:
         raise NotAllowed(person.name, person.role, f"decide on review item {item.review_id}", item.role)
     if any(opinion.by == person.name for opinion in item.opinions):
         raise SecondLookNeeded(item.review_id, person.name)

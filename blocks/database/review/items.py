@@ -15,7 +15,8 @@ from blocks.database.review.tables import review, review_notices
 from blocks.document_types.schema import ReviewRules
 from blocks.records import Validation
 from blocks.review.due_times import due_time
-from blocks.review.records import Event, ItemKind, ItemStatus
+from blocks.review.escalation import half_time
+from blocks.review.records import Event, ItemKind, ItemStatus, Role
 
 _ITEM = (
     "kind",
@@ -67,8 +68,8 @@ def sync_review(
     """Open or replace an item for each need, and supersede the open items of `settled` documents.
 
     A due time counts from the opening of the item: another run does not postpone it. A replaced item has a new
-    version, and the decisions so far on the old one do not count. The last decided item of a `reopened` document is
-    opened again, and due as a new one.
+    version, and the decisions so far on the old one do not count; it keeps the role that it was escalated to. The last
+    decided item of a `reopened` document is opened again, and due as a new one.
     """
     by_id = {need.document_id: need for need in needs}
     logged = _reopen(connection, run_id, [by_id[id_] for id_ in reopened if id_ in by_id], at)
@@ -77,13 +78,20 @@ def sync_review(
     new = {id_: item for id_, item in wanted.items() if id_ not in known}
     if new:
         opened = {"status": ItemStatus.OPEN, "created_at": at, "run_id": run_id}
-        connection.execute(insert(review), [item | opened | {"document_id": id_} for id_, item in new.items()])
+        connection.execute(
+            insert(review),
+            [
+                item | opened | {"document_id": id_, "notice_at": _notice_at(by_id[id_], item, at)}
+                for id_, item in new.items()
+            ],
+        )
         items = _open_items(connection, list(new))
         logged += [_event(Event.OPENED, items[id_].review_id, 1, item, run_id) for id_, item in new.items()]
-    changed = {id_: item for id_, item in wanted.items() if id_ in known and known[id_].item != item}
+    changed = {id_: _kept_role(item, known[id_]) for id_, item in wanted.items() if _is_changed(item, known.get(id_))}
     if changed:
         rows = [
             _replacement(item, known[id_].review_id, known[id_].version + 1, run_id, at)
+            | {"b_notice_at": _notice_at(by_id[id_], item, known[id_].created_at)}
             for id_, item in changed.items()
         ]
         connection.execute(_REPLACE, rows)
@@ -110,7 +118,7 @@ def _reopen(connection: Connection, run_id: str, needs: Collection[ReviewNeed], 
             continue
         review_id, version = decided[need.document_id]["review_id"], decided[need.document_id]["version"] + 1
         item = _item(need, at)
-        rows.append(_replacement(item, review_id, version, run_id, at))
+        rows.append(_replacement(item, review_id, version, run_id, at) | {"b_notice_at": _notice_at(need, item, at)})
         logged.append(_event(Event.REOPENED, review_id, version, item, run_id))
     if rows:
         connection.execute(_OPEN_AGAIN, rows)
@@ -141,6 +149,21 @@ def _item(need: ReviewNeed, opened_at: datetime) -> dict[str, Any]:
     }
 
 
+def _is_changed(item: Mapping[str, Any], known: _OpenItem | None) -> bool:
+    """Whether an open item has new content. Its role is no content: people and due times escalate it."""
+    return known is not None and known.item | {"role": item["role"]} != item
+
+
+def _kept_role(item: dict[str, Any], known: _OpenItem) -> dict[str, Any]:
+    roles = (Role(item["role"]), Role(known.item["role"]))
+    return item | {"role": str(roles[0] if roles[0].covers(roles[1]) else roles[1])}
+
+
+def _notice_at(need: ReviewNeed, item: Mapping[str, Any], opened_at: datetime) -> datetime | None:
+    """When to look first whether people must be told that the item waits."""
+    return None if item["due_at"] is None else half_time(opened_at, item["due_at"], need.rules.hours)
+
+
 def _event(event: Event, review_id: int, version: int, item: Mapping[str, Any], run_id: str) -> NewEvent:
     content = {"version": version} | {name: item[name] for name in ("fingerprint", "reasons") if name in item}
     return NewEvent(review_id, event, content, run_id=run_id)
@@ -161,7 +184,7 @@ _OPEN = select(
 _REPLACE = (
     update(review)
     .where(review.c.review_id == bindparam("b_id"))
-    .values({name: bindparam(f"b_{name}") for name in (*_ITEM, "run_id", "version")})
+    .values({name: bindparam(f"b_{name}") for name in (*_ITEM, "notice_at", "run_id", "version")})
     .values(updated_at=bindparam("b_at"), opinions=[])
 )
 
@@ -172,7 +195,12 @@ _LAST_DECIDED = (
 )
 
 _OPEN_AGAIN = _REPLACE.values(
-    status=ItemStatus.OPEN, created_at=bindparam("b_at"), decided_by=None, decided_at=None, decision=None
+    status=ItemStatus.OPEN,
+    created_at=bindparam("b_at"),
+    decided_by=None,
+    decided_at=None,
+    decision=None,
+    notice_level=0,
 )
 
 _FORGET_NOTICES = delete(review_notices).where(review_notices.c.review_id == bindparam("b_id"))

@@ -4,7 +4,7 @@ from datetime import UTC
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, and_, nulls_last, select
+from sqlalchemy import Connection, and_, select
 
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
@@ -16,7 +16,8 @@ from blocks.review.records import Event, Item, ItemStatus
 
 in_work_order = (
     review.c.priority,
-    nulls_last(review.c.due_at),
+    review.c.due_at.is_(None),
+    review.c.due_at,
     review.c.confidence,
     review.c.review_id,
 )

@@ -3,6 +3,8 @@
 `review` has an item per document that needed a person, with its current version. `review_events` is the audit trail:
 rows are added and never changed, each with the hash of the one before it, and `review_chain` has the last one's.
 `review_answers` says what was shown and decided per field. People who decide by SQL insert into `review_decisions`.
+`review_notices` has the messages about late items, one per notification block. An item's `notice_level` says which
+notice was the last, and its `notice_at` when the next one is due.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, func, text
@@ -38,8 +40,11 @@ review = Table(
     Column("opinions", JSON, nullable=False, server_default="[]"),
     Column("drawn_with", Float),
     Column("is_blind", Boolean, nullable=False, server_default=text("false")),
+    Column("notice_level", Integer, nullable=False, server_default="0"),
+    Column("notice_at", UtcDateTime),
     Index(None, "document_id"),
-    Index("ix_review_queue", "status", "priority", "due_at", "confidence"),
+    Index("ix_review_queue", "status", "priority", text("(due_at IS NULL)"), "due_at", "confidence", "review_id"),
+    Index("ix_review_notice_at", "status", "notice_at"),
     Index("ix_review_decided_at", "decided_at"),
     Index(
         "ix_review_one_open",
@@ -139,8 +144,16 @@ review_notices = Table(
     metadata,
     Column("review_id", RowId, ForeignKey("review.review_id"), primary_key=True, autoincrement=False),
     Column("level", Integer, primary_key=True, autoincrement=False),
-    Column("due_at", UtcDateTime, nullable=False),
+    Column("block", AnyText, primary_key=True),
     Column("recorded_at", UtcDateTime, nullable=False),
+    Column("sending_until", UtcDateTime),
     Column("sent_at", UtcDateTime),
     Column("message", AnyText),
+    Index(
+        "ix_review_notices_unsent",
+        "block",
+        "review_id",
+        sqlite_where=text("sent_at IS NULL"),
+        postgresql_where=text("sent_at IS NULL"),
+    ),
 )
