@@ -85,6 +85,19 @@ class Settings(BaseSettings):
     database_outage_wait_s: float = Field(
         180.0, ge=0, description="outage wait limit: seconds that a run waits for a database that does not answer"
     )
+    review_url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="address of the review page, for links in summaries, Prefect's pages and notices",
+    )
+    notify_blocks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Prefect notification blocks, as type/name, that tell people about late review items; "
+        "such as slack-webhook/reviewers",
+    )
+    escalate_again_minutes: int = Field(
+        480, ge=5, description="minutes, of business hours where a type has them, after which an escalation is repeated"
+    )
     keep_prompts: bool = Field(False, description="store prompts and replies of models in the database")
     otlp_endpoint: SecretUrl | None = Field(
         None,
@@ -92,7 +105,15 @@ class Settings(BaseSettings):
         description="OTLP address (HTTP) for spans of model calls; needs the extra otel",
     )
 
-    @field_validator("ocr_languages", "passwords", mode="before")
+    @field_validator("notify_blocks")
+    @classmethod
+    def _check_blocks(cls, blocks: tuple[str, ...]) -> tuple[str, ...]:
+        for block in blocks:
+            if not all(block.partition("/")):
+                raise ValueError("a block is named as type/name, such as slack-webhook/reviewers")
+        return blocks
+
+    @field_validator("ocr_languages", "passwords", "notify_blocks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -131,11 +131,13 @@ def test_prefect_yaml_has_no_key_that_prefect_would_ignore() -> None:
         "flows/process_documents.py:process_documents",
         "flows/backfill.py:backfill",
         "flows/close_dead_runs.py:close_dead_runs",
+        "flows/escalate_reviews.py:escalate_reviews",
     }
     active = {d.entrypoint: [s.active for s in d.schedules] for d in parsed.deployments if d.schedules}
     assert active == {
         "flows/process_documents.py:process_documents": [False],
         "flows/close_dead_runs.py:close_dead_runs": [True],
+        "flows/escalate_reviews.py:escalate_reviews": [True],
     }
 
 

@@ -1,4 +1,4 @@
-"""When people are told that an item waits: at half of its time, when it is due, and again and again after that.
+"""When people hear that an item waits: at half of its time, when it is due, and again and again after that.
 
 Levels are numbers: 1 is the reminder, 2 the escalation at the due time, 3 and more repeat it. An item's level only
 rises, and every time is computed from the item's own times. So a clock that is set back repeats no level, a clock that

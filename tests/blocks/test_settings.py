@@ -32,6 +32,15 @@ def test_an_option_replaces_a_setting_and_none_leaves_it(monkeypatch: pytest.Mon
     assert (load_settings().chunk_size, load_settings().document_types_dir) == (7, tmp_path)
 
 
+def test_a_notification_block_has_a_type_and_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_NOTIFY_BLOCKS", "slack-webhook/team, custom-webhook/ops")
+    assert load_settings().notify_blocks == ("slack-webhook/team", "custom-webhook/ops")
+    monkeypatch.setattr(module, "_current", None)
+    monkeypatch.setenv("WINNOW_NOTIFY_BLOCKS", "team")
+    with pytest.raises(SettingInvalid, match="named as type/name"):
+        load_settings()
+
+
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINNOW_CHUNK_SIZE", "0")
     with pytest.raises(SettingInvalid, match="WINNOW_CHUNK_SIZE is '0'"):

@@ -160,7 +160,7 @@ def _kept_role(item: dict[str, Any], known: _OpenItem) -> dict[str, Any]:
 
 
 def _notice_at(need: ReviewNeed, item: Mapping[str, Any], opened_at: datetime) -> datetime | None:
-    """When to look first whether people must be told that the item waits."""
+    """When to look first whether people must hear that the item waits."""
     return None if item["due_at"] is None else half_time(opened_at, item["due_at"], need.rules.hours)
 
 

@@ -50,7 +50,6 @@ class Notice:
     kind: str
     role: str
     due_at: datetime
-    claimed_by: str | None
 
 
 def raise_levels(
@@ -74,7 +73,7 @@ def raise_levels(
 
 
 @survives_outages
-def claim_messages(database: Database, block: str, limit: int = 1_000) -> list[Notice]:
+def claim_messages(database: Database, block: str, limit: int = 10_000) -> list[Notice]:
     """Claim the messages that the block has to send: one per open item, the earliest due first."""
     with database.write() as connection:
         at = database_time(connection)
@@ -189,7 +188,7 @@ _UNSENT = (
     select(
         review_notices.c.review_id,
         review_notices.c.level,
-        *(review.c[name] for name in ("document_type", "kind", "role", "due_at", "claimed_by")),
+        *(review.c[name] for name in ("document_type", "kind", "role", "due_at")),
     )
     .join_from(review_notices, review, review.c.review_id == review_notices.c.review_id)
     .where(

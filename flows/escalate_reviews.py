@@ -1,0 +1,18 @@
+"""Tells people about review items that wait too long: at half of it, when they are due, and again later."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from blocks.database.address import connect
+from blocks.database.review.notices import Raised
+from blocks.settings import load_settings
+from tasks.escalate.task import closing_state, raise_levels, send_messages
+
+
+@flow(name="escalate-reviews", persist_result=False)
+def escalate_reviews() -> State[Raised]:
+    """Remind of review items that have had half of their time, escalate those that are due, and send the messages."""
+    settings = load_settings()
+    database = connect(settings)
+    raised = raise_levels(database, settings)
+    return closing_state(raised, send_messages(database, settings))

@@ -1,0 +1,1 @@
+"""Tells people about review items that wait too long."""
