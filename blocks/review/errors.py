@@ -100,3 +100,30 @@ class InvalidCorrection(InvalidDecision):
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}; nothing was decided")
+
+
+class UserExists(UsageError):
+    """There is a user of this name already."""
+
+    kind = "review_user_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a user {name!r} already; winnow review user password {name} changes their password")
+
+
+class UserUnknown(UsageError):
+    """There is no user of this name."""
+
+    kind = "review_user_unknown"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no user {name!r}; winnow review user list shows them")
+
+
+class PasswordTooShort(UsageError):
+    """The password has too few characters."""
+
+    kind = "review_password_too_short"
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(f"a password has at least {characters} characters; choose a longer one")

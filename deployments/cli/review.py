@@ -8,10 +8,14 @@ import typer
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, FormatOption, open_existing
 from deployments.cli.output import OutputFormat, show_rows
+from deployments.cli.review_serve import serve
+from deployments.cli.review_users import app as users
 
 COLUMNS = ("review_id", "priority", "due_at", "uri", "document_type", "confidence", "reasons", "fields")
 
 app = new_group(COMMANDS["review"].help)
+app.command("serve")(serve)
+app.add_typer(users, name="user")
 
 
 class ReviewStatus(StrEnum):

@@ -1,0 +1,103 @@
+"""The local users of the review page: who may log in, with which role, and who is locked out."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from blocks.database.clock import database_time
+from blocks.database.engine import Database, now
+from blocks.database.outages import survives_outages
+from blocks.database.review.tables import review_sessions, review_users
+from blocks.records import Record
+from blocks.review.errors import UserExists, UserUnknown
+from blocks.review.records import Role
+
+MAX_FAILED_LOGINS = 5
+LOCK_S = 300.0
+"""How long a name is locked out after too many wrong passwords in a row."""
+
+
+class User(Record):
+    """A user. `password_hash` is None for users whom a proxy logs in."""
+
+    name: str
+    role: Role
+    password_hash: str | None
+    failed_logins: int
+    locked_until: datetime | None
+    is_active: bool
+    created_at: datetime
+
+
+@survives_outages
+def add_user(database: Database, name: str, role: Role, password_hash: str | None) -> None:
+    """Add a user. Raises `UserExists`."""
+    row = {"name": name, "role": str(role), "password_hash": password_hash, "created_at": now()}
+    try:
+        with database.write() as connection:
+            connection.execute(insert(review_users), row)
+    except IntegrityError as error:
+        raise UserExists(name) from error
+
+
+@survives_outages
+def list_users(database: Database) -> list[User]:
+    """Every user, by name."""
+    with database.read() as connection:
+        rows = connection.execute(select(review_users).order_by(review_users.c.name)).mappings()
+        return [User.model_validate(dict(row)) for row in rows]
+
+
+@survives_outages
+def find_user(database: Database, name: str) -> User | None:
+    """The user of that name, if there is one."""
+    with database.read() as connection:
+        row = connection.execute(select(review_users).where(review_users.c.name == name)).mappings().one_or_none()
+        return None if row is None else User.model_validate(dict(row))
+
+
+@survives_outages
+def set_password(database: Database, name: str, password_hash: str) -> None:
+    """Give a user a new password, end their sessions and lift a lock. Raises `UserUnknown`."""
+    _change(database, name, {"password_hash": password_hash, "failed_logins": 0, "locked_until": None})
+
+
+@survives_outages
+def set_active(database: Database, name: str, *, is_active: bool) -> None:
+    """Let a user log in or not; either way their sessions end. Raises `UserUnknown`."""
+    _change(database, name, {"is_active": is_active, "failed_logins": 0, "locked_until": None})
+
+
+@survives_outages
+def count_failed_login(database: Database, name: str) -> None:
+    """Count a wrong password; after `MAX_FAILED_LOGINS` in a row the name is locked for `LOCK_S`."""
+    users = review_users.c
+    with database.write() as connection:
+        connection.execute(update(review_users).where(users.name == name).values(failed_logins=users.failed_logins + 1))
+        until = database_time(connection) + timedelta(seconds=LOCK_S)
+        connection.execute(
+            update(review_users)
+            .where(users.name == name, users.failed_logins >= MAX_FAILED_LOGINS)
+            .values(locked_until=until, failed_logins=0)
+        )
+
+
+@survives_outages
+def clear_failed_logins(database: Database, name: str) -> None:
+    """Forget wrong passwords, after a right one."""
+    with database.write() as connection:
+        connection.execute(
+            update(review_users).where(review_users.c.name == name).values(failed_logins=0, locked_until=None)
+        )
+
+
+def _change(database: Database, name: str, values: dict[str, object]) -> None:
+    with database.write() as connection:
+        changed = connection.execute(update(review_users).where(review_users.c.name == name).values(values))
+        if changed.rowcount == 0:
+            raise UserUnknown(name)
+        connection.execute(_END_SESSIONS, {"b_name": name})
+
+
+_END_SESSIONS = delete(review_sessions).where(review_sessions.c.user_name == bindparam("b_name"))

@@ -1,0 +1,45 @@
+"""`winnow review serve`: the review page."""
+
+from typing import Annotated
+
+import typer
+
+from deployments.cli.options import DatabaseOption, open_or_create
+from deployments.cli.output import say, warn
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="address to listen on; by default this machine only")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="port to listen on")] = 8400,
+    user_header: Annotated[
+        str | None,
+        typer.Option(
+            "--user-header",
+            metavar="HEADER",
+            help="trust this header of a proxy for who is logged in; nobody else may reach the address",
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Serve the page on which people decide, until Ctrl-C."""
+    import uvicorn
+
+    from blocks.database.review.users import list_users
+    from blocks.document_types.loader import load_document_types
+    from blocks.settings import load_settings
+    from deployments.review_app.app import create_app
+    from deployments.review_app.site import Site
+
+    opened = open_or_create(database)
+    settings = load_settings()
+    site = Site(opened, load_document_types(settings.document_types_dir), settings, user_header)
+    if not list_users(opened):
+        warn("no users yet; winnow review user add NAME adds the first one")
+    if host not in LOOPBACK and user_header is None:
+        warn(f"{host} is open to other machines: put a proxy with TLS in front, or passwords travel as plain text")
+    say(f"review page: http://{host}:{port}")
+    uvicorn.run(create_app(site), host=host, port=port, log_level="warning", server_header=False)

@@ -1,0 +1,52 @@
+"""Log in and out. Too many wrong passwords lock a name for a while; the answer is the same for every name."""
+
+from datetime import UTC, datetime
+
+from fastapi import Response
+
+from blocks.database.review.sessions import end_session, open_session
+from blocks.database.review.users import clear_failed_logins, count_failed_login, find_user
+from deployments.review_app.call import SESSION_COOKIE, Call
+from deployments.review_app.passwords import is_right
+
+WRONG = "The name or the password is wrong, or the name is locked for a few minutes after too many attempts."
+
+
+def show_login(call: Call) -> Response:
+    """The form; who is logged in already goes on."""
+    to = _safe(call.query.get("next", "/"))
+    return call.redirect(to) if call.person else call.page("login.html", to=to, why="")
+
+
+def log_in(call: Call) -> Response:
+    """Open a session, in a new cookie."""
+    site, to = call.site, _safe(call.form.get("next", "/"))
+    if site.user_header is not None or not site.logins.allows(call.client):
+        return call.page("login.html", 429, to=to, why="Too many attempts; wait a minute.")
+    name = call.form.get("name", "").strip()
+    user = find_user(site.database, name)
+    is_locked = user is not None and user.locked_until is not None and user.locked_until > datetime.now(UTC)
+    is_known = is_right(call.form.get("password", ""), user.password_hash if user is not None else None)
+    if user is None or not user.is_active or is_locked or not is_known:
+        if user is not None and not is_locked:
+            count_failed_login(site.database, name)
+        return call.page("login.html", 401, to=to, why=WRONG)
+    clear_failed_logins(site.database, name)
+    response = call.redirect(to)
+    token = open_session(site.database, name)
+    response.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", secure=call.is_https)
+    return response
+
+
+def log_out(call: Call) -> Response:
+    """End the session."""
+    if call.site.user_header is None:
+        end_session(call.site.database, call.key)
+    response = call.redirect("/login")
+    response.delete_cookie(SESSION_COOKIE)
+    return response
+
+
+def _safe(to: str) -> str:
+    """A place of this page; never another host's."""
+    return to if to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() else "/"

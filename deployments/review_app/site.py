@@ -1,0 +1,62 @@
+"""What every route works with: the database, the document types, the templates and the files of the page."""
+
+import hashlib
+import mimetypes
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from blocks.database.engine import Database
+from blocks.document_types.schema import DocumentType
+from blocks.settings import Settings
+from deployments.review_app import words
+from deployments.review_app.rate_limit import RateLimit
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Site:
+    """The page's process. `user_header` names the header in which a trusted proxy says who is logged in."""
+
+    database: Database
+    types: Mapping[str, DocumentType]
+    settings: Settings
+    user_header: str | None = None
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    requests: RateLimit = field(default_factory=lambda: RateLimit(per_second=50, burst=400))
+    logins: RateLimit = field(default_factory=lambda: RateLimit(per_second=0.5, burst=20))
+
+    @cached_property
+    def static(self) -> dict[str, tuple[bytes, str]]:
+        """Content and media type of each static file, by name."""
+        return {
+            path.name: (path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
+            for path in sorted((HERE / "static").iterdir())
+        }
+
+    @cached_property
+    def _templates(self) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.globals["static"] = self._static_url
+        environment.filters |= words.FILTERS
+        return environment
+
+    def render(self, template: str, **values: Any) -> str:
+        """A template's HTML. Every value is escaped."""
+        return self._templates.get_template(template).render(values)
+
+    def _static_url(self, name: str) -> str:
+        digest = hashlib.sha256(self.static[name][0]).hexdigest()[:12]
+        return f"/static/{name}?v={digest}"

@@ -1,0 +1,157 @@
+"""Every route x role x CSRF token, as a table; sessions, lock-out and security headers."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cache
+
+import pytest
+from sqlalchemy import update
+from starlette.testclient import TestClient
+
+from blocks.database.engine import Database, now
+from blocks.database.review import users
+from blocks.database.review.sessions import find_session, open_session
+from blocks.database.review.tables import review_sessions
+from blocks.review.records import Role
+from blocks.settings import load_settings
+from deployments.review_app.app import create_app
+from deployments.review_app.call import SESSION_COOKIE, Call, Route
+from deployments.review_app.passwords import hashed
+from deployments.review_app.routes import ROUTES
+from deployments.review_app.site import Site
+
+PASSWORD = "correct horse battery"
+REFUSED = {401, 403}
+
+
+@cache
+def password_hash() -> str:
+    return hashed(PASSWORD)
+
+
+@pytest.fixture
+def site(sqlite_database: Database) -> Site:
+    return Site(sqlite_database, {}, load_settings())
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[TestClient]:
+    with TestClient(create_app(site), follow_redirects=False) as client:
+        yield client
+
+
+def logged_in(client: TestClient, site: Site, role: Role) -> str:
+    """Give the client a session of this role; returns its CSRF token."""
+    if users.find_user(site.database, str(role)) is None:
+        users.add_user(site.database, str(role), role, password_hash())
+    token = open_session(site.database, str(role))
+    client.cookies.set(SESSION_COOKIE, token)
+    return Call(site, token, "").csrf
+
+
+def log_in(client: TestClient, name: str, password: str = PASSWORD) -> int:
+    page = client.get("/login")
+    token = re.search(r'name="csrf" value="(\w+)"', page.text)
+    assert token is not None
+    form = {"csrf": token[1], "name": name, "password": password, "next": "/"}
+    return client.post("/login", data=form).status_code
+
+
+def address(route: Route) -> str:
+    return re.sub(r"\{name\}", "page.css", re.sub(r"\{(id|page):int\}", "1", route.path))
+
+
+@pytest.mark.parametrize(
+    ("route", "role"),
+    list(itertools.product(ROUTES, [None, *Role])),
+    ids=lambda value: f"{value.method} {value.path}" if isinstance(value, Route) else str(value),
+)
+def test_a_route_asks_for_its_role_and_the_token(
+    client: TestClient, site: Site, route: Route, role: Role | None
+) -> None:
+    token = "" if role is None else logged_in(client, site, role)
+    answers = {}
+    for name, headers in (("with", {"X-CSRF-Token": token}), ("without", {}), ("wrong", {"X-CSRF-Token": "0" * 64})):
+        body = {"json": {}} if route.is_json and route.method != "GET" else {}
+        answers[name] = client.request(route.method, address(route), headers=headers, **body)  # type: ignore[arg-type]  # httpx's own types
+        if role is not None:
+            token = logged_in(client, site, role)  # the request may have ended the session
+    needs_token = route.method != "GET"
+    if route.role is not None and role is None:
+        wanted = {401} if route.is_json else {303}
+        assert {answer.status_code for answer in answers.values()} == wanted
+        return
+    is_allowed = route.role is None or (role is not None and role.covers(route.role))
+    if role is not None:
+        assert (answers["with"].status_code not in REFUSED) == is_allowed or route.path == "/login"
+    for name in ("without", "wrong"):
+        assert (answers[name].status_code == 403) == (needs_token or not is_allowed)
+    assert all(answer.status_code < 500 for answer in answers.values())
+
+
+def test_every_answer_has_the_security_headers(client: TestClient, site: Site) -> None:
+    logged_in(client, site, Role.ADMIN)
+    for path in ("/login", "/", "/static/page.css", "/static/none"):
+        headers = client.get(path).headers
+        assert "script-src 'self'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_right_password_opens_a_session_and_logging_out_ends_it(client: TestClient, site: Site) -> None:
+    users.add_user(site.database, "ann", Role.REVIEWER, password_hash())
+    assert log_in(client, "ann") == 303
+    page = client.get("/")
+    assert page.status_code == 200
+    token, csrf = client.cookies[SESSION_COOKIE], re.search(r'name="csrf" value="(\w+)"', page.text)
+    assert csrf is not None
+    assert client.post("/logout", data={"csrf": csrf[1]}).status_code == 303
+    assert find_session(site.database, token) is None
+
+
+def test_a_name_is_locked_after_wrong_passwords_and_the_right_one_does_not_open_it(
+    client: TestClient, site: Site
+) -> None:
+    users.add_user(site.database, "ann", Role.REVIEWER, password_hash())
+    for _ in range(users.MAX_FAILED_LOGINS):
+        assert log_in(client, "ann", "wrong") == 401
+    assert log_in(client, "ann") == 401
+    assert log_in(client, "nobody") == 401
+    users.set_password(site.database, "ann", password_hash())
+    assert log_in(client, "ann") == 303
+
+
+def test_a_session_ends_by_itself_and_with_its_user(client: TestClient, site: Site) -> None:
+    logged_in(client, site, Role.READER)
+    assert client.get("/").status_code == 200
+    with site.database.write() as connection:
+        connection.execute(update(review_sessions).values(expires_at=now() - timedelta(seconds=1)))
+    assert client.get("/").headers["Location"] == "/login?next=/"
+    logged_in(client, site, Role.READER)
+    users.set_active(site.database, "reader", is_active=False)
+    assert client.get("/").status_code == 303
+
+
+def test_the_login_leads_to_this_page_only(client: TestClient, site: Site) -> None:
+    logged_in(client, site, Role.READER)
+    for to in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
+        assert client.get("/login", params={"next": to}).headers["Location"] == "/"
+    assert client.get("/login", params={"next": "/items/1"}).headers["Location"] == "/items/1"
+
+
+def test_a_trusted_proxy_says_who_is_logged_in_and_the_header_counts_for_nothing_without_it(
+    sqlite_database: Database,
+) -> None:
+    users.add_user(sqlite_database, "ann", Role.REVIEWER, None)
+    for trusted, status in (("X-User", 200), (None, 303)):
+        site = Site(sqlite_database, {}, load_settings(), trusted)
+        with TestClient(create_app(site), follow_redirects=False) as client:
+            assert client.get("/", headers={"X-User": "ann"}).status_code == status
+            assert client.get("/", headers={"X-User": "eve"}).status_code == 303
+
+
+def test_too_many_requests_are_refused(client: TestClient, site: Site) -> None:
+    assert any(client.get("/login").status_code == 429 for _ in range(500))
