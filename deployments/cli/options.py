@@ -25,6 +25,13 @@ TypeOption = Annotated[str | None, typer.Option("--type", metavar="NAME", help="
 RunOption = Annotated[
     str | None, typer.Option("--run", metavar="ID", help="only this run; the first letters of its id are enough")
 ]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="at most so many rows")]
+AfterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--after", metavar="ID", help="only rows behind the document of this id, the last one of an earlier list"
+    ),
+]
 
 
 def chosen_run(database: "Database", run: str | None) -> str | None:

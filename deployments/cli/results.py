@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blocks.records import Status
-from deployments.cli.options import DatabaseOption, FormatOption, RunOption, TypeOption, chosen_run, open_existing
+from deployments.cli.options import (
+    AfterOption,
+    DatabaseOption,
+    FormatOption,
+    LimitOption,
+    RunOption,
+    TypeOption,
+    chosen_run,
+    open_existing,
+)
 from deployments.cli.output import OutputFormat, show_rows
 
 if TYPE_CHECKING:
@@ -19,6 +28,8 @@ def results(
     document_type: TypeOption = None,
     status: Annotated[Status | None, typer.Option("--status", help="only documents of this status")] = None,
     run: RunOption = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     output_format: FormatOption = OutputFormat.TABLE,
     database: DatabaseOption = None,
 ) -> None:
@@ -27,16 +38,25 @@ def results(
 
     opened = open_existing(database)
     run_id = chosen_run(opened, run)
-    rows = results_queries.list_results(opened, document_type=document_type, status=status, run_id=run_id)
+    rows = results_queries.list_results(
+        opened,
+        document_type=document_type,
+        status=status,
+        run_id=run_id,
+        limit=limit,
+        after=after,
+    )
     if document_type and not rows:
         _check_type(opened, document_type)
-    is_chosen = any(option is not None for option in (document_type, status, run))
+    is_chosen = any(option is not None for option in (document_type, status, run, after))
     empty = "no results match these options" if is_chosen else "no results yet; winnow run SOURCE makes them"
     show_rows(rows, RESULT_COLUMNS, output_format, empty)
 
 
 def failures(
     run: RunOption = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     output_format: FormatOption = OutputFormat.TABLE,
     database: DatabaseOption = None,
 ) -> None:
@@ -44,7 +64,7 @@ def failures(
     from blocks.database.pipeline import failures as failures_queries
 
     opened = open_existing(database)
-    rows = failures_queries.list_failures(opened, run_id=chosen_run(opened, run))
+    rows = failures_queries.list_failures(opened, run_id=chosen_run(opened, run), limit=limit, after=after)
     show_rows(rows, FAILURE_COLUMNS, output_format, "no failures")
 
 
@@ -56,5 +76,5 @@ def _check_type(database: "Database", name: str) -> None:
     from blocks.settings import load_settings
 
     types = load_document_types(load_settings().document_types_dir)
-    if name not in types and not results_queries.list_results(database, document_type=name):
+    if name not in types and not results_queries.list_results(database, document_type=name, limit=1):
         raise DocumentTypeUnknown(name, tuple(sorted(types)))

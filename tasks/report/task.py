@@ -43,7 +43,7 @@ def closing_state(run: Run, result: RunReport) -> State[RunReport]:
 
 def _show_failures(run: Run, result: RunReport) -> None:
     """Name the documents that failed, the latest ones where there are many."""
-    rows = failures_table(list_failures(run.database, run_id=run.run_id, newest=MAX_FAILURES_SHOWN))
+    rows = failures_table(list_failures(run.database, run_id=run.run_id, limit=MAX_FAILURES_SHOWN))
     of = f" of {result.counts.failed}" if result.counts.failed > len(rows) else ""
     description = f"failures: {len(rows)}{of}; all: `{failures_command(run.run_id)}`"
     create_table_artifact(rows, key="winnow-failures", description=description)

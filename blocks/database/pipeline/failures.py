@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
 
 from blocks.database.column_types import storable
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.tables import failures, run_documents, sources
+from blocks.errors import DocumentUnknown
 from blocks.records import Failure, Stage
 
 
@@ -24,10 +25,13 @@ class FailedDocument:
     attempts: int = 1
 
 
-def list_failures(database: Database, *, run_id: str | None = None, newest: int | None = None) -> list[dict[str, Any]]:
+def list_failures(
+    database: Database, *, run_id: str | None = None, limit: int | None = None, after: str | None = None
+) -> list[dict[str, Any]]:
     """Open failures, the latest first: document_id, uri, stage, kind, message, attempts, retry.
 
-    With `run_id`, those of the run's documents. At most the `newest` ones.
+    With `run_id`, those of the run's documents. At most `limit`, behind those of the document `after`. Raises
+    `DocumentUnknown` where that document never failed.
     """
     failure = failures.c
     query = select(
@@ -36,8 +40,15 @@ def list_failures(database: Database, *, run_id: str | None = None, newest: int 
     if run_id is not None:
         members = select(run_documents.c.document_id).where(run_documents.c.run_id == run_id)
         query = query.where(failure.document_id.in_(members))
-    query = query.order_by(failure.last_at.desc(), failure.document_id).limit(newest)
+    query = query.order_by(failure.last_at.desc(), failure.document_id).limit(limit)
     with database.read() as connection:
+        if after is not None:
+            last = connection.execute(
+                select(func.min(failure.last_at)).where(failure.document_id == after)
+            ).scalar_one()
+            if last is None:
+                raise DocumentUnknown(after)
+            query = query.where(or_(failure.last_at < last, and_(failure.last_at == last, failure.document_id > after)))
         rows = connection.execute(query).mappings().all()
         uris = uris_of(connection, [row["document_id"] for row in rows])
     return [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
@@ -19,6 +19,11 @@ latest_uri = (
     .scalar_subquery()
 )
 """Where a row of `documents` was seen last."""
+
+
+def in_byte_order(database: Database, text: ColumnElement[str]) -> ColumnElement[str]:
+    """The text, sorted by its bytes on either database, whatever the language of the server."""
+    return text.collate("BINARY" if database.is_sqlite else "C")
 
 
 def record_sources(

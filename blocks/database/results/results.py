@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, tuple_, update
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
-from blocks.database.pipeline.sources import uris_of
-from blocks.database.tables import columns_of, results, run_documents
+from blocks.database.pipeline.sources import in_byte_order, latest_uri, uris_of
+from blocks.database.tables import columns_of, documents, results, run_documents
+from blocks.errors import DocumentUnknown
 from blocks.records import Status, Validation
 
 
@@ -49,15 +50,24 @@ def list_results(
     document_type: str | None = None,
     status: str | None = None,
     run_id: str | None = None,
+    limit: int | None = None,
+    after: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Current results, one per document, sorted by place and ready for JSON.
+    """Current results, one per document, sorted by place and ready for JSON: at most `limit`, behind document `after`.
 
     Keys: document_id, uri, uris, document_type, status, confidence, score, reasons, fields. With `run_id`, those of
-    the run's documents, whether that run computed them or found them unchanged.
+    the run's documents, whether that run computed them or found them unchanged. Raises `DocumentUnknown`.
     """
     result = results.c
     names = ("document_type", "status", "confidence", "score", "reasons", "fields")
-    query = select(result.document_id, *(result[name] for name in names)).where(result.is_current)
+    place = in_byte_order(database, func.coalesce(latest_uri, ""))
+    query = (
+        select(result.document_id, *(result[name] for name in names))
+        .join(documents, documents.c.document_id == result.document_id)
+        .where(result.is_current)
+        .order_by(place, result.document_id)
+        .limit(limit)
+    )
     if document_type is not None:
         query = query.where(result.document_type == document_type)
     if status is not None:
@@ -66,14 +76,18 @@ def list_results(
         members = select(run_documents.c.document_id).where(run_documents.c.run_id == run_id)
         query = query.where(result.document_id.in_(members))
     with database.read() as connection:
+        if after is not None:
+            last = connection.execute(select(place).where(documents.c.document_id == after)).scalar_one_or_none()
+            if last is None:
+                raise DocumentUnknown(after)
+            query = query.where(tuple_(place, result.document_id) > (last, after))
         rows = connection.execute(query).mappings().all()
         uris = uris_of(connection, [row["document_id"] for row in rows])
-    listed = [
+    return [
         {"document_id": row["document_id"], "uri": seen[0], "uris": seen} | {name: row[name] for name in names}
         for row in rows
         for seen in [uris[row["document_id"]]]
     ]
-    return sorted(listed, key=lambda row: (row["uri"], row["document_id"]))
 
 
 def current_results(connection: Connection, document_ids: Sequence[str]) -> dict[str, CurrentResult]:

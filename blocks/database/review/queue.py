@@ -1,18 +1,32 @@
 """Reading the review queue: its order, and an item with the content that a person sees."""
 
-from datetime import UTC
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
+from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.review.tables import review, review_events
-from blocks.database.tables import results
+from blocks.database.tables import results, sources
+from blocks.records import Record
 from blocks.review.errors import ItemMissing
-from blocks.review.records import Event, Item, ItemStatus
+from blocks.review.records import Event, Item, ItemKind, ItemStatus, Role
 
 in_work_order = (
     review.c.priority,
@@ -28,36 +42,116 @@ _with_result = review.outerjoin(
 )
 
 
-def list_review(database: Database, *, status: str = ItemStatus.OPEN) -> list[dict[str, Any]]:
-    """Items in the order in which a reviewer would work.
+class QueueFilter(Record):
+    """Which items a list has; every condition must hold.
 
-    Keys, ready for JSON: review_id, document_id, uri, document_type, status, reasons, confidence, priority, due_at
-    (ISO, UTC), fields.
+    `reason` is a reason's code, such as `low_confidence`, or a complete reason. `opened_before` asks for an age,
+    `due_before` with the time now for what is overdue. `claimed_by`: only items that this person has now. `text` is
+    part of a URI, in any case.
     """
-    query = (
-        select(review, results.c.fields)
-        .select_from(_with_result)
-        .where(review.c.status == str(status))
-        .order_by(*in_work_order)
-    )
+
+    status: ItemStatus = ItemStatus.OPEN
+    document_type: str | None = None
+    reason: str | None = None
+    priority: int | None = None
+    due_before: datetime | None = None
+    opened_before: datetime | None = None
+    claimed_by: str | None = None
+    text: str | None = None
+    kind: ItemKind | None = None
+    role: Role | None = None
+
+
+EVERY_OPEN = QueueFilter()
+
+
+@survives_outages
+def list_items(
+    database: Database, wanted: QueueFilter = EVERY_OPEN, limit: int | None = None, after: int | None = None
+) -> list[dict[str, Any]]:
+    """Items in the order in which a reviewer would work, at most `limit`, those behind the item `after`.
+
+    Keys, ready for JSON: review_id, version, document_id, uri, document_type, status, kind, role, reasons, confidence,
+    priority, due_at (ISO, UTC), claimed_by (who has a live claim), fields. Raises `ItemMissing` where `after` is none.
+    """
     with database.read() as connection:
+        at = database_time(connection)
+        query = (
+            select(*(review.c[name] for name in _LISTED), *_CLAIM, results.c.fields)
+            .select_from(_with_result)
+            .where(*_conditions(database, wanted, at), *_behind(connection, after))
+            .order_by(*in_work_order)
+            .limit(limit)
+        )
         rows = connection.execute(query).mappings().all()
         uris = uris_of(connection, [row["document_id"] for row in rows])
-    return [
-        {
-            "review_id": row["review_id"],
-            "document_id": row["document_id"],
-            "uri": uris[row["document_id"]][0],
-            "document_type": row["document_type"],
-            "status": row["status"],
-            "reasons": row["reasons"],
-            "confidence": row["confidence"],
-            "priority": row["priority"],
-            "due_at": row["due_at"] and row["due_at"].astimezone(UTC).isoformat(timespec="seconds"),
-            "fields": row["fields"] or {},
-        }
-        for row in rows
-    ]
+    return [_listed(row, uris[row["document_id"]][0], at) for row in rows]
+
+
+@survives_outages
+def count_items(database: Database, wanted: QueueFilter = EVERY_OPEN) -> int:
+    """How many items there are of this filter."""
+    with database.read() as connection:
+        conditions = _conditions(database, wanted, database_time(connection))
+        return int(connection.execute(select(func.count()).select_from(review).where(*conditions)).scalar_one())
+
+
+def _listed(row: RowMapping, uri: str, at: datetime) -> dict[str, Any]:
+    is_claimed = row["claim_expires_at"] is not None and row["claim_expires_at"] > at
+    return {
+        "review_id": row["review_id"],
+        "version": row["version"],
+        "document_id": row["document_id"],
+        "uri": uri,
+        **{name: row[name] for name in ("document_type", "status", "kind", "role", "reasons", "confidence")},
+        "priority": row["priority"],
+        "due_at": row["due_at"] and row["due_at"].astimezone(UTC).isoformat(timespec="seconds"),
+        "claimed_by": row["claimed_by"] if is_claimed else None,
+        "fields": row["fields"] or {},
+    }
+
+
+def _conditions(database: Database, wanted: QueueFilter, at: datetime) -> Iterator[ColumnElement[bool]]:
+    item = review.c
+    for name in ("status", "document_type", "priority", "kind", "role"):
+        value = getattr(wanted, name)
+        if value is not None:
+            yield item[name] == value
+    if wanted.due_before is not None:
+        yield item.due_at < wanted.due_before
+    if wanted.opened_before is not None:
+        yield item.created_at < wanted.opened_before
+    if wanted.claimed_by is not None:
+        yield and_(item.claimed_by == wanted.claimed_by, item.claim_expires_at > at)
+    if wanted.reason is not None:
+        yield _has_reason(database, wanted.reason)
+    if wanted.text is not None:
+        seen = select(sources.c.document_id).where(sources.c.uri.icontains(wanted.text, autoescape=True))
+        yield item.document_id.in_(seen)
+
+
+def _has_reason(database: Database, reason: str) -> ColumnElement[bool]:
+    """A reason's code ends before its first colon."""
+    each = func.json_each if database.is_sqlite else func.json_array_elements_text
+    reasons = each(review.c.reasons).table_valued("value", name="reason")
+    is_reason = or_(reasons.c.value == reason, reasons.c.value.startswith(f"{reason}:", autoescape=True))
+    return select(literal(1)).select_from(reasons).where(is_reason).correlate(review).exists()
+
+
+def _behind(connection: Connection, after: int | None) -> Iterator[ColumnElement[bool]]:
+    """The condition for the items behind `after` in the order of work, by what that item is now."""
+    if after is None:
+        return
+    item = review.c
+    columns = (item.priority, item.due_at, item.confidence, item.review_id)
+    last = connection.execute(select(*columns).where(item.review_id == after)).one_or_none()
+    if last is None:
+        raise ItemMissing(after)
+    same_due = item.due_at.is_(None) if last.due_at is None else item.due_at == last.due_at
+    later_due = false() if last.due_at is None else or_(item.due_at > last.due_at, item.due_at.is_(None))
+    less_sure = tuple_(item.confidence, item.review_id) > (last.confidence, last.review_id)
+    yield item.priority >= last.priority
+    yield or_(item.priority > last.priority, later_due, and_(same_due, less_sure))
 
 
 @survives_outages
@@ -98,6 +192,22 @@ def fields_at_version(connection: Connection, item: Item, version: int) -> dict[
             return connection.execute(select(results.c.fields).where(*wanted)).scalar_one_or_none() or {}
     return {}
 
+
+_LISTED = (
+    "review_id",
+    "version",
+    "document_id",
+    "document_type",
+    "status",
+    "kind",
+    "role",
+    "reasons",
+    "confidence",
+    "priority",
+    "due_at",
+)
+
+_CLAIM = (review.c.claimed_by, review.c.claim_expires_at)
 
 _COLUMNS = (
     "review_id",

@@ -15,7 +15,7 @@ from prefect.blocks.system import Secret
 
 from blocks.database.engine import Database
 from blocks.database.review.items import sync_review
-from blocks.database.review.queue import list_review
+from blocks.database.review.queue import list_items
 from deployments.prefect_api.local_server import LocalServer
 from tests.blocks.database.review.test_items import need
 from tests.database_fixtures import add_documents
@@ -103,7 +103,7 @@ def test_two_flow_runs_at_once_send_one_message_per_block(
     assert sorted(ended) == SENT
     assert in_prefect(FLOW, local_server) == SENT[0]
     assert sorted(post["to"] for post in webhook.posts) == ["winnow-reviewers", "winnow-seniors"]
-    ids = [item["review_id"] for item in list_review(sqlite_database)]
+    ids = [item["review_id"] for item in list_items(sqlite_database)]
     for post in webhook.posts:
         assert post["title"] == "Winnow: of the review items, 3 are due"
         lines = post["text"].splitlines()

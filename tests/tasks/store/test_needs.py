@@ -12,7 +12,7 @@ from blocks.database.pipeline.failures import FailedDocument, list_failures
 from blocks.database.results.results import NewResult, list_results
 from blocks.database.review.decide import decide
 from blocks.database.review.events import verify_chain
-from blocks.database.review.queue import list_review, read_item
+from blocks.database.review.queue import list_items, read_item
 from blocks.database.review.tables import review, review_events
 from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
 from blocks.records import Failure, Rerun, Retry, Stage, Status, Validation
@@ -192,7 +192,7 @@ def test_a_type_may_want_two_persons_and_due_times_of_business_hours(database: D
     assert item.decisions_needed == 2
     assert item.due_at is not None
     assert abs(business_minutes(item.created_at, item.due_at, hours) - 60) < 1e-6
-    assert list_review(database)[0]["due_at"] == item.due_at.astimezone(UTC).isoformat(timespec="seconds")
+    assert list_items(database)[0]["due_at"] == item.due_at.astimezone(UTC).isoformat(timespec="seconds")
     assert timedelta() < item.due_at - datetime.now(UTC) < timedelta(days=5)
 
 

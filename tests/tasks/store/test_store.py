@@ -14,12 +14,13 @@ from blocks.database.pipeline import documents, runs
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.pipeline.failures import list_failures
 from blocks.database.results.results import list_results
-from blocks.database.review.queue import list_review
+from blocks.database.review.queue import QueueFilter, list_items
 from blocks.database.review.tables import review, review_events
 from blocks.database.tables import results, run_documents, stage_outputs
 from blocks.document_types.schema import DocumentType
 from blocks.errors import ChunkIncomplete
 from blocks.records import OUTPUT_STAGES, Evidence, Failure, Rerun, Retry, RunCounts, Stage, Status, Validation
+from blocks.review.records import ItemStatus
 from tasks.runs.chunk import RunContext, StageCounts, run_stage
 from tasks.store.store import store_chunk
 from tests.database_fixtures import dead_worker, lease_of, worker
@@ -132,13 +133,13 @@ def test_each_document_ends_where_its_verdict_says(database: Database) -> None:
             "fields": {"total": "9.00"},
         }
     ]
-    item, failed = list_review(database)
+    item, failed = list_items(database)
     assert (item["uri"], item["reasons"], item["priority"]) == ("/in/i", ["low_confidence:total"], 2)
     assert (failed["uri"], failed["reasons"], failed["priority"]) == ("/in/f", ["failed:encrypted"], 4)
     assert item["fields"] == {"total": "9.00"}
     assert list(item) == [
-        *("review_id", "document_id", "uri", "document_type", "status", "reasons", "confidence", "priority"),
-        *("due_at", "fields"),
+        *("review_id", "version", "document_id", "uri", "document_type", "status", "kind", "role", "reasons"),
+        *("confidence", "priority", "due_at", "claimed_by", "fields"),
     ]
     assert datetime.fromisoformat(item["due_at"]).utcoffset() == timedelta(0)
     assert list_failures(database, run_id="run") == [
@@ -187,8 +188,10 @@ def test_a_run_over_unchanged_documents_skips_them_and_keeps_failures_failed(dat
 def test_a_verdict_that_changes_closes_the_review_item(database: Database) -> None:
     process(database, "first", "a", {Stage.VALIDATE: {"a": IN_REVIEW}})
     process(database, "second", "a", {Stage.VALIDATE: {"a": ACCEPTED}}, version="2")
-    assert list_review(database) == []
-    assert [item["status"] for item in list_review(database, status="superseded")] == ["superseded"]
+    assert list_items(database) == []
+    assert [item["status"] for item in list_items(database, QueueFilter(status=ItemStatus.SUPERSEDED))] == [
+        "superseded"
+    ]
     with database.read() as connection:
         events = connection.execute(select(review_events.c.event).order_by(review_events.c.event_id)).scalars().all()
         kept = connection.execute(select(func.count()).select_from(results)).scalar_one()
@@ -200,9 +203,9 @@ def test_a_verdict_that_changes_closes_the_review_item(database: Database) -> No
 
 def test_an_open_item_is_brought_up_to_date_and_its_due_time_not_put_off(database: Database) -> None:
     process(database, "first", "a", {Stage.VALIDATE: {"a": IN_REVIEW}})
-    (before,) = list_review(database)
+    (before,) = list_items(database)
     process(database, "second", "a", {Stage.VALIDATE: {"a": verdict(Status.IN_REVIEW, "missing:total")}}, version="2")
-    (after,) = list_review(database)
+    (after,) = list_items(database)
     assert after["reasons"] == ["missing:total"]
     assert (after["review_id"], after["due_at"]) == (before["review_id"], before["due_at"])
 
@@ -224,7 +227,7 @@ def test_no_run_replaces_what_a_person_decided(database: Database, rerun: Rerun,
     process(database, "second", "a", {Stage.VALIDATE: {"a": again}}, rerun=rerun, version=version)
     (result,) = list_results(database)
     assert (result["status"], result["fields"]) == ("accepted", {"total": "10.00"})
-    assert list_review(database) == []
+    assert list_items(database) == []
     assert rows(database, "second") == {id_of("a"): "accepted"}
     process(database, "third", "a", version=version)
     assert rows(database, "third") == {id_of("a"): "skipped"}
@@ -233,14 +236,14 @@ def test_no_run_replaces_what_a_person_decided(database: Database, rerun: Rerun,
 def test_a_provisional_output_goes_to_review_and_is_taken_up_by_the_next_run(database: Database) -> None:
     without_ocr = (USUAL[Stage.EXTRACT], failing(Stage.EXTRACT, Retry.NEXT_RUN, "ocr_unavailable"))
     process(database, "first", "a", {Stage.EXTRACT: {"a": without_ocr}})
-    (item,) = list_review(database)
+    (item,) = list_items(database)
     assert item["reasons"] == ["ocr_unavailable"]
     assert list_failures(database) == []
     process(database, "second", "a", {Stage.EXTRACT: {"a": without_ocr}})
     assert rows(database, "second") == {id_of("a"): "skipped"}, "OCR is still not there"
     process(database, "third", "a")
     assert rows(database, "third") == {id_of("a"): "accepted"}
-    assert list_review(database) == []
+    assert list_items(database) == []
     process(database, "fourth", "a")
     assert rows(database, "fourth") == {id_of("a"): "skipped"}
 
@@ -340,7 +343,7 @@ def test_runs_over_the_same_documents_at_once_do_not_disturb_one_another(databas
         done = list(pool.map(run, range(8)))
     assert all(counts.done + counts.failed + counts.unchanged == len(names) for counts in done)
     assert len(list_results(database)) == len(names) - 1
-    assert sorted(item["uri"] for item in list_review(database)) == [f"/in/{name}" for name in "abceg"]
+    assert sorted(item["uri"] for item in list_items(database)) == [f"/in/{name}" for name in "abceg"]
     with database.read() as connection:
         currents = select(stage_outputs.c.document_id, stage_outputs.c.stage).where(stage_outputs.c.is_current)
         found_currents = connection.execute(currents).all()

@@ -83,6 +83,10 @@ def test_the_latest_failure_comes_first_and_those_of_one_moment_by_id(database: 
     fail(database, "a", at=LATER)
     fail(database, "e", "d", "c", "b")
     ids = [item["document_id"] for item in list_failures(database)]
+    paged = list_failures(database, limit=1)
+    while page := list_failures(database, limit=1, after=paged[-1]["document_id"]):
+        paged += page
+    assert [item["document_id"] for item in paged] == ids
     assert ids == [id_of("a"), *sorted(id_of(name) for name in "bcde")]
 
 

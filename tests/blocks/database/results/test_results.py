@@ -11,6 +11,7 @@ from blocks.database import tables
 from blocks.database.engine import Database
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.results.results import NewResult, current_results, list_results, write_results
+from blocks.errors import DocumentUnknown
 from blocks.records import Evidence, Rerun, Status, Validation
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import found, id_of
@@ -254,3 +255,14 @@ def test_two_members_rows_of_one_document_are_one_result(database: Database) -> 
         outcome = {"run_id": "run-4", "document_id": id_of("a"), "chunk": None, "outcome": "skipped"}
         connection.execute(insert(tables.run_documents), outcome)
     assert listed(database) == listed(database, run_id="run-4") == ["/in/a"]
+
+
+def test_pages_of_results_follow_each_other(database: Database) -> None:
+    add_documents(database, "a", "B", "c")
+    write(database, *(result(name) for name in "aBc"))
+    complete = [row["document_id"] for row in list_results(database)]
+    assert complete == [id_of(name) for name in "Bac"]
+    assert [row["document_id"] for row in list_results(database, limit=2)] == complete[:2]
+    assert [row["document_id"] for row in list_results(database, limit=2, after=complete[1])] == complete[2:]
+    with pytest.raises(DocumentUnknown):
+        list_results(database, after="nowhere")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +14,10 @@ from blocks.database.results.results import NewResult, list_results, write_resul
 from blocks.database.review import claims
 from blocks.database.review.decide import Decided, decide, undo
 from blocks.database.review.events import verify_chain
-from blocks.database.review.items import ReviewNeed, sync_review
-from blocks.database.review.queue import list_review, read_item
+from blocks.database.review.queue import list_items, read_item
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.tables import documents
-from blocks.document_types.schema import DocumentField, DocumentType, FieldType, ReviewRules
+from blocks.document_types.schema import ReviewRules
 from blocks.records import Status, Validation
 from blocks.review.chain import Broken, Head
 from blocks.review.errors import (
@@ -30,48 +29,10 @@ from blocks.review.errors import (
     ReviewError,
     SecondLookNeeded,
 )
-from blocks.review.records import Action, Correction, Decision, Door, Event, ItemStatus, Look, Person, Role
+from blocks.review.records import Action, Correction, Decision, Door, Event, ItemStatus, Look, Person
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
-
-AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
-RECEIPT = DocumentType(
-    name="receipt",
-    title="Receipt",
-    fields={"company": DocumentField(type=FieldType.TEXT), "total": DocumentField(type=FieldType.MONEY)},
-)
-TYPES = {"receipt": RECEIPT, "invoice": RECEIPT.model_copy(update={"name": "invoice"})}
-ANN, BOB, SUE = Person(name="ann"), Person(name="bob"), Person(name="sue", role=Role.SENIOR)
-
-
-def open_item(
-    database: Database,
-    name: str = "a",
-    *,
-    total: str = "9.00",
-    fingerprint: str = "f",
-    rules: ReviewRules | None = None,
-    status: Status = Status.IN_REVIEW,
-) -> int:
-    """A document whose result waits for a person; returns the item's id."""
-    verdict = Validation(
-        document_type="receipt",
-        status=status,
-        confidence=0.5,
-        reasons=("low_confidence:total",) if status is Status.IN_REVIEW else (),
-        fields={"company": "Café", "total": total},
-        confidences={"company": 0.9, "total": 0.5},
-    )
-    document_id = id_of(name)
-    with database.write() as connection:
-        new = [NewResult(document_id, fingerprint, verdict, provisional=False)]
-        write_results(database, connection, "run-1", new, AT)
-        needs = [ReviewNeed(document_id, fingerprint, verdict, rules or ReviewRules())]
-        sync_review(
-            database, connection, "run-1", *((needs, []) if status is Status.IN_REVIEW else ([], [document_id])), AT
-        )
-        query = select(review.c.review_id).where(review.c.document_id == document_id, review.c.status == "open")
-        return int(connection.execute(query).scalar_one_or_none() or 0)
+from tests.review_items import ANN, AT, BOB, SUE, TYPES, open_item
 
 
 def decision(review_id: int, action: Action, by: Person = ANN, version: int = 1, **content: Any) -> Decision:
@@ -106,7 +67,7 @@ def test_a_correction_becomes_the_result_with_its_answers_and_event(database: Da
     assert result(database)["status"] == "accepted"
     assert result(database)["fields"] == {"company": "Café", "total": "1234.50"}
     assert read_item(database, item).decided_by == "ann"
-    assert list_review(database) == []
+    assert list_items(database) == []
     answer = review_answers.c
     with database.read() as connection:
         rows = connection.execute(
@@ -213,7 +174,7 @@ def test_a_decision_can_be_taken_back_for_a_while(database: Database) -> None:
         undo(database, item, BOB)
     undo(database, item, ANN)
     assert (result(database)["status"], result(database)["fields"]["total"]) == ("in_review", "9.00")
-    assert [row["review_id"] for row in list_review(database)] == [item]
+    assert [row["review_id"] for row in list_items(database)] == [item]
     correct(database, item, BOB, total="6")
     with database.write() as connection:
         connection.execute(update(review).values(decided_at=AT))

@@ -13,8 +13,9 @@ from blocks.database.results.results import NewResult, write_results
 from blocks.database.results.views import create_views
 from blocks.database.review import tables
 from blocks.database.review.items import ReviewNeed, sync_review
-from blocks.database.review.queue import list_review
+from blocks.database.review.queue import QueueFilter, list_items
 from blocks.records import Status, Validation
+from blocks.review.records import ItemStatus
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 
@@ -51,7 +52,7 @@ def sync(
 
 
 def queue(database: Database) -> list[str]:
-    return [item["uri"].removeprefix("/in/") for item in list_review(database)]
+    return [item["uri"].removeprefix("/in/") for item in list_items(database)]
 
 
 def events(database: Database) -> list[tuple[Any, ...]]:
@@ -69,13 +70,17 @@ def test_an_item_has_all_that_a_reviewer_needs(database: Database) -> None:
     with database.write() as connection:
         new = NewResult(id_of("a"), "f", wanted.validation, provisional=False)
         write_results(database, connection, "run-1", [new], AT)
-    (item,) = list_review(database)
+    (item,) = list_items(database)
     assert item.pop("review_id") > 0
     assert item == {
+        "version": 1,
         "document_id": id_of("a"),
         "uri": "/in/a",
         "document_type": "receipt",
         "status": "open",
+        "kind": "verdict",
+        "role": "reviewer",
+        "claimed_by": None,
         "reasons": ["low_confidence:total"],
         "confidence": 0.5,
         "priority": 3,
@@ -124,7 +129,7 @@ def test_a_view_and_the_list_have_the_same_order(database: Database) -> None:
     )
     with database.read() as connection:
         ids = list(connection.execute(text("SELECT document_id FROM review_queue")).scalars())
-    assert ids == [item["document_id"] for item in list_review(database)] == [id_of(name) for name in "dcba"]
+    assert ids == [item["document_id"] for item in list_items(database)] == [id_of(name) for name in "dcba"]
 
 
 def test_an_item_without_a_result_has_no_fields(database: Database) -> None:
@@ -134,15 +139,15 @@ def test_an_item_without_a_result_has_no_fields(database: Database) -> None:
     with database.write() as connection:
         new = NewResult(id_of("a"), other.fingerprint, other.validation, provisional=False)
         write_results(database, connection, "run-1", [new], AT)
-    assert [item["fields"] for item in list_review(database)] == [{}, {}]
+    assert [item["fields"] for item in list_items(database)] == [{}, {}]
 
 
 def test_a_repeat_changes_nothing(database: Database) -> None:
     add_documents(database, "a")
     sync(database, need("a", due_minutes=30))
-    before, logged = list_review(database), events(database)
+    before, logged = list_items(database), events(database)
     sync(database, need("a", due_minutes=30), run_id="run-2", at=LATER)
-    assert list_review(database) == before
+    assert list_items(database) == before
     assert events(database) == logged
     with database.read() as connection:
         assert connection.execute(select(tables.review.c.run_id)).scalars().all() == ["run-1"]
@@ -163,9 +168,9 @@ def test_a_repeat_changes_nothing(database: Database) -> None:
 def test_a_change_updates_the_open_item(database: Database, changed: dict[str, Any]) -> None:
     add_documents(database, "a", "b")
     sync(database, need("a", due_minutes=30), need("b"))
-    known = {item["document_id"]: item["review_id"] for item in list_review(database)}
+    known = {item["document_id"]: item["review_id"] for item in list_items(database)}
     sync(database, need("a", **({"due_minutes": 30} | changed)), run_id="run-2", at=LATER)
-    items = {item["document_id"]: item for item in list_review(database)}
+    items = {item["document_id"]: item for item in list_items(database)}
     assert {id_: item["review_id"] for id_, item in items.items()} == known
     with database.read() as connection:
         row = connection.execute(select(tables.review).where(tables.review.c.document_id == id_of("a"))).mappings()
@@ -184,10 +189,10 @@ def test_a_change_updates_the_open_item(database: Database, changed: dict[str, A
 def test_a_document_that_settles_leaves_the_queue(database: Database) -> None:
     add_documents(database, "a", "b", "c")
     sync(database, need("a"), need("b"))
-    ids = {item["document_id"]: item["review_id"] for item in list_review(database)}
+    ids = {item["document_id"]: item["review_id"] for item in list_items(database)}
     sync(database, settled=("a", "c"), run_id="run-2", at=LATER)
     assert queue(database) == ["b"]
-    (closed,) = list_review(database, status="superseded")
+    (closed,) = list_items(database, QueueFilter(status=ItemStatus.SUPERSEDED))
     assert (closed["review_id"], closed["status"]) == (ids[id_of("a")], "superseded")
     assert events(database)[2:] == [(ids[id_of("a")], "superseded", {"reasons": []}, "run-2", LATER)]
     sync(database, settled=("a",), run_id="run-3")
@@ -199,7 +204,7 @@ def test_a_document_may_come_back_to_the_queue(database: Database) -> None:
     sync(database, need("a", due_minutes=30))
     sync(database, settled=("a",))
     sync(database, need("a", due_minutes=30), run_id="run-3", at=LATER)
-    (item,), (earlier,) = list_review(database), list_review(database, status="superseded")
+    (item,), (earlier,) = list_items(database), list_items(database, QueueFilter(status=ItemStatus.SUPERSEDED))
     assert item["review_id"] != earlier["review_id"]
     assert item["due_at"] == "2026-11-01T15:30:00+00:00", "counted from the new opening"
     assert [(event, run_id) for _, event, _, run_id, _ in events(database)] == [
@@ -220,7 +225,7 @@ def test_needs_and_settled_documents_go_together(database: Database) -> None:
 def test_an_opening_is_logged_with_its_reasons(database: Database) -> None:
     add_documents(database, "a", "b")
     sync(database, need("a", reasons=("first",)), need("b", reasons=("second",)))
-    by_item = {item["review_id"]: item["reasons"] for item in list_review(database)}
+    by_item = {item["review_id"]: item["reasons"] for item in list_items(database)}
     logged = {id_: content["reasons"] for id_, event, content, *_ in events(database) if event == "opened"}
     assert logged == by_item
     assert sorted(by_item.values()) == [["first"], ["second"]]
@@ -234,10 +239,10 @@ def test_a_decided_item_is_no_open_item(database: Database) -> None:
         connection.execute(update(tables.review).values(status="decided", decided_by="ada", decided_at=AT))
     assert queue(database) == []
     sync(database, settled=("a",))
-    assert [item["status"] for item in list_review(database, status="decided")] == ["decided"]
+    assert [item["status"] for item in list_items(database, QueueFilter(status=ItemStatus.DECIDED))] == ["decided"]
     sync(database, need("a"), run_id="run-2")
     assert queue(database) == ["a"]
-    assert len(list_review(database, status="decided")) == 1
+    assert len(list_items(database, QueueFilter(status=ItemStatus.DECIDED))) == 1
 
 
 def test_a_document_has_one_open_item(database: Database) -> None:
@@ -253,14 +258,14 @@ def test_a_document_has_one_open_item(database: Database) -> None:
 def test_an_item_without_a_due_time_has_none(database: Database) -> None:
     add_documents(database, "a", "b")
     sync(database, need("a"), need("b", due_minutes=0))
-    due = {item["uri"]: item["due_at"] for item in list_review(database)}
+    due = {item["uri"]: item["due_at"] for item in list_items(database)}
     assert due == {"/in/a": None, "/in/b": "2026-11-01T12:00:00+00:00"}
 
 
 def test_due_times_are_listed_in_utc(database: Database) -> None:
     add_documents(database, "a")
     sync(database, need("a", due_minutes=30), at=AT.astimezone(timezone(timedelta(hours=5))))
-    assert list_review(database)[0]["due_at"] == "2026-11-01T12:30:00+00:00"
+    assert list_items(database)[0]["due_at"] == "2026-11-01T12:30:00+00:00"
 
 
 def test_due_times_are_listed_in_utc_whatever_the_time_zone_of_the_machine(
@@ -271,6 +276,6 @@ def test_due_times_are_listed_in_utc_whatever_the_time_zone_of_the_machine(
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Asia/Karachi")
         time.tzset()
-        (item,) = list_review(sqlite_database)
+        (item,) = list_items(sqlite_database)
     time.tzset()
     assert item["due_at"] == "2026-11-01T12:30:00+00:00"
