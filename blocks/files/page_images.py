@@ -1,4 +1,4 @@
-"""Pictures of a document's pages for models that take images, drawn in an isolated process.
+"""Pictures of a document's pages, for models that take images and for people, drawn in an isolated process.
 
 Providers scale down what exceeds 1,568 pixels on its long edge (see Anthropic's documentation of vision), so no picture
 is larger. Smaller pictures cost fewer tokens.
@@ -18,7 +18,8 @@ LONG_EDGE_PIXELS = 1_500
 MAX_PAGES = 8
 """How many pages are drawn, from the first on; a model gets the others as text only."""
 
-_DRAWN = media_types.IMAGES | {media_types.PDF}
+DRAWN = media_types.IMAGES | {media_types.PDF}
+"""The formats that have pages to draw."""
 
 
 def draw_pages(
@@ -28,21 +29,45 @@ def draw_pages(
 
     Blocks. Raises a `DocumentError` if the bytes are gone, or cannot be drawn within the limits of the settings.
     """
+    if document.media_type not in DRAWN:
+        return ()
+    numbers = [page.number for page in pages[:MAX_PAGES]]
+    return _drawn(document, numbers, LONG_EDGE_PIXELS, settings, fetch_part)
+
+
+def draw_page(
+    document: Document, number: int, long_edge: int, settings: Settings, fetch_part: FetchPart
+) -> PageImage | None:
+    """A JPEG of a page, for people; None where the document has no such page. Blocks and raises as `draw_pages`."""
+    if document.media_type not in DRAWN:
+        return None
+    return next(iter(_drawn(document, [number], long_edge, settings, fetch_part)), None)
+
+
+def warm_up(settings: Settings) -> None:
+    """Start the processes that draw, so that the first page does not wait for them."""
+    pool = shared_isolation(settings).pool(_module(media_types.PDF))
+    pool.release(pool.acquire())
+
+
+def _drawn(
+    document: Document, numbers: Sequence[int], long_edge: int, settings: Settings, fetch_part: FetchPart
+) -> tuple[PageImage, ...]:
     from blocks.files.page_drawing import unpack  # imports pdfium and Pillow, which most processes do without
 
-    if document.media_type not in _DRAWN:
-        return ()
     content = content_of(document, settings.max_document_mb, fetch_part)
     arguments: Mapping[str, JsonValue] = {
         "media_type": document.media_type,
         "passwords": [password.get_secret_value() for password in settings.passwords],
-        "pages": [page.number for page in pages[:MAX_PAGES]],
-        "long_edge": LONG_EDGE_PIXELS,
+        "pages": list(numbers),
+        "long_edge": long_edge,
         "max_pages": settings.max_pages,
         "max_megapixels": settings.max_image_megapixels,
     }
-    module = "heic_drawing" if document.media_type == media_types.HEIC else "page_drawing"
-    packed = shared_isolation(settings).run(
-        f"blocks.files.{module}:draw", content, arguments, settings.document_timeout_s
-    )
+    function = f"{_module(document.media_type)}:draw"
+    packed = shared_isolation(settings).run(function, content, arguments, settings.document_timeout_s)
     return tuple(unpack(packed))
+
+
+def _module(media_type: str) -> str:
+    return f"blocks.files.{'heic_drawing' if media_type == media_types.HEIC else 'page_drawing'}"
