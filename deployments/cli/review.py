@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from blocks.review.records import ItemKind, ItemStatus, Role
+from deployments.cli import review_decide, review_look
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, FormatOption, LimitOption, TypeOption, open_existing
 from deployments.cli.output import OutputFormat, note, show_rows
@@ -15,6 +16,18 @@ from deployments.cli.review_users import app as users
 COLUMNS = ("review_id", "priority", "due_at", "uri", "document_type", "confidence", "reasons", "fields")
 
 app = new_group(COMMANDS["review"].help)
+app.command("next")(review_look.next_)
+app.command("show")(review_look.show)
+app.command("claim")(review_look.claim)
+app.command("release")(review_look.release)
+app.command("accept")(review_decide.accept)
+app.command("correct")(review_decide.correct)
+app.command("reject")(review_decide.reject)
+app.command("reclassify")(review_decide.reclassify)
+app.command("unreadable")(review_decide.unreadable)
+app.command("escalate")(review_decide.escalate)
+app.command("return")(review_decide.return_)
+app.command("verify")(review_look.verify)
 app.command("serve")(serve)
 app.add_typer(users, name="user")
 

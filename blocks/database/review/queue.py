@@ -72,7 +72,8 @@ def list_items(
     """Items in the order in which a reviewer would work, at most `limit`, those behind the item `after`.
 
     Keys, ready for JSON: review_id, version, document_id, uri, document_type, status, kind, role, reasons, confidence,
-    priority, due_at (ISO, UTC), claimed_by (who has a live claim), fields. Raises `ItemMissing` where `after` is none.
+    priority, due_at (ISO, UTC), claimed_by (who has a live claim), is_blind, fields (none of a
+    blind item). Raises `ItemMissing` where `after` is none.
     """
     with database.read() as connection:
         at = database_time(connection)
@@ -107,7 +108,8 @@ def _listed(row: RowMapping, uri: str, at: datetime) -> dict[str, Any]:
         "priority": row["priority"],
         "due_at": row["due_at"] and row["due_at"].astimezone(UTC).isoformat(timespec="seconds"),
         "claimed_by": row["claimed_by"] if is_claimed else None,
-        "fields": row["fields"] or {},
+        "is_blind": row["is_blind"],
+        "fields": {} if row["is_blind"] else row["fields"] or {},
     }
 
 
@@ -205,6 +207,7 @@ _LISTED = (
     "confidence",
     "priority",
     "due_at",
+    "is_blind",
 )
 
 _CLAIM = (review.c.claimed_by, review.c.claim_expires_at)

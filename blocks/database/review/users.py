@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from blocks.database.clock import database_time
@@ -11,7 +11,8 @@ from blocks.database.outages import survives_outages
 from blocks.database.review.tables import review_sessions, review_users
 from blocks.records import Record
 from blocks.review.errors import UserExists, UserUnknown
-from blocks.review.records import Role
+from blocks.review.persons import person_named
+from blocks.review.records import Person, Role
 
 MAX_FAILED_LOGINS = 5
 LOCK_S = 300.0
@@ -55,6 +56,23 @@ def find_user(database: Database, name: str) -> User | None:
     with database.read() as connection:
         row = connection.execute(select(review_users).where(review_users.c.name == name)).mappings().one_or_none()
         return None if row is None else User.model_validate(dict(row))
+
+
+@survives_outages
+def find_person(database: Database, name: str) -> Person:
+    """Who this name is at the doors without a log-in."""
+    with database.read() as connection:
+        return load_person(connection, name)
+
+
+def load_person(connection: Connection, name: str) -> Person:
+    """`find_person` within a transaction."""
+    user = review_users.c
+    row = connection.execute(select(user.role, user.is_active).where(user.name == name)).one_or_none()
+    if row is not None:
+        return person_named(name, Role(row.role), is_active=row.is_active, has_users=True)
+    has_users = connection.execute(select(exists(select(user.name)))).scalar_one()
+    return person_named(name, None, has_users=has_users)
 
 
 @survives_outages

@@ -139,7 +139,7 @@ def test_each_document_ends_where_its_verdict_says(database: Database) -> None:
     assert item["fields"] == {"total": "9.00"}
     assert list(item) == [
         *("review_id", "version", "document_id", "uri", "document_type", "status", "kind", "role", "reasons"),
-        *("confidence", "priority", "due_at", "claimed_by", "fields"),
+        *("confidence", "priority", "due_at", "claimed_by", "is_blind", "fields"),
     ]
     assert datetime.fromisoformat(item["due_at"]).utcoffset() == timedelta(0)
     assert list_failures(database, run_id="run") == [

@@ -81,6 +81,7 @@ def test_an_item_has_all_that_a_reviewer_needs(database: Database) -> None:
         "kind": "verdict",
         "role": "reviewer",
         "claimed_by": None,
+        "is_blind": False,
         "reasons": ["low_confidence:total"],
         "confidence": 0.5,
         "priority": 3,

@@ -76,3 +76,11 @@ def test_filters(database: Database, wanted: QueueFilter, found: str) -> None:
 
 
 SENIOR = {"role": Role.SENIOR}
+
+
+def test_a_blind_item_shows_no_values(database: Database) -> None:
+    names = prepare(database)
+    with database.write() as connection:
+        connection.execute(update(review).where(review.c.priority == 1).values(is_blind=True))
+    without = [names[row["review_id"]] for row in list_items(database) if not row["fields"]]
+    assert without == ["d"]

@@ -1,0 +1,150 @@
+"""`winnow review accept`, `correct` and the other decisions."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from blocks.errors import UsageError
+from blocks.review.records import Action, Correction, Decision, Door, Event
+from deployments.cli.options import DatabaseOption, open_or_create
+from deployments.cli.output import say
+from deployments.cli.review_options import ByOption, IdArgument, JsonOption, Reviewing, reviewing
+
+VersionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--version",
+        metavar="N",
+        min=1,
+        help="the version that you saw; the decision is refused if a run replaced it. By default the present one",
+    ),
+]
+NoteOption = Annotated[str, typer.Option("--note", help="a note for the audit trail")]
+_DONE = {
+    Event.DECIDED: "decided",
+    Event.SEEN_ONCE: "recorded; another person must decide on it too",
+    Event.DISAGREED: "recorded; the two decisions differ, so a senior decides",
+    Event.ESCALATED: "waits for a senior",
+    Event.RETURNED: "is back in the queue",
+}
+
+
+def accept(
+    review_id: IdArgument,
+    version: VersionOption = None,
+    note: NoteOption = "",
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Accept every value as it is shown."""
+    _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.ACCEPT, note=note)
+
+
+def correct(
+    review_id: IdArgument,
+    values: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FIELD=VALUE...",
+            help="the right value in any usual form; FIELD= empties the field; a table is JSON: 'lines=[{…}]'",
+        ),
+    ],
+    version: VersionOption = None,
+    note: NoteOption = "",
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Correct fields and accept the other values as they are shown."""
+    from blocks.database.review.queue import read_item
+    from blocks.review.typed_text import correction_of
+
+    door = reviewing(open_or_create(database), by)
+    document_type = door.types.get(read_item(door.database, review_id).document_type)
+    corrections: dict[str, Correction] = {}
+    for value in values:
+        field, is_given, text = value.partition("=")
+        if not is_given:
+            raise UsageError(f"{value!r} is no correction; write field=value")
+        corrections[field.strip()] = correction_of(document_type, field.strip(), text)
+    _decide(door, review_id, version, as_json, action=Action.CORRECT, corrections=corrections, note=note)
+
+
+def reject(
+    review_id: IdArgument,
+    reason: Annotated[str, typer.Option("--reason", help="why: a reason of the document type, or free text")],
+    version: VersionOption = None,
+    note: NoteOption = "",
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Reject the document."""
+    door = reviewing(open_or_create(database), by)
+    _decide(door, review_id, version, as_json, action=Action.REJECT, reason=reason, note=note)
+
+
+def reclassify(
+    review_id: IdArgument,
+    document_type: Annotated[str, typer.Option("--type", metavar="NAME", help="the right document type")],
+    version: VersionOption = None,
+    note: NoteOption = "",
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Give the document another type: the next run reads it again."""
+    door = reviewing(open_or_create(database), by)
+    _decide(door, review_id, version, as_json, action=Action.RECLASSIFY, document_type=document_type, note=note)
+
+
+def unreadable(
+    review_id: IdArgument,
+    version: VersionOption = None,
+    note: NoteOption = "",
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Reject the document because nobody can read it."""
+    _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.UNREADABLE, note=note)
+
+
+def escalate(
+    review_id: IdArgument,
+    version: VersionOption = None,
+    note: NoteOption = "",
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Leave the item to a senior."""
+    _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.ESCALATE, note=note)
+
+
+def return_(
+    review_id: IdArgument,
+    version: VersionOption = None,
+    note: NoteOption = "",
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Put the item back into the queue, for every reviewer."""
+    _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.RETURN, note=note)
+
+
+def _decide(door: Reviewing, review_id: int, version: int | None, as_json: bool, **content: Any) -> None:
+    from blocks.database.review.decide import decide
+    from blocks.database.review.queue import read_item
+
+    seen = version if version is not None else read_item(door.database, review_id).version
+    decision = Decision(review_id=review_id, version=seen, by=door.person.name, door=Door.COMMAND, **content)
+    decided = decide(door.database, decision, door.person, door.types)
+    if as_json:
+        say(json.dumps(decided.model_dump(mode="json") | {"version": seen, "action": str(decision.action)}))
+        return
+    before = "was decided so before: " if decided.is_repeated else ""
+    say(f"review item {review_id} ({decision.action} by {decision.by}) {before}{_DONE[decided.event]}")

@@ -1,0 +1,140 @@
+"""`winnow review next`, `show`, `claim`, `release` and `verify`."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.cli.options import DatabaseOption, open_existing, open_or_create
+from deployments.cli.output import note, say, without_controls
+from deployments.cli.review_options import ByOption, IdArgument, JsonOption, person_of
+
+if TYPE_CHECKING:
+    from blocks.database.review.shown import ShownItem
+
+RevealOption = Annotated[
+    bool, typer.Option("--reveal", help="show the values of a blind item too; read the document first")
+]
+
+
+def next_(by: ByOption = None, as_json: JsonOption = False, database: DatabaseOption = None) -> None:
+    """Take the first item of the queue that is free, and show it."""
+    from blocks.database.review.claims import claim_next
+    from blocks.database.review.shown import show_item
+
+    opened = open_or_create(database)
+    claimed = claim_next(opened, person_of(opened, by))
+    if claimed is None:
+        note("no item waits for you")
+        if as_json:
+            say("null")
+        return
+    _print(show_item(opened, claimed.review_id), as_json, reveal=False)
+
+
+def show(
+    review_id: IdArgument,
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Show an item: its values, the least certain first, each with the line of the document that holds it."""
+    from blocks.database.review.shown import show_item
+
+    _print(show_item(open_existing(database), review_id), as_json, reveal)
+
+
+def claim(
+    review_id: IdArgument,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.1, max=480, help="for how long nobody else can decide")
+    ] = 10,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Take an item, so that nobody else decides on it meanwhile, and show it."""
+    from blocks.database.review import claims
+    from blocks.database.review.shown import show_item
+
+    opened = open_or_create(database)
+    claims.claim(opened, review_id, person_of(opened, by), lease_s=minutes * 60)
+    _print(show_item(opened, review_id), as_json, reveal=False)
+
+
+def release(
+    review_id: IdArgument, by: ByOption = None, as_json: JsonOption = False, database: DatabaseOption = None
+) -> None:
+    """End your claim on an item."""
+    from blocks.database.review import claims
+
+    opened = open_or_create(database)
+    person = person_of(opened, by)
+    is_released = claims.release(opened, review_id, person)
+    if as_json:
+        say(json.dumps({"review_id": review_id, "is_released": is_released}))
+    elif is_released:
+        say(f"review item {review_id} is free")
+    else:
+        say(f"{person.name} had no claim on review item {review_id}")
+
+
+def verify(as_json: JsonOption = False, database: DatabaseOption = None) -> None:
+    """Prove that nobody changed the audit trail. Exit code 1 where somebody did.
+
+    Keep the hash that it prints in another place: it proves later that the trail up to now is the same.
+    """
+    from blocks.database.review.events import verify_chain
+    from blocks.review.chain import Broken
+
+    found = verify_chain(open_existing(database))
+    if isinstance(found, Broken):
+        if as_json:
+            say(json.dumps({"is_valid": False, "event_id": found.event_id, "why": found.why}))
+        else:
+            note(f"the audit trail is broken at event {found.event_id}: {found.why}", style="red")
+        raise typer.Exit(1)
+    if as_json:
+        say(json.dumps({"is_valid": True, "events": found.event_id, "hash": found.hash}))
+    else:
+        say(f"the audit trail of {found.event_id:,} events is as it was written; the last hash is {found.hash}")
+
+
+def _print(shown: "ShownItem", as_json: bool, reveal: bool) -> None:
+    is_hidden = shown.item.is_blind and not reveal
+    if as_json:
+        hidden = {"fields", "confidences", "evidence"}
+        content = shown.item.model_dump(mode="json", exclude=hidden) | {"uri": shown.uri}
+        fields = [] if is_hidden else [field.model_dump(mode="json") for field in shown.fields]
+        say(json.dumps(content | {"fields": fields}, ensure_ascii=False))
+        return
+    for line in _lines(shown, is_hidden):
+        say(without_controls(line))
+
+
+def _lines(shown: "ShownItem", is_hidden: bool) -> list[str]:
+    item = shown.item
+    due = f", due {item.due_at:%Y-%m-%d %H:%M} UTC" if item.due_at else ""
+    lines = [
+        f"review item {item.review_id}, version {item.version}: {shown.uri}",
+        f"  {item.status} {item.kind}, {item.document_type}, priority {item.priority}{due}, for a {item.role}",
+    ]
+    if item.claimed_by is not None and item.claim_expires_at is not None:
+        lines.append(f"  claimed by {item.claimed_by} until {item.claim_expires_at:%H:%M} UTC")
+    if item.decided_by is not None:
+        lines.append(f"  decided by {item.decided_by}")
+    lines += [f"  reason: {reason}" for reason in item.reasons]
+    if is_hidden:
+        return [*lines, "  a blind audit: read the document, then correct what you read; --reveal shows the values"]
+    for field in shown.fields:
+        confidence = "" if field.confidence is None else f" ({field.confidence:.2f})"
+        lines.append(f"  {field.field}{confidence}: {_text(field.value)}")
+        if field.line:
+            lines.append(f"      page {field.page}: {field.line}")
+    return lines
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,47 @@
+"""Values as people type them where only text can be typed."""
+
+import pytest
+from pydantic import JsonValue
+
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
+from blocks.review.errors import InvalidCorrection
+from blocks.review.typed_text import correction_of, text_of
+
+TYPE = DocumentType(
+    name="receipt",
+    title="Receipt",
+    fields={
+        "total": DocumentField(type=FieldType.MONEY),
+        "tags": DocumentField(type=FieldType.LIST),
+        "lines": DocumentField(type=FieldType.TABLE, columns={"item": DocumentField(type=FieldType.TEXT)}),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("total", "1.234,50", "1.234,50"),
+        ("total", " ", None),
+        ("total", None, None),
+        ("total", "[1]", "[1]"),
+        ("tags", "a, b", "a, b"),
+        ("tags", '["a", "b"]', ["a", "b"]),
+        ("lines", '[{"item": "Tea"}]', [{"item": "Tea"}]),
+        ("unknown", "[1]", "[1]"),
+    ],
+)
+def test_text_becomes_a_correction(field: str, text: str | None, value: JsonValue) -> None:
+    assert correction_of(TYPE, field, text).value == value
+
+
+@pytest.mark.parametrize(("field", "text"), [("lines", "Tea"), ("lines", "[{"), ("tags", "[a")])
+def test_broken_json_is_refused(field: str, text: str) -> None:
+    with pytest.raises(InvalidCorrection, match="it takes JSON"):
+        correction_of(TYPE, field, text)
+
+
+@pytest.mark.parametrize("value", [None, "9.00", ["a"], [{"item": "Tée"}]])
+def test_shown_values_can_be_typed_again(value: JsonValue) -> None:
+    field = "total" if isinstance(value, str) else "lines" if value and isinstance(value[0], dict) else "tags"
+    assert correction_of(TYPE, field, text_of(value)).value == value
