@@ -132,12 +132,14 @@ def test_prefect_yaml_has_no_key_that_prefect_would_ignore() -> None:
         "flows/backfill.py:backfill",
         "flows/close_dead_runs.py:close_dead_runs",
         "flows/escalate_reviews.py:escalate_reviews",
+        "flows/apply_decisions.py:apply_decisions",
     }
     active = {d.entrypoint: [s.active for s in d.schedules] for d in parsed.deployments if d.schedules}
     assert active == {
         "flows/process_documents.py:process_documents": [False],
         "flows/close_dead_runs.py:close_dead_runs": [True],
         "flows/escalate_reviews.py:escalate_reviews": [True],
+        "flows/apply_decisions.py:apply_decisions": [True],
     }
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from blocks.errors import UsageError
-from blocks.review.records import Action, Correction, Decision, Door, Event
+from blocks.review.records import Action, Correction, Decision, Door
+from blocks.review.wording import in_words
 from deployments.cli.options import DatabaseOption, open_or_create
 from deployments.cli.output import say
 from deployments.cli.review_options import ByOption, IdArgument, JsonOption, Reviewing, reviewing
@@ -21,13 +22,6 @@ VersionOption = Annotated[
     ),
 ]
 NoteOption = Annotated[str, typer.Option("--note", help="a note for the audit trail")]
-_DONE = {
-    Event.DECIDED: "decided",
-    Event.SEEN_ONCE: "recorded; another person must decide on it too",
-    Event.DISAGREED: "recorded; the two decisions differ, so a senior decides",
-    Event.ESCALATED: "waits for a senior",
-    Event.RETURNED: "is back in the queue",
-}
 
 
 def accept(
@@ -146,5 +140,19 @@ def _decide(door: Reviewing, review_id: int, version: int | None, as_json: bool,
     if as_json:
         say(json.dumps(decided.model_dump(mode="json") | {"version": seen, "action": str(decision.action)}))
         return
-    before = "was decided so before: " if decided.is_repeated else ""
-    say(f"review item {review_id} ({decision.action} by {decision.by}) {before}{_DONE[decided.event]}")
+    done = in_words(decided.event, is_repeated=decided.is_repeated)
+    say(f"review item {review_id} ({decision.action} by {decision.by}) {done}")
+
+
+def apply(as_json: JsonOption = False, database: DatabaseOption = None) -> None:
+    """Apply the decisions that people inserted into review_decisions by SQL, now."""
+    from blocks.database.review.inbox import apply_decisions
+    from blocks.document_types.loader import load_document_types
+    from blocks.settings import load_settings
+
+    opened = open_or_create(database)
+    answered = apply_decisions(opened, load_document_types(load_settings().document_types_dir))
+    if as_json:
+        say(json.dumps(answered.model_dump()))
+    else:
+        say(f"decisions: {answered.applied} applied, {answered.refused} refused")

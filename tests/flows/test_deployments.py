@@ -25,7 +25,13 @@ from tests.winnow_command import BIN, Workplace, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEDULED, AD_HOC = "process-documents/scheduled", "backfill/ad-hoc"
-DEPLOYMENTS = (SCHEDULED, AD_HOC, "close-dead-runs/every-five-minutes", "escalate-reviews/every-five-minutes")
+DEPLOYMENTS = (
+    SCHEDULED,
+    AD_HOC,
+    "close-dead-runs/every-five-minutes",
+    "escalate-reviews/every-five-minutes",
+    "apply-decisions/every-minute",
+)
 IMPATIENT_WORKER = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_HEARTBEAT_SECONDS": "2"}
 AGAIN = {"type": "SCHEDULED", "name": "AwaitingRetry"}
 """The state that Retry in the Prefect UI gives a run that has ended."""

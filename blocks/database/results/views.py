@@ -1,5 +1,5 @@
 """SQL views for people: a view per document type with a typed column per field, a view per list or table field, the
-review queue, and the confidence of every field.
+review queue, the fields of its items, and the confidence of every field.
 
 A value without its field's form is null, so that no query over the view fails; a result of an older version of the type
 may hold such a value. On SQLite, which has no decimal type, money is a binary float in the views; `results.fields` has
@@ -20,6 +20,7 @@ from blocks.document_types.expectations import VIEW_COLUMNS, column_in_view
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 
 QUEUE = "review_queue"
+ITEMS = "review_items"
 CONFIDENCES = "field_confidences"
 
 _MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names off, https://www.postgresql.org/docs/current/limits.html
@@ -27,8 +28,9 @@ _MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names off, https://www.postgresql
 _URI = "(SELECT s.uri FROM sources s WHERE s.document_id = r.document_id ORDER BY s.seen_at DESC, s.uri LIMIT 1)"
 
 _QUEUE = f"""
-SELECT r.review_id, r.document_id, {_URI} AS uri, r.document_type, r.priority, r.due_at, r.confidence, r.reasons,
-       r.created_at, r.run_id, v.fields
+SELECT r.review_id, r.version, r.document_id, {_URI} AS uri, r.document_type, r.kind, r.role, r.priority, r.due_at,
+       r.confidence, r.reasons, CASE WHEN r.claim_expires_at > CURRENT_TIMESTAMP THEN r.claimed_by END AS claimed_by,
+       r.created_at, r.run_id, CASE WHEN NOT r.is_blind THEN v.fields END AS fields
 FROM review r
 LEFT JOIN results v ON v.document_id = r.document_id AND v.fingerprint = r.fingerprint
 WHERE r.status = 'open'
@@ -51,7 +53,11 @@ def create_views(database: Database, types: Mapping[str, DocumentType]) -> None:
 
     Raises `ViewInUse` where a view that must be replaced is used by a view that is not Winnow's.
     """
-    wanted = {QUEUE: _QUEUE, CONFIDENCES: _confidences_view(database.is_sqlite)}
+    wanted = {
+        QUEUE: _QUEUE,
+        ITEMS: _open_fields_view(database.is_sqlite),
+        CONFIDENCES: _confidences_view(database.is_sqlite),
+    }
     for type_ in types.values():
         wanted[view_name(type_.name)] = _type_view(database.is_sqlite, type_)
     for type_ in types.values():
@@ -108,6 +114,27 @@ def _confidences_view(is_sqlite: bool) -> str:
         source, confidence = "json_each_text(r.confidences) item", "CAST(item.value AS double precision)"
     columns = f"r.document_id, r.document_type, r.status, item.key AS field, {confidence} AS confidence"
     return f"SELECT {columns}\nFROM results r, {source}\nWHERE r.is_current"
+
+
+def _open_fields_view(is_sqlite: bool) -> str:
+    """A row per field of every open item whose values may be seen before the decision."""
+    if is_sqlite:
+        path = "'$.\"' || item.key || '\"'"
+        source, value = "json_each(v.fields) item", "CAST(item.value AS TEXT)"
+        confidence = f"json_extract(v.confidences, {path})"
+        page, quote = (f"json_extract(v.evidence, {path} || '[0].{name}')" for name in ("page", "quote"))
+    else:
+        source, value = "json_each_text(v.fields) item", "item.value"
+        confidence = "CAST(v.confidences ->> item.key AS double precision)"
+        evidence = "(v.evidence -> item.key -> 0)"
+        page, quote = f"CAST({evidence} ->> 'page' AS integer)", f"{evidence} ->> 'quote'"
+    return f"""
+SELECT r.review_id, r.version, r.document_id, {_URI} AS uri, r.document_type, r.priority, r.due_at,
+       item.key AS field, {value} AS value, {confidence} AS confidence, {page} AS page, {quote} AS quote
+FROM review r
+JOIN results v ON v.document_id = r.document_id AND v.fingerprint = r.fingerprint, {source}
+WHERE r.status = 'open' AND NOT r.is_blind
+"""
 
 
 def _items_view(is_sqlite: bool, type_name: str, field_name: str, field: DocumentField) -> str:

@@ -9,7 +9,7 @@ from tests.winnow_command import winnow, winnow_process
 COMMANDS = (
     "run", "extract", "results", "review list", "review next", "review show",
     "review claim", "review release", "review accept", "review correct", "review reject", "review reclassify",
-    "review unreadable", "review escalate", "review return", "review verify",
+    "review unreadable", "review escalate", "review return", "review verify", "review apply",
     "failures", "types list", "types show", "types check",
     "models list", "models add", "models set", "models enable", "models disable", "models pause", "models resume",
     "models test", "models calls", "server status", "server stop", "doctor", "db upgrade", "db current",

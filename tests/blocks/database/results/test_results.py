@@ -66,7 +66,7 @@ def rows(database: Database, name: str) -> dict[str, Any]:
     return {fingerprint: (fields["total"], current, run_id) for fingerprint, fields, current, run_id in found_rows}
 
 
-def listed(database: Database, **filters: str) -> list[str]:
+def listed(database: Database, **filters: Any) -> list[str]:
     return [row["uri"] for row in list_results(database, **filters)]
 
 

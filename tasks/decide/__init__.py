@@ -1,0 +1,1 @@
+"""Applies the decisions that people wrote by SQL."""
