@@ -21,7 +21,7 @@ _OF_DOCUMENTS: Mapping[str, str] = {
     "low_ocr_confidence": "The scan is hard to read.",
     "read_in_part": "A model saw only a part of the document.",
     "sensitive": "Documents of this type are checked by a person unless every value is nearly certain.",
-    "reopened": "A run was told to open the decision on this document again.",
+    "reopened": "A run was asked to open the decision on this document again.",
     "unreadable": "A person found the document unreadable.",
     "rejected_by_person": "A person rejected the document: {detail}.",
     "failed": "The document could not be read: {cause}.",
