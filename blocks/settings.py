@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     escalate_again_minutes: int = Field(
         480, ge=5, description="minutes, of business hours where a type has them, after which an escalation is repeated"
     )
+    review_cache_mb: int = Field(500, ge=1, description="limit: pictures of pages that the review page keeps on disk")
     keep_prompts: bool = Field(False, description="store prompts and replies of models in the database")
     otlp_endpoint: SecretUrl | None = Field(
         None,

@@ -7,19 +7,17 @@ from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentType
 from blocks.records import UNKNOWN_TYPE, Status
+from blocks.review.corrections import corrected_value
 from blocks.review.errors import (
-    InvalidCorrection,
     InvalidDecision,
     ItemClaimed,
     ItemClosed,
     NotAllowed,
     SecondLookNeeded,
-    UnknownField,
 )
 from blocks.review.records import (
     Action,
     Answer,
-    Correction,
     Decision,
     Event,
     Item,
@@ -31,8 +29,6 @@ from blocks.review.records import (
     Role,
     Ruling,
 )
-from blocks.values.errors import InvalidValue
-from blocks.values.typed_values import typed_value
 
 UNREADABLE = "unreadable"
 UNDO_S = 10.0
@@ -138,7 +134,10 @@ def _check_has_values(item: Item, document_type: DocumentType | None) -> Documen
 def _corrected(item: Item, decision: Decision, document_type: DocumentType) -> Outcome:
     if not decision.corrections:
         raise InvalidDecision("a correction names at least one field: field=value")
-    values = {name: _typed(document_type, name, correction) for name, correction in decision.corrections.items()}
+    values = {
+        name: corrected_value(document_type, name, correction.value)
+        for name, correction in decision.corrections.items()
+    }
     evidence = {name: correction.evidence for name, correction in decision.corrections.items()}
     return Outcome(
         status=Status.ACCEPTED,
@@ -146,16 +145,6 @@ def _corrected(item: Item, decision: Decision, document_type: DocumentType) -> O
         fields=item.fields | values,
         evidence=item.evidence | evidence,
     )
-
-
-def _typed(document_type: DocumentType, name: str, correction: Correction) -> JsonValue:
-    field = document_type.fields.get(name)
-    if field is None:
-        raise UnknownField(name, document_type.fields)
-    try:
-        return typed_value(field, correction.value, document_type.languages)
-    except InvalidValue as error:
-        raise InvalidCorrection(name, str(error)) from error
 
 
 def _answers(item: Item, decision: Decision, outcome: Outcome) -> Iterator[Answer]:

@@ -1,5 +1,6 @@
 """`winnow review serve`: the review page."""
 
+import threading
 from typing import Annotated
 
 import typer
@@ -30,16 +31,18 @@ def serve(
 
     from blocks.database.review.users import list_users
     from blocks.document_types.loader import load_document_types
+    from blocks.files.page_images import warm_up
     from blocks.settings import load_settings
     from deployments.review_app.app import create_app
     from deployments.review_app.site import Site
 
     opened = open_or_create(database)
     settings = load_settings()
-    site = Site(opened, load_document_types(settings.document_types_dir), settings, user_header)
+    site = Site.of(opened, load_document_types(settings.document_types_dir), settings, user_header)
     if not list_users(opened):
         warn("no users yet; winnow review user add NAME adds the first one")
     if host not in LOOPBACK and user_header is None:
         warn(f"{host} is open to other machines: put a proxy with TLS in front, or passwords travel as plain text")
+    threading.Thread(target=warm_up, args=(settings,), name="warm-up", daemon=True).start()
     say(f"review page: http://{host}:{port}")
     uvicorn.run(create_app(site), host=host, port=port, log_level="warning", server_header=False)

@@ -38,7 +38,8 @@ class PageCache:
             content = self._read(key)
             if content is None:
                 content = draw()
-                self._write(key, content)
+                if content:
+                    self._write(key, content)
         with self._lock:
             self._drawing.pop(key, None)
         return content

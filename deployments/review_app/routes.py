@@ -1,13 +1,25 @@
 """Every route of the page, with the role that it needs."""
 
 from blocks.review.records import Role
-from deployments.review_app import login, queue_page, static_files
+from deployments.review_app import item_page, login, queue_page, static_files
 from deployments.review_app.call import Route
 
 ROUTES = (
-    Route("GET", "/static/{name}", static_files.static_file, None),
+    Route("GET", "/static/{version}/{name}", static_files.static_file, None),
     Route("GET", "/login", login.show_login, None),
     Route("POST", "/login", login.log_in, None),
     Route("POST", "/logout", login.log_out, Role.READER),
     Route("GET", "/", queue_page.queue, Role.READER),
+    Route("POST", "/start", item_page.start, Role.REVIEWER),
+    Route("POST", "/next", item_page.next_item, Role.REVIEWER, is_json=True),
+    Route("GET", "/items/{id:int}", item_page.show_item, Role.READER),
+    Route("GET", "/items/{id:int}/original", item_page.original, Role.READER),
+    Route("GET", "/items/{id:int}/pages/{page:int}", item_page.page_picture, Role.READER, is_json=True),
+    Route("GET", "/items/{id:int}/words/{page:int}", item_page.page_words, Role.READER, is_json=True),
+    Route("GET", "/items/{id:int}/ahead", item_page.look_ahead, Role.REVIEWER, is_json=True),
+    Route("POST", "/items/{id:int}/claim", item_page.claim_item, Role.REVIEWER, is_json=True),
+    Route("POST", "/items/{id:int}/release", item_page.release_item, Role.REVIEWER, is_json=True),
+    Route("POST", "/items/{id:int}/check", item_page.check, Role.REVIEWER, is_json=True),
+    Route("POST", "/items/{id:int}/decide", item_page.decide_item, Role.REVIEWER, is_json=True),
+    Route("POST", "/items/{id:int}/undo", item_page.undo_decision, Role.REVIEWER, is_json=True),
 )

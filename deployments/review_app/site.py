@@ -15,6 +15,8 @@ from blocks.database.engine import Database
 from blocks.document_types.schema import DocumentType
 from blocks.settings import Settings
 from deployments.review_app import words
+from deployments.review_app.documents import Documents
+from deployments.review_app.page_cache import PageCache, default_folder
 from deployments.review_app.rate_limit import RateLimit
 
 HERE = Path(__file__).parent
@@ -27,10 +29,24 @@ class Site:
     database: Database
     types: Mapping[str, DocumentType]
     settings: Settings
+    documents: Documents
     user_header: str | None = None
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     requests: RateLimit = field(default_factory=lambda: RateLimit(per_second=50, burst=400))
     logins: RateLimit = field(default_factory=lambda: RateLimit(per_second=0.5, burst=20))
+
+    @classmethod
+    def of(
+        cls,
+        database: Database,
+        types: Mapping[str, DocumentType],
+        settings: Settings,
+        user_header: str | None = None,
+        pictures: Path | None = None,
+    ) -> "Site":
+        """The site whose pictures of pages are in the folder `pictures`, by default in the user's cache."""
+        cache = PageCache(pictures or default_folder(), settings.review_cache_mb * 1024 * 1024)
+        return cls(database, types, settings, Documents(database, settings, cache), user_header)
 
     @cached_property
     def static(self) -> dict[str, tuple[bytes, str]]:
@@ -57,6 +73,10 @@ class Site:
         """A template's HTML. Every value is escaped."""
         return self._templates.get_template(template).render(values)
 
+    @cached_property
+    def static_version(self) -> str:
+        """Changes with any static file: browsers keep the files of a version, and scripts import their neighbours."""
+        return hashlib.sha256(b"".join(content for content, _ in self.static.values())).hexdigest()[:12]
+
     def _static_url(self, name: str) -> str:
-        digest = hashlib.sha256(self.static[name][0]).hexdigest()[:12]
-        return f"/static/{name}?v={digest}"
+        return f"/static/{self.static_version}/{name}"

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, or_, select, update
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
-from blocks.database.review.queue import in_work_order, load_item
+from blocks.database.review.queue import EVERY_OPEN, QueueFilter, behind, conditions, in_work_order, load_item
 from blocks.database.review.tables import review
 from blocks.review.records import Item, ItemStatus, Person, Role
 from blocks.review.rules import check_open
@@ -29,8 +29,17 @@ def claim(database: Database, review_id: int, person: Person, lease_s: float = C
 
 
 @survives_outages
-def claim_next(database: Database, person: Person, lease_s: float = CLAIM_S) -> Item | None:
-    """Take the first item of the queue that the person may decide on and that nobody has; None if there is none."""
+def claim_next(
+    database: Database,
+    person: Person,
+    lease_s: float = CLAIM_S,
+    wanted: QueueFilter = EVERY_OPEN,
+    after: int | None = None,
+) -> Item | None:
+    """Take the first `wanted` item, behind the item `after`, that the person may decide on and that nobody has.
+
+    None if there is none.
+    """
     roles = [str(role) for role in Role if person.role.covers(role)]
     with database.write() as connection:
         at = database_time(connection)
@@ -39,7 +48,13 @@ def claim_next(database: Database, person: Person, lease_s: float = CLAIM_S) -> 
         )
         query = (
             select(review.c.review_id, review.c.opinions)
-            .where(review.c.status == ItemStatus.OPEN, review.c.role.in_(roles), is_free)
+            .where(
+                review.c.status == ItemStatus.OPEN,
+                review.c.role.in_(roles),
+                is_free,
+                *conditions(database, wanted, at),
+                *behind(connection, after),
+            )
             .order_by(*in_work_order)
             .with_for_update(skip_locked=True)
         )

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     and_,
+    case,
     false,
     func,
     literal,
@@ -27,6 +28,7 @@ from blocks.database.tables import results, sources
 from blocks.records import Record
 from blocks.review.errors import ItemMissing
 from blocks.review.records import Event, Item, ItemKind, ItemStatus, Role
+from blocks.review.rules import changes
 
 in_work_order = (
     review.c.priority,
@@ -80,7 +82,7 @@ def list_items(
         query = (
             select(*(review.c[name] for name in _LISTED), *_CLAIM, results.c.fields)
             .select_from(_with_result)
-            .where(*_conditions(database, wanted, at), *_behind(connection, after))
+            .where(*conditions(database, wanted, at), *behind(connection, after))
             .order_by(*in_work_order)
             .limit(limit)
         )
@@ -93,8 +95,31 @@ def list_items(
 def count_items(database: Database, wanted: QueueFilter = EVERY_OPEN) -> int:
     """How many items there are of this filter."""
     with database.read() as connection:
-        conditions = _conditions(database, wanted, database_time(connection))
-        return int(connection.execute(select(func.count()).select_from(review).where(*conditions)).scalar_one())
+        of_filter = conditions(database, wanted, database_time(connection))
+        return int(connection.execute(select(func.count()).select_from(review).where(*of_filter)).scalar_one())
+
+
+class TypeCount(Record):
+    """How many open items a type has, and how many of them are late."""
+
+    document_type: str
+    items: int
+    late: int
+
+
+@survives_outages
+def count_open_by_type(database: Database) -> list[TypeCount]:
+    """The open items by type, by name."""
+    item = review.c
+    with database.read() as connection:
+        is_late = case((item.due_at < database_time(connection), 1), else_=0)
+        query = (
+            select(item.document_type, func.count().label("items"), func.sum(is_late).label("late"))
+            .where(item.status == ItemStatus.OPEN)
+            .group_by(item.document_type)
+            .order_by(item.document_type)
+        )
+        return [TypeCount.model_validate(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def _listed(row: RowMapping, uri: str, at: datetime) -> dict[str, Any]:
@@ -113,7 +138,8 @@ def _listed(row: RowMapping, uri: str, at: datetime) -> dict[str, Any]:
     }
 
 
-def _conditions(database: Database, wanted: QueueFilter, at: datetime) -> Iterator[ColumnElement[bool]]:
+def conditions(database: Database, wanted: QueueFilter, at: datetime) -> Iterator[ColumnElement[bool]]:
+    """What the items of a filter have."""
     item = review.c
     for name in ("status", "document_type", "priority", "kind", "role"):
         value = getattr(wanted, name)
@@ -140,7 +166,7 @@ def _has_reason(database: Database, reason: str) -> ColumnElement[bool]:
     return select(literal(1)).select_from(reasons).where(is_reason).correlate(review).exists()
 
 
-def _behind(connection: Connection, after: int | None) -> Iterator[ColumnElement[bool]]:
+def behind(connection: Connection, after: int | None) -> Iterator[ColumnElement[bool]]:
     """The condition for the items behind `after` in the order of work, by what that item is now."""
     if after is None:
         return
@@ -180,6 +206,13 @@ def load_item(connection: Connection, review_id: int, *, lock: bool = False) -> 
     if row is None:
         raise ItemMissing(review_id)
     return Item.model_validate({name: value for name, value in row.items() if value is not None})
+
+
+@survives_outages
+def changes_since(database: Database, item: Item, version: int) -> tuple[str, ...]:
+    """What differs between an earlier version of the item and `item`, in words."""
+    with database.read() as connection:
+        return changes(fields_at_version(connection, item, version), item.fields)
 
 
 def fields_at_version(connection: Connection, item: Item, version: int) -> dict[str, JsonValue]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -32,8 +33,8 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-def site(sqlite_database: Database) -> Site:
-    return Site(sqlite_database, {}, load_settings())
+def site(sqlite_database: Database, tmp_path: Path) -> Site:
+    return Site.of(sqlite_database, {}, load_settings(), pictures=tmp_path / "pages")
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def log_in(client: TestClient, name: str, password: str = PASSWORD) -> int:
 
 
 def address(route: Route) -> str:
-    return re.sub(r"\{name\}", "page.css", re.sub(r"\{(id|page):int\}", "1", route.path))
+    return re.sub(r"\{(version|name)\}", "page.css", re.sub(r"\{(id|page):int\}", "1", route.path))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_a_route_asks_for_its_role_and_the_token(
 
 def test_every_answer_has_the_security_headers(client: TestClient, site: Site) -> None:
     logged_in(client, site, Role.ADMIN)
-    for path in ("/login", "/", "/static/page.css", "/static/none"):
+    for path in ("/login", "/", "/static/1/page.css", "/static/1/none"):
         headers = client.get(path).headers
         assert "script-src 'self'" in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
@@ -143,11 +144,11 @@ def test_the_login_leads_to_this_page_only(client: TestClient, site: Site) -> No
 
 
 def test_a_trusted_proxy_says_who_is_logged_in_and_the_header_counts_for_nothing_without_it(
-    sqlite_database: Database,
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
     users.add_user(sqlite_database, "ann", Role.REVIEWER, None)
     for trusted, status in (("X-User", 200), (None, 303)):
-        site = Site(sqlite_database, {}, load_settings(), trusted)
+        site = Site.of(sqlite_database, {}, load_settings(), trusted, tmp_path)
         with TestClient(create_app(site), follow_redirects=False) as client:
             assert client.get("/", headers={"X-User": "ann"}).status_code == status
             assert client.get("/", headers={"X-User": "eve"}).status_code == 303

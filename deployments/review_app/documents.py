@@ -1,0 +1,61 @@
+"""Documents of items: kept in memory for the next request, their pages drawn once and kept on disk."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from functools import partial
+
+from blocks.database.engine import Database
+from blocks.database.pipeline.documents import part_content
+from blocks.database.review.shown_documents import ShownDocument, load_shown
+from blocks.files.page_images import DRAWN, draw_page
+from blocks.files.sources import content_of
+from blocks.settings import Settings
+from deployments.review_app.page_cache import PageCache
+
+LONG_EDGE_PIXELS = 1_800
+"""154 dots per inch of A4: small print stays legible, and a page is drawn in a tenth of a second."""
+MAX_KEPT = 32
+
+
+class Documents:
+    """The documents that people look at. Thread-safe."""
+
+    def __init__(self, database: Database, settings: Settings, pictures: PageCache) -> None:
+        self._database, self._settings, self._pictures = database, settings, pictures
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str], ShownDocument] = OrderedDict()
+
+    def get(self, document_id: str, fingerprint: str) -> ShownDocument:
+        """A document with its pages. `fingerprint`, of what is shown of it, tells when to read it again."""
+        key = (document_id, fingerprint)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        shown = load_shown(self._database, document_id)
+        with self._lock:
+            self._kept[key] = shown
+            if len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        return shown
+
+    def picture(self, shown: ShownDocument, page: int) -> bytes:
+        """A page as JPEG; empty where the document has no such page to draw.
+
+        Raises a `DocumentError` where the bytes are gone or cannot be drawn.
+        """
+        if shown.document.media_type not in DRAWN:
+            return b""
+        key = hashlib.sha256(f"{shown.document.document_id}:{page}:{LONG_EDGE_PIXELS}".encode()).hexdigest()
+        return self._pictures.get(key, partial(self._draw, shown, page))
+
+    def original(self, shown: ShownDocument) -> bytes:
+        """The document's bytes. Raises a `DocumentError` where they are gone."""
+        fetch = partial(part_content, self._database)
+        return content_of(shown.document, self._settings.max_document_mb, fetch)
+
+    def _draw(self, shown: ShownDocument, page: int) -> bytes:
+        fetch = partial(part_content, self._database)
+        drawn = draw_page(shown.document, page, LONG_EDGE_PIXELS, self._settings, fetch)
+        return b"" if drawn is None else drawn.content

@@ -1,0 +1,207 @@
+"""The item page: a document beside its fields, and what its script asks for."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Response
+from pydantic import ValidationError
+
+from blocks.database.review import claims
+from blocks.database.review.decide import decide, undo
+from blocks.database.review.queue import changes_since, list_items, read_item
+from blocks.errors import DocumentError
+from blocks.evidence.relations import contradictions
+from blocks.review.corrections import corrected_cell, corrected_value
+from blocks.review.errors import InvalidDecision
+from blocks.review.records import Decision, Door, Event, Item, ItemStatus, Role
+from blocks.review.rules import UNDO_S
+from deployments.review_app import words
+from deployments.review_app.call import Call
+from deployments.review_app.filters import filter_of, query_of
+from deployments.review_app.item_view import item_view
+from deployments.review_app.page_view import has_pictures
+
+PREVIEWED = 20
+"""How many items the look ahead passes over that others have."""
+
+
+def show_item(call: Call) -> Response:
+    """The page of an item. Looking claims nothing: the page's script does, so that a link can be followed safely."""
+    item, site = _item(call), call.site
+    shown = site.documents.get(item.document_id, item.fingerprint)
+    view = item_view(item, shown, site.types.get(item.document_type))
+    return call.page(
+        "item.html",
+        view=view,
+        item=item,
+        query=query_of(call.query),
+        types=[(name, known.title) for name, known in sorted(site.types.items())],
+        may_decide=call.who.role.covers(item.role) and call.who.role.covers(Role.REVIEWER),
+        undo_s=UNDO_S,
+        beat_s=claims.CLAIM_S / 4,
+    )
+
+
+def page_picture(call: Call) -> Response:
+    """A page as JPEG, or the reason why there is none."""
+    item, site = _item(call), call.site
+    shown = site.documents.get(item.document_id, item.fingerprint)
+    try:
+        content = site.documents.picture(shown, int(call.path["page"]))
+    except DocumentError as error:
+        return call.answer({"error": str(error), "kind": error.kind}, 404)
+    if not content:
+        return call.answer({"error": "the document has no such page to draw", "kind": "no_picture"}, 404)
+    return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def page_words(call: Call) -> Response:
+    """The words of a page with their boxes, for clicks."""
+    item = _item(call)
+    shown = call.site.documents.get(item.document_id, item.fingerprint)
+    for page in shown.pages:
+        if page.number == int(call.path["page"]):
+            pairs = zip(page.words.spans, page.words.boxes, strict=False)
+            return call.answer({"words": [[page.text[start:end], *box] for (start, end), box in pairs]})
+    return call.answer({"words": []})
+
+
+def original(call: Call) -> Response:
+    """The document's bytes, only ever as a download."""
+    item = _item(call)
+    shown = call.site.documents.get(item.document_id, item.fingerprint)
+    content = call.site.documents.original(shown)
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", words.file_name(shown.document.uri))
+    return Response(
+        content,
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="{name or "document"}"'},
+    )
+
+
+def claim_item(call: Call) -> Response:
+    """Take the item, or renew the claim. Says what a run changed since the version on the screen."""
+    item = claims.claim(call.site.database, int(call.path["id"]), call.who)
+    shown_version = call.json.get("version")
+    changes: tuple[str, ...] = ()
+    if isinstance(shown_version, int) and shown_version != item.version and not item.is_blind:
+        changes = changes_since(call.site.database, item, shown_version)
+    return call.answer({"version": item.version, "changes": list(changes), "since": words.moment(item.claimed_at)})
+
+
+def release_item(call: Call) -> Response:
+    """Let others have the item."""
+    return call.answer({"released": claims.release(call.site.database, int(call.path["id"]), call.who)})
+
+
+def look_ahead(call: Call) -> Response:
+    """The item that is likely next, so that its page is drawn before it is asked for. Claims nothing."""
+    for row in _following(call):
+        item = read_item(call.site.database, row["review_id"])
+        shown = call.site.documents.get(item.document_id, item.fingerprint)
+        return call.answer(
+            {"id": item.review_id, "pages": [page.number for page in shown.pages[:1]] if has_pictures(shown) else []}
+        )
+    return call.answer({"id": None, "pages": []})
+
+
+def next_item(call: Call) -> Response:
+    """Take the next item behind this one, or the first of the queue."""
+    after = call.json.get("after")
+    item = _claim_next(call, after if isinstance(after, int) else None)
+    return call.answer({"to": _address(call, item)})
+
+
+def start(call: Call) -> Response:
+    """Take the first item of the queue's filter and open it."""
+    item = _claim_next(call, None)
+    return call.redirect(_address(call, item))
+
+
+def check(call: Call) -> Response:
+    """The typed value of what was typed, by the rules of a correction, and what does not agree with it."""
+    item = _item(call)
+    document_type = call.site.types.get(item.document_type)
+    if document_type is None:
+        raise InvalidDecision("the document is of no known type")
+    name, raw, column = str(call.json.get("field", "")), call.json.get("value"), call.json.get("column")
+    if column is not None:
+        cell = corrected_cell(document_type, name, str(column), raw)
+        return call.answer({"value": cell, "text": words.shown(cell)})
+    value = corrected_value(document_type, name, raw)
+    shown = call.site.documents.get(item.document_id, item.fingerprint)
+    values = {} if item.is_blind else item.fields
+    given = call.json.get("values")
+    values = values | (given if isinstance(given, dict) else {}) | {name: value}
+    found = contradictions(document_type, values, {} if item.is_blind else item.evidence, shown.pages)
+    answer: dict[str, Any] = {
+        "value": value,
+        "text": words.shown(value),
+        "problems": [contradiction.why for contradiction in found if name in contradiction.fields],
+    }
+    if item.is_blind:  # a blind audit shows the machine's value after the person's
+        machine = item.fields.get(name)
+        answer |= {"machine": words.shown(machine), "is_equal": machine == value}
+    return call.answer(answer)
+
+
+def decide_item(call: Call) -> Response:
+    """Apply a decision, and take the next item."""
+    review_id = int(call.path["id"])
+    decision = _decision(call, review_id)
+    decided = decide(call.site.database, decision, call.who, call.site.types)
+    following = _claim_next(call, review_id)
+    return call.answer(
+        {
+            "event": str(decided.event),
+            "can_undo": decided.event is Event.DECIDED,
+            "to": _address(call, following),
+        }
+    )
+
+
+def undo_decision(call: Call) -> Response:
+    """Take a decision back, and open the item again."""
+    review_id = int(call.path["id"])
+    undo(call.site.database, review_id, call.who)
+    return call.answer({"to": f"/items/{review_id}{query_of(call.query)}"})
+
+
+def _item(call: Call) -> Item:
+    return read_item(call.site.database, int(call.path["id"]))
+
+
+def _decision(call: Call, review_id: int) -> Decision:
+    fixed = {"review_id": review_id, "by": call.who.name, "door": Door.PAGE}
+    try:
+        return Decision.model_validate({**call.json, **fixed})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidDecision(f"the decision has no meaning: {where}: {first['msg']}") from error
+
+
+def _claim_next(call: Call, after: int | None) -> Item | None:
+    """The next item behind `after`; where there is none, the first one."""
+    wanted = filter_of(call.query, call.who.name)
+    if wanted.status is not ItemStatus.OPEN:
+        wanted = wanted.model_copy(update={"status": ItemStatus.OPEN})
+    found = claims.claim_next(call.site.database, call.who, wanted=wanted, after=after)
+    if found is None and after is not None:
+        found = claims.claim_next(call.site.database, call.who, wanted=wanted)
+    return found
+
+
+def _following(call: Call) -> list[Mapping[str, Any]]:
+    """Open items behind this one that the person could take."""
+    wanted = filter_of(call.query, call.who.name)
+    rows = list_items(call.site.database, wanted, PREVIEWED, int(call.path["id"]))
+    return [
+        row for row in rows if row["claimed_by"] in {None, call.who.name} and call.who.role.covers(Role(row["role"]))
+    ]
+
+
+def _address(call: Call, item: Item | None) -> str:
+    query = query_of(call.query)
+    return f"/items/{item.review_id}{query}" if item is not None else f"/{query}"

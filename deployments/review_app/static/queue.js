@@ -1,0 +1,13 @@
+// Keys of the queue: arrows move through the rows, / searches, Enter takes the next item (the button has the focus).
+
+const links = [...document.querySelectorAll('.list .name a')]
+
+document.addEventListener('keydown', event => {
+  if (event.target.matches('input, select') || event.ctrlKey || event.metaKey || event.altKey) return
+  const at = links.indexOf(document.activeElement)
+  if (event.key === 'ArrowDown' || event.key === 'j') links[Math.min(at + 1, links.length - 1)]?.focus()
+  else if (event.key === 'ArrowUp' || event.key === 'k') (links[at - 1] ?? document.getElementById('start'))?.focus()
+  else if (event.key === '/') document.getElementById('search').focus()
+  else return
+  event.preventDefault()
+})
