@@ -1,6 +1,6 @@
 """Errors of the database that only its room raises. `DatabaseUnreachable` and `DiskFull` are in `blocks/errors.py`."""
 
-from blocks.errors import RunError
+from blocks.errors import RunError, UsageError
 
 
 class LeaseLost(RunError):
@@ -33,3 +33,21 @@ class ViewInUse(RunError):
 
     def __init__(self, name: str, cause: str) -> None:
         super().__init__(f"the view {name} cannot be replaced ({cause}); drop what depends on it, then run again")
+
+
+class NoSqlRoles(UsageError):
+    """SQLite has no users."""
+
+    kind = "sql_roles_missing"
+
+    def __init__(self) -> None:
+        super().__init__("SQLite has no users: whoever may write the file may decide; use PostgreSQL for roles")
+
+
+class GrantRefused(UsageError):
+    """Winnow's database user may not create the roles or grant them, or the grantee does not exist."""
+
+    kind = "sql_grant_refused"
+
+    def __init__(self, cause: str, statements: tuple[str, ...]) -> None:
+        super().__init__(f"{cause}; let a superuser give, then try again: {'; '.join(statements)}")

@@ -1,5 +1,10 @@
-"""`winnow db`: the revision of the database's tables."""
+"""`winnow db`: the revision of the database's tables, and the rights of its users."""
 
+from typing import Annotated
+
+import typer
+
+from blocks.database.review.roles import SqlRole
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, open_existing, open_or_create
 from deployments.cli.output import say
@@ -18,6 +23,21 @@ def upgrade(database: DatabaseOption = None) -> None:
     opened = open_or_create(database)
     create_views(opened, load_document_types(load_settings().document_types_dir))
     say(f"{opened.url} is at revision {current_revision(opened)}")
+
+
+@app.command()
+def grant(
+    role: Annotated[
+        SqlRole, typer.Argument(help="reader: see the views; reviewer: also decide in their own name; admin: all of it")
+    ],
+    user: Annotated[str, typer.Argument(metavar="USER", help="a user of the PostgreSQL server")],
+    database: DatabaseOption = None,
+) -> None:
+    """Give a database user a role: what they may see and decide by SQL."""
+    from blocks.database.review import roles
+
+    roles.grant(open_or_create(database), role, user)
+    say(f"{user} is a {role}; REVOKE {role.in_postgresql} FROM {user} takes it back")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from sqlalchemy.exc import InternalError
 from blocks.database.engine import Database
 from blocks.database.errors import ViewInUse
 from blocks.database.outages import survives_outages
+from blocks.database.review.roles import set_rights
 from blocks.database.tables import views
 from blocks.document_types.expectations import VIEW_COLUMNS, column_in_view
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
@@ -79,6 +80,7 @@ def create_views(database: Database, types: Mapping[str, DocumentType]) -> None:
                 _replace(database, connection, name, body)
                 connection.execute(delete(views).where(views.c.name == name))
                 connection.execute(views.insert(), {"name": name, "digest": digests[name]})
+        set_rights(connection)
 
 
 def _known(connection: Connection) -> dict[str, str]:

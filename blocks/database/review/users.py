@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from blocks.database.clock import database_time
 from blocks.database.engine import Database, now
 from blocks.database.outages import survives_outages
+from blocks.database.review.roles import is_limited
 from blocks.database.review.tables import review_sessions, review_users
 from blocks.records import Record
 from blocks.review.errors import UserExists, UserUnknown
@@ -72,7 +73,7 @@ def load_person(connection: Connection, name: str) -> Person:
     if row is not None:
         return person_named(name, Role(row.role), is_active=row.is_active, has_users=True)
     has_users = connection.execute(select(exists(select(user.name)))).scalar_one()
-    return person_named(name, None, has_users=has_users)
+    return person_named(name, None, has_users=has_users or is_limited(connection, name))
 
 
 @survives_outages

@@ -12,7 +12,7 @@ COMMANDS = (
     "review unreadable", "review escalate", "review return", "review verify", "review apply",
     "failures", "types list", "types show", "types check",
     "models list", "models add", "models set", "models enable", "models disable", "models pause", "models resume",
-    "models test", "models calls", "server status", "server stop", "doctor", "db upgrade", "db current",
+    "models test", "models calls", "server status", "server stop", "doctor", "db upgrade", "db grant", "db current",
 )  # fmt: skip
 
 
