@@ -13,7 +13,7 @@ MAX_PAGES = 60
 """Pages beyond these are shown only where they hold evidence."""
 CROP_MARGIN_X, CROP_MARGIN_Y = 110.0, 5.0
 CROP_SCALE = 1.5
-"""Pixels of the screen per point in a crop: larger than print, so that a digit is told from another at a glance."""
+"""Pixels of the screen per point in a crop: larger than print, so that digits are distinct at a glance."""
 
 
 @dataclass(frozen=True, slots=True)
