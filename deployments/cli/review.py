@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from blocks.review.records import ItemKind, ItemStatus, Role
-from deployments.cli import review_decide, review_look
+from deployments.cli import review_decide, review_files, review_look
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, FormatOption, LimitOption, TypeOption, open_existing
 from deployments.cli.output import OutputFormat, note, show_rows
@@ -27,6 +27,8 @@ app.command("reclassify")(review_decide.reclassify)
 app.command("unreadable")(review_decide.unreadable)
 app.command("escalate")(review_decide.escalate)
 app.command("return")(review_decide.return_)
+app.command("export")(review_files.export)
+app.command("import")(review_files.import_)
 app.command("apply")(review_decide.apply)
 app.command("verify")(review_look.verify)
 app.command("serve")(serve)

@@ -183,6 +183,16 @@ def behind(connection: Connection, after: int | None) -> Iterator[ColumnElement[
 
 
 @survives_outages
+def load_items(
+    database: Database, wanted: QueueFilter = EVERY_OPEN, limit: int | None = None
+) -> list[tuple[Item, str]]:
+    """Items with the places of their documents, in the order of `list_items`."""
+    rows = list_items(database, wanted, limit)
+    with database.read() as connection:
+        return [(load_item(connection, row["review_id"]), row["uri"]) for row in rows]
+
+
+@survives_outages
 def read_item(database: Database, review_id: int) -> Item:
     """An item as it is now. Raises `ItemMissing`."""
     with database.read() as connection:

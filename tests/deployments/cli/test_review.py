@@ -1,7 +1,10 @@
 """`winnow review`: people look, claim and decide by the command."""
 
+import csv
 import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +12,7 @@ from sqlalchemy import text
 from blocks.database.engine import Database
 from blocks.database.review.users import add_user
 from blocks.review.records import Role
+from deployments.cli.review_files import _read
 from tests.database_fixtures import add_documents
 from tests.review_items import open_item
 from tests.winnow_command import Done, winnow
@@ -48,7 +52,7 @@ class Command:
         assert done.returncode == expect, done.stdout + done.stderr
         return done
 
-    def json(self, *arguments: str) -> dict[str, object]:
+    def json(self, *arguments: str) -> dict[str, Any]:
         return dict(json.loads(self(*arguments, "--json").stdout))
 
 
@@ -116,3 +120,69 @@ def test_roles_are_those_of_the_users_once_there_are_any(review: Command, databa
     assert "ann has the role reviewer" in review("accept", "1", expect=2).stderr
     assert "decided" in review("accept", "1", "--by", "sue").stdout
     assert "decided" in review("accept", "2").stdout
+
+
+def filled_in(file: Path, changes: dict[tuple[str, str], dict[str, str]]) -> None:
+    """Fill in cells of a csv file, as a person does: {(review_id, field): {column: text}}."""
+    with file.open(newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        row.update(changes.get((row["review_id"], row["field"]), {}))
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_a_csv_file_goes_out_and_comes_back(review: Command) -> None:
+    file = review.folder / "items.csv"
+    assert "2 items" in review("export", str(file)).stdout
+    filled_in(
+        file,
+        {
+            ("1", "total"): {"new_value": "12,50"},
+            ("1", "company"): {"new_value": "'=Tea"},
+            ("2", "total"): {"decision": "accept", "note": "fine"},
+            ("2", "company"): {"decision": "reject"},
+        },
+    )
+    first = review.json("import", str(file))
+    assert (first["applied"], first["refused"]) == (2, 2)
+    filled_in_again = file.read_text().replace(";reject;", ";;")
+    file.write_text(filled_in_again)
+    second = review.json("import", str(file), "--by", "ann")
+    messages = {row["message"] for row in second["rows"]}
+    assert messages == {"was decided so before: decided", "decided"}
+    assert "3 applied, 0 refused, 1 left as they were" in review("import", str(file)).stdout
+    [shown] = [field["value"] for field in review.json("show", "1")["fields"] if field["field"] == "total"]
+    assert shown == "9.00", "an item keeps what was shown"
+
+
+@pytest.mark.parametrize("payload", ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1", "'=x", "'' a", "=HYPERLINK(0)"])
+def test_no_cell_is_a_formula_and_all_come_back(database: Database, folder: Path, payload: str) -> None:
+    add_documents(database, "a")
+    open_item(database, "a", total=payload)
+    command = Command(database, folder)
+    for sheet_format in ("csv", "xlsx"):
+        file = folder / f"items.{sheet_format}"
+        command("export", str(file), "--format", sheet_format)
+        [found] = [row["value"] for row in _read(file) if row["field"] == "total"]
+        assert found == payload
+    assert f",'{payload}," in (folder / "items.csv").read_text(encoding="utf-8-sig")
+    with zipfile.ZipFile(folder / "items.xlsx") as workbook:
+        assert b"<f>" not in workbook.read("xl/worksheets/sheet1.xml")
+
+
+def test_label_studio_gets_values_as_predictions(review: Command) -> None:
+    file = review.folder / "tasks.json"
+    review("export", str(file), "--format", "label-studio", "--limit", "1")
+    [task] = json.loads(file.read_text())
+    assert task["data"]["review_id"] == 1
+    assert [found["value"]["text"] for found in task["predictions"][0]["result"]] == [["9.00"], ["Café"]]
+
+
+def test_files_that_are_no_sheets_say_so(review: Command) -> None:
+    (review.folder / "a.csv").write_text("x,y\n1,2\n")
+    (review.folder / "a.xlsx").write_text("x")
+    assert "no column decision, field" in review("import", str(review.folder / "a.csv"), expect=2).stderr
+    assert "no workbook" in review("import", str(review.folder / "a.xlsx"), expect=2).stderr

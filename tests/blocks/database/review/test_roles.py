@@ -114,8 +114,8 @@ def test_a_reviewer_by_sql_is_a_reviewer_also_while_there_are_no_users(
     with connected(postgres_database, SqlRole.REVIEWER) as (name, engine):
         assert tried(engine, INSERT.format(item=items[0], by=name)) == []
         assert apply_decisions(postgres_database, TYPES) == Answered(refused=1)
-        [(message,)] = tried(engine, "SELECT message FROM review_decisions")
-        assert f"{name} has the role reviewer" in message
+        [row] = tried(engine, "SELECT message FROM review_decisions")
+        assert f"{name} has the role reviewer" in row[0]
 
 
 def test_a_reader_reads_views_only(postgres_database: Database, items: list[int]) -> None:
@@ -163,7 +163,7 @@ def test_a_database_user_who_may_not_create_roles_migrates_all_the_same(postgres
 
 
 def is_usable(connection: Connection) -> bool:
-    return connection.execute(text("SELECT 1")).scalar_one() == 1
+    return bool(connection.execute(text("SELECT 1")).scalar_one())
 
 
 def test_grants_that_cannot_be_say_why(postgres_database: Database, sqlite_database: Database) -> None:

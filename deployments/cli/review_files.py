@@ -1,0 +1,196 @@
+"""`winnow review export` and `import`: decisions in a spreadsheet."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blocks.errors import UsageError
+from blocks.review import sheets
+from blocks.review.records import Door
+from deployments.cli.options import DatabaseOption, LimitOption, TypeOption, open_existing, open_or_create
+from deployments.cli.output import OutputFormat, say, show_rows
+from deployments.cli.review_options import ByOption, JsonOption, Reviewing, reviewing
+
+if TYPE_CHECKING:
+    from blocks.review.errors import InvalidDecision
+    from blocks.review.records import Item
+    from blocks.review.written import WrittenDecision
+
+ANSWER_COLUMNS = ("row", "review_id", "decision", "status", "message")
+
+
+class SheetFormat(StrEnum):
+    """How review items are exported."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    LABEL_STUDIO = "label-studio"
+
+
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the file to write")],
+    sheet_format: Annotated[
+        SheetFormat, typer.Option("--format", help="csv and xlsx come back by winnow review import")
+    ] = SheetFormat.CSV,
+    document_type: TypeOption = None,
+    limit: LimitOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Write the open items into a file, a row per field, in the order of work.
+
+    Fill in the columns decision, new_value and note; winnow review import takes the file back.
+    """
+    from blocks.database.review.queue import QueueFilter, load_items
+
+    items = load_items(open_existing(database), QueueFilter(document_type=document_type), limit)
+    rows = [row for item, uri in items for row in sheets.rows_of(item, uri)]
+    match sheet_format:
+        case SheetFormat.CSV:
+            _write_csv(file, rows)
+        case SheetFormat.XLSX:
+            _write_xlsx(file, rows)
+        case SheetFormat.LABEL_STUDIO:
+            tasks = [_label_studio_task(item, uri) for item, uri in items]
+            file.write_text(json.dumps(tasks, ensure_ascii=False, indent=1), encoding="utf-8")
+    say(f"{file}: {len(items)} items")
+
+
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="a filled-in csv or xlsx file", exists=True, dir_okay=False)
+    ],
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Apply the decisions of a filled-in file, and answer each row. The same file twice decides once."""
+    door = reviewing(open_or_create(database), by)
+    rows = _read(file)
+    answers = [
+        answer for written in sheets.decisions_in(rows, door.person.name).values() for answer in _decide(door, written)
+    ]
+    counts = {status: sum(answer["status"] == status for answer in answers) for status in ("applied", "refused")}
+    if as_json:
+        say(json.dumps(counts | {"rows": answers}, ensure_ascii=False))
+        return
+    show_rows(answers, ANSWER_COLUMNS, OutputFormat.TABLE, "no row has a decision or a new value")
+    say(f"rows: {counts['applied']} applied, {counts['refused']} refused, {len(rows) - len(answers)} left as they were")
+
+
+def _decide(
+    door: Reviewing, numbered: "Sequence[tuple[int, WrittenDecision | InvalidDecision]]"
+) -> Iterator[dict[str, object]]:
+    """Decide on an item; an answer per row."""
+    from blocks.database.review.decide import decide
+    from blocks.database.review.queue import read_item
+    from blocks.review.wording import in_words
+    from blocks.review.written import WrittenDecision, decision_of
+
+    unreadable = [row for _, row in numbered if not isinstance(row, WrittenDecision)]
+    written = [row for _, row in numbered if isinstance(row, WrittenDecision)]
+    status, action = "refused", ""
+    try:
+        if unreadable:
+            raise unreadable[0]
+        action = written[0].action
+        document_type = door.types.get(read_item(door.database, written[0].review_id).document_type)
+        decision = decision_of(sheets.one_decision(written), document_type, Door.IMPORT)
+        decided = decide(door.database, decision, door.person, door.types)
+        status, message = "applied", in_words(decided.event, is_repeated=decided.is_repeated)
+    except UsageError as error:
+        message = str(error)
+    for number, row in numbered:
+        review_id = row.review_id if isinstance(row, WrittenDecision) else None
+        yield {"row": number, "review_id": review_id, "decision": action, "status": status, "message": message}
+
+
+def _write_csv(file: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    with file.open("w", newline="", encoding="utf-8-sig") as stream:  # Excel needs the mark to see UTF-8
+        writer = csv.DictWriter(stream, sheets.COLUMNS)
+        writer.writeheader()
+        writer.writerows({name: sheets.inert(text) for name, text in row.items()} for row in rows)
+
+
+def _write_xlsx(file: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    import xlsxwriter
+
+    # Inert text here too: people save workbooks as csv.
+    with xlsxwriter.Workbook(file, {"strings_to_formulas": False, "strings_to_urls": False}) as workbook:
+        sheet = workbook.add_worksheet("review")
+        sheet.freeze_panes(1, 0)
+        for column, name in enumerate(sheets.COLUMNS):
+            sheet.write_string(0, column, name)
+        for line, row in enumerate(rows, start=1):
+            for column, name in enumerate(sheets.COLUMNS):
+                sheet.write_string(line, column, sheets.inert(row[name])[:_MAX_CELL])
+
+
+_MAX_CELL = 32_767  # a cell of Excel holds no more characters
+
+
+def _read(file: Path) -> list[dict[str, str]]:
+    """The rows of a csv or xlsx file by the names of its columns. Raises `UsageError`."""
+    if file.suffix.lower() == ".csv":
+        with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+            text = stream.read()
+        lines: list[list[object]] = [list(line) for line in csv.reader(StringIO(text, newline=""), _dialect(text))]
+    else:
+        lines = _read_workbook(file)
+    names = [sheets.plain(name).strip() for name in lines[0]] if lines else []
+    sheets.check_columns(names)
+    return [dict(zip(names, map(sheets.plain, line), strict=False)) for line in lines[1:] if any(line)]
+
+
+def _dialect(text: str) -> type[csv.Dialect]:
+    """The dialect of a csv file: a spreadsheet in many countries writes semicolons."""
+    dialect: type[csv.Dialect] = csv.excel
+    header = text.partition("\n")[0]
+    if header.count(";") > header.count(","):
+
+        class Semicolons(csv.excel):
+            delimiter = ";"
+
+        dialect = Semicolons
+    return dialect
+
+
+def _read_workbook(file: Path) -> list[list[object]]:
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        return [list(line) for line in CalamineWorkbook.from_path(file).get_sheet_by_index(0).to_python()]
+    except CalamineError as error:
+        raise UsageError(f"{file} is no csv file and no workbook ({error})") from error
+
+
+def _label_studio_task(item: "Item", uri: str) -> dict[str, object]:
+    """A task with the values as a prediction, which Label Studio shows for correction."""
+    shown = [row for row in sheets.rows_of(item, uri) if row["field"]]
+    result = [
+        {
+            "id": row["field"],
+            "from_name": row["field"],
+            "to_name": "text",
+            "type": "textarea",
+            "value": {"text": [row["value"]]},
+            "score": item.confidences.get(row["field"]),
+        }
+        for row in shown
+    ]
+    return {
+        "data": {
+            "review_id": item.review_id,
+            "version": item.version,
+            "document_type": item.document_type,
+            "uri": uri,
+            "reasons": list(item.reasons),
+            "text": "\n".join(dict.fromkeys(row["quote"] for row in shown if row["quote"])),
+        },
+        "predictions": [{"model_version": item.fingerprint, "score": item.confidence, "result": result}],
+    }
