@@ -148,7 +148,7 @@ class Proxy(NamedTuple):
 def proxy_for(url: str) -> Proxy | None:
     """The proxy for a request to `url`, by HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; None if NO_PROXY has its host.
 
-    Names may be in lower case. NO_PROXY has hosts with their subdomains, addresses, networks such as 10.0.0.0/8, or *.
+    Names may be in any case. NO_PROXY has hosts with their subdomains, addresses, networks such as 10.0.0.0/8, or *.
     """
     parts = urlsplit(url)
     proxies = getproxies_environment()
@@ -156,7 +156,7 @@ def proxy_for(url: str) -> Proxy | None:
         return None
     for name in (parts.scheme, "all"):
         if address := proxies.get(name):
-            variable = next(key for key in (f"{name}_proxy", f"{name.upper()}_PROXY", "proxy") if os.environ.get(key))
+            variable = next(key for key, value in os.environ.items() if value and key.lower() == f"{name}_proxy")
             return Proxy(address if "://" in address else f"http://{address}", variable)
     return None
 

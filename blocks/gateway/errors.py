@@ -85,6 +85,18 @@ class ConnectionFailed(CallFailed):
         super().__init__(f"the connection to {model} failed: {cause}; check {check}, then run again")
 
 
+class ProxyUnusable(CallFailed):
+    """The proxy that the environment names cannot be one, or asks for credentials. Nothing was sent."""
+
+    kind = "proxy_unusable"
+    is_outage = True
+    needs_person = True
+
+    def __init__(self, model: str, cause: str) -> None:
+        self.was_sent = False
+        super().__init__(f"{model} cannot be asked: {cause}; correct the variable, or except its host by NO_PROXY")
+
+
 class DeadlinePassed(CallFailed):
     """The reply was not whole when the call's time was over. The connection was closed.
 

@@ -89,7 +89,7 @@ def _served(model: RegisteredModel) -> Served:
 def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, object]:
     """``key=value`` pairs as columns of the registry, values as typed; None for an empty value.
 
-    With another endpoint or upstream, `json_mode` becomes unknown. Raises `UsageError`.
+    With another endpoint, upstream, header or extra field, `json_mode` becomes unknown. Raises `UsageError`.
     """
     changes: dict[str, object] = {}
     given: set[str] = set()
@@ -122,13 +122,13 @@ def parse_values(known: RegisteredModel, pairs: Sequence[str]) -> dict[str, obje
         if key == "key_env":
             key, value = "key", f"env:{value}" if value else None
         changes[key] = value
-    if changes.keys() & {"upstream", "endpoint"} and "json_mode" not in changes:
+    if changes.keys() & {"upstream", "endpoint", "headers", "extra_body"} and "json_mode" not in changes:
         changes["json_mode"] = "unknown"
     return changes
 
 
-def parse_headers(pairs: Sequence[str]) -> dict[str, str]:
-    """``NAME=VALUE`` pairs as headers. Raises `UsageError`, which repeats no value."""
+def parse_headers(pairs: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """The known headers with ``NAME=VALUE`` pairs. Raises `UsageError`, which repeats no value."""
     headers: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -137,12 +137,13 @@ def parse_headers(pairs: Sequence[str]) -> dict[str, str]:
         if name.strip().lower() in map(str.lower, headers):
             raise UsageError(f"--header {quoted(name.strip())} is given twice; give it once")
         headers[name.strip()] = value.strip()
-    return headers
+    given = {name.lower() for name in headers}
+    return {name: value for name, value in known.items() if name.lower() not in given} | headers
 
 
-def parse_body(pairs: Sequence[str]) -> dict[str, object]:
-    """``NAME=VALUE`` pairs as extra fields. Raises `UsageError`, which repeats no value."""
-    body: dict[str, object] = {}
+def parse_body(pairs: Sequence[str], known: Mapping[str, object]) -> dict[str, object]:
+    """The known extra fields with ``NAME=VALUE`` pairs. Raises `UsageError`, which repeats no value."""
+    body = dict(known)
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip():
@@ -154,9 +155,12 @@ def parse_body(pairs: Sequence[str]) -> dict[str, object]:
 def with_body_field(body: Mapping[str, object], path: str, text: str) -> dict[str, object]:
     """The extra fields with this one, or without it if its text is empty. The text is JSON, or else a string.
 
-    A dot in the path stands between an object's name and a name in it: ``generationConfig.thinkingConfig``.
+    A dot in the path stands between an object's name and a name in it: ``generationConfig.thinkingConfig``. Raises
+    `UsageError` for a path with an empty name.
     """
-    name, _, rest = path.partition(".")
+    name, dot, rest = path.partition(".")
+    if not name.strip() or (dot and not rest):
+        raise UsageError("an extra field has an empty name; such as: reasoning_effort=low or generationConfig.topK=1")
     others = {known: value for known, value in body.items() if known != name}
     if rest:
         inner = body.get(name)

@@ -102,6 +102,10 @@ def add(
     registry = open_models(database)
     state = registry.load()
     known = state.get(name)
+    served = Served(provider, upstream, endpoint)
+    if is_update := bool(known and known.was_enabled):
+        refuse_other_model(known, served)
+    values = values_of_new(state, name, served)
     given = {
         "key": None if key_env is None else f"env:{key_env}",
         "input_price": input_price,
@@ -111,13 +115,9 @@ def add(
         "tpm": tpm,
         "in_flight": in_flight,
         "timeout_s": timeout_s,
-        "headers": parse_headers(header) if header else None,
-        "extra_body": parse_body(body) if body else None,
+        "headers": parse_headers(header, values.get("headers", {})) if header else None,
+        "extra_body": parse_body(body, values.get("extra_body", {})) if body else None,
     }
-    served = Served(provider, upstream, endpoint)
-    if is_update := bool(known and known.was_enabled):
-        refuse_other_model(known, served)
-    values = values_of_new(state, name, served)
     model = checked_model(name, values | {option: value for option, value in given.items() if value is not None})
     may_be_asked = price_of(model) is not None and (known.is_enabled if known and is_update else True)
     model = model.model_copy(update={"is_enabled": may_be_asked, "was_enabled": may_be_asked or is_update})

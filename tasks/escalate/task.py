@@ -61,7 +61,7 @@ def _send(name: str, late: Sequence[Notice], review_url: str | None) -> str | No
         if not isinstance(block, NotificationBlock):
             return "it is no notification block"
         with block.raise_on_failure():
-            block.notify(message.body, message.subject)
+            block.notify(message.body, message.subject)  # type: ignore[unused-coroutine]  # it runs outside of a loop
     except httpx.HTTPStatusError as error:
         return f"it answered {error.response.status_code}"
     except ValueError as error:

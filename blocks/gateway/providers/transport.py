@@ -23,7 +23,7 @@ import certifi
 import yarl
 from aiohttp.connector import Connection
 
-from blocks.gateway.errors import CallFailed, ConnectionFailed, DeadlinePassed, ReplyTooLarge
+from blocks.gateway.errors import CallFailed, ConnectionFailed, DeadlinePassed, ProxyUnusable, ReplyTooLarge
 from blocks.settings import proxy_for
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
@@ -139,9 +139,12 @@ class Transport:
             else:
                 failed = DeadlinePassed(model, timeout_s, "" if attempt.was_sent else "the connection")
         except _BROKEN as error:
-            is_proxys = attempt.proxy is not None or isinstance(error, _ProxyUnusable)
-            check = "the proxy, then its endpoint" if is_proxys else "its endpoint"
-            failed = ConnectionFailed(model, _cause(error, attempt.proxy), was_sent=attempt.was_sent, check=check)
+            cause = _cause(error, attempt.proxy)
+            if isinstance(error, _ProxyUnusable | _ProxyLoginMissing) or _asks_for_login(error):
+                failed = ProxyUnusable(model, cause)
+            else:
+                check = "its endpoint" if attempt.proxy is None else "the proxy, then its endpoint"
+                failed = ConnectionFailed(model, cause, was_sent=attempt.was_sent, check=check)
         except ReplyTooLarge as error:
             failed = error
         except asyncio.CancelledError as error:
@@ -198,12 +201,14 @@ def _proxy_of(url: str) -> _Proxy | None:
     proxy = proxy_for(url)
     if proxy is None:
         return None
-    address = yarl.URL(proxy.url)
-    name = f"the proxy {address.host}:{address.port} of {proxy.variable}"
-    if address.scheme not in ("http", "https") or not address.host:
-        raise _ProxyUnusable(f"the proxy of {proxy.variable} is no http://host:port")
-    login = aiohttp.BasicAuth(address.user, address.password or "") if address.user else None
-    return _Proxy(address.with_user(None), login, name)
+    try:
+        address = yarl.URL(proxy.url)
+        if address.scheme not in ("http", "https") or not address.host:
+            raise ValueError
+        login = aiohttp.BasicAuth(address.user, address.password or "") if address.user else None
+        return _Proxy(address.with_user(None), login, f"the proxy {address.host}:{address.port} of {proxy.variable}")
+    except ValueError:  # its message may quote the password
+        raise _ProxyUnusable(f"the proxy of {proxy.variable} is no http://host:port") from None
 
 
 @functools.cache
@@ -264,15 +269,19 @@ _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
 )
 
 
+def _asks_for_login(error: Exception) -> bool:
+    return isinstance(error, aiohttp.ClientHttpProxyError) and error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+
+
 def _cause(error: Exception, proxy: _Proxy | None = None) -> str:
     """What went wrong, in our own words: a library's message may quote addresses, headers and so keys."""
     if isinstance(error, _ProxyUnusable):
         return str(error)
     if proxy is not None:
-        if isinstance(error, aiohttp.ClientHttpProxyError) and error.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            return f"{proxy.name} does not connect to it (status {error.status}); NO_PROXY may except its host"
-        if isinstance(error, aiohttp.ClientHttpProxyError):
+        if _asks_for_login(error):
             error = _ProxyLoginMissing()
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return f"{proxy.name} does not connect to it (status {error.status}); NO_PROXY may except its host"
         by = "to" if isinstance(error, aiohttp.ClientProxyConnectionError) else "through"
         return f"{_cause(error)}, {by} {proxy.name}"
     chain = (error, error.__cause__, error.__cause__.__cause__ if error.__cause__ else None)

@@ -46,7 +46,10 @@ REFUSED_FIELDS = {
 )  # fmt: skip
 """Fields that no request may have, and what each does."""
 
-PRICED_FIELDS = ("service_tier", "speed", "modalities", "audio")
+PRICED_FIELDS = (
+    *("service_tier", "speed", "inference_geo"),
+    *("modalities", "audio", "responseModalities", "speechConfig"),
+)
 """Fields by which a provider charges other prices than those of the price list, so that an entry must state them."""
 
 
@@ -90,13 +93,11 @@ def _reference_problem(reference: str) -> str | None:
 
 def _extra_problem(extra: Mapping[str, object]) -> str | None:
     """What is wrong with extra fields of a body, with the remedy and without their values; None where nothing is."""
-    for name, value in extra.items():
-        inner = value if name in CONTAINERS and isinstance(value, Mapping) else {}
-        for field in (() if inner else (name,)) + tuple(inner):
-            if _spelling(field) in _OWN_SPELLINGS:
-                return f"its extra field {field} is set by the gateway itself; remove it"
-            if why := _REFUSED_SPELLINGS.get(_spelling(field)):
-                return f"its extra field {field} {why}; remove it"
+    for field in _fields_of(extra):
+        if _spelling(field) in _OWN_SPELLINGS:
+            return f"its extra field {field} is set by the gateway itself; remove it"
+        if why := _REFUSED_SPELLINGS.get(_spelling(field)):
+            return f"its extra field {field} {why}; remove it"
     if holds_secret(extra):
         return f"its extra fields hold a secret, or may; {NAME_THE_KEY}"
     return None
@@ -106,13 +107,24 @@ def _price_problem(extra: Mapping[str, object], values: Mapping[str, object]) ->
     """What is missing where an extra field changes the price and the entry states none; None where nothing is."""
     if values.get("input_price") is not None and values.get("output_price") is not None:
         return None
-    for field in extra:
-        if _spelling(field) in _PRICED_SPELLINGS:
-            return (
-                f"its extra field {field} changes what its answers cost, and budgets rest on the price: state both, "
-                "input_price and output_price in USD per million tokens, with it"
-            )
-    return None
+    if (field := priced_field(extra)) is None:
+        return None
+    return (
+        f"its extra field {field} changes what its answers cost, and budgets rest on the price: state both, "
+        "input_price and output_price in USD per million tokens, with it"
+    )
+
+
+def priced_field(extra: Mapping[str, object]) -> str | None:
+    """An extra field by which the provider charges other prices than those of the price list; None if there is none."""
+    return next((field for field in _fields_of(extra) if _spelling(field) in _PRICED_SPELLINGS), None)
+
+
+def _fields_of(extra: Mapping[str, object]) -> Iterator[str]:
+    """The names of extra fields; of a container with fields, the names in it instead of its own."""
+    for name, value in extra.items():
+        inner = value if name in CONTAINERS and isinstance(value, Mapping) else {}
+        yield from inner or (name,)
 
 
 def _spelling(field: object) -> str:

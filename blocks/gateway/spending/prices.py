@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from blocks.gateway.model import Usage
+from blocks.gateway.registry.entry_checks import priced_field
 from blocks.gateway.registry.registry import ProviderName, RegisteredModel
 
 if TYPE_CHECKING:
@@ -136,8 +137,9 @@ class Price:
 def price_of(model: RegisteredModel) -> Price | None:
     """The price of a model, or None where it is not known. The first call takes a second: the price list is large.
 
-    Each price in the row replaces the list's. Where the list has none, the row needs both an input and an output price;
-    cached tokens are then paid as input unless the row has a price for them.
+    Each price in the row replaces the list's. Where the list has none, or the row has an extra field that changes the
+    prices, the row needs both an input and an output price; cached tokens are then paid as input unless the row has a
+    price for them.
     """
     own = {
         INPUT: model.input_price,
@@ -148,8 +150,9 @@ def price_of(model: RegisteredModel) -> Price | None:
     }
     stated: dict[str, Rate] = {unit: usd for unit, usd in own.items() if usd is not None}
     listed = None if len(stated) == len(own) else listed_price(model.provider, model.upstream, model.endpoint)
-    if listed is None:
-        return Price(((None, stated),)) if {INPUT, OUTPUT} <= stated.keys() else None
+    if listed is None or priced_field(model.extra_body):
+        image_tokens = listed.image_tokens if listed else IMAGE_TOKENS
+        return Price(((None, stated),), image_tokens) if {INPUT, OUTPUT} <= stated.keys() else None
     replaced = {REASONING} if OUTPUT in stated else set()  # reasoning is output, and costs what the row says
     periods = tuple(
         (when, {unit: rate for unit, rate in rates.items() if unit not in replaced} | stated)

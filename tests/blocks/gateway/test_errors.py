@@ -66,7 +66,12 @@ def test_a_word_that_only_contains_a_kind_is_no_reason_to_wait_for_a_person() ->
 
 
 def test_what_only_a_person_puts_right() -> None:
-    assert {leaf.kind for leaf in LEAVES if leaf.needs_person} == {"key_refused", "out_of_credit", "upstream_missing"}
+    assert {leaf.kind for leaf in LEAVES if leaf.needs_person} == {
+        "proxy_unusable",
+        "key_refused",
+        "out_of_credit",
+        "upstream_missing",
+    }
 
 
 def test_a_held_budget_is_not_a_matter_of_the_models_limits() -> None:

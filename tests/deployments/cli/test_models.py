@@ -190,6 +190,8 @@ def test_extra_fields_are_json_or_text_and_are_set_one_by_one(run: Run, sqlite_d
     added = run("add", "own", *LOCAL_SERVER, *prices("0", "0"), *fields)
     assert added.exit_code == 0, added.exception
     assert kept(sqlite_database, "own").extra_body == {"reasoning_effort": "low", "provider": {"order": ["acme"]}}
+    assert run("add", "own", *LOCAL_SERVER, "--body", "reasoning_effort=low").exit_code == 0
+    assert set(kept(sqlite_database, "own").extra_body) == {"reasoning_effort", "provider"}, "the others stay"
     before = kept(sqlite_database, "own").digest
     changed = run("set", "own", "body.provider=", "body.generationConfig.thinkingConfig.thinkingBudget=0")
     assert 'its extra fields are {"reasoning_effort": "low", "generationConfig"' in changed.stderr
@@ -316,6 +318,8 @@ def test_another_upstream_is_asked_anew_how_it_can_be_held_to_a_schema(run: Run,
         (("set", "fast", "rpm"), "no key=value"),
         (("set", "fast", "body.=x"), "names no field"),
         (("set", "fast", "header.=x"), "names no field"),
+        (("set", "fast", "body..=x"), "empty name"),
+        (("set", "fast", "body.a.=x"), "empty name"),
         (("set", "fast", "rpm=many"), "'rpm' must be a whole number"),
         (("set", "fast", "rpm=0"), "'rpm' is '0'; it must be at least 1"),
         (("set", "fast", "timeout_s=nan"), "'timeout_s' is 'nan'; it must be"),
@@ -399,7 +403,7 @@ def test_extra_headers_are_set_one_by_one_and_credentials_are_none(run: Run, sql
     assert run("add", "own", *LOCAL_SERVER, "--header", "X-Org=acme", "--header", "X-Team=a=b").exit_code == 0
     assert kept(sqlite_database, "own").headers == {"X-Org": "acme", "X-Team": "a=b"}
     changed = run("set", "own", "header.x-org=other", "header.X-Team=")
-    assert "own: its extra headers are x-org: other\n" in changed.stderr
+    assert "own: its extra headers are x-org: other, json_mode is unknown\n" in changed.stderr
     assert kept(sqlite_database, "own").headers == {"x-org": "other"}
     for name in ("Authorization", "x-api-key", "X-Auth-Token", "Cookie"):
         refused = run("set", "own", f"header.{name}={CANARY}")

@@ -75,7 +75,7 @@ def test_a_route_asks_for_its_role_and_the_token(
     token = "" if role is None else logged_in(client, site, role)
     answers = {}
     for name, headers in (("with", {"X-CSRF-Token": token}), ("without", {}), ("wrong", {"X-CSRF-Token": "0" * 64})):
-        body = {"json": {}} if route.is_json and route.method != "GET" else {}
+        body: dict[str, object] = {"json": {}} if route.is_json and route.method != "GET" else {}
         answers[name] = client.request(route.method, address(route), headers=headers, **body)  # type: ignore[arg-type]  # httpx's own types
         if role is not None:
             token = logged_in(client, site, role)  # the request may have ended the session

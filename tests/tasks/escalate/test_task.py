@@ -82,8 +82,8 @@ def blocks(
         monkeypatch.setenv("WINNOW_NOTIFY_BLOCKS", ",".join(names))
         monkeypatch.setenv("WINNOW_REVIEW_URL", "https://winnow.example/review")
         yield names
-        for block in made:
-            type(block).delete(str(block._block_document_name))
+        for saved in made:
+            type(saved).delete(str(saved._block_document_name))
 
 
 def open_late_items(database: Database) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.gateway.errors import ConnectionFailed
+from blocks.gateway.errors import CallFailed, ConnectionFailed, ProxyUnusable
 from blocks.gateway.providers import transport as transport_module
 from blocks.gateway.providers.transport import HttpReply, Transport
 from tests.doubles.certificates import self_signed
@@ -31,9 +31,10 @@ def post(url: str, content: bytes = b'{"model": "m", "messages": []}') -> HttpRe
     return asyncio.run(entered())
 
 
-def failure(url: str) -> ConnectionFailed:
-    with pytest.raises(ConnectionFailed) as caught:
+def failure(url: str) -> ConnectionFailed | ProxyUnusable:
+    with pytest.raises(CallFailed) as caught:
         post(url)
+    assert isinstance(caught.value, ConnectionFailed | ProxyUnusable)
     return caught.value
 
 
@@ -122,6 +123,7 @@ def test_a_proxy_that_asks_for_credentials_or_refuses_is_named_and_nothing_was_s
             assert f"the proxy 127.0.0.1:{proxy.port} of {variable}" in str(failed)
             assert PASSWORD not in f"{failed} {failed!r}"
             assert not failed.was_sent
+            assert not failed.is_transient
     with HttpProxy(refuses=403) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         assert f"127.0.0.1:{proxy.port} of HTTPS_PROXY does not connect to it (status 403)" in str(failure(trusted))
@@ -138,8 +140,20 @@ def test_a_proxy_that_is_not_there_is_named(
     assert f"the connection was refused, to the proxy {gone.removeprefix('http://')} of HTTP_PROXY" in str(failed)
     assert "check the proxy, then its endpoint" in str(failed)
     assert not failed.was_sent
-    monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:9")
-    assert "the proxy of HTTP_PROXY is no http://host:port" in str(failure(model_provider.url + PATH))
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "Http_Proxy"])
+@pytest.mark.parametrize(
+    "address", ["socks5://127.0.0.1:9", "http://me:hun#ter@proxy:1", "http://proxy:99999", "http://[::1", "http://"]
+)
+def test_a_proxy_that_cannot_be_one_is_not_tried_again(
+    variable: str, address: str, model_provider: ModelProviderDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, address)
+    failed = failure(model_provider.url + PATH)
+    assert f"the proxy of {variable} is no http://host:port; correct the variable" in str(failed)
+    assert "hun" not in str(failed)
+    assert not failed.is_transient
 
 
 def test_a_certificate_that_is_not_trusted_names_the_remedy(encrypted: tuple[str, Path]) -> None:

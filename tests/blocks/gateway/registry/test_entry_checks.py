@@ -24,6 +24,7 @@ KEY = "sk-canary-9b41e7"
         ({"extra_body": {"stream": True}}, "extra_body", "changes the form of the reply"),
         ({"extra_body": {"n": 3}}, "extra_body", "multiplies the cost"),
         ({"extra_body": {"service_tier": "priority"}}, "extra_body", "state both, input_price and output_price"),
+        ({"extra_body": {"generationConfig": {"responseModalities": ["AUDIO"]}}}, "extra_body", "changes what"),
         ({"extra_body": {"serviceTier": "flex"}, "input_price": 1}, "extra_body", "changes what its answers cost"),
         ({"extra_body": {"tools": []}}, "extra_body", "gives the model tools"),
         ({"extra_body": {"metadata": {"api_key": KEY}}}, "extra_body", "hold a secret"),

@@ -185,6 +185,13 @@ def test_each_price_of_a_row_replaces_its_own_and_no_other() -> None:
     assert known_price(cached_price="0").cost(usage) == Decimal("0.2") + Decimal("0.08")
 
 
+def test_beside_a_field_that_changes_the_prices_none_comes_from_the_list() -> None:
+    usage = Usage(input_tokens=150_000, cached_tokens=50_000, output_tokens=10_000)
+    priority: dict[str, Any] = {"extra_body": {"service_tier": "priority"}, "input_price": "4", "output_price": "16"}
+    assert known_price(**priority).cost(usage) == Decimal("0.6") + Decimal("0.16")
+    assert price_of(model(extra_body={"service_tier": "priority"}, input_price="4")) is None
+
+
 def test_the_last_period_that_holds_counts_and_the_first_where_none_does() -> None:
     class Until(NamedTuple):
         year: int
