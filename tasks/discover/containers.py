@@ -189,6 +189,8 @@ def _packed(parts: Iterable[Part], arguments: dict[str, Any], what: str) -> byte
             content, error = b"", unreadable
         if taken and size + len(content) > arguments["max_bytes"]:
             go_on_at = number
+            if limit is None:
+                break  # the rest is read in the next call, and need not be sound for this one
             continue
         taken.append((part.name, content, pack_error(error).decode() if error is not None else None))
         size += len(content)

@@ -1,6 +1,7 @@
 """Archives, mailboxes and PDFs with files in them are opened, within limits."""
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,12 @@ import pypdf
 import pytest
 from pydantic import SecretStr
 
+from blocks.errors import Corrupt
+from blocks.files.media_types import CSV
 from blocks.isolation.isolation import Isolation
 from blocks.records import DiscoveredDocument
 from blocks.settings import Settings
+from tasks.discover import containers, tables
 from tasks.discover import discover as discover_module
 from tasks.discover.discover import discover
 from tests.doubles.drawn_pdf import drawn_pdf, text_page
@@ -138,3 +142,14 @@ def test_a_pdf_that_names_files_and_is_broken_is_left_to_extract(isolation: Isol
     (tmp_path / "p.pdf").write_bytes(b"%PDF-1.4 /EmbeddedFile")
     (document,) = found(isolation, tmp_path)
     assert (document.failure, document.is_member) == (None, True)
+
+
+def test_the_rows_before_a_place_where_a_table_breaks_off_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MAX_CELL_CHARACTERS", 1_000)
+    broken = "n,text\n" + "".join(f"{n},{'x' * 90}\n" for n in range(5)) + f"6,{'y' * 2_000}\n"
+    asked = {"media_type": CSV, "column": "text", "start": 1, "max_bytes": 400}
+    head, _, _ = containers.rows(broken.encode(), asked).partition(b"\n")
+    first = json.loads(head)
+    assert (len(first["parts"]), first["go_on_at"]) == (4, 5)
+    with pytest.raises(Corrupt):
+        containers.rows(broken.encode(), asked | {"start": 5})
