@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import func, insert, select
@@ -58,6 +59,10 @@ def decided(database: Database) -> Counter[int]:
         return Counter(connection.execute(query).scalars())
 
 
+def has_come_to(database: Database, process: subprocess.Popen[bytes], applied: int) -> bool:
+    return statuses(database)["applied"] >= applied or process.poll() == 0
+
+
 def test_eight_people_decide_each_item_once(database: Database) -> None:
     items = items_of(database, 40)
 
@@ -100,7 +105,7 @@ def test_appliers_that_are_killed_lose_nothing_and_do_nothing_twice(database: Da
         goal = min(statuses(database)["applied"] + moments.randint(1, 15), len(items))
         process = subprocess.Popen([sys.executable, "-c", APPLY, url], cwd=ROOT)
         try:
-            wait_until(lambda process=process, goal=goal: statuses(database)["applied"] >= goal or process.poll() == 0)
+            wait_until(partial(has_come_to, database, process, goal))
         finally:
             process.kill()
             process.wait()
