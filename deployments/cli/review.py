@@ -11,6 +11,7 @@ from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, FormatOption, LimitOption, TypeOption, open_existing
 from deployments.cli.output import OutputFormat, note, show_rows
 from deployments.cli.review_serve import serve
+from deployments.cli.review_stats import stats
 from deployments.cli.review_users import app as users
 
 COLUMNS = ("review_id", "priority", "due_at", "uri", "document_type", "confidence", "reasons", "fields")
@@ -30,6 +31,7 @@ app.command("return")(review_decide.return_)
 app.command("export")(review_files.export)
 app.command("import")(review_files.import_)
 app.command("apply")(review_decide.apply)
+app.command("stats")(stats)
 app.command("verify")(review_look.verify)
 app.command("serve")(serve)
 app.add_typer(users, name="user")

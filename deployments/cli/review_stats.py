@@ -34,9 +34,7 @@ def stats(
         show_rows(rows, list(rows[0]) if rows else [], OutputFormat.TABLE, empty)
         say()
     say(f"two persons agreed: {_share(found.agreement)}")
-    say(
-        "Intervals have 95 % confidence. The audit's hold for all accepted rows once the drawn ones are decided."
-    )
+    say("Intervals have 95 % confidence. The audit's hold for all accepted rows once the drawn ones are decided.")
 
 
 def _tables(found: "ReviewStats") -> Iterator[tuple[str, Sequence[Mapping[str, object]], str]]:
