@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blocks.secret_url import SecretUrl
+from blocks.settings import load_settings
 from deployments.cli.output import note, say, stdout, without_controls
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def show_summary(
     with_database = f" --database {shlex.quote(str(database))}" if database else ""
     run_id = summary["run_id"]
     failures = (f"failures --run {run_id}",) if summary["failed"] else ()
+    if summary["in_review"] and (review_url := load_settings().review_url):
+        say(f"  {review_url}")
     for line in ("review list", f"results --run {run_id}", *failures):
         say(f"  {_command()} {line}{with_database}")
 

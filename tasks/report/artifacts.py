@@ -39,7 +39,7 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
         sections.append(f"{files} the bytes of another one, and are one document with it.")
     sections += [
         f"{report.calls}, {report.cost_usd:.4f} USD{_beside(report)}.",
-        f"**{report.counts.in_review} documents wait for a person**: `winnow review list`, or the view `review_queue`.",
+        f"**{report.counts.in_review} documents wait for a person**: {_where(settings.review_url)}.",
         f"Failures: `{failures_command(run.run_id)}`.",
     ]
     return "\n\n".join(section for section in sections if section)
@@ -65,6 +65,11 @@ def _failure_row(failure: Mapping[str, Any]) -> dict[str, str]:
         "stage": str(failure["stage"]),
         "id": str(failure["document_id"]),
     }
+
+
+def _where(review_url: str | None) -> str:
+    ways = "`winnow review list`, or the view `review_queue`"
+    return ways if review_url is None else f"[the review page](<{review_url}>), {ways}"
 
 
 def _beside(report: RunReport) -> str:

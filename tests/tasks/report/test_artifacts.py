@@ -114,3 +114,11 @@ def test_the_table_names_documents_and_what_to_do_about_each() -> None:
     }
     assert (rows[1]["what happened"], rows[1]["what to do"]) == ("it broke", "")
     assert len(failures_table([first] * (MAX_FAILURES_SHOWN + 1))) == MAX_FAILURES_SHOWN
+
+
+def test_the_page_links_to_the_review_page_where_it_is_set() -> None:
+    linked = Settings(review_url="https://winnow.example/review")
+    assert "[the review page](<https://winnow.example/review>), `winnow review list`" in as_markdown(
+        run_report(), RUN, linked
+    )
+    assert "the review page" not in as_markdown(run_report(), RUN, Settings())
