@@ -78,10 +78,9 @@ ResultStatus = Literal["accepted", "in_review", "rejected", "failed"]
 
 
 class Rerun(StrEnum):
-    """Which documents of a batch a run computes.
+    """Which documents a run computes. stale: those without an output under today's fingerprint.
 
-    stale: documents without an output under today's fingerprint. never: only documents without any result.
-    failed: stale documents and failures. all: all documents.
+    never: only documents without any result. failed: stale documents and failures. all: all documents.
     """
 
     STALE = "stale"
@@ -392,9 +391,10 @@ class Batch(Record):
 
 
 class Backfill(Record):
-    """A run's documents from the database: of a type, of a status, or both."""
+    """A run's documents from the database: of a type, of a status, waiting since a person reclassified them, or all."""
 
     document_type: str | None = None
     status: ResultStatus | None = None
+    reclassified: bool = False
     limit: int | None = None
     chunk_size: int | None = None

@@ -30,6 +30,7 @@ def backfill(
     budget_usd: Annotated[Decimal, Field(ge=0)] | None = None,
     use_cache: bool = True,
     reopen: bool = False,
+    reclassified: bool = False,
 ) -> State[RunReport]:
     """Compute known documents again, from the first stage on that is stale.
 
@@ -43,8 +44,11 @@ def backfill(
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
         use_cache: Whether stored replies of models may answer.
         reopen: Replace the decisions of people by today's results, and put the documents into the review queue again.
+        reclassified: Only documents that a person gave another type and that no run has read as that type since.
     """
-    selection = Backfill(document_type=document_type, status=status, limit=limit, chunk_size=chunk_size)
+    selection = Backfill(
+        document_type=document_type, status=status, reclassified=reclassified, limit=limit, chunk_size=chunk_size
+    )
     asked = this_run(rerun, models, budget_usd, use_cache, reopen)
     with (
         tried_again_after_outages(),

@@ -30,6 +30,7 @@ def select(run: Run, backfill: Backfill) -> State[int]:
         limit=backfill.limit,
         rerun=run.context.rerun,
         reopen=run.context.reopen,
+        reclassified=backfill.reclassified,
         pipeline_digest=run.pipeline_digest,
         chunk_size=backfill.chunk_size or run.settings.chunk_size,
     )

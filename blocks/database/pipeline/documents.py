@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
+from blocks.database.metadata import metadata
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.failures import FailedDocument, record_failures, resolve_unread
 from blocks.database.pipeline.sources import record_sources
@@ -112,6 +113,7 @@ def record_known(  # noqa: PLR0913 - all but two are given by name
     pipeline_digest: str,
     chunk_size: int,
     reopen: bool = False,
+    reclassified: bool = False,
 ) -> int:
     """Make the known documents that pass the filters members of the run; returns their number.
 
@@ -125,6 +127,12 @@ def record_known(  # noqa: PLR0913 - all but two are given by name
     wanted: list[ColumnElement[bool]] = [document.is_container.is_(False)]
     if document_type is not None:
         wanted.append(document.document_type == document_type)
+    if reclassified:
+        review = metadata.tables["review"]  # the room of review imports this room
+        is_reclassified = review.c.decision["action"].as_string() == "reclassify"
+        of_document = review.c.document_id == document.document_id
+        wanted.append(document.settled_under.is_(None))
+        wanted.append(exists().where(of_document, review.c.decided_by.is_not(None), is_reclassified))
     if status == FAILED:
         wanted.append(_has_failure())
     elif status is not None:

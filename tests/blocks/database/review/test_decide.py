@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from sqlalchemy import func, select, text, update
 
 from blocks.database.engine import Database
+from blocks.database.pipeline.documents import record_known
 from blocks.database.results.results import NewResult, list_results, write_results
 from blocks.database.review import claims
 from blocks.database.review.decide import Decided, decide, undo
@@ -18,7 +19,7 @@ from blocks.database.review.queue import list_items, read_item
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.tables import documents
 from blocks.document_types.schema import ReviewRules
-from blocks.records import Status, Validation
+from blocks.records import Rerun, Status, Validation
 from blocks.review.chain import Broken, Head
 from blocks.review.errors import (
     InvalidDecision,
@@ -126,6 +127,17 @@ def test_a_rejected_document_and_a_reclassified_one(database: Database) -> None:
         given = select(documents.c.given_type, documents.c.settled_under).where(documents.c.document_id == id_of("b"))
         assert tuple(connection.execute(given).one()) == ("invoice", None)
     assert read_item(database, moved).status is ItemStatus.DECIDED
+    selected: dict[str, Any] = {
+        "document_type": None,
+        "status": None,
+        "limit": None,
+        "rerun": Rerun.STALE,
+        "pipeline_digest": "p",
+    }
+    assert record_known(database, "run-2", chunk_size=9, reclassified=True, **selected) == 1
+    with database.write() as connection:
+        connection.execute(update(documents).values(settled_under="p", settled_as="accepted"))
+    assert record_known(database, "run-3", chunk_size=9, reclassified=True, **selected) == 0
 
 
 def test_four_eyes_end_with_agreement_or_a_senior(database: Database) -> None:
