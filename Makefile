@@ -20,7 +20,7 @@ test: setup
 	@.venv/bin/python -m pytest $(PARALLEL)
 
 test-fast: setup
-	@.venv/bin/python -m pytest $(PARALLEL) -m 'not (long or postgres or prefect or tesseract)'
+	@.venv/bin/python -m pytest $(PARALLEL) -m 'not (long or postgres or prefect or tesseract or browser)'
 
 coverage: setup
 	@COVERAGE_FILE=$(CURDIR)/.coverage .venv/bin/python -m pytest $(PARALLEL) --cov --cov-branch --cov-report=term:skip-covered

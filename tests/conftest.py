@@ -13,9 +13,15 @@ pytest_plugins = [
     "tests.prefect_fixtures",
     "tests.winnow_command",
     "tests.model_runs",
+    "tests.review_page",
 ]
 
-MARKERS = {"postgres_url": "postgres", "prefect_home": "prefect", "tesserocr_engine": "tesseract"}
+MARKERS = {
+    "postgres_url": "postgres",
+    "prefect_home": "prefect",
+    "tesserocr_engine": "tesseract",
+    "chromium": "browser",
+}
 """By fixture the marker of every test that uses it, directly or through another fixture."""
 
 

@@ -132,7 +132,7 @@ def _field(
         value=value,
         raw=raw,
         confidence=confidence,
-        band=_band(confidence, document_type.review.accept_at) if own or value is not None else "empty",
+        band=_band(confidence, document_type.review.accept_at) if own or value is not None else "unread",
         is_doubtful=bool(own) or item.kind is ItemKind.AUDIT,
         is_required=field.required,
         is_long=field.written or len(text) > LONG_TEXT,

@@ -191,8 +191,10 @@ async function claim() {
     if (found.version !== state.version) return replaced(found.changes)
     if (!isMine) banner('', 'info')
     isMine = true
+    root.dataset.claim = 'mine'
   } catch (error) {
     isMine = false
+    root.dataset.claim = 'refused'
     banner(error.message, error.kind ?? 'offline')
   }
 }
