@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from blocks.database.engine import Database, now, open_database
 from blocks.database.review import claims, queue
@@ -33,6 +33,8 @@ def main() -> None:
     options = parser.parse_args()
     database = open_database(options.database)
     fill(database, options.items)
+    with database.write() as connection:  # as the server does by itself some time after so many rows came in
+        connection.execute(text("ANALYZE"))
     show("first 50 of the list", lambda: queue.list_items(database, queue.QueueFilter(), 50, None))
     show("next item", lambda: claims.claim_next(database, ANN))
     show("next item and decision", lambda: take_and_decide(database))
@@ -46,7 +48,7 @@ def fill(database: Database, items: int) -> None:
         verdict = {"document_type": "receipt", "status": "in_review", "confidence": 0.5, "reasons": ["low_confidence"]}
         seen = {"media_type": "text/plain", "size_bytes": 9, "first_seen_at": at}
         values = {"fingerprint": "f", "run_id": "r", "created_at": at} | verdict
-        empty = {name: {} for name in ("fields", "confidences", "evidence")}
+        empty: dict[str, object] = {name: {} for name in ("fields", "confidences", "evidence")}
         with database.write() as connection:
             connection.execute(insert(documents), [seen | {"document_id": id_} for id_ in ids])
             connection.execute(insert(sources), [{"document_id": i, "uri": f"/in/{i}", "seen_at": at} for i in ids])

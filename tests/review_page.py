@@ -1,6 +1,7 @@
 """The review page for tests: a real server, a real Chromium, and documents that wait for a person."""
 
 import hashlib
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ from deployments.review_app.passwords import hashed
 from deployments.review_app.site import Site
 from tests.doubles.drawn_pdf import drawn_pdf, text_page
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PASSWORD = "correct horse battery"
 LINES = ("Example Ltd", "Invoice 4711", "Date 3 May 2024", "Flour 10.00", "Sugar 2.50", "Total 12.50")
 ROWS: list[JsonValue] = [{"name": "Flour", "amount": "10.00"}, {"name": "Sugar", "amount": "2.50"}]

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, or_, select, update
 
 from blocks.database.clock import database_time
-from blocks.database.engine import Database
+from blocks.database.engine import Database, stored_json
 from blocks.database.outages import survives_outages
 from blocks.database.review.queue import EVERY_OPEN, QueueFilter, behind, conditions, in_work_order, load_item
 from blocks.database.review.tables import review
@@ -46,22 +46,23 @@ def claim_next(
         is_free = or_(
             review.c.claimed_by.is_(None), review.c.claim_expires_at <= at, review.c.claimed_by == person.name
         )
+        # Only the row that is taken is locked: others find the ones behind it.
         query = (
-            select(review.c.review_id, review.c.opinions)
+            select(review.c.review_id)
             .where(
                 review.c.status == ItemStatus.OPEN,
                 review.c.role.in_(roles),
                 is_free,
+                ~cast(review.c.opinions, Text).contains(_opinion_of(person), autoescape=True),
                 *conditions(database, wanted, at),
                 *behind(connection, after),
             )
             .order_by(*in_work_order)
+            .limit(1)
             .with_for_update(skip_locked=True)
         )
-        for review_id, opinions in connection.execute(query.limit(_MAX_SKIPPED)):
-            if all(opinion["by"] != person.name for opinion in opinions):
-                return _claimed(connection, load_item(connection, review_id), person, lease_s)
-    return None
+        review_id = connection.execute(query).scalar_one_or_none()
+        return None if review_id is None else _claimed(connection, load_item(connection, review_id), person, lease_s)
 
 
 @survives_outages
@@ -72,6 +73,11 @@ def release(database: Database, review_id: int, person: Person) -> bool:
         return released.rowcount > 0
 
 
+def _opinion_of(person: Person) -> str:
+    """How the column of opinions, which is JSON, names a person who has decided already."""
+    return stored_json({"by": person.name})[1:-1]
+
+
 def _claimed(connection: Connection, item: Item, person: Person, lease_s: float) -> Item:
     at = database_time(connection)
     since = item.claimed_at if item.claimed_by == person.name and item.claimed_at else at
@@ -79,9 +85,6 @@ def _claimed(connection: Connection, item: Item, person: Person, lease_s: float)
     connection.execute(update(review).where(review.c.review_id == item.review_id).values(claim))
     return item.model_copy(update=claim)
 
-
-_MAX_SKIPPED = 200
-"""How many items on which the person has decided already are passed over."""
 
 _RELEASE = (
     update(review)

@@ -178,6 +178,28 @@ def test_a_claim_is_one_persons_and_ends_by_itself(database: Database) -> None:
     assert accept(database, first, ANN).event is Event.DECIDED
 
 
+def test_people_who_take_the_next_item_at_once_take_different_ones(database: Database) -> None:
+    names = [f"d{number}" for number in range(12)]
+    add_documents(database, *names)
+    wanted = [open_item(database, name) for name in names]
+    people = [Person(name=f"p{number}") for number in range(len(names))]
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda person: claims.claim_next(database, person), people))
+    assert sorted(item.review_id for item in taken if item is not None) == wanted
+
+
+def test_the_next_item_is_none_on_which_the_person_has_decided(database: Database) -> None:
+    add_documents(database, "a", "b")
+    first, second = (open_item(database, name, rules=ReviewRules(decisions=2)) for name in "ab")
+    accept(database, first)
+    taken = claims.claim_next(database, ANN)
+    assert taken is not None
+    assert taken.review_id == second
+    again = claims.claim_next(database, BOB)
+    assert again is not None
+    assert again.review_id == first
+
+
 def test_a_decision_can_be_taken_back_for_a_while(database: Database) -> None:
     add_documents(database, "a")
     item = open_item(database)
