@@ -147,7 +147,7 @@ class Signal(Record):
 
     Weights are log odds: those that are there are added up, and a sum of 2.5 makes a type as likely as no type. A
     phrase that stands on no other kind of document deserves 3, one of several that together decide 1. Without a weight
-    it is estimated from how many examples of other types have the signal: 2 where none has, so that two signals decide.
+    it is estimated from how many examples of other types have the signal: 1.6 where none has, so that two decide.
     """
 
     phrase: str | None = None

@@ -1,6 +1,7 @@
 """The `winnow` command: one edge where errors become an exit code.
 
 0: done, with or without failures of single documents. 1: the run failed. 2: wrong usage. 130: stopped by Ctrl-C.
+143: stopped by SIGTERM.
 """
 
 import sys
