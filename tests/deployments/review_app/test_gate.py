@@ -3,9 +3,9 @@
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
