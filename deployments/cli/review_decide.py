@@ -62,6 +62,8 @@ def correct(
         field, is_given, text = value.partition("=")
         if not is_given:
             raise UsageError(f"{value!r} is no correction; write field=value")
+        if field.strip() in corrections:
+            raise UsageError(f"{field.strip()!r} is given twice; give it once")
         corrections[field.strip()] = correction_of(document_type, field.strip(), text)
     _decide(door, review_id, version, as_json, action=Action.CORRECT, corrections=corrections, note=note)
 

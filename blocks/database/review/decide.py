@@ -10,13 +10,13 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
-from blocks.database.pipeline.documents import lock_documents
+from blocks.database.pipeline.documents import FAILED, lock_documents
 from blocks.database.pipeline.failures import resolve_failures
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
 from blocks.database.review.queue import fields_at_version, load_item
 from blocks.database.review.tables import review, review_answers, review_events
-from blocks.database.tables import documents, results
+from blocks.database.tables import documents, failures, results
 from blocks.document_types.schema import DocumentType
 from blocks.records import Record
 from blocks.review.chain import Head
@@ -98,6 +98,10 @@ def undo(database: Database, review_id: int, person: Person) -> Decided:
             raise InvalidDecision(f"{person.name} has no decision on review item {review_id} to take back")
         if at - item.decided_at > timedelta(seconds=UNDO_S):
             raise InvalidDecision(f"the decision on review item {review_id} is final: {UNDO_S:g} s have passed")
+        if connection.execute(_OPEN_ITEM, {"document_id": document_id}).first() is not None:
+            raise InvalidDecision(
+                f"a run has read the document of review item {review_id} again; decide on its newer item"
+            )
         last = connection.execute(_LAST_DECIDED, {"review_id": review_id}).one()
         _restore(connection, item, last.hash, last.content)
         (head,) = events.append(
@@ -217,12 +221,20 @@ def _restore(connection: Connection, item: Item, decided_hash: str, content: Map
     own = results.c.document_id == item.document_id
     connection.execute(update(results).where(own, results.c.fingerprint == decided_hash).values(is_current=False))
     connection.execute(update(results).where(own, results.c.fingerprint == item.fingerprint).values(is_current=True))
+    is_failure = item.kind is ItemKind.FAILURE
     connection.execute(
         update(documents)
         .where(of_document, documents.c.settled_under.is_not(None))
-        .values(settled_as=item.result_status)
+        .values(settled_as=FAILED if is_failure else item.result_status)
     )
+    if is_failure:  # the decision closed its failures
+        closed = (failures.c.document_id == item.document_id, failures.c.resolved_at == item.decided_at)
+        connection.execute(update(failures).where(*closed).values(resolved_at=None))
 
+
+_OPEN_ITEM = select(review.c.review_id).where(
+    review.c.document_id == bindparam("document_id"), review.c.status == ItemStatus.OPEN
+)
 
 _LAST_DECIDED = (
     select(review_events.c.event_id, review_events.c.hash, review_events.c.content)

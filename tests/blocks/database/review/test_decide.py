@@ -11,15 +11,17 @@ from sqlalchemy import func, select, text, update
 
 from blocks.database.engine import Database
 from blocks.database.pipeline.documents import record_known
+from blocks.database.pipeline.failures import FailedDocument, list_failures, record_failures
 from blocks.database.results.results import NewResult, list_results, write_results
 from blocks.database.review import claims
 from blocks.database.review.decide import Decided, decide, undo
 from blocks.database.review.events import verify_chain
+from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.review.queue import list_items, read_item
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.tables import documents
 from blocks.document_types.schema import ReviewRules
-from blocks.records import Rerun, Status, Validation
+from blocks.records import Failure, Rerun, Retry, Stage, Status, Validation
 from blocks.review.chain import Broken, Head
 from blocks.review.errors import (
     InvalidDecision,
@@ -30,7 +32,7 @@ from blocks.review.errors import (
     ReviewError,
     SecondLookNeeded,
 )
-from blocks.review.records import Action, Correction, Decision, Door, Event, ItemStatus, Look, Person
+from blocks.review.records import Action, Correction, Decision, Door, Event, ItemKind, ItemStatus, Look, Person
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 from tests.review_items import ANN, AT, BOB, SUE, TYPES, open_item
@@ -215,6 +217,33 @@ def test_a_decision_can_be_taken_back_for_a_while(database: Database) -> None:
     with pytest.raises(InvalidDecision, match="is final"):
         undo(database, item, BOB)
     assert isinstance(verify_chain(database), Head)
+
+
+def test_a_rejected_failure_that_is_taken_back_is_a_failure_again(database: Database) -> None:
+    add_documents(database, "a")
+    failure = Failure(stage=Stage.EXTRACT, kind="encrypted", message="locked", retry=Retry.NEVER)
+    failed = FailedDocument(id_of("a"), failure)
+    verdict = Validation(document_type="unknown", status=Status.IN_REVIEW, confidence=0.0)
+    need = ReviewNeed(id_of("a"), "extract:encrypted", verdict, kind=ItemKind.FAILURE)
+    with database.write() as connection:
+        record_failures(database, connection, "run-1", [failed], AT)
+        sync_review(database, connection, "run-1", [need], [], AT)
+    (item,) = list_items(database)
+    decide(database, decision(item["review_id"], Action.REJECT, reason="no document"), ANN, TYPES)
+    assert list_failures(database) == []
+    undo(database, item["review_id"], ANN)
+    assert [row["kind"] for row in list_failures(database)] == ["encrypted"]
+    assert list_results(database) == []
+
+
+def test_a_type_cannot_be_taken_back_after_a_run_has_read_the_document(database: Database) -> None:
+    add_documents(database, "a")
+    first = open_item(database)
+    decide(database, decision(first, Action.RECLASSIFY, document_type="invoice"), ANN, TYPES)
+    second = open_item(database, fingerprint="g")
+    with pytest.raises(InvalidDecision, match="read the document"):
+        undo(database, first, ANN)
+    assert [row["review_id"] for row in list_items(database)] == [second]
 
 
 def test_many_people_decide_each_item_once(database: Database) -> None:
