@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from pydantic import JsonValue
 from sqlalchemy import select
@@ -207,3 +208,11 @@ def log_in(browser: Browser, address: str, name: str, path: str = "/", scheme: s
 def ready(page: Page) -> None:
     """Wait until the item page's script listens and its claim is answered."""
     page.wait_for_selector("#item[data-ready='1'][data-claim]")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, with the elements."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:300]}" for rule in found for node in rule["nodes"]
+    ]

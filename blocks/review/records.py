@@ -206,6 +206,7 @@ class Event(StrEnum):
     UNDONE = "undone"
     REMINDED = "reminded"
     REOPENED = "reopened"
+    JUDGED = "judged"
 
 
 class Ruling(Record):

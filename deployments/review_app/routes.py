@@ -1,7 +1,7 @@
 """Every route of the page, with the role that it needs."""
 
 from blocks.review.records import Role
-from deployments.review_app import item_page, login, queue_page, static_files
+from deployments.review_app import history_page, item_page, login, queue_page, static_files
 from deployments.review_app.call import Route
 
 ROUTES = (
@@ -13,6 +13,8 @@ ROUTES = (
     Route("POST", "/start", item_page.start, Role.REVIEWER),
     Route("POST", "/next", item_page.next_item, Role.REVIEWER, is_json=True),
     Route("GET", "/items/{id:int}", item_page.show_item, Role.READER),
+    Route("GET", "/items/{id:int}/history", history_page.item_history, Role.READER),
+    Route("GET", "/documents/{document_id}", history_page.document_history, Role.READER),
     Route("GET", "/items/{id:int}/original", item_page.original, Role.READER),
     Route("GET", "/items/{id:int}/pages/{page:int}", item_page.page_picture, Role.READER, is_json=True),
     Route("GET", "/items/{id:int}/words/{page:int}", item_page.page_words, Role.READER, is_json=True),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic import JsonValue
@@ -55,6 +56,11 @@ def moment(at: datetime | str | None) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def money(amount: Decimal) -> str:
+    """An amount in US dollars, exact."""
+    return f"{amount.normalize():f} USD"
+
+
 def is_past(at: datetime | str | None) -> bool:
     """Whether a time has passed."""
     if isinstance(at, str):
@@ -80,6 +86,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "share": share,
     "ago": ago,
     "moment": moment,
+    "money": money,
     "is_past": is_past,
     "file_name": file_name,
 }

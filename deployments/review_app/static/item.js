@@ -314,6 +314,7 @@ function command(event, row) {
   else if (key === '-') zoom(-10)
   else if (key === ']') turn(1)
   else if (key === '[') turn(-1)
+  else if (key === 'h') location.assign(document.getElementById('history').href)
   else if (key === 'q') location.assign(`/${query}`)
   else if (key in KEYS) ACTIONS[KEYS[key]]()
   else return false

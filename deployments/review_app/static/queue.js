@@ -1,4 +1,4 @@
-// Keys of the queue: arrows move through the rows, / searches, Enter takes the next item (the button has the focus).
+// Keys of the queue: arrows move through the rows, H opens the history, / searches, Enter takes the next item (the button has the focus).
 
 const links = [...document.querySelectorAll('.list .name a')]
 
@@ -7,6 +7,7 @@ document.addEventListener('keydown', event => {
   const at = links.indexOf(document.activeElement)
   if (event.key === 'ArrowDown' || event.key === 'j') links[Math.min(at + 1, links.length - 1)]?.focus()
   else if (event.key === 'ArrowUp' || event.key === 'k') (links[at - 1] ?? document.getElementById('start'))?.focus()
+  else if (event.key === 'h' && at >= 0) location.assign(links[at].closest('tr').querySelector('a[href*="/history"]').href)
   else if (event.key === '/') document.getElementById('search').focus()
   else return
   event.preventDefault()

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from sqlalchemy import func, select, update
 
 from blocks.database.engine import Database, now
@@ -19,7 +18,7 @@ from blocks.database.review.tables import review, review_answers, review_session
 from blocks.review.chain import Broken
 from blocks.review.records import Item, Person
 from deployments.review_app.site import Site
-from tests.review_page import PAPER, VALUES, Paper, log_in, ready
+from tests.review_page import PAPER, VALUES, Paper, log_in, ready, violations
 
 BOB = Person(name="bob")
 SCRIPT = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'"&{{7*7}}'
@@ -292,11 +291,3 @@ def test_axe_finds_nothing(chromium: Browser, address: str, database: Database, 
     page.context.clear_cookies()
     page.goto("/login")
     assert violations(page) == []
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, with the elements."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:300]}" for rule in found for node in rule["nodes"]
-    ]
