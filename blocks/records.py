@@ -128,7 +128,8 @@ class Document:
     """A document of a chunk, as a stage sees it.
 
     `part` names the place in the parent (``attachment:2``, ``row:17``) and is None for a file. The bytes of a part are
-    in the database, those of a file at its source `uri`. A person declared `given_type`; `document_type` is the current
+    in the database, those of a file at its source `uri`. `given_type` is the type that a run was given for
+    its documents, or, with `is_type_decided`, the one that a person decided in review; `document_type` is the current
     classification. `inputs` holds the upstream payloads that the stage reads, `digests` the digest of every current
     upstream output, `provisional` the kind of failure of each provisional one. `other_uris`, which only extract gets,
     are further places of the same bytes, the latest first.
@@ -141,6 +142,7 @@ class Document:
     parent_id: str | None = None
     part: str | None = None
     given_type: str | None = None
+    is_type_decided: bool = False
     document_type: str | None = None
     digests: Mapping[Stage, str] = field(default_factory=dict)
     inputs: Mapping[Stage, bytes] = field(default_factory=dict)

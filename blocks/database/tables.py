@@ -32,6 +32,7 @@ documents = Table(
     Column("is_container", Boolean, nullable=False, server_default=text("false")),
     Column("content", LargeBinary),
     Column("given_type", Text),
+    Column("is_type_decided", Boolean, nullable=False, server_default=text("false")),
     Column("document_type", Text),
     Column("settled_under", Text),
     Column("settled_as", Text),

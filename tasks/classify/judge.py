@@ -35,8 +35,8 @@ DECISIVE = 4.0
 MAX_FOR, MAX_AGAINST = 4.0, 1.5
 """Bounds of the classifier's log odds. A few examples are weak evidence against a type: each shop's receipt is new."""
 
-VOID = 0.5
-"""The confidence of a paper that is marked as void, at most: it is of its type, and not to be used as one."""
+DOUBTED = 0.5
+"""The confidence, at most, of a paper that is marked as void, or whose title contradicts the type that it was given."""
 
 USUAL = 0.03
 """A word that stands in a larger share of the ordinary texts says nothing of a type."""
@@ -52,6 +52,12 @@ class _Case:
     weights: dict[str, float]
     contradictions: Mapping[str, Title]
     void_mark: str | None
+
+    def remark_on(self, name: str) -> str | None:
+        """What the text says against being used as a paper of this type, in words."""
+        if name in self.contradictions:
+            return f"titled {self.contradictions[name].name}"
+        return f"marked {self.void_mark}" if self.void_mark is not None and name != UNKNOWN_TYPE else None
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,12 @@ class TypeJudge:
             self._decide(case, "classifier" if position in by_classifier else "signals")
             for position, case in enumerate(judged)
         ]
+
+    def check_given(self, text: str, name: str) -> Classification:
+        """The classification of a text whose type was given: doubted where the paper's title or mark contradicts it."""
+        remark = self._look(text[:READ_CHARACTERS]).remark_on(name)
+        confidence = 1.0 if remark is None else DOUBTED
+        return Classification(document_type=name, confidence=confidence, method="given", remark=remark)
 
     def get_ready(self) -> None:
         """Load the classifier, or train it, where types have examples."""
@@ -112,11 +124,9 @@ class TypeJudge:
         scores = {name: round(share / total, 4) for name, share in shares.items()}
         best = max(evidence, key=lambda name: (evidence[name], name), default=UNKNOWN_TYPE)
         confidence = scores[best]
-        remark = None
-        if best in case.contradictions:
-            remark = f"titled {case.contradictions[best].name}"
-        elif case.void_mark is not None and best != UNKNOWN_TYPE:
-            remark, confidence = f"marked {case.void_mark}", min(confidence, VOID)
+        remark = case.remark_on(best)
+        if best not in case.contradictions and remark is not None:
+            confidence = min(confidence, DOUBTED)
         if best == UNKNOWN_TYPE or confidence < self.types[best].classification.threshold:
             best, confidence = UNKNOWN_TYPE, confidence if best == UNKNOWN_TYPE else round(1 - confidence, 4)
         return Classification.model_validate(

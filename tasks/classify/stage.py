@@ -16,7 +16,7 @@ from tasks.classify.papers import PAPERS
 from tasks.classify.signals import READ_CHARACTERS
 from tasks.runs.frame import digest_of, failed, together
 
-STAGE_VERSION = "6"
+STAGE_VERSION = "7"
 """Raise it when the same text may get another type; see docs/decisions/fingerprints-and-versions.md."""
 
 CHECKED_ROWS, MIN_ROWS, DOCUMENT_ROWS = 12, 3, 0.5
@@ -38,11 +38,11 @@ class ClassifyStage:
         self.configuration = digest_of(STAGE_VERSION, known, *digests)
 
     def fingerprint(self, document: Document) -> str:
-        """Digest of the given type, or else of every type's signals and examples and of the document's text."""
-        if document.given_type is not None:
-            is_known = "" if document.given_type in self._types else "unknown"
-            return digest_of(STAGE_VERSION, "given" + is_known, document.given_type)
-        return digest_of(self.configuration, document.digests.get(Stage.EXTRACT, ""))
+        """Digest of the type that a person decided, or else of the given type, of all types and of the text."""
+        given = document.given_type or ""
+        if given and (document.is_type_decided or given not in self._types):
+            return digest_of(STAGE_VERSION, "decided" if given in self._types else "unknown", given)
+        return digest_of(self.configuration, document.digests.get(Stage.EXTRACT, ""), given)
 
     def get_ready(self, documents: Sequence[Document]) -> None:
         """Load the classifier, or train it, if a document has no given type."""
@@ -50,18 +50,31 @@ class ClassifyStage:
             self._judge.get_ready()
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """An outcome per document: given types first, then all others together, or one by one if that fails."""
+        """An outcome per document: those with a type first, then all others together, or one by one if that fails."""
         unclassified: list[Document] = []
+        failure_of = partial(failed, self.stage)
         for document in documents:
             if document.given_type is None:
                 unclassified.append(document)
             elif document.given_type in self._types:
-                given = Classification(document_type=document.given_type, confidence=1.0, method="given")
-                yield _outcome(document, given, 0.0)
+                yield from together([document], self._check_given, failure_of)
             else:
-                yield failed(self.stage, document, DocumentTypeUnknown(document.given_type, tuple(sorted(self._types))))
+                yield failure_of(document, DocumentTypeUnknown(document.given_type, tuple(sorted(self._types))))
         if unclassified:
-            yield from together(unclassified, self._classify, partial(failed, self.stage))
+            yield from together(unclassified, self._classify, failure_of)
+
+    def _check_given(self, documents: Sequence[Document]) -> list[Outcome]:
+        """The given types: what a run was given is checked against the text, what a person decided is not."""
+        outcomes = []
+        for document in documents:
+            started = perf_counter()
+            given = document.given_type or UNKNOWN_TYPE
+            if document.is_type_decided:
+                classification = Classification(document_type=given, confidence=1.0, method="given")
+            else:
+                classification = self._judge.check_given(_text(document), given)
+            outcomes.append(_outcome(document, classification, perf_counter() - started))
+        return outcomes
 
     def _classify(self, documents: Sequence[Document]) -> list[Outcome]:
         started = perf_counter()

@@ -46,8 +46,13 @@ class Recorded:
 @dataclass(frozen=True, slots=True)
 class _Known:
     given_type: str | None
-    settled_under: str | None
-    settled_as: str | None
+    is_type_decided: bool = False
+    settled_under: str | None = None
+    settled_as: str | None = None
+
+    def is_changed_by(self, given_type: str) -> bool:
+        """Whether a run that gives this type changes the document."""
+        return not self.is_type_decided and self.given_type != given_type
 
 
 @survives_outages
@@ -63,7 +68,8 @@ def record_batch(
 ) -> Recorded:
     """Record what discover found, and make it part of the run. To repeat it changes nothing.
 
-    `given_type`, unless it is None, replaces the type that a document was given earlier. A document that is settled
+    `given_type`, unless it is None, replaces the type that a run gave a document earlier, but none that a person
+    decided. A document that is settled
     under `pipeline_digest` gets its outcome at once, unless `rerun` asks for its work again. The others fill chunks of
     `chunk_size`, from where the run's last batch ended.
     """
@@ -77,8 +83,8 @@ def record_batch(
         # A table that was split into rows before may be wanted as one document.
         connection.execute(_NO_CONTAINER, {"b_ids": [d.document_id for d in batch if d.is_member]})
         if given_type is not None:
-            changed = [id_ for id_ in ids if id_ not in known or known[id_].given_type != given_type]
-            known |= {id_: _Known(given_type, None, None) for id_ in changed}
+            changed = [id_ for id_ in ids if id_ not in known or known[id_].is_changed_by(given_type)]
+            known |= {id_: _Known(given_type) for id_ in changed}
             lock_documents(database, connection, changed)
             connection.execute(_GIVE_TYPE, {"b_ids": changed, "b_type": given_type})
         failed = {d.document_id: FailedDocument(d.document_id, d.failure) for d in found.values() if d.failure}
@@ -279,7 +285,7 @@ _KNOWN = select(documents.c.document_id, *columns_of(documents, _Known)).where(i
 
 _GIVE_TYPE = (
     update(documents)
-    .where(in_list(documents.c.document_id, "b_ids"))
+    .where(in_list(documents.c.document_id, "b_ids"), documents.c.is_type_decided.is_(False))
     .values(given_type=bindparam("b_type"), settled_under=None, settled_as=None)
 )
 

@@ -308,6 +308,7 @@ _DOCUMENTS = select(
     documents.c.parent_id,
     documents.c.part,
     documents.c.given_type,
+    documents.c.is_type_decided,
     documents.c.document_type,
 ).where(in_list(documents.c.document_id, "ids"))
 

@@ -129,6 +129,9 @@ def _repeated(connection: Connection, item: Item, decision: Decision) -> Decided
 def _log(
     database: Database, connection: Connection, item: Item, decision: Decision, ruling: Ruling, at: datetime
 ) -> Head:
+    document = connection.execute(
+        select(documents.c.given_type, documents.c.is_type_decided).where(documents.c.document_id == item.document_id)
+    ).one()
     answers: list[JsonValue] = [answer.model_dump(mode="json") for answer in ruling.answers]
     content: dict[str, JsonValue] = {
         **decision.model_dump(mode="json", exclude={"review_id", "by", "looks"}),
@@ -136,9 +139,8 @@ def _log(
         "fingerprint": item.fingerprint,
         "answers": digest_of(answers),
         "outcome": None if ruling.outcome is None else ruling.outcome.digest,
-        "given_type": connection.execute(
-            select(documents.c.given_type).where(documents.c.document_id == item.document_id)
-        ).scalar_one(),
+        "given_type": document.given_type,
+        "is_type_decided": document.is_type_decided,
     }
     (head,) = events.append(
         database, connection, [NewEvent(item.review_id, ruling.event, content, actor=decision.by)], at
@@ -168,8 +170,12 @@ def _write_outcome(
     connection.execute(update(review).where(review.c.review_id == item.review_id).values(decided | _NO_CLAIM))
     of_document = documents.c.document_id == item.document_id
     if outcome.status is None:  # the next run reads it again, as the type that the person gave it
-        unsettled = {"given_type": outcome.document_type, "settled_under": None, "settled_as": None}
-        connection.execute(update(documents).where(of_document).values(unsettled))
+        unsettled = {"settled_under": None, "settled_as": None}
+        connection.execute(
+            update(documents)
+            .where(of_document)
+            .values(given_type=outcome.document_type, is_type_decided=True, **unsettled)
+        )
         return
     connection.execute(
         update(results).where(results.c.document_id == item.document_id, results.c.is_current).values(is_current=False)
@@ -216,7 +222,11 @@ def _restore(connection: Connection, item: Item, decided_hash: str, content: Map
     connection.execute(update(review).where(review.c.review_id == item.review_id).values(open_again))
     of_document = documents.c.document_id == item.document_id
     if content.get("action") == "reclassify":
-        connection.execute(update(documents).where(of_document).values(given_type=content.get("given_type")))
+        earlier = {
+            "given_type": content.get("given_type"),
+            "is_type_decided": bool(content.get("is_type_decided", False)),
+        }
+        connection.execute(update(documents).where(of_document).values(earlier))
         return
     own = results.c.document_id == item.document_id
     connection.execute(update(results).where(own, results.c.fingerprint == decided_hash).values(is_current=False))

@@ -11,7 +11,7 @@ from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType
 from blocks.records import UNKNOWN_TYPE, Classification
 from blocks.settings import PROJECT_DIR
-from tasks.classify.judge import VOID, TypeJudge
+from tasks.classify.judge import DOUBTED, TypeJudge
 
 FOLDER = PROJECT_DIR / "tests" / "resources" / "new_types"
 SHIPPED = load_document_types(PROJECT_DIR / "data" / "document_types")
@@ -48,7 +48,7 @@ def test_papers_that_are_no_invoice_have_no_type_or_a_doubtful_one() -> None:
         "later_void_it": "marked annullata",
         "later_cancelled_footer": "marked voided",
     }
-    assert {one.confidence for one in kept.values()} == {VOID}
+    assert {one.confidence for one in kept.values()} == {DOUBTED}
     assert found["remittance_en"].remark == "titled remittance advice"
 
 

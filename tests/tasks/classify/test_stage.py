@@ -189,9 +189,29 @@ def test_a_phrase_counts_once_and_at_the_edges_of_words() -> None:
     assert signal_evidence(signals, "subtotal of 2020") == -1
 
 
-def test_a_given_type_is_taken_without_looking(stage: ClassifyStage) -> None:
-    (outcome,) = stage.work([document("one", RECEIPT, given_type="resume")])
-    assert verdict_of(outcome) == Classification(document_type="resume", confidence=1.0, method="given")
+REMITTANCE = """Contoso Ltd
+
+REMITTANCE ADVICE
+
+Invoice number: 4711
+Invoice date: 12/03/2024
+Total: 120.00 EUR
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [(REMITTANCE, "titled remittance advice"), ("VOID\n\n" + INVOICE, "marked void"), (INVOICE, None)],
+)
+def test_a_type_that_a_run_was_given_is_doubted_where_the_title_or_a_mark_contradicts_it(
+    stage: ClassifyStage, text: str, remark: str | None
+) -> None:
+    given = document("one", text, given_type="invoice")
+    verdict = verdict_of(next(iter(stage.work([given]))))
+    assert (verdict.document_type, verdict.method, verdict.remark) == ("invoice", "given", remark)
+    assert verdict.confidence == (1.0 if remark is None else 0.5)
+    decided = verdict_of(next(iter(stage.work([dataclasses.replace(given, is_type_decided=True)]))))
+    assert (decided.confidence, decided.remark) == (1.0, None), "a person who saw the document is not doubted"
 
 
 def test_a_given_type_that_is_no_longer_there_is_a_failure_that_names_those_that_are(stage: ClassifyStage) -> None:
@@ -223,7 +243,9 @@ def test_fingerprints_change_with_what_classify_reads_and_nothing_else(shipped: 
     same, other = ClassifyStage({**shipped, "resume": reworded}), ClassifyStage({**shipped, "resume": taught})
     assert before.fingerprint(one) == same.fingerprint(one)
     assert before.fingerprint(one) != other.fingerprint(one)
-    assert before.fingerprint(given) == other.fingerprint(given)
+    assert before.fingerprint(given) == same.fingerprint(given) != other.fingerprint(given)
+    decided = dataclasses.replace(given, is_type_decided=True)
+    assert before.fingerprint(decided) == other.fingerprint(decided)
     assert before.fingerprint(one) != before.fingerprint(document("one", INVOICE))
     assert before.configuration == same.configuration != other.configuration
 

@@ -93,6 +93,19 @@ def test_a_declared_type_unsettles_only_where_it_is_another(database: Database) 
     assert record(database, "fourth", found("a"), given_type="invoice").skipped == 0
 
 
+def test_no_run_gives_another_type_to_a_document_whose_type_a_person_decided(database: Database) -> None:
+    record(database, "first", found("a"), found("b"), given_type="receipt")
+    settle(database, a="accepted", b="accepted")
+    with database.write() as connection:
+        of_document = tables.documents.c.document_id == id_of("a")
+        connection.execute(update(tables.documents).where(of_document).values(is_type_decided=True))
+    assert record(database, "second", found("a"), found("b"), given_type="invoice").skipped == 1
+    with database.read() as connection:
+        given = select(tables.documents.c.document_id, tables.documents.c.given_type)
+        types = dict(connection.execute(given).tuples().all())
+    assert types == {id_of("a"): "receipt", id_of("b"): "invoice"}
+
+
 def test_a_container_is_known_but_no_member(database: Database) -> None:
     row = DiscoveredDocument(id_of("row"), "/in/table#row:1", "text/plain", 3, id_of("table"), "row:1", b"one")
     assert record(database, "run", found("table", is_member=False), row).members == 1

@@ -126,8 +126,9 @@ def test_a_rejected_document_and_a_reclassified_one(database: Database) -> None:
     moved = open_item(database, "b")
     decide(database, decision(moved, Action.RECLASSIFY, document_type="invoice"), ANN, TYPES)
     with database.read() as connection:
-        given = select(documents.c.given_type, documents.c.settled_under).where(documents.c.document_id == id_of("b"))
-        assert tuple(connection.execute(given).one()) == ("invoice", None)
+        given = select(documents.c.given_type, documents.c.is_type_decided, documents.c.settled_under)
+        row = connection.execute(given.where(documents.c.document_id == id_of("b"))).one()
+    assert tuple(row) == ("invoice", True, None)
     assert read_item(database, moved).status is ItemStatus.DECIDED
     selected: dict[str, Any] = {
         "document_type": None,
