@@ -37,7 +37,8 @@ def run(
         typer.Option(
             "--type",
             metavar="NAME",
-            help="the type of every document (one that is titled otherwise goes to review); with --from-database: only documents of this type",
+            help="the type of every document; one whose title says another goes to review. With --from-database: "
+            "only documents of this type",
         ),
     ] = None,
     status: Annotated[

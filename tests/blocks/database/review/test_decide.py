@@ -237,6 +237,16 @@ def test_a_rejected_failure_that_is_taken_back_is_a_failure_again(database: Data
     assert list_results(database) == []
 
 
+def test_a_type_that_is_taken_back_is_no_longer_a_persons(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database)
+    decide(database, decision(item, Action.RECLASSIFY, document_type="invoice"), ANN, TYPES)
+    undo(database, item, ANN)
+    with database.read() as connection:
+        row = connection.execute(select(documents.c.given_type, documents.c.is_type_decided)).one()
+    assert tuple(row) == (None, False)
+
+
 def test_a_type_cannot_be_taken_back_after_a_run_has_read_the_document(database: Database) -> None:
     add_documents(database, "a")
     first = open_item(database)
