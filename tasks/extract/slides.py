@@ -11,6 +11,7 @@ from lxml import etree
 from PIL import Image
 from pptx.exc import PythonPptxError
 from pptx.package import Package
+from pptx.shapes.picture import Picture
 
 from blocks.errors import Corrupt, Empty, TooManyPages
 from blocks.files.media_types import PPTX
@@ -22,7 +23,7 @@ MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.presentationml.slideshow": "ppsx",
     "application/vnd.ms-powerpoint.presentation.macroenabled.12": "pptm",
 }
-VERSION = 1
+VERSION = 2
 PACKAGES = ("python-pptx",)
 SETTINGS = ("ocr",)
 
@@ -85,5 +86,5 @@ def _texts(shapes: Iterable[Any], pictures: list[bytes], depth: int) -> Iterator
                 yield "  ".join(filter(None, (" ".join(cell.text.split()) for cell in row.cells)))
         elif shape.has_text_frame:
             yield shape.text_frame.text.replace("\v", "\n").strip()
-        elif getattr(shape, "image", None) is not None:
+        elif isinstance(shape, Picture) and shape._element.blip_rId is not None:  # a linked picture is not in the file
             pictures.append(shape.image.blob)

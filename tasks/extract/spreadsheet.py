@@ -5,8 +5,10 @@ calamine gives values without their number formats. A date is written as ISO 860
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
+from decimal import Decimal
 from importlib.metadata import version
 from io import BytesIO
+from math import isfinite
 from typing import Any
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
@@ -22,15 +24,16 @@ MEDIA_TYPES = {
     "application/vnd.ms-excel": "xls",
     "application/vnd.oasis.opendocument.spreadsheet": "ods",
 }
-VERSION = 1
+VERSION = 2
 PACKAGES = ("python-calamine",)
 SETTINGS = ()
 
 ENGINE = f"calamine {version('python-calamine')}"
 MAX_PADDED = 40
 """Wider cells do not widen their column: a note of 500 characters would move all other columns out of sight."""
+DIGITS = 15
+"""What spreadsheet programs keep and show of a number; a binary fraction differs from what was typed after them."""
 MAX_DECIMALS = 12
-"""Binary fractions differ from what was typed in the sixteenth digit."""
 
 Cell = int | float | str | bool | date | datetime | time | object
 
@@ -89,8 +92,9 @@ def _written(cell: Cell) -> str:
             return str(cell).upper()
         case float() if cell.is_integer():
             return str(int(cell))
-        case float():
-            whole, _, decimals = f"{cell:.{MAX_DECIMALS}f}".partition(".")
+        case float() if isfinite(cell):
+            typed = Decimal(f"{cell:.{DIGITS}g}")
+            whole, _, decimals = f"{round(typed, MAX_DECIMALS):f}".partition(".")
             return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
         case datetime() if cell.time() == time():
             return cell.date().isoformat()

@@ -5,6 +5,8 @@ import io
 import pptx
 import pytest
 from PIL import Image
+from pptx.opc.constants import RELATIONSHIP_TYPE
+from pptx.oxml.ns import qn
 from pptx.util import Inches
 
 from blocks.errors import Corrupt, Empty
@@ -61,6 +63,20 @@ def test_slides_tables_notes_and_scans() -> None:
     assert unpack(packed)[0].ocr_pages == (4,)
     drawn = GrayImage.unpack(slides.render(content, ARGUMENTS | {"page": 4}))
     assert (drawn.width, drawn.height) == (800, 600)
+
+
+def test_a_picture_that_is_only_linked_leaves_the_text_readable() -> None:
+    opened = pptx.Presentation()
+    slide = opened.slides.add_slide(opened.slide_layouts[6])
+    slide.shapes.add_textbox(0, 0, Inches(2), Inches(1)).text_frame.text = "Invoice 4711"
+    [blip] = slide.shapes.add_picture(picture(800, 600), 0, Inches(2))._element.iter(qn("a:blip"))
+    linked = slide.part.relate_to("file:///C:/scan.png", RELATIONSHIP_TYPE.IMAGE, is_external=True)
+    del blip.attrib[qn("r:embed")]
+    blip.set(qn("r:link"), linked)
+    written = io.BytesIO()
+    opened.save(written)
+    extraction = Extraction.model_validate_json(unpack(slides.read(written.getvalue(), ARGUMENTS))[1])
+    assert [page.text for page in extraction.pages] == ["Invoice 4711"]
 
 
 def test_no_slides_and_no_presentation() -> None:

@@ -63,6 +63,23 @@ def test_a_page_per_sheet_with_columns_in_line() -> None:
     assert extraction.attributes == {"sheets": "Invoice, Notes"}
 
 
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (123456.78, "123456.78"),
+        (-65536.01, "-65536.01"),
+        (987654321.09, "987654321.09"),
+        (1234567.5, "1234567.50"),
+        (0.1 + 0.2, "0.30"),
+        (3 * 33333.33, "99999.99"),
+        (1.23456, "1.23456"),
+    ],
+)
+def test_a_number_has_the_digits_that_its_sheet_shows(number: float, written: str) -> None:
+    """Twelve decimals of a large binary fraction are digits that nobody typed."""
+    assert read(workbook(A=[[number]])).visible_text == written
+
+
 def test_a_hidden_sheet_is_hidden_text() -> None:
     extraction = read(workbook(Seen=[["seen"]], Unseen=[["approve", "this"]], hidden="Unseen"))
     assert (extraction.visible_text, extraction.hidden_text) == ("seen", "approve  this")
