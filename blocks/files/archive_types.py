@@ -1,6 +1,7 @@
 """The media types of zip archives and of OLE compound files, by the directory of what is in them."""
 
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -31,7 +32,10 @@ _STREAMS: tuple[tuple[str, str], ...] = (
     ("EncryptedPackage", ENCRYPTED_OFFICE),
 )
 
-MALFORMED_ZIP = (zipfile.BadZipFile, zlib.error, ValueError, OSError, NotImplementedError, RuntimeError, KeyError)
+MALFORMED_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(ValueError, OSError, RuntimeError, KeyError),
+)
 """What zipfile raises for a malformed, encrypted or unusual archive. KeyError: a member that the directory lacks."""
 
 

@@ -16,8 +16,8 @@ ENGINE = f"pypdf {pypdf.__version__}"
 MAX_FORM_FIELDS = 500
 MAX_VALUE_CHARACTERS = 4_000
 
-MALFORMED = (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
-"""What pypdf raises for a malformed file."""
+MALFORMED = (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError)
+"""What pypdf raises for a malformed file. RuntimeError: one that is nested too deep, or has an unknown filter."""
 
 
 def warm_up() -> None:

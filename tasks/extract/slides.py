@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from io import BytesIO
 from typing import Any
-from zipfile import BadZipFile
 
 import pptx
 from lxml import etree
@@ -14,6 +13,7 @@ from pptx.package import Package
 from pptx.shapes.picture import Picture
 
 from blocks.errors import Corrupt, Empty, TooManyPages
+from blocks.files.archive_types import MALFORMED_ZIP
 from blocks.files.media_types import PPTX
 from tasks.extract.pictures import draw_scan, pages_with_scans, scans_among
 from tasks.extract.reading import PageReading, Reading, clean
@@ -28,7 +28,7 @@ PACKAGES = ("python-pptx",)
 SETTINGS = ("ocr",)
 
 ENGINE = f"python-pptx {version('python-pptx')}"
-MALFORMED = (PythonPptxError, BadZipFile, KeyError, ValueError, AttributeError, etree.LxmlError, OSError, TypeError)
+MALFORMED = (*MALFORMED_ZIP, PythonPptxError, etree.LxmlError, AttributeError, IndexError, TypeError)
 MAX_DEPTH = 20
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from io import BytesIO
 from typing import Any
-from zipfile import BadZipFile
 
 import docx
 from docx.opc.constants import RELATIONSHIP_TYPE
@@ -24,6 +23,7 @@ from lxml import etree
 from PIL import Image
 
 from blocks.errors import Corrupt, Empty
+from blocks.files.archive_types import MALFORMED_ZIP
 from blocks.files.media_types import DOCX
 from tasks.extract.pictures import draw_scan, pages_with_scans, scans_among
 from tasks.extract.reading import PageReading, Reading, clean, text_pages
@@ -38,17 +38,7 @@ PACKAGES = ("python-docx",)
 SETTINGS = ("ocr",)
 
 ENGINE = f"python-docx {version('python-docx')}"
-MALFORMED = (
-    OpcError,
-    BadZipFile,
-    KeyError,
-    ValueError,
-    AttributeError,
-    etree.LxmlError,
-    OSError,
-    IndexError,
-    TypeError,
-)
+MALFORMED = (*MALFORMED_ZIP, OpcError, etree.LxmlError, AttributeError, IndexError, TypeError)
 _AN_ADDRESS = re.compile(r" '<[^>]* at 0x[0-9a-f]+>'")
 """python-docx names its buffer by the address in memory, which changes with every reading."""
 TINY_HALF_POINTS = 4

@@ -1,17 +1,21 @@
 """Every reader states what it reads, and README names it."""
 
+import contextlib
 import importlib
 import re
 from importlib.metadata import version
 
 import pytest
 
+from blocks.errors import DocumentError
 from blocks.files import media_types
 from blocks.settings import PROJECT_DIR
 from tasks.extract import formats
 from tasks.extract.conversion import CONVERTED
 from tasks.extract.formats import FORMATS, READERS, stated_by
+from tests.tasks.extract.samples_of_formats import SAMPLES
 
+DAMAGED_PLACES = 60
 STATEMENTS = {reader: stated_by(reader) for reader in READERS}
 
 
@@ -44,3 +48,15 @@ def test_readme_names_every_format() -> None:
     assert set(re.split(r", | and ", listed)) == names
     [converted] = re.findall(r"LibreOffice is installed [^,]+, it also reads ([^.]+)\.", readme)
     assert set(re.split(r", | and ", converted)) == set(CONVERTED.values())
+
+
+@pytest.mark.parametrize("module", sorted(name for name in SAMPLES if name.startswith("tasks.extract.")))
+def test_a_damaged_file_is_a_failure_of_its_document_and_no_defect(module: str) -> None:
+    """At each of these places, some bytes are other ones: a transfer that went wrong, a bad sector."""
+    read = getattr(importlib.import_module(module), formats.READ)
+    for media_type, content in SAMPLES[module][1]:
+        arguments = {"media_type": media_type, "passwords": ["first"], "max_pages": 50, "max_megapixels": 10}
+        for place in range(0, len(content), max(1, len(content) // DAMAGED_PLACES)):
+            damaged = content[:place] + b"\xff\x00\x55" + content[place + 3 :]
+            with contextlib.suppress(DocumentError):
+                read(damaged, arguments | {"cause": "pdfium cannot"})
