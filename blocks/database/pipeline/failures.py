@@ -43,9 +43,7 @@ def list_failures(
     query = query.order_by(failure.last_at.desc(), failure.document_id).limit(limit)
     with database.read() as connection:
         if after is not None:
-            last = connection.execute(
-                select(func.min(failure.last_at)).where(failure.document_id == after)
-            ).scalar_one()
+            last = connection.execute(_PLACE, {"b_id": after}).scalar_one()
             if last is None:
                 raise DocumentUnknown(after)
             query = query.where(or_(failure.last_at < last, and_(failure.last_at == last, failure.document_id > after)))
@@ -61,7 +59,7 @@ def list_failures(
 def record_failures(
     database: Database, connection: Connection, run_id: str, failed: Sequence[FailedDocument], at: datetime
 ) -> None:
-    """Write failures. Each replaces the failure of the same document and stage.
+    """Write failures. Each replaces the failure of the same document and stage; an open one keeps its first time.
 
     Discover counts no attempts: its failures count the runs that recorded them.
     """
@@ -78,6 +76,7 @@ def record_failures(
             "attempts": case(
                 (is_new_run, failures.c.attempts + 1), (is_same_run, failures.c.attempts), else_=new.attempts
             ),
+            "first_at": case((failures.c.resolved_at.is_(None), failures.c.first_at), else_=new.first_at),
         },
     )
     rows = [
@@ -109,6 +108,11 @@ def resolve_failures(connection: Connection, still_failing: Mapping[str, str | N
         ids = sorted(id_ for id_, failing in still_failing.items() if (failing or "") == stage)
         connection.execute(_RESOLVE, {"b_ids": ids, "b_stage": stage, "b_at": at})
 
+
+# Where a document stands in the list: by its open failures, else by the one that was resolved since it was listed.
+_PLACE = select(
+    func.coalesce(func.min(failures.c.last_at).filter(failures.c.resolved_at.is_(None)), func.max(failures.c.last_at))
+).where(failures.c.document_id == bindparam("b_id"))
 
 _RESOLVE = (
     update(failures)

@@ -90,6 +90,18 @@ def test_the_latest_failure_comes_first_and_those_of_one_moment_by_id(database: 
     assert ids == [id_of("a"), *sorted(id_of(name) for name in "bcde")]
 
 
+def test_a_page_of_the_list_goes_on_behind_a_document_that_also_failed_long_ago(database: Database) -> None:
+    add_documents(database, "a", "b", "c")
+    fail(database, "c", stage=Stage.EXTRACT, at=AT - timedelta(days=1))
+    resolve(database, {"c": None})
+    fail(database, "c", stage=Stage.SCORE, at=LATER)
+    fail(database, "a", "b")
+    behind = [item["document_id"] for item in list_failures(database, after=id_of("c"))]
+    assert behind == sorted((id_of("a"), id_of("b")))
+    resolve(database, {"c": None})
+    assert [item["document_id"] for item in list_failures(database, after=id_of("c"))] == behind, "resolved since"
+
+
 def test_a_run_lists_the_failures_of_its_documents_whoever_wrote_them(database: Database) -> None:
     add_documents(database, "a", "b", run_id="run-1")
     fail(database, "a", "b", run_id="run-1")
@@ -130,7 +142,8 @@ def test_a_failure_that_comes_again_is_open_again(database: Database) -> None:
     assert row(database, "a")["resolved_at"] == LATER
     fail(database, "a", at=LATER)
     assert still_open(database) == [("a", "extract")]
-    assert row(database, "a")["resolved_at"] is None
+    again = row(database, "a")
+    assert (again["resolved_at"], again["first_at"]) == (None, LATER), "it is as old as it has been open"
 
 
 def test_failures_of_discover_count_the_runs_that_met_them(database: Database) -> None:
