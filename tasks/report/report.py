@@ -88,7 +88,8 @@ def build_report(
 ) -> RunReport:
     """The report of a run, read from the database."""
     counts, missing = runs.run_counts(database, run.run_id)
-    costs = runs.run_costs(database, run.run_id)
+    by_model = runs.costs_by_model(database, run.run_id)
+    costs = sum(by_model.values(), runs.NO_COSTS)
     return RunReport(
         counts=counts,
         missing=missing,
@@ -109,7 +110,7 @@ def build_report(
                 output_tokens=use.output_tokens,
                 cost_usd=use.cost_usd,
             )
-            for name, use in runs.costs_by_model(database, run.run_id).items()
+            for name, use in by_model.items()
         },
         failed_before=runs.failed_before(database, run.run_id) if run.rerun is Rerun.FAILED else 0,
     )

@@ -1,7 +1,7 @@
 """Runs: what was asked of each, how its documents ended, and what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -45,6 +45,12 @@ class RunCosts:
     cache_hits: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+
+    def __add__(self, other: "RunCosts") -> "RunCosts":
+        return RunCosts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+
+NO_COSTS = RunCosts(0, Decimal(0))
 
 
 @survives_outages
@@ -114,10 +120,9 @@ def run_counts(database: Database, run_id: str) -> tuple[RunCounts, int]:
     return RunCounts.model_validate(ended | {"documents": sum(ended.values())}), missing
 
 
-@survives_outages
 def run_costs(database: Database, run_id: str) -> RunCosts:
     """The number of the run's calls that have ended, and their exact cost."""
-    return _costs_of(_call_groups(database, run_id))
+    return sum(costs_by_model(database, run_id).values(), NO_COSTS)
 
 
 @survives_outages
