@@ -249,7 +249,7 @@ def backfill_failures(project: Project) -> str:
         "type": "run-deployment",
         "source": "selected",
         "deployment_id": ad_hoc,
-        "parameters": {"rerun": "failed", "status": "failed"},
+        "parameters": {"rerun": "failed"},
     }
     made = project.workplace.ask(
         "automations/", name="retry-failures", trigger=trigger | {"threshold": 1, "within": 0}, actions=[action]

@@ -10,7 +10,7 @@ from blocks.database.pipeline.documents import Recorded, record_batch, record_kn
 from blocks.database.pipeline.failures import FailedDocument, list_failures, record_failures
 from blocks.database.results.results import NewResult, write_results
 from blocks.database.tables import run_documents
-from blocks.records import DiscoveredDocument, Rerun, Retry, Stage, Status, Validation
+from blocks.records import DiscoveredDocument, Rerun, ResultStatus, Retry, Stage, Status, Validation
 from tests.doubles.scripted_stages import failing, found, id_of
 
 
@@ -191,6 +191,30 @@ def test_of_known_documents_only_an_unreadable_one_stays_failed(
         chunk_size=2,
     )
     assert outcomes(database, "second") == {id_of("a"): outcome}
+
+
+@pytest.mark.parametrize(("status", "members"), [(None, {"failed", "unfinished"}), ("failed", {"failed"})])
+def test_failures_and_what_an_ended_run_left_undone_are_tried_again_without_a_status(
+    database: Database, status: ResultStatus | None, members: set[str]
+) -> None:
+    """As docs/deployment.md says of the automation that starts a backfill."""
+    record(database, "crashed", found("failed"), found("unfinished"), found("accepted"))
+    settle(database, accepted="accepted")
+    with database.write() as connection:
+        failed = [FailedDocument(id_of("failed"), failing(Stage.EXTRACT, Retry.NEVER))]
+        record_failures(database, connection, "crashed", failed, now())
+    record_known(
+        database,
+        "second",
+        document_type=None,
+        status=status,
+        limit=None,
+        rerun=Rerun.FAILED,
+        pipeline_digest="pipeline",
+        chunk_size=2,
+    )
+    queued = {id_ for id_, outcome in outcomes(database, "second").items() if outcome is None}
+    assert queued == {id_of(name) for name in members}
 
 
 @pytest.mark.parametrize(("reopen", "outcome"), [(False, "skipped"), (True, None)])
