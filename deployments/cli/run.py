@@ -5,9 +5,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from deployments.prefect_api.client import PrefectApi
     from tasks.report.report import RunReport
     from tasks.runs.prepare import PreparedRun
+
+START_WAIT_LIMIT_S = 15.0
+"""How long the start of a run waits for a database that does not answer. A restart takes a few seconds."""
+
+Result = TypeVar("Result")
 
 
 def run(
@@ -107,7 +113,7 @@ def run(
     _pin_database(settings)
     # Prefect may hold models as blocks. If it cannot, mistakes are found before a server is started.
     may_hold_blocks = settings.prefect_api_url or profile_url() or local_server.has_been_used()
-    prepared = None if may_hold_blocks else prepare_run(types, models, with_blocks=False)
+    prepared = None if may_hold_blocks else _when_it_answers(partial(prepare_run, types, models, with_blocks=False))
 
     parameters: dict[str, object] = {
         "document_type": document_type,
@@ -126,7 +132,7 @@ def run(
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not our output
         server = use_prefect(announce=note)
-        prepared = prepared or prepare_run(types, models)
+        prepared = prepared or _when_it_answers(partial(prepare_run, types, models))
         show_models(prepared, budget_usd)
         state = _run_flow(_flow(from_database), parameters, prepared, server)
     report = _report_of(state)
@@ -192,7 +198,15 @@ def _pin_database(settings: "Settings") -> None:
     if settings.prefect_api_url is None and profile_url() is None:
         settings = configure(database_url=database_url(settings))
     if settings.database_url:
-        connect(settings)
+        _when_it_answers(partial(connect, settings))
+
+
+def _when_it_answers(work: Callable[[], Result]) -> Result:
+    """The result of `work`, which needs the database. The wait for it is short: the address may be wrong."""
+    from blocks.database.outages import wait_out_outages
+    from blocks.settings import load_settings
+
+    return wait_out_outages(work, min(START_WAIT_LIMIT_S, load_settings().database_outage_wait_s))
 
 
 def _flow(from_database: bool) -> "Flow[..., State[RunReport]]":

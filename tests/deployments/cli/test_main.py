@@ -90,7 +90,7 @@ def test_a_path_without_types_is_told_to_be_corrected(tmp_path: Path) -> None:
 def test_an_unreachable_database_is_told_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     url = "postgresql+psycopg://someone:hunter2@127.0.0.1:9/none"
-    done = winnow("run", "a.txt", "--database", url, cwd=tmp_path)
+    done = winnow("run", "a.txt", "--database", url, cwd=tmp_path, WINNOW_DATABASE_OUTAGE_WAIT_S="0")
     assert done.returncode == 1
     assert "cannot be used" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout

@@ -2,12 +2,19 @@
 
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
+from blocks.database.engine import close_database, open_database
 from blocks.records import Rerun
-from deployments.cli.run import _lean_parameters, parameters_as_json
+from blocks.settings import Settings
+from deployments.cli.run import _lean_parameters, _pin_database, parameters_as_json
+from tests.doubles.crashing_postgres import CrashingPostgres
+from tests.winnow_command import wait_until
 
 
 @pytest.mark.parametrize("budget_usd", [None, Decimal("2.50"), Decimal(0), Decimal("1e-7")])
@@ -35,6 +42,28 @@ def test_the_flow_gets_prefect_s_method_back() -> None:
     with _lean_parameters(process_documents):
         assert process_documents.serialize_parameters is parameters_as_json
     assert "serialize_parameters" not in vars(process_documents)
+
+
+def test_a_run_that_starts_while_the_database_restarts_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with CrashingPostgres() as server:
+        url = server.new_database()
+        monkeypatch.setenv("WINNOW_DATABASE_URL", url)
+        restart = threading.Thread(target=server.crash_and_start, args=(3.0,))
+        restart.start()
+        try:
+            wait_until(lambda: not is_up(url), timeout_s=10)
+            _pin_database(Settings())
+        finally:
+            restart.join()
+        close_database(open_database(url))
+
+
+def is_up(url: str) -> bool:
+    try:
+        create_engine(url).connect().close()
+    except OperationalError:
+        return False
+    return True
 
 
 WRONG_USAGE = """
