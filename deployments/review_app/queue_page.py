@@ -2,7 +2,7 @@
 
 from fastapi import Response
 
-from blocks.database.review.queue import count_items, count_open_by_type, list_items
+from blocks.database.review.queue import count_open_by_type, open_page
 from blocks.records import UNKNOWN_TYPE
 from blocks.review import reasons
 from blocks.review.errors import InvalidDecision
@@ -37,7 +37,8 @@ def queue(call: Call) -> Response:
     wanted, after = filter_of(query, call.who.name), query.get("after", "")
     if after and not after.isdecimal():
         raise InvalidDecision("this page of the queue does not exist; the queue begins at /")
-    rows = list_items(database, wanted, PAGE_ROWS + 1, int(after) if after else None)
+    page = open_page(database, wanted, PAGE_ROWS + 1, int(after) if after else None)
+    rows = page.items
     by_type = count_open_by_type(database)
     known = {*call.site.types, UNKNOWN_TYPE, *(count.document_type for count in by_type)}
     is_filtered = any(query.get(name) for name in KEYS)
@@ -49,7 +50,8 @@ def queue(call: Call) -> Response:
         is_first=not after,
         wanted={name: query.get(name, "") for name in KEYS},
         query=query_of(query),
-        count=count_items(database, wanted) if is_filtered else total_open,
+        count=page.count if is_filtered else total_open,
+        is_more=is_filtered and page.is_more,
         is_filtered=is_filtered,
         total_open=total_open,
         late=sum(count.late for count in by_type),

@@ -54,7 +54,7 @@ def claim_next(
                 review.c.role.in_(roles),
                 is_free,
                 ~cast(review.c.opinions, Text).contains(_opinion_of(person), autoescape=True),
-                *conditions(database, wanted, at),
+                *conditions(database, connection, wanted, at),
                 *behind(connection, after),
             )
             .order_by(*in_work_order)

@@ -44,6 +44,8 @@ review = Table(
     Column("notice_at", UtcDateTime),
     Index(None, "document_id"),
     Index("ix_review_queue", "status", "priority", text("(due_at IS NULL)"), "due_at", "confidence", "review_id"),
+    Index("ix_review_types", "status", "document_type", "due_at"),
+    Index("ix_review_status", "status", "review_id"),
     Index("ix_review_notice_at", "status", "notice_at"),
     Index("ix_review_decided_at", "decided_at"),
     Index(

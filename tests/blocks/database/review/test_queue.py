@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from blocks.database.engine import Database
-from blocks.database.review import claims
-from blocks.database.review.queue import QueueFilter, count_items, list_items
+from blocks.database.review import claims, queue
+from blocks.database.review.queue import QueueFilter, count_items, list_items, open_page
 from blocks.database.review.tables import review
 from blocks.review.errors import ItemMissing
 from blocks.review.records import ItemKind, ItemStatus, Role
@@ -84,3 +84,21 @@ def test_a_blind_item_shows_no_values(database: Database) -> None:
         connection.execute(update(review).where(review.c.priority == 1).values(is_blind=True))
     without = [names[row["review_id"]] for row in list_items(database) if not row["fields"]]
     assert without == ["d"]
+
+
+@pytest.mark.parametrize("counted", [1, 1_000])
+@pytest.mark.parametrize(
+    "wanted",
+    [QueueFilter(), QueueFilter(reason="low_confidence"), QueueFilter(text="/IN/"), QueueFilter(text="nowhere")],
+)
+def test_a_page_has_the_same_items_whether_its_filter_lets_few_or_many_through(
+    database: Database, monkeypatch: pytest.MonkeyPatch, wanted: QueueFilter, counted: int
+) -> None:
+    prepare(database)
+    monkeypatch.setattr(queue, "COUNTED", counted)
+    complete = list_items(database, wanted)
+    page = open_page(database, wanted, 2)
+    assert list(page.items) == complete[:2]
+    assert (page.count, page.is_more) == (min(len(complete), counted), len(complete) > counted)
+    if len(complete) > 2:
+        assert list(open_page(database, wanted, 2, complete[1]["review_id"]).items) == complete[2:4]
