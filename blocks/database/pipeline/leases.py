@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from blocks.database.clock import database_time
-from blocks.database.engine import Database
+from blocks.database.engine import Database, cause_of
 from blocks.database.errors import LeaseLost
 from blocks.database.in_list import in_list
 from blocks.database.outages import wait_out_outages
@@ -111,9 +112,9 @@ def _beat(database: Database, lease: Lease, ended: threading.Event, on_lost: Cal
     while not ended.wait(pause_s):
         try:
             is_kept = _renew(database, lease.worker_id)
-        except WinnowError as error:
+        except (WinnowError, SQLAlchemyError) as error:
             if pause_s == beat_every_s:
-                log.warning("the heartbeat of a run cannot be written, and is tried again: %s", error)
+                log.warning("the heartbeat of a run cannot be written, and is tried again: %s", cause_of(error))
             pause_s = min(BEAT_AGAIN_S, beat_every_s / 2)
             continue
         pause_s = beat_every_s
@@ -121,16 +122,24 @@ def _beat(database: Database, lease: Lease, ended: threading.Event, on_lost: Cal
             lease.is_lost = True
             on_lost()
             return
+        if not database.is_sqlite:
+            _end_sessions_of_the_dead(database)
 
 
 def _renew(database: Database, worker_id: str) -> bool:
     with database.write() as connection:
         time = database_time(connection)
         values = {"b_id": worker_id, "b_time": time, "b_until": time + timedelta(seconds=database.lease_s)}
-        is_kept = bool(connection.execute(_RENEW, values).rowcount)
-        if not database.is_sqlite:
+        return bool(connection.execute(_RENEW, values).rowcount)
+
+
+def _end_sessions_of_the_dead(database: Database) -> None:
+    """In a transaction of its own: PostgreSQL refuses to end another user's session, and the heartbeat must go on."""
+    try:
+        with database.write() as connection:
             connection.execute(_END_SESSIONS_OF_THE_DEAD)
-    return is_kept
+    except (WinnowError, SQLAlchemyError) as error:
+        log.warning("the sessions of dead workers could not be ended: %s", cause_of(error))
 
 
 def _release(database: Database, lease: Lease) -> None:

@@ -217,3 +217,23 @@ def test_a_session_that_a_dead_worker_left_within_a_transaction_is_ended(postgre
         wait_until(lambda: not lives())
         left.invalidate()
     engine.dispose()
+
+
+def test_a_lease_is_renewed_though_the_server_refuses_to_end_sessions(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As it does where the dead worker's user is another one."""
+    refused = text("DO $$ BEGIN RAISE insufficient_privilege; END $$")
+    monkeypatch.setattr(module, "_END_SESSIONS_OF_THE_DEAD", refused)
+
+    def beat_at() -> object:
+        with postgres_database.read() as connection:
+            return connection.execute(select(workers.c.beat_at)).scalar_one()
+
+    with hold_lease(replace(postgres_database, lease_s=0.4), "run") as lease:
+        first = beat_at()
+        wait_until(lambda: "could not be ended" in caplog.text)
+        refused_at = beat_at()
+        assert refused_at != first
+        wait_until(lambda: beat_at() != refused_at)
+        assert not lease.is_lost
