@@ -63,6 +63,7 @@ VALUES: dict[str, JsonValue] = {
     "kind": "goods",
     "rows": ROWS,
 }
+QUOTES = {"number": "4711", "issued": "3 May 2024", "total": "12.50"}
 CONFIDENCES = {"number": 0.9, "issued": 0.4, "total": 0.7, "kind": 0.95, "rows": 0.9}
 
 
@@ -76,11 +77,11 @@ class Paper:
     reasons: tuple[str, ...] = ("low_confidence:issued", "low_confidence:total")
     rules: ReviewRules = field(default_factory=lambda: PAPER.review)
     kind: ItemKind = ItemKind.VERDICT
+    quotes: Mapping[str, str] = field(default_factory=lambda: dict(QUOTES))
 
     def store(self, database: Database, fingerprint: str = "f1") -> int:
         """Write the file, what the stages made of it, and the review item; returns the item's id."""
         document_id, page = self._record(database)
-        quotes = {"number": "4711", "issued": "3 May 2024", "total": "12.50"}
         verdict = Validation(
             document_type="paper",
             status=Status.IN_REVIEW,
@@ -88,7 +89,9 @@ class Paper:
             reasons=self.reasons,
             fields=dict(self.values),
             confidences=CONFIDENCES,
-            evidence={name: (Evidence(page=1, quote=quote),) for name, quote in quotes.items() if quote in page.text},
+            evidence={
+                name: (Evidence(page=1, quote=quote),) for name, quote in self.quotes.items() if quote in page.text
+            },
         )
         at = datetime.now(UTC)
         with database.write() as connection:

@@ -118,6 +118,37 @@ class Decision(Record):
         return digest_of(content)
 
 
+class Judgement(StrEnum):
+    """What a person finds about one field of an item, by its cut-out. It decides nothing about the document."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNREADABLE = "unreadable"
+
+
+class FieldJudgement(Record):
+    """A judgement on a field of the version that was on the screen, for `shown_ms` milliseconds."""
+
+    review_id: int
+    version: int
+    field: str
+    judgement: Judgement
+    by: str
+    door: Door
+    shown_ms: int = Field(0, ge=0)
+
+
+class Judged(Record):
+    """A judgement that stands."""
+
+    event_id: int
+    field: str
+    judgement: Judgement
+    by: str
+    at: datetime
+    shown_ms: int
+
+
 class Opinion(Record):
     """A decision on an item that needs several: who made it, in which event, and what came of it."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from pydantic import JsonValue
 
@@ -23,6 +24,8 @@ from blocks.review.records import (
     Item,
     ItemKind,
     ItemStatus,
+    Judged,
+    Judgement,
     Look,
     Outcome,
     Person,
@@ -42,11 +45,12 @@ def rule(
     document_type: DocumentType | None,
     known_types: Collection[str],
     at: datetime,
+    judged: Mapping[str, Judged] = MappingProxyType({}),
 ) -> Ruling:
     """What follows from the decision on the current version of the item.
 
-    `document_type` is the item's type; None for the unknown type, and for a type that is gone. Raises a leaf of
-    `ReviewError` where the decision is not allowed.
+    `document_type` is the item's type; None for the unknown type, and for a type that is gone. `judged` has what people
+    found about single fields of this version. Raises a leaf of `ReviewError` where the decision is not allowed.
     """
     check_open(item, person, at)
     match decision.action:
@@ -55,11 +59,13 @@ def rule(
         case Action.RETURN:
             return Ruling(event=Event.RETURNED, role=Role.REVIEWER)
     outcome = _outcome(item, decision, document_type, known_types)
+    if outcome.status is Status.ACCEPTED:
+        _check_judged(item, decision, judged)
     return Ruling(
         event=_event(item, outcome),
         role=_next_role(item, outcome),
         outcome=outcome,
-        answers=tuple(_answers(item, decision, outcome)),
+        answers=tuple(_answers(item, decision, outcome, judged)),
     )
 
 
@@ -147,20 +153,34 @@ def _corrected(item: Item, decision: Decision, document_type: DocumentType) -> O
     )
 
 
-def _answers(item: Item, decision: Decision, outcome: Outcome) -> Iterator[Answer]:
-    """An answer per field that was shown or corrected; none where the values are not what was decided on."""
+def _check_judged(item: Item, decision: Decision, judged: Mapping[str, Judged]) -> None:
+    """A field that somebody found wrong is looked at again before its document is accepted."""
+    for name, found in judged.items():
+        is_settled = name in decision.corrections or decision.looks.get(name, Look()).is_touched
+        if found.judgement is not Judgement.RIGHT and not is_settled:
+            raise InvalidDecision(
+                f"{found.by} found {name} of review item {item.review_id} {found.judgement}; correct it, with the same "
+                "value if it is right after all"
+            )
+
+
+def _answers(item: Item, decision: Decision, outcome: Outcome, judged: Mapping[str, Judged]) -> Iterator[Answer]:
+    """An answer per field that was shown or corrected; none where the values are not what was decided on.
+
+    A field that was judged counts as touched, and for the time of its judgement too.
+    """
     if outcome.status is not Status.ACCEPTED:
         return
     for name in sorted({*item.fields, *outcome.fields}):
-        look = decision.looks.get(name, Look())
+        look, found = decision.looks.get(name, Look()), judged.get(name)
         yield Answer(
             field=name,
             shown=item.fields.get(name),
             decided=outcome.fields.get(name),
             confidence=item.confidences.get(name),
             evidence=outcome.evidence.get(name, ()),
-            shown_ms=look.shown_ms,
-            is_touched=look.is_touched or name in decision.corrections,
+            shown_ms=look.shown_ms + (found.shown_ms if found is not None else 0),
+            is_touched=look.is_touched or name in decision.corrections or found is not None,
         )
 
 

@@ -1,6 +1,7 @@
 """Documents of items: kept in memory for the next request, their pages drawn once and kept on disk."""
 
 import hashlib
+import io
 import threading
 from collections import OrderedDict
 from functools import partial
@@ -15,7 +16,8 @@ from deployments.review_app.page_cache import PageCache
 
 LONG_EDGE_PIXELS = 1_800
 """154 dots per inch of A4: small print stays legible, and a page is drawn in a tenth of a second."""
-MAX_KEPT = 32
+MAX_KEPT = 64
+"""More than a strip has."""
 
 
 class Documents:
@@ -49,6 +51,21 @@ class Documents:
             return b""
         key = hashlib.sha256(f"{shown.document.document_id}:{page}:{LONG_EDGE_PIXELS}".encode()).hexdigest()
         return self._pictures.get(key, partial(self._draw, shown, page))
+
+    def cutout(self, shown: ShownDocument, page: int, view: tuple[float, float, float, float], width: float) -> bytes:
+        """The part `view` (x, y, width, height) of a page as JPEG, both in points; empty and raises as `picture`."""
+        from PIL import Image  # only strips need it
+
+        content = self.picture(shown, page)
+        if not content:
+            return b""
+        x, y, across, down = view
+        cut = io.BytesIO()
+        with Image.open(io.BytesIO(content)) as drawn:
+            scale = drawn.width / width
+            left, top, right, bottom = (round(edge * scale) for edge in (x, y, x + across, y + down))
+            drawn.crop((left, top, right, bottom)).save(cut, "JPEG", quality=85)
+        return cut.getvalue()
 
     def original(self, shown: ShownDocument) -> bytes:
         """The document's bytes. Raises a `DocumentError` where they are gone."""

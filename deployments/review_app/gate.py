@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -151,7 +152,7 @@ class Gate:
         """An error's page, or its object for the page's script."""
         if isinstance(error, Refusal):
             if error.status == UNKNOWN_PERSON and not self._route.is_json:
-                return call.redirect(f"/login?next={self._path_of(call) if self._route.method == 'GET' else '/'}")
+                return call.redirect(f"/login?next={quote(self._page_of(call), safe='/')}")
             return self._error(call, error.status, str(error), "refused")
         status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
         if status >= 500:
@@ -160,11 +161,14 @@ class Gate:
             return self._error(call, status, "a defect of Winnow; its log says more", "internal")
         return self._error(call, status, str(error), error.kind, list(getattr(error, "changes", ())))
 
-    def _path_of(self, call: Call) -> str:
+    def _page_of(self, call: Call) -> str:
+        """The page to open after the login: the one that was asked for, with its query."""
+        if self._route.method != "GET":
+            return "/"
         path = self._route.path.replace(":int", "")
         for name, value in call.path.items():
             path = path.replace(f"{{{name}}}", str(value))
-        return path
+        return f"{path}?{urlencode(call.query)}" if call.query else path
 
     def _error(self, call: Call, status: int, why: str, kind: str, changes: list[str] | None = None) -> Response:
         if self._route.is_json:

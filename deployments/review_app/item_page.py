@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from blocks.database.review import claims
 from blocks.database.review.decide import decide, undo
+from blocks.database.review.judgements import read_judged
 from blocks.database.review.queue import changes_since, list_items, read_item
 from blocks.errors import DocumentError
 from blocks.evidence.relations import contradictions
@@ -30,7 +31,8 @@ def show_item(call: Call) -> Response:
     """The page of an item. Looking claims nothing: the page's script does, so that a link can be followed safely."""
     item, site = _item(call), call.site
     shown = site.documents.get(item.document_id, item.fingerprint)
-    view = item_view(item, shown, site.types.get(item.document_type))
+    judged = read_judged(site.database, item, call.who.name)
+    view = item_view(item, shown, site.types.get(item.document_type), judged)
     return call.page(
         "item.html",
         view=view,

@@ -1,7 +1,8 @@
 """What the item page shows: doubtful fields first, each with its value, its evidence and its reasons in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import JsonValue
@@ -11,13 +12,14 @@ from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.findings import LIKELY_AT
 from blocks.records import Evidence
 from blocks.review import reasons
-from blocks.review.records import Item, ItemKind
+from blocks.review.records import Item, ItemKind, Judged, Judgement
 from blocks.values.typed_values import NUMERIC
 from deployments.review_app import words
 from deployments.review_app.page_view import Crop, PageView, crops, page_views, placed
 
 LONG_TEXT = 60
 MAX_CROPS = 4
+NOT_JUDGED: Mapping[str, Judged] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ class ColumnView:
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """A field. `text` is its value as it is typed; `raw` a reading that is no value of the type."""
+    """A field. `text` is its value as it is typed; `raw` a reading that is no value of the type.
+
+    `judged` is what somebody found about it in a strip.
+    """
 
     name: str
     type: str
@@ -49,6 +54,12 @@ class FieldView:
     columns: tuple[ColumnView, ...]
     rows: tuple[Mapping[str, str], ...]
     crops: tuple[Crop, ...]
+    judged: Judged | None = None
+
+    @property
+    def is_found_wrong(self) -> bool:
+        """Whether the page stops here first."""
+        return self.judged is not None and self.judged.judgement is not Judgement.RIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +84,12 @@ class ItemView:
         return sum(field.is_doubtful for field in self.fields)
 
 
-def item_view(item: Item, shown: ShownDocument, document_type: DocumentType | None) -> ItemView:
+def item_view(
+    item: Item, shown: ShownDocument, document_type: DocumentType | None, judged: Mapping[str, Judged] = NOT_JUDGED
+) -> ItemView:
     """The view. In a blind audit, it has neither the values nor where they were read."""
     evidence = {} if item.is_blind else item.evidence
-    fields = _fields(item, shown, document_type, evidence) if item.kind is not ItemKind.FAILURE else ()
+    fields = _fields(item, shown, document_type, evidence, judged) if item.kind is not ItemKind.FAILURE else ()
     about_document = [reason for reason in item.reasons if reasons.field_of(reason, document_type) is None]
     document = shown.document
     name = words.file_name(document.uri) + (f" · {document.part}" if document.part else "")
@@ -100,14 +113,16 @@ def _fields(
     shown: ShownDocument,
     document_type: DocumentType | None,
     evidence: Mapping[str, Sequence[Evidence]],
+    judged: Mapping[str, Judged],
 ) -> tuple[FieldView, ...]:
     if document_type is None:
         return ()
     views = [
-        _field(item, shown, document_type, name, field, evidence.get(name, ()))
+        replace(_field(item, shown, document_type, name, field, evidence.get(name, ())), judged=judged.get(name))
         for name, field in document_type.fields.items()
     ]
-    doubtful = sorted((view for view in views if view.is_doubtful), key=lambda view: view.confidence)
+    doubtful = [view for view in views if view.is_doubtful]
+    doubtful.sort(key=lambda view: (not view.is_found_wrong, view.judged is not None, view.confidence))
     return (*doubtful, *(view for view in views if not view.is_doubtful))
 
 

@@ -1,7 +1,7 @@
 """Every route of the page, with the role that it needs."""
 
 from blocks.review.records import Role
-from deployments.review_app import history_page, item_page, login, queue_page, static_files
+from deployments.review_app import history_page, item_page, login, queue_page, static_files, strip_page
 from deployments.review_app.call import Route
 
 ROUTES = (
@@ -15,6 +15,12 @@ ROUTES = (
     Route("GET", "/items/{id:int}", item_page.show_item, Role.READER),
     Route("GET", "/items/{id:int}/history", history_page.item_history, Role.READER),
     Route("GET", "/documents/{document_id}", history_page.document_history, Role.READER),
+    Route("GET", "/strip", strip_page.strip, Role.REVIEWER),
+    Route("POST", "/strip/claim", strip_page.claim_strip, Role.REVIEWER, is_json=True),
+    Route("POST", "/strip/release", strip_page.release_strip, Role.REVIEWER, is_json=True),
+    Route("GET", "/items/{id:int}/cutouts/{field}", strip_page.cutout, Role.REVIEWER, is_json=True),
+    Route("POST", "/items/{id:int}/judge", strip_page.judge_field, Role.REVIEWER, is_json=True),
+    Route("POST", "/items/{id:int}/unjudge", strip_page.undo_field, Role.REVIEWER, is_json=True),
     Route("GET", "/items/{id:int}/original", item_page.original, Role.READER),
     Route("GET", "/items/{id:int}/pages/{page:int}", item_page.page_picture, Role.READER, is_json=True),
     Route("GET", "/items/{id:int}/words/{page:int}", item_page.page_words, Role.READER, is_json=True),

@@ -1,8 +1,9 @@
 """Claims of people: a lease on an item that a heartbeat renews, and that ends by itself."""
 
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Text, bindparam, cast, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, case, cast, or_, select, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database, stored_json
@@ -14,6 +15,8 @@ from blocks.review.rules import check_open
 
 CLAIM_S = 120.0
 """How long a claim lasts without a heartbeat. The page beats every quarter of it."""
+
+_NO_CLAIM = dict.fromkeys(("claimed_by", "claimed_at", "claim_expires_at"))
 
 
 @survives_outages
@@ -40,20 +43,14 @@ def claim_next(
 
     None if there is none.
     """
-    roles = [str(role) for role in Role if person.role.covers(role)]
     with database.write() as connection:
         at = database_time(connection)
-        is_free = or_(
-            review.c.claimed_by.is_(None), review.c.claim_expires_at <= at, review.c.claimed_by == person.name
-        )
         # Only the row that is taken is locked: others find the ones behind it.
         query = (
             select(review.c.review_id)
             .where(
-                review.c.status == ItemStatus.OPEN,
-                review.c.role.in_(roles),
-                is_free,
-                ~cast(review.c.opinions, Text).contains(_opinion_of(person), autoescape=True),
+                *takeable(person, at),
+                review.c.role.in_(_roles(person)),
                 *conditions(database, connection, wanted, at),
                 *behind(connection, after),
             )
@@ -63,6 +60,52 @@ def claim_next(
         )
         review_id = connection.execute(query).scalar_one_or_none()
         return None if review_id is None else _claimed(connection, load_item(connection, review_id), person, lease_s)
+
+
+@survives_outages
+def claim_all(
+    database: Database, review_ids: Collection[int], person: Person, lease_s: float = CLAIM_S
+) -> dict[int, int]:
+    """Take every one of these items that the person may have, or renew the claims; returns their versions by id."""
+    with database.write() as connection:
+        at = database_time(connection)
+        query = (
+            select(review.c.review_id, review.c.version)
+            .where(review.c.review_id.in_(list(review_ids)), *takeable(person, at))
+            .order_by(review.c.review_id)
+            .with_for_update(skip_locked=True)
+        )
+        versions = dict(connection.execute(query).tuples().all())
+        since = case((review.c.claimed_by == person.name, review.c.claimed_at), else_=at)
+        connection.execute(
+            update(review)
+            .where(review.c.review_id.in_(list(versions)))
+            .values(claimed_by=person.name, claimed_at=since, claim_expires_at=at + timedelta(seconds=lease_s))
+        )
+        return versions
+
+
+@survives_outages
+def release_all(database: Database, review_ids: Collection[int], person: Person) -> int:
+    """End the person's claims on these items; returns how many there were."""
+    with database.write() as connection:
+        of_person = (review.c.review_id.in_(list(review_ids)), review.c.claimed_by == person.name)
+        return connection.execute(update(review).where(*of_person).values(_NO_CLAIM)).rowcount
+
+
+def takeable(person: Person, at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for the items that the person may decide on now, and that nobody else has."""
+    is_own = review.c.claimed_by == person.name
+    return (
+        review.c.status == ItemStatus.OPEN,
+        or_(review.c.role.in_(_roles(person)), and_(is_own, review.c.claim_expires_at > at)),
+        or_(review.c.claimed_by.is_(None), review.c.claim_expires_at <= at, is_own),
+        ~cast(review.c.opinions, Text).contains(_opinion_of(person), autoescape=True),
+    )
+
+
+def _roles(person: Person) -> list[str]:
+    return [str(role) for role in Role if person.role.covers(role)]
 
 
 @survives_outages
@@ -89,5 +132,5 @@ def _claimed(connection: Connection, item: Item, person: Person, lease_s: float)
 _RELEASE = (
     update(review)
     .where(review.c.review_id == bindparam("b_id"), review.c.claimed_by == bindparam("b_name"))
-    .values(claimed_by=None, claimed_at=None, claim_expires_at=None)
+    .values(_NO_CLAIM)
 )

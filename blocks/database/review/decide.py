@@ -14,6 +14,7 @@ from blocks.database.pipeline.documents import FAILED, lock_documents
 from blocks.database.pipeline.failures import resolve_failures
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
+from blocks.database.review.judgements import load_judged
 from blocks.database.review.queue import fields_at_version, load_item
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.tables import documents, failures, results
@@ -73,7 +74,8 @@ def decide_within(
         before = fields_at_version(connection, item, decision.version)
         raise ItemReplaced(item.review_id, decision.version, item.version, changes(before, item.fields))
     at = database_time(connection)
-    ruling = rule(item, decision, person, types.get(item.document_type), types, at)
+    judged = load_judged(connection, item, person.name)
+    ruling = rule(item, decision, person, types.get(item.document_type), types, at, judged)
     head = _log(database, connection, item, decision, ruling, at)
     _write_answers(connection, item, ruling.answers, head)
     if ruling.event is Event.DECIDED:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    Select,
     Text,
     and_,
     case,
@@ -264,20 +265,26 @@ def read_item(database: Database, review_id: int) -> Item:
 
 def load_item(connection: Connection, review_id: int, *, lock: bool = False) -> Item:
     """An item within a transaction; with `lock`, no other transaction changes it meanwhile. Raises `ItemMissing`."""
-    query = (
-        select(
-            *(review.c[name] for name in _COLUMNS),
-            results.c.status.label("result_status"),
-            *(results.c[name] for name in ("score", "fields", "confidences", "evidence")),
-        )
-        .select_from(_with_result)
-        .where(review.c.review_id == review_id)
-    )
+    query = item_query().where(review.c.review_id == review_id)
     if lock:
         query = query.with_for_update(of=review)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise ItemMissing(review_id)
+    return item_of(row)
+
+
+def item_query() -> Select[Any]:
+    """The columns of items that `item_of` reads."""
+    return select(
+        *(review.c[name] for name in _COLUMNS),
+        results.c.status.label("result_status"),
+        *(results.c[name] for name in ("score", "fields", "confidences", "evidence")),
+    ).select_from(_with_result)
+
+
+def item_of(row: RowMapping) -> Item:
+    """The item of a row of `item_query`."""
     return Item.model_validate({name: value for name, value in row.items() if value is not None})
 
 

@@ -39,7 +39,8 @@ CREATE_ROLES = (
     "CREATE ROLE winnow_admin NOLOGIN IN ROLE winnow_reviewer",
 )
 _READ_BY_ADMINS = (
-    *("review", "review_events", "review_chain", "review_answers", "review_decisions", "review_notices"),
+    *("review", "review_events", "review_chain", "review_answers", "review_judgements"),
+    *("review_decisions", "review_notices"),
     *("results", "failures", "documents", "sources", "runs"),
 )
 _INSERTED = "review_id, decision, field, value, note, decided_by, version"
@@ -74,7 +75,7 @@ def set_rights(connection: Connection) -> None:
         *(f"GRANT SELECT ON {quote(name)} TO winnow_reader" for name in connection.execute(_VIEWS).scalars()),
         f"GRANT INSERT ({_INSERTED}), SELECT ON review_decisions TO winnow_reviewer",
         "GRANT USAGE ON SEQUENCE review_decisions_decision_id_seq TO winnow_reviewer",
-        f"GRANT SELECT ON {', '.join(_READ_BY_ADMINS)} TO winnow_admin",
+        *(f"GRANT SELECT ON {name} TO winnow_admin" for name in _READ_BY_ADMINS if _has_table(connection, name)),
         "GRANT SELECT (name, role, is_active, locked_until, created_at) ON review_users TO winnow_admin",
         "GRANT UPDATE (role, is_active) ON review_users TO winnow_admin",
         "ALTER TABLE review_decisions ENABLE ROW LEVEL SECURITY",
@@ -117,6 +118,11 @@ def is_limited(connection: Connection, name: str) -> bool:
 
 def _has_role(connection: Connection, name: str) -> bool:
     return connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": name}).first() is not None
+
+
+def _has_table(connection: Connection, name: str) -> bool:
+    """Whether the table is there: an earlier migration sets the rights before a later one makes it."""
+    return connection.execute(select(func.to_regclass(name).is_not(None))).scalar_one()
 
 
 _VIEWS = (

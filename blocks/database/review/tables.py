@@ -2,7 +2,8 @@
 
 `review` has an item per document that needed a person, with its current version. `review_events` is the audit trail:
 rows are added and never changed, each with the hash of the one before it, and `review_chain` has the last one's.
-`review_answers` says what was shown and decided per field. People who decide by SQL insert into `review_decisions`.
+`review_answers` says what was shown and decided per field; `review_judgements` what people found about single fields of
+items that still wait. People who decide by SQL insert into `review_decisions`.
 `review_notices` has the messages about late items, one per notification block. An item's `notice_level` says which
 notice was the last, and its `notice_at` when the next one is due.
 """
@@ -92,6 +93,24 @@ review_answers = Table(
     Column("evidence", JSON, nullable=False),
     Column("shown_ms", Integer, nullable=False),
     Column("is_touched", Boolean, nullable=False),
+    Index(None, "review_id"),
+)
+
+review_judgements = Table(
+    "review_judgements",
+    metadata,
+    Column("event_id", RowId, ForeignKey("review_events.event_id"), primary_key=True, autoincrement=False),
+    Column("review_id", RowId, ForeignKey("review.review_id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("field", AnyText, nullable=False),
+    Column("judgement", Text, nullable=False),
+    Column("shown", JSON, nullable=False),
+    Column("confidence", Float),
+    Column("evidence", JSON, nullable=False),
+    Column("shown_ms", Integer, nullable=False),
+    Column("judged_by", AnyText, nullable=False),
+    Column("judged_at", UtcDateTime, nullable=False),
+    Column("undone_at", UtcDateTime),
     Index(None, "review_id"),
 )
 

@@ -97,7 +97,7 @@ async function keep(row) {
 function mark(row) {
   const isCorrected = name(row) in corrections
   row.classList.toggle('corrected', isCorrected)
-  row.querySelector('.state').textContent = isCorrected ? 'corrected' : done.has(row) ? 'right' : ''
+  row.querySelector('.state').textContent = isCorrected ? 'corrected' : done.has(row) ? (row.dataset.judged === 'right' ? `right, by ${row.dataset.judgedBy}` : 'right') : ''
 }
 
 async function confirm(row) {
@@ -132,6 +132,12 @@ async function decide(action, content = {}) {
   isBusy = true
   look(null)
   if (action === 'accept') {
+    const unseen = rows.find(row => row.classList.contains('found-wrong') && !done.has(row) && !(name(row) in corrections))
+    if (unseen) {
+      isBusy = false
+      select(unseen)
+      return problem(unseen, `${unseen.dataset.judgedBy} found it ${unseen.dataset.judged}: correct it, or press Enter if it is right.`)
+    }
     for (const row of rows) if (isChanged(row) && !(name(row) in corrections) && !(await keep(row))) { isBusy = false; return edit(row) }
     if (Object.keys(corrections).length) {
       action = 'correct'
@@ -334,6 +340,7 @@ for (const row of rows) {
   }
   row.addEventListener('focusin', () => { if (current !== row) look(row) })
   row.addEventListener('click', event => { if (!event.target.closest('input, select, textarea, button')) select(row) })
+  if (row.dataset.judged === 'right') { done.add(row); row.classList.add('done'); mark(row) }
   control(row)?.addEventListener('input', () => { done.delete(row); row.classList.remove('done'); problem(row, '') })
 }
 

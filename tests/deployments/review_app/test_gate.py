@@ -133,6 +133,7 @@ def test_a_session_ends_by_itself_and_with_its_user(client: TestClient, site: Si
     with site.database.write() as connection:
         connection.execute(update(review_sessions).values(expires_at=now() - timedelta(seconds=1)))
     assert client.get("/").headers["Location"] == "/login?next=/"
+    assert client.get("/?type=a&late=1").headers["Location"] == "/login?next=/%3Ftype%3Da%26late%3D1"
     logged_in(client, site, Role.READER)
     users.set_active(site.database, "reader", is_active=False)
     assert client.get("/").status_code == 303

@@ -86,6 +86,7 @@ def test_a_reviewer_decides_in_their_own_name_and_writes_nothing_else(
             "SELECT * FROM results",
             "SELECT * FROM review_events",
             "SELECT * FROM review_answers",
+            "SELECT * FROM review_judgements",
             "SELECT password_hash FROM review_users",
             "SELECT * FROM review_sessions",
             "UPDATE review SET status = 'decided'",
@@ -131,6 +132,8 @@ def test_an_admin_reads_all_of_review_and_decides_in_any_name(postgres_database:
         assert tried(engine, INSERT.format(item=items[0], by="ann")) == []
         assert len(tried(engine, "SELECT * FROM review_decisions")) == 1
         assert len(tried(engine, "SELECT * FROM review_events")) == len(items)
+        assert tried(engine, "SELECT * FROM review_judgements") == []
+        assert tried(engine, "UPDATE review_judgements SET judgement = 'right'") == REFUSED
         assert tried(engine, "UPDATE review_users SET role = 'senior'") == []
         assert tried(engine, "SELECT password_hash FROM review_users") == REFUSED
         assert tried(engine, "UPDATE review_events SET actor = 'eve'") == REFUSED
