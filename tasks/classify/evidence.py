@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from blocks.document_types.schema import DocumentField, DocumentType
+from tasks.classify.marks import Mark, marks_in
 from tasks.classify.outline import Cell, Outline, stem, words_of
 from tasks.classify.papers import (
     FIRST_LINES,
@@ -69,10 +70,11 @@ MAX_LABEL_WORDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The evidence for one type, and the title that contradicts it, if any."""
+    """The evidence for one type, and the title that contradicts it and the mark that voids the paper, if any."""
 
     weight: float
     contradiction: Title | None = None
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,12 @@ class TypeEvidence:
         folded = f" {outline.folded} "
         titles = [self._resolved(title, folded) for title in self._papers.titles(outline)]
         labels = self._found_labels(outline.cells) if self._labels else {}
+        marks = marks_in(outline, self._papers)
         return {
             name: Finding(
                 self._weight(name, outline, titles, labels.get(name, {})) if self._is_described(name) else 0.0,
                 _contradiction(titles, self._kinds[name]),
+                next((mark for mark in marks if mark.concerns(self._exact_kinds[name])), None),
             )
             for name in self.types
         }
@@ -175,6 +179,16 @@ class TypeEvidence:
             found = frozenset().union(*meant)
             kinds[name] = ((found & exact) or found if self._is_described(name) else found) | {_own(name)}
         return kinds
+
+    @cached_property
+    def _exact_kinds(self) -> dict[str, frozenset[str]]:
+        """Each type's name with the kinds so called, or else all: "This is not an invoice" does not mean a receipt."""
+        named = {
+            name: frozenset(" ".join(words_of(text)) for text in _names(known)) for name, known in self.types.items()
+        }
+        return {
+            name: (kinds & named[name] or kinds) | named[name] | {_own(name)} for name, kinds in self._kinds.items()
+        }
 
     @cached_property
     def _mentions(self) -> dict[str, tuple[str, ...]]:

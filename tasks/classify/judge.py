@@ -19,8 +19,9 @@ from blocks.text_classifier.classifier import Lesson, TextClassifier
 from blocks.text_classifier.features import words
 from blocks.text_classifier.training import train
 from tasks.classify.evidence import TypeEvidence, bounded
+from tasks.classify.marks import Mark
 from tasks.classify.outline import outline_of
-from tasks.classify.papers import Title, void_mark
+from tasks.classify.papers import Title
 from tasks.classify.signals import READ_CHARACTERS, CompiledSignal, compile_signals, signal_evidence
 
 ORDINARY_TEXTS = Path(__file__).with_name("ordinary_texts.txt")
@@ -47,17 +48,17 @@ _FLOOR = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A text's evidence: log odds by type, the titles that contradict types, and what voids the paper."""
+    """A text's evidence: log odds by type, the titles that contradict types, and the marks that void the paper."""
 
     weights: dict[str, float]
     contradictions: Mapping[str, Title]
-    void_mark: str | None
+    marks: Mapping[str, Mark]
 
     def remark_on(self, name: str) -> str | None:
         """What the text says against being used as a paper of this type, in words."""
         if name in self.contradictions:
             return f"titled {self.contradictions[name].name}"
-        return f"marked {self.void_mark}" if self.void_mark is not None and name != UNKNOWN_TYPE else None
+        return self.marks[name].remark if name in self.marks else None
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class TypeJudge:
         contradictions = {
             name: finding.contradiction for name, finding in findings.items() if finding.contradiction is not None
         }
-        return _Case(weights, contradictions, void_mark(outline))
+        marks = {name: finding.mark for name, finding in findings.items() if finding.mark is not None}
+        return _Case(weights, contradictions, marks)
 
     def _bounded(self, case: "_Case") -> dict[str, float]:
         """The weights after what contradicts a type."""

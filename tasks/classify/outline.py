@@ -15,8 +15,11 @@ READ_LINES = 400
 """So many lines are looked at; titles and labels of a form stand on its first pages."""
 
 _GAP = re.compile(r"\s{2,}|\t|\s*[|¦]\s*")
+_BREAK = re.compile(r"\s[-–—/*]+\s|[–—()\[\]]")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[#№]")
 _SPACED_OUT = re.compile(r"\w(?: \w){3,}")
+_AROUND = " *[](){}<>=_-–—.!"
+"""What stands around a stamp: "[ D R A F T ]"."""
 _MARKS = str.maketrans({"ß": "ss", "’": "'", "°": "o", "º": "o", "№": "#"})
 
 
@@ -24,14 +27,22 @@ _MARKS = str.maketrans({"ß": "ss", "’": "'", "°": "o", "º": "o", "№": "#"
 class Cell:
     """A piece of a line. `line` counts the lines that are not blank, from 0; `others` the line's other cells.
 
-    `labels_end` are the numbers of words after which a colon stands.
+    `text` is the piece as it stands, and `labels_end` are the numbers of words after which a colon stands.
     """
+
+    text: str
 
     words: tuple[str, ...]
     line: int
     others: int
     is_upper: bool
     labels_end: tuple[int, ...]
+
+    @property
+    def breaks(self) -> frozenset[int]:
+        """The numbers of words after which a dash between blanks or a bracket stands: "Invoice - void"."""
+        counts = [len(words_of(piece)) for piece in _BREAK.split(self.text)]
+        return frozenset(itertools.accumulate(counts))
 
 
 @dataclass(frozen=True)
@@ -74,11 +85,12 @@ def _cells(text: str) -> Iterator[Cell]:
     for number, (line, following) in enumerate(itertools.pairwise([*lines, ""])):
         parts = [part for part in _GAP.split(line) if part]
         for part in parts:
-            joined = part.replace(" ", "") if _SPACED_OUT.fullmatch(part) else part
+            bare = part.strip(_AROUND)
+            joined = bare.replace(" ", "") if _SPACED_OUT.fullmatch(bare) else part
             pieces = [words_of(piece) for piece in joined.split(":")]
             words = tuple(word for piece in pieces for word in piece)
             ends = list(itertools.accumulate(len(piece) for piece in pieces[:-1]))
             if following.startswith(":") and len(parts) == 1:
                 ends.append(len(words))  # a label whose value stands on the next line
             if words:
-                yield Cell(words, number, len(parts) - 1, joined.isupper(), tuple(ends))
+                yield Cell(joined, words, number, len(parts) - 1, joined.isupper(), tuple(ends))

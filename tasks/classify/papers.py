@@ -6,9 +6,10 @@ another kind is none of the type's: a remittance advice lists invoices, but is n
 """
 
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cache, cached_property
 from pathlib import Path
@@ -30,7 +31,7 @@ MAX_PLAIN_WORDS = 2
 MAX_NAME_WORDS = 5
 
 AFTER_TITLE, BEFORE_NUMBER, JOINS = "after a title", "before a number", "joins"
-SUBJECTS, MAIL_HEADERS, VOID = "subjects", "mail headers", "void"
+SUBJECTS, MAIL_HEADERS = "subjects", "mail headers"
 LABELS_OF_ANY_FORM = "labels of any form"
 """The lists of papers.txt that are no kinds."""
 
@@ -63,7 +64,7 @@ class Papers:
     """The names of kinds, as folded words, with phrases that are typical of a kind and statements that make one.
 
     `beginnings` are names of which longer names are also a name: to a type "Vehicle inspection" of no known kind, a
-    "Vehicle inspection report" is its own.
+    "Vehicle inspection report" is its own. `denials` are the kinds of which a paper is not that denies to be so called.
     """
 
     names: Mapping[tuple[str, ...], frozenset[str]]
@@ -71,12 +72,13 @@ class Papers:
     phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beginnings: Mapping[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+    denials: Mapping[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
 
     def kinds_in(self, words: Sequence[str]) -> frozenset[str]:
         """The kinds that the longest, and of these the last, name within `words` means."""
         best: tuple[int, int, frozenset[str]] = (0, 0, frozenset())
         for start in range(len(words)):
-            length, kinds = self._named_at(words, start)
+            length, kinds = self.named_at(words, start)
             best = max(best, (length, start, kinds), key=lambda found: found[:2])
         return best[2]
 
@@ -93,10 +95,10 @@ class Papers:
             return None
         if not words or (len(words) > (MAX_FIRST_WORDS if cell.line < 2 else MAX_TITLE_WORDS) and not shift):
             return None
-        length, kinds = self._named_at(words, 0)
+        length, kinds = self.named_at(words, 0)
         if length:
             end = length
-            while more := self._named_at(words, end)[0]:  # "Kontoauszug - offene Posten"
+            while more := self.named_at(words, end)[0]:  # "Kontoauszug - offene Posten"
                 end += more
             strength = self._strength(cell, words[end:], shift + end, is_subject=shift > 0)
             if strength is None:
@@ -122,21 +124,24 @@ class Papers:
         if cell.line < TITLE_LINES and (is_subject or is_label or cell.is_upper or rest[0] in _words(AFTER_TITLE)):
             return Strength.PHRASE
         max_words = MAX_TITLE_WORDS if end > 1 else MAX_PLAIN_WORDS
-        return Strength.PHRASE if cell.line < 2 and len(cell.words) <= max_words else None
+        is_first = cell.line < 2 and len(cell.words) <= max_words
+        is_part = cell.line < TITLE_LINES and cell.others == 0 and end > 1 and end in cell.breaks
+        return Strength.PHRASE if is_first or is_part else None  # a part: "Payment reminder - your invoice of March"
 
     def _title_within(self, words: Sequence[str], cell: Cell) -> Title | None:
         """A name at the end of a short cell, as in "Your bank statement"."""
         if words[0] in _words(AFTER_TITLE) | _words(JOINS):
             return None
         for start in range(1, min(len(words), MAX_NAME_WORDS)):
-            length, kinds = self._named_at(words, start)
+            length, kinds = self.named_at(words, start)
             rest = words[start + length :]
             is_end = not rest or rest[0] in _words(BEFORE_NUMBER) | _words(AFTER_TITLE) or rest[0].isdigit()
             if length and is_end and words[start - 1] not in _words(JOINS) and (cell.is_upper or start <= 3):
                 return Title(" ".join(words[start : start + length]), kinds, Strength.PHRASE, cell.line)
         return None
 
-    def _named_at(self, words: Sequence[str], start: int) -> tuple[int, frozenset[str]]:
+    def named_at(self, words: Sequence[str], start: int) -> tuple[int, frozenset[str]]:
+        """How many words from `start` are a name, and the kinds that it means."""
         for length in range(min(MAX_NAME_WORDS, len(words) - start), 0, -1):
             kinds = self.names.get(tuple(words[start : start + length]))
             if kinds is not None:
@@ -157,14 +162,6 @@ def _stands_out(cell: Cell) -> bool:
     return cell.others == 0 or cell.line < 2 or (cell.others == 1 and (cell.is_upper or cell.line < 4))
 
 
-def void_mark(outline: Outline) -> str | None:
-    """The words that void the paper ("CANCELLED - VOID"), where they stand alone as a stamp does."""
-    for cell in outline.cells:
-        if set(cell.words) <= _words(VOID) and (cell.others == 0 or (cell.is_upper and cell.line < TITLE_LINES)):
-            return " ".join(cell.words)
-    return None
-
-
 def with_names(papers: Papers, names: Mapping[str, Iterable[str]]) -> Papers:
     """The papers with further names: {kind: titles}."""
     merged: dict[tuple[str, ...], frozenset[str]] = dict(papers.names)
@@ -174,7 +171,7 @@ def with_names(papers: Papers, names: Mapping[str, Iterable[str]]) -> Papers:
             merged[words] = merged.get(words, frozenset()) | {kind}
             if not papers.kinds_in(words):
                 beginnings[words] = beginnings.get(words, frozenset()) | {kind}
-    return Papers(merged, papers.endings, papers.phrases, papers.statements, beginnings)
+    return replace(papers, names=merged, beginnings=beginnings)
 
 
 @cache
@@ -184,8 +181,11 @@ def known_papers() -> Papers:
     endings: dict[str, set[str]] = defaultdict(set)
     phrases: dict[str, tuple[str, ...]] = {}
     statements: dict[str, tuple[str, ...]] = {}
+    denials: dict[tuple[str, ...], frozenset[str]] = {}
     for kind, terms in _lines():
-        if kind.endswith(("+", "!")):
+        if kind.endswith("-"):
+            denials |= {words_of(term): frozenset({kind[:-1]}) for term in terms}
+        elif kind.endswith(("+", "!")):
             found = statements if kind.endswith("!") else phrases
             found[kind[:-1]] = tuple(" ".join(words_of(term)) for term in terms)
         elif not kind.startswith("="):
@@ -200,13 +200,28 @@ def known_papers() -> Papers:
         {ending: frozenset(kinds) for ending, kinds in by_length},
         phrases,
         statements,
+        denials=denials,
     )
 
 
 @cache
 def word_list(name: str) -> frozenset[tuple[str, ...]]:
     """A list of papers.txt that is no kind, each term as its words."""
-    return frozenset(words_of(term) for kind, terms in _lines() if kind == f"= {name}" for term in terms)
+    return frozenset(words_of(term) for term in _terms(name))
+
+
+@cache
+def phrase_pattern(name: str) -> re.Pattern[str]:
+    """A list of papers.txt as a pattern for folded text; a * stands for up to three words."""
+    patterns = (
+        r" (?:\S+ ){0,3}?".join(" ".join(words_of(part)) for part in term.split("*"))
+        for term in sorted(_terms(name), key=len, reverse=True)
+    )
+    return re.compile(rf"(?<!\S)(?:{'|'.join(patterns)})(?!\S)")
+
+
+def _terms(name: str) -> list[str]:
+    return [term for kind, terms in _lines() if kind == f"= {name}" for term in terms]
 
 
 @cache

@@ -1,9 +1,9 @@
-"""Titles of papers: what a text says that it is, references to other papers, and stamps that void it."""
+"""Titles of papers: what a text says that it is, and references to other papers."""
 
 import pytest
 
 from tasks.classify.outline import outline_of, words_of
-from tasks.classify.papers import Strength, known_papers, void_mark, with_names
+from tasks.classify.papers import Strength, known_papers, with_names
 
 
 def titles(text: str) -> list[tuple[str, str]]:
@@ -70,21 +70,6 @@ def test_further_names_join_the_known_ones() -> None:
     assert papers.kinds_in(words_of("yard slip")) == {"type slip"}
     assert "type slip" in papers.kinds_in(words_of("invoice"))
     assert "type slip" not in known_papers().kinds_in(words_of("invoice"))
-
-
-@pytest.mark.parametrize(
-    ("text", "mark"),
-    [
-        ("Brightwater Ltd\nCANCELLED - VOID\nInvoice 4", "cancelled void"),
-        ("Garage du Port      A N N U L É\nFacture 3", "annule"),
-        ("Rechnung\nstorniert\n", "storniert"),
-        ("Room 12, cancelled      60.00\nCancelled    60.00\n", None),
-        ("Stornorechnung 4 zu Rechnung 3", None),
-        ("Your booking was cancelled.", None),
-    ],
-)
-def test_a_stamp_voids_a_paper(text: str, mark: str | None) -> None:
-    assert void_mark(outline_of(text)) == mark
 
 
 def test_strengths_are_ordered() -> None:
