@@ -128,9 +128,8 @@ class Document:
     """A document of a chunk, as a stage sees it.
 
     `part` names the place in the parent (``attachment:2``, ``row:17``) and is None for a file. The bytes of a part are
-    in the database, those of a file at its source `uri`. `given_type` is the type that a run was given for
-    its documents, or, with `is_type_decided`, the one that a person decided in review; `document_type` is the current
-    classification. `inputs` holds the upstream payloads that the stage reads, `digests` the digest of every current
+    in the database, those of a file at its source `uri`. A run gave `given_type` to its documents,
+    or a person decided it (`is_type_decided`); `document_type` is the current classification. `inputs` holds the upstream payloads that the stage reads, `digests` the digest of every current
     upstream output, `provisional` the kind of failure of each provisional one. `other_uris`, which only extract gets,
     are further places of the same bytes, the latest first.
     """

@@ -83,7 +83,7 @@ def _add_up(
 ) -> None:
     """Raise the amounts of the best sum, where one adds up."""
     best: tuple[float, tuple[Ranked, ...]] | None = None
-    added = {part: _added(ranked[part], rate_rows) for part in parts}
+    added = {part: _added(_own_amounts(part, parts, ranked), rate_rows) for part in parts}
     last = added[parts[-1]] | {Decimal(value.value): value for value in reversed(ranked[parts[-1]])}
     options = [[*ranked[part][:RIVALS], *added[part].values()] for part in parts[:-1]]
     for combination in product(ranked[total][:RIVALS], *options):
@@ -117,6 +117,18 @@ def _add_up(
         ranked[name].sort(key=lambda other: -other.weight)
 
 
+def _own_amounts(part: str, parts: Sequence[str], ranked: Mapping[str, list[Ranked]]) -> list[Ranked]:
+    """The amounts of a part of a sum, without those that stand beside the label of another part alone."""
+    others = {
+        value.best.place
+        for other in parts
+        if other != part
+        for value in ranked[other][:RIVALS]
+        if value.places[0].is_beside
+    }
+    return [value for value in ranked[part][:RIVALS] if value.places[0].is_beside or value.best.place not in others]
+
+
 def _added(parts: Sequence[Ranked], rate_rows: Mapping[int, bool]) -> dict[Decimal, Ranked]:
     """Sums of two or three labelled amounts of a field, each in a row with a rate."""
     rated = [value for value in parts[:RIVALS] if value.best.cell.row in rate_rows and value.places[0].is_labelled]
@@ -125,7 +137,10 @@ def _added(parts: Sequence[Ranked], rate_rows: Mapping[int, bool]) -> dict[Decim
         for values in combinations(rated, count):
             if len({value.best.cell.row for value in values}) < count or not _is_column(values, rate_rows):
                 continue
-            total = sum((Decimal(value.value) for value in values), Decimal(0))
+            amounts = [Decimal(value.value) for value in values]
+            if min(amounts) < 0 < max(amounts):  # a deduction is none of the taxes or net amounts
+                continue
+            total = sum(amounts, Decimal(0))
             first, *others = sorted((value.best for value in values), key=lambda option: option.place)
             summed = replace(first, value=money_text(total), more=tuple(other.cell for other in others))
             weight = sum(value.weight for value in values) / count
@@ -163,6 +178,14 @@ def _keep_apart(fields: list[str], ranked: Mapping[str, list[Ranked]]) -> None:
         fields.remove(name)
         taken.add(fold(ranked[name][0].value))
         for other in fields[:]:
-            ranked[other][:] = [value for value in ranked[other] if fold(value.value) not in taken]
+            ranked[other][:] = [value for value in ranked[other] if not _is_same_party(fold(value.value), taken)]
             if not ranked[other]:
                 fields.remove(other)
+
+
+def _is_same_party(name: str, taken: Collection[str]) -> bool:
+    """Whether a folded name is among the others, or begins one of them or with one: "acmeltd" and "acmeltd-copy"."""
+    return any(
+        longer == shorter or (longer.startswith(shorter) and longer[len(shorter)] in "-,;:(|/")
+        for shorter, longer in (sorted((name, other), key=len) for other in taken)
+    )

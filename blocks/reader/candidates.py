@@ -15,8 +15,17 @@ from blocks.values.currencies import MEANINGS, parse_currency
 from blocks.values.dates import FoundDate, find_dates
 from blocks.values.errors import InvalidValue
 from blocks.values.notation import USUAL_YEARS, Notation
-from blocks.values.numbers import money_text, number_text
-from blocks.values.typed_values import EMAIL, IBAN, is_assigned_phone, parse_email, parse_iban, parse_phone, squeeze
+from blocks.values.numbers import UNREADABLE, money_text, number_text
+from blocks.values.typed_values import (
+    EMAIL,
+    IBAN,
+    has_iban_length,
+    is_assigned_phone,
+    parse_email,
+    parse_iban,
+    parse_phone,
+    squeeze,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +54,10 @@ class Candidate:
         return self.cell.row, self.cell.start + self.start
 
 
-MISTYPED_IBAN = -3.0
-"""Log odds of an IBAN with a wrong checksum: worth showing beside its label, not elsewhere."""
+MISTYPED_IBAN, MISTYPED_IBAN_OF_LENGTH = -4.0, -3.0
+"""Log odds of an IBAN with a wrong checksum: worth showing beside its label, and elsewhere only if its country has
+numbers of that length (`MIN_IBAN` in reading.py).
+"""
 UNUSUAL_YEAR, UNUSUAL_ORDER = 1.5, 0.3
 """What a date loses by a year that is on no document of today, and by an order of its figures that is less usual."""
 PART_OF_GROUPED = 1.5
@@ -56,8 +67,10 @@ MAX_WHOLE_CHARACTERS = 7
 _DAY_AND_MONTH = re.compile(r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?=\s+\S)")
 """A day without its year, as in "bis zum 19.12. geliefert"."""
 _TORN = re.compile(r" [.,]|[.,] ")
-_GLUED_BEFORE = re.compile(r"[\w.,:/]$")
-_GLUED_AFTER = re.compile(r"[\d:/]|[.,]\d")
+_GLUED_BEFORE = re.compile(rf"[\w.,:/]$|\d[{UNREADABLE}]+$")
+_GLUED_AFTER = re.compile(rf"[\d:/]|[.,]\d|[{UNREADABLE}]+[.,]?\d")
+_SIGN_BETWEEN = re.compile(r"\d[€$£¥]$")
+"""A currency sign in the place of the decimal sign: "1488€00"."""
 _TIME = re.compile(r"\b\d{1,2}[:.]\d\d(?:[:.]\d\d)?\s?(?:am|pm|uhr)\b|\b\d{1,2}:\d\d(?::\d\d)?\b", re.IGNORECASE)
 _PHONE = re.compile(r"(?<![\w.,/])\+?\(?\d[\d\s()./\u2011-]{5,20}\d(?![\w/])")
 _RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$", re.IGNORECASE)
@@ -69,6 +82,8 @@ _AMOUNT_BEFORE = re.compile(r"\d[.,]\d\d\s?$|(?<![\w.,])\d+\s?$")
 _CODE_BEFORE = re.compile(r"(?<![A-Za-z])([A-Z]{3})\s?$")
 _CODE_AFTER = re.compile(r"\s?-?\d[\d.,'’ ]*\s?([A-Z]{3})(?![A-Za-z])")
 _TOKEN = re.compile(r"\S+")
+_MORE_OF_IDENTIFIER = re.compile(r"(?: ?/ ?\d[\w-]*)+(?![\w.,/])")
+"""What goes on with an identifier behind a blank: "INV 2025 / 041"."""
 _CURRENCY_WORD = re.compile(
     r"(?<![A-Za-z])[A-Za-z]{1,3}[$¥]|[€$£¥₹]|(?<!\w)(?:[A-Z]{3}|RM|Rs|Rp|zł|Kč|Euros?|EUROS?|euros?)(?![^\W\d_]|[$¥])"
 )
@@ -115,7 +130,9 @@ def _found_numbers(cell: Cell, notation: Notation) -> Iterator[Number]:
         span = number.start, number.end
         if any(span[0] < end and span[1] > start for start, end in _times_and_ibans(text)):
             continue
-        is_glued = _GLUED_BEFORE.search(text[: number.start]) and not _is_currency_before(text, number)
+        before = text[: number.start]
+        is_glued = _GLUED_BEFORE.search(before) and not _is_currency_before(text, number)
+        is_glued = is_glued or _SIGN_BETWEEN.search(before)
         if _DAY_AND_MONTH.match(text, number.start):
             continue
         if is_glued or _GLUED_AFTER.match(text[number.end :]) or _TORN.search(text[number.start : number.end]):
@@ -185,7 +202,8 @@ def _ibans(cell: Cell, _notation: Notation) -> Iterator[Candidate]:
         printed = _PRINTED_IBAN.match(match[0])
         end = valid or (printed.end() if printed else len(match[0]))
         value = re.sub(r"\W", "", match[0][:end])
-        yield Candidate(cell, match.start(), match.start() + end, value, 3.0 if valid else MISTYPED_IBAN)
+        weight = 3.0 if valid else MISTYPED_IBAN_OF_LENGTH if has_iban_length(value) else MISTYPED_IBAN
+        yield Candidate(cell, match.start(), match.start() + end, value, weight)
 
 
 def _is_iban(text: str) -> bool:
@@ -263,7 +281,7 @@ def identifier(cell: Cell, start: int, end: int, notation: Notation) -> Candidat
     """
     skipped, prefix = 0.0, None
     for match in _TOKEN.finditer(cell.text, start, end):
-        token = match[0].strip(",;:()[]*'\"").lstrip(".")
+        token = match[0].strip(",;:/()[]*'\"").lstrip(".")
         if _touches_date(match.span(), cell.text, notation):
             return None
         if match[0].startswith("(") and match[0].rstrip(":;,").endswith(")"):
@@ -277,6 +295,9 @@ def identifier(cell: Cell, start: int, end: int, notation: Notation) -> Candidat
             continue
         first = match.start() + match[0].find(token)
         last = first + len(token.rstrip("."))
+        more = _MORE_OF_IDENTIFIER.match(cell.text, last, end)
+        if more is not None and not _touches_date((last, more.end()), cell.text, notation):
+            last = more.end()
         if prefix and skipped <= 0.5:
             first, skipped = prefix.start(), 0.0
         value = squeeze(cell.text[first:last])

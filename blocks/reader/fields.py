@@ -18,6 +18,7 @@ from blocks.reader.lines import Cell
 from blocks.reader.parties import PartyFinder, is_named
 from blocks.reader.ranking import CROSSED_LABEL, RIGHT, UNLABELLED, Place, Ranked, Target, paid_amounts, rank, targets
 from blocks.reader.sheet import Sheet
+from blocks.values.currencies import is_currency_word
 from blocks.values.typed_values import NUMERIC, squeeze
 
 UNLABELLED_BY_TYPE = {
@@ -40,6 +41,8 @@ MATCHES_PATTERN = 0.8
 """Log odds of a text that matches the field's pattern and has no label."""
 PER_PASSED, MAX_PASSED = 1.0, 4
 """What a candidate loses for each better one between it and its label, up to four."""
+UNREADABLE = -1.0
+"""Log odds of a text beside a date's label that is no date: it is shown to a person as it is."""
 POSTCODE = 2.5
 """What an identifier loses that begins the line of a town."""
 
@@ -107,7 +110,7 @@ class FieldRanker:
         paid = paid_amounts(amounts)
         foreign = _foreign(everything)
 
-        def offer(candidate: Candidate, weight: float, *, is_labelled: bool) -> None:
+        def offer(candidate: Candidate, weight: float, label: Label | None = None) -> None:
             key = (*candidate.place, candidate.value)
             total = weight + candidate.weight + paid.get(candidate.place, 0.0) + self._hint_weight(field, candidate)
             total -= FOREIGN if candidate.currency in foreign else 0.0
@@ -116,20 +119,21 @@ class FieldRanker:
             is_of_table = field.type is FieldType.MONEY and candidate.cell.row in self._table_rows
             total -= OF_TABLE if is_of_table else 0.0
             if key not in best or best[key].weight < total:
-                best[key] = Place(candidate, total, is_labelled)
+                is_beside = label is not None and label.cell.row == candidate.cell.row
+                best[key] = Place(candidate, total, label is not None, is_beside)
 
         unlabelled = _unlabelled_weight(field)
         for candidate in everything:
-            offer(candidate, unlabelled, is_labelled=False)
+            offer(candidate, unlabelled)
         for label, weight in self._sheet.weighed_labels(name):
             opposite = self._opposite.get(label.cell.row) if field.type in NUMERIC else None
             if opposite is not None:
                 for candidate in self._in_row(field, opposite[0])[:1]:
-                    offer(candidate, weight + opposite[1], is_labelled=True)
+                    offer(candidate, weight + opposite[1], label)
                 if opposite[1] == SAME_LENGTH:
                     continue
             for candidate, offset in self._pointed_at(label, field):
-                offer(candidate, weight + offset, is_labelled=True)
+                offer(candidate, weight + offset, label)
         return list(best.values())
 
     def _hint_weight(self, field: DocumentField, candidate: Candidate) -> float:
@@ -144,12 +148,23 @@ class FieldRanker:
         passed = 0
         for group in self._target_groups(label):
             inside = [(candidate, target.weight) for target in group for candidate in self._inside(field, target)]
+            if not inside and passed == 0 and group[0].cell.row == label.cell.row and self._is_only(label, field.type):
+                unreadable = _unreadable(label, group[0])
+                if unreadable is not None:
+                    if field.type is FieldType.DATE:
+                        yield unreadable, group[0].weight
+                    return
             if field.type is FieldType.MONEY and field.hints.pick == "last":
                 weights = [weight for _, weight in inside]
                 inside = [(candidate, weight) for (candidate, _), weight in zip(inside[::-1], weights, strict=True)]
             for candidate, weight in inside:
                 yield candidate, weight - PER_PASSED * min(passed, MAX_PASSED)
                 passed += 1 if candidate.weight > -1.0 else 0
+
+    def _is_only(self, label: Label, wanted: FieldType) -> bool:
+        """Whether a label announces values of this type alone: "Invoice:" may have a date behind it, or a number."""
+        fields = self._type.fields
+        return all(fields[meaning.field].type is wanted for meaning in label.meanings if not meaning.is_against)
 
     def _inside(self, field: DocumentField, target: Target) -> list[Candidate]:
         return [
@@ -200,6 +215,24 @@ class FieldRanker:
             return Candidate(cell, first, first + len(text), squeeze(text))
         match = re.search(field.hints.pattern, text)
         return match and Candidate(cell, first + match.start(), first + match.end(), squeeze(match[0]), 0.5)
+
+
+def _unreadable(label: Label, target: Target) -> Candidate | None:
+    """The text right behind a label that is no value of its field's type: what stands below it is another field's.
+
+    It follows a colon, or begins the next cell with a figure.
+    """
+    text = target.cell.text[target.start : target.end]
+    if target.cell.start == label.cell.start:
+        if not text.lstrip().startswith(":"):
+            return None
+    elif not text[:1].isdigit():
+        return None
+    body = text.strip(" \t:;=#|-\u2013.")
+    if not any(c.isalnum() for c in body) or text.rstrip().endswith(":") or is_currency_word(body):
+        return None
+    first = target.cell.text.find(body, target.start)
+    return Candidate(target.cell, first, first + len(body), squeeze(body), UNREADABLE)
 
 
 def _foreign(amounts: Sequence[Candidate]) -> frozenset[str]:

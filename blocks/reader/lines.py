@@ -12,6 +12,7 @@ from statistics import median
 
 from blocks.evidence.grounding import surrounding_box
 from blocks.records import Box, Page
+from blocks.values.numbers import SPACES
 
 CELL_GAP_HEIGHTS = 0.9
 """The widest gap within a cell, in heights of the line; a blank takes about a third of one."""
@@ -25,7 +26,7 @@ MAX_LINE_CHARACTERS = 400
 
 _PIECE = rf"[^\r\n\f\v\u2028]{{1,{MAX_LINE_CHARACTERS}}}"
 _LINE = re.compile(rf"{_PIECE}(?!\S)|{_PIECE}")
-_CELL = re.compile(r"\S+(?:[ \u00a0]\S+)*")
+_CELL = re.compile(rf"\S+(?:[{SPACES}]\S+)*")
 _MARKED_ROW = re.compile(r"\s*\|.*\|\s*")
 _MARKED_CELL = re.compile(r"[^\s|]+(?:[ \u00a0]+[^\s|]+)*")
 """The row of a table whose cells are parted by upright strokes, as in Markdown, and its cells."""

@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from blocks.values.dates import find_dates
 from blocks.values.typed_values import fold, squeeze
 
 MAX_NAME_WORDS, MAX_NAME_LETTERS = 7, 70
@@ -52,6 +53,7 @@ _NOT_A_NAME = re.compile(
 _KEYED = re.compile(r"^[^\W\d_][\w .()/'-]{1,30}\s?:(?!//)")
 _FIGURES = re.compile(r"\d[.,:/]\d|[\w-]+(?:nummer|datum)\b", re.IGNORECASE)
 """Amounts, dates, times, and German words for a number or a date: none is part of a name."""
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _SALUTATION = re.compile(
     r"^(?:herrn?|frau|firma|fa\.|mr\.?|mrs\.?|ms\.?|monsieur|madame|m\.|mme|attn:?|z\.\s?hd\.?|an)\s*$", re.IGNORECASE
 )
@@ -120,6 +122,8 @@ def looks_like_name(text: str) -> bool:
     if not any(word[:1].isupper() for word in name.split()):
         return False
     if _FIGURES.search(name) or _KEYED.match(name) or _SALUTATION.match(name) or fold(name) in _countries():
+        return False
+    if _YEAR.search(name) and next(find_dates(name, ("en", "de", "fr")), None) is not None:
         return False
     if not has_legal_form(name) and (is_title(name) or is_contact(name) or len(name.split()) > MAX_NAME_WORDS):
         return False

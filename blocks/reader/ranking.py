@@ -45,11 +45,12 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A candidate and the log odds of its place."""
+    """A candidate and the log odds of its place. `is_beside` its label: both stand in one row."""
 
     candidate: Candidate
     weight: float
     is_labelled: bool = False
+    is_beside: bool = False
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from blocks.reader.sums import rates
 from blocks.reader.tables import TableReader
 from blocks.records import FieldReading, Page
 
-VERSION = "3"
+VERSION = "4"
 """Raise it when pages may be read differently: it is part of fingerprints, and of the reader's name in rows."""
 SEVERAL_DOCUMENTS = "several_documents"
 """The reason of a file that holds several documents of the type, with their numbers."""
@@ -32,6 +32,8 @@ MIN_UNLABELLED = 0.5
 """The same for optional fields whose value is a guess: no label of the field stands beside it, a sentence states it, or
 it is the name at the top.
 """
+MIN_IBAN = 0.05
+"""The same for an account number, which is known by its form: a mistyped one is shown, and never accepted."""
 DEFAULT_CONFIDENCE = 0.3
 TYPES_KEPT = 64
 NOT_RANKED = frozenset({FieldType.ENUM, FieldType.LIST, FieldType.TABLE})
@@ -90,7 +92,7 @@ def _best(rules: DocumentField, ranked: list[Ranked], pages: tuple[Page, ...]) -
     """The value that ranks first, with its evidence, where it is sure enough."""
     if not ranked:
         return None
-    confidence = calibrated(shares(ranked)[0])
+    confidence = min(calibrated(shares(ranked)[0]), _share_of_figures(ranked))
     if confidence < _min_confidence(rules, ranked[0]):
         return None
     best = ranked[0].best
@@ -100,9 +102,19 @@ def _best(rules: DocumentField, ranked: list[Ranked], pages: tuple[Page, ...]) -
     return FieldReading(value=best.value, confidence=confidence, evidence=(first, *more))
 
 
+def _share_of_figures(ranked: list[Ranked]) -> float:
+    """How likely the best value is among those that the same figures may mean: nothing else in the document helps."""
+    rivals = [
+        value for value in ranked if value.best.place == ranked[0].best.place and value.best.end == ranked[0].best.end
+    ]
+    return shares(rivals)[0] if len(rivals) > 1 else 1.0
+
+
 def _min_confidence(rules: DocumentField, ranked: Ranked) -> float:
     if rules.required:
         return MIN_CONFIDENCE
+    if rules.type is FieldType.IBAN:
+        return MIN_IBAN
     is_guess = bool(rules.aliases) and not ranked.places[0].is_labelled
     return MIN_UNLABELLED if is_guess or rules.hints.stated or is_wanted(rules) else MIN_CONFIDENCE
 

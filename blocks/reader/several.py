@@ -1,14 +1,17 @@
 """Several documents in one file: their values must never be mixed in one row.
 
 A second number beside the label of the document's number, below the total of the first, and a second total below that
-number, are a second document.
+number, are a second document. So is a date beside its label between two different totals, with no number there: each
+page of one document repeats its number, or none of its labels.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.reader.ranking import Place, Ranked
 
+WITHOUT_NUMBER = "one without a number"
 MAX_BEHIND = 3.0
 """How many log odds a second number or total may be behind the best: both have a label of the field."""
 
@@ -28,7 +31,32 @@ def other_documents(fields: Mapping[str, DocumentField], ranked: Mapping[str, li
                     first.append((row, value))
             if len(first) > 1:
                 return tuple(value for _, value in first)
+            if numbers and _begins_again(fields, ranked, [row for row, _ in numbers]):
+                return (numbers[0][1], WITHOUT_NUMBER)
     return ()
+
+
+def _begins_again(
+    fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]], numbers: Sequence[int]
+) -> bool:
+    """Whether another total follows the first, with the label of the document's date between them, but no number."""
+    totals = sorted(_beside(fields, ranked, FieldType.MONEY))
+    dates = [row for row, _ in _beside(fields, ranked, FieldType.DATE)]
+    return any(
+        value != other and any(first < date < second for date in dates) and not any(first < row for row in numbers)
+        for (first, value), (second, other) in pairwise(totals)
+    )
+
+
+def _beside(
+    fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]], wanted: FieldType
+) -> Iterator[tuple[int, str]]:
+    """The rows and values of the required fields of a type that stand beside their label."""
+    for name, field in fields.items():
+        if field.required and field.type is wanted:
+            for found, place in _strong(ranked.get(name, [])):
+                if place.is_beside:
+                    yield place.candidate.cell.row, found.value
 
 
 def _labelled(fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]]) -> Iterator[tuple[int, str]]:

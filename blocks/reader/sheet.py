@@ -12,6 +12,7 @@ from blocks.reader.candidates import has_amount
 from blocks.reader.lexicon import Label, Lexicon
 from blocks.reader.lines import Cell, Row, read_rows
 from blocks.reader.ranking import Surroundings, label_weight
+from blocks.reader.titles import OF_ANOTHER_PAPER, fields_of_papers, labels_of_other_papers, title_phrases
 from blocks.records import Page
 from blocks.values.notation import Notation, notation_of
 
@@ -38,6 +39,8 @@ class Sheet:
     surroundings: Surroundings
     notation: Notation
     money_fields: frozenset[str]
+    paper_fields: frozenset[str]
+    titles: frozenset[str]
 
     @cached_property
     def table_ends(self) -> frozenset[int]:
@@ -81,8 +84,9 @@ class Sheet:
 
     def weighed_labels(self, name: str) -> list[tuple[Label, float]]:
         """The labels of a field with the log odds of each, in reading order; the strongest where there are many."""
+        others = self._of_other_papers if name in self.paper_fields else frozenset()
         weighed = [
-            (label, weight)
+            (label, weight - (OF_ANOTHER_PAPER if (label.cell.row, label.cell.start + label.start) in others else 0.0))
             for label in self._all_labels()
             if (weight := label_weight(label, name, self.labels)) > -math.inf
         ]
@@ -90,6 +94,10 @@ class Sheet:
             limit = sorted((weight for _, weight in weighed), reverse=True)[MAX_LABELS - 1]
             weighed = [(label, weight) for label, weight in weighed if weight >= limit][:MAX_LABELS]
         return weighed
+
+    @cached_property
+    def _of_other_papers(self) -> frozenset[tuple[int, int]]:
+        return labels_of_other_papers(list(self._all_labels()), self.titles)
 
     @cached_property
     def label_cells(self) -> frozenset[tuple[int, int]]:
@@ -140,4 +148,6 @@ def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page,
         surroundings=Surroundings(rows),
         notation=notation_of(tuple(page.text for page in pages), document_type.languages),
         money_fields=frozenset(name for name, field in fields.items() if field.type is FieldType.MONEY),
+        paper_fields=fields_of_papers(document_type),
+        titles=title_phrases(document_type),
     )

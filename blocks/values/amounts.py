@@ -25,7 +25,7 @@ _DECIMALS = re.compile(r"[.,] ?(\d{1,5})$")
 _WHOLE = re.compile(r"[.,][-\u2013\u2014]{1,2}(?![\w-])")
 """A dash in place of the decimals: "1'500.-"."""
 _MAX_MARKS_CHARACTERS = 16
-_GAP = r"[ \u00a0]"
+_GAP = rf"[{SPACES}]"
 _CURRENCY_BEFORE = re.compile(rf"(?<![^\W\d_])({CURRENCY})$")
 _AFTER = tuple(
     re.compile(

@@ -13,12 +13,19 @@ from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 
+from blocks.values.numbers import UNREADABLE
+
 EARLIEST, LATEST = 1900, 2100
+MAX_SHORT_NAME = 3
+"""Names of months that are no longer are words of other languages too: they count in the type's own languages only."""
+_LANGUAGES = ("es", "it", "nl", "pt", "pl", "sv", "da", "nb", "fi", "cs", "ru")
+"""The languages whose full names of months are read in every document."""
 
 _ISO = re.compile(r"(?<!\d)(?P<year>(?:19|20)\d\d)\s?([-/.])\s?(?P<month>\d{1,2})\s?\2\s?(?P<day>\d{1,2})(?!\d)")
 _NUMERIC = re.compile(
     r"(?:(?<![\w.,/-])|(?<=\d[-\u2013])(?=\d{1,2}[/.])|(?<=[^\W\d_])(?=\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d))"
-    r"(?P<first>\d{1,2})\s?(?P<sign>[-/.])\s?(?P<second>\d{1,2})\s?(?P=sign)\s?(?P<year>(?:19|20)\d\d|\d\d)(?!\d|[.,/]\d)"
+    r"(?P<first>\d{1,2})\s?(?P<sign>[-/.])\s?(?P<second>\d{1,2})\s?(?P=sign)\s?(?P<year>(?:19|20)\d\d|\d\d)"
+    r"(?!\d|[.,/" + UNREADABLE + r"]\d)"
 )
 _NUMERIC_SPACED = re.compile(r"(?<![\d.,/])(?P<first>\d{2}) (?P<second>\d{2}) (?P<year>(?:19|20)\d\d)(?!\d)")
 _DAY_NAME_YEAR = re.compile(
@@ -66,15 +73,20 @@ def _months(languages: tuple[str, ...]) -> dict[str, int]:
     from babel import Locale
 
     names: dict[str, int] = {}
+    for language in _LANGUAGES:
+        for month, name in Locale.parse(language).months["format"]["wide"].items():
+            if len(key := _plain(name)) > MAX_SHORT_NAME:
+                names.setdefault(key, month)
+    own: dict[str, int] = {}
     for language in dict.fromkeys((*languages, "en")):
         locale = Locale.parse(language.replace("-", "_"))
         for context in ("format", "stand-alone"):
             for width in ("wide", "abbreviated"):
                 for month, name in locale.months[context][width].items():
                     key = _plain(name)
-                    names.setdefault(key, month)
-                    names.setdefault(key[:3], month) if len(key) > 3 and key[:3] not in {"jui"} else None
-    return names | {"sept": 9, "maerz": 3, "mrz": 3}
+                    own.setdefault(key, month)
+                    own.setdefault(key[:3], month) if len(key) > 3 and key[:3] not in {"jui"} else None
+    return names | own | {"sept": 9, "maerz": 3, "mrz": 3}
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,10 @@ from functools import lru_cache
 from blocks.values.errors import InvalidValue
 
 MINUS_SIGNS = "-\u2212\u2013\u2012"
-SPACES = " \u00a0\u202f\u2009\u2007"
+SPACES = " \u00a0\u202f\u2009\u2007\u2005\u2006\u2008\u200a"
+"""Blanks that may group thousands: the plain one, and the narrow ones of Unicode."""
+UNREADABLE = "?*\u25a1\u25a0\u25af\ufffd"
+"""What stands for a figure that could not be read: a number beside it is a piece of a longer one."""
 APOSTROPHES = "'\u2019\u2018\u02bc\u00b4`"
 _GROUPED = re.compile(r"\d{1,3}(?:([.,])(?:\d{2}\1)*\d{3}(?:\1\d{3})*)?")
 """Digits in groups of three, or as in India of two before the last three, parted by one sign."""

@@ -37,6 +37,17 @@ def fold(text: str) -> str:
     return kept.translate({0x2019: "'", 0x2018: "'", 0x2010: "-", 0x2011: "-", 0x2013: "-", 0x2212: "-", 0xAD: None})
 
 
+def has_iban_length(compact: str) -> bool:
+    """Whether a text without blanks is as long as the IBANs of the country that it begins with."""
+    from schwifty import registry
+    from schwifty.exceptions import SchwiftyException
+
+    try:
+        return registry.get_iban_spec(compact[:2]).iban_length == len(compact)
+    except SchwiftyException:
+        return False
+
+
 def parse_iban(text: str) -> str:
     """The IBAN without blanks, its checksum verified. Raises `InvalidValue`."""
     import schwifty

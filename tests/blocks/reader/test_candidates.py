@@ -3,7 +3,14 @@
 import pytest
 
 from blocks.document_types.schema import DocumentField, FieldHints, FieldType
-from blocks.reader.candidates import MISTYPED_IBAN, UNUSUAL_ORDER, candidates, has_amount, identifier
+from blocks.reader.candidates import (
+    MISTYPED_IBAN,
+    MISTYPED_IBAN_OF_LENGTH,
+    UNUSUAL_ORDER,
+    candidates,
+    has_amount,
+    identifier,
+)
 from blocks.reader.lines import Cell
 from blocks.values.currencies import is_currency_word
 from blocks.values.notation import Notation
@@ -83,7 +90,24 @@ def test_an_iban_ends_before_the_word_behind_it() -> None:
 
 def test_an_iban_with_a_wrong_checksum_is_kept_as_printed() -> None:
     (found,) = candidates(DocumentField(type=FieldType.IBAN), cell("DE03 1203 0000 0000 2020 51 SWIFT"), NOTATION)
-    assert (found.value, found.weight) == ("DE03120300000000202051", MISTYPED_IBAN)
+    assert (found.value, found.weight) == ("DE03120300000000202051", MISTYPED_IBAN_OF_LENGTH)
+    (short,) = candidates(DocumentField(type=FieldType.IBAN), cell("DE03 1203 0000 0000 2020"), NOTATION)
+    assert (short.value, short.weight) == ("DE03120300000000202020"[:20], MISTYPED_IBAN)
+
+
+@pytest.mark.parametrize("text", ["1,4?8.00", "1,48?.00", "1,4\ufffd8.00", "1,4*8.00", "1488€00"])
+def test_a_piece_of_an_amount_that_cannot_be_read_is_no_amount(text: str) -> None:
+    assert not {"8.00", "7.00", "1.00", "0.00", "1.40"} & set(values(FieldType.MONEY, f"Total {text}"))
+
+
+@pytest.mark.parametrize("text", ["**1,488.00**", "***1,488.00"])
+def test_asterisks_around_an_amount_are_none_of_its_figures(text: str) -> None:
+    assert values(FieldType.MONEY, text) == ["1488.00"]
+
+
+@pytest.mark.parametrize("blank", ["\u202f", "\u2009", "\u2007", "\u00a0"])
+def test_narrow_blanks_group_thousands(blank: str) -> None:
+    assert values(FieldType.MONEY, f"1{blank}488,00 €")[0] == "1488.00"
 
 
 def test_telephone_numbers_are_no_dates_and_no_order_numbers() -> None:

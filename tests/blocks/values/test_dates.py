@@ -71,7 +71,9 @@ def test_a_day_and_month_of_the_same_figures_are_sure() -> None:
         ("5 Mrz 2024", ("de",), date(2024, 3, 5)),
         ("5 Sept. 2024", ("en",), date(2024, 9, 5)),
         ("5 de mayo de 2024", ("es",), date(2024, 5, 5)),
-        ("5 de mayo de 2024", ("de",), None),
+        ("5 de mayo de 2024", ("de",), date(2024, 5, 5)),
+        ("5 set 2024", ("it",), date(2024, 9, 5)),
+        ("5 set 2024", ("de",), None),
         ("5 May 2024", ("fr",), date(2024, 5, 5)),
         ("5 de março de 2024", ("pt-BR",), date(2024, 3, 5)),
         ("2nd of May 2024", ("en",), date(2024, 5, 2)),
@@ -80,7 +82,7 @@ def test_a_day_and_month_of_the_same_figures_are_sure() -> None:
         ("May 5 24", ("en",), None),
     ],
 )
-def test_months_have_their_names_in_the_languages_of_the_type_and_in_english(
+def test_full_names_of_months_are_read_in_many_languages_and_short_ones_in_those_of_the_type(
     text: str, languages: tuple[str, ...], day: date | None
 ) -> None:
     assert parse_date(text, languages) == day

@@ -1,0 +1,116 @@
+"""Invoices that a reader reads wrongly if it takes what it can for what is meant. Written for these tests."""
+
+from pathlib import Path
+
+import pytest
+
+from blocks.document_types.loader import load_document_types
+from blocks.reader.reading import read
+from blocks.records import FieldReading, Page
+
+INVOICE = load_document_types(Path(__file__).parents[3] / "data" / "document_types")["invoice"]
+
+HEAD = """\
+Kestrel & Wren Joinery Ltd
+3 Quay Street, Bristol BS1 2JL
+
+{title}
+
+{numbers}
+
+Bill to: Ashdown Schools Trust
+
+"""
+TOTALS = """\
+Subtotal        GBP 1,000.00
+VAT 20%         GBP 200.00
+Total           GBP 1,200.00
+"""
+NUMBERS = "Invoice number: KW-311\nInvoice date: 4 March 2024\nDue date: 3 April 2024"
+
+
+def reading(numbers: str = NUMBERS, totals: str = TOTALS, title: str = "INVOICE") -> dict[str, FieldReading]:
+    text = HEAD.format(title=title, numbers=numbers) + totals
+    return dict(read(INVOICE, (Page(number=1, method="parsed", text=text),)).fields)
+
+
+@pytest.mark.parametrize(
+    "written", ["31/02/2024", "4.III.2024", "2024-W10-1", "March 2024", "to be agreed", "04/03/20?4"]
+)
+def test_a_text_beside_the_label_of_a_date_is_shown_as_it_is_and_no_other_date_taken(written: str) -> None:
+    found = reading(f"Invoice number: KW-311\nInvoice date: {written}\nDue date: 3 April 2024")
+    assert found["issue_date"].value == written
+    assert found["due_date"].value == "2024-04-03"
+
+
+@pytest.mark.parametrize(
+    "written", ["4 de marzo de 2024", "4 marzo 2024", "4 maart 2024", "4 marca 2024", "4 mars 2024", "4 марта 2024"]
+)
+def test_full_names_of_months_are_read_in_other_languages_too(written: str) -> None:
+    assert reading(f"Invoice number: KW-311\nInvoice date: {written}")["issue_date"].value == "2024-03-04"
+
+
+def test_a_year_of_two_figures_that_may_stand_first_is_not_sure() -> None:
+    assert reading("Invoice number: KW-311\nInvoice date: 24-03-11")["issue_date"].confidence < INVOICE.review.accept_at
+
+
+def test_an_amount_of_a_net_row_is_no_tax_and_a_tax_no_net_amount() -> None:
+    rows = "Summe netto 7 %   50,00 EUR\nSumme netto 19 %   200,00 EUR\nMwSt 7 %   3,50 EUR\nMwSt 19 %   38,00 EUR\n"
+    found = reading(totals=rows + "Gesamtbetrag   291,50 EUR\n")
+    assert [found[name].value for name in ("tax_basis_total", "tax_total", "grand_total")] == [
+        "250.00",
+        "41.50",
+        "291.50",
+    ]
+
+
+def test_a_deduction_is_none_of_the_taxes() -> None:
+    rows = "Subtotal  GBP 1,000.00\nVAT 20%  GBP 200.00\nCIS deduction 5%  GBP -50.00\nTotal  GBP 1,150.00\n"
+    assert reading(totals=rows)["tax_total"].value != "150.00"
+
+
+@pytest.mark.parametrize(
+    ("title", "numbers"),
+    [
+        ("CREDIT MEMO", "Invoice no.: KW-280\nInvoice date: 2 January 2024\nCredit memo no.: CM-9\nDate: 4 March 2024"),
+        (
+            "CREDIT NOTE",
+            "Invoice no.: KW-280\nInvoice date: 2 January 2024\nCredit note: CM-9\nCredit date: 4 March 2024",
+        ),
+        (
+            "GUTSCHRIFT",
+            "Rechnungsnummer: 280\nRechnungsdatum: 02.01.2024\nGutschrift-Nr.: CM-9\nGutschriftsdatum: 04.03.2024",
+        ),
+    ],
+)
+def test_a_credit_note_has_its_own_number_and_date_not_those_of_its_invoice(title: str, numbers: str) -> None:
+    found = reading(numbers, title=title)
+    assert (found["invoice_number"].value, found["issue_date"].value) == ("CM-9", "2024-03-04")
+
+
+def test_a_credit_note_that_calls_its_number_an_invoice_number_keeps_it() -> None:
+    found = reading("Invoice no.: KW-311\nInvoice date: 4 March 2024", title="CREDIT NOTE")
+    assert (found["invoice_number"].value, found["issue_date"].value) == ("KW-311", "2024-03-04")
+
+
+@pytest.mark.parametrize("number", ["KW 2024 / 041", "2024/ 041"])
+def test_a_number_goes_on_behind_a_blank_and_a_slash(number: str) -> None:
+    assert reading(f"Invoice number: {number}\nInvoice date: 4 March 2024")["invoice_number"].value == number
+
+
+def test_a_date_behind_a_slash_is_no_part_of_the_number() -> None:
+    assert reading("Invoice number: KW-311 / 04.03.2024")["invoice_number"].value == "KW-311"
+
+
+def test_a_stamp_of_the_buyer_above_the_letterhead_is_not_the_seller() -> None:
+    text = "ASHDOWN SCHOOLS LTD - portal copy\nReceived 9 March 2024\n\n" + HEAD.format(
+        title="INVOICE", numbers=NUMBERS
+    )
+    text = text.replace("Ashdown Schools Trust", "Ashdown Schools Ltd") + TOTALS
+    found = read(INVOICE, (Page(number=1, method="parsed", text=text),)).fields
+    assert found["seller_name"].value == "Kestrel & Wren Joinery Ltd"
+
+
+def test_a_mistyped_account_without_a_label_is_shown() -> None:
+    assert reading(totals=TOTALS + "Barclays GB28 NWBK 6016 1331 9268 19\n")["iban"].value == "GB28NWBK60161331926819"
+    assert "iban" not in reading(totals=TOTALS + "Part AB12 1234 5678 9012\n")
