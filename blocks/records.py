@@ -128,10 +128,10 @@ class Document:
     """A document of a chunk, as a stage sees it.
 
     `part` names the place in the parent (``attachment:2``, ``row:17``) and is None for a file. The bytes of a part are
-    in the database, those of a file at its source `uri`. A run gave `given_type` to its documents,
-    or a person decided it (`is_type_decided`); `document_type` is the current classification. `inputs` holds the upstream payloads that the stage reads, `digests` the digest of every current
-    upstream output, `provisional` the kind of failure of each provisional one. `other_uris`, which only extract gets,
-    are further places of the same bytes, the latest first.
+    in the database, those of a file at its source `uri`. A run gave `given_type` to its documents, or a person decided
+    it (`is_type_decided`); `document_type` is the current one. `inputs` holds the upstream payloads of the stage,
+    `digests` the digest of every current upstream output, `provisional` the failure kind of provisional ones, and
+    `other_uris`, which only extract gets, further places of the same bytes, the latest first.
     """
 
     document_id: str
@@ -234,7 +234,6 @@ class Extraction(Record):
 
 class Classification(Record):
     """The output of classify: the document's type and the probability that it is right. `scores` has every type.
-
     `remark`: what the text says against the type, or against the nearest type, in words.
     """
 

@@ -131,11 +131,15 @@ def _found_numbers(cell: Cell, notation: Notation) -> Iterator[Number]:
         if any(span[0] < end and span[1] > start for start, end in _times_and_ibans(text)):
             continue
         before = text[: number.start]
-        is_glued = _GLUED_BEFORE.search(before) and not _is_currency_before(text, number)
-        is_glued = is_glued or _SIGN_BETWEEN.search(before)
+        is_piece = _GLUED_BEFORE.search(before) and not _is_currency_before(text, number)
         if _DAY_AND_MONTH.match(text, number.start):
             continue
-        if is_glued or _GLUED_AFTER.match(text[number.end :]) or _TORN.search(text[number.start : number.end]):
+        if (
+            is_piece
+            or _SIGN_BETWEEN.search(before)
+            or _GLUED_AFTER.match(text[number.end :])
+            or _TORN.search(text[number.start : number.end])
+        ):
             continue
         is_grouped = notation.has_blank_groups and (number.decimals > 0 or bool(number.currency))
         if is_grouped or not number.parts:
