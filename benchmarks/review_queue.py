@@ -127,10 +127,10 @@ def take_and_decide(database: Database) -> None:
     decide(database, accepted, ANN, TYPES)
 
 
-def show(name: str, operation: Callable[[], object]) -> None:
-    """Time the operation `ROUNDS` times."""
+def show(name: str, operation: Callable[[], object], rounds: int = ROUNDS) -> None:
+    """Time the operation so many times."""
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         started = time.perf_counter()
         operation()
         times.append((time.perf_counter() - started) * 1000)

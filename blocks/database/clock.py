@@ -1,8 +1,9 @@
 """The database's clock, by which workers on several machines agree when something lapses."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Date, cast, func, select
 
 from blocks.database.column_types import UtcDateTime
 from blocks.database.engine import Database, now
@@ -27,3 +28,13 @@ def database_time(connection: Connection) -> datetime:
         return now()
     time: datetime = connection.execute(_SERVER_TIME).scalar_one()
     return time
+
+
+def utc_day(database: Database, column: ColumnElement[datetime]) -> ColumnElement[Any]:
+    """The day of a time in UTC: a date, or a text like 2026-11-29 on SQLite."""
+    return func.date(column) if database.is_sqlite else cast(func.timezone("UTC", column), Date)
+
+
+def as_date(day: object) -> date:
+    """What `utc_day` gave, as a date."""
+    return date.fromisoformat(str(day))

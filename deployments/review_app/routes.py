@@ -1,7 +1,15 @@
 """Every route of the page, with the role that it needs."""
 
 from blocks.review.records import Role
-from deployments.review_app import history_page, item_page, login, queue_page, static_files, strip_page
+from deployments.review_app import (
+    dashboard_page,
+    history_page,
+    item_page,
+    login,
+    queue_page,
+    static_files,
+    strip_page,
+)
 from deployments.review_app.call import Route
 
 ROUTES = (
@@ -10,6 +18,7 @@ ROUTES = (
     Route("POST", "/login", login.log_in, None),
     Route("POST", "/logout", login.log_out, Role.READER),
     Route("GET", "/", queue_page.queue, Role.READER),
+    Route("GET", "/dashboard", dashboard_page.dashboard, Role.READER),
     Route("POST", "/start", item_page.start, Role.REVIEWER),
     Route("POST", "/next", item_page.next_item, Role.REVIEWER, is_json=True),
     Route("GET", "/items/{id:int}", item_page.show_item, Role.READER),

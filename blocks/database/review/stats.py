@@ -5,9 +5,9 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select, true
 
-from blocks.database.clock import database_time
+from blocks.database.clock import as_date, database_time, utc_day
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.review.tables import review, review_answers, review_events
@@ -19,7 +19,6 @@ from blocks.review.statistics import (
     TypeAudit,
     Waiting,
     WeekOfReasons,
-    reason_code,
     times_of,
 )
 
@@ -33,25 +32,23 @@ def review_stats(database: Database, *, days: int, document_type: str | None = N
         at = database_time(connection)
         of_type = [review.c.document_type == document_type] if document_type is not None else []
         period = [_event.happened_at >= at - timedelta(days=days), *of_type]
-        undone = set(
-            connection.execute(_of_events(_event.content["undone"].as_integer(), Event.UNDONE, period)).scalars()
-        )
-        decided = [row for row in connection.execute(_of_events(None, Event.DECIDED, period)) if row[0] not in undone]
-        by_day = Counter(happened_at.astimezone(UTC).date() for _, happened_at, _ in decided)
+        undone = set(connection.execute(_of_events([_undone], Event.UNDONE, period)).scalars())
+        columns = [_event.event_id, utc_day(database, _event.happened_at), _shown_ms]
+        decided = [r for r in connection.execute(_of_events(columns, Event.DECIDED, period)) if r[0] not in undone]
+        by_day = Counter(day for _, day, _ in decided)
         return ReviewStats(
             days=days,
             waiting=_waiting(connection, of_type, at),
-            decisions=tuple(DayOfDecisions(day=day, decisions=count) for day, count in sorted(by_day.items())),
+            decisions=tuple(DayOfDecisions(day=as_date(day), decisions=count) for day, count in sorted(by_day.items())),
             per_document=times_of([shown_ms or 0 for _, _, shown_ms in decided]),
             per_field=times_of(_field_times(connection, period, undone)),
-            reasons=_reasons(connection, period),
+            reasons=_reasons(database, connection, period),
             audits=_audits(connection, of_type, at - timedelta(days=days)),
             agreement=_agreement(connection, period),
         )
 
 
-def _of_events(column: Any, event: Event, period: list[ColumnElement[bool]]) -> Select[Any]:
-    columns = [column] if column is not None else [_event.event_id, _event.happened_at, _shown_ms]
+def _of_events(columns: list[ColumnElement[Any]], event: Event, period: list[ColumnElement[bool]]) -> Select[Any]:
     return (
         select(*columns)
         .join_from(review_events, review, review.c.review_id == _event.review_id)
@@ -60,6 +57,7 @@ def _of_events(column: Any, event: Event, period: list[ColumnElement[bool]]) -> 
     )
 
 
+_undone = _event.content["undone"].as_integer()
 _shown_ms = _event.content["shown_ms"].as_integer()
 
 
@@ -87,16 +85,30 @@ def _field_times(connection: Connection, period: list[ColumnElement[bool]], undo
     return [shown_ms for event_id, shown_ms in connection.execute(query) if event_id not in undone]
 
 
-def _reasons(connection: Connection, period: list[ColumnElement[bool]]) -> tuple[WeekOfReasons, ...]:
+def _reasons(
+    database: Database, connection: Connection, period: list[ColumnElement[bool]]
+) -> tuple[WeekOfReasons, ...]:
+    """How many items were opened with each reason. The database counts: there may be very many."""
+    if database.is_sqlite:
+        reasons = func.json_each(_event.content, "$.reasons").table_valued("value", name="reason")
+        code: ColumnElement[str] = func.substr(reasons.c.value, 1, func.instr(reasons.c.value.op("||")(":"), ":") - 1)
+    else:
+        reasons = func.json_array_elements_text(_event.content["reasons"]).table_valued("value", name="reason")
+        code = func.split_part(reasons.c.value, ":", 1)
+    day = utc_day(database, _event.happened_at)
     query = (
-        select(_event.happened_at, _event.content["reasons"])
-        .join_from(review_events, review, review.c.review_id == _event.review_id)
+        select(day, code, func.count(_event.event_id.distinct()))
+        .select_from(review_events)
+        .join(review, review.c.review_id == _event.review_id)
+        .join(reasons, true())
         .where(_event.event == Event.OPENED, *period)
+        .group_by(day, code)
+        .order_by(day, code)
     )
     weeks: defaultdict[date, Counter[str]] = defaultdict(Counter)
-    for happened_at, reasons in connection.execute(query):
-        day = happened_at.astimezone(UTC).date()
-        weeks[day - timedelta(days=day.weekday())].update({reason_code(reason) for reason in reasons or ()})
+    for of_day, name, count in connection.execute(query):
+        day_ = as_date(of_day)
+        weeks[day_ - timedelta(days=day_.weekday())][name] += count
     return tuple(WeekOfReasons(monday=monday, reasons=dict(weeks[monday].most_common())) for monday in sorted(weeks))
 
 

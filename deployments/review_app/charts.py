@@ -1,0 +1,197 @@
+"""Pictures as plain SVG marks that a template writes, with their numbers as a table.
+
+Of our own: pygal's SVG brings a script and inline styles, matplotlib's inline styles, which the page's Content Security
+Policy refuses.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from typing import Literal
+
+WIDTH, HEIGHT = 440, 190
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 24
+ROW = 30
+NAMES = 132  # what the names of rows take
+LETTERS = 20
+BARS_LABELLED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A shape or a text. `style` names classes of the style sheet; `text` is a text, or what a pointer is told.
+
+    `box` is x, y, width, height of a rectangle; x, y, radius of a circle; both ends of a line; x, y of a text.
+    """
+
+    shape: Literal["rect", "circle", "line", "path", "text"]
+    box: tuple[float, ...] = ()
+    style: str = ""
+    text: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture. `says` is its text alternative, `empty` what it will show as long as it has nothing to show."""
+
+    key: str
+    title: str
+    says: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marks: tuple[Mark, ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+    empty: str = ""
+    height: int = HEIGHT
+    width: int = WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a stacked picture: its name and the height of each part."""
+
+    name: str
+    parts: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A row of a picture of intervals: from `low` to `high`, with a dot at `at`; `text` stands at its end."""
+
+    name: str
+    low: float
+    high: float
+    at: float
+    text: str
+
+
+def columns(given: Sequence[Column], legend: Sequence[str] = ("",)) -> tuple[Mark, ...]:
+    """Columns whose parts stand on each other, with a scale at the left."""
+    top = nice(max((sum(column.parts) for column in given), default=0))
+    step = (WIDTH - LEFT - RIGHT) / max(len(given), 1)
+    marks = list(_scale(top))
+    every = max(ceil(len(given) / BARS_LABELLED), 1)
+    for number, column in enumerate(given):
+        x, below = LEFT + number * step, 0.0
+        for part, (height, name) in enumerate(zip(column.parts, legend, strict=True)):
+            if height:
+                y, tall = _y(below + height, top), _y(0, top) - _y(height, top)
+                says = f"{column.name}: {height:,.0f} {name}".strip()
+                width = max(step * 0.78, 1)
+                marks.append(Mark("rect", _rounded(x + step * 0.11, y, width, max(tall, 0.8)), f"s{part}", says))
+            below += height
+        if number % every == 0:
+            marks.append(Mark("text", _rounded(x + step / 2, HEIGHT - 7), "middle", column.name))
+    return tuple(marks)
+
+
+def area(names: Sequence[str], heights: Sequence[float]) -> tuple[Mark, ...]:
+    """A line with the area below it."""
+    top = nice(max(heights, default=0))
+    step = (WIDTH - LEFT - RIGHT) / max(len(heights) - 1, 1)
+    points = [_rounded(LEFT + number * step, _y(height, top)) for number, height in enumerate(heights)]
+    line = " L".join(f"{x} {y}" for x, y in points)
+    floor_y = round(_y(0, top), 1)
+    marks = [
+        *_scale(top),
+        Mark("path", style="fill", path=f"M{LEFT} {floor_y} L{line} L{points[-1][0]} {floor_y} Z"),
+        Mark("path", style="stroke", path=f"M{line}"),
+    ]
+    marks.append(Mark("text", (LEFT, HEIGHT - 7), "", names[0]))
+    marks.append(Mark("text", (WIDTH - RIGHT, HEIGHT - 7), "end", names[-1]))
+    return tuple(marks)
+
+
+def bars(names: Sequence[str], parts: Sequence[tuple[int, int]], legend: tuple[str, str]) -> tuple[Mark, ...]:
+    """Lying bars of two parts each, with their sum at the end."""
+    most = max((sum(pair) for pair in parts), default=0) or 1
+    room = WIDTH - NAMES - 62
+    marks = []
+    for number, (name, pair) in enumerate(zip(names, parts, strict=True)):
+        x, y = float(NAMES), number * ROW + 6
+        marks.append(Mark("text", (NAMES - 8, y + 14), "end", short(name)))
+        for part, count in enumerate(pair):
+            width = room * count / most
+            if count:
+                says = f"{name}: {count:,} {legend[part]}"
+                marks.append(Mark("rect", _rounded(x, y, max(width, 1), 19), ("s0", "bad")[part], says))
+            x += width
+        marks.append(Mark("text", _rounded(x + 6, y + 14), "", f"{sum(pair):,}"))
+    return tuple(marks)
+
+
+def spans(given: Sequence[Span], top: float, unit: Literal["%", "s"]) -> tuple[Mark, ...]:
+    """Intervals below each other on one scale from 0 to `top`."""
+    room, height = WIDTH - NAMES - 24, len(given) * ROW + 8
+    marks = []
+    for part in range(5):
+        x = NAMES + room * part / 4
+        marks.append(Mark("line", _rounded(x, 0, x, height), "grid"))
+        tick = top * part / 4
+        label = f"{100 * tick:.3g} %" if unit == "%" else f"{tick:.3g} s"
+        marks.append(Mark("text", _rounded(x, height + 15), "middle", label))
+    for number, span in enumerate(given):
+        y = number * ROW + 19
+        low, high, at = (NAMES + room * min(value, top) / top for value in (span.low, span.high, span.at))
+        marks.append(Mark("text", (NAMES - 8, y + 4), "end", short(span.name)))
+        marks.append(Mark("rect", _rounded(low, y - 5, max(high - low, 2), 10), "range", f"{span.name}: {span.text}"))
+        marks.append(Mark("circle", _rounded(at, y, 5), "s0", f"{span.name}: {span.text}"))
+    return tuple(marks)
+
+
+def spans_height(count: int) -> int:
+    """The height of a picture of so many intervals."""
+    return count * ROW + 30
+
+
+def diagonal(points: Sequence[tuple[float, float, int, str]]) -> tuple[Mark, ...]:
+    """Points of a square from 0 to 1 both ways against its diagonal: x, y, count behind it, and what it says.
+
+    The area of a dot grows with its count.
+    """
+    side, left, top = 176.0, 44.0, 10.0
+    most = max((count for _, _, count, _ in points), default=1)
+    marks = [Mark("rect", (left, top, side, side), "frame")]
+    for part in (0, 0.5, 1):
+        marks.append(Mark("text", _rounded(left - 6, top + side * (1 - part) + 4), "end", f"{part:.0%}"))
+        marks.append(Mark("text", _rounded(left + side * part, top + side + 16), "middle", f"{part:.0%}"))
+    marks.append(Mark("line", (left, top + side, left + side, top), "ideal"))
+    for x, y, count, says in points:
+        radius = 3 + 7 * (count / most) ** 0.5
+        marks.append(Mark("circle", _rounded(left + side * x, top + side * (1 - y), radius), "s0 dot", says))
+    return tuple(marks)
+
+
+def nice(most: float) -> float:
+    """The end of a scale: 1, 2, 4, 5 or 10 times a power of ten, at least 4."""
+    if most <= 4:
+        return 4
+    power = 10.0 ** floor(log10(most))
+    return next(power * factor for factor in (1, 2, 4, 5, 10) if power * factor >= most)
+
+
+def short(name: str) -> str:
+    """A name that fits beside a picture."""
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
+
+
+def _scale(top: float) -> Iterator[Mark]:
+    for part in range(5):
+        y = _y(top * part / 4, top)
+        yield Mark("line", _rounded(LEFT, y, WIDTH - RIGHT, y), "grid")
+        if part % 2 == 0:
+            yield Mark("text", _rounded(LEFT - 6, y + 4), "end", _figure(top * part / 4))
+
+
+def _figure(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}"
+
+
+def _y(value: float, top: float) -> float:
+    return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / top
+
+
+def _rounded(*values: float) -> tuple[float, ...]:
+    return tuple(round(value, 1) for value in values)
