@@ -19,7 +19,7 @@ BARS_LABELLED = 5
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A shape or a text. `style` names classes of the style sheet; `text` is a text, or what a pointer is told.
+    """A shape or a text. `style` names classes of the style sheet; `text` is a text, or a shape's title.
 
     `box` is x, y, width, height of a rectangle; x, y, radius of a circle; both ends of a line; x, y of a text.
     """

@@ -32,7 +32,6 @@ from blocks.records import Record
 from blocks.review.errors import ItemMissing
 from blocks.review.records import Event, Item, ItemKind, ItemStatus, Role
 from blocks.review.rules import changes
-from blocks.review.statistics import reason_code
 
 in_work_order = (
     review.c.priority,
@@ -219,15 +218,15 @@ def _is_at(database: Database, connection: Connection, part: str) -> ColumnEleme
 
 def _has_reason(database: Database, reason: str) -> ColumnElement[bool]:
     """A reason's code ends before its first colon."""
+    if reason.isascii() and reason.isidentifier():
+        # The text of the JSON is searched ten times as fast as its values. A quote within a reason is escaped there, so
+        # that these four texts are the begin of a reason and nothing else.
+        ends = (f"{begin}{reason}{end}" for begin in ('["', ',"') for end in ('"', ":"))
+        return or_(*(cast(review.c.reasons, Text).contains(part, autoescape=True) for part in ends))
     each = func.json_each if database.is_sqlite else func.json_array_elements_text
     reasons = each(review.c.reasons).table_valued("value", name="reason")
     is_reason = or_(reasons.c.value == reason, reasons.c.value.startswith(f"{reason}:", autoescape=True))
-    has_it = select(literal(1)).select_from(reasons).where(is_reason).correlate(review).exists()
-    code = reason_code(reason)
-    if not (code.isascii() and code.isidentifier()):  # JSON may write other characters in several ways
-        return has_it
-    # A search in the text is ten times as fast as JSON; it leaves few items to look at.
-    return and_(cast(review.c.reasons, Text).contains(f'"{code}', autoescape=True), has_it)
+    return select(literal(1)).select_from(reasons).where(is_reason).correlate(review).exists()
 
 
 def behind(connection: Connection, after: int | None) -> Iterator[ColumnElement[bool]]:

@@ -21,7 +21,12 @@ CONTENT: dict[str, Values] = {
     "b": {"priority": 2, "due_at": AT, "confidence": 0.9, "created_at": AT - timedelta(days=2)},
     "c": {"priority": 2, "due_at": None, "confidence": 0.1, "kind": "audit"},
     "d": {"priority": 1, "due_at": AT + timedelta(hours=1), "confidence": 0.5, "role": "senior"},
-    "e": {"priority": 2, "due_at": AT, "confidence": 0.4, "reasons": ["hidden_text", "low_confidence_100%"]},
+    "e": {
+        "priority": 2,
+        "due_at": AT,
+        "confidence": 0.4,
+        "reasons": ["hidden_text", 'low_confidence_100%,"quoted":["quoted"]'],
+    },
     "f": {"priority": 2, "due_at": AT, "confidence": 0.4, "document_type": "invoice"},
 }
 
@@ -55,6 +60,8 @@ def test_pages_follow_each_other_in_the_order_of_work(database: Database) -> Non
         (QueueFilter(reason="low_confidence"), "dfbac"),
         (QueueFilter(reason="low_confidence:total"), "dfbac"),
         (QueueFilter(reason="%"), ""),
+        (QueueFilter(reason="low"), ""),
+        (QueueFilter(reason="quoted"), ""),
         (QueueFilter(priority=1), "d"),
         (QueueFilter(due_before=AT + timedelta(minutes=1)), "efb"),
         (QueueFilter(opened_before=AT - timedelta(days=1)), "b"),
