@@ -12,7 +12,7 @@ from blocks.reader.candidates import has_amount
 from blocks.reader.lexicon import Label, Lexicon
 from blocks.reader.lines import Cell, Row, read_rows
 from blocks.reader.ranking import Surroundings, label_weight
-from blocks.reader.titles import OF_ANOTHER_PAPER, fields_of_papers, labels_of_other_papers, title_phrases
+from blocks.reader.titles import OF_ANOTHER_PAPER, Titles
 from blocks.records import Page
 from blocks.values.notation import Notation, notation_of
 
@@ -39,8 +39,7 @@ class Sheet:
     surroundings: Surroundings
     notation: Notation
     money_fields: frozenset[str]
-    paper_fields: frozenset[str]
-    titles: frozenset[str]
+    titles: Titles
 
     @cached_property
     def table_ends(self) -> frozenset[int]:
@@ -84,7 +83,7 @@ class Sheet:
 
     def weighed_labels(self, name: str) -> list[tuple[Label, float]]:
         """The labels of a field with the log odds of each, in reading order; the strongest where there are many."""
-        others = self._of_other_papers if name in self.paper_fields else frozenset()
+        others = self._of_other_papers if name in self.titles.fields else frozenset()
         weighed = [
             (label, weight - (OF_ANOTHER_PAPER if (label.cell.row, label.cell.start + label.start) in others else 0.0))
             for label in self._all_labels()
@@ -97,7 +96,7 @@ class Sheet:
 
     @cached_property
     def _of_other_papers(self) -> frozenset[tuple[int, int]]:
-        return labels_of_other_papers(list(self._all_labels()), self.titles)
+        return self.titles.labels_of_others(list(self._all_labels()))
 
     @cached_property
     def label_cells(self) -> frozenset[tuple[int, int]]:
@@ -148,6 +147,5 @@ def open_sheet(document_type: DocumentType, lexicon: Lexicon, pages: tuple[Page,
         surroundings=Surroundings(rows),
         notation=notation_of(tuple(page.text for page in pages), document_type.languages),
         money_fields=frozenset(name for name, field in fields.items() if field.type is FieldType.MONEY),
-        paper_fields=fields_of_papers(document_type),
-        titles=title_phrases(document_type),
+        titles=Titles.of(document_type),
     )

@@ -93,6 +93,12 @@ def test_a_credit_note_that_calls_its_number_an_invoice_number_keeps_it() -> Non
     assert (found["invoice_number"].value, found["issue_date"].value) == ("KW-311", "2024-03-04")
 
 
+def test_a_credit_note_on_an_invoices_form_keeps_the_date_that_is_called_the_invoices() -> None:
+    found = reading("Credit note no.: CM-9\nInvoice date: 4 March 2024\nDue date: 3 April 2024", title="CREDIT NOTE")
+    assert found["issue_date"].confidence > INVOICE.review.accept_at
+    assert (found["invoice_number"].value, found["issue_date"].value) == ("CM-9", "2024-03-04")
+
+
 @pytest.mark.parametrize("number", ["KW 2024 / 041", "2024/ 041"])
 def test_a_number_goes_on_behind_a_blank_and_a_slash(number: str) -> None:
     assert reading(f"Invoice number: {number}\nInvoice date: 4 March 2024")["invoice_number"].value == number
