@@ -160,7 +160,7 @@ class ForkServer:
             stderr = _read_all(child.stderr)[-wire.MAX_STDERR_BYTES :]
             self._clear_up(pid, child)
             with child.status, contextlib.suppress(OSError):  # a worker that got its reply has closed the socket
-                child.status.send(wire.EXIT.pack(status, usage.ru_maxrss) + stderr)
+                child.status.send(wire.EXIT.pack(status, usage.ru_maxrss, usage.ru_utime + usage.ru_stime) + stderr)
 
     def end_children(self) -> None:
         """Kill every process with all that it has started, and remove their folders."""
@@ -179,7 +179,7 @@ def _refuse(sockets: list[socket.socket], error: OSError) -> None:
     """Tell a worker, over its status socket if that has arrived, why its process was not forked."""
     for status in sockets[:1]:
         with contextlib.suppress(OSError):  # the worker is gone
-            status.send(wire.EXIT.pack(wire.NOT_FORKED, 0) + str(error).encode())
+            status.send(wire.EXIT.pack(wire.NOT_FORKED, 0, 0.0) + str(error).encode())
     for given in sockets:
         given.close()
 

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 
 from pydantic import JsonValue
 
-from blocks.errors import ProcessUnavailable
+from blocks.errors import ProcessUnavailable, TimedOut
 from blocks.isolation.fork_server_client import ForkServerClient, ProcessKind
 from blocks.isolation.process import IsolatedProcess
 
 GROWN_SHARE = 0.6
 """A process whose peak is above this share of its memory limit gets no further document."""
+
+WAITED_SHARE = 0.2
+"""A process that computed for less than this share of its time limit waited: the time is not the document's."""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,16 @@ class ProcessPool:
         """The process id of the fork server; None before it is started."""
         server = self._server
         return None if server is None else server.pid
+
+    @property
+    def module(self) -> str:
+        """The module whose functions its processes run."""
+        return self._kind.module
+
+    @property
+    def may_start_programs(self) -> bool:
+        """Whether its processes may start a program, as OCR does."""
+        return self._kind.limits.program is not None
 
     @contextmanager
     def open(self, content: bytes) -> Iterator["Session"]:
@@ -109,13 +122,19 @@ class Session:
     def run(self, function: str, arguments: Mapping[str, JsonValue], timeout_s: float) -> tuple[bytes, float]:
         """What `function` gives for the content, and the seconds that it took without the wait for a process.
 
-        Raises what `IsolatedProcess.run` raises; `ProcessUnavailable` only after a second attempt.
+        Raises what `IsolatedProcess.run` raises; `ProcessUnavailable` only after a second attempt, and so `TimedOut` if
+        the process hardly computed: it was stopped, or the machine had no time for it.
         """
         with self._lock, self._pool.slots:
             started = time.monotonic()
             try:
                 result = self._run_once(function, arguments, timeout_s)
             except ProcessUnavailable:
+                result = self._run_once(function, arguments, timeout_s)
+            except TimedOut:
+                if not self._has_waited(timeout_s):
+                    raise
+                log.warning("a process of %s had no computing time for %g s: once more", self._pool.module, timeout_s)
                 result = self._run_once(function, arguments, timeout_s)
             return result, time.monotonic() - started
 
@@ -127,6 +146,12 @@ class Session:
         content = None if self._is_sent else self._content
         self._is_sent = True
         return process.run(function, content, arguments, timeout_s)
+
+    def _has_waited(self, timeout_s: float) -> bool:
+        """Whether the process that was killed at its deadline hardly computed. What its programs compute is unknown."""
+        if self._process is None or self._process.cpu_s is None or self._pool.may_start_programs:
+            return False
+        return self._process.cpu_s < WAITED_SHARE * timeout_s
 
     def _release(self) -> None:
         process, self._process, self._is_sent = self._process, None, False

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 class IsolatedProcess:
     """A forked process that waits for requests on its channel. Not thread-safe.
 
+    `cpu_s` is its computing time, once it was killed at a deadline; None if its fork server does not say.
     Raises `ProcessUnavailable` if the fork server gives none.
     """
 
@@ -37,6 +38,7 @@ class IsolatedProcess:
         self.server = server
         self.requests = 0
         self.peak_mb = 0.0
+        self.cpu_s: float | None = None
         self._kind = kind
         self._is_usable = True
         self._child_id, self._channel, self._status = server.fork()
@@ -72,6 +74,7 @@ class IsolatedProcess:
             kind, body = self._receive_reply(deadline)
         except TimeoutError:
             self.kill()
+            self._note_cpu()
             raise TimedOut(timeout_s) from None
         except (EOFError, ConnectionError):
             self._is_usable = False
@@ -98,7 +101,7 @@ class IsolatedProcess:
         """Raise the error of a process that ended without a complete reply."""
         deadline = time.monotonic() + EXIT_TIMEOUT_S
         try:
-            status, peak_kb = wire.EXIT.unpack(wire.receive(self._status, wire.EXIT.size, deadline))
+            status, peak_kb, _ = wire.EXIT.unpack(wire.receive(self._status, wire.EXIT.size, deadline))
             stderr = self._status.recv(wire.MAX_STDERR_BYTES)
         except EOFError:
             raise self.server.gone("it died, and its processes with it") from None
@@ -117,6 +120,15 @@ class IsolatedProcess:
         if (ended_by in _ABORTED and is_near_limit) or any(text in stderr for text in _OUT_OF_MEMORY_TEXTS):
             raise OutOfMemory(memory_mb)
         raise Crashed(f"exit code {code}{_last_line(stderr)}" if ended_by is None else ended_by.name)
+
+    def _note_cpu(self) -> None:
+        """Keep the computing time of a process that was killed."""
+        try:
+            received = wire.receive(self._status, wire.EXIT.size, time.monotonic() + EXIT_TIMEOUT_S)
+        except (OSError, EOFError) as error:
+            log.debug("the end of a process that was killed is not reported: %s", error)
+            return
+        *_, self.cpu_s = wire.EXIT.unpack(received)
 
     def kill(self) -> None:
         """End it at once, with all processes that it has started."""

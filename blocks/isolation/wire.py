@@ -21,8 +21,8 @@ REPLY = struct.Struct("!BQQ")
 """Kind of the reply, peak memory of the process in kB, size of the body in bytes."""
 COMMAND = struct.Struct("!cQ")
 """`FORK` or `KILL`, and the number of the process."""
-EXIT = struct.Struct("!iQ")
-"""How a process ended: its wait status and its peak memory in kB. The end of its stderr follows."""
+EXIT = struct.Struct("!iQd")
+"""How a process ended: wait status, peak memory in kB, computing time in seconds. The end of its stderr follows."""
 NOT_FORKED = -1
 """In place of a wait status: the system refused the process. The reason follows."""
 MAX_STDERR_BYTES = 4_096

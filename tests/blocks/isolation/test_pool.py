@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from blocks.errors import Crashed, ProcessUnavailable
+from blocks.errors import Crashed, ProcessUnavailable, TimedOut
 from blocks.isolation.fork_server_client import ProcessKind
 from blocks.isolation.limits import Limits
 from blocks.isolation.pool import ProcessPool
@@ -148,3 +148,17 @@ def test_slots_bound_the_sessions_at_work() -> None:
         assert sorted(ids) == ["0", "1"]
         assert pool.slots.acquire(blocking=False)
         pool.slots.release()
+
+
+def test_a_document_whose_process_was_stopped_is_tried_once_more(pool: ProcessPool) -> None:
+    with pool.open(b"content") as session:
+        os.kill(int(session.run("process_id", {}, 5.0)[0]), signal.SIGSTOP)
+        assert session.run("echo", {"suffix": "!"}, 1.0)[0] == b"content!"
+
+
+def test_a_document_that_computes_without_end_is_tried_once(
+    pool: ProcessPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pool.open(b"") as session, pytest.raises(TimedOut):
+        session.run("spin", {}, 1.0)
+    assert "once more" not in caplog.text
