@@ -83,6 +83,15 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that only reads, and in which every statement sees the database as the first one did."""
+        with self._typed(), self.engine.connect() as connection:
+            if not self.is_sqlite:  # where a reader has its snapshot anyway
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes; rolled back when the block raises. Not to be nested."""
         if not self.is_sqlite:
@@ -280,6 +289,11 @@ def stored_json(value: object) -> str:
     if "\\u0000" in written or not written.isascii():
         written = json.dumps(_storable_json(value), ensure_ascii=False, separators=(",", ":"))
     return written
+
+
+def as_stored(value: object) -> Any:
+    """A JSON value as a JSON column gives it back."""
+    return json.loads(stored_json(value))
 
 
 def _storable_json(value: object) -> object:

@@ -61,6 +61,24 @@ def entry_hash(previous: str, entry: Entry) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def follow(last: Head, entry: Entry, previous: str, stored: str) -> Head | Broken:
+    """The head after an entry that has the hash `stored`, or why the entry does not follow `last`."""
+    if entry.event_id != last.event_id + 1:
+        return Broken(last.event_id + 1, "it is missing")
+    if previous != last.hash:
+        return Broken(entry.event_id, "it does not follow the entry before it")
+    if entry_hash(previous, entry) != stored:
+        return Broken(entry.event_id, "its content was changed")
+    return Head(entry.event_id, stored)
+
+
+def end(last: Head, head: Head) -> Head | Broken:
+    """The head if `last`, the last entry that was read, is what the database has as its head."""
+    if last != head:
+        return Broken(min(last.event_id, head.event_id) + 1, "entries at the end were removed or added")
+    return last
+
+
 def verify(entries: Iterable[tuple[Entry, str, str]], head: Head) -> Head | Broken:
     """The head if the chain holds, else the first entry that does not fit.
 
@@ -68,13 +86,8 @@ def verify(entries: Iterable[tuple[Entry, str, str]], head: Head) -> Head | Brok
     """
     last = Head()
     for entry, previous, stored in entries:
-        if entry.event_id != last.event_id + 1:
-            return Broken(last.event_id + 1, "it is missing")
-        if previous != last.hash:
-            return Broken(entry.event_id, "it does not follow the entry before it")
-        if entry_hash(previous, entry) != stored:
-            return Broken(entry.event_id, "its content was changed")
-        last = Head(entry.event_id, stored)
-    if last != head:
-        return Broken(min(last.event_id, head.event_id) + 1, "entries at the end were removed or added")
-    return last
+        found = follow(last, entry, previous, stored)
+        if isinstance(found, Broken):
+            return found
+        last = found
+    return end(last, head)

@@ -79,20 +79,26 @@ def release(
         say(f"{person.name} had no claim on review item {review_id}")
 
 
-def verify(as_json: JsonOption = False, database: DatabaseOption = None) -> None:
-    """Prove that nobody changed the audit trail. Exit code 1 where somebody did.
+def verify(
+    kept: Annotated[
+        str | None,
+        typer.Option("--kept", metavar="HASH", help="the hash of an earlier verify; the trail must still have it"),
+    ] = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Prove that nobody changed the audit trail, nor what it tells of. Exit code 1 where somebody did.
 
-    Keep the hash that it prints in another place: it proves later that the trail up to now is the same.
+    Keep the hash that it prints in another place, and give it to a later verify.
     """
-    from blocks.database.review.events import verify_chain
-    from blocks.review.chain import Broken
+    from blocks.database.review.verify import Tampered, verify_trail
 
-    found = verify_chain(open_existing(database))
-    if isinstance(found, Broken):
+    found = verify_trail(open_existing(database), kept)
+    if isinstance(found, Tampered):
         if as_json:
-            say(json.dumps({"is_valid": False, "event_id": found.event_id, "why": found.why}))
+            say(json.dumps({"is_valid": False, "table": found.table, "id": found.row_id, "why": found.why}))
         else:
-            note(f"the audit trail is broken at event {found.event_id}: {found.why}", style="red")
+            note(without_controls(f"row {found.row_id} of {found.table} was tampered with: {found.why}"), style="red")
         raise typer.Exit(1)
     if as_json:
         say(json.dumps({"is_valid": True, "events": found.event_id, "hash": found.hash}))

@@ -1,6 +1,6 @@
 """A decision as one transaction: result, item, answers and event. The rules say what follows; this writes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from blocks.database.clock import database_time
-from blocks.database.engine import Database
+from blocks.database.engine import Database, as_stored
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.documents import FAILED, lock_documents
 from blocks.database.pipeline.failures import resolve_failures
@@ -23,19 +23,17 @@ from blocks.records import Record
 from blocks.review.chain import Head
 from blocks.review.errors import InvalidDecision, ItemReplaced
 from blocks.review.records import (
-    Answer,
     Decision,
     Event,
     Item,
     ItemKind,
     ItemStatus,
     Opinion,
-    Outcome,
     Person,
     Ruling,
-    digest_of,
 )
 from blocks.review.rules import UNDO_S, changes, rule
+from blocks.review.trail import DECISION_VALUES, answer_digests, result_digest
 
 _NO_CLAIM: dict[str, object] = dict.fromkeys(("claimed_by", "claimed_at", "claim_expires_at"))
 
@@ -76,11 +74,20 @@ def decide_within(
     at = database_time(connection)
     judged = load_judged(connection, item, person.name)
     ruling = rule(item, decision, person, types.get(item.document_type), types, at, judged)
-    head = _log(database, connection, item, decision, ruling, at)
-    _write_answers(connection, item, ruling.answers, head)
+    answers = [as_stored(answer.model_dump(mode="json")) for answer in ruling.answers]
+    result = _result(connection, item, decision, ruling)
+    digests: dict[str, JsonValue] = {"answers": answer_digests(answers)}
+    if result is not None:
+        digests["result"] = result_digest(result)
+    head = _log(database, connection, item, decision, ruling, digests, at)
+    _write_answers(connection, item, answers, head)
     if ruling.event is Event.DECIDED:
         assert ruling.outcome is not None
-        _write_outcome(connection, item, decision, ruling.outcome, head, at)
+        _close(connection, item, decision, at)
+        if result is None:  # the next run reads it again, as the type that the person gave it
+            _give_type(connection, item, ruling.outcome.document_type)
+        else:
+            _write_result(connection, item, result, head, at)
     else:
         _keep_open(connection, item, decision, ruling, head, at)
     return Decided(review_id=item.review_id, event=ruling.event, event_id=head.event_id)
@@ -129,84 +136,87 @@ def _repeated(connection: Connection, item: Item, decision: Decision) -> Decided
 
 
 def _log(
-    database: Database, connection: Connection, item: Item, decision: Decision, ruling: Ruling, at: datetime
+    database: Database,
+    connection: Connection,
+    item: Item,
+    decision: Decision,
+    ruling: Ruling,
+    digests: Mapping[str, JsonValue],
+    at: datetime,
 ) -> Head:
+    """Write the event, with the digests of the rows that are written beside it."""
     document = connection.execute(
         select(documents.c.given_type, documents.c.is_type_decided).where(documents.c.document_id == item.document_id)
     ).one()
-    answers: list[JsonValue] = [answer.model_dump(mode="json") for answer in ruling.answers]
     content: dict[str, JsonValue] = {
         **decision.model_dump(mode="json", exclude={"review_id", "by", "looks"}),
         "key": decision.key,
         "fingerprint": item.fingerprint,
-        "answers": digest_of(answers),
+        **digests,
         "outcome": None if ruling.outcome is None else ruling.outcome.digest,
         "given_type": document.given_type,
         "is_type_decided": document.is_type_decided,
     }
+    if ruling.event is not Event.DECIDED:
+        content["role"] = str(ruling.role)
     (head,) = events.append(
         database, connection, [NewEvent(item.review_id, ruling.event, content, actor=decision.by)], at
     )
     return head
 
 
-def _write_answers(connection: Connection, item: Item, answers: tuple[Answer, ...], head: Head) -> None:
+def _write_answers(connection: Connection, item: Item, answers: Sequence[Mapping[str, JsonValue]], head: Head) -> None:
     if answers:
-        rows = [
-            answer.model_dump(mode="json") | {"event_id": head.event_id, "review_id": item.review_id}
-            for answer in answers
-        ]
-        connection.execute(insert(review_answers), rows)
+        own = {"event_id": head.event_id, "review_id": item.review_id}
+        connection.execute(insert(review_answers), [{**answer, **own} for answer in answers])
 
 
-def _write_outcome(
-    connection: Connection, item: Item, decision: Decision, outcome: Outcome, head: Head, at: datetime
-) -> None:
+def _close(connection: Connection, item: Item, decision: Decision, at: datetime) -> None:
     decided = {
         "status": ItemStatus.DECIDED,
         "decided_by": decision.by,
         "decided_at": at,
         "updated_at": at,
-        "decision": decision.model_dump(mode="json", include={"action", "reason", "document_type", "note", "door"}),
+        "decision": decision.model_dump(mode="json", include={*DECISION_VALUES}),
     }
     connection.execute(update(review).where(review.c.review_id == item.review_id).values(decided | _NO_CLAIM))
-    of_document = documents.c.document_id == item.document_id
-    if outcome.status is None:  # the next run reads it again, as the type that the person gave it
-        unsettled = {"settled_under": None, "settled_as": None}
-        connection.execute(
-            update(documents)
-            .where(of_document)
-            .values(given_type=outcome.document_type, is_type_decided=True, **unsettled)
-        )
-        return
+
+
+def _give_type(connection: Connection, item: Item, document_type: str) -> None:
+    decided = {"given_type": document_type, "is_type_decided": True, "settled_under": None, "settled_as": None}
+    connection.execute(update(documents).where(documents.c.document_id == item.document_id).values(decided))
+
+
+def _write_result(connection: Connection, item: Item, result: Mapping[str, Any], head: Head, at: datetime) -> None:
+    """Write the decided result. Its fingerprint is the event's hash, which ties it to the audit trail."""
+    own = results.c.document_id == item.document_id
+    connection.execute(update(results).where(own, results.c.is_current).values(is_current=False))
+    row = {**result, "document_id": item.document_id, "fingerprint": head.hash, "is_current": True, "created_at": at}
+    connection.execute(insert(results), row)
     connection.execute(
-        update(results).where(results.c.document_id == item.document_id, results.c.is_current).values(is_current=False)
-    )
-    connection.execute(insert(results), _result(connection, item, decision, outcome, head, at))
-    connection.execute(
-        update(documents).where(of_document, documents.c.settled_under.is_not(None)).values(settled_as=outcome.status)
+        update(documents)
+        .where(documents.c.document_id == item.document_id, documents.c.settled_under.is_not(None))
+        .values(settled_as=result["status"])
     )
     if item.kind is ItemKind.FAILURE:
         resolve_failures(connection, {item.document_id: None}, at)
 
 
-def _result(
-    connection: Connection, item: Item, decision: Decision, outcome: Outcome, head: Head, at: datetime
-) -> dict[str, Any]:
-    """The decided result. Its fingerprint is the event's hash, which ties it to the audit trail."""
+def _result(connection: Connection, item: Item, decision: Decision, ruling: Ruling) -> dict[str, Any] | None:
+    """The result that the decision makes; None where it makes none."""
+    outcome = ruling.outcome
+    if ruling.event is not Event.DECIDED or outcome is None or outcome.status is None:
+        return None
     run_id = connection.execute(select(review.c.run_id).where(review.c.review_id == item.review_id)).scalar_one()
-    return outcome.model_dump(mode="json") | {
-        "document_id": item.document_id,
-        "fingerprint": head.hash,
-        "is_current": True,
+    content = {
         "confidence": 1.0,
         "confidences": dict.fromkeys(outcome.fields, 1.0),
         "score": item.score,
         "provisional": False,
         "decided_by": decision.by,
         "run_id": run_id,
-        "created_at": at,
     }
+    return dict(as_stored(outcome.model_dump(mode="json") | content))
 
 
 def _keep_open(

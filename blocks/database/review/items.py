@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from blocks.database.engine import Database
@@ -17,6 +18,7 @@ from blocks.records import Validation
 from blocks.review.due_times import due_time
 from blocks.review.escalation import half_time
 from blocks.review.records import Event, ItemKind, ItemStatus, Role
+from blocks.review.trail import item_values
 
 _ITEM = (
     "kind",
@@ -69,10 +71,10 @@ def sync_review(
 
     A due time counts from the opening of the item: another run does not postpone it. A replaced item has a new
     version, and the decisions so far on the old one do not count; it keeps the role that it was escalated to. The last
-    decided item of a `reopened` document is opened again, and due as a new one.
+    decided item of a `reopened` document is opened again, and due as a new one; where there is no need, superseded.
     """
     by_id = {need.document_id: need for need in needs}
-    logged = _reopen(connection, run_id, [by_id[id_] for id_ in reopened if id_ in by_id], at)
+    logged = _reopen(connection, run_id, by_id, reopened, at)
     known = _open_items(connection, [*by_id, *settled])
     wanted = {id_: _item(need, known[id_].created_at if id_ in known else at) for id_, need in by_id.items()}
     new = {id_: item for id_, item in wanted.items() if id_ not in known}
@@ -86,7 +88,10 @@ def sync_review(
             ],
         )
         items = _open_items(connection, list(new))
-        logged += [_event(Event.OPENED, items[id_].review_id, 1, item, run_id) for id_, item in new.items()]
+        logged += [
+            _event(Event.OPENED, items[id_].review_id, 1, {"document_id": id_, **item}, run_id)
+            for id_, item in new.items()
+        ]
     changed = {id_: _kept_role(item, known[id_]) for id_, item in wanted.items() if _is_changed(item, known.get(id_))}
     if changed:
         rows = [
@@ -96,7 +101,7 @@ def sync_review(
         ]
         connection.execute(_REPLACE, rows)
         logged += [
-            _event(Event.UPDATED, known[id_].review_id, known[id_].version + 1, item, run_id)
+            _event(Event.UPDATED, known[id_].review_id, known[id_].version + 1, {"document_id": id_, **item}, run_id)
             for id_, item in changed.items()
         ]
     closed = [known[id_] for id_ in settled if id_ in known]
@@ -106,20 +111,34 @@ def sync_review(
     events.append(database, connection, logged, at)
 
 
-def _reopen(connection: Connection, run_id: str, needs: Collection[ReviewNeed], at: datetime) -> list[NewEvent]:
-    """Open the last decided item of each need again. Its due times are reminded of anew."""
-    if not needs:
+def _reopen(
+    connection: Connection,
+    run_id: str,
+    needs: Mapping[str, ReviewNeed],
+    reopened: Collection[str],
+    at: datetime,
+) -> list[NewEvent]:
+    """Open the last decided item of each reopened document again, with due times that are reminded of anew.
+
+    Where nobody needs to look at the document, its item is superseded: the decision on it counts no longer.
+    """
+    if not reopened:
         return []
-    found = connection.execute(_LAST_DECIDED, {"ids": [need.document_id for need in needs]}).mappings()
+    found = connection.execute(_LAST_DECIDED, {"ids": list(reopened)}).mappings()
     decided = {row["document_id"]: row for row in found}  # by id, so that the last one counts
-    logged, rows = [], []
-    for need in needs:
-        if need.document_id not in decided:
+    logged, rows, closed = [], [], []
+    for id_, last in decided.items():
+        review_id, version = last["review_id"], last["version"]
+        if id_ not in needs:
+            closed.append({"b_id": review_id, "b_at": at})
+            logged.append(_event(Event.SUPERSEDED, review_id, version, {}, run_id))
             continue
-        review_id, version = decided[need.document_id]["review_id"], decided[need.document_id]["version"] + 1
-        item = _item(need, at)
-        rows.append(_replacement(item, review_id, version, run_id, at) | {"b_notice_at": _notice_at(need, item, at)})
-        logged.append(_event(Event.REOPENED, review_id, version, item, run_id))
+        item = _item(needs[id_], at)
+        notice = {"b_notice_at": _notice_at(needs[id_], item, at)}
+        rows.append(_replacement(item, review_id, version + 1, run_id, at) | notice)
+        logged.append(_event(Event.REOPENED, review_id, version + 1, {"document_id": id_, **item}, run_id))
+    if closed:
+        connection.execute(_SUPERSEDE, closed)
     if rows:
         connection.execute(_OPEN_AGAIN, rows)
         connection.execute(_FORGET_NOTICES, [{"b_id": row["b_id"]} for row in rows])
@@ -165,7 +184,11 @@ def _notice_at(need: ReviewNeed, item: Mapping[str, Any], opened_at: datetime) -
 
 
 def _event(event: Event, review_id: int, version: int, item: Mapping[str, Any], run_id: str) -> NewEvent:
-    content = {"version": version} | {name: item[name] for name in ("fingerprint", "reasons") if name in item}
+    """An event of a run. Where it is about the item's content it has all of it, so that a changed item is found."""
+    content: dict[str, JsonValue] = {"version": version}
+    if item:
+        content |= {name: item[name] for name in ("document_id", "fingerprint", "reasons", "role")}
+        content["item"] = item_values(item)
     return NewEvent(review_id, event, content, run_id=run_id)
 
 

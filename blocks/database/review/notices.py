@@ -119,15 +119,21 @@ def _raise_some(
         at = at or database_time(connection)
         rows = connection.execute(_LATE, {"at": at, "limit": _AT_ONCE}).all()
         steps = [(row, _step(row, types, again_minutes, at)) for row in rows]
-        if steps:
-            connection.execute(_RAISE, [_raised(row, step, at) for row, step in steps])
-        levels = [(row, step.level) for row, step in steps if step.level is not None]
-        _record_messages(connection, levels, blocks, at)
+        raised = [_raised(row, step, at) for row, step in steps]
+        if raised:
+            connection.execute(_RAISE, raised)
+        levels = [
+            (row, step.level, str(change["b_role"]))
+            for (row, step), change in zip(steps, raised, strict=True)
+            if step.level is not None
+        ]
+        _record_messages(connection, [(row, level) for row, level, _ in levels], blocks, at)
         logged = [
-            NewEvent(row.review_id, _event(level), {"version": row.version, "level": level}) for row, level in levels
+            NewEvent(row.review_id, _event(level), {"version": row.version, "level": level, "role": role})
+            for row, level, role in levels
         ]
         events.append(database, connection, logged, at)
-    escalated = sum(level >= ESCALATION for _, level in levels)
+    escalated = sum(level >= ESCALATION for _, level, _ in levels)
     return len(rows), Raised(len(levels) - escalated, escalated)
 
 

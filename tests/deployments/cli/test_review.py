@@ -106,10 +106,13 @@ def test_every_other_decision(review: Command, database: Database) -> None:
     assert "was decided by ann" in review("reject", "2", "--reason", "no", expect=2).stderr
     assert "no open review items" in review("list").stderr
     assert "there is no review item 9" in review("show", "9", expect=2).stderr
-    assert review.json("verify")["is_valid"] is True
+    verified = review.json("verify")
+    assert verified["is_valid"] is True
+    assert review.json("verify", "--kept", verified["hash"])["events"] == verified["events"]
+    assert "no event has the hash 00ff" in review("verify", "--kept", "00ff", expect=1).stderr
     with database.write() as connection:
         connection.execute(text("UPDATE review_events SET actor = 'eve' WHERE event_id = 4"))
-    assert "broken at event 4" in review("verify", expect=1).stderr
+    assert "row 4 of review_events was tampered with: its content was changed" in review("verify", expect=1).stderr
 
 
 def test_roles_are_those_of_the_users_once_there_are_any(review: Command, database: Database) -> None:

@@ -12,10 +12,9 @@ from sqlalchemy import func, select, update
 from blocks.database.engine import Database, now
 from blocks.database.results.results import list_results
 from blocks.database.review import claims
-from blocks.database.review.events import verify_chain
 from blocks.database.review.queue import read_item
 from blocks.database.review.tables import review, review_answers, review_sessions
-from blocks.review.chain import Broken
+from blocks.database.review.verify import Tampered, verify_trail
 from blocks.review.records import Item, Person
 from deployments.review_app.site import Site
 from tests.review_page import PAPER, VALUES, Paper, log_in, ready, violations
@@ -64,7 +63,7 @@ def test_ten_documents_are_cleared_by_the_keyboard_alone(
         page.wait_for_url(lambda url, before=before: url != before)  # type: ignore[misc]
     expect(page.locator(".empty")).to_contain_text("Every document is decided")
     assert decided(database) == 10
-    assert not isinstance(verify_chain(database), Broken)
+    assert not isinstance(verify_trail(database), Tampered)
     with database.read() as connection:
         touched = select(func.count()).select_from(review_answers).where(review_answers.c.is_touched)
         assert connection.execute(touched).scalar_one() == 20

@@ -9,10 +9,9 @@ from sqlalchemy import select
 
 from blocks.database.engine import Database
 from blocks.database.review import claims
-from blocks.database.review.events import verify_chain
 from blocks.database.review.queue import read_item
 from blocks.database.review.tables import review_answers, review_judgements
-from blocks.review.chain import Broken
+from blocks.database.review.verify import Tampered, verify_trail
 from blocks.review.records import ItemKind, Person
 from deployments.review_app.site import Site
 from tests.review_page import LINES, PAPER, VALUES, Paper, log_in, ready, violations
@@ -83,7 +82,7 @@ def test_a_strip_is_judged_by_the_keyboard_alone(
         (fourth, "total", "wrong"),
     ]
     assert all(read_item(database, review_id).status == "open" for review_id in ids)
-    assert not isinstance(verify_chain(database), Broken)
+    assert not isinstance(verify_trail(database), Tampered)
     page.goto(TOTALS)
     expect(page.locator(".empty")).to_contain_text("No document that you may decide on")
     expect(page.locator("#more")).to_be_focused()

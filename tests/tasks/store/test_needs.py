@@ -11,9 +11,9 @@ from blocks.database.engine import Database
 from blocks.database.pipeline.failures import FailedDocument, list_failures
 from blocks.database.results.results import NewResult, list_results
 from blocks.database.review.decide import decide
-from blocks.database.review.events import verify_chain
 from blocks.database.review.queue import list_items, read_item
 from blocks.database.review.tables import review, review_events
+from blocks.database.review.verify import verify_trail
 from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
 from blocks.records import Failure, Rerun, Retry, Stage, Status, Validation
 from blocks.review.chain import Head
@@ -212,7 +212,7 @@ def test_a_reopened_document_shows_the_runs_result_to_a_person_again(database: D
     assert (result["status"], result["fields"]) == ("in_review", {"total": "9.00"})
     assert rows(database, "second") == {id_of("a"): "in_review"}
     assert events(database) == ["opened", "decided", "reopened"]
-    assert isinstance(verify_chain(database), Head)
+    assert isinstance(verify_trail(database), Head)
 
 
 @pytest.mark.parametrize(("rerun", "version"), [(Rerun.STALE, "1"), (Rerun.ALL, "1"), (Rerun.STALE, "2")])

@@ -14,10 +14,10 @@ from blocks.database.engine import Database
 from blocks.database.results.results import list_results
 from blocks.database.review import claims
 from blocks.database.review.decide import decide
-from blocks.database.review.events import verify_chain
 from blocks.database.review.inbox import apply_decisions
 from blocks.database.review.queue import count_items
 from blocks.database.review.tables import review_decisions, review_events
+from blocks.database.review.verify import verify_trail
 from blocks.review.chain import Head
 from blocks.review.errors import ReviewError
 from blocks.review.records import Action, Decision, Door, Event, Person
@@ -93,7 +93,7 @@ def test_eight_people_decide_each_item_once(database: Database) -> None:
     assert decided(database) == Counter(items)
     assert answered["applied"] + by_commands == len(items)
     assert answered["applied"] + answered["refused"] == 4 * len(items)
-    assert isinstance(verify_chain(database), Head)
+    assert isinstance(verify_trail(database), Head)
 
 
 def test_appliers_that_are_killed_lose_nothing_and_do_nothing_twice(database: Database) -> None:
@@ -115,4 +115,4 @@ def test_appliers_that_are_killed_lose_nothing_and_do_nothing_twice(database: Da
     assert Counter(row["status"] for row in list_results(database)) == Counter(accepted=len(items))
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(review_events)).scalar_one() == 2 * len(items)
-    assert isinstance(verify_chain(database), Head)
+    assert isinstance(verify_trail(database), Head)

@@ -8,10 +8,10 @@ from sqlalchemy import insert, select, text
 from blocks.database.engine import Database
 from blocks.database.results.results import list_results
 from blocks.database.review import decide
-from blocks.database.review.events import verify_chain
 from blocks.database.review.inbox import Answered, apply_decisions
 from blocks.database.review.tables import review_answers, review_decisions, review_events
 from blocks.database.review.users import add_user
+from blocks.database.review.verify import verify_trail
 from blocks.review.chain import Head
 from blocks.review.records import Role
 from tests.database_fixtures import add_documents
@@ -114,7 +114,7 @@ def test_a_defect_costs_its_decision_only(database: Database, monkeypatch: Any, 
     monkeypatch.setattr("blocks.database.review.inbox.decide_within", faulty)
     assert apply_decisions(database, TYPES) == Answered(applied=1, refused=1)
     assert "ZeroDivisionError" in caplog.text
-    assert isinstance(verify_chain(database), Head)
+    assert isinstance(verify_trail(database), Head)
     with database.read() as connection:
         open_items = connection.execute(text("SELECT review_id FROM review WHERE status = 'open'")).scalars().all()
     assert open_items == [first]
@@ -135,4 +135,4 @@ def test_appliers_at_once_apply_each_decision_once(database: Database) -> None:
     assert sum(answered.applied for answered in done) == len(items)
     assert answers(database) == [("applied", "decided")] * len(rows)
     assert all(row["fields"] == {"company": "7", "total": "7.00"} for row in list_results(database))
-    assert isinstance(verify_chain(database), Head)
+    assert isinstance(verify_trail(database), Head)

@@ -8,11 +8,11 @@ from sqlalchemy import select
 from blocks.database.engine import Database
 from blocks.database.review import claims
 from blocks.database.review.decide import decide
-from blocks.database.review.events import verify_chain
 from blocks.database.review.judgements import judge, read_judged, undo_judgement
 from blocks.database.review.queue import read_item
 from blocks.database.review.strips import Strip, count_audits, count_unsure_fields, strip_items
 from blocks.database.review.tables import review_answers, review_events, review_judgements
+from blocks.database.review.verify import verify_trail
 from blocks.document_types.schema import ReviewRules
 from blocks.review.chain import Head
 from blocks.review.errors import InvalidDecision, ItemClaimed, ItemReplaced, SecondLookNeeded, UnknownField
@@ -71,7 +71,7 @@ def test_a_judgement_is_recorded_with_what_was_shown_and_leaves_the_item_open(da
     assert row["evidence"][0]["quote"] == "Total 9.00"
     assert [tuple(event) for event in logged] == [("opened", None), ("judged", "ann")]
     assert read_item(database, review_id).status is ItemStatus.OPEN
-    assert isinstance(verify_chain(database), Head)
+    assert isinstance(verify_trail(database), Head)
 
 
 def test_the_decision_has_the_judgement_in_its_answers(database: Database) -> None:
@@ -112,7 +112,7 @@ def test_an_undone_judgement_does_not_count_and_the_one_before_does_again(databa
     assert read_judged(database, read_item(database, review_id), "bob") == {}
     with pytest.raises(InvalidDecision, match="no judgement on total"):
         undo_judgement(database, review_id, "total", ANN)
-    assert isinstance(verify_chain(database), Head)
+    assert isinstance(verify_trail(database), Head)
 
 
 def test_a_judgement_belongs_to_the_version_that_was_shown(database: Database) -> None:

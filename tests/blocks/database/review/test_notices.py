@@ -10,11 +10,11 @@ from sqlalchemy import select, update
 from blocks.database.engine import Database
 from blocks.database.review import claims
 from blocks.database.review.decide import decide
-from blocks.database.review.events import verify_chain
 from blocks.database.review.items import sync_review
 from blocks.database.review.notices import Raised, claim_messages, confirm_sent, leave_unsent, raise_levels
 from blocks.database.review.queue import read_item
 from blocks.database.review.tables import review, review_events, review_notices
+from blocks.database.review.verify import verify_trail
 from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
 from blocks.review.chain import Head
 from blocks.review.errors import NotAllowed
@@ -72,7 +72,7 @@ def test_an_item_is_reminded_of_then_escalated_then_escalated_again(database: Da
     assert raise_at(database, 600) == Raised(escalated=1)
     assert raise_at(database, 600) == Raised()
     assert events(database) == [("reminded", 1), ("escalated", 2), ("escalated", 3)]
-    assert isinstance(verify_chain(database), Head)
+    assert isinstance(verify_trail(database), Head)
 
 
 def test_a_clock_that_is_set_back_repeats_nothing(database: Database) -> None:
