@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -154,6 +155,7 @@ def _run_flow(
     from deployments.cli.progress_bars import show_progress
     from tasks.runs.prepare import handed_over
 
+    signal.signal(signal.SIGTERM, _end_by_sigterm)  # Prefect's own handler calls it once the run is closed
     try:
         with show_progress(server.run_page), handed_over(prepared), _lean_parameters(flow):
             return flow(**parameters, return_state=True)
@@ -162,6 +164,13 @@ def _run_flow(
         raise typer.Exit(130) from None
     except httpx.TransportError:
         _leave_without_prefect(str(server.url))
+
+
+def _end_by_sigterm(number: int, _frame: object) -> None:
+    """Say what happened, and end the process by the signal as if it had no handler."""
+    note("stopped by SIGTERM; the same command continues where it stopped")
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _leave_without_prefect(url: str) -> NoReturn:

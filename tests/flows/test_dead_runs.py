@@ -80,9 +80,11 @@ def test_sigterm_ends_a_run_within_seconds_and_its_claims_are_free(workplace: Wo
         wait_until(lambda: begun(workplace) or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
         _, printed = process.communicate(timeout=60)
-    assert process.returncode != 0
+    assert process.returncode == -signal.SIGTERM
     assert "Traceback" not in printed
+    assert "stopped by SIGTERM; the same command continues where it stopped" in printed
     assert rows(workplace, "select state, message from runs") == [("Cancelled", "stopped before the end")]
+    assert prefect_state(workplace, run_id(workplace))[0] == "CRASHED"
     assert rows(workplace, "select * from workers") == []
     attempts = "select sum(attempts) from stage_outputs where state = 'started'"
     assert rows(workplace, attempts)[0][0] in {0, None}, "attempts that were stopped are taken back"
