@@ -12,7 +12,7 @@ from blocks.database.models.calls import list_calls
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.gateway import RunTerms
-from blocks.gateway.model import ModelReply, ModelRequest, Question
+from blocks.gateway.model import ModelReply, ModelRequest, Question, Usage
 from blocks.gateway.policies import circuit
 from blocks.gateway.registry.registry import JsonMode, RegisteredModel
 from blocks.records import TEST_LANE, Page
@@ -93,8 +93,7 @@ def trial_lines(model: RegisteredModel, trial: Trial) -> list[str]:
         f"served by: {reply.model_version or model.upstream}",
         f"read: {', '.join(f'{name} {value}' for name, value in read.items())}"
         + (f"; wrong: {', '.join(wrong)}" if wrong else "; all correct"),
-        f"usage: {usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out "
-        f"({usage.reasoning_tokens} reasoning)" + ("" if usage.is_stated else "; the server stated no usage"),
+        f"usage: {_usage(usage)}",
         f"cost: {_cost(trial)}"
         + (f"; the provider states ${usage.stated_cost_usd:f}" if usage.stated_cost_usd is not None else ""),
         f"schema: {model.json_mode.value}: {MODES[model.json_mode]}",
@@ -104,10 +103,19 @@ def trial_lines(model: RegisteredModel, trial: Trial) -> list[str]:
     return lines + [f"note: {note}" for note in reply.notes]
 
 
+def _usage(usage: Usage) -> str:
+    if not usage.is_stated:
+        return "the server stated none"
+    return (
+        f"{usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out "
+        f"({usage.reasoning_tokens} reasoning)"
+    )
+
+
 def _cost(trial: Trial) -> str:
     if not trial.unconfirmed_usd:
         return f"${trial.cost_usd.normalize():f}"
-    return f"unknown, at most ${(trial.cost_usd + trial.unconfirmed_usd).normalize():f}, which the budgets count"
+    return f"not confirmed, at most ${(trial.cost_usd + trial.unconfirmed_usd).normalize():f}, which the budgets count"
 
 
 def _receipt() -> DocumentType:

@@ -97,6 +97,10 @@ _MAX_READ = 64 * 1024
 _IDENTIFIER = re.compile(r"[\w.:/@-]{2,96}")
 
 
+_NO_CODES = frozenset({"None", "null"})
+"""What proxies write as text where they have no code."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
     """An error as its body states it.
@@ -114,7 +118,8 @@ class ErrorBody:
         """The reason for our messages: short, and on a single line."""
         text = "".join(char for char in " ".join(self.message.split()) if char.isprintable())
         cut = text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 1] + "…"
-        return f"{self.code}: {cut}" if self.code and self.code.lower() not in cut.lower() else cut
+        is_known = not self.code or self.code.isdigit() or self.code in _NO_CODES or self.code.lower() in cut.lower()
+        return cut if is_known else f"{self.code}: {cut}"
 
 
 def read_error(body: bytes) -> ErrorBody:

@@ -494,7 +494,7 @@ def test_a_model_is_tested_by_one_real_call(
     unstated = run("test", "double")
     at_most = Decimal(json.loads(run("calls", "--format", "json").stdout)[-1]["unconfirmed_usd"])
     assert at_most > 0
-    assert f"cost: unknown, at most ${at_most.normalize():f}" in unstated.stdout
+    assert f"cost: not confirmed, at most ${at_most.normalize():f}" in unstated.stdout
     model_provider.script(rules=[{"do": {"status": 401}}])
     assert isinstance(run("test", "double").exception, KeyRefused)
     assert rows(run)["double"]["circuit"] == "closed"

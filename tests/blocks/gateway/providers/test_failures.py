@@ -7,7 +7,7 @@ import pytest
 
 from blocks.gateway import errors
 from blocks.gateway.errors import CallFailed
-from blocks.gateway.providers.failures import failure_of
+from blocks.gateway.providers.failures import failure_of, read_error
 from blocks.gateway.registry.registry import RegisteredModel
 
 MODEL = RegisteredModel(name="asked", provider="openai", upstream="gpt-9")
@@ -405,3 +405,15 @@ def test_messages_are_short_and_on_one_line() -> None:
 def test_an_apostrophe_opens_no_quotation() -> None:
     failed = meaning(400, openai("This model's field is not what the model's makers' page says, see the model's page"))
     assert "what the model's makers" in str(failed)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ({"message": "No endpoints found", "code": 404}, "No endpoints found"),
+        ({"message": "litellm.AuthenticationError", "type": "None", "code": "None"}, "litellm.AuthenticationError"),
+        ({"message": "Too long", "code": "context_length_exceeded"}, "context_length_exceeded: Too long"),
+    ],
+)
+def test_the_reason_of_an_error_has_its_code_where_that_says_something(error: dict[str, Any], reason: str) -> None:
+    assert read_error(json.dumps({"error": error}).encode()).reason == reason
