@@ -1,9 +1,10 @@
-"""Spreadsheets by calamine: a page per sheet, columns in line, dates and numbers as values. Runs in a parser process.
+"""Spreadsheets by calamine: a page per sheet, columns in line. Runs in a parser process.
 
-calamine gives values without their number formats. A date is written as ISO 8601 has it, an amount with two decimals.
+calamine gives values without their formats. A number of an xlsx or ods has the decimals, the per cent sign and the
+currency that its cell shows. Elsewhere an amount has two decimals. A date is written as ISO 8601 has it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from importlib.metadata import version
@@ -11,10 +12,11 @@ from io import BytesIO
 from math import isfinite
 from typing import Any
 
-from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetVisibleEnum
 
 from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
 from tasks.extract.reading import Reading, clean, text_pages
+from tasks.extract.shown_numbers import DIGITS, MAX_DECIMALS, CellFormat, formats_of
 
 MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
@@ -24,16 +26,13 @@ MEDIA_TYPES = {
     "application/vnd.ms-excel": "xls",
     "application/vnd.oasis.opendocument.spreadsheet": "ods",
 }
-VERSION = 2
-PACKAGES = ("python-calamine",)
+VERSION = 3
+PACKAGES = ("python-calamine", "lxml")
 SETTINGS = ()
 
 ENGINE = f"calamine {version('python-calamine')}"
 MAX_PADDED = 40
 """Wider cells do not widen their column: a note of 500 characters would move all other columns out of sight."""
-DIGITS = 15
-"""What spreadsheet programs keep and show of a number; a binary fraction differs from what was typed after them."""
-MAX_DECIMALS = 12
 
 Cell = int | float | str | bool | date | datetime | time | object
 
@@ -49,8 +48,9 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
         workbook = CalamineWorkbook.from_filelike(BytesIO(content))
         if len(workbook.sheet_names) > arguments["max_pages"]:
             raise TooManyPages(len(workbook.sheet_names), arguments["max_pages"])
+        formats = formats_of(content)
         for sheet in workbook.sheets_metadata:
-            text = _text_of(workbook.get_sheet_by_name(sheet.name).to_python())
+            text = _text_of(_rows(workbook.get_sheet_by_name(sheet.name), formats.get(sheet.name, {})))
             if text and sheet.visible == SheetVisibleEnum.Visible:
                 shown[clean(sheet.name)] = text
             elif text:
@@ -66,9 +66,26 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
     return Reading(arguments["media_type"], ENGINE, pages, {"sheets": ", ".join(shown)} if shown else {}).pack()
 
 
-def _text_of(rows: Sequence[Sequence[Cell]]) -> str:
+def _rows(sheet: CalamineSheet, formats: Mapping[int, Mapping[int, CellFormat]]) -> list[list[str]]:
+    """The cells as they are shown."""
+    first_row, first_column = sheet.start or (0, 0)
+    table = []
+    for number, row in enumerate(sheet.to_python(), first_row):
+        shown = formats.get(number, {})
+        table.append(
+            [_shown(cell, shown.get(column)) or _written(cell) for column, cell in enumerate(row, first_column)]
+        )
+    return table
+
+
+def _shown(cell: Cell, shown: CellFormat | None) -> str | None:
+    if shown is None or not isinstance(cell, int | float) or isinstance(cell, bool) or not isfinite(cell):
+        return None
+    return shown.written(cell)
+
+
+def _text_of(table: Sequence[Sequence[str]]) -> str:
     """The rows as lines; a column begins at the same place in all of them, two spaces after the widest cell before."""
-    table = [[_written(cell) for cell in row] for row in rows]
     widths = [min(MAX_PADDED, max(map(len, column), default=0)) for column in zip(*table, strict=True)]
     lines = (
         "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=True) if width).rstrip()

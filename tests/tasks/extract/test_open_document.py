@@ -28,10 +28,10 @@ LINKS = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
 ARGUMENTS = {"media_type": ODT, "max_pages": 10}
 
 
-def document(body: str, styles: str = "", members: dict[str, bytes] | None = None) -> bytes:
+def document(body: str, styles: str = "", members: dict[str, bytes] | None = None, media_type: str = ODT) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
-        archive.writestr("mimetype", ODT)
+        archive.writestr("mimetype", media_type)
         archive.writestr("content.xml", f"<office:document-content {SPACES} {LINKS}>{body}</office:document-content>")
         archive.writestr("styles.xml", f"<office:document-styles {SPACES}>{styles}</office:document-styles>")
         for name, content in (members or {}).items():

@@ -13,7 +13,9 @@ from blocks.files.recognition import media_type_of
 from blocks.records import Extraction
 from tasks.extract import spreadsheet
 from tasks.extract.reading import unpack
+from tests.tasks.extract.test_open_document import SPACES, document
 
+ODS = "application/vnd.oasis.opendocument.spreadsheet"
 ARGUMENTS = {"media_type": XLSX, "max_pages": 10}
 
 
@@ -78,6 +80,75 @@ def test_a_page_per_sheet_with_columns_in_line() -> None:
 def test_a_number_has_the_digits_that_its_sheet_shows(number: float, written: str) -> None:
     """Twelve decimals of a large binary fraction are digits that nobody typed."""
     assert read(workbook(A=[[number]])).visible_text == written
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "written"),
+    [
+        ("0.00", 248.001, "248.00"),
+        ("#,##0.00", 1239.996, "1240.00"),
+        ("0", 1234.5, "1235"),
+        ("0.00", 1240, "1240.00"),
+        ("0%", 0.2, "20%"),
+        ("0.0#%", 0.075, "7.5%"),
+        ("0.##", 248.5, "248.5"),
+        ('#,##0.00\\ "€"', 1240.5, "1240.50 €"),
+        ("[$€-407] #,##0.00", 1240.5, "€1240.50"),
+        ("[$CHF-807] #,##0.00", 1240.5, "CHF 1240.50"),
+        ('_-* #,##0.00_-;\\-* #,##0.00_-;_-* "-"??_-', -10.004, "-10.00"),
+        ("#,##0.00;[Red](#,##0.0)", -10.04, "-10.0"),
+        ("0.00", -0.001, "0.00"),
+        ("General", 248.001, "248.001"),
+        ("0.00E+00", 248.001, "248.001"),
+        ("# ?/?", 0.5, "0.50"),
+        ("#,##0.0,", 1234.5, "1234.50"),
+        ("[<1]0;0.00", 248.001, "248.001"),
+        ("0" * 300, 248.001, "248.001"),
+    ],
+)
+def test_a_number_is_read_as_its_cell_shows_it(code: str, number: float, written: str) -> None:
+    target = io.BytesIO()
+    with xlsxwriter.Workbook(target) as book:
+        sheet = book.add_worksheet("A & B")
+        sheet.write(0, 0, "Total")
+        sheet.write(2, 2, number, book.add_format({"num_format": code}))
+        sheet.write(2, 3, number)
+    shown, stored = read(target.getvalue()).visible_text.splitlines()[-1].rsplit("  ", 1)
+    assert (shown.strip(), stored) == (written, read(workbook(A=[[number]])).visible_text)
+
+
+def test_an_ods_is_read_as_its_cells_show_it() -> None:
+    cell = '<table:table-cell office:value-type="float" office:value="{}" {}><text:p>{}</text:p></table:table-cell>'
+    empty = '<table:table-cell table:number-columns-repeated="2"/>'
+    rows = [
+        empty + cell.format("248.001", "", "248,00"),
+        empty + cell.format("1239.996", "", "1.240,00 €") + cell.format("0.2", "", "20 %"),
+        empty + cell.format("7.125", 'table:number-columns-repeated="2"', "7,1") + cell.format("-3", "", "-3,0"),
+    ]
+    table = '<table:table table:name="A"><table:table-row table:number-rows-repeated="3"/>'
+    table += "".join(f"<table:table-row>{row}</table:table-row>" for row in rows) + "</table:table>"
+    manifest = {"META-INF/manifest.xml": f"<manifest:manifest {SPACES}/>".encode()}
+    body = f"<office:body><office:spreadsheet>{table}</office:spreadsheet></office:body>"
+    content = document(body, members=manifest, media_type=ODS)
+    assert media_type_of(content) == ODS
+    reading = spreadsheet.read(content, ARGUMENTS | {"media_type": ODS})
+    text = Extraction.model_validate_json(unpack(reading)[1]).visible_text
+    assert [line.split() for line in text.splitlines()] == [
+        ["248.00"],
+        ["1240.00", "€", "20%"],
+        ["7.1", "7.1", "-3.0"],
+    ]
+
+
+def test_a_workbook_with_broken_formats_is_read_by_its_values() -> None:
+    target, whole = io.BytesIO(), io.BytesIO()
+    with xlsxwriter.Workbook(whole) as book:
+        book.add_worksheet("A").write(0, 0, 248.001, book.add_format({"num_format": "0.00"}))
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(target, "w") as archive:
+        for name in source.namelist():
+            content = source.read(name)
+            archive.writestr(name, content.replace(b' s="1"', b' s="99"') if "sheet1" in name else content)
+    assert read(target.getvalue()).visible_text == "248.001"
 
 
 def test_a_hidden_sheet_is_hidden_text() -> None:
