@@ -16,7 +16,7 @@ from blocks.files.media_types import HTML
 from tasks.extract.reading import Reading, clean, text_pages
 
 MEDIA_TYPES = {"text/html": "HTML"}
-VERSION = 3
+VERSION = 4
 PACKAGES = ("inscriptis", "lxml")
 SETTINGS = ()
 
@@ -47,6 +47,9 @@ _TRANSPARENT = re.compile(
 _BACKGROUND = re.compile(r"background(?:-color|-image)?\s*:\s*([^;!]+)", re.I)
 _WHITE = "#ffffff"
 NO_BACKGROUND = ("transparent", "none", "inherit", "initial", "unset")
+_LAID_OUT = re.compile(r"display|float|width|margin|padding|position", re.I)
+_LAYS_OUT = re.compile(r"flex|grid|column", re.I)
+_BEFORE_CENTS = re.compile(r"(?<![\d.,])(?!10$)(?:\d{1,3}(?:([.,'’\s])\d{3})+|\d+)$")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _SIMPLE_SELECTOR = re.compile(r"([.#])([\w-]+)")
 
@@ -76,6 +79,7 @@ def text_of_html(markup: str) -> tuple[str, str, str]:
         raise Corrupt(HTML, str(error) or type(error).__name__) from error
     title = " ".join((tree.findtext(".//title") or "").split())
     hiding = _hiding_selectors(tree)
+    has_style_sheet = bool(tree.xpath("//style | //link[@rel='stylesheet']"))
     for element in tree.xpath("//comment() | //processing-instruction()"):
         _drop(element)
     for element in list(tree.iter(*UNSHOWN)):
@@ -87,6 +91,11 @@ def text_of_html(markup: str) -> tuple[str, str, str]:
         if _is_hidden(element, hiding) and (element.getparent() is not None):
             hidden.append(" ".join(element.text_content().split()))
             _drop(element)
+    for element in list(tree.iter("span")):
+        if _is_inline(element, has_style_sheet):
+            element.tag = "b"  # inscriptis puts blanks around a span
+    for element in tree.iter("sup"):
+        _part_from_number(element)
     shown = Inscriptis(tree, ParserConfig(css=RELAXED_CSS_PROFILE)).get_text()
     lines = [line.rstrip() for line in shown.replace("\xa0", " ").split("\n")]
     return "\n".join(lines).strip("\n"), "\n".join(dict.fromkeys(filter(None, hidden))), title
@@ -112,7 +121,29 @@ def _show_value(element: Any) -> None:
         return
     for option in list(element):
         element.remove(option)
-    element.tag, element.text = "span", value
+    element.tag, element.text = "span", f" {value} "
+
+
+def _is_inline(span: Any, has_style_sheet: bool) -> bool:
+    """Whether nothing lays the span out as a box of its own, so that it parts no word."""
+    parent = span.getparent()
+    if has_style_sheet and (span.get("class") or span.get("id") or (parent is not None and parent.get("class"))):
+        return False  # the style sheet may make it a column
+    lays_out = parent is not None and _LAYS_OUT.search(parent.get("style", ""))
+    return not _LAID_OUT.search(span.get("style", "")) and not lays_out
+
+
+def _part_from_number(raised: Any) -> None:
+    """Two raised digits behind a whole number are its decimals; others are a note's or an exponent, parted from it."""
+    written = raised.text_content()
+    previous = raised.getprevious()
+    behind = raised.getparent().text if previous is None else previous.tail or previous.text_content()
+    if not written[:1].isdigit() or not (behind or "")[-1:].isdigit():
+        return
+    number = _BEFORE_CENTS.search(behind)
+    is_cents = number is not None and len(written) == 2 and written.isdigit()
+    mark = " " if number is None or not is_cents else "," if number[1] == "." else "."
+    raised.text = mark + (raised.text or "")
 
 
 def _hiding_selectors(tree: Any) -> frozenset[str]:

@@ -235,6 +235,31 @@ def test_html_shows_what_its_form_fields_hold() -> None:
     assert page.hidden_text == "unseen"
 
 
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<p>of <span>1,4</span><span>88.00</span> GBP</p>", "of 1,488.00 GBP"),
+        ("<p class=total>of <span class=big style='font-size:20px'>1,4</span><span>88.00</span></p>", "of 1,488.00"),
+        ("<p><span>Total</span> <span>88.00</span></p>", "Total 88.00"),
+        ("<p><b>1,4</b><i>88.00</i></p>", "1,488.00"),
+        ("<div>Total</div><div>88.00</div>", "Total\n88.00"),
+        ("<p><span style='display:inline-block'>2</span><span style='float:right'>88.00</span></p>", "2 88.00"),
+        ("<div style='display:flex'><span>2</span><span>88.00</span></div>", "2 88.00"),
+        ("<style>.row{display:flex}</style><div class=row><span>2</span><span>88.00</span></div>", "2 88.00"),
+        ("<p>Name<input value='Ada'>Age<input value='36'></p>", "Name Ada Age 36"),
+        ("<p>£1,240<sup>00</sup></p>", "£1,240.00"),
+        ("<p>1.240<sup>00</sup> €</p>", "1.240,00 €"),
+        ("<p><b>49</b><sup>99</sup></p>", "49.99"),
+        ("<p>1,240.50<sup>12</sup></p>", "1,240.50 12"),
+        ("<p>1,240<sup>1</sup></p>", "1,240 1"),
+        ("<p>10<sup>12</sup> m<sup>2</sup></p>", "10 12 m2"),
+    ],
+)
+def test_html_parts_words_where_a_browser_does(markup: str, text: str) -> None:
+    shown = read_html(f"<html><body>{markup}</body></html>").pages[0].text
+    assert [line.strip() for line in shown.splitlines()] == text.splitlines()
+
+
 def test_html_is_decoded_as_it_declares_or_as_it_is() -> None:
     declared = "<meta charset='iso-8859-1'><p>Größe</p>".encode("latin-1")
     assert opened(html.read(declared, {})).pages[0].text == "Größe"
