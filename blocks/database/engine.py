@@ -7,6 +7,7 @@ those of other processes wait for SQLite's busy timeout.
 
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,7 +21,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from blocks.database.column_types import storable
 from blocks.database.schema import current_revision, head_revision, upgrade
@@ -43,6 +52,12 @@ MAX_SESSION_NAME = 63  # PostgreSQL cuts longer names off
 POSTGRES_DISK_FULL = "53100"
 SQLITE_LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
 """Errors of SQLite that pass: another process has the file locked. Others need a person."""
+
+REFUSED_FOR_GOOD = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|is not permitted to log in"
+    r"|permission denied for database|no such (?:database|user)|(?:database|role|user) \S+ does not exist"
+)
+"""What a server, or pgbouncer, tells one whose address is wrong. psycopg has no SQLSTATE where it could not connect."""
 
 _open: dict[tuple[int, str], "Database"] = {}  # by process id too: a child must not use its parent's connections
 _at_head: set[tuple[int, str]] = set()
@@ -117,6 +132,8 @@ class Database:
             if _is_of_the_statement(error):
                 raise
             raise DatabaseUnreachable(str(self.url), cause_of(error), may_pass=_may_pass(error)) from error
+        except NoFreeConnection as error:
+            raise DatabaseUnreachable(str(self.url), cause_of(error), may_pass=True) from error
 
 
 def open_database(
@@ -272,6 +289,8 @@ def _is_disk_full(error: DBAPIError) -> bool:
 
 def _may_pass(error: DBAPIError) -> bool:
     """Whether the same transaction may succeed in a moment: a server restarts, or another process has the file."""
+    if getattr(error.orig, "sqlstate", None) is None and REFUSED_FOR_GOOD.search(str(error.orig)):
+        return False
     sqlite_error = getattr(error.orig, "sqlite_errorname", None)
     return sqlite_error is None or str(sqlite_error).startswith(SQLITE_LOCKED)
 

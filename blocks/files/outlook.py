@@ -4,6 +4,7 @@ The format is a compound file ([MS-OXMSG]): a stream for each property, named by
 each attachment. The libraries for it are under the GPL, or lose attached messages; olefile reads the streams.
 """
 
+import codecs
 import struct
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -31,7 +32,8 @@ SUBJECT, SENDER, SENDER_ADDRESS, SENDER_SMTP, TO, CC, MESSAGE_ID = (
     0x0E03,
     0x1035,
 )
-BODY, HTML, RTF, CODE_PAGE, SENT, RECEIVED = 0x1000, 0x1013, 0x1009, 0x3FDE, 0x0039, 0x0E06
+BODY, HTML, RTF, SENT, RECEIVED = 0x1000, 0x1013, 0x1009, 0x0039, 0x0E06
+MESSAGE_CODE_PAGE, INTERNET_CODE_PAGE = 0x3FFD, 0x3FDE
 NAME, SHORT_NAME, DATA, MEDIA_TYPE, CONTENT_ID = 0x3707, 0x3704, 0x3701, 0x370E, 0x3712
 """Property numbers of [MS-OXPROPS]."""
 UNICODE, EIGHT_BIT, BINARY, STORAGE = 0x001F, 0x001E, 0x0102, 0x000D
@@ -39,6 +41,23 @@ PROPERTIES = "__properties_version1.0"
 HEADER_BYTES = {0: 32, 1: 24}
 """The properties begin behind a header: of the message, and of a message within it."""
 ENTRY_BYTES = 16
+WINDOWS = 1252
+CODECS = {number: f"iso8859-{number - 28590}" for number in (*range(28591, 28600), 28603, 28605)} | {
+    10000: "mac_roman",
+    20127: "ascii",
+    20866: "koi8_r",
+    20932: "euc_jp",
+    21866: "koi8_u",
+    50220: "iso2022_jp",
+    50221: "iso2022_jp",
+    51932: "euc_jp",
+    51936: "gb2312",
+    51949: "euc_kr",
+    54936: "gb18030",
+    65000: "utf-7",
+    65001: "utf-8",
+}
+"""Code pages of Windows that Python does not call by ``cp`` and their number."""
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 MAX_DEPTH = 8
 
@@ -55,12 +74,15 @@ def as_mail(content: bytes) -> Message:
 
 
 class _Folder:
-    """A message, or an attachment of one: the streams below a path."""
+    """A message, or an attachment of one: the streams below a path. `code_page` is that of the message around it."""
 
-    def __init__(self, opened: Any, path: tuple[str, ...]) -> None:
+    def __init__(self, opened: Any, path: tuple[str, ...], code_page: int = WINDOWS) -> None:
         self._opened = opened
         self._path = path
         self._fixed = self._fixed_values()
+        internet = self._fixed.get(INTERNET_CODE_PAGE, code_page)
+        self._code_page = self._fixed.get(MESSAGE_CODE_PAGE, internet)
+        self._html_code_page = self._fixed.get(INTERNET_CODE_PAGE, self._code_page)
 
     def mail(self) -> Message:
         """The mail: its body as alternatives, its attachments behind it."""
@@ -81,7 +103,7 @@ class _Folder:
                 mail[name] = " ".join(value.split())
         mail.attach(self._body())
         for folder in self._folders("__attach_version1.0_#"):
-            attachment = _Folder(self._opened, folder).attachment()
+            attachment = _Folder(self._opened, folder, self._code_page).attachment()
             if attachment is not None:
                 mail.attach(attachment)
         return mail
@@ -91,7 +113,7 @@ class _Folder:
         inner = (*self._path, f"__substg1.0_{DATA:04X}{STORAGE:04X}")
         name = self._text(NAME) or self._text(SHORT_NAME)
         if self._opened.exists([*inner, PROPERTIES]) and len(inner) <= 2 * MAX_DEPTH:
-            return MIMEMessage(_Folder(self._opened, inner).mail())
+            return MIMEMessage(_Folder(self._opened, inner, self._code_page).mail())
         content = self._binary(DATA)
         if content is None:
             return None
@@ -113,7 +135,7 @@ class _Folder:
                 alternatives.attach(MIMEText(text, kind, "utf-8"))
         if markup is not None:
             part = MIMEApplication(markup)
-            part.replace_header("Content-Type", f"text/html; charset=cp{self._fixed.get(CODE_PAGE, 1252)}")
+            part.replace_header("Content-Type", f"text/html; charset={_codec(self._html_code_page)}")
             alternatives.attach(part)
         rich = self._binary(RTF)
         if rich and not alternatives.get_payload():
@@ -140,7 +162,7 @@ class _Folder:
         if written is not None:
             return written.decode("utf-16-le", "replace").rstrip("\x00")
         written = self._stream(number, EIGHT_BIT)
-        return "" if written is None else written.decode("cp1252", "replace").rstrip("\x00")
+        return "" if written is None else written.decode(_codec(self._code_page), "replace").rstrip("\x00")
 
     def _binary(self, number: int) -> bytes | None:
         return self._stream(number, BINARY)
@@ -161,3 +183,12 @@ class _Folder:
                 if tuple(path[:depth]) == self._path and len(path) > depth and path[depth].startswith(prefix)
             }
         )
+
+
+def _codec(code_page: int) -> str:
+    """Python's name of a code page; Windows-1252 for one that Python does not have."""
+    name = CODECS.get(code_page, f"cp{code_page}")
+    try:
+        return name if codecs.lookup(name)._is_text_encoding else f"cp{WINDOWS}"
+    except LookupError:
+        return f"cp{WINDOWS}"

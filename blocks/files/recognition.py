@@ -56,7 +56,6 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x4f\xff\x51\x00", JPEG_2000),
     (b"{\\rtf", RTF),
     (b"%!PS", "application/postscript"),
-    (b"MZ", "application/x-msdownload"),
     (b"\x7fELF", "application/x-executable"),
     (b"\x78\x9f\x3e\x22", "application/vnd.ms-tnef"),
 )
@@ -77,7 +76,7 @@ def media_type_of(content: bytes, name: str = "") -> str:
     if not content:
         return EMPTY
     head = content[:HEAD_BYTES]
-    known = _by_signature(head) or _by_container(content)
+    known = _by_signature(head) or (PNM if _is_pnm(head, len(content)) else None) or _by_container(content)
     if known is not None:
         return known
     suffix = PurePosixPath(name).suffix.lower()
@@ -106,18 +105,33 @@ def _by_brand(head: bytes) -> str | None:
     return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
 
 
-def _is_pnm(head: bytes) -> bool:
+def _is_pnm(head: bytes, size_bytes: int) -> bool:
+    """Whether a picture of the stated size follows the header: a text may begin with ``P4 10 2024``."""
     header = _PNM_HEADER.match(head[:1_024])
     if header is None:
         return False
-    rest = head[header.end() : header.end() + 256]
-    return header[1] in b"456" or not rest.strip(b"0123456789 \t\r\n#")
+    kind, width, height = int(header[1]), int(header[2]), int(header[3])
+    rest = head[header.end() :]
+    if kind <= 3:  # numbers as text
+        return not rest[:256].strip(b"0123456789 \t\r\n#")
+    raster, brightest = header.end(), 1
+    if kind >= 5:
+        maximum = re.match(rb"(\d+)\s", rest)
+        if maximum is None:
+            return False
+        raster, brightest = raster + maximum.end(), int(maximum[1])
+    row_bytes = (width + 7) // 8 if kind == 4 else width * (3 if kind == 6 else 1) * (2 if brightest > 255 else 1)
+    return size_bytes - raster == height * row_bytes or sniff_text(head[raster:]) is None
+
+
+def _is_program(head: bytes) -> bool:
+    return head[:2] == b"MZ" and b"\x00" in head[:64]
 
 
 _SHAPES: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", WEBP),
     (lambda head: head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00", BMP),
-    (_is_pnm, PNM),
+    (_is_program, "application/x-msdownload"),
     (lambda head: _SIGNED_DATA.match(head) is not None, "application/pkcs7-mime"),
 )
 

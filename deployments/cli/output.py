@@ -22,6 +22,8 @@ _FILE_WIDTH = 160
 """The width of tables that are written to a file or a pipe."""
 _NARROW = 110
 """On a narrower terminal, a row takes a few lines."""
+_LEAST_CHARACTERS = {"message": 40}
+"""A column that would get less room makes a row take a few lines."""
 _WRAPPED = ("reasons", "message", "aliases", "asks", "fields_read", "price", "limits", "key", "circuit")
 _MAX_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
 _MAX_CHARACTERS_OF_OTHERS = 60
@@ -92,7 +94,7 @@ def show_rows(
         case OutputFormat.TABLE if narrow and not _fits(_as_table(rows, columns)):
             stdout().print(_as_table(rows, narrow))
             note("a wider terminal shows more columns, and --format json shows all", style="dim")
-        case OutputFormat.TABLE if stdout().width < _NARROW:
+        case OutputFormat.TABLE if stdout().width < _NARROW or not _has_room(rows, columns):
             _print_blocks(rows, columns)
         case OutputFormat.TABLE:
             stdout().print(_as_table(rows, columns))
@@ -134,6 +136,15 @@ def _as_table(rows: Rows, columns: Sequence[str]) -> "Table":
     for line in cells:
         table.add_row(*(Text(cell) for cell in line))
     return table
+
+
+def _has_room(rows: Rows, columns: Sequence[str]) -> bool:
+    """Whether the terminal leaves enough room for the columns that need some."""
+    widths = {column: max(len(column), *(len(_cell(column, row.get(column))) for row in rows)) for column in columns}
+    needed = (
+        min(width, _LEAST_CHARACTERS.get(name, _MAX_CHARACTERS.get(name, width))) for name, width in widths.items()
+    )
+    return not {*columns} & {*_LEAST_CHARACTERS} or sum(needed) + 2 * len(columns) <= stdout().width
 
 
 def _fits(table: "Table") -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from blocks.database.engine import Database
 
 RESULT_COLUMNS = ("uri", "document_type", "status", "confidence", "score", "reasons", "fields")
+SHOWN_LETTERS = 12
+"""So many letters of a document's id are shown; commands take them for the whole."""
 FAILURE_COLUMNS = ("uri", "document_id", "stage", "kind", "message", "attempts", "retry")
 
 
@@ -62,10 +64,16 @@ def failures(
 ) -> None:
     """List documents that failed, with what to do about each."""
     from blocks.database.pipeline import failures as failures_queries
+    from blocks.database.pipeline.known_ids import find_document
 
     opened = open_existing(database)
-    rows = failures_queries.list_failures(opened, run_id=chosen_run(opened, run), limit=limit, after=after)
-    show_rows(rows, FAILURE_COLUMNS, output_format, "no failures")
+    run_id = chosen_run(opened, run)
+    if after is not None:
+        after = find_document(opened, after)
+    rows = failures_queries.list_failures(opened, run_id=run_id, limit=limit, after=after)
+    shown = [row | {"document_id": str(row["document_id"])[:SHOWN_LETTERS]} for row in rows]
+    is_table = output_format is OutputFormat.TABLE
+    show_rows(shown if is_table else rows, FAILURE_COLUMNS, output_format, "no failures")
 
 
 def _check_type(database: "Database", name: str) -> None:

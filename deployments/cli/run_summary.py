@@ -78,7 +78,7 @@ def show_summary(
         say(f"{_counted(number)} for the next run: {kind}; {remedy}", style="yellow")
     for group in report.repeated:
         say(
-            f"the same {group.document_type} again ({group.name}): {', '.join(map(without_controls, group.uris))}",
+            f"the same {group.document_type} again ({group.name}): {without_controls(group.shown_uris())}",
             style="yellow",
         )
     if not state.is_completed():

@@ -61,7 +61,10 @@ _FIGURE = re.compile(r"\d[.,]\d\d-?(?:\s?\W|\s[^\W\d]{3})?$")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark as folded words. It is about papers of the kinds `of`, or of any if empty, but not of the kinds `but`."""
+    """A mark in small letters; a statement as folded words.
+
+    It is about papers of the kinds `of`, or of any if empty, but not of the kinds `but`.
+    """
 
     words: str
     of: frozenset[str] = frozenset()
@@ -113,7 +116,7 @@ class _Stamps:
                 if _is_titled(cell, reading, is_early=is_early) or (
                     not is_item and _is_alone(cell, reading, repeated[cell.words], is_early=is_early)
                 ):
-                    yield Mark(" ".join(cell.words), reading.kinds, _kinds("never void"))
+                    yield Mark(cell.shown(0, len(cell.words)), reading.kinds, _kinds("never void"))
 
 
 def _is_placed(cell: Cell, reading: _Reading, line: Sequence[Cell], is_whole_line: bool) -> bool:

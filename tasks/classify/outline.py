@@ -20,7 +20,8 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[#№]")
 _SPACED_OUT = re.compile(r"\w(?: \w){3,}")
 _AROUND = " *[](){}<>=_-–—.!"
 """What stands around a stamp: "[ D R A F T ]"."""
-_MARKS = str.maketrans({"ß": "ss", "’": "'", "°": "o", "º": "o", "№": "#"})
+_SIGNS = str.maketrans({"’": "'", "°": "o", "º": "o", "№": "#"})
+_MARKS = _SIGNS | {ord("ß"): "ss"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Cell:
     others: int
     is_upper: bool
     labels_end: tuple[int, ...]
+
+    def shown(self, start: int, end: int) -> str:
+        """Words as they stand in the text, with their accents, in small letters."""
+        written = _WORD.findall(unicodedata.normalize("NFC", self.text.lower()).translate(_SIGNS))
+        return " ".join((written if len(written) == len(self.words) else self.words)[start:end])
 
     @property
     def breaks(self) -> frozenset[int]:

@@ -103,10 +103,10 @@ class Papers:
             strength = self._strength(cell, words[end:], shift + end, is_subject=shift > 0)
             if strength is None:
                 return None
-            return Title(" ".join(words[:length]), kinds, strength, cell.line)
+            return Title(cell.shown(shift, shift + length), kinds, strength, cell.line)
         if (cell.labels_end and not shift) or cell.line >= (TITLE_LINES if cell.is_upper or shift else FIRST_LINES):
             return None
-        return self._title_within(words, cell)
+        return self._title_within(words, cell, shift)
 
     def _strength(self, cell: Cell, rest: Sequence[str], end: int, *, is_subject: bool) -> Strength | None:
         is_label = end in cell.labels_end
@@ -128,7 +128,7 @@ class Papers:
         is_part = cell.line < TITLE_LINES and cell.others == 0 and end > 1 and end in cell.breaks
         return Strength.PHRASE if is_first or is_part else None  # a part: "Payment reminder - your invoice of March"
 
-    def _title_within(self, words: Sequence[str], cell: Cell) -> Title | None:
+    def _title_within(self, words: Sequence[str], cell: Cell, shift: int) -> Title | None:
         """A name at the end of a short cell, as in "Your bank statement"."""
         if words[0] in _words(AFTER_TITLE) | _words(JOINS):
             return None
@@ -137,7 +137,8 @@ class Papers:
             rest = words[start + length :]
             is_end = not rest or rest[0] in _words(BEFORE_NUMBER) | _words(AFTER_TITLE) or rest[0].isdigit()
             if length and is_end and words[start - 1] not in _words(JOINS) and (cell.is_upper or start <= 3):
-                return Title(" ".join(words[start : start + length]), kinds, Strength.PHRASE, cell.line)
+                name = cell.shown(shift + start, shift + start + length)
+                return Title(name, kinds, Strength.PHRASE, cell.line)
         return None
 
     def named_at(self, words: Sequence[str], start: int) -> tuple[int, frozenset[str]]:

@@ -16,8 +16,8 @@ from tasks.extract import html
 from tasks.extract.reading import PageReading, Reading
 
 MEDIA_TYPES = {"application/epub+zip": "epub"}
-VERSION = 1
-PACKAGES = ("inscriptis", "lxml")
+VERSION = 2
+PACKAGES = ("inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 
 ENGINE = f"inscriptis {version('inscriptis')}"

@@ -17,7 +17,7 @@ from tasks.extract.reading import Reading, clean, text_pages
 
 MEDIA_TYPES = {"text/html": "HTML"}
 VERSION = 4
-PACKAGES = ("inscriptis", "lxml")
+PACKAGES = ("inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 
 ENGINE = f"inscriptis {version('inscriptis')}"

@@ -18,8 +18,8 @@ from tasks.extract import html, rich_text
 from tasks.extract.reading import Reading, clean, text_pages
 
 MEDIA_TYPES = {"message/rfc822": "eml"}
-VERSION = 3
-PACKAGES = ("inscriptis", "lxml")
+VERSION = 4
+PACKAGES = ("inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 
 ENGINE = f"python email {platform.python_version()}"

@@ -8,8 +8,8 @@ from blocks.files.outlook import as_mail
 from tasks.extract import mail, rich_text
 
 MEDIA_TYPES = {"application/vnd.ms-outlook": "msg"}
-VERSION = 1
-PACKAGES = ("olefile", "compressed-rtf", "striprtf", "inscriptis", "lxml")
+VERSION = 2
+PACKAGES = ("olefile", "compressed-rtf", "striprtf", "inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 
 ENGINE = f"olefile {version('olefile')}"

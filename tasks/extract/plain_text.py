@@ -8,7 +8,7 @@ from blocks.files.encodings import decode, load_codecs
 from tasks.extract.reading import Reading, clean, text_pages
 
 MEDIA_TYPES = {"text/plain": "txt", "text/markdown": "md", "text/csv": "csv", "application/jsonl": "jsonl"}
-VERSION = 3
+VERSION = 4
 PACKAGES = ("charset-normalizer",)
 SETTINGS = ()
 

@@ -32,7 +32,7 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
         rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
         sections.append(_table(("type", "expectation", "finding", "observed"), rows))
     if report.repeated:
-        groups = [(group.document_type, group.name, redacted(", ".join(group.uris))) for group in report.repeated]
+        groups = [(group.document_type, group.name, redacted(group.shown_uris())) for group in report.repeated]
         sections.append(_table(("type", "expectation", "documents with equal values"), groups))
     if report.duplicate_files:
         files = "1 more file has" if report.duplicate_files == 1 else f"{report.duplicate_files} more files have"

@@ -28,7 +28,7 @@ def report(run: Run) -> RunReport:
         create_markdown_artifact(as_markdown(result, run.context, run.settings), key="winnow-run", description=message)
         if result.counts.failed:
             _show_failures(run, result)
-    except httpx.TransportError as error:  # the database has the report; only Prefect's pages lack it
+    except httpx.HTTPError as error:  # the database has the report; only Prefect's pages lack it
         get_run_logger().warning("an artifact could not be written: %s", error)
     return result
 

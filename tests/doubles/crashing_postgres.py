@@ -40,6 +40,17 @@ class CrashingPostgres:
         engine.dispose()
         return self._url.set(database=name).render_as_string(hide_password=False)
 
+    def ask_for_passwords(self, user: str, password: str) -> None:
+        """Make a superuser with this password; other users but the owner are asked for one too, and eve is refused."""
+        engine = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE ROLE {user} SUPERUSER LOGIN PASSWORD '{password}'"))
+            owner = connection.execute(text("SELECT current_user")).scalar_one()
+            rules = Path(connection.execute(text("SHOW hba_file")).scalar_one())
+            rules.write_text(f"local all {owner},nobody trust\nlocal all {user} scram-sha-256\n")
+            connection.execute(text("SELECT pg_reload_conf()"))
+        engine.dispose()
+
     def crash_and_start(self, away_s: float = 0.0) -> float:
         """End every session at once, as a crash does, and start the server again; gives how long it was away."""
         pid, started = int(self._server.get_pid()), time.monotonic()

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from tests.doubles.compound_file import Tree, compound_file
 
 SENT = 0x0039
-FILETIME = 0x0040
+LONG, FILETIME = 0x0003, 0x0040
 
 
 def message(
-    texts: dict[int, str], binaries: dict[int, bytes] | None = None, attachments: Sequence[Tree] = (), sent: int = 0
+    texts: dict[int, str],
+    binaries: dict[int, bytes] | None = None,
+    attachments: Sequence[Tree] = (),
+    sent: int = 0,
+    numbers: dict[int, int] | None = None,
 ) -> Tree:
-    """The folder of a message: texts and binaries by the numbers of their properties."""
+    """The folder of a message: texts, binaries and whole numbers by the numbers of their properties."""
     return {
-        "__properties_version1.0": _properties(24, sent),
+        "__properties_version1.0": _properties(24, sent, numbers or {}),
         **_streams(texts, binaries or {}),
         **{f"__attach_version1.0_#{number:08X}": attachment for number, attachment in enumerate(attachments)},
     }
@@ -34,8 +38,21 @@ def msg(tree: Tree) -> bytes:
     return compound_file({**tree, "__properties_version1.0": bytes(8) + properties})
 
 
-def _properties(header_bytes: int, sent: int) -> bytes:
-    return bytes(header_bytes) + (struct.pack("<HHIQ", FILETIME, SENT, 6, sent) if sent else b"")
+def eight_bit(tree: Tree, encoding: str) -> Tree:
+    """The same folder with its texts in eight bits, as old Outlooks write them."""
+    return {
+        name.removesuffix("001F") + "001E" if name.endswith("001F") else name: content.decode("utf-16-le").encode(
+            encoding
+        )
+        if name.endswith("001F") and isinstance(content, bytes)
+        else content
+        for name, content in tree.items()
+    }
+
+
+def _properties(header_bytes: int, sent: int, numbers: dict[int, int]) -> bytes:
+    fixed = b"".join(struct.pack("<HHIQ", LONG, number, 6, value) for number, value in numbers.items())
+    return bytes(header_bytes) + fixed + (struct.pack("<HHIQ", FILETIME, SENT, 6, sent) if sent else b"")
 
 
 def _streams(texts: dict[int, str], binaries: dict[int, bytes]) -> dict[str, bytes]:

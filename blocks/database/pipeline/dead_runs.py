@@ -77,9 +77,9 @@ def find_dead_runs(database: Database) -> tuple[str, ...]:
     """The names of runs that have no live worker and say that they go on. Nothing is written."""
     with database.read() as connection:
         time = database_time(connection)
-        alive = {row.run_id for row in connection.execute(_WORKERS).all() if not is_dead(row, time)}
-        unfinished = connection.execute(_UNFINISHED).all()
-    return tuple(row.name for row in unfinished if row.run_id not in alive)
+        rows = connection.execute(_UNFINISHED).all()
+    alive = {row.run_id for row in rows if row.expires_at is not None and not is_dead(row, time)}
+    return tuple({row.run_id: row.name for row in rows if row.run_id not in alive}.values())
 
 
 def _shown(time: datetime) -> str:
@@ -96,9 +96,14 @@ _WORKERS = select(
     workers.c.pid,
 )
 
-_UNFINISHED = select(runs.c.run_id, runs.c.name).where(runs.c.state.is_(None)).order_by(runs.c.started_at)
-
 # A single statement reads both tables: a run writes its lease before its row.
+_UNFINISHED = (
+    select(runs.c.run_id, runs.c.name, workers.c.process, workers.c.expires_at)
+    .outerjoin_from(runs, workers, workers.c.run_id == runs.c.run_id)
+    .where(runs.c.state.is_(None))
+    .order_by(runs.c.started_at)
+)
+
 _WITHOUT_WORKER = select(runs.c.run_id, runs.c.name).where(
     runs.c.state.is_(None), ~exists().where(workers.c.run_id == runs.c.run_id)
 )

@@ -36,6 +36,15 @@ def check_document(database: Database, letters: str) -> None:
     raise DocumentUnknown(letters)
 
 
+def find_document(database: Database, letters: str) -> str:
+    """The id of the only document whose id is `letters` or begins so. Raises `DocumentUnknown`."""
+    column = documents.c.document_id
+    found = _ids(database, select(column).where(column.startswith(letters, autoescape=True))) if letters else []
+    if letters not in found and len(found) != 1:
+        raise DocumentUnknown(letters)
+    return letters if letters in found else found[0]
+
+
 def _ids(database: Database, query: Select[tuple[str]]) -> list[str]:
     """The first ids that a query finds, as many as a message shows."""
     with database.read() as connection:

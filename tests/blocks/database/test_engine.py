@@ -5,16 +5,19 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, insert, select, text, update
+from sqlalchemy import Engine, create_engine, event, insert, make_url, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from blocks.database.engine import (
     Database,
+    _may_pass,
     close_database,
     database_id,
     default_url,
@@ -25,6 +28,7 @@ from blocks.database.errors import DatabaseNewer
 from blocks.database.schema import MIGRATIONS_DIR, current_revision, head_revision
 from blocks.database.tables import database_identity, documents
 from blocks.errors import DatabaseUnreachable, DiskFull
+from tests.doubles.crashing_postgres import CrashingPostgres
 
 
 def test_a_new_database_is_made_at_the_newest_revision_and_keeps_its_id(empty_url: str) -> None:
@@ -239,6 +243,48 @@ def test_a_server_that_refuses_connections_may_come_back() -> None:
     with pytest.raises(DatabaseUnreachable) as raised:
         open_database("postgresql+psycopg://ada@127.0.0.1:9/winnow")
     assert raised.value.may_pass
+
+
+def test_a_server_that_refuses_an_address_for_good_does_not_pass() -> None:
+    with CrashingPostgres() as server:
+        address = make_url(server.new_database())
+        server.ask_for_passwords("ada", "right")
+        wrong = [
+            address.set(database="none"),
+            address.set(username="nobody"),
+            address.set(username="ada", password="wrong"),
+            address.set(username="ada"),
+            address.set(username="eve"),
+        ]
+        for url in wrong:
+            with pytest.raises(DatabaseUnreachable) as raised:
+                open_database(url.render_as_string(hide_password=False))
+            assert not raised.value.may_pass, raised.value.cause
+        close_database(open_database(address.set(username="ada", password="right").render_as_string(False)))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is shutting down",
+        "FATAL:  the database system is in recovery mode",
+        "FATAL:  sorry, too many clients already",
+        "connection to server on socket failed: No such file or directory",
+        "could not translate host name: Temporary failure in name resolution",
+    ],
+)
+def test_a_server_that_restarts_may_come_back(message: str) -> None:
+    assert _may_pass(OperationalError("", None, psycopg.OperationalError(f"connection failed: {message}")))
+
+
+def test_a_pool_without_a_free_connection_may_pass(sqlite_database: Database) -> None:
+    engine = create_engine(sqlite_database.engine.url, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    full = replace(sqlite_database, engine=engine)
+    with full.read(), pytest.raises(DatabaseUnreachable, match="limit of size 1") as raised, full.read():
+        pass
+    assert raised.value.may_pass
+    engine.dispose()
 
 
 def test_the_server_ends_a_session_that_a_stopped_process_leaves_within_a_transaction(

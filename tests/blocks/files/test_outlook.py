@@ -12,7 +12,7 @@ from blocks.files.mail_parts import attachments_of
 from blocks.files.media_types import MSG
 from blocks.files.outlook import as_mail
 from blocks.files.recognition import media_type_of
-from tests.doubles.outlook_message import attachment, message, msg
+from tests.doubles.outlook_message import attachment, eight_bit, message, msg
 
 TEXTS = {
     outlook.SUBJECT: "Rechnung für März",
@@ -50,6 +50,32 @@ def test_attachments_and_a_message_within() -> None:
     assert (bill.name, bill.content().rstrip(b"\0")) == ("Prüfung.pdf", b"%PDF-1.4")
     assert b"Subject: inner" in forwarded.content()
     assert b"d.txt" in forwarded.content()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "encoding", "text"),
+    [
+        ({outlook.MESSAGE_CODE_PAGE: 1251, outlook.INTERNET_CODE_PAGE: 65001}, "cp1251", "Счёт за март"),
+        ({outlook.INTERNET_CODE_PAGE: 20866}, "koi8-r", "Счёт за март"),
+        ({outlook.MESSAGE_CODE_PAGE: 28597}, "iso8859-7", "Τιμολόγιο"),
+        ({outlook.MESSAGE_CODE_PAGE: 4711}, "cp1252", "Rechnung für März"),
+        ({}, "cp1252", "Rechnung für März"),
+    ],
+)
+def test_texts_in_eight_bits_have_the_code_page_of_their_message(
+    numbers: dict[int, int], encoding: str, text: str
+) -> None:
+    bill = eight_bit(attachment({outlook.NAME: f"{text}.txt"}, b"d"), encoding)
+    whole = message({outlook.SUBJECT: text, outlook.BODY: text}, numbers=numbers, attachments=[bill])
+    mail = as_mail(msg(eight_bit(whole, encoding)))
+    assert (str(mail["Subject"]), body_of(mail).get_payload(decode=True)) == (text, text.encode())
+    assert [part.name for part in attachments_of(mail)] == [f"{text}.txt"]
+
+
+def test_markup_has_the_code_page_of_the_internet_body() -> None:
+    numbers = {outlook.MESSAGE_CODE_PAGE: 1252, outlook.INTERNET_CODE_PAGE: 28592}
+    mail = as_mail(msg(message({}, {outlook.HTML: "<p>Żółw".encode("iso8859-2")}, numbers=numbers)))
+    assert body_of(mail).get_content_charset() == "iso8859-2"
 
 
 def test_rich_text_stands_in_where_there_is_no_other_body() -> None:

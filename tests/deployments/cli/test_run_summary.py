@@ -11,7 +11,7 @@ from tasks.report.repeated import Repeated
 from tasks.report.report import RunReport
 from tests.run_reports import run_report
 
-AGAIN = Repeated(document_type="invoice", name="invoice_is_unique", uris=("/in/a.pdf", "/in/b\x1b.pdf"))
+AGAIN = Repeated(document_type="invoice", name="invoice_is_unique", documents=63, uris=("/in/a.pdf", "/in/b\x1b.pdf"))
 
 
 def shown(found: RunReport, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, object], str]:
@@ -26,7 +26,7 @@ def test_documents_that_were_sent_again_are_named(capsys: pytest.CaptureFixture[
     assert summary["duplicate_files"] == 3
     assert summary["repeated"] == [AGAIN.model_dump()]
     assert "3    more files with the same bytes as one of these" in out
-    assert "the same invoice again (invoice_is_unique): /in/a.pdf, /in/b" in out
+    assert "the same invoice again (invoice_is_unique): /in/a.pdf, /in/b .pdf and 61 more\n" in out
     assert "\x1b" not in out
 
 

@@ -44,7 +44,7 @@ def test_papers_that_are_no_invoice_have_no_type_or_a_doubtful_one() -> None:
     assert {name: one.remark for name, one in kept.items()} == {
         "void_de": "marked storniert",
         "void_en": "marked void",
-        "void_fr": "marked annule",
+        "void_fr": "marked annulé",
         "later_void_it": "marked annullata",
         "later_cancelled_footer": "marked voided",
     }

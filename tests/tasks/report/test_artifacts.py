@@ -83,9 +83,9 @@ def test_the_artifact_says_more_than_the_allowed_share_only_beyond_the_setting()
 
 
 def test_the_artifact_names_what_was_sent_again_and_counts_duplicates() -> None:
-    again = Repeated(document_type="invoice", name="invoice_is_unique", uris=("/in/a.pdf", "/in/b.pdf"))
+    again = Repeated(document_type="invoice", name="invoice_is_unique", documents=63, uris=("/in/a.pdf", "/in/b.pdf"))
     lines = as_markdown(run_report(repeated=(again,), duplicate_files=3), RUN, Settings()).splitlines()
-    assert "| invoice | invoice_is_unique | /in/a.pdf, /in/b.pdf |" in lines
+    assert "| invoice | invoice_is_unique | /in/a.pdf, /in/b.pdf and 61 more |" in lines
     assert "3 more files have the bytes of another one, and are one document with it." in lines
 
 

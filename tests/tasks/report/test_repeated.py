@@ -3,6 +3,7 @@
 import pytest
 
 from blocks.database.engine import Database
+from blocks.database.results.repeated import Group
 from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
 from blocks.records import TypeFinding
 from tasks.report import repeated
@@ -46,14 +47,15 @@ def test_documents_that_break_an_expectation_of_uniqueness_are_named(
     calls: list[list[str]] = []
 
     def repeated_results(
-        database: Database, run_id: str, name: str, columns: list[str], limit: int
-    ) -> list[tuple[str, ...]]:
-        assert (database, run_id, name, limit) == (sqlite_database, "r", "bill", repeated.MAX_REPEATED)
+        database: Database, run_id: str, name: str, columns: list[str], max_groups: int, max_named: int
+    ) -> list[Group]:
+        assert (database, run_id, name) == (sqlite_database, "r", "bill")
+        assert (max_groups, max_named) == (repeated.MAX_REPEATED, repeated.MAX_NAMED)
         calls.append(columns)
-        return [("/a", "/b")]
+        return [Group(7, ("/a", "/b"))]
 
     monkeypatch.setattr(repeated, "repeated_results", repeated_results)
     finding = TypeFinding(document_type="bill", name="unique", success=success, observed="2 of 3")
     found = repeated.repeated_documents(sqlite_database, RUN, {"bill": document_type}, (finding,))
     assert calls == asked
-    assert found == tuple(Repeated(document_type="bill", name="unique", uris=("/a", "/b")) for _ in asked)
+    assert found == tuple(Repeated(document_type="bill", name="unique", documents=7, uris=("/a", "/b")) for _ in asked)

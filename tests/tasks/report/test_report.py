@@ -85,7 +85,7 @@ def test_a_report_is_read_from_the_rows_of_its_run(sqlite_database: Database) ->
     settled = [*(Settlement("run-1", row) for row in (call, hit, cut)), Settlement("run-2", of_run_2)]
     DatabaseLedger(sqlite_database).exchange(settled, ())
     findings = (finding("unique", "warn"),)
-    again = (Repeated(document_type="invoice", name="unique", uris=("/in/a", "/in/c")),)
+    again = (Repeated(document_type="invoice", name="unique", documents=2, uris=("/in/a", "/in/c")),)
     assert build_report(sqlite_database, RunContext(run_id="run-1"), findings, again) == RunReport(
         counts=RunCounts(documents=3, accepted=1, in_review=1, failed=1),
         missing=1,

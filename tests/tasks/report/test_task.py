@@ -1,13 +1,16 @@
 """How a run's flow ends, and the end of its row, without a Prefect server."""
 
 import logging
+import threading
 from dataclasses import dataclass, field
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 import httpx
 import pytest
 from prefect.client.schemas.objects import StateType
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_CSRF_SUPPORT_ENABLED, temporary_settings
 from sqlalchemy import select
 
 from blocks.database import tables
@@ -137,3 +140,38 @@ def test_a_run_ends_although_prefect_cannot_be_reached(
     assert report.fn(as_run(ended)).counts.failed == 1
     assert row_of(ended.database)[0] == "CompletedWithErrors"
     assert "an artifact could not be written: nobody listens" in caplog.text
+
+
+class RefusingPrefect(BaseHTTPRequestHandler):
+    """A Prefect server, or a proxy before one, that takes no artifacts."""
+
+    def do_GET(self) -> None:
+        self._answer(200, b'"3.8.8"')
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(403, b'{"detail": "no artifacts"}')
+
+    def _answer(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+
+def test_a_run_ends_although_prefect_refuses_its_artifacts(
+    ended: OpenRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(task, "get_run_logger", logging.getLogger)
+    with ThreadingHTTPServer(("127.0.0.1", 0), RefusingPrefect) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/api"
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False}):
+            assert report.fn(as_run(ended)).counts.failed == 1
+        server.shutdown()
+    assert row_of(ended.database)[0] == "CompletedWithErrors"
+    assert "an artifact could not be written: Client error '403 Forbidden'" in caplog.text

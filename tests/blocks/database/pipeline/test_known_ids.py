@@ -6,7 +6,7 @@ from blocks.database.engine import Database
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.documents import record_batch
-from blocks.database.pipeline.known_ids import check_document, find_run
+from blocks.database.pipeline.known_ids import check_document, find_document, find_run
 from blocks.errors import DocumentUnknown, RunUnknown
 from blocks.ledger import ModelCall, Settlement
 from blocks.records import Rerun
@@ -44,3 +44,11 @@ def test_a_document_is_known_by_its_first_letters(database: Database) -> None:
     for unknown in ("nosuch", "%", ""):
         with pytest.raises(DocumentUnknown, match=f"begins with '{unknown}'"):
             check_document(database, unknown)
+
+
+def test_the_only_document_is_found_by_the_first_letters_of_its_id(database: Database) -> None:
+    prepare(database)
+    assert find_document(database, id_of("a")[:12]) == find_document(database, id_of("a")) == id_of("a")
+    for letters in ("", "zz"):
+        with pytest.raises(DocumentUnknown):
+            find_document(database, letters)

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import create_engine, select, text, update
+from sqlalchemy import create_engine, event, select, text, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
@@ -146,6 +146,35 @@ def test_a_killed_process_of_this_machine_is_dead_at_once_and_its_run_is_closed(
         assert f"from process {process.pid} on " in dead.message
         assert states(database) == {"run": ("Crashed", dead.message)}
         assert close_dead_runs(database) == ()
+
+
+def test_a_run_that_starts_meanwhile_is_not_dead(postgres_database: Database, request: pytest.FixtureRequest) -> None:
+    started: list[str] = []
+
+    def start_another(*_: object) -> None:
+        if not started:
+            started.append("late")
+            lease = hold_lease(postgres_database, "late")
+            lease.__enter__()
+            request.addfinalizer(lambda: lease.__exit__(None, None, None))
+            start(postgres_database, "late")
+
+    with hold_lease(postgres_database, "early"):
+        start(postgres_database, "early")
+        event.listen(postgres_database.engine, "after_cursor_execute", reads_workers(start_another))
+        assert find_dead_runs(postgres_database) == ()
+    assert started == ["late"]
+    assert states(postgres_database) == {"early": (None, None), "late": (None, None)}
+
+
+def reads_workers(act: Callable[[], None]) -> Callable[..., None]:
+    """A listener that acts behind a statement that reads the table of workers."""
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT") and "workers" in statement:
+            act()
+
+    return listen
 
 
 def test_a_stopped_process_loses_its_run_and_can_write_no_end_when_it_goes_on(database: Database) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from blocks.database.engine import Database
-from blocks.database.results.repeated import repeated_results
+from blocks.database.results.repeated import Group, repeated_results
 from blocks.database.results.results import write_results
 from blocks.database.results.views import create_views
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
@@ -34,17 +34,22 @@ def results(database: Database) -> Database:
 
 
 def test_documents_with_equal_values_are_named_once_by_their_places(results: Database) -> None:
-    assert repeated_results(results, "later", "receipt", ["total"], 5) == [("/in/a", "/in/b")]
-    assert repeated_results(results, "earlier", "receipt", ["total"], 5) == [("/in/a", "/in/b")]
+    assert repeated_results(results, "later", "receipt", ["total"], 5, 9) == [Group(2, ("/in/a", "/in/b"))]
+    assert repeated_results(results, "earlier", "receipt", ["total"], 5, 9) == [Group(2, ("/in/a", "/in/b"))]
 
 
 def test_documents_of_other_runs_are_not_named(results: Database) -> None:
-    assert repeated_results(results, "never", "receipt", ["total"], 5) == []
+    assert repeated_results(results, "never", "receipt", ["total"], 5, 9) == []
 
 
 def test_all_columns_must_be_equal(results: Database) -> None:
-    assert repeated_results(results, "later", "receipt", ["total", "document_id"], 5) == []
+    assert repeated_results(results, "later", "receipt", ["total", "document_id"], 5, 9) == []
 
 
 def test_no_more_groups_than_asked_for(results: Database) -> None:
-    assert repeated_results(results, "later", "receipt", ["total"], 0) == []
+    assert repeated_results(results, "later", "receipt", ["total"], 0, 9) == []
+
+
+def test_no_more_documents_of_a_group_than_asked_for_and_those_of_the_run_first(results: Database) -> None:
+    assert repeated_results(results, "later", "receipt", ["total"], 5, 1) == [Group(2, ("/in/b",))]
+    assert repeated_results(results, "earlier", "receipt", ["total"], 5, 1) == [Group(2, ("/in/a",))]
