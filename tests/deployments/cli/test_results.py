@@ -8,6 +8,7 @@ from blocks.database.engine import Database, now
 from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.database.pipeline.runs import start_run
 from blocks.records import Failure, Retry, Stage
+from blocks.secret_url import SecretUrl
 from deployments.cli import output
 from deployments.cli.output import OutputFormat
 from deployments.cli.results import failures
@@ -20,7 +21,7 @@ MESSAGE = (
 
 
 @pytest.fixture
-def url(sqlite_database: Database) -> str:
+def url(sqlite_database: Database) -> SecretUrl:
     """A database with a failure of the documents a and b."""
     start_run(sqlite_database, "run-1", "letters", settings={}, types={}, source="/in")
     add_documents(sqlite_database, "a", "b", run_id="run-1")
@@ -28,17 +29,17 @@ def url(sqlite_database: Database) -> str:
     with sqlite_database.write() as connection:
         failed = [FailedDocument(id_of(name), failure) for name in "ab"]
         record_failures(sqlite_database, connection, "run-1", failed, now())
-    return sqlite_database.url.get_secret_value()
+    return sqlite_database.url
 
 
-def shown(url: str, capsys: pytest.CaptureFixture[str], form: OutputFormat, after: str | None = None) -> str:
+def shown(url: SecretUrl, capsys: pytest.CaptureFixture[str], form: OutputFormat, after: str | None = None) -> str:
     failures(run=None, limit=None, after=after, output_format=form, database=url)
     return capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("width", "most_lines"), [(80, 2 * 10), (120, 2 * 7), (160, 1 + 2 * 3)])
 def test_a_message_is_readable_and_the_id_short(
-    width: int, most_lines: int, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    width: int, most_lines: int, url: SecretUrl, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(output.stdout(), "width", width)
     out = shown(url, capsys, OutputFormat.TABLE)
@@ -51,7 +52,7 @@ def test_a_message_is_readable_and_the_id_short(
 
 
 def test_programs_get_whole_ids_and_a_page_begins_behind_a_short_one(
-    url: str, capsys: pytest.CaptureFixture[str]
+    url: SecretUrl, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = json.loads(shown(url, capsys, OutputFormat.JSON))
     ids = [row["document_id"] for row in rows]
