@@ -41,6 +41,8 @@ MATCHES_PATTERN = 0.8
 """Log odds of a text that matches the field's pattern and has no label."""
 PER_PASSED, MAX_PASSED = 1.0, 4
 """What a candidate loses for each better one between it and its label, up to four."""
+MIN_RULE = 3
+"""So many underscores, dots or dashes are a line to write on."""
 UNREADABLE = -1.0
 """Log odds of a text beside a date's label that is no date: it is shown to a person as it is."""
 POSTCODE = 2.5
@@ -151,7 +153,7 @@ class FieldRanker:
             if not inside and passed == 0 and group[0].cell.row == label.cell.row and self._is_only(label, field.type):
                 unreadable = _unreadable(label, group[0])
                 if unreadable is not None:
-                    if field.type is FieldType.DATE:
+                    if field.type is FieldType.DATE and unreadable.value:
                         yield unreadable, group[0].weight
                     return
             if field.type is FieldType.MONEY and field.hints.pick == "last":
@@ -220,7 +222,7 @@ class FieldRanker:
 def _unreadable(label: Label, target: Target) -> Candidate | None:
     """The text right behind a label that is no value of its field's type: what stands below it is another field's.
 
-    It follows a colon, or begins the next cell with a figure.
+    It follows a colon, or begins the next cell with a figure. It is empty where a line to write on stands there.
     """
     text = target.cell.text[target.start : target.end]
     if target.cell.start == label.cell.start:
@@ -228,8 +230,9 @@ def _unreadable(label: Label, target: Target) -> Candidate | None:
             return None
     elif not text[:1].isdigit():
         return None
-    body = text.strip(" \t:;=#|-\u2013.")
-    if not any(c.isalnum() for c in body) or text.rstrip().endswith(":") or is_currency_word(body):
+    body = text.strip(" \t:;=#|-\u2013._\u2026")
+    is_ruled = not body and len(text.strip(" \t:")) >= MIN_RULE
+    if text.rstrip().endswith(":") or is_currency_word(body) or not (is_ruled or any(c.isalnum() for c in body)):
         return None
     first = target.cell.text.find(body, target.start)
     return Candidate(target.cell, first, first + len(body), squeeze(body), UNREADABLE)

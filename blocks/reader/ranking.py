@@ -20,6 +20,8 @@ from blocks.values.currencies import is_currency_word
 SAME_CELL, RIGHT, BELOW, NEXT_LINE = 3.2, 3.0, 2.4, 2.8
 """Log odds that a value belongs to a label, by where it stands from the label."""
 PER_CELL, PER_LINE, CROSSED_LABEL = 0.5, 0.6, 1.5
+OF_ANOTHER_LABEL = 3.0
+"""What a value below a label loses that stands behind another field's label and a colon."""
 LAST_ALIAS = 1.6
 """What the last alias of a field loses against the first: a type lists its best alias first."""
 UNLABELLED = -1.6
@@ -129,12 +131,39 @@ def _below(label: Label, rows: tuple[Row, ...], labels: dict[int, list[Label]]) 
         if not cells:
             weight -= 0.2
             continue
-        yield from (Target(cell, 0, len(cell.text), weight) for cell in cells)
+        yield from (
+            Target(
+                cell,
+                0,
+                len(cell.text),
+                weight - (OF_ANOTHER_LABEL if _is_value_of_another(cell, label, labels) else 0.0),
+            )
+            for cell in cells
+        )
         has_letters = sum(c.isalnum() for c in row.text) > 3
         weight -= PER_LINE if has_letters else 0.15
         if any(other.start <= 3 for other in labels.get(row.index, ())):
             weight -= CROSSED_LABEL
         last = cells[0]
+
+
+def _is_value_of_another(cell: Cell, label: Label, labels: dict[int, list[Label]]) -> bool:
+    """Whether a cell below a label begins with another field's label and a colon, and goes on with its value."""
+    fields = _announced(label)
+    return any(
+        other.cell.start == cell.start
+        and other.start == 0
+        and fields.isdisjoint(_announced(other))
+        and not other.is_only_against
+        and cell.text[other.end :].lstrip()[:1] == ":"
+        and any(c.isalnum() for c in cell.text[other.end :])
+        for other in labels.get(cell.row, ())
+    )
+
+
+def _announced(label: Label) -> frozenset[str]:
+    """The fields that a label is one of."""
+    return frozenset(meaning.field for meaning in label.meanings if not meaning.is_against)
 
 
 def _is_under(cell: Cell, label: Cell, last: Cell) -> bool:

@@ -43,6 +43,13 @@ def test_a_text_beside_the_label_of_a_date_is_shown_as_it_is_and_no_other_date_t
     assert found["due_date"].value == "2024-04-03"
 
 
+@pytest.mark.parametrize("written", ["", " ________", " ........"])
+def test_a_date_that_is_left_blank_is_not_that_of_the_next_label(written: str) -> None:
+    found = reading(f"Invoice number: KW-311\nInvoice date:{written}\nDue date: 3 April 2024")
+    assert "issue_date" not in found or found["issue_date"].confidence < INVOICE.review.accept_at
+    assert found["due_date"].value == "2024-04-03"
+
+
 @pytest.mark.parametrize(
     "written", ["4 de marzo de 2024", "4 marzo 2024", "4 maart 2024", "4 marca 2024", "4 mars 2024", "4 марта 2024"]
 )
