@@ -22,8 +22,8 @@ class WrittenDecision(Record):
 
     @property
     def action(self) -> str:
-        """The decision's word, in lower case and without blanks around it."""
-        return self.decision.strip().lower()
+        """The decision's word, in lower case and without spaces around it: as SQL's TRIM and LOWER have it."""
+        return self.decision.strip(" ").lower()
 
 
 def decision_of(rows: Sequence[WrittenDecision], document_type: DocumentType | None, door: Door) -> Decision:
@@ -45,6 +45,8 @@ def decision_of(rows: Sequence[WrittenDecision], document_type: DocumentType | N
             content["reason"] = _text(first.value) or _text(first.note)
         case Action.RECLASSIFY:
             content["document_type"] = _text(first.value)
+        case _:
+            _check_no_value(rows, action)
     return Decision.model_validate(
         {
             "review_id": first.review_id,
@@ -56,6 +58,14 @@ def decision_of(rows: Sequence[WrittenDecision], document_type: DocumentType | N
         }
         | content
     )
+
+
+def _check_no_value(rows: Sequence[WrittenDecision], action: Action) -> None:
+    value = next((text for row in rows if (text := _text(row.value))), None)
+    if value is not None:
+        raise InvalidDecision(
+            f"{action} takes no value, and {value!r} is given; to correct a field, decide correct instead"
+        )
 
 
 def _corrections(rows: Sequence[WrittenDecision], document_type: DocumentType | None) -> Mapping[str, Correction]:

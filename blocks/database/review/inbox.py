@@ -52,7 +52,7 @@ def _apply_next(database: Database, types: Mapping[str, DocumentType]) -> str | 
         if first is None:
             return None
         rows = [first]
-        if _action(first["decision"]) == Action.CORRECT:
+        if first["is_correction"]:
             same = {"b_review_id": first["review_id"], "b_by": first["decided_by"]}
             rows = list(connection.execute(_SAME_CORRECTION, same).mappings())
         status, message = _answer(database, connection, rows, types)
@@ -83,18 +83,17 @@ def _answer(
 
 
 def _written(row: RowMapping) -> WrittenDecision:
-    review_id = row["review_id"] if isinstance(row["review_id"], int) else 0  # SQLite keeps any text in any column
-    content = {name: row[name] for name in ("decision", "field", "value", "note", "decided_by")}
-    return WrittenDecision(review_id=review_id, version=row["version"] or 0, **content)
+    # SQLite keeps any text in any column.
+    numbers = {name: row[name] if isinstance(row[name], int) else 0 for name in ("review_id", "version")}
+    return WrittenDecision.model_validate({name: row[name] for name in _WRITTEN} | numbers)
 
 
-def _action(decision: str) -> str:
-    return decision.strip().lower()
-
-
+_WRITTEN = ("review_id", "decision", "field", "value", "note", "decided_by", "version")
 _row = review_decisions.c
 _earlier = review_decisions.alias("earlier")
 _is_correction = func.lower(func.trim(_row.decision)) == Action.CORRECT
+# No times: on SQLite, a person may write any text there.
+_columns = (_row.decision_id, *(_row[name] for name in _WRITTEN), _is_correction.label("is_correction"))
 
 _has_earlier_row = exists().where(
     _earlier.c.status == NEW,
@@ -106,7 +105,7 @@ _has_earlier_row = exists().where(
 """Only the first row of a correction may be taken: whoever locks it has the others too."""
 
 _FIRST = (
-    select(review_decisions)
+    select(*_columns)
     .where(_row.status == NEW, ~and_(_is_correction, _has_earlier_row))
     .order_by(_row.decision_id)
     .limit(1)
@@ -114,7 +113,7 @@ _FIRST = (
 )
 
 _SAME_CORRECTION = (
-    select(review_decisions)
+    select(*_columns)
     .where(
         _row.status == NEW,
         _row.review_id == bindparam("b_review_id"),

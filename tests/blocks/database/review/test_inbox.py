@@ -83,6 +83,7 @@ def test_every_refusal_says_why(database: Database) -> None:
         ({"decision": "correct", "value": "1"}, "names its field"),
         ({"decision": "correct", "field": "sum", "value": "1", "decided_by": "b"}, "there is no field 'sum'"),
         ({"decision": "correct", "field": "total", "value": "many", "decided_by": "c"}, "total: 'many'"),
+        ({"decision": "accept", "field": "total", "value": "7.50"}, "accept takes no value, and '7.50' is given"),
         ({"decision": "reject"}, "needs a reason"),
         ({"decision": "reclassify", "value": "x"}, "no document type 'x'"),
         ({"decision": "accept", "decided_by": " "}, "decided_by is empty"),
@@ -91,7 +92,7 @@ def test_every_refusal_says_why(database: Database) -> None:
     ]
     write(database, *({"review_id": item} | row for row, _ in wrong))
     write(database, *({"review_id": item, "decision": "correct", "field": "total", "decided_by": "d"},) * 2)
-    assert apply_decisions(database, TYPES) == Answered(refused=10)
+    assert apply_decisions(database, TYPES) == Answered(refused=11)
     for (status, message), (_, says) in zip(answers(database), [*wrong, ({}, "twice"), ({}, "twice")], strict=True):
         assert status == "refused"
         assert says in message
@@ -136,3 +137,29 @@ def test_appliers_at_once_apply_each_decision_once(database: Database) -> None:
     assert answers(database) == [("applied", "decided")] * len(rows)
     assert all(row["fields"] == {"company": "7", "total": "7.00"} for row in list_results(database))
     assert isinstance(verify_trail(database), Head)
+
+
+def test_a_row_that_nobody_can_read_keeps_no_other_from_being_applied(database: Database) -> None:
+    add_documents(database, "a", "b")
+    first, second = open_item(database, "a"), open_item(database, "b")
+    write(
+        database,
+        {"review_id": first, "decision": "correct\n", "field": "total", "value": "7"},
+        {"review_id": first, "decision": "\taccept"},
+        {"review_id": second, "decision": " ACCEPT "},
+    )
+    assert apply_decisions(database, TYPES) == Answered(applied=1, refused=2)
+    assert "'correct\\n' is no decision" in answers(database)[0][1]
+    assert isinstance(verify_trail(database), Head)
+
+
+def test_times_that_are_none_keep_no_row_from_being_applied(sqlite_database: Database) -> None:
+    add_documents(sqlite_database, "a")
+    insertion = (
+        "INSERT INTO review_decisions (review_id, decision, decided_by, inserted_at, version) "
+        "VALUES (:id, 'accept', 'ann', 'yesterday', :version)"
+    )
+    item = open_item(sqlite_database)
+    with sqlite_database.write() as connection:
+        connection.execute(text(insertion), [{"id": item, "version": "one"}, {"id": item, "version": None}])
+    assert apply_decisions(sqlite_database, TYPES) == Answered(applied=1, refused=1)
