@@ -68,13 +68,16 @@ def field_of(reason: str, document_type: DocumentType | None) -> str | None:
 
 
 def fields_named(reason: str, document_type: DocumentType | None) -> tuple[str, ...]:
-    """The fields that a reason names: its own, or those whose figures do not agree."""
+    """The fields that a reason names: its own, those whose figures do not agree, or those that an expectation names."""
     own = field_of(reason, document_type)
     if own is not None:
         return (own,)
-    if document_type is None or not reason.startswith("contradiction:"):
+    if document_type is None:
         return ()
-    words = set(reason.partition(":")[2].replace(",", " ").split())
+    code, _, detail = reason.partition(":")
+    if code == "expectation":  # its name says what it is about: due_date_is_not_before_issue_date
+        return tuple(name for name in document_type.fields if f"_{name}_" in f"_{detail}_")
+    words = set(detail.replace(",", " ").split()) if code == "contradiction" else ()
     return tuple(name for name in document_type.fields if name in words)
 
 

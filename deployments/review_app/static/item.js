@@ -59,7 +59,7 @@ function report(count) {
 
 const typed = row => (grids[name(row)] ? grids[name(row)].value() : control(row).value.trim())
 const before = row => (grids[name(row)] ? JSON.stringify(grids[name(row)].initial) : state.fields[name(row)].text)
-const isChanged = row => (grids[name(row)] ? JSON.stringify(typed(row)) : typed(row)) !== before(row) || control(row)?.dataset.raw === '1'
+const isChanged = row => (grids[name(row)] ? JSON.stringify(typed(row)) : typed(row)) !== before(row)
 
 function problem(row, text) {
   const place = row.querySelector('.problem')
@@ -77,7 +77,6 @@ async function keep(row) {
   problem(row, '')
   if (grids[field]?.isWrong()) { problem(row, 'A cell is no value of its column.'); return false }
   if (!isChanged(row) && !state.is_blind) { delete corrections[field]; mark(row); return true }
-  if (control(row)?.dataset.raw === '1' && typed(row) === state.fields[field].text) delete control(row).dataset.raw
   try {
     const found = await post(address('check'), { field, value: typed(row), values: values() })
     if (!grids[field]) control(row).value = found.text
@@ -97,7 +96,13 @@ async function keep(row) {
 function mark(row) {
   const isCorrected = name(row) in corrections
   row.classList.toggle('corrected', isCorrected)
-  row.querySelector('.state').textContent = isCorrected ? 'corrected' : done.has(row) ? (row.dataset.judged === 'right' ? `right, by ${row.dataset.judgedBy}` : 'right') : ''
+  row.querySelector('.state').textContent = isCorrected ? 'corrected' : done.has(row) ? found(row) : ''
+}
+
+// A reading that is no value of its field is printed so, and the field stays empty.
+function found(row) {
+  if (control(row)?.dataset.raw === '1') return 'stays empty'
+  return row.dataset.judged === 'right' ? `right, by ${row.dataset.judgedBy}` : 'right'
 }
 
 async function confirm(row) {

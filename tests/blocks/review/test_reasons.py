@@ -40,6 +40,8 @@ def test_every_reason_of_the_verdict_has_words() -> None:
 def test_a_reason_names_its_fields() -> None:
     assert reasons.fields_named("low_confidence:tax", TYPE) == ("tax",)
     assert reasons.fields_named("contradiction:net 1 + tax 2 is 3, not total 4", TYPE) == ("net", "tax", "total")
+    assert reasons.fields_named("expectation:total_is_not_below_net", TYPE) == ("net", "total")
+    assert reasons.fields_named("expectation:subtotal_is_read", TYPE) == ()
     assert reasons.fields_named("ungrounded:a_criterion", TYPE) == ()
     assert reasons.fields_named("low_confidence:tax", None) == ()
 

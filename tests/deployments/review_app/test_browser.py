@@ -97,6 +97,27 @@ def test_a_correction_is_typed_checked_and_stored_with_its_place(
     assert item(database, review_id).decided_by == "ann"
 
 
+def test_a_reading_that_is_no_value_is_told_and_stays_empty_by_one_key(
+    chromium: Browser, address: str, database: Database, tmp_path: Path
+) -> None:
+    reasons = ("invalid:issued: 31.02.2024", "low_confidence:total")
+    Paper(tmp_path / "a.pdf", values=VALUES | {"issued": None}, reasons=reasons).store(database)
+    page = log_in(chromium, address, "ann")
+    page.keyboard.press("Enter")
+    ready(page)
+    expect(page.locator(".current .reason")).to_be_visible()
+    expect(page.locator(".current .reason")).to_contain_text("read as “31.02.2024”, which is no such value")
+    expect(page.locator("#f-issued")).to_have_value("31.02.2024")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-field=issued] .state")).to_have_text("stays empty")
+    expect(page.locator(".field.current")).to_have_attribute("data-field", "total")
+    expect(page.locator(".current .reason")).to_contain_text("the type asks for 80")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.wait_for_url(address + "/")
+    assert result(database, "a.pdf")["fields"] == VALUES | {"issued": None}
+
+
 def test_a_table_is_corrected_in_its_grid(chromium: Browser, address: str, database: Database, tmp_path: Path) -> None:
     review_id = Paper(tmp_path / "a.pdf", reasons=("low_confidence:rows",)).store(database)
     page = log_in(chromium, address, "ann", f"/items/{review_id}")
