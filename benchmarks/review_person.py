@@ -180,11 +180,14 @@ class Reviewer:
                 raise Lost("no field and no button has the focus")
             self._at.glances += 1
             self._pause(self._pace.field_s)
+            offered = None
             if seen["rows"] is not None:
                 self._table(paper, seen)
-            elif self._is_wrong(paper, seen):
-                self._correct(paper.truth[seen["field"]], seen)
-            self._press("Enter")
+            if seen["rows"] is None and self._is_wrong(paper, seen):
+                offered = self._offered(paper, seen)
+                if offered is None:
+                    self._correct(paper.truth[seen["field"]], seen)
+            self._press("Enter" if offered is None else str(offered))
             self._page.wait_for_function(
                 f"was => {{ const seen = ({SEEN})(); return seen.isAccept || seen.field !== was || seen.problem }}",
                 arg=seen["field"],
@@ -201,6 +204,17 @@ class Reviewer:
             return False
         kind = self._types[paper.document_type].fields[seen["field"]].type
         return not (seen["text"] and is_same(kind, seen["text"], truth))
+
+    def _offered(self, paper: Paper, seen: Mapping[str, Any]) -> int | None:
+        """The key of the right value among those that the page offers."""
+        kind = self._types[paper.document_type].fields[seen["field"]].type
+        for key, rival in enumerate(seen["rivals"], start=1):
+            self._at.glances += 1
+            self._pause(self._pace.field_s)
+            if is_same(kind, rival, paper.truth[seen["field"]]):
+                self._at.taken += 1
+                return key
+        return None
 
     def _correct(self, truth: str, seen: Mapping[str, Any]) -> None:
         """Type the truth over what is shown."""

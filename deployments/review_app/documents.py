@@ -9,6 +9,8 @@ from functools import partial
 from blocks.database.engine import Database
 from blocks.database.pipeline.documents import part_content
 from blocks.database.review.shown_documents import ShownDocument, load_shown
+from blocks.document_types.schema import DocumentType
+from blocks.evidence.document_reading import DocumentReading
 from blocks.files.page_images import DRAWN, draw_page
 from blocks.files.sources import content_of
 from blocks.settings import Settings
@@ -27,6 +29,7 @@ class Documents:
         self._database, self._settings, self._pictures = database, settings, pictures
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], ShownDocument] = OrderedDict()
+        self._read: OrderedDict[tuple[str, str], DocumentReading] = OrderedDict()
 
     def get(self, document_id: str, fingerprint: str) -> ShownDocument:
         """A document with its pages. `fingerprint`, of what is shown of it, tells when to read it again."""
@@ -41,6 +44,22 @@ class Documents:
             if len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         return shown
+
+    def reading(self, shown: ShownDocument, document_type: DocumentType) -> DocumentReading:
+        """What the built-in reader reads of the document now: the values that it weighed stand in no result."""
+        from blocks.reader import reading  # brings NumPy for some types
+
+        key = (shown.document.document_id, document_type.score_digest)
+        with self._lock:
+            if key in self._read:
+                self._read.move_to_end(key)
+                return self._read[key]
+        found = reading.read(document_type, shown.pages)
+        with self._lock:
+            self._read[key] = found
+            if len(self._read) > MAX_KEPT:
+                self._read.popitem(last=False)
+        return found
 
     def picture(self, shown: ShownDocument, page: int) -> bytes:
         """A page as JPEG; empty where the document has no such page to draw.

@@ -11,7 +11,9 @@ from blocks.database.review import claims
 from blocks.database.review.decide import decide, undo
 from blocks.database.review.judgements import read_judged
 from blocks.database.review.queue import changes_since, list_items, read_item
+from blocks.database.review.shown_documents import ShownDocument
 from blocks.errors import DocumentError
+from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.relations import contradictions
 from blocks.review.corrections import corrected_cell, corrected_value
 from blocks.review.errors import InvalidDecision
@@ -20,7 +22,7 @@ from blocks.review.rules import UNDO_S
 from deployments.review_app import words
 from deployments.review_app.call import Call
 from deployments.review_app.filters import filter_of, query_of
-from deployments.review_app.item_view import item_view
+from deployments.review_app.item_view import NOT_READ, item_view
 from deployments.review_app.page_view import has_pictures
 
 PREVIEWED = 20
@@ -32,7 +34,7 @@ def show_item(call: Call) -> Response:
     item, site = _item(call), call.site
     shown = site.documents.get(item.document_id, item.fingerprint)
     judged = read_judged(site.database, item, call.who.name)
-    view = item_view(item, shown, site.types.get(item.document_type), judged)
+    view = item_view(item, shown, site.types.get(item.document_type), judged, _reading(call, item, shown))
     return call.page(
         "item.html",
         view=view,
@@ -102,6 +104,7 @@ def look_ahead(call: Call) -> Response:
     for row in _following(call):
         item = read_item(call.site.database, row["review_id"])
         shown = call.site.documents.get(item.document_id, item.fingerprint)
+        _reading(call, item, shown)
         return call.answer(
             {"id": item.review_id, "pages": [page.number for page in shown.pages[:1]] if has_pictures(shown) else []}
         )
@@ -168,6 +171,14 @@ def undo_decision(call: Call) -> Response:
     review_id = int(call.path["id"])
     undo(call.site.database, review_id, call.who)
     return call.answer({"to": f"/items/{review_id}{query_of(call.query)}"})
+
+
+def _reading(call: Call, item: Item, shown: ShownDocument) -> DocumentReading:
+    """The built-in reader's reading of an item, where the page may show it."""
+    document_type = call.site.types.get(item.document_type)
+    if document_type is None or item.is_blind or item.status is not ItemStatus.OPEN:
+        return NOT_READ
+    return call.site.documents.reading(shown, document_type)
 
 
 def _item(call: Call) -> Item:

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from blocks.database.review.shown_documents import ShownDocument
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
+from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.findings import LIKELY_AT
 from blocks.records import Evidence
 from blocks.review import reasons
@@ -16,10 +17,12 @@ from blocks.review.records import Item, ItemKind, Judged, Judgement
 from blocks.values.typed_values import NUMERIC
 from deployments.review_app import words
 from deployments.review_app.page_view import Crop, PageView, crops, page_views, placed
+from deployments.review_app.rivals import Choices, choices
 
 LONG_TEXT = 60
 MAX_CROPS = 4
 NOT_JUDGED: Mapping[str, Judged] = MappingProxyType({})
+NOT_READ = DocumentReading(version="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class FieldView:
     rows: tuple[Mapping[str, str], ...]
     crops: tuple[Crop, ...]
     judged: Judged | None = None
+    choices: Choices | None = None
 
     @property
     def is_found_wrong(self) -> bool:
@@ -85,11 +89,25 @@ class ItemView:
 
 
 def item_view(
-    item: Item, shown: ShownDocument, document_type: DocumentType | None, judged: Mapping[str, Judged] = NOT_JUDGED
+    item: Item,
+    shown: ShownDocument,
+    document_type: DocumentType | None,
+    judged: Mapping[str, Judged] = NOT_JUDGED,
+    reading: DocumentReading = NOT_READ,
 ) -> ItemView:
-    """The view. In a blind audit, it has neither the values nor where they were read."""
+    """The view. In a blind audit, it has neither the values nor where they were read.
+
+    `reading` is the built-in reader's, for the choices of doubtful fields.
+    """
     evidence = {} if item.is_blind else item.evidence
     fields = _fields(item, shown, document_type, evidence, judged) if item.kind is not ItemKind.FAILURE else ()
+    if document_type is not None and not item.is_blind:
+        fields = tuple(
+            replace(field, choices=choices(document_type, field.name, field.value, reading))
+            if field.is_doubtful
+            else field
+            for field in fields
+        )
     about_document = [reason for reason in item.reasons if reasons.field_of(reason, document_type) is None]
     document = shown.document
     name = words.file_name(document.uri) + (f" · {document.part}" if document.part else "")

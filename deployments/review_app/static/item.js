@@ -14,6 +14,7 @@ let current = null, currentSince = 0, isBusy = false, isMine = mayDecide
 
 const name = row => row.dataset.field
 const control = row => row.querySelector('.value')
+const offers = row => [...row.querySelectorAll('[data-rival]')]
 const address = path => `/items/${state.id}/${path}${query}`
 
 // ---- which field is looked at, and for how long
@@ -34,7 +35,7 @@ function select(row) {
   look(row)
   if (!row) return
   row.scrollIntoView({ block: 'nearest' })
-  const empty = control(row)?.matches('input, textarea') && !control(row).value && mayDecide
+  const empty = control(row)?.matches('input, textarea') && !control(row).value && mayDecide && !offers(row).length
   empty ? control(row).focus() : row.focus({ preventScroll: true })
 }
 
@@ -112,6 +113,15 @@ async function confirm(row) {
   ;(looks[name(row)] ??= { shown_ms: 0, is_touched: false }).is_touched = true
   mark(row)
   next()
+}
+
+// One of the values that are offered, by its key.
+function take(row, offer) {
+  if (!offer.dataset.shown) {
+    control(row).value = offer.dataset.rival
+    row.evidence = JSON.parse(offer.dataset.evidence)
+  } else if (control(row).value !== state.fields[name(row)].text) restore(row)
+  return confirm(row)
 }
 
 function edit(row) {
@@ -320,7 +330,8 @@ function command(event, row) {
   else if (/^[1-9]$/.test(key) && row && state.fields[name(row)].options[key - 1]) {
     control(row).value = state.fields[name(row)].options[key - 1]
     keep(row)
-  } else if (key === 's') (document.querySelector('[data-action="return"], [data-action="escalate"]'))?.click()
+  } else if (/^[1-9]$/.test(key) && row && mayDecide && offers(row)[key - 1]) take(row, offers(row)[key - 1])
+  else if (key === 's') (document.querySelector('[data-action="return"], [data-action="escalate"]'))?.click()
   else if (key === '+' || key === '=') zoom(10)
   else if (key === '-') zoom(-10)
   else if (key === ']') turn(1)
@@ -343,6 +354,7 @@ for (const row of rows) {
     grids[name(row)] = grid(table, state.id, () => { row.classList.add('changed') })
     grids[name(row)].initial = grids[name(row)].value()
   }
+  for (const offer of offers(row)) offer.addEventListener('click', () => mayDecide && take(row, offer))
   row.addEventListener('focusin', () => { if (current !== row) look(row) })
   row.addEventListener('click', event => { if (!event.target.closest('input, select, textarea, button')) select(row) })
   if (row.dataset.judged === 'right') { done.add(row); row.classList.add('done'); mark(row) }

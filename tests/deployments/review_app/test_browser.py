@@ -118,6 +118,28 @@ def test_a_reading_that_is_no_value_is_told_and_stays_empty_by_one_key(
     assert result(database, "a.pdf")["fields"] == VALUES | {"issued": None}
 
 
+def test_where_readers_differ_a_key_takes_the_other_value(
+    chromium: Browser, address: str, database: Database, tmp_path: Path
+) -> None:
+    lines = ("Example Ltd", "Invoice 4711", "Issued 3 May 2024", "Flour 10.00", "Sugar 2.50", "Total 12.50")
+    wrong = VALUES | {"issued": "2024-05-30"}
+    Paper(tmp_path / "a.pdf", lines=lines, values=wrong, quotes={}).store(database)
+    page = log_in(chromium, address, "ann")
+    page.keyboard.press("Enter")
+    ready(page)
+    expect(page.locator(".current .choose")).to_contain_text("Two readers differ: 1 2024-05-30 2 2024-05-03")
+    page.keyboard.press("2")
+    expect(page.locator("[data-field=issued] .state")).to_have_text("corrected")
+    expect(page.locator(".field.current")).to_have_attribute("data-field", "total")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.wait_for_url(address + "/")
+    assert result(database, "a.pdf")["fields"] == VALUES
+    with database.read() as connection:
+        query = select(review_answers.c.evidence).where(review_answers.c.field == "issued")
+        assert [found["quote"] for found in connection.execute(query).scalar_one()] == ["3 May 2024"]
+
+
 def test_a_table_is_corrected_in_its_grid(chromium: Browser, address: str, database: Database, tmp_path: Path) -> None:
     review_id = Paper(tmp_path / "a.pdf", reasons=("low_confidence:rows",)).store(database)
     page = log_in(chromium, address, "ann", f"/items/{review_id}")
