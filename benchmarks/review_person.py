@@ -13,7 +13,7 @@ from review_truth import Paper
 
 from blocks.document_types.schema import DocumentType
 
-PATIENCE_MS = 10_000
+MOST_WAIT_MS = 10_000
 # Runs in the browser, before the page's own scripts. Times are the browser's: from the key to what follows it.
 CLOCK = """
 const at = () => performance.timeOrigin + performance.now()
@@ -156,7 +156,7 @@ class Reviewer:
                 self._reclassify(seen["types"].index(paper.document_type) + 1)
             else:
                 self._walk(paper)
-            self._page.wait_for_url(lambda url: url != here, timeout=PATIENCE_MS)
+            self._page.wait_for_url(lambda url: url != here, timeout=MOST_WAIT_MS)
         except (Lost, TooSlow) as lost:
             self._at.needed_mouse = True
             self._at.notes.append(str(lost))
@@ -191,7 +191,7 @@ class Reviewer:
             self._page.wait_for_function(
                 f"was => {{ const seen = ({SEEN})(); return seen.isAccept || seen.field !== was || seen.problem }}",
                 arg=seen["field"],
-                timeout=PATIENCE_MS,
+                timeout=MOST_WAIT_MS,
             )
             now = self._page.evaluate(SEEN)
             if now["problem"] and now["field"] == seen["field"]:
