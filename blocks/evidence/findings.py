@@ -17,7 +17,7 @@ from blocks.evidence.grounding import Grounding
 from blocks.evidence.relations import contradictions
 from blocks.records import CriterionReading, Evidence, FieldReading, Page
 from blocks.values.errors import InvalidValue
-from blocks.values.typed_values import squeeze, typed_value
+from blocks.values.typed_values import is_readable, squeeze, typed_value
 
 LIKELY_AT = 0.5
 """An optional value that is more likely wrong than right goes to review."""
@@ -36,7 +36,8 @@ Gap = Literal["missing", "low_confidence"]
 class FieldFinding:
     """A field's typed value, the probability that it is right, its evidence and its problem.
 
-    `value` is None where nothing was read or where the reading is no value of the field's type (`invalid`).
+    `value` is None where nothing was read or where the reading is no value of the field's type (`invalid`). A table
+    with a text that could not be read is `invalid` too, and keeps its other cells.
     `is_default`: the document has no value, and this is the type's. `is_of_model`: a language model read it. `doubt`:
     why the value contradicts others of the document. `raw` is an invalid reading as it was read.
     """
@@ -160,6 +161,14 @@ def _short(reading: JsonValue) -> str:
     return text if len(text) <= MAX_RAW_CHARACTERS else f"{text[: MAX_RAW_CHARACTERS - 1]}…"
 
 
+def _unreadable_cell(field: DocumentField, rows: JsonValue) -> str:
+    """The first text of a table that could not be read; empty where there is none, and for other fields."""
+    if field.type is not FieldType.TABLE or not isinstance(rows, list):
+        return ""
+    cells = (cell for row in rows if isinstance(row, dict) for cell in row.values())
+    return next((cell for cell in cells if isinstance(cell, str) and not is_readable(cell)), "")
+
+
 def _find(
     field: DocumentField,
     reading: FieldReading,
@@ -173,6 +182,9 @@ def _find(
         return FieldFinding(evidence=reading.evidence, problem="invalid", raw=_short(reading.value))
     if value is None or value == []:
         return NOTHING
+    unreadable = _unreadable_cell(field, reading.value)
+    if unreadable:
+        return FieldFinding(value, evidence=reading.evidence, problem="invalid", raw=_short(unreadable))
     quoted = reading.model_copy(update={"value": value}) if field.type is FieldType.LIST else reading
     checked = WRITTEN if field.written else grounding.check(field, quoted, pages, languages)
     confidence = confidence_of(field, reading, checked, judged)

@@ -37,6 +37,20 @@ def fold(text: str) -> str:
     return kept.translate({0x2019: "'", 0x2018: "'", 0x2010: "-", 0x2011: "-", 0x2013: "-", 0x2212: "-", 0xAD: None})
 
 
+def is_readable(text: str) -> bool:
+    """Whether a text has neither a replacement character (U+FFFD) nor a control character that is no white space."""
+    if text.isprintable():
+        return "\ufffd" not in text
+    return not any(c == "\ufffd" or (unicodedata.category(c) == "Cc" and not c.isspace()) for c in text)
+
+
+def parse_text(text: str) -> str:
+    """Text with single blanks. Raises `InvalidValue` if some of its characters could not be read."""
+    if not is_readable(text):
+        raise InvalidValue(text, "readable text")
+    return squeeze(text)
+
+
 def has_iban_length(compact: str) -> bool:
     """Whether a text without blanks is as long as the IBANs of the country that it begins with."""
     from schwifty import registry
@@ -141,7 +155,7 @@ def parse_enum(text: str, values: tuple[str, ...]) -> str:
 
 
 _PARSERS: Mapping[FieldType, Callable[[str, tuple[str, ...]], JsonValue]] = {
-    FieldType.TEXT: lambda text, _: squeeze(text),
+    FieldType.TEXT: lambda text, _: parse_text(text),
     FieldType.MONEY: lambda text, languages: money_text(parse_money(text, languages)),
     FieldType.NUMBER: lambda text, languages: number_text(parse_number(text, languages)),
     FieldType.INTEGER: parse_integer,
@@ -157,7 +171,7 @@ def _typed_list(raw: JsonValue) -> JsonValue:
     items = raw if isinstance(raw, list) else str(raw).split(",")
     seen: dict[str, str] = {}
     for item in items:
-        if item is not None and (text := squeeze(str(item))):
+        if item is not None and (text := parse_text(str(item))):
             seen.setdefault(fold(text), text)
     return list(seen.values())
 

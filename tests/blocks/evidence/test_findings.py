@@ -84,6 +84,39 @@ TAGS = DocumentType(
 )
 
 
+LETTER = DocumentType(
+    name="letter",
+    title="Letter",
+    fields={
+        "sender": DocumentField(type=FieldType.TEXT),
+        "topics": DocumentField(type=FieldType.LIST),
+        "goods": DocumentField(
+            type=FieldType.TABLE,
+            columns={"name": DocumentField(type=FieldType.TEXT), "pieces": DocumentField(type=FieldType.INTEGER)},
+        ),
+    },
+)
+
+
+@pytest.mark.parametrize("written", ["K\ufffdhler GmbH", "K\x81hler GmbH", "K\x1bhler GmbH"])
+def test_a_text_with_characters_that_could_not_be_read_is_invalid(written: str) -> None:
+    pages = (Page(number=1, method="parsed", text=f"{written}\nK\u00f6hler\u00a0GmbH"),)
+    quote = (Evidence(page=1, quote=written),)
+    readings = {
+        "sender": FieldReading(value=written, confidence=0.9, evidence=quote),
+        "topics": FieldReading(value=["offer", written], confidence=0.9, evidence=quote),
+        "goods": FieldReading(value=[{"name": written, "pieces": "4"}], confidence=0.9, evidence=quote),
+    }
+    found = find_fields(LETTER, readings, pages)
+    assert problems(found) == {"sender": "invalid", "topics": "invalid", "goods": "invalid"}
+    assert (found["sender"].value, found["sender"].raw) == (None, " ".join(written.split()))
+    assert (found["goods"].value, found["goods"].raw) == ([{"name": None, "pieces": 4}], " ".join(written.split()))
+    fine = FieldReading(
+        value="K\u00f6hler\u00a0GmbH", confidence=0.9, evidence=(Evidence(page=1, quote="K\u00f6hler\u00a0GmbH"),)
+    )
+    assert find_fields(LETTER, {"sender": fine}, pages)["sender"].value == "K\u00f6hler GmbH"
+
+
 def test_an_empty_text_or_list_is_nothing() -> None:
     readings = {"tags": FieldReading(value=[], confidence=0.9), "sum": FieldReading(value="  ", confidence=0.9)}
     found = find_fields(TAGS, readings, PAGES)
