@@ -12,8 +12,10 @@ from decimal import Decimal
 from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentType
+from blocks.evidence.charges import between, sums_with
 from blocks.records import Evidence, Page
 from blocks.values.amounts import numbers
+from blocks.values.notation import notation_of
 
 WITHIN = Decimal("0.02")
 """How far a sum may be from its total: parts are rounded one by one."""
@@ -40,20 +42,31 @@ def contradictions(
 ) -> tuple[Contradiction, ...]:
     """Every contradiction among typed values. `evidence` says where each stands. Takes a millisecond of CPU."""
     return (
-        *_sums(document_type, values),
+        *_sums(document_type, values, evidence, pages),
         *_column_sums(document_type, values, pages),
         *_shares(document_type, values, evidence, pages),
     )
 
 
-def _sums(document_type: DocumentType, values: Mapping[str, JsonValue]) -> Iterator[Contradiction]:
+def _sums(
+    document_type: DocumentType,
+    values: Mapping[str, JsonValue],
+    evidence: Mapping[str, Sequence[Evidence]],
+    pages: Sequence[Page],
+) -> Iterator[Contradiction]:
+    """Totals that are not the sum of their parts, nor that with the charges and discounts printed between them."""
     for name, field in document_type.fields.items():
         total, parts = _decimal(values.get(name)), [_decimal(values.get(part)) for part in field.hints.sum_of]
         known = [part for part in parts if part is not None]
         if total is None or not parts or len(known) < len(parts):
             continue
         summed = sum(known, Decimal(0))
-        if not _is_near(summed, total):
+        if _is_near(summed, total):
+            continue
+        quotes = [evidence.get(part, ()) for part in field.hints.sum_of]
+        languages = notation_of(tuple(page.text for page in pages), document_type.languages).numbers
+        charges = between(quotes, evidence.get(name, ()), pages, languages)
+        if not any(_is_near(summed + added, total) for added in sums_with(charges)):
             added = " + ".join(f"{part} {values[part]}" for part in field.hints.sum_of)
             why = f"{added} is {summed:f}, not {name} {total:f}"
             yield Contradiction((name, *field.hints.sum_of), why)

@@ -1,12 +1,13 @@
 """Decides fields together: amounts that add up support each other, and two fields never name the same party."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import combinations, product
 from types import MappingProxyType
 
 from blocks.document_types.schema import DocumentType
+from blocks.reader.charged_sums import NOTHING, ChargeRow, Extra, extras
 from blocks.reader.parties import is_named
 from blocks.reader.ranking import Place, Ranked
 from blocks.values.numbers import money_text
@@ -14,10 +15,14 @@ from blocks.values.typed_values import NUMERIC, fold
 
 RIVALS = 10
 """How many values of each field are tried in a sum; the last part follows from the others."""
+MAX_COMBINATIONS = 20_000
+"""How many combinations of values are tried for one sum, those of the likelier values; a sum of two parts has fewer."""
 FITS, FITS_WITH_READ_ZERO, FITS_WITH_ZERO = 2.2, 1.5, 0.5
 """Log odds that an exact sum adds to each of its amounts. A sum with a zero in it adds less, because any pair of equal
 amounts is such a sum, and least where the zero has no label of its own.
 """
+FITS_WITH_CHARGES, PER_CHARGE = 1.5, 2.0
+"""Log odds that a sum adds where charges between its parts complete it, and what it loses for each against others."""
 MIN_LABELLED, TOGETHER_ROWS = 2, 6
 """Some amounts add up by chance: so many of a sum must have their labels, or all stand within so many rows."""
 LEAD = 0.7
@@ -38,18 +43,19 @@ def agree(
     ranked: Mapping[str, list[Ranked]],
     rate_rows: Mapping[int, bool] = NO_ROWS,
     tax_shares: Collection[Decimal] = (),
+    charges: Sequence[ChargeRow] = (),
 ) -> None:
     """Rank the values of each field anew so that those which fit together come first. Changes `ranked`.
 
     `rate_rows` are the rows with a percentage: their taxes may be parts of the tax. Those of a table of taxes by rate
     (true) add up as well, but are parts of the document's sum. `tax_shares` are the rates that the document prints:
-    they tell which of two parts is the share of the other.
+    they tell which of two parts is the share of the other. `charges` are the rows of shipping, levies, discounts.
     """
     for name, field in document_type.fields.items():
         parts = field.hints.sum_of
         if parts and field.type in NUMERIC and all(part in ranked for part in parts):
             shares = {part: of for part in parts if (of := document_type.fields[part].hints.share_of) in parts}
-            _add_up(name, parts, ranked, rate_rows, _ShareOf(parts, shares, tax_shares))
+            _add_up(name, parts, ranked, rate_rows, _ShareOf(parts, shares, tax_shares), charges)
     _keep_apart([name for name, field in document_type.fields.items() if is_named(field) and ranked.get(name)], ranked)
 
 
@@ -73,6 +79,31 @@ class _ShareOf:
                 weight += PRINTED_RATE
         return weight
 
+    def with_charges(self, values: tuple[Ranked, ...], extra: Extra) -> tuple[Ranked, ...]:
+        """A sum's total and parts, with the charges in the part of which another one is a printed rate only so."""
+        found = list(values)
+        places = {name: at for at, name in enumerate(self.parts, 1)}
+        for name, whole in self.wholes.items():
+            share, base = values[places[name]], values[places[whole]]
+            charged = Decimal(base.value) + extra.added
+            due = [charged * rate for rate in self.rates]
+            if extra.is_printed_before(share.best) and any(
+                abs(amount - Decimal(share.value)) <= SHARE_WITHIN for amount in due
+            ):
+                more = (*base.best.more, *extra.cells)
+                summed = replace(base.best, value=money_text(charged), more=more)
+                found[places[whole]] = Ranked(summed.value, [replace(base.places[0], candidate=summed)], base.weight)
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """A total and its parts that add up, with the charges that complete them."""
+
+    values: tuple[Ranked, ...]
+    extra: Extra
+    weight: float
+
 
 def _add_up(
     total: str,
@@ -80,34 +111,26 @@ def _add_up(
     ranked: Mapping[str, list[Ranked]],
     rate_rows: Mapping[int, bool],
     share_of: _ShareOf,
+    charges: Sequence[ChargeRow],
 ) -> None:
     """Raise the amounts of the best sum, where one adds up."""
-    best: tuple[float, tuple[Ranked, ...]] | None = None
-    added = {part: _added(_own_amounts(part, parts, ranked), rate_rows) for part in parts}
-    last = added[parts[-1]] | {Decimal(value.value): value for value in reversed(ranked[parts[-1]])}
-    options = [[*ranked[part][:RIVALS], *added[part].values()] for part in parts[:-1]]
-    for combination in product(ranked[total][:RIVALS], *options):
-        amounts = [Decimal(value.value) for value in combination]
-        rest = amounts[0] - sum(amounts[1:], Decimal(0))
-        if rest not in last or not amounts[0]:
-            continue
-        fitting = (*combination, last[rest])
-        if _count_labelled(fitting) < MIN_LABELLED and not (rest and _is_together(fitting)):
-            continue
-        weight = sum(max(value.weight, FLOOR) for value in fitting) + PER_PLACE * _count_places(fitting)
-        if rest and 0 not in amounts:
+    best: _Sum | None = None
+    for values, extra in _sums(total, parts, ranked, rate_rows, charges):
+        weight = sum(max(value.weight, FLOOR) for value in values) + PER_PLACE * _count_places(values)
+        if all(Decimal(value.value) for value in values):
             weight += NO_ZERO
-        weight += share_of.weight(fitting[1:])
-        parts_by_rate = [value for value in fitting if rate_rows.get(value.best.cell.row) and not value.best.more]
-        weight -= PER_RATE_ROW * len(parts_by_rate)
-        if best is None or weight > best[0]:
-            best = (weight, fitting)
+        weight += share_of.weight(values[1:])
+        parts_by_rate = [value for value in values if rate_rows.get(value.best.cell.row) and not value.best.more]
+        weight -= PER_RATE_ROW * len(parts_by_rate) + PER_CHARGE * len(extra.rows)
+        if best is None or weight > best.weight:
+            best = _Sum(values, extra, weight)
     if best is None:
         return
-    values = best[1]
+    values = share_of.with_charges(best.values, best.extra)
     is_read = _count_labelled(values) == _count_places(values) == len(values)
     has_zero = any(not Decimal(value.value) for value in values)
     bonus = FITS if not has_zero else FITS_WITH_READ_ZERO if is_read else FITS_WITH_ZERO
+    bonus = min(bonus, FITS_WITH_CHARGES) if best.extra.rows else bonus
     leads = values[0] is ranked[total][0] and not has_zero and _is_together(values)
     for name, value in zip((total, *parts), values, strict=True):
         least = ranked[name][0].weight + LEAD if leads and value is not ranked[name][0] else FLOOR
@@ -115,6 +138,44 @@ def _add_up(
         if value not in ranked[name]:
             ranked[name].append(value)
         ranked[name].sort(key=lambda other: -other.weight)
+
+
+def _sums(
+    total: str,
+    parts: Sequence[str],
+    ranked: Mapping[str, list[Ranked]],
+    rate_rows: Mapping[int, bool],
+    charges: Sequence[ChargeRow],
+) -> Iterator[tuple[tuple[Ranked, ...], Extra]]:
+    """The totals with parts that add up to them, alone or with charges that stand between them.
+
+    Charges complete a sum only where each of its values has its label.
+    """
+    added = {part: _added(_own_amounts(part, parts, ranked), rate_rows) for part in parts}
+    last = added[parts[-1]] | {Decimal(value.value): value for value in reversed(ranked[parts[-1]])}
+    options = [_likeliest([*ranked[part][:RIVALS], *added[part].values()], len(parts) - 1) for part in parts[:-1]]
+    for whole in ranked[total][:RIVALS]:
+        amount = Decimal(whole.value)
+        completing = extras(charges, whole.best.cell.row) if amount else ()
+        for combination in product(*options) if amount else ():
+            rest = amount - sum((Decimal(value.value) for value in combination), Decimal(0))
+            for extra in (NOTHING, *completing):
+                if rest - extra.added not in last:
+                    continue
+                fitting = (whole, *combination, last[rest - extra.added])
+                labelled = _count_labelled(fitting)
+                if extra.rows:
+                    is_sum = labelled == len(fitting) and extra.is_between(value.best for value in fitting)
+                else:
+                    is_sum = labelled >= MIN_LABELLED or bool(rest and _is_together(fitting))
+                if is_sum:
+                    yield fitting, extra
+
+
+def _likeliest(values: list[Ranked], count: int) -> list[Ranked]:
+    """The values of a part that are tried where `count` parts have as many, so that not too many combinations are."""
+    limit = int((MAX_COMBINATIONS / RIVALS) ** (1 / max(count, 1)))
+    return values if len(values) <= limit else sorted(values, key=lambda value: -value.weight)[:limit]
 
 
 def _own_amounts(part: str, parts: Sequence[str], ranked: Mapping[str, list[Ranked]]) -> list[Ranked]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.reader.lines import Cell
-from blocks.values.amounts import Number, numbers
+from blocks.values.amounts import SUPERSCRIPTS, Number, numbers
 from blocks.values.currencies import MEANINGS, parse_currency
 from blocks.values.dates import FoundDate, find_dates
 from blocks.values.errors import InvalidValue
@@ -165,7 +165,10 @@ def _amounts(cell: Cell, notation: Notation) -> Iterator[Candidate]:
 def _amount(cell: Cell, number: Number, *, is_part: bool) -> Candidate | None:
     text, rest = cell.text, cell.text[number.end :]
     is_currency_after = bool(number.currency) and rest.lstrip(" )").startswith(number.currency)
-    is_word_after = re.match(r"[^\W_]", rest) and not is_currency_after and not re.match(r"[A-Z]{1,2}(?!\w)", rest)
+    footnote = SUPERSCRIPTS if number.decimals == 2 else ""
+    is_word_after = (
+        re.match(rf"[^\W_{footnote}]", rest) and not is_currency_after and not re.match(r"[A-Z]{1,2}(?!\w)", rest)
+    )
     if re.match(r"\s?%", rest) or is_word_after:
         return None
     decimals = number.decimals

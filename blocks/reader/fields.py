@@ -57,6 +57,9 @@ OF_MAIL = 4.0
 OF_TABLE = 4.0
 """What an amount loses in a row of a table: it belongs to that row, whatever the label above its column is."""
 
+_OF_A_NUMBER = re.compile(r"[\s.-]*(?:reg\w*[\s.]*)?(?:n[or°º]|num\w*|nummer|id|ident\w*)(?![^\W\d_])", re.IGNORECASE)
+"""What makes a label of an amount that of a number: "VAT no.", "VAT registration number"."""
+
 
 class FieldRanker:
     """Ranks the values of every field of one document. `table_rows` are the rows of its tables."""
@@ -128,6 +131,8 @@ class FieldRanker:
         for candidate in everything:
             offer(candidate, unlabelled)
         for label, weight in self._sheet.weighed_labels(name):
+            if field.type is FieldType.MONEY and _OF_A_NUMBER.match(label.cell.text, label.end):
+                continue
             opposite = self._opposite.get(label.cell.row) if field.type in NUMERIC else None
             if opposite is not None:
                 for candidate in self._in_row(field, opposite[0])[:1]:

@@ -7,6 +7,7 @@ The aliases of all fields compete, and so do the phrases of a field's `not_near`
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -110,13 +111,19 @@ class Lexicon:
         for size in range(min(MAX_FUZZY_WORDS, len(words)), 0, -1):
             for at in range(len(words) - size + 1):
                 window = "".join(word[0] for word in words[at : at + size])
-                if len(window) < MIN_FUZZY_LETTERS or window.isdigit():
+                if len(window) < MIN_FUZZY_LETTERS or window.isdigit() or _runs_on(cell.text, words[at : at + size]):
                     continue
                 match = process.extractOne(window, phrases, scorer=fuzz.ratio, score_cutoff=MIN_FUZZY_RATIO)
                 if match:
                     phrase, score, _ = match
                     return [Label(cell, words[at][1], words[at + size - 1][2], self._meanings[phrase], score / 100)]
         return []
+
+
+def _runs_on(text: str, words: Sequence[tuple[str, int, int]]) -> bool:
+    """Whether words are more than a label: they go on behind a colon, or end with the first letter of "F-77"."""
+    last, start, end = words[-1]
+    return ":" in text[words[0][1] : start] or (len(last) == 1 and re.match(r"[-/_]?\w", text[end:]) is not None)
 
 
 def _is_bracketed(text: str, at: int) -> bool:

@@ -9,6 +9,7 @@ from blocks.evidence.document_reading import DocumentReading, FieldCandidate
 from blocks.evidence.grounding import quoted
 from blocks.reader.agreement import agree
 from blocks.reader.calibration import calibrated
+from blocks.reader.charged_sums import charge_rows
 from blocks.reader.fields import FieldRanker
 from blocks.reader.lexicon import Lexicon, TypeVersion
 from blocks.reader.lists import read_list
@@ -22,7 +23,7 @@ from blocks.reader.sums import rates
 from blocks.reader.tables import TableReader
 from blocks.records import FieldReading, Page
 
-VERSION = "5"
+VERSION = "6"
 """Raise it when pages may be read differently: it is part of fingerprints, and of the reader's name in rows."""
 SEVERAL_DOCUMENTS = "several_documents"
 """The reason of a file that holds several documents of the type, with their numbers."""
@@ -51,7 +52,8 @@ def read(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReadin
     fields = {name: rules for name, rules in document_type.fields.items() if not rules.written}
     ranked = {name: ranker.ranked(name) for name, rules in fields.items() if rules.type not in NOT_RANKED}
     several = other_documents(fields, ranked)
-    agree(document_type, ranked, sheet.rate_rows, rates([page.text for page in pages]))
+    shares_printed = rates([page.text for page in pages])
+    agree(document_type, ranked, sheet.rate_rows, shares_printed, charge_rows(sheet.rows, sheet.notation))
     best = {name: _best(fields[name], found, pages) for name, found in ranked.items()}
     candidates = weigh(fields, ranked, sheet)
     for name, rules in fields.items():

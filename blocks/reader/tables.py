@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.grounding import box_of
 from blocks.reader.candidates import Candidate, candidates
+from blocks.reader.carried_rows import is_carried, without_carried
 from blocks.reader.item_names import MAX_LINES, NameColumn, goes_on, without_description
 from blocks.reader.lexicon import Lexicon
 from blocks.reader.lines import Cell, Row, overlap
@@ -53,6 +54,8 @@ class TableReader:
         """The table's rows, None where there are none, and the rows of the document that they stand in."""
         headers = list(self._headers(sheet))
         items = [item for header in headers for item in self._items(header, sheet)]
+        if self._anchor is not None and self._columns[self._anchor].type is FieldType.MONEY:
+            items = without_carried(items, self._text, self._anchor)
         if not items:
             return None, frozenset()
         by_number = {page.number: page for page in sheet.pages}
@@ -122,6 +125,9 @@ class TableReader:
         pending: list[Cell] = []
         since, above = 0, header.first_row
         for row in self._body(header, sheet):
+            if is_carried(row.text):
+                pending, since, above = [], CONTINUATION_ROWS, row.index + 1
+                continue
             item = self._item(header, row, sheet)
             if item is not None:
                 for cells in (other.cells for other in sheet.rows[max(row.index - 1, above) : row.index]):
@@ -210,10 +216,14 @@ class TableReader:
     ) -> tuple[str, Candidate, Candidate] | None:
         """A number and the amount, where "2 150.00" in a line of text is more likely both than one amount.
 
-        It is where the line has no other number, and the column of numbers stands before that of the amounts.
+        It is where the line has no other number, and the column of numbers stands before that of the amounts. No other
+        cell of the line may be a number: with one of its own, the blank groups thousands.
         """
         numbers = [name for name in self._typed if name in header.boxes and self._columns[name].type in NUMERIC]
         if anchor.cell.box is not None or len(numbers) != 2 or numbers[-1] != self._anchor:
+            return None
+        beside = [cell for cell in row.cells if cell is not anchor.cell]
+        if any(option.quote == option.cell.text for option in self._options(numbers[0], beside, sheet)):
             return None
         options = self._options(numbers[0], [anchor.cell], sheet)
         first = [option for option in options if option.start == anchor.start and option.end < anchor.end]

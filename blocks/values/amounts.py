@@ -5,7 +5,8 @@ either side, brackets, CR). Whether it is an amount by its place, or a rate or a
 """
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -24,6 +25,14 @@ _PARTED = re.compile(r"\d+(?: [.,]|[.,] )\d\d(?![\d.,])")
 _DECIMALS = re.compile(r"[.,] ?(\d{1,5})$")
 _WHOLE = re.compile(r"[.,][-\u2013\u2014]{1,2}(?![\w-])")
 """A dash in place of the decimals: "1'500.-"."""
+NO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_RAISED = re.compile(
+    rf"(?<![\d.,])(?P<whole>\d+|\d{{1,3}}(?:[.,{APOSTROPHES}{SPACES}]\d{{3}})+)(?P<raised>[{SUPERSCRIPTS}]{{2}})"
+    rf"(?![{SUPERSCRIPTS}\d])"
+)
+"""A whole number with two raised decimals."""
+_UNPLAIN = re.compile(f"[{NO_WIDTH}{SUPERSCRIPTS}]")
 _MAX_MARKS_CHARACTERS = 16
 _GAP = rf"[{SPACES}]"
 _CURRENCY_BEFORE = re.compile(rf"(?<![^\W\d_])({CURRENCY})$")
@@ -83,14 +92,47 @@ def numbers(text: str, languages: tuple[str, ...]) -> tuple[Number, ...]:
     """The numbers of a text as `languages` write them, but not those of its dates."""
     if not any(c.isdigit() for c in text):
         return ()
-    undated = _without_dates(text, languages)
+    written, places = _written(text)
+    undated = _without_dates(written, languages)
     found = [
         _number(undated, *piece, languages)
         for match in _NUMBER.finditer(undated)
         for piece in _pieces(match, languages)
     ]
     found += [_number(undated, match.start(), match[0], languages) for match in _PARTED.finditer(undated)]
-    return tuple(found)
+    return tuple(found) if written == text else tuple(_placed(number, places) for number in found)
+
+
+def _written(text: str) -> tuple[str, Sequence[int]]:
+    """A text without characters of no width, and with "1,240⁰⁰" as "1,240.00"; and where each character stood."""
+    if text.isascii() or not _UNPLAIN.search(text):
+        return text, ()
+    characters: list[str] = []
+    places: list[int] = []
+    raised = {match.start(): match for match in _RAISED.finditer(text)}
+    digits = {place for match in raised.values() for place in range(*match.span("raised"))}
+    signs = {match.start("raised"): "," if "." in match["whole"] else "." for match in raised.values()}
+    for place, char in enumerate(text):
+        if char in NO_WIDTH:
+            continue
+        if place in signs:
+            characters.append(signs[place])
+            places.append(place)
+        characters.append(str(unicodedata.digit(char)) if place in digits else char)
+        places.append(place)
+    return "".join(characters), (*places, len(text))
+
+
+def _placed(number: Number, places: Sequence[int]) -> Number:
+    """A number of the written form, at its place in the text."""
+    return replace(
+        number,
+        start=places[number.start],
+        end=places[number.end - 1] + 1,
+        first=places[number.first],
+        last=places[number.last - 1] + 1,
+        parts=tuple(_placed(part, places) for part in number.parts),
+    )
 
 
 def parse_money(text: str, languages: tuple[str, ...] = ("en",)) -> Decimal:

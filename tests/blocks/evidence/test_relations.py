@@ -43,6 +43,31 @@ def test_a_sum_may_be_rounded_and_lack_a_part(net: str | None, tax: str | None, 
     assert why({"net": net, "tax": tax, "total": total}) == []
 
 
+def why_of_sum(*rows: str) -> list[str]:
+    """What contradicts a net of 200.00 with a tax of 40.00 and a total of 246.00, with rows between tax and total."""
+    values = {"net": "200.00", "tax": "40.00", "total": "246.00"}
+    text = "\n".join(["Subtotal 200.00", "VAT 40.00", *rows, "Total 246.00"])
+    evidence = {name: (Evidence(page=1, quote=value),) for name, value in values.items()}
+    found = contradictions(BILL, values, evidence, (Page(number=1, method="parsed", text=text),))
+    return [contradiction.why for contradiction in found]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [("Shipping 6.00",), ("Eco levy GBP 5.00", "Tip GBP 1.00"), ("Delivery 10.00", "Voucher -4.00"),
+     ("Delivery 10.00", "Discount 4.00"), ("Shipping 5.20", "Insurance 1.00", "Rounding -0.20")],
+)  # fmt: skip
+def test_a_sum_holds_with_the_charges_that_are_printed_between_its_parts(rows: tuple[str, ...]) -> None:
+    assert why_of_sum(*rows) == []
+
+
+@pytest.mark.parametrize(
+    "rows", [(), ("Shipping 5.00",), ("VAT 5% 6.00",), ("PST 6.00",), ("Weight 6.00",), ("Skonto 6,00 ab Summe",)]
+)
+def test_a_sum_is_excused_by_no_other_row(rows: tuple[str, ...]) -> None:
+    assert why_of_sum(*rows) == ["net 200.00 + tax 40.00 is 240.00, not total 246.00"]
+
+
 def items(*amounts: str | None) -> JsonValue:
     return [{"amount": amount} for amount in amounts]
 

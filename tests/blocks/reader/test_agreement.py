@@ -1,10 +1,24 @@
 """Fields decided together: sums, and parties that are not the same."""
 
+from decimal import Decimal
+
 import pytest
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
-from blocks.reader.agreement import FITS, FITS_WITH_READ_ZERO, FITS_WITH_ZERO, FLOOR, agree
+from blocks.evidence.charges import charge_of
+from blocks.reader.agreement import (
+    FITS,
+    FITS_WITH_CHARGES,
+    FITS_WITH_READ_ZERO,
+    FITS_WITH_ZERO,
+    FLOOR,
+    MAX_COMBINATIONS,
+    RIVALS,
+    _likeliest,
+    agree,
+)
 from blocks.reader.candidates import Candidate
+from blocks.reader.charged_sums import ChargeRow
 from blocks.reader.lines import Cell
 from blocks.reader.ranking import Place, Ranked
 
@@ -167,3 +181,65 @@ def test_parts_of_the_surest_total_close_to_it_lead_what_only_its_label_supports
     }
     agree(rated(), ranked)
     assert best(ranked)["tax"][0] == "23.00"
+
+
+WITH_RATE = DocumentType(
+    name="bill",
+    title="Bill",
+    fields={
+        "net": DocumentField(type=FieldType.MONEY),
+        "tax": DocumentField(type=FieldType.MONEY, hints=FieldHints(share_of="net")),
+        "total": DocumentField(type=FieldType.MONEY, hints=FieldHints(sum_of=("net", "tax"))),
+    },
+)
+
+
+def charge(text: str, row: int) -> ChargeRow:
+    found = charge_of(text, ("en",))
+    assert found is not None
+    return ChargeRow(row, found, Cell(1, text, 10 * row, 10 * row + len(text), row))
+
+
+def test_a_charge_between_its_parts_completes_a_sum() -> None:
+    ranked = {
+        "net": [value("200.00", 2.0, 1)],
+        "tax": [value("6.00", 1.2, 3), value("40.00", 1.0, 2)],
+        "total": [value("246.00", 2.0, 4)],
+    }
+    agree(WITH_RATE, ranked, charges=(charge("Eco levy 6.00", 3),))
+    assert best(ranked) == {
+        "net": ("200.00", 2.0 + FITS_WITH_CHARGES),
+        "tax": ("40.00", 1.0 + FITS_WITH_CHARGES),
+        "total": ("246.00", 2.0 + FITS_WITH_CHARGES),
+    }
+
+
+@pytest.mark.parametrize("row", [0, 1, 5])
+def test_a_charge_elsewhere_completes_no_sum(row: int) -> None:
+    ranked = {"net": [value("200.00", 2.0, 1)], "tax": [value("40.00", 1.0, 2)], "total": [value("246.00", 2.0, 4)]}
+    agree(WITH_RATE, ranked, charges=(charge("Eco levy 6.00", row),))
+    assert best(ranked) == {"net": ("200.00", 2.0), "tax": ("40.00", 1.0), "total": ("246.00", 2.0)}
+
+
+@pytest.mark.parametrize(("rates", "net"), [((Decimal("0.2"),), "210.00"), ((Decimal("0.21"),), "200.00")])
+def test_a_charge_that_is_taxed_belongs_to_the_net_amount(rates: tuple[Decimal, ...], net: str) -> None:
+    ranked = {"net": [value("200.00", 2.0, 1)], "tax": [value("42.00", 1.0, 3)], "total": [value("252.00", 2.0, 4)]}
+    agree(WITH_RATE, ranked, tax_shares=rates, charges=(charge("Shipping 10.00", 2),))
+    assert {name: text for name, (text, _) in best(ranked).items()} == {"net": net, "tax": "42.00", "total": "252.00"}
+    assert [cell.text for cell in ranked["net"][0].best.more] == (["Shipping 10.00"] if net == "210.00" else [])
+
+
+def test_the_combinations_of_many_parts_are_bounded_and_the_likeliest_are_tried() -> None:
+    bill = amounts("one", "two", "three", "four")
+    parts = {
+        name: [value(f"{1000 * at + row}.0{at}", 2.0 - row / 10, 10 * at + row) for row in range(10)]
+        for at, name in enumerate(("one", "two", "three", "four"), 1)
+    }
+    ranked = {**parts, "total": [value("10003.10", 2.0, 60), *(value(f"{n}.99", 1.0, 61) for n in range(9))]}
+    agree(bill, ranked, rate_rows=dict.fromkeys(range(70), False))
+    assert {name: text for name, (text, _) in best(ranked).items()}["total"] == "10003.10"
+    assert ranked["total"][0].weight == 2.0 + FITS
+    tried = _likeliest([value(f"{n}.00", n / 100, n) for n in range(175)], 3)
+    assert len(tried) ** 3 * RIVALS <= MAX_COMBINATIONS
+    assert tried[0].value == "174.00"
+    assert len(_likeliest([value("1.00", 1.0)] * 175, 1)) == 175

@@ -183,3 +183,30 @@ def test_a_text_below_another_label_stands_below_its_amount() -> None:
         (40, 120, "A-4711"), (250, 120, "4"), (400, 120, "80.00"), (40, 132, "Oak board"),
     )  # fmt: skip
     assert rows(page) == [("Oak board", "4", "80.00")]
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u202f", "\u2009"])
+def test_a_blank_groups_thousands_where_the_number_has_a_cell_of_its_own(blank: str) -> None:
+    header = "Article  Pieces  Price  Value\n"
+    assert rows(typed(f"{header}Oak board  2  1{blank}120,50  2{blank}241,00")) == [("Oak board", "2", "2241.00")]
+    assert rows(typed(f"{header}Oak board  1  2{blank}150.00  2{blank}150.00")) == [("Oak board", "1", "2150.00")]
+
+
+def test_a_blank_parts_number_and_amount_where_no_cell_has_the_number() -> None:
+    assert rows(typed("Article  Pieces Value\nOak board  2 150.00")) == [("Oak board", "2", "150.00")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Carried forward", "Brought forward"), ("Übertrag", "Übertrag von Seite 1"), ("À reporter", "Report"),
+     ("A riportare", "Riporto"), ("Suma y sigue", "Suma anterior"), ("C/F", "B/F"), ("Zwischensumme / Übertrag", "")],
+)  # fmt: skip
+def test_a_sum_that_is_carried_to_the_next_page_is_no_row(first: str, second: str) -> None:
+    one = typed(f"Article  Pieces  Value\nOak board  4  80.00\n{first}  80.00")
+    two = typed(f"Article  Pieces  Value\n{second or first}  80.00\nLinseed oil  1  12.50\nTotal 92.50", number=2)
+    assert rows(one, two) == [("Oak board", "4", "80.00"), ("Linseed oil", "1", "12.50")]
+
+
+def test_a_word_for_a_carried_sum_may_name_goods() -> None:
+    page = typed("Article  Pieces  Value\nSurvey  1  80.00\nReport  1  90.00\nTransport  1  30.00")
+    assert rows(page) == [("Survey", "1", "80.00"), ("Report", "1", "90.00"), ("Transport", "1", "30.00")]

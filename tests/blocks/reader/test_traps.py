@@ -26,6 +26,7 @@ Subtotal        GBP 1,000.00
 VAT 20%         GBP 200.00
 Total           GBP 1,200.00
 """
+SUM = ("tax_basis_total", "tax_total", "grand_total")
 NUMBERS = "Invoice number: KW-311\nInvoice date: 4 March 2024\nDue date: 3 April 2024"
 
 
@@ -127,3 +128,24 @@ def test_a_stamp_of_the_buyer_above_the_letterhead_is_not_the_seller() -> None:
 def test_a_mistyped_account_without_a_label_is_shown() -> None:
     assert reading(totals=TOTALS + "Barclays GB28 NWBK 6016 1331 9268 19\n")["iban"].value == "GB28NWBK60161331926819"
     assert "iban" not in reading(totals=TOTALS + "Part AB12 1234 5678 9012\n")
+
+
+def test_a_charge_before_the_tax_belongs_to_the_basis_and_one_after_it_to_the_total() -> None:
+    before = "Subtotal   GBP 1,000.00\nShipping   GBP 50.00\nVAT 20%   GBP 210.00\nTotal   GBP 1,260.00\n"
+    found = reading(totals=before)
+    assert [found[name].value for name in SUM] == ["1050.00", "210.00", "1260.00"]
+    assert [evidence.quote for evidence in found["tax_basis_total"].evidence] == ["1,000.00", "GBP 50.00"]
+    after = "Subtotal   GBP 1,000.00\nVAT 20%   GBP 200.00\nEco levy   GBP 7.00\nTotal   GBP 1,207.00\n"
+    found = reading(totals=after)
+    assert [found[name].value for name in SUM] == ["1000.00", "200.00", "1207.00"]
+    assert min(found[name].confidence for name in SUM) > 0.8
+
+
+@pytest.mark.parametrize("label", ["Factura nº: F-77", "Factura nº F-77", "Factura nº: F77", "Fattura n°: F-77"])
+def test_a_misread_label_takes_no_letter_of_its_number(label: str) -> None:
+    assert reading(f"{label}\nInvoice date: 4 March 2024")["invoice_number"].value in {"F-77", "F77"}
+
+
+def test_the_number_of_a_tax_payer_is_no_tax() -> None:
+    totals = "VAT No: GB 123 4567 82\nTotal GBP 1,200.00\nTotal includes VAT at 20% of GBP 200.00\n"
+    assert reading(totals=totals)["tax_total"].value == "200.00"

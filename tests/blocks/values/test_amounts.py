@@ -30,6 +30,11 @@ def only(text: str, languages: tuple[str, ...] = ENGLISH) -> Number:
         ("1.234.567,89", "1234567.89"),
         ("1'500.-", "1500"),
         ("12,--", "12"),
+        ("1,2\u200b34.50", "1234.50"),
+        ("\ufeff1\u00a0234\u2060,50", "1234.50"),
+        ("1,234⁵⁰", "1234.50"),
+        ("1.234⁵⁰", "1234.50"),
+        ("12⁹⁹", "12.99"),
     ],
 )
 def test_thousands_are_grouped_by_blanks_points_commas_and_apostrophes(text: str, value: str) -> None:
@@ -101,3 +106,18 @@ def test_a_complete_text_is_an_amount_with_its_marks(text: str, value: str | Non
             parse_money(text)
     else:
         assert parse_money(text) == Decimal(value)
+
+
+def test_a_number_with_characters_of_no_width_or_raised_decimals_covers_them() -> None:
+    text = "Total\u200b GBP 1,2\u200b34⁵⁰ due, deposit 2\u200b0.00"
+    found = numbers(text, ENGLISH)
+    assert [(text[number.start : number.end], number.value) for number in found] == [
+        ("1,2\u200b34⁵⁰", Decimal("1234.50")), ("2\u200b0.00", Decimal("20.00")),
+    ]  # fmt: skip
+    assert found[0].currency == "GBP"
+
+
+def test_a_raised_note_is_no_part_of_the_number() -> None:
+    assert only("1,234.50¹").value == Decimal("1234.50")
+    assert only("1,234.50¹²").value == Decimal("1234.50")
+    assert only("1234¹").value == Decimal(1234)
