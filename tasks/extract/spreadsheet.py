@@ -34,7 +34,15 @@ ENGINE = f"calamine {version('python-calamine')}"
 MAX_PADDED = 40
 """Wider cells do not widen their column: a note of 500 characters would move all other columns out of sight."""
 
+_EMPTY_ARCHIVE = b"PK\5\6" + bytes(18)
+
 Cell = int | float | str | bool | date | datetime | time | object
+
+
+def warm_up() -> None:
+    """Load what zipfile and lxml load at their first archive."""
+    "".encode("cp437")
+    formats_of(_EMPTY_ARCHIVE)
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
