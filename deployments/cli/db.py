@@ -37,7 +37,20 @@ def grant(
     from blocks.database.review import roles
 
     roles.grant(open_or_create(database), role, user)
-    say(f"{user} is a {role}; REVOKE {role.in_postgresql} FROM {user} takes it back")
+    say(f"{user} is a {role}; winnow db revoke {role} {user} takes it back")
+
+
+@app.command()
+def revoke(
+    role: Annotated[SqlRole, typer.Argument(help="the role to take back; roles that it includes go with it")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="a user of the PostgreSQL server")],
+    database: DatabaseOption = None,
+) -> None:
+    """Take a role from a database user."""
+    from blocks.database.review import roles
+
+    was_given = roles.revoke(open_or_create(database), role, user)
+    say(f"{user} is {'no longer' if was_given else 'not'} a {role}")
 
 
 @app.command()

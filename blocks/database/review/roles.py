@@ -1,7 +1,7 @@
 """PostgreSQL's roles for people who look and decide by SQL, each with the least that it needs.
 
 `winnow_reader` sees the views and nothing else. Views run with the rights of their owner: with `security_invoker` a
-reader would need rights on the tables, and would see there what views hide, such as the values of blind audits.
+reader would need rights on the tables, and would see there what views hide, such as the decisions of others.
 `winnow_reviewer` may also insert into `review_decisions`, in its own name, and sees only its own rows there: who
 decides second must not see what the first one decided. `winnow_admin` reads the tables of review, decides in any name,
 and changes the roles of users. Nobody but the owner of the tables changes a decision or an event.
@@ -45,10 +45,11 @@ _READ_BY_ADMINS = (
 )
 _INSERTED = "review_id, decision, field, value, note, decided_by, version"
 _OWN_ROWS = """
-decided_by = current_user OR pg_has_role(current_user, 'winnow_admin', 'MEMBER')
-OR NOT pg_has_role(current_user, 'winnow_reviewer', 'MEMBER')
+decided_by = session_user OR pg_has_role(session_user, 'winnow_admin', 'MEMBER')
+OR NOT pg_has_role(session_user, 'winnow_reviewer', 'MEMBER')
 """
-"""The last line leaves database users alone who got their rights in another way, such as that of a worker."""
+"""Not `current_user`: by SET ROLE a reviewer would be a second person. The last line leaves database users alone who
+got their rights in another way, such as that of a worker."""
 
 
 def create_roles(connection: Connection, statements: tuple[str, ...] = CREATE_ROLES) -> bool:
@@ -109,6 +110,25 @@ def grant(database: Database, role: SqlRole, user: str) -> None:
             raise GrantRefused("Winnow's database user may not grant this role", (statement,)) from error
 
 
+def revoke(database: Database, role: SqlRole, user: str) -> bool:
+    """Take a role back; whether the user had been given it. Raises `NoSqlRoles` on SQLite, and `GrantRefused`."""
+    if database.is_sqlite:
+        raise NoSqlRoles
+    statement = f"REVOKE {role.in_postgresql} FROM {database.engine.dialect.identifier_preparer.quote(user)}"
+    given = {"role": role.in_postgresql, "name": user}
+    with database.write() as connection:
+        if connection.execute(_IS_GIVEN, given).first() is None:
+            return False
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(statement)
+        except ProgrammingError as error:
+            raise GrantRefused("Winnow's database user may not take this role back", (statement,)) from error
+        if connection.execute(_IS_GIVEN, given).first() is not None:  # PostgreSQL only warns
+            raise GrantRefused("another database user gave this role", (statement,))
+        return True
+
+
 def is_limited(connection: Connection, name: str) -> bool:
     """Whether the name is a database user who may decide in that name only."""
     if connection.dialect.name == "sqlite":
@@ -129,6 +149,12 @@ _VIEWS = (
     select(views.c.name).where(func.to_regclass(func.quote_ident(views.c.name)).is_not(None)).order_by(views.c.name)
 )
 """A view may have been dropped by hand."""
+
+_IS_GIVEN = text("""
+SELECT 1 FROM pg_auth_members
+JOIN pg_roles given ON given.oid = roleid JOIN pg_roles person ON person.oid = member
+WHERE given.rolname = :role AND person.rolname = :name
+""")
 
 _IS_LIMITED = text("""
 SELECT pg_has_role(person.oid, reviewer.oid, 'MEMBER') AND NOT pg_has_role(person.oid, admin.oid, 'MEMBER')

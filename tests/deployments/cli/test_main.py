@@ -12,7 +12,8 @@ COMMANDS = (
     "review unreadable", "review escalate", "review return", "review verify", "review apply",
     "review export", "review import", "failures", "types list", "types show", "types check",
     "models list", "models add", "models set", "models enable", "models disable", "models pause", "models resume",
-    "models test", "models calls", "server status", "server stop", "doctor", "db upgrade", "db grant", "db current",
+    "models test", "models calls", "server status", "server stop", "doctor", "db upgrade", "db grant",
+    "db revoke", "db current",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from blocks.database.errors import GrantRefused, NoSqlRoles
 from blocks.database.results.views import create_views
 from blocks.database.review.decide import decide
 from blocks.database.review.inbox import Answered, apply_decisions
-from blocks.database.review.roles import SqlRole, create_roles, grant
+from blocks.database.review.roles import SqlRole, create_roles, grant, revoke
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.review.records import Action, Decision, Door
 from tests.database_fixtures import add_documents, database_at, on_server
@@ -118,6 +118,25 @@ def test_a_reviewer_by_sql_is_a_reviewer_also_while_there_are_no_users(
         assert f"{name} has the role reviewer" in str(tried(engine, "SELECT message FROM review_decisions"))
 
 
+def test_a_reviewer_who_takes_on_another_role_is_no_second_person(
+    postgres_database: Database, items: list[int]
+) -> None:
+    with connected(postgres_database, SqlRole.REVIEWER) as (name, engine):
+        for role in ("winnow_reviewer", "winnow_reader"):
+            as_role = f"SET LOCAL ROLE {role}; {INSERT.format(item=items[0], by=role)}"
+            assert tried(engine, as_role) == REFUSED, role
+        assert tried(engine, f"SET LOCAL ROLE winnow_reviewer; {INSERT.format(item=items[0], by=name)}") == []
+
+
+def test_a_role_that_is_taken_back_gives_no_rights(postgres_database: Database, items: list[int]) -> None:
+    with connected(postgres_database, SqlRole.REVIEWER) as (name, engine):
+        assert not revoke(postgres_database, SqlRole.ADMIN, name)
+        assert revoke(postgres_database, SqlRole.REVIEWER, name)
+        assert tried(engine, "SELECT * FROM review_queue") == REFUSED
+        assert tried(engine, INSERT.format(item=items[0], by=name)) == REFUSED
+        assert not revoke(postgres_database, SqlRole.REVIEWER, name)
+
+
 def test_a_reader_reads_views_only(postgres_database: Database, items: list[int]) -> None:
     with connected(postgres_database, SqlRole.READER) as (name, engine):
         assert len(tried(engine, "SELECT * FROM review_queue")) == len(items)
@@ -171,5 +190,6 @@ def is_usable(connection: Connection) -> bool:
 def test_grants_that_cannot_be_say_why(postgres_database: Database, sqlite_database: Database) -> None:
     with pytest.raises(GrantRefused, match='CREATE ROLE "no-body" LOGIN'):
         grant(postgres_database, SqlRole.READER, "no-body")
-    with pytest.raises(NoSqlRoles):
-        grant(sqlite_database, SqlRole.READER, "ann")
+    for change in (grant, revoke):
+        with pytest.raises(NoSqlRoles):
+            change(sqlite_database, SqlRole.READER, "ann")
