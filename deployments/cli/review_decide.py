@@ -10,7 +10,7 @@ from blocks.review.records import Action, Correction, Decision, Door
 from blocks.review.wording import in_words
 from deployments.cli.options import DatabaseOption, open_or_create
 from deployments.cli.output import say
-from deployments.cli.review_options import ByOption, IdArgument, JsonOption, Reviewing, reviewing
+from deployments.cli.review_options import ByOption, IdArgument, JsonOption, Reviewing, person_of, reviewing
 
 VersionOption = Annotated[
     int | None,
@@ -130,6 +130,21 @@ def return_(
 ) -> None:
     """Put the item back into the queue, for every reviewer."""
     _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.RETURN, note=note)
+
+
+def undo(
+    review_id: IdArgument, by: ByOption = None, as_json: JsonOption = False, database: DatabaseOption = None
+) -> None:
+    """Take your own decision back, within ten seconds."""
+    from blocks.database.review.decide import undo as take_back
+
+    opened = open_or_create(database)
+    person = person_of(opened, by)
+    undone = take_back(opened, review_id, person)
+    if as_json:
+        say(json.dumps(undone.model_dump(mode="json")))
+    else:
+        say(f"review item {review_id} waits again; {person.name}'s decision is taken back")
 
 
 def _decide(door: Reviewing, review_id: int, version: int | None, as_json: bool, **content: Any) -> None:

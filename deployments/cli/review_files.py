@@ -136,15 +136,24 @@ _MAX_CELL = 32_767  # a cell of Excel holds no more characters
 
 def _read(file: Path) -> list[dict[str, str]]:
     """The rows of a csv or xlsx file by the names of its columns. Raises `UsageError`."""
-    if file.suffix.lower() == ".csv":
-        with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
-            text = stream.read()
-        lines: list[list[object]] = [list(line) for line in csv.reader(StringIO(text, newline=""), _dialect(text))]
-    else:
-        lines = _read_workbook(file)
+    lines = _read_csv(file) if file.suffix.lower() == ".csv" else _read_workbook(file)
     names = [sheets.plain(name).strip() for name in lines[0]] if lines else []
     sheets.check_columns(names)
     return [dict(zip(names, map(sheets.plain, line), strict=False)) for line in lines[1:] if any(line)]
+
+
+def _read_csv(file: Path) -> list[list[object]]:
+    csv.field_size_limit(_MAX_CSV_CELL)
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        return [list(line) for line in csv.reader(StringIO(text, newline=""), _dialect(text))]
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not in UTF-8; save it as CSV UTF-8, or as a workbook") from error
+    except csv.Error as error:
+        raise UsageError(f"{file} is no csv file ({error})") from error
+
+
+_MAX_CSV_CELL = 16 * 1024 * 1024  # a long table is one cell
 
 
 def _dialect(text: str) -> type[csv.Dialect]:

@@ -114,8 +114,8 @@ class Gate:
     def _person(self, request: Request, token: str) -> Person | None:
         site = self._site
         if site.user_header is not None:
-            name = request.headers.get(site.user_header)
-            user = find_user(site.database, name) if name else None
+            names = request.headers.getlist(site.user_header)  # of two, one may be the visitor's own
+            user = find_user(site.database, names[0]) if len(names) == 1 and names[0] else None
             return Person(name=user.name, role=user.role) if user is not None and user.is_active else None
         return find_session(site.database, token) if token else None
 
@@ -145,7 +145,7 @@ class Gate:
                     raise Refusal(400, "the request is no JSON object")
                 return body
             return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refusal(400, "the request is no JSON") from error
 
     def _of(self, call: Call, error: Exception) -> Response:

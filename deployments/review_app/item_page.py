@@ -154,6 +154,7 @@ def check(call: Call) -> Response:
 def decide_item(call: Call) -> Response:
     """Apply a decision, and take the next item."""
     review_id = int(call.path["id"])
+    filter_of(call.query, call.who.name)  # a filter without meaning is refused before anything is decided
     decision = _decision(call, review_id)
     decided = decide(call.site.database, decision, call.who, call.site.types)
     following = _claim_next(call, review_id)

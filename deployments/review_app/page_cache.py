@@ -34,15 +34,17 @@ class PageCache:
         """The picture of this key, from the disk or drawn. Raises what `draw` raises."""
         with self._lock:
             lock = self._drawing.setdefault(key, threading.Lock())
-        with lock:
-            content = self._read(key)
-            if content is None:
-                content = draw()
-                if content:
-                    self._write(key, content)
-        with self._lock:
-            self._drawing.pop(key, None)
-        return content
+        try:
+            with lock:
+                content = self._read(key)
+                if content is None:
+                    content = draw()
+                    if content:
+                        self._write(key, content)
+                return content
+        finally:
+            with self._lock:
+                self._drawing.pop(key, None)
 
     def _read(self, key: str) -> bytes | None:
         path = self._folder / key

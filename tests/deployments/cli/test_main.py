@@ -10,7 +10,7 @@ COMMANDS = (
     "run", "extract", "results", "review list", "review next", "review show",
     "review claim", "review release", "review accept", "review correct", "review reject", "review reclassify",
     "review unreadable", "review escalate", "review return", "review verify", "review apply",
-    "review export", "review import", "failures", "types list", "types show", "types check",
+    "review undo", "review export", "review import", "failures", "types list", "types show", "types check",
     "models list", "models add", "models set", "models enable", "models disable", "models pause", "models resume",
     "models test", "models calls", "server status", "server stop", "doctor", "db upgrade", "db grant",
     "db revoke", "db current",

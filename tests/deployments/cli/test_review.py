@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from blocks.database.engine import Database
 from blocks.database.review.users import add_user
+from blocks.errors import UsageError
 from blocks.review.records import Role
 from deployments.cli.review_files import _read
 from tests.database_fixtures import add_documents
@@ -189,3 +190,20 @@ def test_files_that_are_no_sheets_say_so(review: Command) -> None:
     (review.folder / "a.xlsx").write_text("x")
     assert "no column decision, field" in review("import", str(review.folder / "a.csv"), expect=2).stderr
     assert "no workbook" in review("import", str(review.folder / "a.xlsx"), expect=2).stderr
+
+
+def test_a_csv_file_in_another_encoding_is_refused_and_no_letter_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "items.csv"
+    header = "review_id,version,field,decision,new_value\n"
+    file.write_text(f"{header}1,1,company,,Café\n", encoding="cp1252")
+    with pytest.raises(UsageError, match="not in UTF-8"):
+        _read(file)
+    file.write_text(f"{header}1,1,lines,,{'x' * 200_000}Café\n", encoding="utf-8")
+    assert _read(file)[0]["new_value"].endswith("xCafé")
+
+
+def test_a_decision_is_taken_back(review: Command) -> None:
+    review("accept", "1")
+    assert "bob has no decision on review item 1" in review("undo", "1", "--by", "bob", expect=2).stderr
+    assert review.json("undo", "1")["event"] == "undone"
+    assert review.json("show", "1")["status"] == "open"

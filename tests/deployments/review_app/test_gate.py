@@ -14,9 +14,10 @@ from starlette.testclient import TestClient
 
 from blocks.database.engine import Database, now
 from blocks.database.review import users
+from blocks.database.review.queue import read_item
 from blocks.database.review.sessions import find_session, open_session
 from blocks.database.review.tables import review_sessions
-from blocks.review.records import Role
+from blocks.review.records import ItemStatus, Role
 from blocks.settings import load_settings
 from deployments.review_app.app import create_app
 from deployments.review_app.call import SESSION_COOKIE, Call, Route
@@ -24,6 +25,8 @@ from deployments.review_app.passwords import hashed
 from deployments.review_app.rate_limit import RateLimit
 from deployments.review_app.routes import ROUTES
 from deployments.review_app.site import Site
+from tests.database_fixtures import add_documents
+from tests.review_items import open_item
 
 PASSWORD = "correct horse battery"
 REFUSED = {401, 403}
@@ -161,3 +164,26 @@ def test_too_many_requests_are_refused(site: Site) -> None:
     limited = replace(site, requests=RateLimit(per_second=0, burst=3))
     with TestClient(create_app(limited), follow_redirects=False) as client:
         assert [client.get("/login").status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_a_request_that_is_nested_too_deeply_is_no_json(client: TestClient, site: Site) -> None:
+    csrf = logged_in(client, site, Role.REVIEWER)
+    headers = {"X-CSRF-Token": csrf, "Content-Type": "application/json"}
+    assert client.post("/next", content=b"[" * 200_000, headers=headers).status_code == 400
+
+
+def test_a_second_header_of_the_visitors_own_makes_nobody_of_them(site: Site) -> None:
+    users.add_user(site.database, "ann", Role.ADMIN, None)
+    with TestClient(create_app(replace(site, user_header="X-User")), follow_redirects=False) as client:
+        assert client.get("/", headers=[("X-User", "ann")]).status_code == 200
+        assert client.get("/", headers=[("X-User", "ann"), ("X-User", "eve")]).status_code == 303
+
+
+def test_a_filter_without_meaning_is_refused_before_anything_is_decided(client: TestClient, site: Site) -> None:
+    add_documents(site.database, "a")
+    item = open_item(site.database)
+    headers = {"X-CSRF-Token": logged_in(client, site, Role.REVIEWER)}
+    rejection = {"version": 1, "action": "reject", "reason": "not for us"}
+    assert client.post(f"/items/{item}/decide?older=x", json=rejection, headers=headers).status_code == 409
+    assert read_item(site.database, item).status is ItemStatus.OPEN
+    assert client.post(f"/items/{item}/decide", json=rejection, headers=headers).status_code == 200

@@ -26,4 +26,5 @@ def test_a_failure_is_not_kept(tmp_path: Path) -> None:
     cache = PageCache(tmp_path, 1_000)
     with pytest.raises(AssertionError):
         cache.get("a", not_drawn)
+    assert not cache._drawing
     assert cache.get("a", lambda: b"picture") == b"picture"
