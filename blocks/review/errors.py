@@ -41,7 +41,7 @@ class ItemReplaced(ReviewError):
 
     def __init__(self, review_id: int, shown: int, current: int, changes: Sequence[str]) -> None:
         self.changes = tuple(changes)
-        what = "; ".join(changes) or "its reasons"
+        what = "; ".join(changes) or "its reasons, or values that are not shown"
         super().__init__(
             f"review item {review_id} has a newer version ({current}, you saw {shown}); changed: {what}; look at it "
             "again, then decide"

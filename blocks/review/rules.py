@@ -57,7 +57,7 @@ def rule(
         case Action.ESCALATE:
             return Ruling(event=Event.ESCALATED, role=Role.SENIOR)
         case Action.RETURN:
-            return Ruling(event=Event.RETURNED, role=Role.REVIEWER)
+            return Ruling(event=Event.RETURNED, role=_role_of_returned(item, person))
     outcome = _outcome(item, decision, document_type, known_types)
     if outcome.status is Status.ACCEPTED:
         _check_judged(item, decision, judged)
@@ -77,7 +77,10 @@ def check_open(item: Item, person: Person, at: datetime) -> None:
     if item.status is not ItemStatus.OPEN:
         raise ItemClosed(item.review_id, item.status, item.decided_by, item.decided_at)
     has_claim = item.claimed_by == person.name and item.claim_expires_at is not None and item.claim_expires_at > at
-    if not person.role.covers(item.role) and not has_claim:
+    may_finish = has_claim and person.role.covers(
+        Role.REVIEWER
+    )  # who was disabled since has a claim, and may only read
+    if not person.role.covers(item.role) and not may_finish:
         raise NotAllowed(person.name, person.role, f"decide on review item {item.review_id}", item.role)
     if any(opinion.by == person.name for opinion in item.opinions):
         raise SecondLookNeeded(item.review_id, person.name)
@@ -195,6 +198,15 @@ def _event(item: Item, outcome: Outcome) -> Event:
 
 def _next_role(item: Item, outcome: Outcome) -> Role:
     return Role.SENIOR if _event(item, outcome) is Event.DISAGREED else item.role
+
+
+def _role_of_returned(item: Item, person: Person) -> Role:
+    """The role that a returned item needs.
+
+    Who may only finish an item that was escalated cannot give it to reviewers, and a disagreement stays with seniors.
+    """
+    is_kept = len(item.opinions) >= 2 or not person.role.covers(item.role)
+    return item.role if is_kept else Role.REVIEWER
 
 
 def changes(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def claim_item(call: Call) -> Response:
     item = claims.claim(call.site.database, int(call.path["id"]), call.who)
     shown_version = call.json.get("version")
     changes: tuple[str, ...] = ()
-    if isinstance(shown_version, int) and shown_version != item.version and not item.is_blind:
+    if isinstance(shown_version, int) and shown_version != item.version:
         changes = changes_since(call.site.database, item, shown_version)
     return call.answer({"version": item.version, "changes": list(changes), "since": words.moment(item.claimed_at)})
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database, as_stored
@@ -15,13 +15,13 @@ from blocks.database.pipeline.failures import resolve_failures
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
 from blocks.database.review.judgements import load_judged
-from blocks.database.review.queue import fields_at_version, load_item
+from blocks.database.review.queue import check_version, load_item
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.tables import documents, failures, results
 from blocks.document_types.schema import DocumentType
 from blocks.records import Record
 from blocks.review.chain import Head
-from blocks.review.errors import InvalidDecision, ItemReplaced
+from blocks.review.errors import InvalidDecision
 from blocks.review.records import (
     Decision,
     Event,
@@ -32,7 +32,7 @@ from blocks.review.records import (
     Person,
     Ruling,
 )
-from blocks.review.rules import UNDO_S, changes, rule
+from blocks.review.rules import UNDO_S, rule
 from blocks.review.trail import DECISION_VALUES, answer_digests, result_digest
 
 _NO_CLAIM: dict[str, object] = dict.fromkeys(("claimed_by", "claimed_at", "claim_expires_at"))
@@ -68,9 +68,7 @@ def decide_within(
     repeated = _repeated(connection, item, decision)
     if repeated is not None:
         return repeated
-    if item.status is ItemStatus.OPEN and item.version != decision.version:
-        before = fields_at_version(connection, item, decision.version)
-        raise ItemReplaced(item.review_id, decision.version, item.version, changes(before, item.fields))
+    check_version(connection, item, decision.version)
     at = database_time(connection)
     judged = load_judged(connection, item, person.name)
     ruling = rule(item, decision, person, types.get(item.document_type), types, at, judged)
@@ -95,7 +93,7 @@ def decide_within(
 
 @survives_outages
 def undo(database: Database, review_id: int, person: Person) -> Decided:
-    """Take the person's own decision back, within ten seconds. The item is open again, as it was.
+    """Take the person's own decision back, within ten seconds. The item is open again, as it was. Once, if sent twice.
 
     Raises `InvalidDecision` where it is too late, or there is nothing to take back.
     """
@@ -103,13 +101,17 @@ def undo(database: Database, review_id: int, person: Person) -> Decided:
         document_id = load_item(connection, review_id).document_id
         lock_documents(database, connection, [document_id])
         item, at = load_item(connection, review_id, lock=True), database_time(connection)
+        repeated = _repeated_undo(connection, item, person)
+        if repeated is not None:
+            return repeated
         if item.status is not ItemStatus.DECIDED or item.decided_by != person.name or item.decided_at is None:
             raise InvalidDecision(f"{person.name} has no decision on review item {review_id} to take back")
         if at - item.decided_at > timedelta(seconds=UNDO_S):
             raise InvalidDecision(f"the decision on review item {review_id} is final: {UNDO_S:g} s have passed")
-        if connection.execute(_OPEN_ITEM, {"document_id": document_id}).first() is not None:
+        if connection.execute(_READ_SINCE, {"document_id": document_id, "at": item.decided_at}).scalar_one():
             raise InvalidDecision(
-                f"a run has read the document of review item {review_id} again; decide on its newer item"
+                f"a run has read the document of review item {review_id} again, so the decision stands; decide on its "
+                "newer item, if there is one"
             )
         last = connection.execute(_LAST_DECIDED, {"review_id": review_id}).one()
         _restore(connection, item, last.hash, last.content)
@@ -123,16 +125,25 @@ def undo(database: Database, review_id: int, person: Person) -> Decided:
 
 
 def _repeated(connection: Connection, item: Item, decision: Decision) -> Decided | None:
-    """What an equal decision did before, if there was one and it still stands."""
-    for opinion in item.opinions:
+    """What an equal decision did before, if there was one and nothing has happened since, or it still counts."""
+    for event, opinion in zip((Event.SEEN_ONCE, Event.DISAGREED), item.opinions, strict=False):
         if opinion.key == decision.key:
-            return Decided(review_id=item.review_id, event=Event.SEEN_ONCE, event_id=opinion.event_id, is_repeated=True)
-    if item.status is not ItemStatus.DECIDED:
-        return None
-    last = connection.execute(_LAST_DECIDED, {"review_id": item.review_id}).one_or_none()
+            return Decided(review_id=item.review_id, event=event, event_id=opinion.event_id, is_repeated=True)
+    last = connection.execute(_LAST_EVENT, {"review_id": item.review_id}).one_or_none()
     if last is None or last.content.get("key") != decision.key:
         return None
-    return Decided(review_id=item.review_id, event=Event.DECIDED, event_id=last.event_id, is_repeated=True)
+    return Decided(review_id=item.review_id, event=Event(last.event), event_id=last.event_id, is_repeated=True)
+
+
+def _repeated_undo(connection: Connection, item: Item, person: Person) -> Decided | None:
+    """What the person's undo did before, if nothing has happened since."""
+    last = connection.execute(_LAST_EVENT, {"review_id": item.review_id}).one_or_none()
+    if last is None or last.event != Event.UNDONE or last.actor != person.name:
+        return None
+    decided = connection.execute(_LAST_DECIDED, {"review_id": item.review_id}).one_or_none()
+    if decided is None or decided.event_id != last.content.get("undone"):  # it took a judgement back
+        return None
+    return Decided(review_id=item.review_id, event=Event.UNDONE, event_id=last.event_id, is_repeated=True)
 
 
 def _log(
@@ -254,13 +265,23 @@ def _restore(connection: Connection, item: Item, decided_hash: str, content: Map
         connection.execute(update(failures).where(*closed).values(resolved_at=None))
 
 
-_OPEN_ITEM = select(review.c.review_id).where(
-    review.c.document_id == bindparam("document_id"), review.c.status == ItemStatus.OPEN
+_READ_SINCE = select(
+    or_(
+        exists().where(review.c.document_id == bindparam("document_id"), review.c.status == ItemStatus.OPEN),
+        exists().where(
+            results.c.document_id == bindparam("document_id"),
+            results.c.decided_by.is_(None),
+            results.c.created_at >= bindparam("at"),
+        ),
+    )
 )
+"""Whether a run has made an item or a result of the document since it was decided."""
 
-_LAST_DECIDED = (
-    select(review_events.c.event_id, review_events.c.hash, review_events.c.content)
-    .where(review_events.c.review_id == bindparam("review_id"), review_events.c.event == Event.DECIDED)
+_LAST_EVENT = (
+    select(*(review_events.c[name] for name in ("event_id", "event", "actor", "hash", "content")))
+    .where(review_events.c.review_id == bindparam("review_id"))
     .order_by(review_events.c.event_id.desc())
     .limit(1)
 )
+
+_LAST_DECIDED = _LAST_EVENT.where(review_events.c.event == Event.DECIDED)

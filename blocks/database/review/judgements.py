@@ -9,13 +9,13 @@ from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
-from blocks.database.review.queue import fields_at_version, load_item
+from blocks.database.review.queue import check_version, load_item
 from blocks.database.review.tables import review_judgements
 from blocks.document_types.schema import DocumentType
-from blocks.review.errors import InvalidDecision, ItemReplaced
+from blocks.review.errors import InvalidDecision
 from blocks.review.judgements import judged_value, that_count
-from blocks.review.records import Event, FieldJudgement, Item, ItemStatus, Judged, Person, digest_of
-from blocks.review.rules import changes, check_open
+from blocks.review.records import Event, FieldJudgement, Item, Judged, Person, digest_of
+from blocks.review.rules import check_open
 
 
 @survives_outages
@@ -27,9 +27,7 @@ def judge(database: Database, given: FieldJudgement, person: Person, types: Mapp
     """
     with database.write() as connection:
         item = load_item(connection, given.review_id, lock=True)
-        if item.status is ItemStatus.OPEN and item.version != given.version:
-            before = fields_at_version(connection, item, given.version)
-            raise ItemReplaced(item.review_id, given.version, item.version, changes(before, item.fields))
+        check_version(connection, item, given.version)
         at = database_time(connection)
         value = judged_value(item, given, person, types.get(item.document_type), at)
         last = _last_own(connection, item, given.field, person)
@@ -57,21 +55,36 @@ def judge(database: Database, given: FieldJudgement, person: Person, types: Mapp
         )
 
 
-@survives_outages
 def undo_judgement(database: Database, review_id: int, field: str, person: Person) -> None:
     """Take the person's last judgement on a field back, while the item waits. The one before it counts again.
 
     Raises a leaf of `ReviewError` where there is none, or where the person may not decide on the item now.
     """
+    _undo(database, review_id, _read_last_own(database, review_id, field, person), person)
+
+
+@survives_outages
+def _read_last_own(database: Database, review_id: int, field: str, person: Person) -> int:
+    with database.read() as connection:
+        item = load_item(connection, review_id)
+        check_open(item, person, database_time(connection))
+        last = _last_own(connection, item, field, person)
+    if last is None:
+        raise InvalidDecision(f"{person.name} has no judgement on {field} of review item {review_id} to take back")
+    return last.event_id
+
+
+@survives_outages
+def _undo(database: Database, review_id: int, event_id: int, person: Person) -> None:
+    """Take this judgement back; done again, it takes none of the earlier ones back."""
     with database.write() as connection:
         item, at = load_item(connection, review_id, lock=True), database_time(connection)
         check_open(item, person, at)
-        last = _last_own(connection, item, field, person)
-        if last is None:
-            raise InvalidDecision(f"{person.name} has no judgement on {field} of review item {review_id} to take back")
-        content = {"version": item.version, "undone": last.event_id}
+        if all(found.event_id != event_id for found in _all(connection, item)):
+            return
+        content = {"version": item.version, "undone": event_id}
         events.append(database, connection, [NewEvent(review_id, Event.UNDONE, content, actor=person.name)], at)
-        connection.execute(_UNDO, {"b_event_id": last.event_id, "b_at": at})
+        connection.execute(_UNDO, {"b_event_id": event_id, "b_at": at})
 
 
 @survives_outages

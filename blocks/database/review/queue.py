@@ -29,7 +29,7 @@ from blocks.database.pipeline.sources import uris_of
 from blocks.database.review.tables import review, review_events
 from blocks.database.tables import results, sources
 from blocks.records import Record
-from blocks.review.errors import ItemMissing
+from blocks.review.errors import ItemMissing, ItemReplaced
 from blocks.review.records import Event, Item, ItemKind, ItemStatus, Role
 from blocks.review.rules import changes
 
@@ -289,12 +289,22 @@ def item_of(row: RowMapping) -> Item:
 
 @survives_outages
 def changes_since(database: Database, item: Item, version: int) -> tuple[str, ...]:
-    """What differs between an earlier version of the item and `item`, in words."""
+    """What differs between an earlier version of the item and `item`, in words; nothing of a blind audit."""
     with database.read() as connection:
-        return changes(fields_at_version(connection, item, version), item.fields)
+        return _changes(connection, item, version)
 
 
-def fields_at_version(connection: Connection, item: Item, version: int) -> dict[str, JsonValue]:
+def check_version(connection: Connection, item: Item, shown: int) -> None:
+    """Raises `ItemReplaced` where a run replaced the version of an open item that the person saw."""
+    if item.status is ItemStatus.OPEN and item.version != shown:
+        raise ItemReplaced(item.review_id, shown, item.version, _changes(connection, item, shown))
+
+
+def _changes(connection: Connection, item: Item, version: int) -> tuple[str, ...]:
+    return () if item.is_blind else changes(_fields_at_version(connection, item, version), item.fields)
+
+
+def _fields_at_version(connection: Connection, item: Item, version: int) -> dict[str, JsonValue]:
     """The values that an earlier version of the item had; empty where that version had none."""
     event = review_events.c
     query = select(event.content).where(

@@ -185,3 +185,22 @@ def test_changes_are_named() -> None:
         "a is empty and was '1'",
         "b is 2 rows and was 1 rows",
     )
+
+
+def claimed(**changed: Any) -> Item:
+    return item(claimed_by="ann", claimed_at=AT, claim_expires_at=AT + timedelta(minutes=5), **changed)
+
+
+def test_a_claim_gives_no_right_to_who_may_only_read() -> None:
+    with pytest.raises(NotAllowed, match="ann has the role reader"):
+        rule(claimed(), decision(Action.ACCEPT), Person(name="ann", role=Role.READER), RECEIPT, {"receipt"}, AT)
+
+
+def test_only_who_may_decide_on_an_escalated_item_gives_it_back_to_reviewers() -> None:
+    late = claimed(role=Role.SENIOR)
+    assert rule(late, decision(Action.RETURN), ANN, RECEIPT, {"receipt"}, AT).role is Role.SENIOR
+    free = item(role=Role.SENIOR)
+    assert rule(free, decision(Action.RETURN, by="sue"), SUE, RECEIPT, {"receipt"}, AT).role is Role.REVIEWER
+    opinions = tuple(Opinion(by=name, event_id=1, outcome=name, key=name) for name in ("ann", "bob"))
+    differing = item(role=Role.SENIOR, decisions_needed=2, opinions=opinions)
+    assert rule(differing, decision(Action.RETURN, by="sue"), SUE, RECEIPT, {"receipt"}, AT).role is Role.SENIOR

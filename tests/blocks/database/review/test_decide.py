@@ -9,13 +9,14 @@ import pytest
 from pydantic import JsonValue
 from sqlalchemy import func, select, text, update
 
-from blocks.database.engine import Database
+from blocks.database.engine import Database, now
 from blocks.database.pipeline.documents import record_known
 from blocks.database.pipeline.failures import FailedDocument, list_failures, record_failures
 from blocks.database.results.results import NewResult, list_results, write_results
 from blocks.database.review import claims
 from blocks.database.review.decide import Decided, decide, undo
 from blocks.database.review.items import ReviewNeed, sync_review
+from blocks.database.review.judgements import judge
 from blocks.database.review.queue import list_items, read_item
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.review.verify import Tampered, verify_trail
@@ -32,7 +33,19 @@ from blocks.review.errors import (
     ReviewError,
     SecondLookNeeded,
 )
-from blocks.review.records import Action, Correction, Decision, Door, Event, ItemKind, ItemStatus, Look, Person
+from blocks.review.records import (
+    Action,
+    Correction,
+    Decision,
+    Door,
+    Event,
+    FieldJudgement,
+    ItemKind,
+    ItemStatus,
+    Judgement,
+    Look,
+    Person,
+)
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 from tests.review_items import ANN, AT, BOB, SUE, TYPES, open_item
@@ -255,6 +268,56 @@ def test_a_type_cannot_be_taken_back_after_a_run_has_read_the_document(database:
     with pytest.raises(InvalidDecision, match="read the document"):
         undo(database, first, ANN)
     assert [row["review_id"] for row in list_items(database)] == [second]
+
+
+def test_a_decision_is_not_taken_back_over_a_result_that_a_run_has_made_since(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database)
+    decide(database, decision(item, Action.RECLASSIFY, document_type="invoice"), ANN, TYPES)
+    verdict = Validation(document_type="invoice", status=Status.ACCEPTED, confidence=1.0, fields={"total": "3.00"})
+    with database.write() as connection:
+        write_results(database, connection, "run-2", [NewResult(id_of("a"), "g", verdict, provisional=False)], now())
+    with pytest.raises(InvalidDecision, match="so the decision stands"):
+        undo(database, item, ANN)
+    assert result(database)["fields"] == {"total": "3.00"}
+    with database.read() as connection:
+        assert connection.execute(select(documents.c.given_type)).scalar_one() == "invoice"
+
+
+def test_what_was_done_with_an_item_is_not_done_again_when_it_is_sent_twice(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database)
+    for action, by in ((Action.ESCALATE, ANN), (Action.RETURN, SUE)):
+        first, again = (decide(database, decision(item, action, by), by, TYPES) for _ in range(2))
+        assert again == first.model_copy(update={"is_repeated": True})
+    accept(database, item)
+    first, again = undo(database, item, ANN), undo(database, item, ANN)
+    assert again == first.model_copy(update={"is_repeated": True})
+    assert events(database)[1:] == [("escalated", "ann"), ("returned", "sue"), ("decided", "ann"), ("undone", "ann")]
+
+
+def test_a_second_decision_that_differs_is_sent_twice(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database, rules=ReviewRules(decisions=2))
+    accept(database, item)
+    assert correct(database, item, BOB, total="7").event is Event.DISAGREED
+    again = correct(database, item, BOB, total="7")
+    assert (again.event, again.is_repeated) == (Event.DISAGREED, True)
+
+
+def test_a_refused_decision_tells_no_value_of_a_blind_audit(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database, total="9.37")
+    with database.write() as connection:
+        connection.execute(update(review).values(is_blind=True, kind="audit"))
+    with pytest.raises(ItemReplaced) as refused:
+        accept(database, item, version=7)
+    given = FieldJudgement(
+        review_id=item, version=7, field="total", judgement=Judgement.RIGHT, by="ann", door=Door.PAGE
+    )
+    with pytest.raises(ItemReplaced) as not_judged:
+        judge(database, given, ANN, TYPES)
+    assert "9.37" not in f"{refused.value}{refused.value.changes}{not_judged.value}"
 
 
 def test_many_people_decide_each_item_once(database: Database) -> None:

@@ -1,9 +1,11 @@
 """Judgements on single fields in the database: recorded once, on a version; they decide nothing by themselves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from blocks.database.engine import Database
 from blocks.database.review import claims
@@ -14,6 +16,7 @@ from blocks.database.review.strips import Strip, count_audits, count_unsure_fiel
 from blocks.database.review.tables import review_answers, review_events, review_judgements
 from blocks.database.review.verify import verify_trail
 from blocks.document_types.schema import ReviewRules
+from blocks.errors import DatabaseUnreachable
 from blocks.review.chain import Head
 from blocks.review.errors import InvalidDecision, ItemClaimed, ItemReplaced, SecondLookNeeded, UnknownField
 from blocks.review.records import (
@@ -113,6 +116,26 @@ def test_an_undone_judgement_does_not_count_and_the_one_before_does_again(databa
     with pytest.raises(InvalidDecision, match="no judgement on total"):
         undo_judgement(database, review_id, "total", ANN)
     assert isinstance(verify_trail(database), Head)
+
+
+def test_a_commit_whose_answer_is_lost_takes_one_judgement_back(database: Database, monkeypatch: Any) -> None:
+    add_documents(database, "a")
+    review_id = open_item(database)
+    judged(database, review_id, Judgement.WRONG)
+    judged(database, review_id, Judgement.RIGHT)
+    real, lost = Database.write, iter([True])
+
+    @contextmanager
+    def losing(self: Database) -> Iterator[Connection]:
+        with real(self) as connection:
+            yield connection
+        if next(lost, False):
+            raise DatabaseUnreachable(str(self.url), "the connection is lost", may_pass=True)
+
+    monkeypatch.setattr(Database, "write", losing)
+    undo_judgement(database, review_id, "total", ANN)
+    assert next(lost, None) is None
+    assert read_judged(database, read_item(database, review_id), "bob")["total"].judgement is Judgement.WRONG
 
 
 def test_a_judgement_belongs_to_the_version_that_was_shown(database: Database) -> None:
