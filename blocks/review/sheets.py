@@ -1,7 +1,7 @@
 """Review items as a sheet that people fill in: a row per field, and the decisions that its rows make.
 
-A spreadsheet takes a cell that begins with = for a formula. Files have an apostrophe before such text, which is taken
-away when the file comes back.
+A spreadsheet takes a cell that begins with = for a formula. Files have an apostrophe before such text
+(`blocks.values.spreadsheet_text`), which is taken away when the file comes back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +13,7 @@ from blocks.review.errors import InvalidDecision
 from blocks.review.records import Action, Item
 from blocks.review.typed_text import text_of
 from blocks.review.written import WrittenDecision
+from blocks.values.spreadsheet_text import restored
 
 SHOWN = (
     *("review_id", "version", "uri", "document_type", "priority", "reasons"),
@@ -22,7 +23,6 @@ FILLED_IN = ("decision", "new_value", "note")
 """What a person fills in. A row with a `new_value` alone is a correction."""
 COLUMNS = (*SHOWN, *FILLED_IN)
 _NEEDED = ("review_id", "version", "field", "decision", "new_value")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 Cells = Mapping[str, str]
 
@@ -54,13 +54,8 @@ def _field(item: Item, name: str, value: JsonValue) -> dict[str, str]:
     }
 
 
-def inert(text: str) -> str:
-    """The text as a file has it: no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith((*_FORMULA_STARTS, "'")) else text
-
-
 def plain(cell: object) -> str:
-    """A cell of a filled-in sheet as text; the opposite of `inert`."""
+    """A cell of a filled-in sheet as text, as it was before the export made it inert."""
     if cell is None:
         return ""
     if isinstance(cell, bool):
@@ -71,8 +66,7 @@ def plain(cell: object) -> str:
         return cell.date().isoformat()
     if isinstance(cell, (date, datetime)):
         return cell.isoformat()
-    text = str(cell)
-    return text[1:] if text.startswith("'") and text[1:].startswith((*_FORMULA_STARTS, "'")) else text
+    return restored(str(cell))
 
 
 def check_columns(columns: Iterable[str]) -> None:

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blocks.values.spreadsheet_text import inert
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -29,7 +31,6 @@ _MAX_CHARACTERS = {"uri": 36, "reasons": 36, "message": 60}
 _MAX_CHARACTERS_OF_OTHERS = 60
 _UNBOUNDED = 10_000
 _CUT = ("uri", "fields")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @cache
@@ -198,11 +199,9 @@ def without_controls(text: str) -> str:
 
 
 def _inert(cell: str) -> str:
-    """The cell, with a quote before it if a spreadsheet would take it for a formula."""
-    if not cell.startswith(_FORMULA_STARTS):
-        return cell
+    """The cell, so that no spreadsheet takes it for a formula; numbers stay as they are."""
     try:
         float(cell)
     except ValueError:
-        return f"'{cell}"
+        return inert(cell)
     return cell

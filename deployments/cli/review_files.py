@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
@@ -13,6 +13,7 @@ import typer
 from blocks.errors import UsageError
 from blocks.review import sheets
 from blocks.review.records import Door
+from blocks.values.spreadsheet_text import inert
 from deployments.cli.options import DatabaseOption, LimitOption, TypeOption, open_existing, open_or_create
 from deployments.cli.output import OutputFormat, say, show_rows
 from deployments.cli.review_options import ByOption, JsonOption, Reviewing, reviewing
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from blocks.review.errors import InvalidDecision
     from blocks.review.records import Item
     from blocks.review.written import WrittenDecision
+
+    Items = Iterable[tuple[Item, str]]
 
 ANSWER_COLUMNS = ("row", "review_id", "decision", "status", "message")
 
@@ -49,16 +52,14 @@ def export(
     from blocks.database.review.queue import QueueFilter, load_items
 
     items = load_items(open_existing(database), QueueFilter(document_type=document_type), limit)
-    rows = [row for item, uri in items for row in sheets.rows_of(item, uri)]
     match sheet_format:
         case SheetFormat.CSV:
-            _write_csv(file, rows)
+            count = _write_csv(file, items)
         case SheetFormat.XLSX:
-            _write_xlsx(file, rows)
+            count = _write_xlsx(file, items)
         case SheetFormat.LABEL_STUDIO:
-            tasks = [_label_studio_task(item, uri) for item, uri in items]
-            file.write_text(json.dumps(tasks, ensure_ascii=False, indent=1), encoding="utf-8")
-    say(f"{file}: {len(items)} items")
+            count = _write_tasks(file, items)
+    say(f"{file}: {count} items")
 
 
 def import_(
@@ -110,25 +111,48 @@ def _decide(
         yield {"row": number, "review_id": review_id, "decision": action, "status": status, "message": message}
 
 
-def _write_csv(file: Path, rows: Iterable[Mapping[str, str]]) -> None:
+def _write_csv(file: Path, items: "Items") -> int:
+    """Write the rows of the items; returns how many items there were."""
+    count = 0
     with file.open("w", newline="", encoding="utf-8-sig") as stream:  # Excel needs the mark to see UTF-8
-        writer = csv.DictWriter(stream, sheets.COLUMNS)
+        writer = csv.DictWriter(stream, sheets.COLUMNS, quoting=csv.QUOTE_ALL)  # whatever the reader's separators are
         writer.writeheader()
-        writer.writerows({name: sheets.inert(text) for name, text in row.items()} for row in rows)
+        for item, uri in items:
+            count += 1
+            writer.writerows({name: inert(text) for name, text in row.items()} for row in sheets.rows_of(item, uri))
+    return count
 
 
-def _write_xlsx(file: Path, rows: Iterable[Mapping[str, str]]) -> None:
+def _write_xlsx(file: Path, items: "Items") -> int:
     import xlsxwriter
 
+    count, line = 0, 0
     # Inert text here too: people save workbooks as csv.
-    with xlsxwriter.Workbook(file, {"strings_to_formulas": False, "strings_to_urls": False}) as workbook:
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "constant_memory": True}
+    with xlsxwriter.Workbook(file, options) as workbook:
         sheet = workbook.add_worksheet("review")
         sheet.freeze_panes(1, 0)
         for column, name in enumerate(sheets.COLUMNS):
             sheet.write_string(0, column, name)
-        for line, row in enumerate(rows, start=1):
-            for column, name in enumerate(sheets.COLUMNS):
-                sheet.write_string(line, column, sheets.inert(row[name])[:_MAX_CELL])
+        for item, uri in items:
+            count += 1
+            for row in sheets.rows_of(item, uri):
+                line += 1
+                for column, name in enumerate(sheets.COLUMNS):
+                    sheet.write_string(line, column, inert(row[name])[:_MAX_CELL])
+    return count
+
+
+def _write_tasks(file: Path, items: "Items") -> int:
+    count = 0
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write("[")
+        for item, uri in items:
+            stream.write(",\n" if count else "\n")
+            stream.write(json.dumps(_label_studio_task(item, uri), ensure_ascii=False))
+            count += 1
+        stream.write("\n]\n")
+    return count
 
 
 _MAX_CELL = 32_767  # a cell of Excel holds no more characters

@@ -93,6 +93,8 @@ class QueuePage(Record):
     is_more: bool
 
 
+BATCH = 500
+"""So many items are read at a time where all of them are wanted."""
 COUNTED = 1_000
 """So far the page counts what a filter lets through. Up to so many are also sorted without a walk along the queue."""
 
@@ -245,14 +247,29 @@ def behind(connection: Connection, after: int | None) -> Iterator[ColumnElement[
     yield or_(item.priority > last.priority, later_due, and_(same_due, less_sure))
 
 
-@survives_outages
 def load_items(
     database: Database, wanted: QueueFilter = EVERY_OPEN, limit: int | None = None
-) -> list[tuple[Item, str]]:
-    """Items with the places of their documents, in the order of `list_items`."""
-    rows = list_items(database, wanted, limit)
+) -> Iterator[tuple[Item, str]]:
+    """Items with the places of their documents, in the order of `list_items`, a batch in memory at a time."""
+    after, left = None, limit
+    while left is None or left > 0:
+        batch = _load_batch(database, wanted, BATCH if left is None else min(BATCH, left), after)
+        yield from batch
+        if len(batch) < BATCH:
+            return
+        after = batch[-1][0].review_id
+        left = None if left is None else left - len(batch)
+
+
+@survives_outages
+def _load_batch(database: Database, wanted: QueueFilter, limit: int, after: int | None) -> list[tuple[Item, str]]:
     with database.read() as connection:
-        return [(load_item(connection, row["review_id"]), row["uri"]) for row in rows]
+        at = database_time(connection)
+        of_filter = tuple(conditions(database, connection, wanted, at))
+        places = {row["review_id"]: row["uri"] for row in _listed_items(connection, of_filter, at, limit, after)}
+        query = item_query().where(review.c.review_id.in_(places))
+        items = {row["review_id"]: item_of(row) for row in connection.execute(query).mappings()}
+    return [(items[review_id], uri) for review_id, uri in places.items()]
 
 
 @survives_outages

@@ -2,22 +2,31 @@
 
 import csv
 import json
+import re
 import zipfile
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from blocks.database.engine import Database
+from blocks.database.review.tables import review_events
 from blocks.database.review.users import add_user
+from blocks.database.tables import results
 from blocks.errors import UsageError
 from blocks.review.records import Role
-from deployments.cli.review_files import _read
+from blocks.values.typed_values import squeeze
+from deployments.cli.review_files import _read, _read_workbook
 from tests.database_fixtures import add_documents
+from tests.doubles.scripted_stages import id_of
+from tests.payloads import PAYLOADS
 from tests.review_items import open_item
 from tests.winnow_command import Done, winnow
 
+COMPUTED = re.compile(r"[\s\"\ufeff\u200b-\u200f\u202a-\u202e]*[=+\-@＝＋－＠]|[\t\r]")
+"""A cell that a spreadsheet might compute."""
 TYPE = """\
 title: Receipt
 description: A receipt of a purchase.
@@ -162,19 +171,64 @@ def test_a_csv_file_goes_out_and_comes_back(review: Command) -> None:
     assert shown == "9.00", "an item keeps what was shown"
 
 
-@pytest.mark.parametrize("payload", ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1", "'=x", "'' a", "=HYPERLINK(0)"])
-def test_no_cell_is_a_formula_and_all_come_back(database: Database, folder: Path, payload: str) -> None:
-    add_documents(database, "a")
-    open_item(database, "a", total=payload)
+def test_no_cell_is_computed_and_every_text_comes_back(database: Database, folder: Path) -> None:
+    add_documents(database, *PAYLOADS)
+    for text_ in PAYLOADS:
+        open_item(database, text_, total=text_)
     command = Command(database, folder)
-    for sheet_format in ("csv", "xlsx"):
-        file = folder / f"items.{sheet_format}"
-        command("export", str(file), "--format", sheet_format)
-        [found] = [row["value"] for row in _read(file) if row["field"] == "total"]
-        assert found == payload
-    assert f",'{payload}," in (folder / "items.csv").read_text(encoding="utf-8-sig")
-    with zipfile.ZipFile(folder / "items.xlsx") as workbook:
-        assert b"<f>" not in workbook.read("xl/worksheets/sheet1.xml")
+    files = {name: folder / f"items.{name}" for name in ("csv", "xlsx", "label-studio")}
+    for sheet_format, file in files.items():
+        assert "50 items" in command("export", str(file), "--format", sheet_format).stdout
+    for name in ("csv", "xlsx"):
+        assert {row["value"] for row in _read(files[name]) if row["field"] == "total"} == {*PAYLOADS}
+    tasks = json.loads(files["label-studio"].read_text(encoding="utf-8"))
+    assert {task["predictions"][0]["result"][0]["value"]["text"][0] for task in tasks} == {*PAYLOADS}
+    content = files["csv"].read_bytes().decode("utf-8-sig")
+    for separator in ",;\t|":
+        lines = csv.reader(StringIO(content, newline=""), delimiter=separator)
+        assert [cell for line in lines for cell in line if COMPUTED.match(cell)] == [], separator
+    with zipfile.ZipFile(files["xlsx"]) as workbook:
+        sheet = workbook.read("xl/worksheets/sheet1.xml").decode()
+        assert "<f>" not in sheet
+        assert set(re.findall(r"<c [^>]*?( t=\"\w+\")?/?>", sheet)) == {' t="inlineStr"'}
+        assert not any("external" in name or "drawing" in name for name in workbook.namelist())
+    cells = [str(cell) for line in _read_workbook(files["xlsx"]) for cell in line]
+    assert [cell for cell in cells if COMPUTED.match(cell)] == []
+
+
+@pytest.mark.parametrize("sheet_format", ["csv", "xlsx"])
+def test_texts_that_a_person_fills_in_are_decided_exactly(database: Database, folder: Path, sheet_format: str) -> None:
+    add_documents(database, *PAYLOADS)
+    items = {open_item(database, text_, total=text_): text_ for text_ in PAYLOADS}
+    command, file = Command(database, folder), folder / f"items.{sheet_format}"
+    command("export", str(file), "--format", sheet_format)
+    filled = folder / "filled.csv"
+    content = StringIO("" if sheet_format == "xlsx" else file.read_bytes().decode("utf-8-sig"), newline="")
+    lines = list(csv.reader(content)) or _read_workbook(file)
+    names = [str(name) for name in lines[0]]
+    rows = [dict(zip(names, line, strict=True)) for line in lines[1:]]
+    for row in rows:  # the cells as the file has them, copied from column to column
+        shown = next(r["value"] for r in rows if r["review_id"] == row["review_id"] and r["field"] == "total")
+        if row["field"] == "company" and int(str(row["review_id"])) % 2:
+            row |= {"new_value": shown, "note": shown}
+        elif row["field"] == "total" and not int(str(row["review_id"])) % 2:
+            row |= {"decision": "reject", "new_value": shown}
+    with filled.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names, delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert command.json("import", str(filled))["applied"] == 50
+    with database.read() as connection:
+        query = select(review_events.c.review_id, review_events.c.content).where(review_events.c.event == "decided")
+        decided = {row.review_id: row.content for row in connection.execute(query)}
+        of_result = select(results.c.document_id, results.c.fields).where(results.c.is_current)
+        stored = {row.document_id: row.fields for row in connection.execute(of_result)}
+    for review_id, text_ in items.items():
+        if review_id % 2:
+            assert stored[id_of(text_)]["company"] == squeeze(text_)
+            assert decided[review_id]["note"] == text_.strip()
+        else:
+            assert decided[review_id]["reason"] == text_.strip()
 
 
 def test_label_studio_gets_values_as_predictions(review: Command) -> None:

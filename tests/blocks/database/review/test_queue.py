@@ -109,3 +109,16 @@ def test_a_page_has_the_same_items_whether_its_filter_lets_few_or_many_through(
     assert (page.count, page.is_more) == (min(len(complete), counted), len(complete) > counted)
     if len(complete) > 2:
         assert list(open_page(database, wanted, 2, complete[1]["review_id"]).items) == complete[2:4]
+
+
+def test_items_are_loaded_in_batches_each_once_and_in_order(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_documents(database, *"abcdefg")
+    for name in "abcdefg":
+        open_item(database, name)
+    monkeypatch.setattr(queue, "BATCH", 3)
+    order = [row["review_id"] for row in queue.list_items(database)]
+    for limit in (None, 0, 2, 3, 5, 6, 7, 20):
+        loaded = [item.review_id for item, _ in queue.load_items(database, limit=limit)]
+        assert loaded == order[:limit], limit
