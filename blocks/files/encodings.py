@@ -59,17 +59,16 @@ def load_codecs() -> None:
 def decode(content: bytes, declared: str | None = None) -> str:
     """The bytes as text.
 
-    Tried in this order: the byte order mark, UTF-8, the declared encoding, UTF-8 with bytes replaced that are broken,
-    the encoding that fits its letters best, and Windows-1252, as browsers do. UTF-8 comes before the
+    Tried in this order: the byte order mark, UTF-16 without one, UTF-8, the declared encoding, UTF-8 with a few broken
+    bytes, the encoding that fits its letters best, and Windows-1252, as browsers do. UTF-8 comes before the
     declaration, because a text of another encoding is hardly ever sound UTF-8 and declarations are often wrong.
     """
     return content.decode(_encoding_of(content, _known(declared)), "replace")
 
 
 def _encoding_of(content: bytes, stated: str | None) -> str:
-    for mark, encoding in BYTE_ORDER_MARKS:
-        if content.startswith(mark):
-            return encoding
+    if by_form := _marked(content) or _utf_16_without_mark(content[:GUESSED_BYTES]):
+        return by_form
     if stated in _SHIFTED and (0 in content or not stated.startswith(("utf-16", "utf-32"))):
         return stated
     if _is_sound(content, "utf-8"):
@@ -161,16 +160,24 @@ def _is_mostly_utf_8(content: bytes) -> bool:
     return sound >= SOUND_TO_BROKEN * content.decode("utf-8", "replace").count(REPLACED)
 
 
+def _marked(content: bytes) -> str | None:
+    return next((encoding for mark, encoding in BYTE_ORDER_MARKS if content.startswith(mark)), None)
+
+
+def _utf_16_without_mark(head: bytes) -> str | None:
+    nulls = head.count(0)
+    for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[0::2])) if nulls else ():
+        if zeros.count(0) > UTF_16_ZEROS * len(zeros) and nulls < 1.1 * zeros.count(0):
+            return encoding
+    return None
+
+
 def sniff_text(head: bytes) -> str | None:
     """The head of a file as text, good enough to tell kinds of text apart; None if it is not text."""
-    for mark, encoding in BYTE_ORDER_MARKS:
-        if head.startswith(mark):
-            return head.decode(encoding, "replace")
-    nulls = head.count(0)
-    if nulls:
-        for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[0::2])):
-            if zeros.count(0) > UTF_16_ZEROS * len(zeros) and nulls < 1.1 * zeros.count(0):
-                return head.decode(encoding, "replace")
+    by_form = _marked(head) or _utf_16_without_mark(head)
+    if by_form is not None:
+        return head.decode(by_form, "replace")
+    if 0 in head:
         return None
     controls = sum(head.count(code) for code in range(32) if code not in TEXT_CONTROLS)
     if controls > MAX_CONTROL_SHARE * len(head):

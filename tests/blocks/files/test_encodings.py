@@ -7,7 +7,7 @@ from blocks.files.encodings import decode
 GERMAN = "Die Rechnung über 1.200,00 € für Müller & Söhne ist fällig; Grüße aus Köln, schöne Straße."
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 def test_german_text_survives(encoding: str) -> None:
     assert decode(GERMAN.encode(encoding)) == GERMAN
 
