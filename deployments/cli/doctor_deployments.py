@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
 FLOWS, CLOSING = ("process-documents", "backfill"), "close-dead-runs"
+SCHEDULED_FLOWS = ("process-documents", CLOSING, "escalate-reviews", "apply-decisions")
 NEEDED_SERVICES = ("scheduler", "late_runs", "foreman", "triggers", "task_run_recorder", "cancellation_cleanup")
 """The server's services without which schedules, states of late runs and workers, automations or cancels fail."""
 OVERDUE = timedelta(minutes=1)
@@ -33,7 +34,7 @@ def examine_server(url: SecretUrl) -> Iterator[Finding]:
                 yield Finding("deployments", "none; docs/deployment.md shows how to make them")
                 return
             yield from _pools(client, deployed)
-            yield _schedules(client, deployed)
+            yield _schedules(client)
             yield from _overdue(client, deployed)
             if not any(s.active for closing in _deployments(client, (CLOSING,)) for s in closing.schedules):
                 what = f"no active schedule of {CLOSING} closes them before the next run does"
@@ -93,19 +94,27 @@ def _workers(client: "SyncPrefectClient", pool: str) -> Finding:
     return Finding("workers", f"{pool}: none is online{last}", f"prefect worker start --pool {pool}")
 
 
-def _schedules(client: "SyncPrefectClient", deployed: Sequence["DeploymentResponse"]) -> Finding:
-    planned = _flow_runs(client, deployed, after=datetime.now(UTC))
-    active = {deployment.id for deployment in deployed if any(s.active for s in deployment.schedules)}
-    names = {deployment.id: deployment.name for deployment in deployed}
-    if not active:
-        remedy = (
-            "" if not any(d.schedules for d in deployed) else "prefect deployment schedule resume (docs/deployment.md)"
-        )
-        return Finding("schedules", "none is active", remedy)
-    paused = [d.name for d in deployed if d.id in active and d.paused]
-    if paused:
-        return Finding("schedules", f"paused with their deployment: {', '.join(paused)}", "prefect deployment resume")
-    unplanned = active - {run.deployment_id for run in planned if run.deployment_id}
+def _schedules(client: "SyncPrefectClient") -> Finding:
+    """Which schedules of all flows are active, and the commands that resume the others."""
+    deployed = {f"{flow}/{d.name}": d for flow in SCHEDULED_FLOWS for d in _deployments(client, (flow,)) if d.schedules}
+    if not deployed:
+        return Finding("schedules", "none")
+    names = {deployment.id: name for name, deployment in deployed.items()}
+    active = [name for name, deployment in deployed.items() if any(s.active for s in deployment.schedules)]
+    inactive = [name for name in deployed if name not in active]
+    paused = [name for name in active if deployed[name].paused]
+    if inactive or paused:
+        parts = {"active": [name for name in active if name not in paused], "not active": inactive}
+        parts["paused with their deployment"] = paused
+        what = "; ".join(f"{part}: {', '.join(found)}" for part, found in parts.items() if found)
+        remedies = [
+            f"prefect deployment schedule resume {name} {schedule.id}"
+            for name in inactive
+            for schedule in deployed[name].schedules
+        ]
+        return Finding("schedules", what, "; ".join([*remedies, *(f"prefect deployment resume {n}" for n in paused)]))
+    planned = _flow_runs(client, list(deployed.values()), after=datetime.now(UTC))
+    unplanned = {*names} - {run.deployment_id for run in planned if run.deployment_id}
     if unplanned:
         what = f"active, and no run is planned: {', '.join(sorted(names[id_] for id_ in unplanned))}"
         return Finding("schedules", what, "look at the server's log for errors of its scheduler")

@@ -144,7 +144,10 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
     assert all(parameter["description"] for parameter in form["properties"].values())
     assert [(s["schedule"]["cron"], s["active"]) for s in deployment["schedules"]] == [("0 5 * * *", False)]
     assert scheduled_times(project) == []
-    assert project.doctor()["schedules"].remedy
+    schedules = project.doctor()["schedules"]
+    assert schedules.found.startswith("active: close-dead-runs/every-five-minutes, escalate-reviews/")
+    assert schedules.found.endswith("; not active: process-documents/scheduled")
+    assert schedules.remedy == f"prefect deployment schedule resume {SCHEDULED} {deployment['schedules'][0]['id']}"
 
     project.workplace.prefect("deployment", "schedule", "resume", SCHEDULED, deployment["schedules"][0]["id"])
     wait_until(lambda: scheduled_times(project), timeout_s=120)
@@ -172,7 +175,7 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
     assert project.query("select count(*) from results where is_current") == [(3,)]
     findings = project.doctor()
     assert findings["workers"].found.startswith("winnow: 1 online")
-    assert findings["schedules"].found.startswith("1 active; next: scheduled at ")
+    assert findings["schedules"].found.startswith("4 active; next: ")
     assert [finding for finding in findings.values() if finding.remedy] == []
 
     backfill = project.wait_for(project.start(AD_HOC, document_type="receipt", rerun="all"), *ENDED)
