@@ -93,7 +93,7 @@ def test_a_resume_is_graded_by_the_strong_model_and_else_by_the_cheap_one() -> N
     assert gateway.names == ["strong", "cheap"]
 
 
-RECEIPT = "Receipt No: 4711\nTel 030 123456\nDate: 01/05/2024\nBread 4.00\nRolls 5.00\nTOTAL 9.00"
+RECEIPT = "Receipt No: 4711\nTel 030 123456\nDate: 21/05/2024\nBread 4.00\nRolls 5.00\nTOTAL 9.00"
 INVOICE = """INVOICE
 Invoice number: INV-2024-17
 Due date: 31/05/2024
