@@ -131,15 +131,9 @@ def _below(label: Label, rows: tuple[Row, ...], labels: dict[int, list[Label]]) 
         if not cells:
             weight -= 0.2
             continue
-        yield from (
-            Target(
-                cell,
-                0,
-                len(cell.text),
-                weight - (OF_ANOTHER_LABEL if _is_value_of_another(cell, label, labels) else 0.0),
-            )
-            for cell in cells
-        )
+        for cell in cells:
+            crossed = OF_ANOTHER_LABEL if _is_value_of_another(cell, label, labels) else 0.0
+            yield Target(cell, 0, len(cell.text), weight - crossed)
         has_letters = sum(c.isalnum() for c in row.text) > 3
         weight -= PER_LINE if has_letters else 0.15
         if any(other.start <= 3 for other in labels.get(row.index, ())):
