@@ -17,16 +17,18 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import uris_of
-from blocks.database.review.tables import review, review_events
+from blocks.database.review.tables import REASON_CODES, review, review_events
 from blocks.database.tables import results, sources
 from blocks.records import Record
 from blocks.review.errors import ItemMissing, ItemReplaced
@@ -93,6 +95,8 @@ class QueuePage(Record):
     is_more: bool
 
 
+MAX_CODE = 64
+"""Longer words are looked for as whole reasons."""
 BATCH = 500
 """So many items are read at a time where all of them are wanted."""
 COUNTED = 1_000
@@ -220,7 +224,11 @@ def _is_at(database: Database, connection: Connection, part: str) -> ColumnEleme
 
 def _has_reason(database: Database, reason: str) -> ColumnElement[bool]:
     """A reason's code ends before its first colon."""
-    if reason.isascii() and reason.isidentifier():
+    is_code = reason.isascii() and reason.isidentifier() and len(reason) <= MAX_CODE
+    if is_code and not database.is_sqlite:
+        # The expression of the index, word for word: its statistics tell common codes from rare ones.
+        return literal_column(REASON_CODES, ARRAY(Text)).contains([reason])
+    if is_code:
         # The text of the JSON is searched ten times as fast as its values. A quote within a reason is escaped there, so
         # that these four texts are the begin of a reason and nothing else.
         ends = (f"{begin}{reason}{end}" for begin in ('["', ',"') for end in ('"', ":"))

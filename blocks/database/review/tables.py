@@ -8,10 +8,33 @@ items that still wait. People who decide by SQL insert into `review_decisions`.
 notice was the last, and its `notice_at` when the next one is due.
 """
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, func, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    func,
+    literal_column,
+    text,
+)
 
 from blocks.database.column_types import AnyText, UtcDateTime
 from blocks.database.metadata import RowId, document_id_column, metadata
+
+REASON_CODES = (
+    r"string_to_array(regexp_replace(regexp_replace(review.reasons::text, "
+    r"""'(:|\\.)(\\.|[^"\\])*', '', 'g'), '"[^"]{100,}"', '""', 'g'), '"')"""
+)
+"""SQL of PostgreSQL: the codes of an item's reasons, as an array with `[`, `,` and `]` between them.
+
+A reason's code ends before its first colon; what has an escape is no code. Long texts are left out, since an index
+entry has room for 2,712 bytes, and a reason may hold a document's text.
+"""
 
 review = Table(
     "review",
@@ -49,6 +72,7 @@ review = Table(
     Index("ix_review_status", "status", "review_id"),
     Index("ix_review_notice_at", "status", "notice_at"),
     Index("ix_review_decided_at", "decided_at"),
+    Index("ix_review_reason_codes", literal_column(f"({REASON_CODES})"), postgresql_using="gin").ddl_if("postgresql"),
     Index(
         "ix_review_one_open",
         "document_id",

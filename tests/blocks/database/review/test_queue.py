@@ -25,7 +25,7 @@ CONTENT: dict[str, Values] = {
         "priority": 2,
         "due_at": AT,
         "confidence": 0.4,
-        "reasons": ["hidden_text", 'low_confidence_100%,"quoted":["quoted"]'],
+        "reasons": ["hidden_text", 'low_confidence_100%,"quoted":["quoted"]', '\\\'"cited" by:some', "é" * 3_000],
     },
     "f": {"priority": 2, "due_at": AT, "confidence": 0.4, "document_type": "invoice"},
 }
@@ -62,6 +62,8 @@ def test_pages_follow_each_other_in_the_order_of_work(database: Database) -> Non
         (QueueFilter(reason="%"), ""),
         (QueueFilter(reason="low"), ""),
         (QueueFilter(reason="quoted"), ""),
+        (QueueFilter(reason="cited"), ""),
+        (QueueFilter(reason="some"), ""),
         (QueueFilter(priority=1), "d"),
         (QueueFilter(due_before=AT + timedelta(minutes=1)), "efb"),
         (QueueFilter(opened_before=AT - timedelta(days=1)), "b"),
