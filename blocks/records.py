@@ -388,13 +388,3 @@ class Batch(Record):
     rows_column: str | None = None
     limit: int | None = None
     chunk_size: int | None = None
-
-
-class Backfill(Record):
-    """A run's documents from the database: of a type, of a status, waiting since a person reclassified them, or all."""
-
-    document_type: str | None = None
-    status: ResultStatus | None = None
-    reclassified: bool = False
-    limit: int | None = None
-    chunk_size: int | None = None

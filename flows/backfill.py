@@ -1,4 +1,4 @@
-"""Processes known documents again, of a type, of a status, or all, under today's types and settings."""
+"""Processes known documents again under today's types and settings."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -7,7 +7,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from blocks.records import Backfill, Rerun, ResultStatus
+from blocks.backfill.selection import Selection
+from blocks.records import Rerun
 from tasks.discover.task import select
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
@@ -17,38 +18,31 @@ from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
 from tasks.stages import PIPELINE
 
+ALL = Selection()
+
 
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)
 @ends_in_one_line
 def backfill(
-    document_type: str | None = None,
-    status: ResultStatus | None = None,
+    selection: Selection = ALL,
     rerun: Rerun = Rerun.STALE,
-    limit: Annotated[int, Field(ge=1)] | None = None,
     chunk_size: Annotated[int, Field(ge=1, le=10_000)] | None = None,
     models: tuple[str, ...] = (),
     budget_usd: Annotated[Decimal, Field(ge=0)] | None = None,
     use_cache: bool = True,
     reopen: bool = False,
-    reclassified: bool = False,
 ) -> State[RunReport]:
     """Compute known documents again, from the first stage on that is stale.
 
     Args:
-        document_type: Only documents of this type.
-        status: Only documents of this status.
+        selection: Which documents.
         rerun: Which documents to compute. "stale": those without an output under today's types and settings.
-        limit: Process at most this many documents.
         chunk_size: Documents per task run.
         models: Names of models to ask, in order, instead of each type's route; the built-in reader is the fallback.
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
         use_cache: Whether stored replies of models may answer.
         reopen: Replace the decisions of people by today's results, and put the documents into the review queue again.
-        reclassified: Only documents that a person gave another type and that no run has read as that type since.
     """
-    selection = Backfill(
-        document_type=document_type, status=status, reclassified=reclassified, limit=limit, chunk_size=chunk_size
-    )
     asked = this_run(rerun, models, budget_usd, use_cache, reopen)
     with (
         tried_again_after_outages(),
@@ -56,6 +50,6 @@ def backfill(
         shown_in_prefect(run, selection),
     ):
         close_dead_runs(run.database)
-        select(run, selection)
+        select(run, selection, chunk_size)
         process_chunks(run)
         return closing_state(run, report(run))

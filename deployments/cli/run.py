@@ -102,6 +102,7 @@ def run(
     if sources:
         check_sources(sources)
     # These imports take a second: wrong usage ends before them.
+    from blocks.backfill.selection import Selection
     from blocks.files.sources import uri_of
     from blocks.settings import configure
     from deployments.cli.run_summary import show_summary, summary_of
@@ -117,18 +118,21 @@ def run(
     prepared = None if may_hold_blocks else _when_it_answers(partial(prepare_run, types, models, with_blocks=False))
 
     parameters: dict[str, object] = {
-        "document_type": document_type,
         "rerun": rerun,
-        "limit": limit,
         "chunk_size": chunk_size,
         "models": models,
         "budget_usd": budget_usd,
         "use_cache": not no_cache,
     }
     parameters |= (
-        {"status": status, "reopen": reopen}
+        {"selection": Selection(document_type=document_type, status=status, limit=limit), "reopen": reopen}
         if from_database
-        else {"sources": tuple(map(uri_of, sources or [])), "rows_column": rows}
+        else {
+            "sources": tuple(map(uri_of, sources or [])),
+            "document_type": document_type,
+            "limit": limit,
+            "rows_column": rows,
+        }
     )
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not our output

@@ -6,8 +6,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from blocks import progress
-from blocks.database.pipeline import documents
-from blocks.records import Backfill, Batch, Stage
+from blocks.backfill.selection import Selection
+from blocks.database.pipeline.selected import record_selected
+from blocks.records import Batch, Stage
 from tasks.discover.batch import record_sources
 from tasks.runs.run import Run
 
@@ -20,19 +21,16 @@ def discover(run: Run, batch: Batch) -> State[int]:
 
 
 @task(name="select", task_run_name="select", cache_policy=NO_CACHE, persist_result=False)
-def select(run: Run, backfill: Backfill) -> State[int]:
-    """Select known documents as the run's batch. Returns their number."""
-    found = documents.record_known(
+def select(run: Run, selection: Selection, chunk_size: int | None = None) -> State[int]:
+    """Make the known documents of a selection the run's batch. Returns their number."""
+    found = record_selected(
         run.database,
         run.run_id,
-        document_type=backfill.document_type,
-        status=backfill.status,
-        limit=backfill.limit,
+        selection,
         rerun=run.context.rerun,
         reopen=run.context.reopen,
-        reclassified=backfill.reclassified,
         pipeline_digest=run.pipeline_digest,
-        chunk_size=backfill.chunk_size or run.settings.chunk_size,
+        chunk_size=chunk_size or run.settings.chunk_size,
     )
     progress.report(run.run_id, Stage.DISCOVER, found)
     return Completed(message=f"documents: {found}", data=found)

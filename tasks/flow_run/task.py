@@ -26,10 +26,11 @@ from prefect.exceptions import ParameterTypeError, PrefectHTTPStatusError
 from prefect.states import Cancelled, Failed
 
 from blocks import progress
+from blocks.backfill.selection import Selection
 from blocks.database.engine import database_id
 from blocks.database.pipeline import runs
 from blocks.errors import RunInterrupted, StageCrashed, WinnowError
-from blocks.records import UNKNOWN_TYPE, Backfill, Batch, Rerun
+from blocks.records import UNKNOWN_TYPE, Batch, Rerun
 from blocks.secret_url import redacted
 from tasks.report.report import RunReport
 from tasks.runs.chunk import RunContext
@@ -89,8 +90,9 @@ def run_name() -> str:
     if sources := parameters.get("sources"):
         more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
         return f"{_source_name(str(sources[0]))}{more} {began}"
-    filters = [str(parameters[key]) for key in ("document_type", "status") if parameters.get(key)]
-    return " ".join(["backfill", *filters, began])
+    selection = parameters.get("selection")
+    filters = [selection.document_type, selection.status] if isinstance(selection, Selection) else []
+    return " ".join(["backfill", *filter(None, filters), began])
 
 
 def this_run(
@@ -112,10 +114,10 @@ def this_run(
 
 
 @contextmanager
-def shown_in_prefect(run: Run, batch: Batch | Backfill) -> Iterator[None]:
+def shown_in_prefect(run: Run, batch: Batch | Selection) -> Iterator[None]:
     """Show the run in Prefect within the block: its tags and database at once, its progress as it works."""
     sources = batch.sources if isinstance(batch, Batch) else ()
-    status = batch.status if isinstance(batch, Backfill) else None
+    status = batch.status if isinstance(batch, Selection) else None
     tags = [f"source:{_source_name(source)}" for source in sources[:MAX_TAGS]]
     tags += [f"{name}:{value}" for name, value in (("type", batch.document_type), ("status", status)) if value]
     _tag(tags)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from blocks.backfill.selection import Selection
 from blocks.database.errors import LeaseLost
 from blocks.database.outages import stopping_waits
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.leases import hold_lease
 from blocks.database.results import views
 from blocks.errors import RunInterrupted
-from blocks.records import CHUNK_STAGES, Backfill, Batch, Stage
+from blocks.records import CHUNK_STAGES, Batch, Stage
 from blocks.secret_url import redacted
 from blocks.settings import SECRETS, Settings
 from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
@@ -81,7 +82,7 @@ Pipeline = Mapping[Stage, PipelineStage]
 
 
 @contextmanager
-def open_run(asked: RunContext, batch: Batch | Backfill, pipeline: Pipeline) -> Iterator[Run]:
+def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) -> Iterator[Run]:
     """Write the run's row, with a snapshot of settings and type versions; on an error, write how the run ended.
 
     The process holds a lease in the run meanwhile. The last run of a process closes the gateway. Raises as
@@ -117,7 +118,7 @@ def _write_end(run: Run, error: BaseException) -> None:
         log.warning("the end of run %s could not be written (%s): %s", run.run_id, state, unwritten)
 
 
-def _begin(run: Run, batch: Batch | Backfill) -> None:
+def _begin(run: Run, batch: Batch | Selection) -> None:
     views.create_views(run.database, run.types)
     runs.start_run(
         run.database,

@@ -178,7 +178,7 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
     assert findings["schedules"].found.startswith("4 active; next: ")
     assert [finding for finding in findings.values() if finding.remedy] == []
 
-    backfill = project.wait_for(project.start(AD_HOC, document_type="receipt", rerun="all"), *ENDED)
+    backfill = project.wait_for(project.start(AD_HOC, selection={"document_type": "receipt"}, rerun="all"), *ENDED)
     assert backfill["state"]["message"] == "3 documents: 3 in review"
     assert backfill["tags"] == ["type:receipt"]
 
@@ -201,7 +201,7 @@ def test_a_failed_run_has_one_line_starts_an_automation_and_is_retried_in_its_ow
     project: Project,
 ) -> None:
     automation_id = backfill_failures(project)
-    wrong = project.start(AD_HOC, document_type="invoce")
+    wrong = project.start(AD_HOC, selection={"document_type": "invoce"})
     folder = project.folder / "later"
     run_id = project.start(SCHEDULED, sources=[str(folder)])
     message = f"{folder} does not exist; give a file, a folder, a glob or a URL that fsspec reads"

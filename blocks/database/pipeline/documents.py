@@ -6,16 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    and_,
     bindparam,
-    case,
-    exists,
     func,
     insert,
-    literal,
-    not_,
     or_,
     select,
     update,
@@ -23,13 +17,12 @@ from sqlalchemy import (
 
 from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
-from blocks.database.metadata import metadata
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.failures import FailedDocument, record_failures, resolve_unread
 from blocks.database.pipeline.sources import record_sources
-from blocks.database.tables import columns_of, documents, failures, results, run_documents
+from blocks.database.tables import columns_of, documents, results, run_documents
 from blocks.files.sources import folders_of
-from blocks.records import DiscoveredDocument, Rerun, ResultStatus, Stage
+from blocks.records import DiscoveredDocument, Rerun
 
 SKIPPED, FAILED = "skipped", "failed"
 
@@ -105,71 +98,6 @@ def record_batch(
         _insert_members(connection, run_id, outcomes, chunk_size)
     counts = list(outcomes.values())
     return Recorded(len(members), skipped=counts.count(SKIPPED), failed=counts.count(FAILED))
-
-
-@survives_outages
-def record_known(  # noqa: PLR0913 - all but two are given by name
-    database: Database,
-    run_id: str,
-    *,
-    document_type: str | None,
-    status: ResultStatus | None,
-    limit: int | None,
-    rerun: Rerun,
-    pipeline_digest: str,
-    chunk_size: int,
-    reopen: bool = False,
-    reclassified: bool = False,
-) -> int:
-    """Make the known documents that pass the filters members of the run; returns their number.
-
-    A file that discover could not read stays `failed`: known documents are not read from their sources again. With
-    `reopen`, no document that a person decided is skipped.
-    """
-    document = documents.c
-    has_result = exists().where(results.c.document_id == document.document_id, results.c.is_current)
-    is_reopened = and_(literal(reopen), has_result.where(results.c.decided_by.is_not(None)))
-    is_unread = _has_failure(failures.c.stage == Stage.DISCOVER.value)
-    wanted: list[ColumnElement[bool]] = [document.is_container.is_(False)]
-    if document_type is not None:
-        wanted.append(document.document_type == document_type)
-    if reclassified:
-        review = metadata.tables["review"]  # the room of review imports this room
-        is_reclassified = review.c.decision["action"].as_string() == "reclassify"
-        of_document = review.c.document_id == document.document_id
-        wanted.append(document.settled_under.is_(None))
-        wanted.append(exists().where(of_document, review.c.decided_by.is_not(None), is_reclassified))
-    if status == FAILED:
-        wanted.append(_has_failure())
-    elif status is not None:
-        wanted.append(has_result.where(results.c.status == status))
-    settled = document.settled_under == pipeline_digest
-    is_settled_failure = and_(settled, document.settled_as == FAILED)
-    skips: dict[Rerun, ColumnElement[bool]] = {
-        Rerun.STALE: and_(settled, document.settled_as != FAILED),
-        Rerun.FAILED: and_(settled, document.settled_as != FAILED),
-        Rerun.NEVER: has_result,
-    }
-    outcome = case((is_unread, FAILED), else_=None)
-    if rerun is not Rerun.ALL:
-        stays_failed = is_unread if rerun is Rerun.FAILED else or_(is_unread, is_settled_failure)
-        outcome = case((and_(skips[rerun], not_(is_reopened)), SKIPPED), (stays_failed, FAILED), else_=None)
-    selected = (
-        select(document.document_id, outcome.label("outcome"))
-        .where(*wanted)
-        .order_by(document.document_id)
-        .limit(limit)
-    ).subquery()
-    is_queued = selected.c.outcome.is_(None)
-    position = func.row_number().over(partition_by=is_queued, order_by=selected.c.document_id)
-    chunk = case((is_queued, (position - 1) // chunk_size + 1), else_=None)
-    with database.write() as connection:
-        if not _count(connection, run_id):
-            members = select(literal(run_id), selected.c.document_id, chunk, selected.c.outcome)
-            connection.execute(
-                insert(run_documents).from_select(["run_id", "document_id", "chunk", "outcome"], members)
-            )
-        return _count(connection, run_id)
 
 
 @survives_outages
@@ -268,17 +196,6 @@ def _insert_members(connection: Connection, run_id: str, outcomes: Mapping[str, 
         member = {"run_id": run_id, "document_id": id_, "outcome": outcome}
         rows.append(member | {"chunk": chunk if outcome is None else None})
     connection.execute(insert(run_documents), rows)
-
-
-def _count(connection: Connection, run_id: str) -> int:
-    return connection.execute(
-        select(func.count()).select_from(run_documents).where(run_documents.c.run_id == run_id)
-    ).scalar_one()
-
-
-def _has_failure(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    failure = failures.c
-    return exists().where(failure.document_id == documents.c.document_id, failure.resolved_at.is_(None), *conditions)
 
 
 _KNOWN = select(documents.c.document_id, *columns_of(documents, _Known)).where(in_list(documents.c.document_id, "ids"))

@@ -3,11 +3,13 @@ import dataclasses
 import pytest
 from sqlalchemy import select, update
 
+from blocks.backfill.selection import Selection
 from blocks.database import tables
 from blocks.database.engine import Database, now
 from blocks.database.pipeline import documents
-from blocks.database.pipeline.documents import Recorded, record_batch, record_known
+from blocks.database.pipeline.documents import Recorded, record_batch
 from blocks.database.pipeline.failures import FailedDocument, list_failures, record_failures
+from blocks.database.pipeline.selected import record_selected
 from blocks.database.results.results import NewResult, write_results
 from blocks.database.tables import run_documents
 from blocks.records import DiscoveredDocument, Rerun, ResultStatus, Retry, Stage, Status, Validation
@@ -64,12 +66,10 @@ def test_settled_documents_have_their_outcome_at_once(
     settle(database, good="accepted", bad="failed")
     record(database, "second", found("good"), found("bad"), found("new"), rerun=rerun)
     assert outcomes(database, "second") == {id_of(name): outcome for name, outcome in expected.items()}
-    known = record_known(
+    known = record_selected(
         database,
         "third",
-        document_type=None,
-        status=None,
-        limit=None,
+        Selection(),
         rerun=rerun,
         pipeline_digest="pipeline",
         chunk_size=2,
@@ -113,12 +113,10 @@ def test_a_container_is_known_but_no_member(database: Database) -> None:
     assert documents.part_content(database, id_of("row")) == b"one"
     with pytest.raises(KeyError):
         documents.part_content(database, id_of("table"))
-    known = record_known(
+    known = record_selected(
         database,
         "again",
-        document_type=None,
-        status=None,
-        limit=None,
+        Selection(),
         rerun=Rerun.STALE,
         pipeline_digest="pipeline",
         chunk_size=2,
@@ -180,12 +178,10 @@ def test_of_known_documents_only_an_unreadable_one_stays_failed(
     with database.write() as connection:
         failed = [FailedDocument(id_of("a"), failing(stage, Retry.NEVER))]
         record_failures(database, connection, "first", failed, now())
-    record_known(
+    record_selected(
         database,
         "second",
-        document_type=None,
-        status="failed",
-        limit=None,
+        Selection(status="failed"),
         rerun=rerun,
         pipeline_digest="pipeline",
         chunk_size=2,
@@ -203,12 +199,10 @@ def test_failures_and_what_an_ended_run_left_undone_are_tried_again_without_a_st
     with database.write() as connection:
         failed = [FailedDocument(id_of("failed"), failing(Stage.EXTRACT, Retry.NEVER))]
         record_failures(database, connection, "crashed", failed, now())
-    record_known(
+    record_selected(
         database,
         "second",
-        document_type=None,
-        status=status,
-        limit=None,
+        Selection(status=status),
         rerun=Rerun.FAILED,
         pipeline_digest="pipeline",
         chunk_size=2,
@@ -229,12 +223,10 @@ def test_a_settled_document_that_a_person_decided_is_computed_again_to_be_reopen
         write_results(database, connection, "first", new, now())
         by_person = update(tables.results).where(tables.results.c.document_id == id_of("decided"))
         connection.execute(by_person.values(decided_by="ann"))
-    record_known(
+    record_selected(
         database,
         "second",
-        document_type=None,
-        status=None,
-        limit=None,
+        Selection(),
         rerun=Rerun.STALE,
         pipeline_digest="pipeline",
         chunk_size=2,

@@ -9,9 +9,10 @@ import pytest
 from pydantic import JsonValue
 from sqlalchemy import func, select, text, update
 
+from blocks.backfill.selection import Selection
 from blocks.database.engine import Database, now
-from blocks.database.pipeline.documents import record_known
 from blocks.database.pipeline.failures import FailedDocument, list_failures, record_failures
+from blocks.database.pipeline.selected import record_selected
 from blocks.database.results.results import NewResult, list_results, write_results
 from blocks.database.review import claims
 from blocks.database.review.decide import Decided, decide, undo
@@ -143,17 +144,11 @@ def test_a_rejected_document_and_a_reclassified_one(database: Database) -> None:
         row = connection.execute(given.where(documents.c.document_id == id_of("b"))).one()
     assert tuple(row) == ("invoice", True, None)
     assert read_item(database, moved).status is ItemStatus.DECIDED
-    selected: dict[str, Any] = {
-        "document_type": None,
-        "status": None,
-        "limit": None,
-        "rerun": Rerun.STALE,
-        "pipeline_digest": "p",
-    }
-    assert record_known(database, "run-2", chunk_size=9, reclassified=True, **selected) == 1
+    selected: dict[str, Any] = {"rerun": Rerun.STALE, "pipeline_digest": "p", "chunk_size": 9}
+    assert record_selected(database, "run-2", Selection(reclassified=True), **selected) == 1
     with database.write() as connection:
         connection.execute(update(documents).values(settled_under="p", settled_as="accepted"))
-    assert record_known(database, "run-3", chunk_size=9, reclassified=True, **selected) == 0
+    assert record_selected(database, "run-3", Selection(reclassified=True), **selected) == 0
 
 
 def test_four_eyes_end_with_agreement_or_a_senior(database: Database) -> None:
