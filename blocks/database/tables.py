@@ -37,6 +37,7 @@ documents = Table(
     Column("settled_under", Text),
     Column("settled_as", Text),
     Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("erased_at", UtcDateTime),
     Index(None, "document_type"),
     Index(None, "parent_id"),
 )

@@ -15,6 +15,12 @@ from pydantic import JsonValue
 START = "0" * 64
 """The hash before the first entry."""
 
+_NOT_PERSONAL = (
+    *("version", "action", "key", "door", "role", "level", "undone", "judgement", "shown_ms"),
+    *("fingerprint", "outcome", "given_type", "is_type_decided", "document_type", "document_id"),
+)
+"""What stays in an entry whose document is erased: what happened, and digests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -27,6 +33,9 @@ class Entry:
     actor: str | None
     run_id: str | None
     happened_at: datetime
+    content_digest: str | None = None
+    """What the hash covers in place of the content: `content_digest`. None in entries of early development versions."""
+    salt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,22 @@ class Broken:
     why: str
 
 
+def content_digest(content: Mapping[str, JsonValue], salt: str) -> str:
+    """The digest of an entry's content. Without the salt, which is erased with the content, nobody can guess it."""
+    text = json.dumps([salt, content], sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=dict)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def erased_content(content: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What is left of an entry's content when its document is erased: nothing that says anything of the document."""
+    return {name: content[name] for name in _NOT_PERSONAL if name in content} | {"is_erased": True}
+
+
+def is_erased(content: Mapping[str, JsonValue]) -> bool:
+    """Whether this is what `erased_content` left."""
+    return content.get("is_erased") is True
+
+
 def entry_hash(previous: str, entry: Entry) -> str:
     """The entry's hash, given the hash of the entry before it."""
     content = [
@@ -52,7 +77,7 @@ def entry_hash(previous: str, entry: Entry) -> str:
         entry.event_id,
         entry.review_id,
         entry.event,
-        entry.content,
+        entry.content if entry.content_digest is None else entry.content_digest,
         entry.actor,
         entry.run_id,
         entry.happened_at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -67,7 +92,7 @@ def follow(last: Head, entry: Entry, previous: str, stored: str) -> Head | Broke
         return Broken(last.event_id + 1, "it is missing")
     if previous != last.hash:
         return Broken(entry.event_id, "it does not follow the entry before it")
-    if entry_hash(previous, entry) != stored:
+    if entry_hash(previous, entry) != stored or not _has_its_content(entry):
         return Broken(entry.event_id, "its content was changed")
     return Head(entry.event_id, stored)
 
@@ -91,3 +116,9 @@ def verify(entries: Iterable[tuple[Entry, str, str]], head: Head) -> Head | Brok
             return found
         last = found
     return end(last, head)
+
+
+def _has_its_content(entry: Entry) -> bool:
+    if entry.content_digest is None or is_erased(entry.content):
+        return True
+    return entry.salt is not None and content_digest(entry.content, entry.salt) == entry.content_digest

@@ -153,6 +153,7 @@ _PLAIN: Mapping[str, str] = {
     Event.REMINDED: "reminded people that it waits, level {level}",
     Event.UNDONE: "took entry {undone} back",
     Event.JUDGED: "judged {field} {judgement}",
+    Event.ERASED: "erased the document",
 }
 
 _HIDDEN: Mapping[str, str] = {

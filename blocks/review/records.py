@@ -238,6 +238,7 @@ class Event(StrEnum):
     REMINDED = "reminded"
     REOPENED = "reopened"
     JUDGED = "judged"
+    ERASED = "erased"
 
 
 class Ruling(Record):

@@ -49,6 +49,11 @@ def result_digest(result: Mapping[str, Any]) -> str:
     return digest_of({name: result[name] for name in RESULT_VALUES})
 
 
+def left_of(before: str, event_id: int, content: Mapping[str, JsonValue]) -> str:
+    """A digest of what is left of an item's erased events: of this one and, by `before`, of those before it."""
+    return digest_of([before, event_id, dict(content)])
+
+
 def answers_differ(content: Mapping[str, Any], answers: Sequence[Mapping[str, JsonValue]]) -> tuple[str, str] | None:
     """The field of the first answer that is not as the event says, and what differs."""
     wanted = content.get("answers", {})
@@ -119,10 +124,17 @@ class Standing:
     opinions: list[JsonValue] = field(default_factory=list)
     result: str | None = None
     """The fingerprint of the decided result that counts."""
+    left: str = ""
+    """`left_of` the events so far, if they were erased."""
+    fault: str | None = None
 
     def follow(self, entry: Entry, hashed: str) -> None:
         """Take in the item's next event."""
         content: Mapping[str, Any] = entry.content
+        if entry.event == Event.ERASED:
+            self._erase(content)
+            return
+        self.left = left_of(self.left, entry.event_id, content)
         self.role = content.get("role", self.role)
         if entry.event in _CONTENT:
             self._open(entry, content)
@@ -140,8 +152,8 @@ class Standing:
 
     def differs(self, row: Mapping[str, Any]) -> str | None:
         """What of the item's row is not as its events say."""
-        if self.status is None:
-            return "no event opened it"
+        if self.status is None or self.fault is not None:
+            return self.fault or "no event opened it"
         for name in ("status", "decided_by", "decided_at", "opinions"):
             if row[name] != getattr(self, name):
                 return _difference(name, row[name], getattr(self, name))
@@ -168,6 +180,14 @@ class Standing:
             if entry.event != Event.UPDATED:
                 self.created_at = entry.happened_at
         self._undecide()
+
+    def _erase(self, content: Mapping[str, Any]) -> None:
+        """The events so far have lost their content, and the item what it had of them."""
+        if content["left"] != self.left:
+            self.fault = "what its erasure left of its events was changed"
+        if self.status == ItemStatus.OPEN:
+            self.status = ItemStatus.SUPERSEDED
+        self.reasons = self.item = self.decision = self.result = None
 
     def _undecide(self) -> None:
         self.status = ItemStatus.OPEN

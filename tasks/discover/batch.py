@@ -1,5 +1,6 @@
 """Sources to a recorded batch, written in groups, so that memory stays flat for a million files."""
 
+import logging
 from itertools import islice
 
 from blocks import progress
@@ -11,13 +12,15 @@ from tasks.runs.run import Run
 
 RECORD_EVERY = 500
 
+log = logging.getLogger(__name__)
+
 
 def record_sources(run: Run, batch: Batch) -> int:
-    """Record every document of the batch's sources as a member of the run; returns their number.
+    """Record every document of the batch's sources as a member of the run; returns their number. Erased ones are none.
 
     Raises `SourceMissing` before anything is recorded, and `SourceEmpty` if the sources have no file.
     """
-    found = 0
+    found = erased = 0
     listed = discover(batch.sources, run.settings, rows_column=batch.rows_column, limit=batch.limit)
     while group := list(islice(listed, RECORD_EVERY)):
         raise_if_stopped(run.run_id)
@@ -31,5 +34,8 @@ def record_sources(run: Run, batch: Batch) -> int:
             chunk_size=batch.chunk_size or run.settings.chunk_size,
         )
         found += recorded.members
+        erased += recorded.erased
         progress.report(run.run_id, Stage.DISCOVER, recorded.members)
+    if erased:
+        log.info("%d documents were left out, because they were erased", erased)
     return found

@@ -29,11 +29,15 @@ SKIPPED, FAILED = "skipped", "failed"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a batch added to a run: new members, and how many of them have their outcome already."""
+    """What a batch added to a run: new members, and how many of them have their outcome already.
+
+    `erased` documents were left out.
+    """
 
     members: int = 0
     skipped: int = 0
     failed: int = 0
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class _Known:
     is_type_decided: bool = False
     settled_under: str | None = None
     settled_as: str | None = None
+    erased_at: datetime | None = None
 
     def is_changed_by(self, given_type: str) -> bool:
         """Whether a run that gives this type changes the document."""
@@ -64,13 +69,15 @@ def record_batch(
     `given_type`, unless it is None, replaces the type that a run gave a document earlier, but none that a person
     decided. A document that is settled
     under `pipeline_digest` gets its outcome at once, unless `rerun` asks for its work again. The others fill chunks of
-    `chunk_size`, from where the run's last batch ended.
+    `chunk_size`, from where the run's last batch ended. Documents that were erased are left out.
     """
-    found = {document.document_id: document for document in batch}
-    ids = sorted(found)
+    ids = sorted({document.document_id for document in batch})
     seen_at = now()
     with database.write() as connection:
         known = {id_: _Known(*row) for id_, *row in connection.execute(_KNOWN, {"ids": ids}).all()}
+        erased = {id_ for id_, document in known.items() if document.erased_at is not None}
+        batch, ids = [d for d in batch if d.document_id not in erased], [id_ for id_ in ids if id_ not in erased]
+        found = {document.document_id: document for document in batch}
         _insert_documents(database, connection, [d for d in found.values() if d.document_id not in known], seen_at)
         record_sources(database, connection, batch, seen_at)
         # A table that was split into rows before may be wanted as one document.
@@ -97,7 +104,7 @@ def record_batch(
         }
         _insert_members(connection, run_id, outcomes, chunk_size)
     counts = list(outcomes.values())
-    return Recorded(len(members), skipped=counts.count(SKIPPED), failed=counts.count(FAILED))
+    return Recorded(len(members), skipped=counts.count(SKIPPED), failed=counts.count(FAILED), erased=len(erased))
 
 
 @survives_outages

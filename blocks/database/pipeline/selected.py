@@ -86,7 +86,8 @@ def conditions(selection: Selection, pipeline_digest: str) -> Sequence[ColumnEle
         "reclassified": lambda _: and_(documents.c.settled_under.is_(None), _is_reclassified()),
     }
     given = selection.model_dump(exclude_defaults=True, exclude={"limit"})
-    return [documents.c.is_container.is_(False), *(of_property[name](value) for name, value in given.items())]
+    kept = (documents.c.is_container.is_(False), documents.c.erased_at.is_(None))
+    return [*kept, *(of_property[name](value) for name, value in given.items())]
 
 
 def outcome_at_once(rerun: Rerun, pipeline_digest: str, *, reopen: bool) -> ColumnElement[str | None]:

@@ -1,5 +1,6 @@
 """The audit trail: events are appended in one chain, each with the hash of the one before it."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 from blocks.database.column_types import storable
 from blocks.database.engine import Database, as_stored
 from blocks.database.review.tables import review_chain, review_events
-from blocks.review.chain import Entry, Head, entry_hash
+from blocks.review.chain import Entry, Head, content_digest, entry_hash
 
 _CHAIN_ID = 1
 
@@ -38,7 +39,9 @@ def append(database: Database, connection: Connection, new: Sequence[NewEvent], 
     for event in new:
         actor = None if event.actor is None else storable(event.actor)
         content = as_stored(dict(event.content))
-        entry = Entry(head.event_id + 1, event.review_id, event.event, content, actor, event.run_id, at)
+        salt = secrets.token_hex(16)
+        digest = content_digest(content, salt)
+        entry = Entry(head.event_id + 1, event.review_id, event.event, content, actor, event.run_id, at, digest, salt)
         hashed = entry_hash(head.hash, entry)
         rows.append(
             {
@@ -46,6 +49,8 @@ def append(database: Database, connection: Connection, new: Sequence[NewEvent], 
                 "review_id": entry.review_id,
                 "event": entry.event,
                 "content": content,
+                "content_digest": digest,
+                "salt": salt,
                 "actor": actor,
                 "run_id": entry.run_id,
                 "happened_at": at,

@@ -89,6 +89,8 @@ review_events = Table(
     Column("review_id", RowId, ForeignKey("review.review_id"), nullable=False),
     Column("event", Text, nullable=False),
     Column("content", JSON, nullable=False),
+    Column("content_digest", Text),
+    Column("salt", Text),
     Column("actor", AnyText),
     Column("run_id", Text),
     Column("happened_at", UtcDateTime, nullable=False),

@@ -22,11 +22,14 @@ from blocks.database.review.tables import (
 )
 from blocks.database.tables import results
 from blocks.review import chain, trail
-from blocks.review.chain import Broken, Entry, Head
+from blocks.review.chain import Broken, Entry, Head, is_erased
 from blocks.review.records import Event
 
 _BATCH = 1_000
-_EVENT = ("event_id", "review_id", "event", "content", "actor", "run_id", "happened_at")
+_EVENT = (
+    *("event_id", "review_id", "event", "content", "actor", "run_id", "happened_at"),
+    *("content_digest", "salt"),
+)
 _ANSWER = ("field", "shown", "decided", "confidence", "evidence", "shown_ms", "is_touched")
 _JUDGEMENT = ("review_id", "judged_by", "judged_at", *trail.JUDGEMENT_VALUES)
 _RESULT = (*trail.RESULT_VALUES, "created_at")
@@ -62,6 +65,7 @@ def verify_trail(database: Database, kept: str | None = None) -> Head | Tampered
 
 def _events_tampered(connection: Connection, kept: str | None) -> Head | Tampered:
     last, is_kept = Head(), kept in {None, Head().hash}
+    erased = set(connection.execute(_ERASED_ITEMS).scalars())
     answers = _Groups(_rows(connection, _ANSWERS), "event_id")
     for row in _rows(connection, _EVENTS):
         entry = _entry(row)
@@ -69,7 +73,12 @@ def _events_tampered(connection: Connection, kept: str | None) -> Head | Tampere
         if isinstance(found, Broken):
             return Tampered(review_events.name, str(found.event_id), found.why)
         own = answers.of(entry.event_id)
-        fault = _orphan(answers) or _answers_tampered(entry, own) or _about_item(entry, row)
+        if not is_erased(entry.content):
+            fault = _orphan(answers) or _answers_tampered(entry, own) or _about_item(entry, row)
+        elif entry.review_id not in erased:
+            fault = Tampered(review_events.name, str(entry.event_id), "its content is gone, and no event erased it")
+        else:
+            fault = _orphan(answers)
         if fault is not None:
             return fault
         last, is_kept = found, is_kept or row["hash"] == kept
@@ -213,6 +222,8 @@ _EVENTS = (
 )
 
 _EVENTS_BY_ITEM = select(*_event_columns).order_by(review_events.c.review_id, review_events.c.event_id)
+
+_ERASED_ITEMS = select(review_events.c.review_id).where(review_events.c.event == Event.ERASED)
 
 _ANSWERS = select(
     review_answers.c.event_id, review_answers.c.review_id, *(review_answers.c[name] for name in _ANSWER)

@@ -1,0 +1,1 @@
+"""What the database keeps, and for how long: search for a person, erasure, retention, sizes."""
