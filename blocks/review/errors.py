@@ -48,6 +48,18 @@ class ItemReplaced(ReviewError):
         )
 
 
+class VersionUnknown(ReviewError):
+    """The item never had the version that the decision names."""
+
+    kind = "review_version_unknown"
+
+    def __init__(self, review_id: int, shown: int, current: int) -> None:
+        super().__init__(
+            f"review item {review_id} has no version {shown}, its newest is {current}; look at it, then decide on the "
+            "version that you saw"
+        )
+
+
 class ItemClaimed(ReviewError):
     """Another person works on the item."""
 
@@ -100,6 +112,18 @@ class InvalidCorrection(InvalidDecision):
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}; nothing was decided")
+
+
+class FieldUnread(InvalidDecision):
+    """A blind audit is accepted only once a person has read each of its fields."""
+
+    kind = "review_field_unread"
+
+    def __init__(self, field: str, review_id: int) -> None:
+        super().__init__(
+            f"{field}: review item {review_id} is a blind audit; correct every field, with what the document says, or "
+            "decide on the page; nothing was decided"
+        )
 
 
 class UserExists(UsageError):

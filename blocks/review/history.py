@@ -92,7 +92,7 @@ def in_words(entry: Entry) -> str:
     if content.get("is_hidden"):
         return _HIDDEN.get(event, "did something that is shown once the document is decided")
     if event in _DECISIONS:
-        return _decision(content) + _AFTER.get(event, "")
+        return decision_in_words(content) + _AFTER.get(event, "")
     if event == Event.ESCALATED and entry.actor is None:
         return "sent it to a senior, because it is late"
     known = {name: _label(content.get(name, "")) for name in ("version", "level", "undone", "field", "judgement")}
@@ -114,7 +114,8 @@ def shown_s(entry: Entry) -> float | None:
     return shown_ms / 1_000 if isinstance(shown_ms, int | float) and shown_ms > 0 else None
 
 
-def _decision(content: Mapping[str, JsonValue]) -> str:
+def decision_in_words(content: Mapping[str, JsonValue]) -> str:
+    """What a decision did to its document, by the content of its event."""
     reason, document_type = content.get("reason"), content.get("document_type")
     match content.get("action"):
         case Action.ACCEPT:

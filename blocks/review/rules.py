@@ -10,6 +10,7 @@ from blocks.document_types.schema import DocumentType
 from blocks.records import UNKNOWN_TYPE, Status
 from blocks.review.corrections import corrected_value
 from blocks.review.errors import (
+    FieldUnread,
     InvalidDecision,
     ItemClaimed,
     ItemClosed,
@@ -61,6 +62,7 @@ def rule(
     outcome = _outcome(item, decision, document_type, known_types)
     if outcome.status is Status.ACCEPTED:
         _check_judged(item, decision, judged)
+        _check_read(item, decision)
     return Ruling(
         event=_event(item, outcome),
         role=_next_role(item, outcome),
@@ -108,7 +110,7 @@ def _outcome(
             return _corrected(item, decision, _check_has_values(item, document_type))
         case Action.REJECT:
             if not decision.reason.strip():
-                raise InvalidDecision("a rejection needs a reason: --reason TEXT")
+                raise InvalidDecision("a rejection needs a reason")
             return Outcome(
                 status=Status.REJECTED,
                 document_type=item.document_type,
@@ -165,6 +167,15 @@ def _check_judged(item: Item, decision: Decision, judged: Mapping[str, Judged]) 
                 f"{found.by} found {name} of review item {item.review_id} {found.judgement}; correct it, with the same "
                 "value if it is right after all"
             )
+
+
+def _check_read(item: Item, decision: Decision) -> None:
+    """A person has read each field of a blind audit that is accepted: else it would find too few wrong rows."""
+    if not item.is_blind:
+        return
+    for name in item.fields:
+        if name not in decision.corrections and not decision.looks.get(name, Look()).is_touched:
+            raise FieldUnread(name, item.review_id)
 
 
 def _answers(item: Item, decision: Decision, outcome: Outcome, judged: Mapping[str, Judged]) -> Iterator[Answer]:

@@ -1,6 +1,11 @@
 """What a decision did, in words, as every door says it."""
 
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
 from blocks.review.records import Event
+from blocks.review.typed_text import text_of
 
 _DONE = {
     Event.DECIDED: "decided",
@@ -11,7 +16,13 @@ _DONE = {
 }
 
 
-def in_words(event: Event, *, is_repeated: bool) -> str:
-    """What the event of a decision means for its item."""
+def in_words(event: Event, corrected: Mapping[str, JsonValue], *, is_repeated: bool) -> str:
+    """What the event of a decision means for its item, with the values that corrections became."""
     done = _DONE.get(event, str(event))
+    values = ", ".join(f"{name} is {_shown(value)}" for name, value in corrected.items())
+    done = f"{done}: {values}" if values else done
     return f"was decided so before: {done}" if is_repeated else done
+
+
+def _shown(value: JsonValue) -> str:
+    return text_of(value) or "empty"

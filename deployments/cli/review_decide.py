@@ -157,7 +157,7 @@ def _decide(door: Reviewing, review_id: int, version: int | None, as_json: bool,
     if as_json:
         say(json.dumps(decided.model_dump(mode="json") | {"version": seen, "action": str(decision.action)}))
         return
-    done = in_words(decided.event, is_repeated=decided.is_repeated)
+    done = in_words(decided.event, decided.corrected, is_repeated=decided.is_repeated)
     say(f"review item {review_id} ({decision.action} by {decision.by}) {done}")
 
 

@@ -103,7 +103,7 @@ def _decide(
         document_type = door.types.get(read_item(door.database, written[0].review_id).document_type)
         decision = decision_of(sheets.one_decision(written), document_type, Door.IMPORT)
         decided = decide(door.database, decision, door.person, door.types)
-        status, message = "applied", in_words(decided.event, is_repeated=decided.is_repeated)
+        status, message = "applied", in_words(decided.event, decided.corrected, is_repeated=decided.is_repeated)
     except UsageError as error:
         message = str(error)
     for number, row in numbered:

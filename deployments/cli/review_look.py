@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blocks.review.records import Event
 from deployments.cli.options import DatabaseOption, open_existing, open_or_create
 from deployments.cli.output import note, say, without_controls
 from deployments.cli.review_options import ByOption, IdArgument, JsonOption, person_of
@@ -111,6 +112,7 @@ def _print(shown: "ShownItem", as_json: bool, reveal: bool) -> None:
     if as_json:
         hidden = {"fields", "confidences", "evidence"}
         content = shown.item.model_dump(mode="json", exclude=hidden) | {"uri": shown.uri}
+        content |= shown.model_dump(mode="json", include={"passed_on", "decision"})
         fields = [] if is_hidden else [field.model_dump(mode="json") for field in shown.fields]
         say(json.dumps(content | {"fields": fields}, ensure_ascii=False))
         return
@@ -127,8 +129,17 @@ def _lines(shown: "ShownItem", is_hidden: bool) -> list[str]:
     ]
     if item.claimed_by is not None and item.claim_expires_at is not None:
         lines.append(f"  claimed by {item.claimed_by} until {item.claim_expires_at:%H:%M} UTC")
-    if item.decided_by is not None:
-        lines.append(f"  decided by {item.decided_by}")
+    if item.decisions_needed > 1 and item.decided_by is None:
+        so_far = f"{len(item.opinions)} decided so far"
+        lines.append(f"  {item.decisions_needed} persons must come to the same result; {so_far}")
+    lines += [
+        f"  {passed.by} {_PASSED_ON[passed.event]} at {passed.at:%Y-%m-%d %H:%M} UTC: {passed.note}"
+        for passed in shown.passed_on
+    ]
+    decision = shown.decision
+    if decision is not None:
+        lines.append(f"  {decision.by} {decision.words} at {decision.at:%Y-%m-%d %H:%M} UTC")
+        lines += [f"  note: {decision.note}"] if decision.note else []
     lines += [f"  reason: {reason}" for reason in item.reasons]
     if is_hidden:
         return [*lines, "  a blind audit: read the document, then correct what you read; --reveal shows the values"]
@@ -137,7 +148,12 @@ def _lines(shown: "ShownItem", is_hidden: bool) -> list[str]:
         lines.append(f"  {field.field}{confidence}: {_text(field.value)}")
         if field.line:
             lines.append(f"      page {field.page}: {field.line}")
+        if decision is not None and field.field in decision.changed:
+            lines.append(f"      decided: {_text(decision.changed[field.field])}")
     return lines
+
+
+_PASSED_ON = {Event.ESCALATED: "sent it to a senior", Event.RETURNED: "returned it to the queue"}
 
 
 def _text(value: object) -> str:

@@ -11,6 +11,7 @@ from blocks.database.review import claims
 from blocks.database.review.decide import decide, undo
 from blocks.database.review.judgements import read_judged
 from blocks.database.review.queue import changes_since, list_items, read_item
+from blocks.database.review.shown import read_passed_on
 from blocks.database.review.shown_documents import ShownDocument
 from blocks.errors import DocumentError
 from blocks.evidence.document_reading import DocumentReading
@@ -39,6 +40,7 @@ def show_item(call: Call) -> Response:
         "item.html",
         view=view,
         item=item,
+        passed_on=read_passed_on(site.database, item),
         query=query_of(call.query),
         types=[(name, known.title) for name, known in sorted(site.types.items())],
         may_decide=call.who.role.covers(item.role) and call.who.role.covers(Role.REVIEWER),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
 
 from blocks.database.clock import database_time
@@ -39,12 +39,16 @@ _NO_CLAIM: dict[str, object] = dict.fromkeys(("claimed_by", "claimed_at", "claim
 
 
 class Decided(Record):
-    """What a decision did. `is_repeated`: the same decision was applied before, and nothing was written."""
+    """What a decision did. `is_repeated`: the same decision was applied before, and nothing was written.
+
+    `corrected` has the typed values that corrections became: "1.234" may be an amount above a thousand.
+    """
 
     review_id: int
     event: Event
     event_id: int
     is_repeated: bool = False
+    corrected: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 @survives_outages
@@ -88,7 +92,9 @@ def decide_within(
             _write_result(connection, item, result, head, at)
     else:
         _keep_open(connection, item, decision, ruling, head, at)
-    return Decided(review_id=item.review_id, event=ruling.event, event_id=head.event_id)
+    values = {} if ruling.outcome is None else ruling.outcome.fields
+    corrected = {name: values[name] for name in decision.corrections if name in values}
+    return Decided(review_id=item.review_id, event=ruling.event, event_id=head.event_id, corrected=corrected)
 
 
 @survives_outages

@@ -79,7 +79,7 @@ def _answer(
     except Exception:  # a defect costs one decision, and not those behind it
         log.exception("a defect of Winnow: decision %s of review_decisions is refused", rows[0]["decision_id"])
         return REFUSED, "a defect of Winnow kept this decision from being applied; the log has it; nothing was decided"
-    return APPLIED, in_words(decided.event, is_repeated=decided.is_repeated)
+    return APPLIED, in_words(decided.event, decided.corrected, is_repeated=decided.is_repeated)
 
 
 def _written(row: RowMapping) -> WrittenDecision:

@@ -31,7 +31,7 @@ from blocks.database.pipeline.sources import uris_of
 from blocks.database.review.tables import REASON_CODES, review, review_events
 from blocks.database.tables import results, sources
 from blocks.records import Record
-from blocks.review.errors import ItemMissing, ItemReplaced
+from blocks.review.errors import ItemMissing, ItemReplaced, VersionUnknown
 from blocks.review.records import Event, Item, ItemKind, ItemStatus, Role
 from blocks.review.rules import changes
 
@@ -320,7 +320,12 @@ def changes_since(database: Database, item: Item, version: int) -> tuple[str, ..
 
 
 def check_version(connection: Connection, item: Item, shown: int) -> None:
-    """Raises `ItemReplaced` where a run replaced the version of an open item that the person saw."""
+    """Raises `ItemReplaced` where a run replaced the version of an open item that the person saw.
+
+    Raises `VersionUnknown` where the item never had that version.
+    """
+    if shown > item.version:
+        raise VersionUnknown(item.review_id, shown, item.version)
     if item.status is ItemStatus.OPEN and item.version != shown:
         raise ItemReplaced(item.review_id, shown, item.version, _changes(connection, item, shown))
 

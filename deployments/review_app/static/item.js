@@ -177,7 +177,7 @@ const PAST = { accept: 'Accepted', correct: 'Corrected', reject: 'Rejected', rec
 
 function refused(error) {
   if (error.kind === 'review_item_replaced') replaced(error.changes)
-  else if (error.kind === 'review_value_invalid') {
+  else if (['review_value_invalid', 'review_field_unread'].includes(error.kind)) {
     const row = rows.find(each => error.message.startsWith(name(each)))
     if (row) { problem(row, error.message); select(row) } else banner(error.message, error.kind)
   } else banner(error.message, error.kind)

@@ -8,6 +8,7 @@ import pytest
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.records import Status
 from blocks.review.errors import (
+    FieldUnread,
     InvalidCorrection,
     InvalidDecision,
     ItemClaimed,
@@ -25,6 +26,7 @@ from blocks.review.records import (
     Item,
     ItemKind,
     ItemStatus,
+    Look,
     Opinion,
     Person,
     Role,
@@ -116,6 +118,18 @@ def test_a_blank_correction_empties_the_field() -> None:
 def test_a_decision_without_a_meaning_is_refused(wrong: Decision, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         ruling(item(), wrong)
+
+
+def test_a_blind_audit_is_accepted_only_once_each_field_was_read() -> None:
+    blind = item(kind=ItemKind.AUDIT, is_blind=True)
+    read = {"company": "Café", "total": "9.00"}
+    for unread in (decision(Action.ACCEPT), correct(**read)):
+        with pytest.raises(FieldUnread, match="blind audit; correct every field"):
+            ruling(blind, unread)
+    assert ruling(blind, correct(**read, date="")).event is Event.DECIDED
+    looks = {name: Look(is_touched=True) for name in blind.fields}
+    assert ruling(blind, decision(Action.ACCEPT, looks=looks)).event is Event.DECIDED
+    assert ruling(blind, decision(Action.UNREADABLE)).event is Event.DECIDED
 
 
 def test_rejections_and_reclassification() -> None:

@@ -90,8 +90,17 @@ def test_a_correction_is_typed_and_is_the_result(review: Command) -> None:
     lines = json.dumps([{"item": "Tea", "price": "2,50"}])
     decided = review.json("correct", "1", "total=1.234,50", "company=", f"lines={lines}")
     assert (decided["event"], decided["action"], decided["version"]) == ("decided", "correct", 1)
+    assert decided["corrected"]["total"] == "1234.50"
     shown = review.json("show", "1")
     assert shown["decided_by"] == "ann"
+    assert shown["decision"]["changed"] == {
+        "company": None,
+        "total": "1234.50",
+        "lines": [{"item": "Tea", "price": "2.50"}],
+    }
+    told = review("show", "1").stdout
+    assert "ann corrected it at 20" in told
+    assert "total (0.50): 9.00\n      page 1: Total 9.00\n      decided: 1234.50" in told
     again = review.json("correct", "1", "total=1.234,50", "company=", f"lines={lines}")
     assert again["is_repeated"] is True
     for wrong, says in (
@@ -105,7 +114,9 @@ def test_a_correction_is_typed_and_is_the_result(review: Command) -> None:
 
 def test_every_other_decision(review: Command, database: Database) -> None:
     assert "waits for a senior" in review("escalate", "1", "--note", "odd").stdout
+    assert re.search("ann sent it to a senior at .*: odd", review("show", "1").stdout)
     assert "is back in the queue" in review("return", "1").stdout
+    assert "has no version 7, its newest is 1" in review("accept", "1", "--version", "7", expect=2).stderr
     assert "there is no document type 'x'" in review("reclassify", "1", "--type", "x", expect=2).stderr
     open_item(database, "a", total="9.50", fingerprint="g")
     replaced = review("accept", "1", "--version", "1", expect=2).stderr

@@ -1,5 +1,6 @@
 """People at work on the review page, in a real Chromium."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -12,14 +13,15 @@ from sqlalchemy import func, select, update
 from blocks.database.engine import Database, now
 from blocks.database.results.results import list_results
 from blocks.database.review import claims
+from blocks.database.review.decide import decide
 from blocks.database.review.queue import read_item
 from blocks.database.review.tables import review, review_answers, review_sessions
 from blocks.database.review.verify import Tampered, verify_trail
-from blocks.review.records import Item, Person
+from blocks.review.records import Action, Decision, Door, Item, Person, Role
 from deployments.review_app.site import Site
 from tests.review_page import PAPER, VALUES, Paper, log_in, ready, violations
 
-BOB = Person(name="bob")
+BOB, SUE = Person(name="bob"), Person(name="sue", role=Role.SENIOR)
 SCRIPT = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'"&{{7*7}}'
 
 
@@ -314,6 +316,9 @@ def test_a_blind_audit_shows_the_machines_value_only_after_the_persons(
     ready(page)
     assert "2024-05-03" not in page.content()
     assert "12.50" not in page.locator(".fields").inner_html()
+    page.keyboard.press("Control+Enter")  # nobody accepts what they have not seen
+    expect(page.locator(".current .problem")).to_contain_text("is a blind audit")
+    assert decided(database) == 0
     page.fill("#f-total", "12.60")
     page.keyboard.press("Enter")
     expect(page.locator("[data-field=total] .problem")).to_contain_text("12.50")
@@ -322,11 +327,16 @@ def test_a_blind_audit_shows_the_machines_value_only_after_the_persons(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(chromium: Browser, address: str, database: Database, tmp_path: Path, scheme: str) -> None:
     review_id = Paper(tmp_path / "a.pdf", reasons=(*Paper(tmp_path).reasons, "hidden_text")).store(database)
+    for action, person, note in ((Action.ESCALATE, BOB, "which one?"), (Action.RETURN, SUE, "the <b>lower</b> one")):
+        passed_on = Decision(review_id=review_id, version=1, action=action, by=person.name, door=Door.SQL, note=note)
+        decide(database, passed_on, person, {})
     page = log_in(chromium, address, "ann", scheme=scheme)
     for path in ("/", f"/items/{review_id}"):
         page.goto(path)
         if "items" in path:
             ready(page)
+            notes = " ".join(page.locator(".passed-on").all_inner_texts())
+            assert re.fullmatch(r"bob, .* ago: which one\? sue, .* ago: the <b>lower</b> one", notes)
         assert violations(page) == []
     page.keyboard.press("?")
     assert violations(page) == []

@@ -49,7 +49,8 @@ def test_several_rows_are_one_correction(database: Database) -> None:
     assert apply_decisions(database, TYPES) == Answered(applied=2, refused=1)
     assert apply_decisions(database, TYPES) == Answered()
     found = answers(database)
-    assert found[:3] == [("applied", "decided")] * 3
+    corrected = ("applied", "decided: total is 1234.50, company is Tea House")  # as it was understood
+    assert found[:3] == [corrected, ("applied", "decided"), corrected]
     assert found[3][0] == "refused"
     assert "was decided by ann" in found[3][1]
     results = {row["document_id"]: row["fields"] for row in list_results(database)}
@@ -134,7 +135,7 @@ def test_appliers_at_once_apply_each_decision_once(database: Database) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: apply_decisions(database, TYPES), range(4)))
     assert sum(answered.applied for answered in done) == len(items)
-    assert answers(database) == [("applied", "decided")] * len(rows)
+    assert answers(database) == [("applied", "decided: total is 7.00, company is 7")] * len(rows)
     assert all(row["fields"] == {"company": "7", "total": "7.00"} for row in list_results(database))
     assert isinstance(verify_trail(database), Head)
 
