@@ -1,14 +1,11 @@
 """The main flow: sources in; results, review items and failures out."""
 
-from decimal import Decimal
-from typing import Annotated
-
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
 from blocks.records import Batch, Rerun
 from tasks.discover.task import discover
+from tasks.flow_run.form import BudgetUsd, ChunkSize, DocumentTypeName, Limit
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
@@ -22,27 +19,31 @@ from tasks.stages import PIPELINE
 @ends_in_one_line
 def process_documents(
     sources: tuple[str, ...],
-    document_type: str | None = None,
+    document_type: DocumentTypeName | None = None,
     rerun: Rerun = Rerun.STALE,
-    limit: Annotated[int, Field(ge=1)] | None = None,
+    limit: Limit | None = None,
     rows_column: str | None = None,
-    chunk_size: Annotated[int, Field(ge=1, le=10_000)] | None = None,
+    chunk_size: ChunkSize | None = None,
     models: tuple[str, ...] = (),
-    budget_usd: Annotated[Decimal, Field(ge=0)] | None = None,
+    budget_usd: BudgetUsd | None = None,
     use_cache: bool = True,
 ) -> State[RunReport]:
     """Read, classify, score, validate and store every document of the sources.
 
     Args:
-        sources: Files, folders, globs or URLs.
-        document_type: The type of every document, where you know it; otherwise each is classified.
-        rerun: Which documents to compute. "stale": those without an output under today's types and settings.
-        limit: Process at most this many files.
-        rows_column: The text column of csv and jsonl files; each row is then a document.
-        chunk_size: Documents per task run.
-        models: Names of models to ask, in order, instead of each type's route; the built-in reader is the fallback.
-        budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
-        use_cache: Whether stored replies of models may answer.
+        sources: Files, folders, globs or URLs, one per line. A file without a change is not computed again.
+        document_type: The type of every document, where you know it. Empty: each document is classified, at no cost.
+        rerun: Which documents to compute. "stale": those without an output under today's types and settings, "never":
+            those without any result, "failed": stale ones and failures. "all" also asks models again about documents
+            that are up to date, and pays for answers that are not stored.
+        limit: Process at most this many files. A trial of 20 shows what all of them may cost.
+        rows_column: The text column of csv and jsonl files. Each row is then a document.
+        chunk_size: Documents per task run; empty: WINNOW_CHUNK_SIZE. It changes no result and no cost.
+        models: Names of models to ask, in order, instead of each type's route; `winnow models list` has them. Each
+            document may then cost a call. Empty: the type's route; the built-in reader costs nothing.
+        budget_usd: The most that this run may spend on models, in USD; empty: WINNOW_BUDGET_PER_RUN_USD. Documents
+            that the budget does not reach go to review. 0: no model is asked.
+        use_cache: Whether stored replies of models may answer, at no cost. Off: every question is paid for again.
     """
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size

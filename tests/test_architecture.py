@@ -7,10 +7,6 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from pydantic import BaseModel, ConfigDict
-from ruamel.yaml import YAML
-
 ROOT = Path(__file__).parent.parent
 ROOMS = ("flows", "tasks", "blocks", "deployments")
 
@@ -83,68 +79,3 @@ def test_the_lock_holds_what_pyproject_asks_for() -> None:
     locked = set(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     assert {"prefect", "sqlalchemy", "pytest"} <= wanted
     assert wanted - locked == set()
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Schedule(_Strict):
-    cron: str
-    timezone: str
-    active: bool
-
-
-class _Concurrency(_Strict):
-    limit: int
-    collision_strategy: str
-
-
-class _WorkPool(_Strict):
-    name: str
-
-
-class _Deployment(_Strict):
-    name: str
-    description: str
-    entrypoint: str
-    parameters: dict[str, object]
-    schedules: list[_Schedule] = []
-    concurrency_limit: _Concurrency | None = None
-    work_pool: _WorkPool
-
-
-class _PrefectYaml(_Strict):
-    name: str
-    deployments: list[_Deployment]
-
-
-def prefect_yaml() -> dict[str, object]:
-    content = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())
-    content.pop("prefect-version")
-    return dict(content)
-
-
-def test_prefect_yaml_has_no_key_that_prefect_would_ignore() -> None:
-    parsed = _PrefectYaml.model_validate(prefect_yaml())
-    assert {d.entrypoint for d in parsed.deployments} == {
-        "flows/process_documents.py:process_documents",
-        "flows/backfill.py:backfill",
-        "flows/close_dead_runs.py:close_dead_runs",
-        "flows/escalate_reviews.py:escalate_reviews",
-        "flows/apply_decisions.py:apply_decisions",
-    }
-    active = {d.entrypoint: [s.active for s in d.schedules] for d in parsed.deployments if d.schedules}
-    assert active == {
-        "flows/process_documents.py:process_documents": [False],
-        "flows/close_dead_runs.py:close_dead_runs": [True],
-        "flows/escalate_reviews.py:escalate_reviews": [True],
-        "flows/apply_decisions.py:apply_decisions": [True],
-    }
-
-
-def test_that_check_finds_a_misspelt_key() -> None:
-    content = prefect_yaml()
-    content["concurency_limit"] = 1
-    with pytest.raises(ValueError, match="concurency_limit"):
-        _PrefectYaml.model_validate(content)

@@ -1,0 +1,39 @@
+"""Parameters of flows as fields of the form in the Prefect UI: what is known is offered, and nothing else accepted.
+
+The form is made when a flow is deployed. Prefect's server refuses a run whose parameters do not fit it.
+"""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from blocks.document_types.loader import load_document_types
+from blocks.errors import DocumentTypeInvalid
+from blocks.settings import load_settings
+
+
+class _KnownTypes:
+    """Offers the document types of the machine that deploys. With a mistake in one of them, any name is accepted."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        try:
+            names = list(load_document_types(load_settings().document_types_dir))
+        except DocumentTypeInvalid:
+            return handler(schema)
+        return handler(schema) | {"enum": names}
+
+
+DocumentTypeName = Annotated[str, _KnownTypes()]
+"""The name of a document type: a choice in the form. Deploy again after a type was added."""
+
+BudgetUsd = Annotated[Decimal, Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
+"""An amount in USD: a single number in the form, where a Decimal's own schema asks for a number or a text."""
+
+Limit = Annotated[int, Field(ge=1)]
+"""At most this many."""
+
+ChunkSize = Annotated[int, Field(ge=1, le=10_000)]
+"""Documents per task run."""
