@@ -35,6 +35,7 @@ COMMANDS = {
     "review": Command("review:app", "The documents that wait for a person."),
     "types": Command("types:app", "The document types: what they read, and what is wrong with them."),
     "models": Command("models:app", "The language models: prices, limits, switches, and the calls."),
+    "automations": Command("automations:app", "Prefect's automations: alerts, and crashed runs taken up."),
     "server": Command("server:app", "The local Prefect server, for runs without a Prefect API."),
     "db": Command("db:app", "The database's tables and views."),
 }

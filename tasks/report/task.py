@@ -5,6 +5,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from blocks.database.pipeline import runs
@@ -12,6 +13,7 @@ from blocks.database.pipeline.failures import list_failures
 from tasks.report.artifacts import MAX_FAILURES_SHOWN, as_markdown, failures_command, failures_table
 from tasks.report.repeated import repeated_documents
 from tasks.report.report import RunFailed, RunReport, build_report
+from tasks.report.signals import Signal, signals
 from tasks.report.type_expectations import type_findings
 from tasks.runs.run import Run
 
@@ -30,6 +32,8 @@ def report(run: Run) -> RunReport:
             _show_failures(run, result)
     except httpx.HTTPError as error:  # the database has the report; only Prefect's pages lack it
         get_run_logger().warning("an artifact could not be written: %s", error)
+    for signal in signals(run.database, run.run_id, result):
+        _send(run, signal)
     return result
 
 
@@ -39,6 +43,16 @@ def closing_state(run: Run, result: RunReport) -> State[RunReport]:
     if name == "Failed":
         return Failed(message=message, data=RunFailed(message, result))
     return Completed(name=name, message=message, data=result)
+
+
+def _send(run: Run, signal: Signal) -> None:
+    """Send a signal as an event, which deployments/automations/ matches, and write it to the run's log."""
+    get_run_logger().warning("%s", signal.message)
+    emit_event(
+        f"winnow.run.{signal.name}",
+        {"prefect.resource.id": signal.resource, "winnow.run.id": run.run_id},
+        payload={"subject": signal.subject, "message": signal.message},
+    )
 
 
 def _show_failures(run: Run, result: RunReport) -> None:

@@ -1,12 +1,8 @@
 """The flow against a real Prefect server and a real webhook: each block sends each message once."""
 
-import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from prefect.blocks.core import Block
@@ -19,6 +15,7 @@ from blocks.database.review.queue import list_items
 from deployments.prefect_api.local_server import LocalServer
 from tests.blocks.database.review.test_items import need
 from tests.database_fixtures import add_documents
+from tests.doubles.webhook import Webhook, running_webhook
 from tests.prefect_fixtures import in_prefect, prefect_api
 
 FLOW = """
@@ -32,36 +29,10 @@ SENT = ["Completed review items: 0 reminded of, 0 escalated", "Completed review 
 pytestmark = pytest.mark.prefect
 
 
-@dataclass
-class Webhook:
-    """A web server that keeps what is posted to it, and answers with `status`."""
-
-    status: int = 200
-    posts: list[dict[str, str]] = field(default_factory=list)
-    url: str = ""
-
-
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if hook.status == 200:
-                hook.posts.append(json.loads(body))
-            self.send_response(hook.status)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    hook.url = f"http://127.0.0.1:{server.server_port}/reviewers"
-    yield hook
-    server.shutdown()
-    server.server_close()
+    with running_webhook() as hook:
+        yield hook
 
 
 @pytest.fixture

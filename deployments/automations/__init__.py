@@ -1,0 +1,1 @@
+"""Prefect's automations as code: a YAML file each, applied by name."""

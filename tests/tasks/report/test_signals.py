@@ -1,0 +1,117 @@
+"""What a run's end tells of, against rows of earlier runs."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import insert, update
+
+from blocks.database.engine import Database
+from blocks.database.models.circuit_states import DatabaseCircuitStates
+from blocks.database.results import earlier_runs
+from blocks.database.results.earlier_runs import Share
+from blocks.database.tables import failures, model_calls, run_documents, runs
+from blocks.records import RunCounts
+from tasks.report.report import ModelUse, RunReport
+from tasks.report.signals import jumped, signals
+from tests.database_fixtures import add_documents
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+def test_a_share_jumps_where_chance_does_not_explain_it() -> None:
+    usual = {"invoice": Share(10, 1000), "receipt": Share(300, 1000)}
+    assert dict(jumped({"invoice": {"failed": 3, "accepted": 97}}, usual)) == {}
+    assert dict(jumped({"invoice": {"failed": 12, "accepted": 88}}, usual)) == {"invoice": Share(12, 100)}
+    assert dict(jumped({"receipt": {"failed": 38, "accepted": 62}}, usual)) == {}
+    assert dict(jumped({"receipt": {"failed": 60, "accepted": 40}}, usual)) == {"receipt": Share(60, 100)}
+
+
+def test_skipped_documents_hide_no_jump_and_a_new_type_has_no_usual_share() -> None:
+    counts = {"failed": 10, "accepted": 10, "skipped": 10_000}
+    assert dict(jumped({"invoice": counts}, {"invoice": Share(0, 500)})) == {"invoice": Share(10, 20)}
+    assert dict(jumped({"invoice": counts}, {})) == {}
+    assert dict(jumped({"invoice": {"failed": 2, "accepted": 0}}, {"invoice": Share(0, 500)})) == {}
+
+
+def test_earlier_runs_say_what_is_usual_and_a_jump_names_the_kind(database: Database) -> None:
+    for number, failed in ((1, 1), (2, 0), (3, 8)):
+        _run(database, f"run-{number}", number)
+        names = [f"{number}-{each}" for each in range(20)]
+        ids = add_documents(database, *names, run_id=f"run-{number}")
+        with database.write() as connection:
+            connection.execute(
+                update(run_documents).where(run_documents.c.run_id == f"run-{number}").values(outcome="accepted")
+            )
+            connection.execute(
+                update(run_documents).where(run_documents.c.document_id.in_(ids[:failed])).values(outcome="failed")
+            )
+            for document_id in ids[:failed]:
+                connection.execute(insert(failures), _failure(document_id, f"run-{number}"))
+    assert earlier_runs.earlier_runs(database, "run-3") == ("run-2", "run-1")
+    assert earlier_runs.failure_shares(database, ("run-1", "run-2")) == {"unknown": Share(1, 40)}
+    [signal] = signals(database, "run-3", _report({"unknown": {"accepted": 12, "failed": 8}}))
+    assert (signal.name, signal.resource) == ("failure-share", "winnow.type.unknown")
+    assert signal.message == "unknown: 40% of 20 documents failed, usually 2%, most with encrypted"
+
+
+def test_a_circuit_that_is_open_at_the_end_is_told_of(sqlite_database: Database) -> None:
+    _run(sqlite_database, "run-1", 1)
+    DatabaseCircuitStates(sqlite_database, lambda *report: report).open("gpt-x", "HTTP 503", 30)
+    [signal] = signals(sqlite_database, "run-1", _report({"receipt": {"accepted": 1}}))
+    assert signal.message == "the circuit of gpt-x is open at the end of the run: HTTP 503"
+
+
+def test_spend_and_latency_are_compared_with_those_of_earlier_runs(sqlite_database: Database) -> None:
+    for number in range(1, 8):
+        _run(sqlite_database, f"run-{number}", number)
+        is_last = number == 7
+        calls = [
+            _call(f"run-{number}", each, Decimal("0.09" if is_last else "0.02"), 9_000 if is_last else 1_000)
+            for each in range(25)
+        ]
+        with sqlite_database.write() as connection:
+            connection.execute(insert(model_calls), calls)
+    use = ModelUse(calls=25, input_tokens=250, output_tokens=250, cost_usd=Decimal(1))
+    report = _report({"receipt": {"accepted": 25}}).model_copy(update={"model_calls": 25, "models": {"gpt-x": use}})
+    found = {signal.name: signal.message for signal in signals(sqlite_database, "run-7", report)}
+    assert found == {
+        "spend": "models cost 0.0900 USD per document that they were asked about, usually 0.0200",
+        "latency": "95 % of the answers of gpt-x took up to 9.0 s, usually 1.0 s",
+    }
+    assert list(signals(sqlite_database, "run-6", report)) == []
+
+
+def _run(database: Database, run_id: str, day: int) -> None:
+    began = NOW + timedelta(days=day)
+    row = {"run_id": run_id, "name": run_id, "source": "", "settings": {}, "document_types": {}, "started_at": began}
+    with database.write() as connection:
+        connection.execute(insert(runs), row | {"finished_at": began, "state": "Completed"})
+
+
+def _failure(document_id: str, run_id: str) -> dict[str, object]:
+    row = {"document_id": document_id, "stage": "extract", "kind": "encrypted", "message": "", "attempts": 1}
+    return row | {"retry": "never", "run_id": run_id, "first_at": NOW, "last_at": NOW}
+
+
+def _call(run_id: str, document: int, cost_usd: Decimal, latency_ms: int) -> dict[str, object]:
+    texts = {"model": "gpt-x", "model_version": "1", "request_digest": "d", "outcome": "ok"}
+    numbers = dict.fromkeys(("step", "attempt", "input_characters", "output_characters"), 1)
+    tokens = {"input_tokens": 10, "output_tokens": 10, "cost_usd": cost_usd, "latency_ms": latency_ms}
+    key = {"run_id": run_id, "document_id": str(document), "called_at": NOW, "call_key": f"{run_id}-{document}"}
+    return texts | numbers | tokens | key
+
+
+def _report(by_type: dict[str, dict[str, int]]) -> RunReport:
+    counts: dict[str, int] = {}
+    for of_type in by_type.values():
+        for outcome, number in of_type.items():
+            counts[outcome] = counts.get(outcome, 0) + number
+    return RunReport(
+        counts=RunCounts.model_validate(counts | {"documents": sum(counts.values())}),
+        missing=0,
+        by_type=by_type,
+        failure_kinds={},
+        findings=(),
+        model_calls=0,
+        cost_usd=Decimal(0),
+    )
