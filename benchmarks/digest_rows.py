@@ -1,10 +1,10 @@
 """The rows of digest.py: read from a database, kept in a file, compared.
 
 Left out, because two equal runs differ in them: `run_id`, `review_id` and all times. Of times, what matters is kept:
-`resolved_at` becomes `is_resolved`, and `due_at` becomes the seconds from the opening of the item. Left out as well:
-`fingerprint`, a digest of the types, settings and stage versions, which may change although the outcome does not. The
-folder of the run is cut out of messages, and so are seconds and the addresses in memory that python-docx gives. Rows
-are ordered by their own text, and objects in JSON columns by key.
+`resolved_at` becomes `is_resolved`, and `due_at` and `notice_at` become the seconds from the opening of the item. Left
+out as well: `fingerprint`, a digest of the types, settings and stage versions, which may change although the outcome
+does not. The folder of the run is cut out of messages, and so are seconds and the addresses in memory that python-docx
+gives. Rows are ordered by their own text, and objects in JSON columns by key.
 """
 
 import base64
@@ -61,10 +61,9 @@ def canonical(row: Row, home: Path) -> Row:
     """A row without what differs between equal runs, the same from SQLite and PostgreSQL."""
     if "resolved_at" in row:
         row["is_resolved"] = row.pop("resolved_at") is not None
-    if "due_at" in row:
-        due, opened = (moment(row[name]) for name in ("due_at", "created_at"))
-        del row["due_at"]
-        row["due_after_s"] = (due - opened).total_seconds() if due and opened else None
+    for name in {"due_at", "notice_at"} & row.keys():
+        then, opened = moment(row.pop(name)), moment(row["created_at"])
+        row[name.replace("_at", "_after_s")] = (then - opened).total_seconds() if then and opened else None
     kept = {name: value for name, value in row.items() if name not in LEFT_OUT}
     return {name: plain(value, home) for name, value in kept.items()}
 

@@ -41,7 +41,11 @@ class Settings(BaseSettings):
 
     chunk_size: int = Field(100, ge=1, le=10_000, description="documents per task run")
     chunks_in_flight: int = Field(3, ge=1, le=64, description="chunks that one process works on at once")
-    processes: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="documents parsed at once")
+    processes: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="documents parsed at once; also the processes that compute the stages of a large run",
+    )
     max_attempts: int = Field(
         3,
         ge=1,

@@ -166,6 +166,7 @@ class ForkServer:
         """Kill every process with all that it has started, and remove their folders."""
         for pid, child in self._children.items():
             _kill_group(pid)
+            os.waitpid(pid, 0)  # so that its computing time counts
             self._clear_up(pid, child)
 
     def _clear_up(self, pid: int, child: _Child) -> None:

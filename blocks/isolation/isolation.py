@@ -13,8 +13,9 @@ from blocks.settings import Settings
 
 
 class Isolation:
-    """Parses up to `settings.processes` documents at once, each in a process that parses no other. Thread-safe.
+    """Parses up to `settings.processes` documents at once, each in a process that parses no other unless its kind may.
 
+    Thread-safe.
     A function is named ``package.module:function``; it takes the bytes and a dict of JSON arguments, and gives bytes.
     Its module is imported once, by a fork server.
     """
@@ -25,9 +26,12 @@ class Isolation:
         self._lock = threading.Lock()
         self._pools: dict[str, ProcessPool] = {}
 
-    def open(self, module: str, content: bytes) -> AbstractContextManager[Session]:
-        """A process that has a document's bytes, for several functions of `module`."""
-        return self.pool(module).open(content)
+    def open(self, module: str, content: bytes, max_documents: int = 1) -> AbstractContextManager[Session]:
+        """A process that has a document's bytes, for several functions of `module`.
+
+        It ends after `max_documents`, which is the same at each call for a module.
+        """
+        return self.pool(module, max_documents).open(content)
 
     def run(self, function: str, content: bytes, arguments: Mapping[str, JsonValue], timeout_s: float) -> bytes:
         """What `function` gives for `content`. Raises what `Session.run` raises."""
@@ -41,12 +45,12 @@ class Isolation:
         with self._lock:
             return max((pool.peak_mb for pool in self._pools.values()), default=0.0)
 
-    def pool(self, module: str) -> ProcessPool:
+    def pool(self, module: str, max_documents: int = 1) -> ProcessPool:
         """The processes that run functions of `module`."""
         with self._lock:
             if module not in self._pools:
                 limits = Limits(memory_mb=self._settings.memory_limit_mb, open_files=self._settings.max_open_files)
-                kind = ProcessKind(module, limits, self._settings.max_output_mb)
+                kind = ProcessKind(module, limits, self._settings.max_output_mb, max_requests=max_documents)
                 self._pools[module] = ProcessPool(kind, self._slots, ahead=self._settings.processes)
             return self._pools[module]
 

@@ -32,6 +32,7 @@ class Limits:
 
     A parser writes no file and starts no process. An OCR process may start `program`, and write files of up to
     `file_mb` for it. The system counts threads as processes, so where a parser needs `threads`, Python refuses others.
+    A process that sees no file's bytes, and runs our own Python, `keeps_user`: it may read what only root may read.
     """
 
     memory_mb: int
@@ -39,6 +40,7 @@ class Limits:
     file_mb: int = 0
     program: str | None = None
     threads: bool = False
+    keeps_user: bool = False
 
 
 def leave_network() -> None:
@@ -56,7 +58,7 @@ def confine(limits: Limits, inherited_bytes: int) -> None:
     A process that is not root keeps its user. If no program is allowed, the system refuses every new process. It cannot
     tell programs apart, so if one is allowed, Python refuses the others.
     """
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and not limits.keeps_user:
         # A container may refuse to change users; its root has few rights to give up.
         with contextlib.suppress(PermissionError):
             os.setgroups([])

@@ -25,9 +25,18 @@ MAX_FILES = 64
 log = logging.getLogger(__name__)
 
 
+_folder: Path | None = None
+
+
 def folder() -> Path:
     """The folder of the files."""
-    return user_cache_path("winnow", appauthor=False) / "classifiers"
+    return _folder or user_cache_path("winnow", appauthor=False) / "classifiers"
+
+
+def use_folder(path: Path) -> None:
+    """Use this folder in a process that does not have the user's environment."""
+    global _folder  # noqa: PLW0603 - the folder is the process's, as the environment is
+    _folder = path
 
 
 def load(digest: str, keywords: Mapping[str, tuple[str, ...]], *, top: bool) -> TextClassifier | None:

@@ -49,6 +49,10 @@ class ClassifyStage:
         if any(document.given_type is None for document in documents):
             self._judge.get_ready()
 
+    def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
+        """All of them: a type needs the text alone."""
+        return documents
+
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """An outcome per document: those with a type first, then all others together, or one by one if that fails."""
         unclassified: list[Document] = []

@@ -61,7 +61,7 @@ class Extractor:
             "max_pages": self._settings.max_pages,
             "max_megapixels": self._settings.max_image_megapixels,
         }
-        with self._isolation.open(known.module, content) as parser:
+        with self._isolation.open(known.module, content, known.max_documents) as parser:
             (notes, payload), took_s = self._parse(parser, content, media_type, arguments)
             try:
                 extraction = Extraction.model_validate_json(payload)

@@ -7,6 +7,8 @@ top, as literals, what it reads and what decides how it reads:
 - `VERSION`: raised when the same document may get another extraction
 - `PACKAGES`: the packages whose new version may read another text
 - `SETTINGS`: the settings that decide what is read: ``ocr``, ``passwords``
+- `MAX_DOCUMENTS`: how many documents a parser process may read before it ends; 1 unless stated, as only a reader
+  that keeps nothing of a document may read the next in the same process
 
 A reader imports its parser's libraries, which a worker does without. So a statement is read from the reader's source.
 """
@@ -32,7 +34,7 @@ READERS = (
     "slides",
     "book",
 )
-STATED = ("MEDIA_TYPES", "VERSION", "PACKAGES", "SETTINGS")
+STATED = ("MEDIA_TYPES", "VERSION", "PACKAGES", "SETTINGS", "MAX_DOCUMENTS")
 
 PDF_FALLBACK = "tasks.extract.pdf_fallback:read"
 PDF_FORM = "tasks.extract.pdf_fallback:form_values"
@@ -50,6 +52,7 @@ class Format:
     version: int
     packages: tuple[str, ...]
     settings: tuple[str, ...]
+    max_documents: int = 1
 
 
 def stated_by(reader: str) -> Format:
@@ -61,7 +64,7 @@ def stated_by(reader: str) -> Format:
         for node in ast.parse(top).body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in STATED
     }
-    return Format(f"tasks.extract.{reader}", *(stated[name] for name in STATED))
+    return Format(f"tasks.extract.{reader}", **{name.lower(): value for name, value in stated.items()})
 
 
 FORMATS: dict[str, Format] = {

@@ -11,6 +11,7 @@ MEDIA_TYPES = {"text/plain": "txt", "text/markdown": "md", "text/csv": "csv", "a
 VERSION = 4
 PACKAGES = ("charset-normalizer",)
 SETTINGS = ()
+MAX_DOCUMENTS = 500
 
 ENGINE = f"charset-normalizer {version('charset-normalizer')}"
 

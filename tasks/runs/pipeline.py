@@ -13,6 +13,7 @@ from blocks.database.pipeline.claims import Claimant
 from blocks.errors import ChunkIncomplete, RunError
 from tasks.runs.chunk import Chunk, StageCounts, raise_if_stopped, stop_run
 from tasks.runs.run import Run
+from tasks.runs.stage_processes import computed_in_processes
 
 CHECK_CLAIMS_EVERY_S = 0.5
 LOG_CLAIMS_EVERY_S = 30.0
@@ -41,7 +42,8 @@ def process_chunks(run: Run) -> None:
     run is stopped.
     """
     of = documents.chunk_count(run.database, run.run_id)
-    progress.publish(progress.Planned(run.run_id, documents.planned_count(run.database, run.run_id)))
+    planned = documents.planned_count(run.database, run.run_id)
+    progress.publish(progress.Planned(run.run_id, planned))
     if of:
         for work in run.works.values():
             if isinstance(work, WarmsUp):
@@ -51,15 +53,16 @@ def process_chunks(run: Run) -> None:
         ids = documents.chunk_document_ids(run.database, run.run_id, number)
         return _through_stages(run, Chunk(number, of, ids))
 
-    claimed = _at_once(run, process_chunk, range(1, of + 1))
-    while claimed:
-        free = _wait_for_a_free_chunk(run, claimed)
+    with computed_in_processes(run.works, planned, run.settings, run.types):
+        claimed = _at_once(run, process_chunk, range(1, of + 1))
+        while claimed:
+            free = _wait_for_a_free_chunk(run, claimed)
 
-        def process_again(number: int, free: Chunks = free) -> tuple[str, ...]:
-            return _through_stages(run, Chunk(number, of, free[number], is_contested=True))
+            def process_again(number: int, free: Chunks = free) -> tuple[str, ...]:
+                return _through_stages(run, Chunk(number, of, free[number], is_contested=True))
 
-        others = {number: ids for number, ids in claimed.items() if number not in free}
-        claimed = {**others, **_at_once(run, process_again, free)}
+            others = {number: ids for number, ids in claimed.items() if number not in free}
+            claimed = {**others, **_at_once(run, process_again, free)}
 
 
 def _at_once(run: Run, process: Callable[[int], tuple[str, ...]], numbers: "range | Chunks") -> Chunks:

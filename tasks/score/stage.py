@@ -116,6 +116,16 @@ class ScoreStage:
         extraction = document.digests.get(Stage.EXTRACT, "")
         return digest_of(STAGE_VERSION, extraction, name, self._digests.get(name, UNKNOWN_TYPE))
 
+    def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
+        """The documents whose routes ask no model; reads the database."""
+        registry = self._models.registry()
+        asking = {
+            name
+            for name, document_type in self._types.items()
+            if asks_models(plan_route(document_type, registry, self._rules.models))
+        }
+        return [document for document in documents if document.document_type not in asking]
+
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """An outcome per document, as soon as it is known. If the caller stops, calls under way are cancelled."""
         finished: SimpleQueue[Future[Outcome]] = SimpleQueue()

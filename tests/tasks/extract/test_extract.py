@@ -54,7 +54,7 @@ class ScriptedParsers:
         self.opened: list[str] = []
 
     @contextmanager
-    def open(self, module: str, content: bytes) -> Iterator["ScriptedParsers"]:
+    def open(self, module: str, content: bytes, max_documents: int = 1) -> Iterator["ScriptedParsers"]:
         self.opened.append(module)
         yield self
 

@@ -9,10 +9,14 @@ import pytest
 
 from blocks.errors import DocumentError
 from blocks.files import media_types
-from blocks.settings import PROJECT_DIR
+from blocks.isolation.isolation import Isolation
+from blocks.settings import PROJECT_DIR, Settings
 from tasks.extract import formats
 from tasks.extract.conversion import CONVERTED
+from tasks.extract.extract import Extractor
 from tasks.extract.formats import FORMATS, READERS, stated_by
+from tests.doubles.process_trees import children_of
+from tests.doubles.scripted_ocr import ScriptedOcr
 from tests.tasks.extract.samples_of_formats import SAMPLES
 
 DAMAGED_PLACES = 60
@@ -28,6 +32,23 @@ def test_a_reader_does_what_it_states(reader: str) -> None:
     assert callable(getattr(module, formats.READ))
     assert set(stated.settings) <= {"ocr", "passwords"}
     assert callable(getattr(module, formats.RENDER, None)) == ("ocr" in stated.settings), "OCR needs drawn pages"
+
+
+def test_only_texts_share_a_parser_process() -> None:
+    assert {reader for reader, stated in STATEMENTS.items() if stated.max_documents > 1} == {"plain_text"}
+    isolation = Isolation(Settings(processes=1))
+    try:
+        extractor = Extractor(Settings(processes=1), isolation, ScriptedOcr())
+        children = []
+        for number in range(3):
+            extracted = extractor.extract(f"text {number}".encode(), media_types.TEXT)
+            assert extracted.extraction.pages[0].text == f"text {number}"
+            server = isolation.pool("tasks.extract.plain_text").server_pid
+            assert server is not None
+            children.append(set(children_of(server)))
+        assert children[0] == children[1] == children[2]
+    finally:
+        isolation.close()
 
 
 def test_a_media_type_has_one_reader() -> None:

@@ -161,6 +161,7 @@ def test_criteria_that_judge_a_written_text_are_no_part_of_the_total() -> None:
     assert total_score(judged, grades[2:]) is None
 
 
+BY_NAME = ScoreRules(models=("a",))
 SOON = ScoreRules(outage_wait_limit_s=0)
 ASKED = LETTER.model_copy(update={"route": (RouteStep(model="a"), RouteStep(model="local")), "rubric": None})
 
@@ -182,6 +183,17 @@ class Last:
 def scoring_of(outcome: Outcome) -> Scoring:
     assert outcome.payload is not None
     return Scoring.model_validate_json(outcome.payload)
+
+
+def test_stage_processes_get_the_documents_whose_routes_ask_no_model() -> None:
+    documents = [document("a"), document("b", document_type="memo"), document("c", document_type=None)]
+    memo = LETTER.model_copy(update={"name": "memo"})
+    asking = ScoreStage({"letter": ASKED, "memo": memo}, asked(fails(ServerFailed("a", 503))), "run")
+    assert [known.document_id for known in asking.computable(documents)] == ["b", "c"]
+    no_model_enabled = ScoreStage({"letter": ASKED, "memo": memo}, NoModels(), "run")
+    assert list(no_model_enabled.computable(documents)) == documents
+    asked_by_name = ScoreStage({"letter": LETTER, "memo": memo}, asked(fails(ServerFailed("a", 503))), "run", BY_NAME)
+    assert [known.document_id for known in asked_by_name.computable(documents)] == ["c"]
 
 
 def test_while_models_are_down_the_last_reading_of_a_model_stands_in() -> None:

@@ -1,0 +1,188 @@
+"""Processes that compute stages: the built-in reader and the classifiers on every core.
+
+Threads of one Python process share its interpreter lock. A run of many documents therefore has their types and fields
+computed by isolated processes, as extraction has its parsers. This process keeps the database, Prefect and the models'
+calls; docs/decisions/stage-processes.md has the reasons.
+
+The processes get the documents of a chunk in small batches. If a batch fails, because a document crashes its process or
+somebody killed it, each of its documents is computed alone, so that only the document that fails alone is a failure.
+Where no process can be had, this process computes.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
+
+from blocks.document_types.schema import DocumentType
+from blocks.errors import DocumentError, ProcessUnavailable, RunError, WinnowError
+from blocks.isolation.fork_server_client import ProcessKind
+from blocks.isolation.limits import Limits
+from blocks.isolation.pool import ProcessPool
+from blocks.records import Document, Outcome, Stage
+from blocks.settings import Settings
+from blocks.text_classifier import kept
+from tasks.runs.chunk import StageWork
+from tasks.runs.frame import failed
+from tasks.runs.stage_wire import pack_documents, unpack_outcomes
+
+MODULE = "tasks.stage_process"
+MIN_DOCUMENTS = 300
+"""Fewer documents are computed sooner than the processes have loaded the reader."""
+BATCH_DOCUMENTS, BATCH_BYTES = 25, 500_000
+"""So much is computed within a second or so, which is how long a run that is stopped waits."""
+MAX_BATCHES = 2_000
+"""A process ends after these, and another is forked: memory that leaks stays bounded."""
+TIMEOUT_FACTOR = 30
+"""A batch may take so many times the time limit of parsing one document."""
+
+log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Computable(StageWork, Protocol):
+    """A stage that the module of stage processes knows, under the stage's name."""
+
+    def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
+        """The documents that need nothing of this process: no model's call and no row of the database."""
+        ...
+
+
+class StageProcesses:
+    """Computes batches in up to `settings.processes` processes at once. Thread-safe.
+
+    They load the document types from their folder. `is_usable` turns False if those are not the run's `types`, because
+    a file has changed since, or if the processes cannot be started.
+    """
+
+    def __init__(self, settings: Settings, types: Mapping[str, DocumentType]) -> None:
+        kind = ProcessKind(
+            MODULE,
+            Limits(memory_mb=settings.memory_limit_mb, open_files=settings.max_open_files, keeps_user=True),
+            settings.max_output_mb,
+            {
+                "types_folder": str(settings.document_types_dir.resolve()),
+                "versions": {name: known.version for name, known in types.items()},
+                "classifiers_folder": str(kept.folder()),
+            },
+            MAX_BATCHES,
+        )
+        self.is_usable = True
+        self.timeout_s = TIMEOUT_FACTOR * settings.document_timeout_s
+        self._pool = ProcessPool(kind, threading.BoundedSemaphore(settings.processes))
+        self._threads = ThreadPoolExecutor(settings.processes, thread_name_prefix="stage-process")
+
+    def start(self) -> None:
+        """Load the libraries, without waiting, while the run's first documents are read."""
+        self._threads.submit(self._start)
+
+    def _start(self) -> None:
+        try:
+            self._pool.release(self._pool.acquire())
+        except WinnowError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """End every process."""
+        self._threads.shutdown(cancel_futures=True)
+        self._pool.close()
+
+    def outcomes(self, work: StageWork, documents: Sequence[Document]) -> Iterator[Outcome]:
+        """An outcome per document, batch by batch. Raises a `RunError` that the stage raised."""
+        batches = {self._threads.submit(self._computed, work.stage, batch): batch for batch in batched(documents)}
+        try:
+            for done in as_completed(batches):
+                yield from self._outcomes_of(done, work, batches[done])
+        finally:
+            for future in batches:
+                future.cancel()
+
+    def _outcomes_of(
+        self, done: "Future[list[Outcome]]", work: StageWork, batch: Sequence[Document]
+    ) -> Iterator[Outcome]:
+        try:
+            yield from done.result()
+        except ProcessUnavailable as error:
+            self._give_up(error)
+            yield from work.work(batch)
+
+    def _computed(self, stage: Stage, batch: Sequence[Document]) -> list[Outcome]:
+        """The batch's outcomes. Raises `ProcessUnavailable` if there is no process to compute them."""
+        try:
+            with self._pool.open(pack_documents(batch)) as session:
+                return unpack_outcomes(session.run(stage.value, {}, self.timeout_s)[0])
+        except (ProcessUnavailable, RunError):
+            raise
+        except DocumentError as error:
+            if len(batch) == 1:
+                return [failed(stage, batch[0], error)]
+            log.warning("%d documents are computed one by one at %s: together %s", len(batch), stage, error.kind)
+            return [outcome for document in batch for outcome in self._computed(stage, (document,))]
+
+    def _give_up(self, error: WinnowError) -> None:
+        if self.is_usable:
+            self.is_usable = False
+            log.warning("stages are computed by a single process, which takes longer: %s", error)
+
+
+class InProcesses:
+    """A stage as `run_stage` sees it, whose documents are computed by stage processes as far as they can."""
+
+    def __init__(self, work: Computable, processes: StageProcesses) -> None:
+        self.stage, self.reads = work.stage, work.reads
+        self.configuration = work.configuration
+        self.fingerprint: Callable[[Document], str] = work.fingerprint
+        self._work = work
+        self._processes = processes
+
+    @property
+    def can_kill_worker(self) -> bool:
+        """False while the processes compute: a document can kill only the process that has it."""
+        return self._work.can_kill_worker and not self._processes.is_usable
+
+    def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
+        """An outcome per document; those that stay in this process come last."""
+        if not self._processes.is_usable:
+            yield from self._work.work(documents)
+            return
+        elsewhere = self._work.computable(documents)
+        yield from self._processes.outcomes(self._work, elsewhere)
+        moved = {document.document_id for document in elsewhere}
+        if here := [document for document in documents if document.document_id not in moved]:
+            yield from self._work.work(here)
+
+
+@contextmanager
+def computed_in_processes(
+    works: dict[Stage, StageWork], documents: int, settings: Settings, types: Mapping[str, DocumentType]
+) -> Iterator[None]:
+    """Have the run's stages computed by processes within the block, if it has many documents and several cores."""
+    known = {stage: work for stage, work in works.items() if isinstance(work, Computable)}
+    if not known or documents < MIN_DOCUMENTS or settings.processes < 2:
+        yield
+        return
+    processes = StageProcesses(settings, types)
+    processes.start()
+    works.update((stage, InProcesses(work, processes)) for stage, work in known.items())
+    try:
+        yield
+    finally:
+        works.update(known)
+        processes.close()
+
+
+def batched(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
+    """The documents in their order, in batches of so many documents and bytes; a larger document is a batch alone."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        more = sum(map(len, document.inputs.values()))
+        if batch and (len(batch) == BATCH_DOCUMENTS or size + more > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(document)
+        size += more
+    if batch:
+        yield batch
