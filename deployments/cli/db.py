@@ -1,5 +1,6 @@
 """`winnow db`: the revision of the database's tables, and the rights of its users."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -7,7 +8,10 @@ import typer
 from blocks.database.review.roles import SqlRole
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, open_existing, open_or_create
-from deployments.cli.output import say
+from deployments.cli.output import OutputFormat, say, show_rows
+
+JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+MB = 1_000_000
 
 app = new_group(COMMANDS["db"].help)
 
@@ -64,3 +68,37 @@ def current(database: DatabaseOption = None) -> None:
         " (the newest)" if revision == head_revision() else f" (the newest is {head_revision()}; winnow db upgrade)"
     )
     say(f"{revision}{newest}")
+
+
+@app.command()
+def size(as_json: JsonOption = False, database: DatabaseOption = None) -> None:
+    """Show the rows and bytes of each table, its indexes included, and the bytes per document."""
+    from blocks.database.keeping.sizes import table_sizes
+
+    sizes = table_sizes(open_existing(database))
+    rows = [{"table": found.table, "rows": found.rows, "bytes": found.size_bytes} for found in sizes.tables]
+    per_document = sizes.size_bytes // sizes.documents if sizes.documents else None
+    if as_json:
+        total = {"documents": sizes.documents, "bytes": sizes.size_bytes, "bytes_per_document": per_document}
+        print(json.dumps({"tables": rows} | total))
+        return
+    shown = [
+        {"table": found.table, "rows": f"{found.rows:,}", "MB": f"{found.size_bytes / MB:,.1f}"}
+        for found in sizes.tables
+        if found.rows
+    ]
+    show_rows(shown, ("table", "rows", "MB"), OutputFormat.TABLE, "the database is empty")
+    if per_document is not None:
+        say(f"{sizes.size_bytes / MB:,.1f} MB, {per_document:,} bytes for each of {sizes.documents:,} documents")
+
+
+@app.command()
+def vacuum(database: DatabaseOption = None) -> None:
+    """Give the room of deleted rows back to the disk. No run should work meanwhile: it locks the tables."""
+    from blocks.database.keeping.sizes import table_sizes
+    from blocks.database.keeping.sizes import vacuum as compact
+
+    opened = open_existing(database)
+    before = table_sizes(opened).size_bytes
+    compact(opened)
+    say(f"{before / MB:,.1f} MB before, {table_sizes(opened).size_bytes / MB:,.1f} MB now")

@@ -37,7 +37,9 @@ COMMANDS = {
     "models": Command("models:app", "The language models: prices, limits, switches, and the calls."),
     "automations": Command("automations:app", "Prefect's automations: alerts, and crashed runs taken up."),
     "server": Command("server:app", "The local Prefect server, for runs without a Prefect API."),
-    "db": Command("db:app", "The database's tables and views."),
+    "erase": Command("keep:erase", "Erase documents, and all that was read of them."),
+    "retain": Command("keep:retain", "Delete old rows that nobody needs any more."),
+    "db": Command("db:app", "The database's tables and views, and its size."),
 }
 
 

@@ -20,6 +20,12 @@ def default_folder() -> Path:
     return user_cache_path("winnow", appauthor=False) / "pages"
 
 
+def clear() -> None:
+    """Delete every picture in the default folder: they are drawn again when they are asked for."""
+    for path in default_folder().glob("*"):
+        path.unlink(missing_ok=True)
+
+
 class PageCache:
     """Pictures by a key that is safe as a file's name. Thread-safe; a picture is drawn once at a time."""
 

@@ -6,6 +6,7 @@ itself. Calls of models keep their tokens and cost. A document that was erased i
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from blocks.database.in_list import in_list
 from blocks.database.keeping.errors import DocumentsInWork
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.leases import live_workers
+from blocks.database.pipeline.sources import uris_of
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
 from blocks.database.review.tables import review, review_answers, review_decisions, review_events, review_judgements
@@ -49,6 +51,23 @@ def with_parts(database: Database, document_ids: Iterable[str]) -> frozenset[str
             new = set(connection.execute(_PARTS, {_IDS: new}).scalars()) - known
             known |= new
     return frozenset(known)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A document, its type, and where it was seen last; the type and the place are empty where none is known."""
+
+    document_id: str
+    document_type: str
+    uri: str
+
+
+def places_of(database: Database, document_ids: Sequence[str]) -> tuple[Place, ...]:
+    """What people know each document by."""
+    with database.read() as connection:
+        types = dict(connection.execute(_TYPES, {_IDS: document_ids}).tuples().all())
+        uris = uris_of(connection, document_ids)
+    return tuple(Place(id_, types.get(id_) or "", uris[id_][0]) for id_ in document_ids)
 
 
 def held_rows(database: Database, document_ids: Iterable[str]) -> dict[str, int]:
@@ -173,6 +192,8 @@ _EMPTIED: tuple[tuple[Table, ColumnElement[bool]], ...] = (
 _PARTS = select(documents.c.document_id).where(in_list(documents.c.parent_id, _IDS))
 
 _OWN = in_list(documents.c.document_id, _IDS)
+
+_TYPES = select(documents.c.document_id, documents.c.document_type).where(_OWN)
 
 _PARENTS = select(documents.c.parent_id).where(_OWN, documents.c.parent_id.is_not(None))
 
