@@ -98,6 +98,7 @@ document_type_versions = Table(
     Column("name", Text, nullable=False),
     Column("content", JSON, nullable=False),
     Column("first_used_at", UtcDateTime, nullable=False),
+    Column("files", JSON(none_as_null=True)),
 )
 
 stage_outputs = Table(

@@ -99,6 +99,21 @@ def prompt_problems(document_type: DocumentType, variants: Collection[str]) -> l
     return list(parts.check_prompts(folder, document_type, variants))
 
 
+def texts_of(document_type: DocumentType) -> dict[str, str] | None:
+    """The texts of the files that a type was loaded from, by their path in its folder.
+
+    None where the type has no files, or where they have changed since it was loaded.
+    """
+    folder = _folder_of(document_type)
+    if folder is None:
+        return None
+    files = [folder / parts.TYPE_FILE, folder / parts.EXPECTATIONS_FILE]
+    files += [*parts.entries(folder / parts.PROMPTS_FOLDER), *parts.entries(folder / parts.EXAMPLES_FOLDER)]
+    found = ((file, parts.read_text(file, [])) for file in files if file.is_file())
+    texts = {file.relative_to(folder).as_posix(): text for file, text in found if text is not None}
+    return texts if _signature(folder.parent) == _loaded[folder.parent][0] else None
+
+
 def _folder_of(document_type: DocumentType) -> Path | None:
     """The folder that the type was loaded from."""
     for folder, (_, types) in _loaded.items():

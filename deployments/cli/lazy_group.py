@@ -28,6 +28,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "run": Command("run:run", "Process documents: extract, classify, score, validate, store."),
+    "backfill": Command("backfill:app", "Compute known documents again, by a plan."),
     "extract": Command("extract:extract", "Print what documents say, page by page."),
     "results": Command("results:results", "List results, one row per document."),
     "failures": Command("results:failures", "List documents that failed, with what to do about each."),

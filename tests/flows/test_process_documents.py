@@ -232,6 +232,24 @@ def test_a_changed_field_recomputes_score_and_nothing_before_it(first_run: First
         assert bool(recomputed) == (id_ in of_type and stage in {"score", "validate"}), stage
 
 
+def test_a_plan_of_a_backfill_after_an_edit_of_a_type(later: Workplace) -> None:
+    shutil.copytree(TYPES, later.folder / "types")
+    later.environment["WINNOW_DOCUMENT_TYPES_DIR"] = str(later.folder / "types")
+    file = later.folder / "types" / "receipt" / "type.yaml"
+    text = file.read_text()
+    assert "  min_ocr_confidence: 0.6\n" in text
+    file.write_text(text.replace("  min_ocr_confidence: 0.6\n", "  min_ocr_confidence: 0.5\n"))
+    lines = later.command("backfill", "plan", "--stale", "--save", "plan.json").stdout.splitlines()
+    assert lines[0] == f"Backfill of stale: {RECEIPTS + 2} documents selected, {RECEIPTS} to compute"
+    assert {"  -  min_ocr_confidence: 0.6", "  +  min_ocr_confidence: 0.5", "  read by: validate"} <= set(lines)
+    table = {line.split()[0]: line.split()[1:] for line in lines if line.split()[:1] in (["score"], ["validate"])}
+    assert table == {"score": ["0", "0"], "validate": [str(RECEIPTS), str(RECEIPTS)]}
+    assert "0 calls, 0 USD: only validators changed" in lines
+    saved = json.loads((later.folder / "plan.json").read_text())
+    assert saved["documents"] == RECEIPTS
+    assert saved["changes"][0]["has_texts"] is True
+
+
 def test_known_documents_are_taken_from_the_database(later: Workplace) -> None:
     summary = later.run("--from-database", "--type", "receipt", "--rerun", "all")
     assert (summary["documents"], readings(later, summary)) == (RECEIPTS, RECEIPTS)

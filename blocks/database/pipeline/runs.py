@@ -23,6 +23,7 @@ from blocks.database.tables import (
     runs,
     stage_outputs,
 )
+from blocks.document_types.loader import texts_of
 from blocks.document_types.schema import DocumentType
 from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, OPEN, UNKNOWN_TYPE, RunCounts
 
@@ -63,7 +64,7 @@ def start_run(
     types: Mapping[str, DocumentType],
     source: str,
 ) -> None:
-    """Write the run's row, and the content of every type version that it may use.
+    """Write the run's row, and content and texts of every type version that it may use.
 
     A run that is resumed keeps the time of its first start.
     """
@@ -74,6 +75,7 @@ def start_run(
             "name": document_type.name,
             "content": document_type.model_dump(mode="json"),
             "first_used_at": started_at,
+            "files": texts_of(document_type),
         }
         for document_type in types.values()
     ]
@@ -92,7 +94,15 @@ def start_run(
     replaced = {name: upsert.excluded[name] for name in row if name not in {"run_id", "started_at"}}
     with database.write() as connection:
         if versions:
-            connection.execute(database.insert(document_type_versions).on_conflict_do_nothing(), versions)
+            insert = database.insert(document_type_versions)
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=[document_type_versions.c.version],
+                    set_={"files": insert.excluded.files},
+                    where=and_(document_type_versions.c.files.is_(None), insert.excluded.files.is_not(None)),
+                ),
+                versions,
+            )
         connection.execute(upsert.on_conflict_do_update(index_elements=[runs.c.run_id], set_=replaced), [row])
 
 
