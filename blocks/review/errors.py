@@ -126,13 +126,22 @@ class FieldUnread(InvalidDecision):
         )
 
 
+class NameInvalid(ReviewError):
+    """A person's name has spaces around it, or characters that nobody sees."""
+
+    kind = "review_name_invalid"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!a} is no name of a person: it has spaces around it, or characters that nobody sees")
+
+
 class UserExists(UsageError):
     """There is a user of this name already."""
 
     kind = "review_user_exists"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"there is a user {name!r} already; winnow review user password {name} changes their password")
+        super().__init__(f"there is a user {name!r} already; winnow review user password and role change them")
 
 
 class UserUnknown(UsageError):

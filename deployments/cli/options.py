@@ -52,6 +52,12 @@ def open_existing(url: SecretUrl | None) -> "Database":
     return connect(configure(database_url=url), create=False)
 
 
+def open_to_change(url: SecretUrl | None) -> "Database":
+    """The database of a command that changes what is there already. Raises as `open_existing`."""
+    open_existing(url)
+    return open_or_create(url)
+
+
 def open_or_create(url: SecretUrl | None) -> "Database":
     """The database of a command that may write, created where there is none. Raises as `open_existing`."""
     from blocks.database.address import connect

@@ -8,7 +8,7 @@ import typer
 from blocks.errors import UsageError
 from blocks.review.records import Action, Correction, Decision, Door
 from blocks.review.wording import in_words
-from deployments.cli.options import DatabaseOption, open_or_create
+from deployments.cli.options import DatabaseOption, open_to_change
 from deployments.cli.output import say
 from deployments.cli.review_options import ByOption, IdArgument, JsonOption, Reviewing, person_of, reviewing
 
@@ -33,7 +33,7 @@ def accept(
     database: DatabaseOption = None,
 ) -> None:
     """Accept every value as it is shown."""
-    _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.ACCEPT, note=note)
+    _decide(reviewing(open_to_change(database), by), review_id, version, as_json, action=Action.ACCEPT, note=note)
 
 
 def correct(
@@ -55,7 +55,7 @@ def correct(
     from blocks.database.review.queue import read_item
     from blocks.review.typed_text import correction_of
 
-    door = reviewing(open_or_create(database), by)
+    door = reviewing(open_to_change(database), by)
     document_type = door.types.get(read_item(door.database, review_id).document_type)
     corrections: dict[str, Correction] = {}
     for value in values:
@@ -78,7 +78,7 @@ def reject(
     database: DatabaseOption = None,
 ) -> None:
     """Reject the document."""
-    door = reviewing(open_or_create(database), by)
+    door = reviewing(open_to_change(database), by)
     _decide(door, review_id, version, as_json, action=Action.REJECT, reason=reason, note=note)
 
 
@@ -92,7 +92,7 @@ def reclassify(
     database: DatabaseOption = None,
 ) -> None:
     """Give the document another type: the next run reads it again."""
-    door = reviewing(open_or_create(database), by)
+    door = reviewing(open_to_change(database), by)
     _decide(door, review_id, version, as_json, action=Action.RECLASSIFY, document_type=document_type, note=note)
 
 
@@ -105,7 +105,7 @@ def unreadable(
     database: DatabaseOption = None,
 ) -> None:
     """Reject the document because nobody can read it."""
-    _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.UNREADABLE, note=note)
+    _decide(reviewing(open_to_change(database), by), review_id, version, as_json, action=Action.UNREADABLE, note=note)
 
 
 def escalate(
@@ -117,7 +117,7 @@ def escalate(
     database: DatabaseOption = None,
 ) -> None:
     """Leave the item to a senior."""
-    _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.ESCALATE, note=note)
+    _decide(reviewing(open_to_change(database), by), review_id, version, as_json, action=Action.ESCALATE, note=note)
 
 
 def return_(
@@ -129,7 +129,7 @@ def return_(
     database: DatabaseOption = None,
 ) -> None:
     """Put the item back into the queue, for every reviewer."""
-    _decide(reviewing(open_or_create(database), by), review_id, version, as_json, action=Action.RETURN, note=note)
+    _decide(reviewing(open_to_change(database), by), review_id, version, as_json, action=Action.RETURN, note=note)
 
 
 def undo(
@@ -138,7 +138,7 @@ def undo(
     """Take your own decision back, within ten seconds."""
     from blocks.database.review.decide import undo as take_back
 
-    opened = open_or_create(database)
+    opened = open_to_change(database)
     person = person_of(opened, by)
     undone = take_back(opened, review_id, person)
     if as_json:
@@ -167,7 +167,7 @@ def apply(as_json: JsonOption = False, database: DatabaseOption = None) -> None:
     from blocks.document_types.loader import load_document_types
     from blocks.settings import load_settings
 
-    opened = open_or_create(database)
+    opened = open_to_change(database)
     answered = apply_decisions(opened, load_document_types(load_settings().document_types_dir))
     if as_json:
         say(json.dumps(answered.model_dump()))

@@ -14,7 +14,7 @@ from blocks.errors import UsageError
 from blocks.review import sheets
 from blocks.review.records import Door
 from blocks.values.spreadsheet_text import inert
-from deployments.cli.options import DatabaseOption, LimitOption, TypeOption, open_existing, open_or_create
+from deployments.cli.options import DatabaseOption, LimitOption, TypeOption, open_existing, open_to_change
 from deployments.cli.output import OutputFormat, say, show_rows
 from deployments.cli.review_options import ByOption, JsonOption, Reviewing, reviewing
 
@@ -36,11 +36,15 @@ class SheetFormat(StrEnum):
     LABEL_STUDIO = "label-studio"
 
 
+_BY_ENDING = {".xlsx": SheetFormat.XLSX, ".json": SheetFormat.LABEL_STUDIO}
+
+
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="the file to write")],
     sheet_format: Annotated[
-        SheetFormat, typer.Option("--format", help="csv and xlsx come back by winnow review import")
-    ] = SheetFormat.CSV,
+        SheetFormat | None,
+        typer.Option("--format", help="by default as FILE ends, or csv; winnow review import takes csv and xlsx back"),
+    ] = None,
     document_type: TypeOption = None,
     limit: LimitOption = None,
     database: DatabaseOption = None,
@@ -49,17 +53,17 @@ def export(
 
     Fill in the columns decision, new_value and note; winnow review import takes the file back.
     """
+    from xlsxwriter.exceptions import FileCreateError
+
     from blocks.database.review.queue import QueueFilter, load_items
 
     items = load_items(open_existing(database), QueueFilter(document_type=document_type), limit)
-    match sheet_format:
-        case SheetFormat.CSV:
-            count = _write_csv(file, items)
-        case SheetFormat.XLSX:
-            count = _write_xlsx(file, items)
-        case SheetFormat.LABEL_STUDIO:
-            count = _write_tasks(file, items)
-    say(f"{file}: {count} items")
+    write = {SheetFormat.CSV: _write_csv, SheetFormat.XLSX: _write_xlsx, SheetFormat.LABEL_STUDIO: _write_tasks}
+    try:
+        count = write[sheet_format or _BY_ENDING.get(file.suffix.lower(), SheetFormat.CSV)](file, items)
+    except (OSError, FileCreateError) as error:
+        raise UsageError(f"{file} cannot be written ({error}); name another file") from error
+    say(f"{file}: {count} {'item' if count == 1 else 'items'}")
 
 
 def import_(
@@ -71,7 +75,7 @@ def import_(
     database: DatabaseOption = None,
 ) -> None:
     """Apply the decisions of a filled-in file, and answer each row. The same file twice decides once."""
-    door = reviewing(open_or_create(database), by)
+    door = reviewing(open_to_change(database), by)
     rows = _read(file)
     answers = [
         answer for written in sheets.decisions_in(rows, door.person.name).values() for answer in _decide(door, written)
@@ -158,9 +162,15 @@ def _write_tasks(file: Path, items: "Items") -> int:
 _MAX_CELL = 32_767  # a cell of Excel holds no more characters
 
 
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How a workbook begins: a zip archive, or a file of old Excel."""
+
+
 def _read(file: Path) -> list[dict[str, str]]:
     """The rows of a csv or xlsx file by the names of its columns. Raises `UsageError`."""
-    lines = _read_csv(file) if file.suffix.lower() == ".csv" else _read_workbook(file)
+    with file.open("rb") as stream:
+        is_workbook = stream.read(4) in _WORKBOOKS or file.suffix.lower() == ".xlsx"
+    lines = _read_workbook(file) if is_workbook else _read_csv(file)
     names = [sheets.plain(name).strip() for name in lines[0]] if lines else []
     sheets.check_columns(names)
     return [dict(zip(names, map(sheets.plain, line), strict=False)) for line in lines[1:] if any(line)]

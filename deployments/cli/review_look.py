@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blocks.review.records import Event
-from deployments.cli.options import DatabaseOption, open_existing, open_or_create
+from deployments.cli.options import DatabaseOption, open_existing, open_to_change
 from deployments.cli.output import note, say, without_controls
 from deployments.cli.review_options import ByOption, IdArgument, JsonOption, person_of
 
@@ -23,7 +23,7 @@ def next_(by: ByOption = None, as_json: JsonOption = False, database: DatabaseOp
     from blocks.database.review.claims import claim_next
     from blocks.database.review.shown import show_item
 
-    opened = open_or_create(database)
+    opened = open_to_change(database)
     claimed = claim_next(opened, person_of(opened, by))
     if claimed is None:
         note("no item waits for you")
@@ -58,7 +58,7 @@ def claim(
     from blocks.database.review import claims
     from blocks.database.review.shown import show_item
 
-    opened = open_or_create(database)
+    opened = open_to_change(database)
     claims.claim(opened, review_id, person_of(opened, by), lease_s=minutes * 60)
     _print(show_item(opened, review_id), as_json, reveal=False)
 
@@ -67,9 +67,12 @@ def release(
     review_id: IdArgument, by: ByOption = None, as_json: JsonOption = False, database: DatabaseOption = None
 ) -> None:
     """End your claim on an item."""
+    from blocks.database.engine import now
     from blocks.database.review import claims
+    from blocks.database.review.queue import read_item
+    from blocks.review.rules import is_claimed_by_another
 
-    opened = open_or_create(database)
+    opened = open_to_change(database)
     person = person_of(opened, by)
     is_released = claims.release(opened, review_id, person)
     if as_json:
@@ -77,7 +80,9 @@ def release(
     elif is_released:
         say(f"review item {review_id} is free")
     else:
-        say(f"{person.name} had no claim on review item {review_id}")
+        item = read_item(opened, review_id)
+        held = f"; {item.claimed_by} has it" if is_claimed_by_another(item, person.name, now()) else ""
+        say(without_controls(f"{person.name} had no claim on review item {review_id}{held}"))
 
 
 def verify(

@@ -1,5 +1,6 @@
 """`winnow review serve`: the review page."""
 
+import logging
 import threading
 from typing import Annotated
 
@@ -44,5 +45,15 @@ def serve(
     if host not in LOOPBACK and user_header is None:
         warn(f"{host} is open to other machines: put a proxy with TLS in front, or passwords travel as plain text")
     threading.Thread(target=warm_up, args=(settings,), name="warm-up", daemon=True).start()
+    _log_requests()
     say(f"review page: http://{host}:{port}")
     uvicorn.run(create_app(site), host=host, port=port, log_level="warning", server_header=False)
+
+
+def _log_requests() -> None:
+    """A line per request on standard error: who asked for what. The page logs no text of documents."""
+    lines = logging.StreamHandler()
+    lines.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log = logging.getLogger("deployments.review_app")
+    log.addHandler(lines)
+    log.setLevel(logging.INFO)

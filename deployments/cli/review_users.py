@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blocks.errors import UsageError
 from blocks.review.records import Role
 from deployments.cli.lazy_group import new_group
-from deployments.cli.options import DatabaseOption, FormatOption, open_existing, open_or_create
+from deployments.cli.options import DatabaseOption, FormatOption, open_existing, open_or_create, open_to_change
 from deployments.cli.output import OutputFormat, say, show_rows
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def add(
     from deployments.review_app.passwords import hashed
 
     password_hash = None if no_password else hashed(_password(password_stdin))
-    add_user(open_or_create(database), name.strip(), role, password_hash)
+    name = name.strip()
+    add_user(open_or_create(database), name, role, password_hash)
     say(f"{name} may log in with the role {role}")
 
 
@@ -60,8 +62,21 @@ def disable(
     """Keep a person from logging in, and end their sessions."""
     from blocks.database.review.users import set_active
 
-    set_active(open_or_create(database), name, is_active=enable)
+    set_active(open_to_change(database), name, is_active=enable)
     say(f"{name} may {'log in again' if enable else 'not log in any more'}")
+
+
+@app.command("role")
+def role(
+    name: Name,
+    role: Annotated[Role, typer.Argument(metavar="ROLE", help="what the person may do")],
+    database: DatabaseOption = None,
+) -> None:
+    """Give a person another role, and end their sessions."""
+    from blocks.database.review.users import set_role
+
+    set_role(open_to_change(database), name, role)
+    say(f"{name} has the role {role}")
 
 
 @app.command("password")
@@ -70,13 +85,15 @@ def password(name: Name, password_stdin: FromStdin = False, database: DatabaseOp
     from blocks.database.review.users import set_password
     from deployments.review_app.passwords import hashed
 
-    set_password(open_or_create(database), name, hashed(_password(password_stdin)))
+    set_password(open_to_change(database), name, hashed(_password(password_stdin)))
     say(f"{name} has a new password")
 
 
 def _password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask for the password; give --password-stdin")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 

@@ -12,7 +12,7 @@ from blocks.database.review.roles import is_limited
 from blocks.database.review.tables import review_sessions, review_users
 from blocks.records import Record
 from blocks.review.errors import UserExists, UserUnknown
-from blocks.review.persons import person_named
+from blocks.review.persons import check_name, person_named
 from blocks.review.records import Person, Role
 
 MAX_FAILED_LOGINS = 5
@@ -34,7 +34,8 @@ class User(Record):
 
 @survives_outages
 def add_user(database: Database, name: str, role: Role, password_hash: str | None) -> None:
-    """Add a user. Raises `UserExists`."""
+    """Add a user. Raises `UserExists`, and as `check_name`."""
+    check_name(name)
     row = {"name": name, "role": str(role), "password_hash": password_hash, "created_at": now()}
     try:
         with database.write() as connection:
@@ -80,6 +81,12 @@ def load_person(connection: Connection, name: str) -> Person:
 def set_password(database: Database, name: str, password_hash: str) -> None:
     """Give a user a new password, end their sessions and lift a lock. Raises `UserUnknown`."""
     _change(database, name, {"password_hash": password_hash, "failed_logins": 0, "locked_until": None})
+
+
+@survives_outages
+def set_role(database: Database, name: str, role: Role) -> None:
+    """Give a user another role; their sessions end. Raises `UserUnknown`."""
+    _change(database, name, {"role": str(role)})
 
 
 @survives_outages

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from blocks.database.engine import Database
-from blocks.database.review.tables import review_events
+from blocks.database.review.tables import review_decisions, review_events
 from blocks.database.review.users import add_user
 from blocks.database.tables import results
 from blocks.errors import UsageError
@@ -81,6 +81,7 @@ def test_next_shows_values_with_their_evidence_and_takes_the_item(review: Comman
     assert "claimed by ann" in done.stdout
     assert review.json("next", "--by", "bob")["review_id"] == 2
     assert "ann has had review item 1" in review("accept", "1", "--by", "bob", expect=2).stderr
+    assert "eve had no claim on review item 1; ann has it" in review("release", "1", "--by", "eve").stdout
     assert json.loads(review("next", "--by", "eve", "--json").stdout) is None
     assert review.json("release", "1") == {"review_id": 1, "is_released": True}
     assert review.json("claim", "1", "--by", "bob")["claimed_by"] == "bob"
@@ -146,6 +147,33 @@ def test_roles_are_those_of_the_users_once_there_are_any(review: Command, databa
     assert "decided" in review("accept", "2").stdout
 
 
+def test_a_name_that_reads_like_another_is_no_name(review: Command, database: Database) -> None:
+    for name in ("ann\u200b", "an\nn", "ann\xa0x"):
+        assert "is no name of a person" in review("accept", "1", "--by", name, expect=2).stderr
+        assert "is no name of a person" in review("user", "add", name, "--no-password", expect=2).stderr
+    row = {"review_id": 1, "decision": "accept", "decided_by": "ann ", "version": 1, "status": "new"}
+    with database.write() as connection:
+        connection.execute(insert(review_decisions), row)
+    assert review.json("apply") == {"applied": 0, "refused": 1}
+
+
+def test_a_user_gets_another_role(review: Command) -> None:
+    review("user", "add", "ann", "--no-password")
+    review("escalate", "1")
+    assert "ask a senior" in review("accept", "1", expect=2).stderr
+    assert "ann has the role senior" in review("user", "role", "ann", "senior").stdout
+    assert "decided" in review("accept", "1").stdout
+    assert "no user 'bob'" in review("user", "role", "bob", "senior", expect=2).stderr
+    assert "give --password-stdin" in review("user", "add", "bob", expect=2).stderr
+
+
+def test_deciding_makes_no_database(folder: Path) -> None:
+    where = {"WINNOW_DATABASE_URL": f"sqlite:///{folder / 'none.db'}", "LOGNAME": "ann"}
+    for arguments in (("accept", "1"), ("next",), ("apply",)):
+        assert "no database" in winnow("review", *arguments, cwd=folder, **where).stderr
+    assert not (folder / "none.db").exists()
+
+
 def filled_in(file: Path, changes: dict[tuple[str, str], dict[str, str]]) -> None:
     """Fill in cells of a csv file, as a person does: {(review_id, field): {column: text}}."""
     with file.open(newline="", encoding="utf-8-sig") as stream:
@@ -156,6 +184,15 @@ def filled_in(file: Path, changes: dict[tuple[str, str], dict[str, str]]) -> Non
         writer = csv.DictWriter(stream, list(rows[0]), delimiter=";")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def test_a_file_is_written_as_its_name_ends_or_the_reason_why_not_is_told(review: Command, folder: Path) -> None:
+    review("export", "items.xlsx", "--limit", "1")
+    assert zipfile.is_zipfile(folder / "items.xlsx")
+    review("export", "items.txt")
+    assert "no row has a decision" in review("import", "items.txt").stderr
+    for place in ("none/items.csv", "none/items.xlsx", "types"):
+        assert "cannot be written" in review("export", place, expect=2).stderr
 
 
 def test_a_csv_file_goes_out_and_comes_back(review: Command) -> None:
