@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import wraps
 from pathlib import PurePosixPath
-from typing import ParamSpec, cast
+from typing import ParamSpec, TypeVar, cast
 from uuid import UUID
 
 import httpx
@@ -32,11 +32,11 @@ from blocks.database.pipeline import runs
 from blocks.errors import RunInterrupted, StageCrashed, WinnowError
 from blocks.records import UNKNOWN_TYPE, Batch, Rerun
 from blocks.secret_url import redacted
-from tasks.report.report import RunReport
 from tasks.runs.chunk import RunContext
 from tasks.runs.run import Run
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 DATABASE_LABEL = "winnow.database"
 """The label of a flow run with the id of the database that it began in."""
@@ -60,11 +60,11 @@ for _name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_name).addFilter(_OneLine())
 
 
-def ends_in_one_line(flow_function: Callable[P, State[RunReport]]) -> Callable[P, State[RunReport]]:
+def ends_in_one_line(flow_function: Callable[P, State[R]]) -> Callable[P, State[R]]:
     """The flow's function, whose expected errors become its final state, with a line in the run's log."""
 
     @wraps(flow_function)
-    def ended(*args: P.args, **kwargs: P.kwargs) -> State[RunReport]:
+    def ended(*args: P.args, **kwargs: P.kwargs) -> State[R]:
         try:
             state = flow_function(*args, **kwargs)
         except RunInterrupted as error:
