@@ -15,6 +15,7 @@ import pytest
 
 from blocks.records import CHUNK_STAGES
 from deployments.prefect_api.local_server import LocalServer
+from tests.prefect_fixtures import in_prefect
 from tests.winnow_command import Workplace, wait_until
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
@@ -24,6 +25,13 @@ RECEIPTS = 40
 NOTE = "Dear diary, the weather was fine and nobody came by.\n"
 
 pytestmark = pytest.mark.prefect
+
+RECLASSIFIED = """
+import os
+os.environ["WINNOW_DATABASE_URL"] = {url!r}
+from flows.backfill import backfill
+print(backfill(selection={{"reclassified": True}}, return_state=True).message)
+"""
 
 
 def receipts(folder: Path, number: int) -> Path:
@@ -254,6 +262,16 @@ def test_known_documents_are_taken_from_the_database(later: Workplace) -> None:
     summary = later.run("--from-database", "--type", "receipt", "--rerun", "all")
     assert (summary["documents"], readings(later, summary)) == (RECEIPTS, RECEIPTS)
     assert str(flow_run(later, summary)["name"]).startswith("backfill receipt ")
+
+
+def test_a_backfill_reads_what_people_reclassified_once_as_the_new_type(later: Workplace) -> None:
+    [note] = later.rows("review", "list", "--text", "note.txt")
+    later.command("review", "reclassify", str(note["review_id"]), "--type", "receipt", "--by", "ann")
+    script = RECLASSIFIED.format(url=f"sqlite:///{later.folder / DATABASE}")
+    assert in_prefect(script, later.server).startswith("1 document: ")
+    [again] = later.rows("review", "list", "--text", "note.txt")
+    assert (again["document_type"], again["review_id"] == note["review_id"]) == ("receipt", False)
+    assert in_prefect(script, later.server) == "0 documents: nothing to do"
 
 
 def test_a_declared_type_is_taken_at_its_word(workplace: Workplace) -> None:
