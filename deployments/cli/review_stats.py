@@ -11,7 +11,7 @@ from deployments.cli.output import OutputFormat, say, show_rows
 
 if TYPE_CHECKING:
     from blocks.review.audit import Share
-    from blocks.review.statistics import ReviewStats, Times
+    from blocks.review.statistics import AgeGroup, ReviewStats, Times
 
 MAX_REASONS = 5
 
@@ -34,6 +34,7 @@ def stats(
         show_rows(rows, list(rows[0]) if rows else [], OutputFormat.TABLE, empty)
         say()
     say(f"two persons agreed: {_share(found.agreement)}")
+    say("Confidence and correctness are those of the values that people saw: of documents in review, and of the audit.")
     say("Intervals have 95 % confidence. The audit's hold for all accepted rows once the drawn ones are decided.")
 
 
@@ -43,6 +44,7 @@ def _tables(found: "ReviewStats") -> Iterator[tuple[str, Sequence[Mapping[str, o
         for w in found.waiting
     ]
     yield "Open", waiting, "nothing waits"
+    yield "Age of open items", [_age(group) for group in found.ages if group.items], "nothing waits"
     yield (
         "Wrong among accepted",
         [
@@ -66,6 +68,20 @@ def _tables(found: "ReviewStats") -> Iterator[tuple[str, Sequence[Mapping[str, o
         "none was measured: only decisions on the page are",
     )
     yield (
+        "Agreement of two persons",
+        [{"type": a.document_type, "agreed": _share(a.agreement)} for a in found.agreements],
+        "no item was decided by two; a type asks for them: review: {decisions: 2}",
+    )
+    yield (
+        "Confidence against correctness",
+        [
+            {"type": group.document_type, "confidence": f"{group.low:.1f} to {group.high:.1f}"}
+            | {"mean": f"{group.mean:.2f}", "values": group.counted, "right": f"{group.right / group.counted:.1%}"}
+            for group in found.calibration
+        ],
+        "nobody has accepted or corrected a document",
+    )
+    yield (
         "Reasons of new items",
         [
             {"week of": str(week.monday)}
@@ -74,6 +90,13 @@ def _tables(found: "ReviewStats") -> Iterator[tuple[str, Sequence[Mapping[str, o
         ],
         "none",
     )
+
+
+def _age(group: "AgeGroup") -> dict[str, object]:
+    from blocks.review.statistics import AGES_H
+
+    waited = f"over {AGES_H[-1]} h" if group.below_h is None else f"under {group.below_h} h"
+    return {"waited": waited, "items": group.items, "overdue": group.overdue}
 
 
 def _times(times: "Times") -> dict[str, object]:

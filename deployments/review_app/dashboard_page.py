@@ -1,7 +1,5 @@
 """The dashboard: pictures of the queue, of people's work, and of what audits and second opinions say."""
 
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -9,26 +7,25 @@ from datetime import timedelta
 from fastapi import Response
 
 from blocks.database.engine import now
-from blocks.database.review.stats import review_stats
-from blocks.database.review.trends import review_trends
 from blocks.review.audit import Share
 from blocks.review.errors import InvalidDecision
-from blocks.review.statistics import DayOfDecisions, ReviewStats, Times, WeekOfReasons
-from blocks.review.trends import AGES_H, AgeGroup, Calibration, DayOfQueue, ReviewTrends
+from blocks.review.statistics import (
+    AGES_H,
+    AgeGroup,
+    Calibration,
+    DayOfDecisions,
+    DayOfQueue,
+    ReviewStats,
+    Times,
+    WeekOfReasons,
+)
 from deployments.review_app.call import Call
 from deployments.review_app.charts import Chart, Column, Span, area, bars, columns, diagonal, nice, spans, spans_height
-from deployments.review_app.site import Site
 from deployments.review_app.words import label
 
 PERIODS = (7, 30, 90, 365)
-KEPT_S = 60.0
-"""How long the figures of a period are shown before they are counted again: many people look at the same page."""
 MAX_REASONS = 5
 MAX_TYPES = 6
-
-Figures = tuple[ReviewStats, ReviewTrends]
-_kept: dict[tuple[int, int, str], tuple[float, Figures]] = {}
-_counting = threading.Lock()
 
 
 def dashboard(call: Call) -> Response:
@@ -36,7 +33,7 @@ def dashboard(call: Call) -> Response:
     days, wanted = call.query.get("days") or "30", call.query.get("type", "")
     if days not in map(str, PERIODS):
         raise InvalidDecision(f"the dashboard has figures of {', '.join(map(str, PERIODS))} days")
-    stats, trends = _figures(call.site, int(days), wanted)
+    stats = call.site.figures.of(call.site.database, int(days), wanted or None)
     open_items = sum(waiting.items for waiting in stats.waiting)
     known = {*call.site.types, *(audit.document_type for audit in stats.audits)}
     return call.page(
@@ -51,36 +48,19 @@ def dashboard(call: Call) -> Response:
             (f"{sum(day.decisions for day in stats.decisions):,}", f"decided in {days} days"),
             (_seconds(stats.per_document.p50_s), "half of the documents within"),
         ),
-        charts=list(_charts(stats, trends)),
-        calibrations=list(_calibrations(trends.calibration)),
+        charts=list(_charts(stats)),
+        calibrations=list(_calibrations(stats.calibration)),
     )
 
 
-def _figures(site: Site, days: int, document_type: str) -> Figures:
-    key = (id(site), days, document_type)
-    with _counting:  # one counts, the others wait for it
-        known = _kept.get(key)
-        if known is not None and time.monotonic() - known[0] < KEPT_S:
-            return known[1]
-        of_type = document_type or None
-        figures = (
-            review_stats(site.database, days=days, document_type=of_type),
-            review_trends(site.database, days=days, document_type=of_type),
-        )
-        for old in [old for old, (at, _) in _kept.items() if time.monotonic() - at >= KEPT_S]:
-            del _kept[old]
-        _kept[key] = (time.monotonic(), figures)
-        return figures
-
-
-def _charts(stats: ReviewStats, trends: ReviewTrends) -> Iterator[Chart]:
-    yield _ages(trends.ages)
-    yield _sizes(trends.sizes)
+def _charts(stats: ReviewStats) -> Iterator[Chart]:
+    yield _ages(stats.ages)
+    yield _sizes(stats.sizes)
     yield _decisions(stats.decisions, stats.days)
     yield _times(stats.per_document, stats.per_field)
     yield _reasons(stats.reasons)
     yield _wrong([(audit.document_type, audit.wrong, audit.waiting) for audit in stats.audits])
-    yield _agreement(stats.agreement)
+    yield _agreement(stats)
 
 
 def _ages(ages: Sequence[AgeGroup]) -> Chart:
@@ -199,14 +179,17 @@ def _wrong(audits: Sequence[tuple[str, Share, int]]) -> Chart:
     )
 
 
-def _agreement(share: Share) -> Chart:
-    given = [_share("second person", share)] if share.counted else []
+def _agreement(stats: ReviewStats) -> Chart:
+    shares = [(label(of_type.document_type), of_type.agreement) for of_type in stats.agreements]
+    if len(shares) > 1:
+        shares.insert(0, ("all types", stats.agreement))
+    given = [_share(name, share) for name, share in shares]
     return Chart(
         key="agreement",
         title="Agreement of two persons",
-        says="; ".join(span.text for span in given),
-        head=("same decision, with the 95 % interval",),
-        rows=((_in_words(share),),) if given else (),
+        says="; ".join(f"{span.name}: {span.text}" for span in given),
+        head=("type", "same decision, with the 95 % interval"),
+        rows=tuple((name, _in_words(share)) for name, share in shares),
         marks=spans(given, 1, "%") if given else (),
         note="Items that two persons must decide on: how often the second came to the first's result.",
         empty="Here you will see how often two persons agree. A type asks for two with review: {decisions: 2}.",

@@ -16,6 +16,7 @@ from blocks.document_types.schema import DocumentType
 from blocks.settings import Settings
 from deployments.review_app import words
 from deployments.review_app.documents import Documents
+from deployments.review_app.kept_figures import KeptFigures
 from deployments.review_app.page_cache import PageCache, default_folder
 from deployments.review_app.rate_limit import RateLimit
 
@@ -34,6 +35,7 @@ class Site:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     requests: RateLimit = field(default_factory=lambda: RateLimit(per_second=50, burst=400))
     logins: RateLimit = field(default_factory=lambda: RateLimit(per_second=0.5, burst=20))
+    figures: KeptFigures = field(default_factory=KeptFigures)
 
     @classmethod
     def of(

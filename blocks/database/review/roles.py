@@ -40,7 +40,7 @@ CREATE_ROLES = (
 )
 _READ_BY_ADMINS = (
     *("review", "review_events", "review_chain", "review_answers", "review_judgements"),
-    *("review_decisions", "review_notices"),
+    *("review_decisions", "review_notices", "review_days"),
     *("results", "failures", "documents", "sources", "runs"),
 )
 _INSERTED = "review_id, decision, field, value, note, decided_by, version"
@@ -77,6 +77,7 @@ def set_rights(connection: Connection) -> None:
         f"GRANT INSERT ({_INSERTED}), SELECT ON review_decisions TO winnow_reviewer",
         "GRANT USAGE ON SEQUENCE review_decisions_decision_id_seq TO winnow_reviewer",
         *(f"GRANT SELECT ON {name} TO winnow_admin" for name in _READ_BY_ADMINS if _has_table(connection, name)),
+        *(["GRANT INSERT ON review_days TO winnow_admin"] if _has_table(connection, "review_days") else []),
         "GRANT SELECT (name, role, is_active, locked_until, created_at) ON review_users TO winnow_admin",
         "GRANT UPDATE (role, is_active) ON review_users TO winnow_admin",
         "ALTER TABLE review_decisions ENABLE ROW LEVEL SECURITY",

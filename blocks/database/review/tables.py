@@ -6,6 +6,7 @@ rows are added and never changed, each with the hash of the one before it, and `
 items that still wait. People who decide by SQL insert into `review_decisions`.
 `review_notices` has the messages about late items, one per notification block. An item's `notice_level` says which
 notice was the last, and its `notice_at` when the next one is due.
+`review_days` keeps what was counted of days that are over, for the figures.
 """
 
 from sqlalchemy import (
@@ -74,6 +75,18 @@ review = Table(
     Index("ix_review_decided_at", "decided_at"),
     Index("ix_review_reason_codes", literal_column(f"({REASON_CODES})"), postgresql_using="gin").ddl_if("postgresql"),
     Index(
+        "ix_review_open_ages",
+        *("document_type", "kind", "role", "created_at", "due_at"),
+        sqlite_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open'"),
+    ),
+    Index(
+        "ix_review_audits",
+        "decided_at",
+        sqlite_where=text("kind = 'audit'"),
+        postgresql_where=text("kind = 'audit'"),
+    ),
+    Index(
         "ix_review_one_open",
         "document_id",
         unique=True,
@@ -97,6 +110,7 @@ review_events = Table(
     Column("previous_hash", Text, nullable=False, server_default=""),
     Column("hash", Text, nullable=False, server_default=""),
     Index(None, "review_id"),
+    Index("ix_review_events_times", "event", "happened_at"),
 )
 
 review_chain = Table(
@@ -203,4 +217,11 @@ review_notices = Table(
         sqlite_where=text("sent_at IS NULL"),
         postgresql_where=text("sent_at IS NULL"),
     ),
+)
+
+review_days = Table(
+    "review_days",
+    metadata,
+    Column("day", Text, primary_key=True),
+    Column("figures", JSON, nullable=False),
 )

@@ -8,7 +8,6 @@ from playwright.sync_api import Browser, expect
 from blocks.database.engine import Database
 from blocks.database.review.decide import decide
 from blocks.review.records import Action, Correction, Decision, Door, ItemKind, Look, Person
-from deployments.review_app import dashboard_page
 from deployments.review_app.charts import nice
 from deployments.review_app.site import Site
 from tests.review_page import PAPER, TYPES, Paper, log_in, violations
@@ -88,15 +87,13 @@ def test_an_empty_dashboard_says_what_will_appear(chromium: Browser, address: st
     expect(page.locator(".alert")).to_contain_text("7, 30, 90, 365 days")
 
 
-def test_figures_are_kept_for_a_while(
-    site: Site, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_figures_are_kept_for_a_while(site: Site, database: Database, tmp_path: Path) -> None:
     Paper(tmp_path / "a.pdf").store(database)
-    first = dashboard_page._figures(site, 30, "")
+    first = site.figures.of(database, 30, None)
     Paper(tmp_path / "b.pdf").store(database)
-    assert dashboard_page._figures(site, 30, "") is first
-    monkeypatch.setattr(dashboard_page, "KEPT_S", 0.0)
-    assert sum(waiting.items for waiting in dashboard_page._figures(site, 30, "")[0].waiting) == 2
+    assert site.figures.of(database, 30, None) is first
+    site.figures.kept_s = 0.0
+    assert sum(waiting.items for waiting in site.figures.of(database, 30, None).waiting) == 2
 
 
 @pytest.mark.parametrize(("most", "top"), [(0, 4), (4, 4), (5, 5), (11, 20), (21, 40), (99, 100), (100, 100)])

@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from blocks.database.engine import Database, now
 from blocks.database.results.results import NewResult, write_results
 from blocks.database.review.decide import decide, undo
 from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.review.stats import review_stats
-from blocks.database.review.tables import review
+from blocks.database.review.tables import review, review_days, review_events
 from blocks.document_types.schema import ReviewRules
 from blocks.records import Status, Validation
 from blocks.review.records import Action, Correction, Decision, Door, ItemKind, Look, Person
@@ -19,12 +19,23 @@ from tests.doubles.scripted_stages import id_of
 from tests.review_items import ANN, BOB, TYPES
 
 
-def opened(database: Database, name: str, drawn_with: float | None = None, rules: ReviewRules | None = None) -> int:
+def opened(
+    database: Database,
+    name: str,
+    drawn_with: float | None = None,
+    rules: ReviewRules | None = None,
+    confidences: dict[str, float] | None = None,
+) -> int:
     """An item of the audit if it was drawn, else of the queue; returns its id."""
     status = Status.IN_REVIEW if drawn_with is None else Status.ACCEPTED
     reasons = ("low_confidence:total",) if drawn_with is None else ()
     verdict = Validation(
-        document_type="receipt", status=status, confidence=0.5, reasons=reasons, fields={"total": "9.00"}
+        document_type="receipt",
+        status=status,
+        confidence=0.5,
+        reasons=reasons,
+        fields={"total": "9.00"},
+        confidences=confidences or {},
     )
     kind = ItemKind.VERDICT if drawn_with is None else ItemKind.AUDIT
     add_documents(database, name)
@@ -95,3 +106,84 @@ def test_two_persons_agree_or_do_not(database: Database) -> None:
 def test_an_empty_queue_has_figures_too(database: Database) -> None:
     stats = review_stats(database, days=1)
     assert (stats.waiting, stats.decisions, stats.audits, stats.agreement.share) == ((), (), (), None)
+
+
+def test_of_two_decisions_that_differ_the_second_may_be_taken_back(database: Database) -> None:
+    """The second person's last word counts, once."""
+    review_id = opened(database, "a", rules=ReviewRules(decisions=2))
+    act(database, review_id, Action.ACCEPT)
+    act(database, review_id, Action.ACCEPT, BOB)
+    undo(database, review_id, BOB)
+    assert review_stats(database, days=1).agreement.counted == 0
+    act(database, review_id, Action.CORRECT, BOB, **corrected("11.00"))
+    stats = review_stats(database, days=1)
+    assert (stats.agreement.hits, stats.agreement.counted) == (0, 1)
+    assert [(a.document_type, a.agreement.counted) for a in stats.agreements] == [("receipt", 1)]
+
+
+def aged(database: Database, review_id: int, hours: float) -> None:
+    """Let an item, and all that happened to it, be so much older."""
+    by = timedelta(hours=hours)
+    with database.write() as connection:
+        for table, column in ((review, "created_at"), (review, "decided_at"), (review_events, "happened_at")):
+            at = connection.execute(select(table.c[column]).where(table.c.review_id == review_id)).scalars().first()
+            if at is not None:
+                of_item = update(table).where(table.c.review_id == review_id)
+                connection.execute(of_item.values({column: at - by}))
+
+
+def test_ages_and_sizes_of_the_queue(database: Database) -> None:
+    for name, hours in (("new", 0.0), ("half a day", 12.0), ("old", 24.0 * 30)):
+        aged(database, opened(database, name), hours)
+    decided = opened(database, "decided")
+    aged(database, decided, 48)
+    act(database, decided, Action.ACCEPT)
+    stats = review_stats(database, days=4)
+    assert {group.below_h: group.items for group in stats.ages if group.items} == {1: 1, 24: 1, None: 1}
+    assert (len(stats.sizes), stats.sizes[0].items, stats.sizes[-1].items) == (4, 1, 3)
+
+
+def test_an_item_that_is_reopened_and_superseded_ceased_to_be_open_once(database: Database) -> None:
+    """A run that reopens a decided document supersedes its item where nobody needs to look at it any more."""
+    other = opened(database, "waits")
+    aged(database, other, 24)
+    review_id = opened(database, "a")
+    act(database, review_id, Action.ACCEPT)
+    with database.write() as connection:
+        sync_review(database, connection, "run-2", [], [id_of("a")], now(), reopened=[id_of("a")])
+    assert [day.items for day in review_stats(database, days=2).sizes] == [1, 1]
+
+
+def test_confidence_against_what_people_left_as_it_was(database: Database) -> None:
+    for number, (action, content) in enumerate(
+        [(Action.ACCEPT, {}), (Action.ACCEPT, {}), (Action.CORRECT, corrected("10.00"))]
+    ):
+        act(database, opened(database, f"{number}", confidences={"total": 0.7}), action, **content)
+    taken_back = opened(database, "taken back", confidences={"total": 0.7})
+    act(database, taken_back, Action.CORRECT, **corrected("10.00"))
+    undo(database, taken_back, ANN)
+    act(database, opened(database, "sure", confidences={"total": 1.0}), Action.ACCEPT)
+    found = review_stats(database, days=1).calibration
+    assert [(group.low, group.high, group.mean, group.right, group.counted) for group in found] == [
+        (0.7, 0.8, 0.7, 2, 3),
+        (0.9, 1.0, 1.0, 1, 1),
+    ]
+
+
+def test_days_that_are_over_are_counted_once(database: Database) -> None:
+    """Kept figures and those that are counted anew come to the same; only the past is kept."""
+    for name, hours in (("a", 72.0), ("b", 0.0)):
+        review_id = opened(database, name)
+        act(database, review_id, Action.CORRECT, **corrected("10.00"))
+        aged(database, review_id, hours)
+    first = review_stats(database, days=7)
+    assert (len(first.decisions), first.per_document.counted, first.per_field.p50_s) == (2, 2, 2.0)
+    with database.read() as connection:
+        kept = set(connection.execute(select(review_days.c.day)).scalars())
+    assert str(first.sizes[-1].day) not in kept
+    assert str(first.decisions[0].day) in kept
+    with database.write() as connection:
+        three_days_ago = review_events.c.happened_at < now() - timedelta(days=2)
+        connection.execute(update(review_events).where(three_days_ago).values(event="returned"))
+    assert review_stats(database, days=7) == first, "the past is not counted again"
+    assert review_stats(database, days=7, document_type="invoice").decisions == ()
