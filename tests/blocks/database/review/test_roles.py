@@ -193,3 +193,18 @@ def test_grants_that_cannot_be_say_why(postgres_database: Database, sqlite_datab
     for change in (grant, revoke):
         with pytest.raises(NoSqlRoles):
             change(sqlite_database, SqlRole.READER, "ann")
+
+
+def test_a_persons_function_sees_no_row_that_a_view_leaves_out(postgres_database: Database, items: list[int]) -> None:
+    with postgres_database.write() as connection:
+        connection.execute(text("UPDATE review SET is_blind = true WHERE review_id = :id"), {"id": items[0]})
+    with connected(postgres_database, SqlRole.REVIEWER) as (_, engine), engine.connect() as connection:
+        connection.execute(text("CREATE TEMP TABLE seen (review_id bigint)"))
+        connection.execute(
+            text(
+                "CREATE FUNCTION pg_temp.peek(bigint) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 "
+                "AS 'BEGIN INSERT INTO seen VALUES ($1); RETURN true; END'"
+            )
+        )
+        connection.execute(text("SELECT * FROM review_items WHERE pg_temp.peek(review_id)")).all()
+        assert set(connection.execute(text("SELECT review_id FROM seen")).scalars()) == {items[1]}
