@@ -4,6 +4,7 @@
 # make test-fast  the tests that need no server and no tesseract
 # make coverage   the tests, with line and branch coverage
 # make mutants    mutation testing of the modules that decide most; hours
+# make soak   an hour of runs that are killed, stopped, or lose their database, disk or Prefect server
 # make lint   ruff, mypy, import-linter
 # make lock   renews requirements.lock from pyproject.toml
 
@@ -11,7 +12,7 @@ PYTHON ?= python3
 WINNOW := .venv/bin/winnow
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-fast coverage mutants setup lint lock
+.PHONY: run test test-fast coverage mutants soak setup lint lock
 
 run: setup
 	@$(WINNOW) run data/samples
@@ -28,6 +29,9 @@ coverage: setup
 mutants: setup
 	@.venv/bin/mutmut run
 	@.venv/bin/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+
+soak: setup
+	@.venv/bin/python benchmarks/soak.py --minutes $(or $(MINUTES),60)
 
 lint: setup
 	@.venv/bin/ruff check .
