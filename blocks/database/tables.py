@@ -91,6 +91,37 @@ run_documents = Table(
     Index(None, "document_id"),
 )
 
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("backfill_id", Text, primary_key=True),
+    Column("plan", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("is_dry_run", Boolean, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+
+backfill_shards = Table(
+    "backfill_shards",
+    metadata,
+    Column("backfill_id", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("documents", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("run_id", Text),
+)
+
+backfill_documents = Table(
+    "backfill_documents",
+    metadata,
+    Column("backfill_id", Text, primary_key=True),
+    document_id_column(primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Index(None, "backfill_id", "shard"),
+    Index(None, "document_id"),
+)
+
 document_type_versions = Table(
     "document_type_versions",
     metadata,
@@ -244,6 +275,8 @@ budgets = Table(
     Column("key", Text, primary_key=True),
     Column("spent_usd", ExactDecimal, nullable=False),
     Column("reserved_usd", ExactDecimal, nullable=False),
+    Column("part_of", Text),
+    Column("cap_usd", ExactDecimal),
 )
 
 reply_cache = Table(

@@ -336,7 +336,7 @@ class ReplyTooLarge(ReplyRefused):
 
 
 class BudgetExhausted(CallFailed):
-    """No call fits what is left of a budget. `scope` is document, run or day."""
+    """No call fits what is left of a budget. `scope` is document, run, backfill or day."""
 
     kind = "budget_exhausted"
     is_outage = True

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     from blocks.backfill.plan import Plan, Terms
     from blocks.backfill.selection import Selection
 
+SHARD_SIZE, SIDE_BY_SIDE = 1_000, 4
+
 app = new_group(COMMANDS["backfill"].help)
-
-
-@app.callback()
-def _group() -> None:
-    """Compute known documents again, by a plan."""
 
 
 @app.command("plan")
@@ -91,17 +88,76 @@ def plan_(
         note(f"the plan is in {save}; run it with: winnow backfill run {save}")
 
 
+@app.command("run")
+def run_(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="the file of a plan, from plan --save")],
+    shard_size: Annotated[int, typer.Option(min=1, help="documents of a shard")] = SHARD_SIZE,
+    side_by_side: Annotated[int, typer.Option(min=1, max=100, help="shards that workers work at once")] = SIDE_BY_SIDE,
+    here: Annotated[bool, typer.Option("--here", help="in this process, also where workers could")] = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Do what a plan says, or go on with it. Stops where types, settings, models or rows are not as planned."""
+    from deployments.cli.backfill_run import run_plan
+    from deployments.cli.backfill_status import show_status
+
+    backfill, opened = run_plan(read_plan(plan), database, shard_size=shard_size, side_by_side=side_by_side, here=here)
+    show_status(opened, backfill.backfill_id)
+
+
+@app.command()
+def status(
+    backfill_id: Annotated[str | None, typer.Argument(metavar="ID", help="its first letters; else the newest")] = None,
+    database: DatabaseOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else")] = False,
+) -> None:
+    """Show how far a backfill is: documents, time left, money, failures by kind, shards."""
+    from deployments.cli.backfill_status import show_status
+    from deployments.cli.options import open_existing
+
+    show_status(open_existing(database), backfill_id, as_json=as_json)
+
+
+@app.command()
+def cancel(
+    backfill_id: Annotated[str | None, typer.Argument(metavar="ID", help="its first letters; else the newest")] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Stop a backfill within seconds, wherever its shards run. The same winnow backfill run goes on with it."""
+    from blocks.backfill.errors import WrongState
+    from blocks.database.pipeline import backfills
+    from deployments.cli.options import open_existing
+
+    opened = open_existing(database)
+    found = backfills.find_backfill(opened, backfill_id)
+    if found.state is not backfills.BackfillState.RUNNING:
+        raise WrongState(found.backfill_id, found.state, "only a running one can be cancelled")
+    backfills.set_state(opened, found.backfill_id, backfills.BackfillState.CANCELLED)
+    note(f"backfill {found.backfill_id[:12]} is cancelled; its runs end within seconds")
+
+
+def read_plan(file: Path) -> "Plan":
+    """The plan in a file. Raises `PlanInvalid`."""
+    from pydantic import ValidationError
+
+    from blocks.backfill.errors import PlanInvalid
+    from blocks.backfill.plan import Plan
+
+    try:
+        return Plan.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise PlanInvalid(str(file), str(error.strerror)) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise PlanInvalid(str(file), f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
 def _planned(selection: "Selection", terms: "Terms") -> "Plan":
     """The plan, made in this process. It needs no Prefect server."""
+    from deployments.cli.backfill_run import planning_run
     from tasks.backfill.plan import make_plan
-    from tasks.runs.chunk import RunContext
-    from tasks.runs.prepare import load_types, prepare_run
-    from tasks.runs.run import Run
-    from tasks.stages import PIPELINE
 
-    prepared = prepare_run(load_types(selection.document_type), terms.models, with_blocks=False)
-    context = RunContext(run_id="plan", rerun=terms.rerun, models=terms.models, reopen=terms.reopen)
-    return make_plan(Run(prepared, context, PIPELINE), prepared.registry, selection, terms)
+    run, registry = planning_run(selection, terms)
+    return make_plan(run, registry, selection, terms)
 
 
 def _write(plan: "Plan", file: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 
 from blocks import errors
+from blocks.backfill import errors as backfill_errors
 from blocks.database import errors as database_errors
 from blocks.errors import DocumentError, RunError, UsageError, WinnowError
 from blocks.gateway import errors as gateway_errors
@@ -21,7 +22,15 @@ from deployments.prefect_api import local_server
 
 MODULES = tuple(
     module.__name__
-    for module in (errors, database_errors, gateway_errors, configuration_errors, review_errors, local_server)
+    for module in (
+        errors,
+        backfill_errors,
+        database_errors,
+        gateway_errors,
+        configuration_errors,
+        review_errors,
+        local_server,
+    )
 )
 SECTIONS: tuple[tuple[type[WinnowError], str, str], ...] = (
     (
@@ -56,8 +65,8 @@ INTRODUCTION = """\
 Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
 semicolon, what to do. Names in braces stand for data.
 
-This page is generated from `blocks/errors.py` and the errors of the database, the gateway, review and the local
-server by `python -m deployments.cli.errors_page > docs/errors.md`.
+This page is generated from `blocks/errors.py` and the errors of backfills, the database, the gateway, review and
+the local server by `python -m deployments.cli.errors_page > docs/errors.md`.
 """
 
 

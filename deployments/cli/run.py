@@ -112,10 +112,10 @@ def run(
 
     settings = configure(database_url=database)
     types = load_types(document_type)
-    _pin_database(settings)
+    pin_database(settings)
     # Prefect may hold models as blocks. If it cannot, mistakes are found before a server is started.
     may_hold_blocks = settings.prefect_api_url or profile_url() or local_server.has_been_used()
-    prepared = None if may_hold_blocks else _when_it_answers(partial(prepare_run, types, models, with_blocks=False))
+    prepared = None if may_hold_blocks else when_it_answers(partial(prepare_run, types, models, with_blocks=False))
 
     parameters: dict[str, object] = {
         "rerun": rerun,
@@ -137,10 +137,10 @@ def run(
     started = time.monotonic()
     with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not our output
         server = use_prefect(announce=note)
-        prepared = prepared or _when_it_answers(partial(prepare_run, types, models))
+        prepared = prepared or when_it_answers(partial(prepare_run, types, models))
         show_models(prepared, budget_usd)
-        state = _run_flow(_flow(from_database), parameters, prepared, server)
-    report = _report_of(state)
+        state = run_flow(_flow(from_database), parameters, prepared, server)
+    report = report_of(state)
     summary = summary_of(state, report, time.monotonic() - started)
     if as_json:
         say(json.dumps(summary))
@@ -150,7 +150,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _run_flow(
+def run_flow(
     flow: "Flow[..., State[RunReport]]", parameters: dict[str, object], prepared: "PreparedRun", server: "PrefectApi"
 ) -> "State[RunReport]":
     """The flow's final state. Ends the process if the user stops the run or the Prefect server goes away."""
@@ -199,7 +199,7 @@ def _check_usage(sources: list[str], from_database: bool, status: str | None, ro
         raise UsageError("--rows needs a source; the rows of known documents are documents already")
 
 
-def _pin_database(settings: "Settings") -> None:
+def pin_database(settings: "Settings") -> None:
     """Open the database before anything slow, so that a wrong address is found at once.
 
     Without a configured Prefect API, no block of the local server can name another database.
@@ -211,10 +211,10 @@ def _pin_database(settings: "Settings") -> None:
     if settings.prefect_api_url is None and profile_url() is None:
         settings = configure(database_url=database_url(settings))
     if settings.database_url:
-        _when_it_answers(partial(connect, settings))
+        when_it_answers(partial(connect, settings))
 
 
-def _when_it_answers(work: Callable[[], Result]) -> Result:
+def when_it_answers(work: Callable[[], Result]) -> Result:
     """The result of `work`, which needs the database. The wait for it is short: the address may be wrong."""
     from blocks.database.outages import wait_out_outages
     from blocks.settings import load_settings
@@ -255,7 +255,7 @@ def parameters_as_json(parameters: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _report_of(state: "State[RunReport]") -> "RunReport":
+def report_of(state: "State[RunReport]") -> "RunReport":
     """The report that the flow returned. Raises the error that ended the flow before it could."""
     from tasks.report.report import RunFailed, RunReport
 

@@ -51,6 +51,13 @@ class Tally:
 
 def make_plan(run: Run, registry: RegistryState, selection: Selection, terms: Terms) -> Plan:
     """The plan of a backfill. `run` is open for reading only: its stages are asked for fingerprints."""
+    return plan_with_documents(run, registry, selection, terms)[0]
+
+
+def plan_with_documents(
+    run: Run, registry: RegistryState, selection: Selection, terms: Terms
+) -> tuple[Plan, Sequence[str]]:
+    """As `make_plan`, with the ids of the documents that have work, the newest first."""
     with run.database.snapshot() as connection:
         selected = planning.selected_documents(connection, selection, terms, run.pipeline_digest)
         computed = [one for one in selected if one.outcome is None and (terms.reopen or not one.is_decided)]
@@ -68,7 +75,7 @@ def make_plan(run: Run, registry: RegistryState, selection: Selection, terms: Te
         ledger = partial(planning.calls_of_type, connection)
         costs = costs_of(ledger, run.types, registry, run.settings, terms, _scored(tally), described)
     stages = tuple(tally.stage_work(stage) for stage in OUTPUT_STAGES)
-    return Plan(
+    plan = Plan(
         made_at=now(),
         selection=selection,
         terms=terms,
@@ -84,6 +91,7 @@ def make_plan(run: Run, registry: RegistryState, selection: Selection, terms: Te
         seconds=seconds_of(stages, durations, run.settings, asks_models=any(cost.calls.high != 0 for cost in costs)),
         ground=ground_of(run, registry, rows.hexdigest()),
     )
+    return plan, tally.document_ids
 
 
 def ground_of(run: Run, registry: RegistryState, rows: str) -> Ground:

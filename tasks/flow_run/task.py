@@ -90,6 +90,8 @@ def run_name() -> str:
     if sources := parameters.get("sources"):
         more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
         return f"{_source_name(str(sources[0]))}{more} {began}"
+    if backfill_id := parameters.get("backfill_id"):
+        return f"backfill {str(backfill_id)[:8]} shard {parameters['shard']} {began}"
     selection = parameters.get("selection")
     filters = [selection.document_type, selection.status] if isinstance(selection, Selection) else []
     return " ".join(["backfill", *filter(None, filters), began])

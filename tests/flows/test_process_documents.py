@@ -257,6 +257,13 @@ def test_a_plan_of_a_backfill_after_an_edit_of_a_type(later: Workplace) -> None:
     assert saved["documents"] == RECEIPTS
     assert saved["changes"][0]["has_texts"] is True
 
+    later.winnow("backfill", "run", "plan.json", "--shard-size", "30")
+    status = json.loads(later.command("backfill", "status", "--json").stdout)
+    assert (status["state"], status["done"], status["shards_done"]) == ("done", RECEIPTS, 2)
+    assert later.command("backfill", "plan", "--stale").stdout.splitlines()[0].endswith(" 0 to compute")
+    again = later.winnow("backfill", "run", "plan.json", expect=2)
+    assert "is done; make a new plan" in again.stderr
+
 
 def test_known_documents_are_taken_from_the_database(later: Workplace) -> None:
     summary = later.run("--from-database", "--type", "receipt", "--rerun", "all")

@@ -1,5 +1,6 @@
 """Budgets: what runs and days have spent and reserved, locked and changed within one transaction.
 
+A run's budget may be part of that of a backfill: money is then counted in both, and reserved only where it fits both.
 `spent_usd` has what is spent and what may have been spent (unconfirmed); `reserved_usd` the maximum cost of calls under
 way. A document's part of a run is not stored: it is the sum of its rows in the ledger.
 
@@ -21,6 +22,7 @@ from blocks.ledger import ADMITTED, Admission, Reservation
 RUN = "run"
 DAY = "day"
 DOCUMENT = "document"
+BACKFILL = "backfill"
 ZERO = Decimal(0)
 
 BudgetKey = tuple[str, str]
@@ -33,6 +35,8 @@ class Sums:
 
     spent_usd: Decimal = ZERO
     reserved_usd: Decimal = ZERO
+    part_of: str | None = None
+    cap_usd: Decimal | None = None
     is_changed: bool = False
 
     def add(self, spent_usd: Decimal, reserved_usd: Decimal) -> None:
@@ -61,11 +65,17 @@ class BudgetSheet:
         if missing := set(keys) - set(self._sums):  # somebody deleted them: `open_budgets` has written each before
             _insert(connection, database, missing)
             self._sums |= _locked(connection, missing)
+        # Wholes are locked after their parts, whoever locks them.
+        wholes = {(BACKFILL, sums.part_of) for sums in self._sums.values() if sums.part_of is not None}
+        if wholes:
+            self._sums |= _locked(connection, wholes)
 
     def add(self, run_id: str, called_at: datetime, spent_usd: Decimal, reserved_usd: Decimal) -> None:
         """Change what the run and the day have spent and reserved."""
         if spent_usd or reserved_usd:
             self._sums[RUN, run_id].add(spent_usd, reserved_usd)
+            if (whole := self._whole(run_id)) is not None:
+                whole.add(spent_usd, reserved_usd)
             self._sums[DAY, day_of(called_at)].add(spent_usd, reserved_usd)
 
     def read_documents(self, run_id: str, document_ids: Collection[str]) -> None:
@@ -83,9 +93,11 @@ class BudgetSheet:
         """
         run_id, max_usd, caps = reservation.run_id, reservation.max_usd, reservation.caps
         document = self._documents.get((run_id, reservation.call.document_id))
+        whole = self._whole(run_id)
         budgets_with_caps = (
             (DOCUMENT, document, caps.document_usd),
             (RUN, self._sums[RUN, run_id], caps.run_usd),
+            (BACKFILL, whole, None if whole is None else whole.cap_usd),
             (DAY, self._sums[DAY, day_of(called_at)], caps.day_usd),
         )
         refusals = [
@@ -99,6 +111,11 @@ class BudgetSheet:
         if document is not None:
             document.add(ZERO, max_usd)
         return ADMITTED
+
+    def _whole(self, run_id: str) -> Sums | None:
+        """The budget of which the run's is a part."""
+        part_of = self._sums[RUN, run_id].part_of
+        return None if part_of is None else self._sums.get((BACKFILL, part_of))
 
     def write(self) -> None:
         """Write what has changed."""
@@ -120,10 +137,25 @@ def open_budgets(database: Database, keys: Collection[BudgetKey]) -> None:
         _insert(connection, database, keys)
 
 
+def join_budget(database: Database, run_id: str, backfill_id: str, cap_usd: Decimal | None) -> None:
+    """Make a run's budget a part of a backfill's, which is capped. To repeat it changes nothing."""
+    with database.write() as connection:
+        _insert(connection, database, [(BACKFILL, backfill_id), (RUN, run_id)])
+        connection.execute(_JOIN, {"b_scope": RUN, "b_key": run_id, "b_part_of": backfill_id, "b_cap": None})
+        connection.execute(_JOIN, {"b_scope": BACKFILL, "b_key": backfill_id, "b_part_of": None, "b_cap": cap_usd})
+
+
+def spent_of(database: Database, scope: str, key: str) -> Decimal:
+    """What a budget has spent, in USD."""
+    query = select(budgets.c.spent_usd).where(budgets.c.scope == scope, budgets.c.key == key)
+    with database.read() as connection:
+        return connection.execute(query).scalar_one_or_none() or ZERO
+
+
 def _locked(connection: Connection, keys: Collection[BudgetKey]) -> dict[BudgetKey, Sums]:
     rows = connection.execute(_LOCK, {"b_scopes": {scope for scope, _ in keys}, "b_keys": {key for _, key in keys}})
     wanted: Mapping[BudgetKey, None] = dict.fromkeys(keys)
-    return {(scope, key): Sums(spent, reserved) for scope, key, spent, reserved in rows if (scope, key) in wanted}
+    return {(scope, key): Sums(*amounts) for scope, key, *amounts in rows if (scope, key) in wanted}
 
 
 def _insert(connection: Connection, database: Database, keys: Collection[BudgetKey]) -> None:
@@ -132,7 +164,14 @@ def _insert(connection: Connection, database: Database, keys: Collection[BudgetK
 
 
 _LOCK = (
-    select(budgets.c.scope, budgets.c.key, budgets.c.spent_usd, budgets.c.reserved_usd)
+    select(
+        budgets.c.scope,
+        budgets.c.key,
+        budgets.c.spent_usd,
+        budgets.c.reserved_usd,
+        budgets.c.part_of,
+        budgets.c.cap_usd,
+    )
     .where(in_list(budgets.c.scope, "b_scopes"), in_list(budgets.c.key, "b_keys"))
     .order_by(budgets.c.scope, budgets.c.key)
     .with_for_update()
@@ -141,6 +180,11 @@ _WRITE = (
     update(budgets)
     .where(budgets.c.scope == bindparam("b_scope"), budgets.c.key == bindparam("b_key"))
     .values(spent_usd=bindparam("b_spent"), reserved_usd=bindparam("b_reserved"))
+)
+_JOIN = (
+    update(budgets)
+    .where(budgets.c.scope == bindparam("b_scope"), budgets.c.key == bindparam("b_key"))
+    .values(part_of=bindparam("b_part_of"), cap_usd=bindparam("b_cap"))
 )
 _DOCUMENT_CALLS = select(
     model_calls.c.run_id,

@@ -25,7 +25,7 @@ from blocks.database.engine import Database, stored_json
 from blocks.database.metadata import metadata
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.documents import FAILED, SKIPPED
-from blocks.database.tables import documents, failures, model_calls, results, run_documents, sources
+from blocks.database.tables import backfill_documents, documents, failures, model_calls, results, run_documents, sources
 from blocks.records import Rerun, Stage
 
 NEWEST_FIRST = (documents.c.first_seen_at.desc(), documents.c.document_id)
@@ -48,12 +48,43 @@ def record_selected(
     A file that discover could not read stays `failed`: known documents are not read from their sources again. With
     `reopen`, no document that a person decided is skipped.
     """
+    wanted = conditions(selection, pipeline_digest)
     outcome = outcome_at_once(rerun, pipeline_digest, reopen=reopen)
+    return _record(database, run_id, wanted, outcome, chunk_size, selection.limit)
+
+
+@survives_outages
+def record_shard(  # noqa: PLR0913 - all but four are given by name
+    database: Database,
+    run_id: str,
+    backfill_id: str,
+    shard: int,
+    *,
+    rerun: Rerun,
+    pipeline_digest: str,
+    chunk_size: int,
+    reopen: bool = False,
+) -> int:
+    """As `record_selected`, of the documents of a backfill's shard that are not erased."""
+    slice_ = backfill_documents.c
+    of_shard = _has(backfill_documents, slice_.backfill_id == backfill_id, slice_.shard == shard)
+    wanted = (of_shard, documents.c.erased_at.is_(None))
+    return _record(database, run_id, wanted, outcome_at_once(rerun, pipeline_digest, reopen=reopen), chunk_size)
+
+
+def _record(
+    database: Database,
+    run_id: str,
+    wanted: Sequence[ColumnElement[bool]],
+    outcome: ColumnElement[str | None],
+    chunk_size: int,
+    limit: int | None = None,
+) -> int:
     selected = (
         select(documents.c.document_id, documents.c.first_seen_at, outcome.label("outcome"))
-        .where(*conditions(selection, pipeline_digest))
+        .where(*wanted)
         .order_by(*NEWEST_FIRST)
-        .limit(selection.limit)
+        .limit(limit)
     ).subquery()
     is_queued = selected.c.outcome.is_(None)
     newest_first = (selected.c.first_seen_at.desc(), selected.c.document_id)

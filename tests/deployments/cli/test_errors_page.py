@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from blocks import errors
+from blocks.backfill import errors as backfill_errors
 from blocks.database import errors as database_errors
 from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
 from blocks.gateway import errors as gateway_errors
@@ -23,7 +24,15 @@ def test_the_committed_page_is_what_the_exceptions_say() -> None:
 def test_every_kind_has_exactly_one_row() -> None:
     defined = {
         one
-        for module in (errors, database_errors, gateway_errors, configuration_errors, review_errors, local_server)
+        for module in (
+            errors,
+            backfill_errors,
+            database_errors,
+            gateway_errors,
+            configuration_errors,
+            review_errors,
+            local_server,
+        )
         for one in vars(module).values()
         if _has_own_kind(one)
     }

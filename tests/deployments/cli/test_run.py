@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from blocks.database.engine import close_database, open_database
 from blocks.records import Rerun
 from blocks.settings import Settings
-from deployments.cli.run import _lean_parameters, _pin_database, parameters_as_json
+from deployments.cli.run import _lean_parameters, parameters_as_json, pin_database
 from tests.doubles.crashing_postgres import CrashingPostgres
 from tests.winnow_command import wait_until
 
@@ -52,7 +52,7 @@ def test_a_run_that_starts_while_the_database_restarts_waits_for_it(monkeypatch:
         restart.start()
         try:
             wait_until(lambda: not is_up(url), timeout_s=10)
-            _pin_database(Settings())
+            pin_database(Settings())
         finally:
             restart.join()
         close_database(open_database(url))

@@ -1,0 +1,55 @@
+"""Why a backfill cannot begin or go on."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from blocks.errors import RunError, UsageError
+
+
+class GroundMoved(RunError):
+    """What a plan stands on is not as it was when the plan was made."""
+
+    kind = "ground_moved"
+
+    def __init__(self, moved: Sequence[str], planned_at: datetime) -> None:
+        super().__init__(
+            f"the ground has moved since the plan was made at {planned_at:%Y-%m-%d %H:%M} UTC: {', '.join(moved)}; "
+            "make a new plan with winnow backfill plan"
+        )
+
+
+class PlanInvalid(UsageError):
+    """A file is no plan that this Winnow can run."""
+
+    kind = "plan_invalid"
+
+    def __init__(self, file: str, why: str) -> None:
+        super().__init__(f"{file} is no plan: {why}; make one with winnow backfill plan --save FILE")
+
+
+class BackfillUnknown(UsageError):
+    """No backfill has such an id, or several have."""
+
+    kind = "backfill_unknown"
+
+    def __init__(self, letters: str, known: Sequence[str]) -> None:
+        newest = f"; the newest are {', '.join(id_[:12] for id_ in known)}" if known else "; none was ever run"
+        super().__init__(f"there is not exactly one backfill {letters!r}{newest}")
+
+
+class WrongState(UsageError):
+    """A backfill is in a state in which this cannot be done."""
+
+    kind = "wrong_state"
+
+    def __init__(self, backfill_id: str, state: str, remedy: str) -> None:
+        super().__init__(f"backfill {backfill_id[:12]} is {state}; {remedy}")
+
+
+class BackfillStopped(RunError):
+    """Shards of a backfill have not ended well."""
+
+    kind = "backfill_stopped"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; the same winnow backfill run goes on where it stopped")

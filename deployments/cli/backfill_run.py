@@ -1,0 +1,61 @@
+"""Runs a plan: begins its backfill, and has its shards worked by workers or in this process."""
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from blocks.secret_url import SecretUrl
+from deployments.cli.output import note
+
+if TYPE_CHECKING:
+    from blocks.backfill.plan import Plan, Terms
+    from blocks.backfill.selection import Selection
+    from blocks.database.engine import Database
+    from blocks.database.pipeline.backfills import Backfill, Shard
+    from blocks.gateway.registry.registry import RegistryState
+    from tasks.runs.run import Run
+
+
+def planning_run(selection: "Selection", terms: "Terms") -> "tuple[Run, RegistryState]":
+    """A run that is open for reading only, and the models of its database. It needs no Prefect server."""
+    from tasks.runs.chunk import RunContext
+    from tasks.runs.prepare import load_types, prepare_run
+    from tasks.runs.run import Run
+    from tasks.stages import PIPELINE
+
+    prepared = prepare_run(load_types(selection.document_type), terms.models, with_blocks=False)
+    context = RunContext(run_id="plan", rerun=terms.rerun, models=terms.models, reopen=terms.reopen)
+    return Run(prepared, context, PIPELINE), prepared.registry
+
+
+def run_plan(
+    plan: "Plan", url: SecretUrl | None, *, shard_size: int, side_by_side: int, here: bool
+) -> "tuple[Backfill, Database]":
+    """Run a plan to its end. Raises `GroundMoved`, `WrongState`, `BackfillStopped`."""
+    from blocks.settings import configure
+    from deployments.cli.run import pin_database, report_of, run_flow
+    from deployments.prefect_api.client import use_prefect
+
+    pin_database(configure(database_url=url))
+    with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not our output
+        server = use_prefect(announce=note)
+        from flows.backfill_shard import backfill_shard
+        from tasks.backfill import task
+        from tasks.backfill.shards import begin_backfill
+        from tasks.runs.prepare import load_types, prepare_run
+
+        run, registry = planning_run(plan.selection, plan.terms)
+        backfill = begin_backfill(run, registry, plan, shard_size=shard_size)
+        note(f"backfill {backfill.backfill_id[:12]}: {plan.documents:,} documents")
+        if not here and task.has_deployment():
+            note(f"its shards are runs of the deployment {task.SHARD_DEPLOYMENT}, {side_by_side} side by side")
+            task.run_in_pool(run.database, backfill, side_by_side, announce=note)
+            return backfill, run.database
+
+        def work_shard(shard: "Shard") -> None:
+            prepared = prepare_run(load_types(None), plan.terms.models)
+            parameters: dict[str, object] = {"backfill_id": backfill.backfill_id, "shard": shard.shard}
+            report_of(run_flow(backfill_shard, parameters, prepared, server))
+
+        task.run_here(run.database, backfill, work_shard)
+    return backfill, run.database

@@ -1,0 +1,107 @@
+"""From a plan to shards: a backfill begins where the plan's ground is as it was, and each shard is an ordinary run."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from blocks.backfill.errors import GroundMoved, WrongState
+from blocks.backfill.plan import Plan
+from blocks.database.engine import Database, now
+from blocks.database.models.budgets import join_budget
+from blocks.database.models.registry import DatabaseRegistry
+from blocks.database.pipeline import backfills
+from blocks.database.pipeline.backfills import Backfill, BackfillState
+from blocks.database.pipeline.selected import record_shard
+from blocks.gateway.registry.registry import RegistryState, registry_state
+from tasks.backfill.plan import ground_of, plan_with_documents
+from tasks.runs.chunk import stop_run
+from tasks.runs.run import Run
+
+CHECK_STATE_EVERY_S = 2.0
+
+
+def backfill_id_of(plan: Plan, *, is_dry_run: bool = False) -> str:
+    """The id of the backfill that runs a plan, or of its dry run."""
+    return hashlib.sha256(f"dry run of {plan.plan_id}".encode()).hexdigest() if is_dry_run else plan.plan_id
+
+
+def begin_backfill(run: Run, registry: RegistryState, plan: Plan, *, shard_size: int) -> Backfill:
+    """The backfill of a plan: a new one, or the one that was begun and goes on.
+
+    Raises `GroundMoved` where anything that the plan stands on has changed; of a backfill that has begun, the rows are
+    those that it changes itself. Raises `WrongState` for one that is over.
+    """
+    backfill_id = backfill_id_of(plan)
+    state = backfills.state_of(run.database, backfill_id)
+    if state is None:
+        today, document_ids = plan_with_documents(run, registry, plan.selection, plan.terms)
+        check_ground(plan, plan.ground.moved(today.ground))
+        begun = Backfill(backfill_id, plan, BackfillState.RUNNING, False, now(), None)
+        backfills.begin(run.database, begun, document_ids, shard_size=shard_size)
+    else:
+        check_ground(plan, plan.ground.moved(ground_of(run, registry, ""), with_rows=False))
+        if state is BackfillState.DONE:
+            raise WrongState(backfill_id, state, "make a new plan with winnow backfill plan")
+        backfills.set_state(run.database, backfill_id, BackfillState.RUNNING)
+    for shard in backfills.shards_of(run.database, backfill_id):
+        if shard.run_state is not None and not shard.is_done:
+            backfills.next_attempt(run.database, backfill_id, shard)
+    return backfills.find_backfill(run.database, backfill_id)
+
+
+def check_ground(plan: Plan, moved: tuple[str, ...]) -> None:
+    """Raise `GroundMoved` if anything has moved since the plan was made."""
+    if moved:
+        raise GroundMoved(moved, plan.made_at)
+
+
+@contextmanager
+def working_shard(run: Run, backfill: Backfill, shard: int) -> Iterator[None]:
+    """Within the block, the run works a shard: within the backfill's budget, and until that is cancelled.
+
+    Raises `GroundMoved` where this worker's types, settings or models are not those of the plan, and `WrongState` where
+    the backfill is not running.
+    """
+    if backfill.state is not BackfillState.RUNNING:
+        raise WrongState(backfill.backfill_id, backfill.state, "start it again with winnow backfill run")
+    registry = DatabaseRegistry(run.database, registry_state).load()
+    check_ground(backfill.plan, backfill.plan.ground.moved(ground_of(run, registry, ""), with_rows=False))
+    backfills.set_run(run.database, backfill.backfill_id, shard, run.run_id)
+    join_budget(run.database, run.run_id, backfill.backfill_id, backfill.plan.terms.budget_usd)
+    with _stopped_when_cancelled(run.database, backfill.backfill_id, run.run_id):
+        yield
+
+
+def take_shard(run: Run, backfill: Backfill, shard: int) -> int:
+    """Make the documents of a shard the run's batch; returns their number."""
+    return record_shard(
+        run.database,
+        run.run_id,
+        backfill.backfill_id,
+        shard,
+        rerun=run.context.rerun,
+        reopen=run.context.reopen,
+        pipeline_digest=run.pipeline_digest,
+        chunk_size=run.settings.chunk_size,
+    )
+
+
+@contextmanager
+def _stopped_when_cancelled(database: Database, backfill_id: str, run_id: str) -> Iterator[None]:
+    """Within the block, the run is stopped as soon as its backfill is cancelled, by whichever process."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(CHECK_STATE_EVERY_S):
+            if backfills.state_of(database, backfill_id) is BackfillState.CANCELLED:
+                stop_run(run_id)
+                return
+
+    watcher = threading.Thread(target=watch, name="cancelled", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()

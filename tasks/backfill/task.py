@@ -1,0 +1,119 @@
+"""The shards of a backfill as runs in Prefect: in this process, or as runs of a deployment, a few side by side."""
+
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from prefect import get_client, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling, Completed
+
+from blocks import progress
+from blocks.backfill.errors import BackfillStopped
+from blocks.database.address import connect
+from blocks.database.engine import Database
+from blocks.database.pipeline import backfills
+from blocks.database.pipeline.backfills import Backfill, BackfillState, Shard
+from blocks.records import Stage
+from blocks.settings import load_settings
+from tasks.backfill.shards import take_shard
+from tasks.runs.run import Run
+
+SHARD_DEPLOYMENT = "backfill-shard/shards"
+ASK_EVERY_S = 2.0
+
+
+@task(name="select", task_run_name="select", cache_policy=NO_CACHE, persist_result=False)
+def select_shard(run: Run, backfill: Backfill, shard: int) -> State[int]:
+    """Make the documents of a shard the run's batch. Returns their number."""
+    found = take_shard(run, backfill, shard)
+    progress.report(run.run_id, Stage.DISCOVER, found)
+    return Completed(message=f"documents: {found}", data=found)
+
+
+def load_backfill(backfill_id: str) -> Backfill:
+    """A backfill of this process's database. Raises `BackfillUnknown`."""
+    return backfills.find_backfill(connect(load_settings()), backfill_id)
+
+
+def has_deployment() -> bool:
+    """Whether the Prefect server has the deployment that works shards."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_deployment_by_name(SHARD_DEPLOYMENT)
+        except ObjectNotFound:
+            return False
+    return True
+
+
+def run_here(database: Database, backfill: Backfill, work_shard: Callable[[Shard], None]) -> None:
+    """Work the shards that are left one after the other in this process. Raises `BackfillStopped`."""
+    for shard in backfills.shards_of(database, backfill.backfill_id):
+        if not shard.is_done and not _is_cancelled(database, backfill):
+            work_shard(shard)
+    _end(database, backfill)
+
+
+def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, announce: Callable[[str], None]) -> None:
+    """Have a run of the deployment work each shard that is left, so many side by side. Raises `BackfillStopped`.
+
+    A run is asked for under the key of backfill, shard and attempt: who asks again gets the same run.
+    """
+    waiting = [shard for shard in backfills.shards_of(database, backfill.backfill_id) if not shard.is_done]
+    in_flight: dict[UUID, int] = {}
+    with get_client(sync_client=True) as client:
+        deployment_id = client.read_deployment_by_name(SHARD_DEPLOYMENT).id
+        try:
+            while waiting or in_flight:
+                if _is_cancelled(database, backfill):
+                    break
+                while waiting and len(in_flight) < side_by_side:
+                    shard = waiting.pop(0)
+                    in_flight[_ask(client, deployment_id, backfill, shard)] = shard.shard
+                time.sleep(ASK_EVERY_S)
+                for run_id in [run_id for run_id in in_flight if _has_ended(client, run_id)]:
+                    shard_number = in_flight.pop(run_id)
+                    announce(f"shard {shard_number} has ended; {len(waiting)} wait, {len(in_flight)} are under way")
+        finally:
+            for run_id in in_flight:
+                _cancel(client, run_id)
+    _end(database, backfill)
+
+
+def _has_ended(client: SyncPrefectClient, run_id: UUID) -> bool:
+    state = client.read_flow_run(run_id).state
+    return state is not None and state.is_final()
+
+
+def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
+    """Cancel a run that is under way or has not begun."""
+    if not _has_ended(client, run_id):
+        client.set_flow_run_state(run_id, Cancelling())
+
+
+def _is_cancelled(database: Database, backfill: Backfill) -> bool:
+    return backfills.state_of(database, backfill.backfill_id) is BackfillState.CANCELLED
+
+
+def _end(database: Database, backfill: Backfill) -> None:
+    """Write that the backfill is over, if it is. Raises `BackfillStopped`."""
+    left = [shard.shard for shard in backfills.shards_of(database, backfill.backfill_id) if not shard.is_done]
+    if _is_cancelled(database, backfill):
+        raise BackfillStopped("the backfill was cancelled")
+    if left:
+        raise BackfillStopped(f"{len(left)} shards have not ended well, the first of them shard {left[0]}")
+    backfills.set_state(database, backfill.backfill_id, BackfillState.DONE)
+
+
+def _ask(client: SyncPrefectClient, deployment_id: UUID, backfill: Backfill, shard: Shard) -> UUID:
+    """Ask for a run of the deployment; its id."""
+    flow_run = client.create_flow_run_from_deployment(
+        deployment_id,
+        parameters={"backfill_id": backfill.backfill_id, "shard": shard.shard},
+        name=f"backfill {backfill.backfill_id[:8]} shard {shard.shard}",
+        idempotency_key=f"{backfill.backfill_id}:{shard.shard}:{shard.attempt}",
+    )
+    return flow_run.id
