@@ -121,7 +121,7 @@ class Standing:
     decided_by: str | None = None
     decided_at: datetime | None = None
     decision: Mapping[str, JsonValue] | None = None
-    opinions: list[JsonValue] = field(default_factory=list)
+    opinions: list[dict[str, JsonValue]] = field(default_factory=list)
     result: str | None = None
     """The fingerprint of the decided result that counts."""
     left: str = ""
@@ -146,6 +146,7 @@ class Standing:
             self.decision = {name: content.get(name) for name in DECISION_VALUES}
             self.result = hashed if makes_result(entry.event, content) else None
         elif entry.event == Event.UNDONE:
+            self.opinions = [told for told in self.opinions if told["event_id"] != content.get("undone")]
             self._undecide()
         elif entry.event == Event.SUPERSEDED:
             self.status, self.result = ItemStatus.SUPERSEDED, None

@@ -101,6 +101,8 @@ def decide_within(
 def undo(database: Database, review_id: int, person: Person) -> Decided:
     """Take the person's own decision back, within ten seconds. The item is open again, as it was. Once, if sent twice.
 
+    The first of two persons may, until the second has decided.
+
     Raises `InvalidDecision` where it is too late, or there is nothing to take back.
     """
     with database.write() as connection:
@@ -110,10 +112,11 @@ def undo(database: Database, review_id: int, person: Person) -> Decided:
         repeated = _repeated_undo(connection, item, person)
         if repeated is not None:
             return repeated
+        if item.status is ItemStatus.OPEN and _is_first_opinion(item, person):
+            return _undo_opinion(database, connection, item, person, at)
         if item.status is not ItemStatus.DECIDED or item.decided_by != person.name or item.decided_at is None:
             raise InvalidDecision(f"{person.name} has no decision on review item {review_id} to take back")
-        if at - item.decided_at > timedelta(seconds=UNDO_S):
-            raise InvalidDecision(f"the decision on review item {review_id} is final: {UNDO_S:g} s have passed")
+        _check_undo_time(review_id, item.decided_at, at)
         if connection.execute(_READ_SINCE, {"document_id": document_id, "at": item.decided_at}).scalar_one():
             raise InvalidDecision(
                 f"a run has read the document of review item {review_id} again, so the decision stands; decide on its "
@@ -146,10 +149,32 @@ def _repeated_undo(connection: Connection, item: Item, person: Person) -> Decide
     last = connection.execute(_LAST_EVENT, {"review_id": item.review_id}).one_or_none()
     if last is None or last.event != Event.UNDONE or last.actor != person.name:
         return None
-    decided = connection.execute(_LAST_DECIDED, {"review_id": item.review_id}).one_or_none()
-    if decided is None or decided.event_id != last.content.get("undone"):  # it took a judgement back
+    undone = connection.execute(_EVENT, {"event_id": last.content.get("undone")}).scalar_one_or_none()
+    if undone not in {Event.DECIDED, Event.SEEN_ONCE}:  # it took a judgement back
         return None
     return Decided(review_id=item.review_id, event=Event.UNDONE, event_id=last.event_id, is_repeated=True)
+
+
+def _is_first_opinion(item: Item, person: Person) -> bool:
+    return len(item.opinions) == 1 and item.opinions[0].by == person.name
+
+
+def _undo_opinion(database: Database, connection: Connection, item: Item, person: Person, at: datetime) -> Decided:
+    """Take the first of two decisions back. It changed nothing but the item's opinions."""
+    event_id = item.opinions[0].event_id
+    decided_at = connection.execute(_HAPPENED_AT, {"event_id": event_id}).scalar_one()
+    _check_undo_time(item.review_id, decided_at, at)
+    values = {"opinions": [], "updated_at": at}
+    connection.execute(update(review).where(review.c.review_id == item.review_id).values(values))
+    undone = {"version": item.version, "undone": event_id}
+    new = NewEvent(item.review_id, Event.UNDONE, undone, actor=person.name)
+    (head,) = events.append(database, connection, [new], at)
+    return Decided(review_id=item.review_id, event=Event.UNDONE, event_id=head.event_id)
+
+
+def _check_undo_time(review_id: int, decided_at: datetime, at: datetime) -> None:
+    if at - decided_at > timedelta(seconds=UNDO_S):
+        raise InvalidDecision(f"the decision on review item {review_id} is final: {UNDO_S:g} s have passed")
 
 
 def _log(
@@ -282,6 +307,10 @@ _READ_SINCE = select(
     )
 )
 """Whether a run has made an item or a result of the document since it was decided."""
+
+_OF_EVENT = review_events.c.event_id == bindparam("event_id")
+_EVENT = select(review_events.c.event).where(_OF_EVENT)
+_HAPPENED_AT = select(review_events.c.happened_at).where(_OF_EVENT)
 
 _LAST_EVENT = (
     select(*(review_events.c[name] for name in ("event_id", "event", "actor", "hash", "content")))

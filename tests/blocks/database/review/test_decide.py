@@ -355,3 +355,18 @@ def test_text_that_no_database_takes_does_not_break_the_chain(database: Database
     item = open_item(database)
     decide(database, decision(item, Action.REJECT, reason="nul \x00 and half \ud83d"), ANN, TYPES)
     assert isinstance(verify_trail(database), Head)
+
+
+def test_the_first_of_two_persons_may_take_their_decision_back_until_the_second_decides(database: Database) -> None:
+    add_documents(database, "a")
+    item = open_item(database, rules=ReviewRules(decisions=2))
+    decide(database, decision(item, Action.ACCEPT), ANN, TYPES)
+    with pytest.raises(InvalidDecision, match="bob has no decision"):
+        undo(database, item, BOB)
+    undone = undo(database, item, ANN)
+    assert undo(database, item, ANN) == undone.model_copy(update={"is_repeated": True})
+    decide(database, decision(item, Action.ACCEPT), ANN, TYPES)
+    assert isinstance(verify_trail(database), Head)
+    decide(database, decision(item, Action.ACCEPT, BOB), BOB, TYPES)
+    with pytest.raises(InvalidDecision, match="ann has no decision"):
+        undo(database, item, ANN)
