@@ -1,11 +1,14 @@
 """`winnow review serve`: the review page."""
 
 import logging
+import socket
 import threading
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from blocks.errors import UsageError
 from deployments.cli.options import DatabaseOption, open_or_create
 from deployments.cli.output import say, warn
 
@@ -44,10 +47,23 @@ def serve(
         warn("no users yet; winnow review user add NAME adds the first one")
     if host not in LOOPBACK and user_header is None:
         warn(f"{host} is open to other machines: put a proxy with TLS in front, or passwords travel as plain text")
-    threading.Thread(target=warm_up, args=(settings,), name="warm-up", daemon=True).start()
+    listener = _listen(host, port)
     _log_requests()
+    threading.Thread(target=warm_up, args=(settings,), name="warm-up", daemon=True).start()
     say(f"review page: http://{host}:{port}")
-    uvicorn.run(create_app(site), host=host, port=port, log_level="warning", server_header=False)
+    server = uvicorn.Server(uvicorn.Config(create_app(site), log_level="warning", server_header=False))
+    with suppress(KeyboardInterrupt), listener:
+        server.run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket of the page. Raises `UsageError` before anything else starts."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        why = str(error.strerror or error).partition(" (while")[0]  # Python adds the address, which is told here
+        raise UsageError(f"the page cannot listen on {host}:{port} ({why}); give another --port or --host") from error
 
 
 def _log_requests() -> None:

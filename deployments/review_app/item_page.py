@@ -11,7 +11,7 @@ from blocks.database.review import claims
 from blocks.database.review.decide import decide, undo
 from blocks.database.review.judgements import read_judged
 from blocks.database.review.queue import changes_since, list_items, read_item
-from blocks.database.review.shown import read_passed_on
+from blocks.database.review.shown import read_before
 from blocks.database.review.shown_documents import ShownDocument
 from blocks.errors import DocumentError
 from blocks.evidence.document_reading import DocumentReading
@@ -36,11 +36,13 @@ def show_item(call: Call) -> Response:
     shown = site.documents.get(item.document_id, item.fingerprint)
     judged = read_judged(site.database, item, call.who.name)
     view = item_view(item, shown, site.types.get(item.document_type), judged, _reading(call, item, shown))
+    passed_on, decision = read_before(site.database, item)
     return call.page(
         "item.html",
         view=view,
         item=item,
-        passed_on=read_passed_on(site.database, item),
+        passed_on=passed_on,
+        decision=decision,
         query=query_of(call.query),
         types=[(name, known.title) for name, known in sorted(site.types.items())],
         may_decide=call.who.role.covers(item.role) and call.who.role.covers(Role.REVIEWER),

@@ -83,10 +83,10 @@ def show_item(database: Database, review_id: int) -> ShownItem:
 
 
 @survives_outages
-def read_passed_on(database: Database, item: Item) -> tuple[PassedOn, ...]:
-    """The notes of those who sent the open item to a senior or back, the oldest first."""
+def read_before(database: Database, item: Item) -> tuple[tuple[PassedOn, ...], ShownDecision | None]:
+    """What others did with the item: `passed_on` and `decision` of a `ShownItem`."""
     with database.read() as connection:
-        return _load_passed_on(connection, item)
+        return _load_passed_on(connection, item), _load_decision(connection, item)
 
 
 def _load_passed_on(connection: Connection, item: Item) -> tuple[PassedOn, ...]:

@@ -276,6 +276,7 @@ function ask(id, then) {
   const choose = text => { dialog.close(''); then(text) }
   choices.forEach(button => { button.onclick = () => choose(button.dataset.choice) })
   dialog.onkeydown = event => {
+    if (event.key === 'Enter' && !event.shiftKey && event.target.matches('textarea')) { event.preventDefault(); return dialog.close('ok') }
     if (event.target.matches('input, textarea') && event.target.value) return
     if (/^[1-9]$/.test(event.key) && choices[event.key - 1]) { event.preventDefault(); choose(choices[event.key - 1].dataset.choice) }
   }

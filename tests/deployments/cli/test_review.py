@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import socket
 import zipfile
 from io import StringIO
 from pathlib import Path
@@ -165,6 +166,13 @@ def test_a_user_gets_another_role(review: Command) -> None:
     assert "decided" in review("accept", "1").stdout
     assert "no user 'bob'" in review("user", "role", "bob", "senior", expect=2).stderr
     assert "give --password-stdin" in review("user", "add", "bob", expect=2).stderr
+
+
+def test_a_port_in_use_is_told_in_a_line(review: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = review("serve", "--port", str(taken.getsockname()[1]), expect=2)
+    assert "(Address already in use); give another --port" in done.stderr
+    assert "review page" not in done.stdout
 
 
 def test_deciding_makes_no_database(folder: Path) -> None:

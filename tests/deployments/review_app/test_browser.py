@@ -15,6 +15,7 @@ from blocks.database.results.results import list_results
 from blocks.database.review import claims
 from blocks.database.review.decide import decide
 from blocks.database.review.queue import read_item
+from blocks.database.review.shown import show_item
 from blocks.database.review.tables import review, review_answers, review_sessions
 from blocks.database.review.verify import Tampered, verify_trail
 from blocks.review.records import Action, Decision, Door, Item, Person, Role
@@ -97,6 +98,23 @@ def test_a_correction_is_typed_checked_and_stored_with_its_place(
     assert stored["status"] == "accepted"
     assert stored["fields"] == VALUES | {"issued": "2024-05-04", "total": "10.00"}
     assert item(database, review_id).decided_by == "ann"
+    page.goto(f"/items/{review_id}")
+    expect(page.locator(".fields .alert")).to_contain_text("ann corrected it")
+    assert page.inner_text(".decided").split() == ["Issued", "2024-05-04", "Total", "10.00"]
+
+
+def test_a_note_to_the_next_person_is_sent_by_enter(
+    chromium: Browser, address: str, database: Database, tmp_path: Path
+) -> None:
+    review_id = Paper(tmp_path / "a.pdf").store(database)
+    page = log_in(chromium, address, "ann", f"/items/{review_id}")
+    ready(page)
+    page.keyboard.press("s")
+    page.keyboard.type("which one?")
+    page.keyboard.press("Enter")
+    page.wait_for_url(address + "/")
+    assert item(database, review_id).role is Role.SENIOR
+    assert [passed.note for passed in show_item(database, review_id).passed_on] == ["which one?"]
 
 
 def test_a_reading_that_is_no_value_is_told_and_stays_empty_by_one_key(

@@ -1,6 +1,7 @@
 """The page's process is killed while people decide: what was answered is kept, and what is sent again counts once."""
 
 import random
+import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -32,7 +33,7 @@ class Persistent(Reviewer):
     ("items", "kills"), [(60, 3), pytest.param(3_000, 40, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_a_killed_page_loses_no_answered_decision_and_applies_none_twice(
-    database: Database, items: int, kills: int
+    database: Database, items: int, kills: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     review_crowd.fill(database, items)
     draw, port = random.Random(items), review_crowd.free_port()
@@ -57,6 +58,7 @@ def test_a_killed_page_loses_no_answered_decision_and_applies_none_twice(
                 time.sleep(draw.uniform(0, 0.05))
                 process.kill()
                 process.wait()
+    assert re.search(r"GET /login by -: 200 in \d+ ms", capfd.readouterr().err), "requests are logged"
     assert sum(reviewer.lost for reviewer in reviewers) >= kills, "every kill cut somebody off"
     assert sum(reviewer.refused for reviewer in reviewers) == 0
     review_crowd.check(database, items, {reviewer.name: reviewer.decided for reviewer in reviewers})
