@@ -63,6 +63,7 @@ runs = Table(
     Column("finished_at", UtcDateTime),
     Column("state", Text),
     Column("message", AnyText),
+    Column("figures", JSON),
     Index(None, "started_at"),
 )
 

@@ -32,6 +32,8 @@ COMMANDS = {
     "extract": Command("extract:extract", "Print what documents say, page by page."),
     "results": Command("results:results", "List results, one row per document."),
     "failures": Command("results:failures", "List documents that failed, with what to do about each."),
+    "runs": Command("story:runs", "List the runs, the latest first."),
+    "show": Command("story:show", "Tell all that happened in a run, or to a document or a file."),
     "doctor": Command("doctor:doctor", "Check what runs need, and say what to do about what is missing."),
     "review": Command("review:app", "The documents that wait for a person."),
     "types": Command("types:app", "The document types: what they read, and what is wrong with them."),

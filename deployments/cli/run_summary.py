@@ -3,13 +3,13 @@
 import shlex
 import shutil
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blocks.secret_url import SecretUrl
 from blocks.settings import load_settings
 from deployments.cli.output import note, say, stdout, without_controls
+from deployments.cli.words import money
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -66,9 +66,9 @@ def show_summary(
     if report.duplicate_files:
         files = "file" if report.duplicate_files == 1 else "files"
         table.add_row(str(report.duplicate_files), f"more {files} with the same bytes as one of these")
-    table.add_row(f"${_money(report.cost_usd)}", f"for {report.calls}")
+    table.add_row(f"${money(report.cost_usd)}", f"for {report.calls}")
     if report.unconfirmed_usd:
-        table.add_row(f"${_money(report.unconfirmed_usd)}", "at most, for calls whose cost is not confirmed")
+        table.add_row(f"${money(report.unconfirmed_usd)}", "at most, for calls whose cost is not confirmed")
     if report.cache_hits:
         table.add_row(str(report.cache_hits), "replies from the cache, free of charge")
     table.add_row(f"{summary['duration_s']} s", "")
@@ -95,13 +95,6 @@ def show_summary(
 
 def _counted(documents: int) -> str:
     return "1 document in review waits" if documents == 1 else f"{documents} documents in review wait"
-
-
-def _money(usd: Decimal) -> str:
-    """USD to a hundredth of a cent; an amount under a cent in full."""
-    if usd == 0:
-        return "0.00"
-    return f"{usd:.4f}" if usd >= Decimal("0.01") else f"{usd.normalize():f}"
 
 
 def _command() -> str:

@@ -4,6 +4,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from blocks.database.story.records import RunFigures, StepFigures
 from blocks.secret_url import redacted
 from blocks.settings import Settings
 from tasks.report.report import RunReport
@@ -11,11 +12,12 @@ from tasks.runs.chunk import RunContext
 
 STATUSES = ("accepted", "in_review", "rejected", "failed", "skipped")
 MAX_FAILURES_SHOWN = 100
+NO_FIGURES = RunFigures()
 _MARKUP = str.maketrans({"|": "\\|", "\n": " ", "[": "\\[", "]": "\\]", "`": "\\`"})
 
 
-def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
-    """The run's page: counts by type and status, failures by kind, models, findings, and the next commands."""
+def as_markdown(report: RunReport, run: RunContext, settings: Settings, figures: RunFigures = NO_FIGURES) -> str:
+    """The run's page: counts by type and status, failures by kind, models, steps, findings, and the next commands."""
     _, message = report.closing(settings.allowed_failure_share)
     sections = [f"# {_cell(run.name)}", message, _types_table(report.by_type)]
     if report.failure_kinds:
@@ -28,6 +30,10 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
             for name, use in report.models.items()
         ]
         sections.append(_table(("model", "calls", "input tokens", "output tokens", "USD"), uses))
+    if figures.step_breakdown:
+        sections.append(
+            _table(("stage or step", "calls", "p50 ms", "p95 ms", "USD"), map(_step, figures.step_breakdown))
+        )
     if report.findings:
         rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
         sections.append(_table(("type", "expectation", "finding", "observed"), rows))
@@ -40,9 +46,16 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings) -> str:
     sections += [
         f"{report.calls}, {report.cost_usd:.4f} USD{_beside(report)}.",
         f"**{report.counts.in_review} documents wait for a person**: {_where(settings.review_url)}.",
-        f"Failures: `{failures_command(run.run_id)}`.",
+        f"Failures: `{failures_command(run.run_id)}`. The whole story: `winnow show {run.run_id}`.",
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def _step(step: StepFigures) -> tuple[object, ...]:
+    name = step.stage if step.step is None else f"{step.stage}, step {step.step + 1}: {step.model}"
+    calls = f"about {step.calls:,}" if step.is_estimate else f"{step.calls:,}"
+    cost = "" if step.step is None else f"{step.cost_usd:.4f}"
+    return name, calls, step.p50_ms, step.p95_ms, cost
 
 
 def failures_command(run_id: str) -> str:

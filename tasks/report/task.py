@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.failures import list_failures
+from blocks.database.story.figures import count_figures
 from tasks.report.artifacts import MAX_FAILURES_SHOWN, as_markdown, failures_command, failures_table
 from tasks.report.repeated import repeated_documents
 from tasks.report.report import RunFailed, RunReport, build_report
@@ -25,9 +26,11 @@ def report(run: Run) -> RunReport:
     repeated = repeated_documents(run.database, run.context, run.types, findings)
     result = build_report(run.database, run.context, findings, repeated)
     name, message = result.closing(run.settings.allowed_failure_share)
-    runs.finish_run(run.database, run.run_id, name, message)
+    figures = count_figures(run.database, run.run_id, result.by_type)
+    runs.finish_run(run.database, run.run_id, name, message, figures.model_dump(mode="json"))
     try:
-        create_markdown_artifact(as_markdown(result, run.context, run.settings), key="winnow-run", description=message)
+        page = as_markdown(result, run.context, run.settings, figures)
+        create_markdown_artifact(page, key="winnow-run", description=message)
         if result.counts.failed:
             _show_failures(run, result)
     except httpx.HTTPError as error:  # the database has the report; only Prefect's pages lack it

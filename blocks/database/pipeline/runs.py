@@ -27,7 +27,7 @@ from blocks.document_types.loader import texts_of
 from blocks.document_types.schema import DocumentType
 from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, OPEN, UNKNOWN_TYPE, RunCounts
 
-_NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}
+NO_CALLS = {CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED}
 """Outcomes of calls that were never sent. A cancelled call that may have been sent has an unconfirmed cost."""
 
 
@@ -89,6 +89,7 @@ def start_run(
         "finished_at": None,
         "state": None,
         "message": None,
+        "figures": None,
     }
     upsert = database.insert(runs)
     replaced = {name: upsert.excluded[name] for name in row if name not in {"run_id", "started_at"}}
@@ -107,10 +108,13 @@ def start_run(
 
 
 @survives_outages
-def finish_run(database: Database, run_id: str, state: str, message: str) -> None:
-    """Write how the run ended, unless another process closed it as dead."""
+def finish_run(
+    database: Database, run_id: str, state: str, message: str, figures: Mapping[str, Any] | None = None
+) -> None:
+    """Write how the run ended, and the figures of its story, unless another process closed it as dead."""
     is_open = and_(runs.c.run_id == run_id, or_(runs.c.state.is_(None), runs.c.state != CRASHED))
-    ended = update(runs).where(is_open).values(state=state, message=message, finished_at=now())
+    known = {} if figures is None else {"figures": dict(figures)}
+    ended = update(runs).where(is_open).values(state=state, message=message, finished_at=now(), **known)
     with database.write() as connection:
         connection.execute(ended)
 
@@ -161,7 +165,7 @@ def _call_groups(database: Database, run_id: str) -> Sequence[Row[Any]]:
 
 
 def _costs_of(groups: Sequence[Row[Any]]) -> RunCosts:
-    sent = [row for row in groups if row.unconfirmed_usd or row.outcome not in _NO_CALLS]
+    sent = [row for row in groups if row.unconfirmed_usd or row.outcome not in NO_CALLS]
     return RunCosts(
         model_calls=sum(row.number for row in sent),
         cost_usd=sum((row.cost_usd * row.number for row in groups), Decimal(0)),

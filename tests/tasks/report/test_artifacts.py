@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from blocks.database.story.records import RunFigures, StepFigures
 from blocks.records import Rerun, RunCounts
 from blocks.settings import Settings
 from tasks.report.artifacts import MAX_FAILURES_SHOWN, as_markdown, failures_table
@@ -42,6 +43,11 @@ ARTIFACT = r"""# letters
 | --- | --- | --- | --- | --- |
 | gpt | 3 | 12,000 | 400 | 0.1250 |
 
+| stage or step | calls | p50 ms | p95 ms | USD |
+| --- | --- | --- | --- | --- |
+| extract | about 9 | 20 | 90 |  |
+| score, step 1: gpt | 3 | 400 | 900 | 0.1250 |
+
 | type | expectation | finding | observed |
 | --- | --- | --- | --- |
 | receipt | unique | fail | 3 \| 4 |
@@ -51,7 +57,12 @@ ARTIFACT = r"""# letters
 
 **2 documents wait for a person**: `winnow review list`, or the view `review_queue`.
 
-Failures: `winnow failures --run r`."""
+Failures: `winnow failures --run r`. The whole story: `winnow show r`."""
+
+STEPS = (
+    StepFigures(stage="extract", calls=9, p50_ms=20, p95_ms=90, is_estimate=True),
+    StepFigures(stage="score", step=0, model="gpt", calls=3, p50_ms=400, p95_ms=900, cost_usd=Decimal("0.125")),
+)
 
 
 def test_the_artifact_shows_types_failures_what_waits_and_findings() -> None:
@@ -65,7 +76,7 @@ def test_the_artifact_shows_types_failures_what_waits_and_findings() -> None:
         unconfirmed_usd=Decimal("0.25"),
         cache_hits=7,
     )
-    assert as_markdown(full, RUN, Settings()) == ARTIFACT
+    assert as_markdown(full, RUN, Settings(), RunFigures(step_breakdown=STEPS)) == ARTIFACT
 
 
 def test_a_line_break_in_an_observed_value_does_not_end_its_row() -> None:
