@@ -101,10 +101,14 @@ def _steps(steps: Sequence[StepFigures]) -> list[str]:
 
 def _failures(run: RunStory) -> Iterator[str]:
     yield from labelled("failures", [counted(run.by_status.get("failed", 0), "document")])
+    known = {example.document_id: example for example in run.examples}
     for failure in run.failures:
-        what = f"{failure.document_type}, {failure.kind} in {failure.stage}: {failure.message}"
-        yield from indented(f"{failure.documents:,} {what}", 2)
-        yield from (cut(f"      {local(uri)}", width(), keep_end=True) for uri in failure.examples)
+        named = [known[id_] for id_ in failure.examples]
+        message = next((f": {example.message}" for example in named if example.message), "")
+        what = f"{failure.document_type}, {failure.kind} in {failure.stage}"
+        yield from indented(f"{failure.documents:,} {what}{message}", 2)
+        places = (f"      {local(example.uri) or f'document {example.document_id[:12]}'}" for example in named)
+        yield from (cut(place, width(), keep_end=True) for place in places)
 
 
 def _wait(wait: Wait) -> str:

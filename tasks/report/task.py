@@ -26,7 +26,7 @@ def report(run: Run) -> RunReport:
     repeated = repeated_documents(run.database, run.context, run.types, findings)
     result = build_report(run.database, run.context, findings, repeated)
     name, message = result.closing(run.settings.allowed_failure_share)
-    figures = count_figures(run.database, run.run_id, result.by_type)
+    figures = count_figures(run.database, run.run_id, result.by_type, result.waiting)
     runs.finish_run(run.database, run.run_id, name, message, figures.model_dump(mode="json"))
     try:
         page = as_markdown(result, run.context, run.settings, figures)

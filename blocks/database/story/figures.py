@@ -10,7 +10,6 @@ from sqlalchemy import Integer, Select, and_, bindparam, case, cast, func, selec
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline import runs as run_queries
-from blocks.database.pipeline.sources import uris_of
 from blocks.database.story.records import FailureFigures, RunFigures, StepFigures, TypeFigures, Wait
 from blocks.database.tables import documents, failures, model_calls, results, run_documents, runs, stage_outputs
 from blocks.records import CACHE_HIT, LIMITS_REACHED, OK, OPEN, OUTPUT_STAGES, UNKNOWN_TYPE, Stage
@@ -27,9 +26,15 @@ LIMITS = "limits"
 
 @survives_outages
 def count_figures(
-    database: Database, run_id: str, by_type: Mapping[str, Mapping[str, int]] | None = None
+    database: Database,
+    run_id: str,
+    by_type: Mapping[str, Mapping[str, int]] | None = None,
+    waiting: Mapping[str, int] | None = None,
 ) -> RunFigures:
-    """The figures of a run as its rows are now; `by_type` is `runs.counts_by_type` where that is known."""
+    """The figures of a run as its rows are now.
+
+    `by_type` is `runs.counts_by_type` and `waiting` is `runs.waiting_kinds`, where they are known.
+    """
     counts, _ = run_queries.run_counts(database, run_id)
     costs = run_queries.run_costs(database, run_id)
     return RunFigures(
@@ -41,11 +46,16 @@ def count_figures(
         cost_total_usd=costs.cost_usd,
         unconfirmed_usd=costs.unconfirmed_usd,
         failures=_failures(database, run_id) if counts.failed else (),
-        **_work(database, run_id, counts.documents),
+        **_work(
+            database,
+            run_id,
+            counts.documents,
+            run_queries.waiting_kinds(database, run_id) if waiting is None else waiting,
+        ),
     )
 
 
-def _work(database: Database, run_id: str, document_count: int) -> dict[str, Any]:
+def _work(database: Database, run_id: str, document_count: int, waiting: Mapping[str, int]) -> dict[str, Any]:
     """What stages and models did: retries, fallbacks, step_breakdown and waited_for."""
     steps, waits = [], []
     calls = _Calls()
@@ -75,7 +85,6 @@ def _work(database: Database, run_id: str, document_count: int) -> dict[str, Any
         waits.append(Wait(cause=MODELS, calls=calls.sent, total_ms=calls.total_ms))
     if calls.limited:
         waits.append(Wait(cause=LIMITS, calls=calls.limited))
-    waiting = run_queries.waiting_kinds(database, run_id)
     waits += [Wait(cause=kind, documents=number) for kind, number in waiting.items()]
     return {
         "retries": calls.retries,
@@ -174,16 +183,13 @@ def _failures(database: Database, run_id: str) -> tuple[FailureFigures, ...]:
     with database.read() as connection:
         for row in connection.execute(_FAILURES, {"run_id": run_id}).all():
             keys = {"run_id": run_id, "kind": row.kind, "stage": row.stage, "type": row.document_type}
-            examples = connection.execute(_EXAMPLES, keys).all()
-            places = uris_of(connection, [example.document_id for example in examples])
             found.append(
                 FailureFigures(
                     document_type=row.document_type,
                     kind=row.kind,
                     stage=row.stage,
                     documents=row.number,
-                    message=examples[0].message if examples else "",
-                    examples=tuple(uris[0] for uris in places.values()),
+                    examples=tuple(connection.execute(_EXAMPLES, keys).scalars()),
                 )
             )
     return tuple(found)
@@ -252,7 +258,7 @@ _FAILURES = (
     .limit(MAX_FAILURES)
 )
 _EXAMPLES = (
-    select(failures.c.document_id, failures.c.message)
+    select(failures.c.document_id)
     .select_from(_FAILED[0])
     .where(
         _FAILED[1],

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, func, select
 
 from blocks.database.engine import Database
+from blocks.database.story.errors import StoryAmbiguous, StoryUnknown
 from blocks.database.tables import documents, runs, sources
-from blocks.errors import StoryAmbiguous, StoryUnknown
 
 _SHOWN = 4
 """A message names so many."""

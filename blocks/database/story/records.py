@@ -27,14 +27,21 @@ class StepFigures(Record):
 
 
 class FailureFigures(Record):
-    """The run's failed documents of a type and a kind. `message` is that of one of them; `examples` are places."""
+    """The run's failed documents of a type and a kind; `examples` are ids of some of them."""
 
     document_type: str
     kind: str
     stage: str
     documents: int
-    message: str
     examples: tuple[str, ...]
+
+
+class Example(Record):
+    """A failed document: where it was seen last, and the message of its failure, empty where that has gone."""
+
+    document_id: str
+    uri: str
+    message: str
 
 
 class TypeFigures(Record):
@@ -61,7 +68,8 @@ class Wait(Record):
 class RunFigures(Record):
     """What is counted once, at the end of a run, and kept with it.
 
-    A later run takes over rows of outputs and failures, and counting 100,000 documents takes seconds.
+    A later run takes over rows of outputs and failures, and counting 100,000 documents takes seconds. It names
+    documents by their ids only, so that nothing has to be erased from it.
     """
 
     documents: int = 0
@@ -108,6 +116,7 @@ class RunStory(RunFigures):
 
     `retries` are attempts at models after the first, `fallbacks` documents that a later model of the route was asked
     about since an earlier one gave no reply that could be used. `total_duration_ms` of a run that goes on is until now.
+    `examples` has the documents that `failures` names, as they are now.
     """
 
     run_id: str
@@ -119,3 +128,4 @@ class RunStory(RunFigures):
     finished_at: datetime | None
     total_duration_ms: int
     reviews: Reviews = Reviews()
+    examples: tuple[Example, ...] = ()

@@ -8,12 +8,14 @@ from sqlalchemy import and_, bindparam, case, func, or_, select
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
+from blocks.database.in_list import in_list
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline import runs as run_queries
+from blocks.database.pipeline.sources import uris_of
 from blocks.database.review.tables import review
 from blocks.database.story.figures import count_figures
-from blocks.database.story.records import ListedRun, Reviews, RunFigures, RunStory
-from blocks.database.tables import runs
+from blocks.database.story.records import Example, ListedRun, Reviews, RunFigures, RunStory
+from blocks.database.tables import failures, runs
 from blocks.errors import RunUnknown
 from blocks.review.records import ItemStatus
 
@@ -48,8 +50,16 @@ def load_run(database: Database, run_id: str) -> RunStory:
         at = database_time(connection)
         reviews = connection.execute(_REVIEWS, {"run_id": run_id, "at": at}).one()
     figures = count_figures(database, run_id) if row["figures"] is None else RunFigures.model_validate(row["figures"])
+    with database.read() as connection:
+        ids = [id_ for failure in figures.failures for id_ in failure.examples]
+        messages = dict(connection.execute(_MESSAGES, {"ids": ids}).tuples().all())
+        examples = [
+            Example(document_id=id_, uri=uris[0], message=messages.get(id_, ""))
+            for id_, uris in uris_of(connection, ids).items()
+        ]
     return RunStory(
         **dict(figures),
+        examples=tuple(examples),
         run_id=run_id,
         name=row["name"],
         source=row["source"],
@@ -99,6 +109,13 @@ _LISTED = [
     runs.c[name] for name in ("run_id", "name", "source", "state", "message", "started_at", "finished_at", "figures")
 ]
 _RUN = select(*_LISTED).where(runs.c.run_id == bindparam("run_id"))
+
+
+_MESSAGES = (
+    select(failures.c.document_id, failures.c.message)
+    .where(in_list(failures.c.document_id, "ids"))
+    .order_by(failures.c.last_at)
+)
 
 
 def _number_of(condition: Any) -> Any:

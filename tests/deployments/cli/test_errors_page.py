@@ -7,6 +7,7 @@ from pathlib import Path
 from blocks import errors
 from blocks.backfill import errors as backfill_errors
 from blocks.database import errors as database_errors
+from blocks.database.story import errors as story_errors
 from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
 from blocks.gateway import errors as gateway_errors
 from blocks.gateway.registry import errors as configuration_errors
@@ -28,6 +29,7 @@ def test_every_kind_has_exactly_one_row() -> None:
             errors,
             backfill_errors,
             database_errors,
+            story_errors,
             gateway_errors,
             configuration_errors,
             review_errors,

@@ -8,8 +8,8 @@ from blocks.database.engine import Database
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.pipeline.runs import finish_run, start_run
 from blocks.database.review.decide import decide
+from blocks.database.story.errors import StoryUnknown
 from blocks.database.story.figures import count_figures
-from blocks.errors import StoryUnknown
 from blocks.records import Rerun
 from blocks.review.records import Action, Correction, Decision, Door
 from blocks.secret_url import SecretUrl

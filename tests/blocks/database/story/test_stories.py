@@ -15,13 +15,14 @@ from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.database.review.tables import review
 from blocks.database.story import figures as figures_module
 from blocks.database.story.document import load_document
+from blocks.database.story.errors import StoryAmbiguous, StoryUnknown
 from blocks.database.story.figures import count_figures
 from blocks.database.story.find import Found, find
-from blocks.database.story.records import Reviews, StepFigures, TypeFigures, Wait
+from blocks.database.story.records import Example, Reviews, StepFigures, TypeFigures, Wait
 from blocks.database.story.runs import RUNNING, list_runs, load_run
 from blocks.database.tables import documents, sources, stage_outputs
 from blocks.database.tables import runs as runs_table
-from blocks.errors import RunUnknown, StoryAmbiguous, StoryUnknown
+from blocks.errors import RunUnknown
 from blocks.ledger import ModelCall, Settlement, new_call_key
 from blocks.records import CACHE_HIT, LIMITS_REACHED, Extraction, Page, Retry, Stage
 from tests.database_fixtures import add_documents
@@ -105,7 +106,7 @@ def worked(database: Database) -> Database:
     return database
 
 
-def test_a_run_is_told_with_its_steps_failures_reviews_and_waits(worked: Database) -> None:
+def test_a_run_is_shown_with_its_steps_failures_reviews_and_waits(worked: Database) -> None:
     story = load_run(worked, "run-1")
     assert (story.state, story.documents, story.model_calls, story.cache_hits) == (RUNNING, 5, 5, 1)
     assert {name: number for name, number in story.by_status.items() if number} == {
@@ -135,7 +136,8 @@ def test_a_run_is_told_with_its_steps_failures_reviews_and_waits(worked: Databas
         ("receipt", "encrypted", "extract", 1),
         ("unknown", "encrypted", "extract", 1),
     ]
-    assert story.failures[0].examples == ("/in/d",)
+    assert story.failures[0].examples == (id_of("d"),)
+    assert story.examples[0] == Example(document_id=id_of("d"), uri="/in/d", message="encrypted on purpose")
     assert story.reviews == Reviews(open=1)
     assert story.waited_for == (
         Wait(cause="models", calls=5, total_ms=1110),
@@ -189,7 +191,7 @@ def test_runs_are_listed_the_latest_first_in_pages(worked: Database) -> None:
         load_run(worked, "run-9")
 
 
-def test_a_document_is_told_with_its_values_quotes_and_failures(worked: Database) -> None:
+def test_a_document_is_shown_with_its_values_quotes_and_failures(worked: Database) -> None:
     page = Page(number=1, method="parsed", text="Total 9.00")
     extraction = Extraction(media_type="text/plain", pages=(page,), engine="double 1", language="eng")
     with worked.write() as connection:
