@@ -7,7 +7,7 @@ with percent escapes (RFC 8089).
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import IO, Any
@@ -23,6 +23,9 @@ FILE_URL = "file://"
 
 FetchPart = Callable[[str], bytes]
 """Gives the bytes of a document that is a part of another, by its id."""
+
+FetchParts = Callable[[Sequence[str]], Mapping[str, bytes]]
+"""The same for several documents at once, by their ids."""
 
 
 def is_local(uri: str) -> bool:

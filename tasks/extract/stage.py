@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib.metadata import version
 
 from blocks.files import media_types
-from blocks.files.sources import FetchPart, content_of
+from blocks.files.sources import FetchPart, FetchParts, content_of
 from blocks.records import Document, Outcome, Stage
 from blocks.settings import Settings
 from tasks.extract.conversion import CONVERTED
@@ -23,6 +23,8 @@ EXTRACT_VERSION = 2
 """Raise it when every document may get another extraction; what a single reader changes is in the reader's own version.
 See docs/decisions/fingerprints-and-versions.md."""
 CHECK_EVERY_S = 0.5
+SMALL_PART_BYTES = 50_000
+"""Smaller parts of a chunk are fetched by one query; the larger ones, which take memory, one by one."""
 
 
 class ExtractStage:
@@ -38,10 +40,11 @@ class ExtractStage:
         fetch_part: FetchPart,
         extractor: Extractor | None = None,
         raise_if_stopped: Callable[[], None] = lambda: None,
+        fetch_parts: FetchParts = lambda _ids: {},
     ) -> None:
         self._raise_if_stopped = raise_if_stopped
         self._settings = settings
-        self._fetch_part = fetch_part
+        self._fetch_part, self._fetch_parts = fetch_part, fetch_parts
         self._extractor = extractor or shared_extractor(settings)
         self._by_media_type: dict[str, str] = {}
 
@@ -87,9 +90,11 @@ class ExtractStage:
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """One outcome per document, as soon as each is known. Raises `RunInterrupted` soon after a stop of the run."""
+        small = [known.document_id for known in documents if known.parent_id and known.size_bytes <= SMALL_PART_BYTES]
+        parts = self._fetch_parts(small) if small else {}
         # One thread more than processes fetches a document while the others wait for their parsers.
         threads = ThreadPoolExecutor(min(self._settings.processes + 1, max(1, len(documents))))
-        waiting = {threads.submit(self._outcome, document) for document in documents}
+        waiting = {threads.submit(self._outcome, document, parts) for document in documents}
         try:
             while waiting:
                 done, waiting = wait(waiting, CHECK_EVERY_S, FIRST_COMPLETED)
@@ -99,13 +104,15 @@ class ExtractStage:
         finally:  # a run that is stopped does not wait for documents that take long
             threads.shutdown(wait=not waiting, cancel_futures=True)
 
-    def _outcome(self, document: Document) -> Outcome:
+    def _outcome(self, document: Document, parts: Mapping[str, bytes]) -> Outcome:
         started = time.monotonic()
-        outcome = guarded(self.stage, document, self._read)
+        outcome = guarded(self.stage, document, lambda document: self._read(document, parts))
         return replace(outcome, duration_ms=round((time.monotonic() - started) * 1_000))
 
-    def _read(self, document: Document) -> Outcome:
-        content = content_of(document, self._settings.max_document_mb, self._fetch_part)
+    def _read(self, document: Document, parts: Mapping[str, bytes]) -> Outcome:
+        content = parts.get(document.document_id)
+        if content is None:
+            content = content_of(document, self._settings.max_document_mb, self._fetch_part)
         extracted = self._extractor.extract(content, document.media_type)
         return Outcome(document.document_id, extracted.payload, extracted.failure)
 

@@ -16,6 +16,7 @@ def open_extract(run: Run) -> ExtractStage:
         run.settings,
         fetch_part=partial(documents.part_content, run.database),
         raise_if_stopped=partial(raise_if_stopped, run.run_id),
+        fetch_parts=partial(documents.part_contents, run.database),
     )
 
 

@@ -133,15 +133,17 @@ def chunk_document_ids(database: Database, run_id: str, chunk: int) -> tuple[str
         return tuple(connection.execute(query).scalars())
 
 
-@survives_outages
 def part_content(database: Database, document_id: str) -> bytes:
     """The bytes of a part. Raises KeyError for a document that has none in the database."""
-    query = select(documents.c.content).where(documents.c.document_id == document_id)
+    return part_contents(database, (document_id,))[document_id]
+
+
+@survives_outages
+def part_contents(database: Database, document_ids: Collection[str]) -> dict[str, bytes]:
+    """The bytes of those of these documents that are parts, by one query."""
     with database.read() as connection:
-        content = connection.execute(query).scalar_one_or_none()
-    if content is None:
-        raise KeyError(document_id)
-    return zlib.decompress(content)
+        rows = connection.execute(_CONTENTS, {"ids": document_ids}).all()
+    return {id_: zlib.decompress(content) for id_, content in rows}
 
 
 def lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
@@ -219,6 +221,10 @@ _LOCK = (
     .where(in_list(documents.c.document_id, "ids"))
     .order_by(documents.c.document_id)
     .with_for_update(key_share=True)
+)
+
+_CONTENTS = select(documents.c.document_id, documents.c.content).where(
+    in_list(documents.c.document_id, "ids"), documents.c.content.is_not(None)
 )
 
 _NO_CONTAINER = (

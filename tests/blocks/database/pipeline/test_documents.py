@@ -111,6 +111,7 @@ def test_a_container_is_known_but_no_member(database: Database) -> None:
     assert record(database, "run", found("table", is_member=False), row).members == 1
     assert documents.chunk_document_ids(database, "run", 1) == (id_of("row"),)
     assert documents.part_content(database, id_of("row")) == b"one"
+    assert documents.part_contents(database, [id_of("row"), id_of("table")]) == {id_of("row"): b"one"}
     with pytest.raises(KeyError):
         documents.part_content(database, id_of("table"))
     known = record_selected(
