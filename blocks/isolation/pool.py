@@ -36,6 +36,7 @@ class ProcessPool:
         self._lock = threading.Lock()
         self._server: ForkServerClient | None = None
         self._idle: deque[IsolatedProcess] = deque()
+        self._is_closed = False
 
     @property
     def server_pid(self) -> int | None:
@@ -65,6 +66,8 @@ class ProcessPool:
     def acquire(self) -> IsolatedProcess:
         """An idle process. Raises `ProcessUnavailable`, and what the preparation raised."""
         with self._lock:
+            if self._is_closed:
+                raise ProcessUnavailable("its pool is closed")
             if self._server is not None and self._server.is_gone:
                 log.warning("the fork server %d of %s died: starting another", self._server.pid, self._kind.module)
                 self._end_server()
@@ -100,9 +103,10 @@ class ProcessPool:
         if server is not None:
             server.close()
 
-    def close(self) -> None:
-        """End every process. If the pool is used again, it starts a new fork server."""
+    def close(self, *, for_good: bool = False) -> None:
+        """End every process. If the pool is used again, it starts a new fork server, unless it is closed `for_good`."""
         with self._lock:
+            self._is_closed = self._is_closed or for_good
             self._end_server()
 
 

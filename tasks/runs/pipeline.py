@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from blocks import progress
@@ -53,7 +54,7 @@ def process_chunks(run: Run) -> None:
         ids = documents.chunk_document_ids(run.database, run.run_id, number)
         return _through_stages(run, Chunk(number, of, ids))
 
-    with computed_in_processes(run.works, planned, run.settings, run.types):
+    with computed_in_processes(run.works, planned, run.settings, run.types, partial(raise_if_stopped, run.run_id)):
         claimed = _at_once(run, process_chunk, range(1, of + 1))
         while claimed:
             free = _wait_for_a_free_chunk(run, claimed)

@@ -12,7 +12,7 @@ Where no process can be had, this process computes.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
@@ -32,9 +32,10 @@ MODULE = "tasks.stage_process"
 MIN_DOCUMENTS = 300
 """Fewer documents are computed sooner than the processes have loaded the reader."""
 BATCH_DOCUMENTS, BATCH_BYTES = 25, 500_000
-"""So much is computed within a second or so, which is how long a run that is stopped waits."""
+"""So much is computed within a second or so, which is what a worker that is killed loses."""
 MAX_BATCHES = 2_000
 """A process ends after these, and another is forked: memory that leaks stays bounded."""
+CHECK_EVERY_S = 0.5
 TIMEOUT_FACTOR = 30
 """A batch may take so many times the time limit of parsing one document."""
 
@@ -57,7 +58,12 @@ class StageProcesses:
     a file has changed since, or if the processes cannot be started.
     """
 
-    def __init__(self, settings: Settings, types: Mapping[str, DocumentType]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        types: Mapping[str, DocumentType],
+        raise_if_stopped: Callable[[], None] = lambda: None,
+    ) -> None:
         kind = ProcessKind(
             MODULE,
             Limits(memory_mb=settings.memory_limit_mb, open_files=settings.max_open_files, keeps_user=True),
@@ -70,7 +76,8 @@ class StageProcesses:
             MAX_BATCHES,
         )
         self.is_usable = True
-        self.timeout_s = TIMEOUT_FACTOR * settings.document_timeout_s
+        self._raise_if_stopped = raise_if_stopped
+        self._timeout_s = TIMEOUT_FACTOR * settings.document_timeout_s
         self._pool = ProcessPool(kind, threading.BoundedSemaphore(settings.processes))
         self._threads = ThreadPoolExecutor(settings.processes, thread_name_prefix="stage-process")
 
@@ -85,18 +92,25 @@ class StageProcesses:
             self._give_up(error)
 
     def close(self) -> None:
-        """End every process."""
-        self._threads.shutdown(cancel_futures=True)
-        self._pool.close()
+        """End every process at once, also those that compute: nobody waits for them when a run is stopped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.close(for_good=True)
 
     def outcomes(self, work: StageWork, documents: Sequence[Document]) -> Iterator[Outcome]:
-        """An outcome per document, batch by batch. Raises a `RunError` that the stage raised."""
+        """An outcome per document, batch by batch.
+
+        Raises a `RunError` that the stage raised, and `RunInterrupted` soon after a stop of the run.
+        """
         batches = {self._threads.submit(self._computed, work.stage, batch): batch for batch in batched(documents)}
+        waiting = set(batches)
         try:
-            for done in as_completed(batches):
-                yield from self._outcomes_of(done, work, batches[done])
+            while waiting:
+                done, waiting = wait(waiting, CHECK_EVERY_S, FIRST_COMPLETED)
+                self._raise_if_stopped()
+                for future in done:
+                    yield from self._outcomes_of(future, work, batches[future])
         finally:
-            for future in batches:
+            for future in waiting:
                 future.cancel()
 
     def _outcomes_of(
@@ -112,7 +126,7 @@ class StageProcesses:
         """The batch's outcomes. Raises `ProcessUnavailable` if there is no process to compute them."""
         try:
             with self._pool.open(pack_documents(batch)) as session:
-                return unpack_outcomes(session.run(stage.value, {}, self.timeout_s)[0])
+                return unpack_outcomes(session.run(stage.value, {}, self._timeout_s)[0])
         except (ProcessUnavailable, RunError):
             raise
         except DocumentError as error:
@@ -156,14 +170,18 @@ class InProcesses:
 
 @contextmanager
 def computed_in_processes(
-    works: dict[Stage, StageWork], documents: int, settings: Settings, types: Mapping[str, DocumentType]
+    works: dict[Stage, StageWork],
+    documents: int,
+    settings: Settings,
+    types: Mapping[str, DocumentType],
+    raise_if_stopped: Callable[[], None],
 ) -> Iterator[None]:
     """Have the run's stages computed by processes within the block, if it has many documents and several cores."""
     known = {stage: work for stage, work in works.items() if isinstance(work, Computable)}
     if not known or documents < MIN_DOCUMENTS or settings.processes < 2:
         yield
         return
-    processes = StageProcesses(settings, types)
+    processes = StageProcesses(settings, types, raise_if_stopped)
     processes.start()
     works.update((stage, InProcesses(work, processes)) for stage, work in known.items())
     try:

@@ -162,3 +162,12 @@ def test_a_document_that_computes_without_end_is_tried_once(
     with pool.open(b"") as session, pytest.raises(TimedOut):
         session.run("spin", {}, 1.0)
     assert "once more" not in caplog.text
+
+
+def test_a_pool_that_is_closed_for_good_starts_no_other_fork_server() -> None:
+    with closing(pool_of()) as pool:
+        process_id(pool)
+        pool.close(for_good=True)
+        with pytest.raises(ProcessUnavailable, match="its pool is closed"):
+            process_id(pool)
+        assert pool.server_pid is None

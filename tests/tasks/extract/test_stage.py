@@ -4,7 +4,7 @@ import hashlib
 import io
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +92,27 @@ def test_a_run_that_is_stopped_does_not_wait_for_documents_that_take_long(isolat
             list(stage.work([part]))
     finally:
         released.set()
+
+
+def test_small_parts_of_a_chunk_are_fetched_at_once_and_large_ones_alone(isolation: Isolation) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def fetch_part(part_id: str) -> bytes:
+        asked.append((part_id,))
+        return b"part " + part_id.encode()
+
+    def fetch_parts(part_ids: Sequence[str]) -> dict[str, bytes]:
+        asked.append(tuple(part_ids))
+        return {id_: b"part " + id_.encode() for id_ in part_ids if id_ != "gone"}
+
+    small = extract_stage.SMALL_PART_BYTES
+    sizes = {"a": small, "b": small + 1, "c": 1, "gone": 1}
+    parts = [Document(id_, "mail", "text/plain", size, parent_id="m", part=id_) for id_, size in sizes.items()]
+    stage = ExtractStage(SETTINGS, fetch_part, Extractor(SETTINGS, isolation, ScriptedOcr()), fetch_parts=fetch_parts)
+    texts = {outcome.document_id: extraction_of(outcome).pages[0].text for outcome in stage.work(parts)}
+    assert texts == {id_: f"part {id_}" for id_ in sizes}
+    assert asked[0] == ("a", "c", "gone")
+    assert sorted(asked[1:]) == [("b",), ("gone",)]
 
 
 def test_one_outcome_per_document_good_or_bad(isolation: Isolation, tmp_path: Path) -> None:

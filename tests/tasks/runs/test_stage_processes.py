@@ -16,6 +16,7 @@ from blocks.database.engine import Database
 from blocks.database.tables import stage_outputs
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType
+from blocks.errors import RunInterrupted
 from blocks.files import media_types
 from blocks.records import Document, Extraction, Outcome, Page, Stage
 from blocks.settings import Settings
@@ -27,7 +28,7 @@ from tasks.runs.run import PipelineStage
 from tasks.runs.stage_processes import Computable, InProcesses, StageProcesses, batched
 from tasks.score.stage import ScoreStage
 from tests.doubles.no_models import NoModels
-from tests.doubles.process_trees import children_of
+from tests.doubles.process_trees import children_of, is_alive
 from tests.doubles.scripted_stages import ScriptedStage, id_of
 from tests.tasks.runs.test_pipeline import NAMES, opened, scripted, unfinished
 from tests.winnow_command import wait_until
@@ -130,13 +131,34 @@ def test_a_run_whose_processes_are_killed_again_and_again_ends_with_every_docume
     assert not Path(f"/proc/{servers[0]}").exists()
 
 
+def test_a_run_that_is_stopped_waits_for_no_batch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "MODULE", DOUBLE)
+    monkeypatch.setattr(module, "CHECK_EVERY_S", 0.02)
+    is_stopped = threading.Event()
+
+    def raise_if_stopped() -> None:
+        if is_stopped.is_set():
+            raise RunInterrupted
+
+    processes = StageProcesses(SETTINGS, {}, raise_if_stopped)
+    processes._start()
+    threading.Timer(0.5, is_stopped.set).start()
+    hangs = [document("a", f"wait {tmp_path / 'never'}")]
+    with pytest.raises(RunInterrupted):
+        list(InProcesses(Scored(Stage.SCORE, NAMES), processes).work(hangs))
+    [process], server = children_of(server_of(processes)), server_of(processes)
+    processes.close()
+    wait_until(lambda: not is_alive(process) and not is_alive(server))
+    wait_until(lambda: not any(thread.name.startswith("stage-process") for thread in threading.enumerate()))
+
+
 def test_few_documents_and_a_single_core_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StageProcesses, "start", lambda _self: pytest.fail("processes are started"))
     stage: Computable = Scored(Stage.SCORE, NAMES)
     for documents, cores in ((module.MIN_DOCUMENTS - 1, 8), (module.MIN_DOCUMENTS, 1)):
         works: dict[Stage, StageWork] = {Stage.SCORE: stage}
         settings = SETTINGS.model_copy(update={"processes": cores})
-        with module.computed_in_processes(works, documents, settings, {}):
+        with module.computed_in_processes(works, documents, settings, {}, lambda: None):
             assert works == {Stage.SCORE: stage}
 
 
