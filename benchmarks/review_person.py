@@ -19,16 +19,21 @@ CLOCK = """
 const at = () => performance.timeOrigin + performance.now()
 const since = () => at() - Number(sessionStorage.getItem('person-key'))
 let isWaiting = false
-window.person = { waited: 0, ready: null, drawn: null }
+window.person = { id: null, waited: 0, ready: null, drawn: null }
 addEventListener('keydown', () => { sessionStorage.setItem('person-key', at()); isWaiting = true }, true)
 addEventListener('focusin', () => { if (isWaiting) { person.waited += since(); isWaiting = false } }, true)
+let seen = null
 function look() {
+  requestAnimationFrame(look)
   const item = document.querySelector('#item[data-ready="1"]')
-  if (!item) return requestAnimationFrame(look)
+  if (!item || item === seen) return
+  seen = item
+  const own = { id: JSON.parse(item.dataset.state).id, waited: 0, ready: null, drawn: null }
+  window.person = own
   requestAnimationFrame(() => {
-    person.ready = since()
-    const image = document.querySelector('.page img')
-    const drawn = () => { person.drawn = since() }
+    own.ready = since()
+    const image = item.querySelector('.page img')
+    const drawn = () => { own.drawn = since() }
     if (!image || image.complete) drawn()
     else { image.addEventListener('load', drawn); image.addEventListener('error', drawn) }
   })
@@ -135,7 +140,8 @@ class Reviewer:
         self._page.keyboard.press("Enter")
         while len(cleared) < count:
             self._page.wait_for_function(
-                "() => window.person?.drawn != null || document.querySelector('.queue') !== null"
+                "() => document.querySelector('.queue') !== null"
+                " || (person.drawn != null && location.pathname === `/items/${person.id}`)"
             )
             if "/items/" not in self._page.url:
                 break

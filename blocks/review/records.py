@@ -4,9 +4,9 @@ import hashlib
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from blocks.records import Evidence, Record, Status
 
@@ -86,10 +86,15 @@ class Correction(Record):
     evidence: tuple[Evidence, ...] = ()
 
 
-class Look(Record):
-    """How a field was looked at: milliseconds on the screen, and whether the person touched it."""
+MAX_SHOWN_MS = 24 * 3_600_000
+ShownMs = Annotated[int, AfterValidator(lambda ms: min(max(ms, 0), MAX_SHOWN_MS))]
+"""Milliseconds on the screen as a browser tells them: a day at most. What stands there for longer, nobody looks at."""
 
-    shown_ms: int = 0
+
+class Look(Record):
+    """How a field was looked at: for how long, and whether the person touched it."""
+
+    shown_ms: ShownMs = 0
     is_touched: bool = False
 
 
@@ -108,7 +113,7 @@ class Decision(Record):
     reason: str = ""
     document_type: str = ""
     note: str = ""
-    shown_ms: int = 0
+    shown_ms: ShownMs = 0
     looks: dict[str, Look] = Field(default_factory=dict)
 
     @property
@@ -135,7 +140,7 @@ class FieldJudgement(Record):
     judgement: Judgement
     by: str
     door: Door
-    shown_ms: int = Field(0, ge=0)
+    shown_ms: ShownMs = 0
 
 
 class Judged(Record):

@@ -1,7 +1,7 @@
 """The item page: a document beside its fields, and what its script asks for."""
 
 import re
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import Response
@@ -10,24 +10,20 @@ from pydantic import ValidationError
 from blocks.database.review import claims
 from blocks.database.review.decide import decide, undo
 from blocks.database.review.judgements import read_judged
-from blocks.database.review.queue import changes_since, list_items, read_item
+from blocks.database.review.queue import changes_since, read_item
 from blocks.database.review.shown import read_before
 from blocks.database.review.shown_documents import ShownDocument
 from blocks.errors import DocumentError
 from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.relations import contradictions
 from blocks.review.corrections import corrected_cell, corrected_value
-from blocks.review.errors import InvalidDecision
+from blocks.review.errors import InvalidDecision, ReviewError
 from blocks.review.records import Decision, Door, Event, Item, ItemStatus, Role
 from blocks.review.rules import UNDO_S
 from deployments.review_app import words
 from deployments.review_app.call import Call
 from deployments.review_app.filters import filter_of, query_of
 from deployments.review_app.item_view import NOT_READ, item_view
-from deployments.review_app.page_view import has_pictures
-
-PREVIEWED = 20
-"""How many items the look ahead passes over that others have."""
 
 
 def show_item(call: Call) -> Response:
@@ -104,28 +100,23 @@ def release_item(call: Call) -> Response:
 
 
 def look_ahead(call: Call) -> Response:
-    """The item that is likely next, so that its page is drawn before it is asked for. Claims nothing."""
-    for row in _following(call):
-        item = read_item(call.site.database, row["review_id"])
-        shown = call.site.documents.get(item.document_id, item.fingerprint)
-        _reading(call, item, shown)
-        return call.answer(
-            {"id": item.review_id, "pages": [page.number for page in shown.pages[:1]] if has_pictures(shown) else []}
-        )
-    return call.answer({"id": None, "pages": []})
+    """Claim the item that comes after this one, so that it is loaded before it is asked for.
+
+    The claim has no heartbeat: it ends by itself if the person is long about the item before. Until then no second
+    person loads the same one.
+    """
+    return call.answer(_opening(call, _claim_next(call, int(call.path["id"]), besides=int(call.path["id"]))))
 
 
 def next_item(call: Call) -> Response:
     """Take the next item behind this one, or the first of the queue."""
     after = call.json.get("after")
-    item = _claim_next(call, after if isinstance(after, int) else None)
-    return call.answer({"to": _address(call, item)})
+    return call.answer(_opening(call, _claim_next(call, after if isinstance(after, int) else None)))
 
 
 def start(call: Call) -> Response:
     """Take the first item of the queue's filter and open it."""
-    item = _claim_next(call, None)
-    return call.redirect(_address(call, item))
+    return call.redirect(_address(call, _claim_next(call, None)))
 
 
 def check(call: Call) -> Response:
@@ -156,26 +147,21 @@ def check(call: Call) -> Response:
 
 
 def decide_item(call: Call) -> Response:
-    """Apply a decision, and take the next item."""
+    """Apply a decision, and take the next item: the one that is loaded already, if it is still to be had."""
     review_id = int(call.path["id"])
     filter_of(call.query, call.who.name)  # a filter without meaning is refused before anything is decided
     decision = _decision(call, review_id)
     decided = decide(call.site.database, decision, call.who, call.site.types)
-    following = _claim_next(call, review_id)
-    return call.answer(
-        {
-            "event": str(decided.event),
-            "can_undo": decided.event is Event.DECIDED,
-            "to": _address(call, following),
-        }
-    )
+    following = _claim_loaded(call) or _claim_next(call, review_id)
+    came_of_it = {"event": str(decided.event), "can_undo": decided.event is Event.DECIDED}
+    return call.answer(came_of_it | _opening(call, following))
 
 
 def undo_decision(call: Call) -> Response:
     """Take a decision back, and open the item again."""
     review_id = int(call.path["id"])
     undo(call.site.database, review_id, call.who)
-    return call.answer({"to": f"/items/{review_id}{query_of(call.query)}"})
+    return call.answer(_opening(call, read_item(call.site.database, review_id)))
 
 
 def _reading(call: Call, item: Item, shown: ShownDocument) -> DocumentReading:
@@ -193,31 +179,36 @@ def _item(call: Call) -> Item:
 def _decision(call: Call, review_id: int) -> Decision:
     fixed = {"review_id": review_id, "by": call.who.name, "door": Door.PAGE}
     try:
-        return Decision.model_validate({**call.json, **fixed})
+        return Decision.model_validate({name: value for name, value in call.json.items() if name != "next"} | fixed)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidDecision(f"the decision has no meaning: {where}: {first['msg']}") from error
 
 
-def _claim_next(call: Call, after: int | None) -> Item | None:
-    """The next item behind `after`; where there is none, the first one."""
+def _claim_loaded(call: Call) -> Item | None:
+    """The item that the page has loaded ahead; None where somebody else has it now, or where it is decided."""
+    loaded = call.json.get("next")
+    try:
+        return claims.claim(call.site.database, loaded, call.who) if isinstance(loaded, int) else None
+    except ReviewError:
+        return None
+
+
+def _claim_next(call: Call, after: int | None, besides: int | None = None) -> Item | None:
+    """The next item behind `after`; where there is none, the first one. Never the item `besides`."""
     wanted = filter_of(call.query, call.who.name)
     if wanted.status is not ItemStatus.OPEN:
         wanted = wanted.model_copy(update={"status": ItemStatus.OPEN})
-    found = claims.claim_next(call.site.database, call.who, wanted=wanted, after=after)
-    if found is None and after is not None:
-        found = claims.claim_next(call.site.database, call.who, wanted=wanted)
-    return found
+    take = partial(claims.claim_next, call.site.database, call.who, wanted=wanted, besides=besides)
+    found = take(after=after)
+    return take() if found is None and after is not None else found
 
 
-def _following(call: Call) -> list[Mapping[str, Any]]:
-    """Open items behind this one that the person could take."""
-    wanted = filter_of(call.query, call.who.name)
-    rows = list_items(call.site.database, wanted, PREVIEWED, int(call.path["id"]))
-    return [
-        row for row in rows if row["claimed_by"] in {None, call.who.name} and call.who.role.covers(Role(row["role"]))
-    ]
+def _opening(call: Call, item: Item | None) -> dict[str, Any]:
+    """Where the page's script goes on: at an item in a version, or at the queue."""
+    of_item = {} if item is None else {"id": item.review_id, "version": item.version}
+    return {"to": _address(call, item), "id": None, **of_item}
 
 
 def _address(call: Call, item: Item | None) -> str:

@@ -33,7 +33,7 @@ ROUTES = (
     Route("GET", "/items/{id:int}/original", item_page.original, Role.READER),
     Route("GET", "/items/{id:int}/pages/{page:int}", item_page.page_picture, Role.READER, is_json=True),
     Route("GET", "/items/{id:int}/words/{page:int}", item_page.page_words, Role.READER, is_json=True),
-    Route("GET", "/items/{id:int}/ahead", item_page.look_ahead, Role.REVIEWER, is_json=True),
+    Route("POST", "/items/{id:int}/ahead", item_page.look_ahead, Role.REVIEWER, is_json=True),
     Route("POST", "/items/{id:int}/claim", item_page.claim_item, Role.REVIEWER, is_json=True),
     Route("POST", "/items/{id:int}/release", item_page.release_item, Role.REVIEWER, is_json=True),
     Route("POST", "/items/{id:int}/check", item_page.check, Role.REVIEWER, is_json=True),

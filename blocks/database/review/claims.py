@@ -38,10 +38,11 @@ def claim_next(
     lease_s: float = CLAIM_S,
     wanted: QueueFilter = EVERY_OPEN,
     after: int | None = None,
+    besides: int | None = None,
 ) -> Item | None:
     """Take the first `wanted` item, behind the item `after`, that the person may decide on and that nobody has.
 
-    None if there is none.
+    Never the item `besides`. None if there is none.
     """
     with database.write() as connection:
         at = database_time(connection)
@@ -53,6 +54,7 @@ def claim_next(
                 review.c.role.in_(_roles(person)),
                 *conditions(database, connection, wanted, at),
                 *behind(connection, after),
+                review.c.review_id != (besides or 0),
             )
             .order_by(*in_work_order)
             .limit(1)

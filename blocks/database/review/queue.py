@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -60,7 +60,7 @@ class QueueFilter(Record):
     status: ItemStatus = ItemStatus.OPEN
     document_type: str | None = None
     reason: str | None = None
-    priority: int | None = None
+    priority: int | None = Field(None, ge=0, le=99)
     due_before: datetime | None = None
     opened_before: datetime | None = None
     claimed_by: str | None = None

@@ -1,6 +1,8 @@
 // Requests to the page's own server. A refusal is an Error with the server's words, its kind and what changed.
 
-const csrf = document.querySelector('meta[name="csrf"]').content
+const csrf = () => document.querySelector('meta[name="csrf"]').content
+
+const MAX_KEPT = 60_000 // a browser sends so many bytes on although their page is left (64 KiB in all, by the fetch standard)
 
 async function answer(response) {
   if (response.status === 401) {
@@ -13,13 +15,24 @@ async function answer(response) {
 }
 
 export async function post(address, content = {}) {
+  const body = JSON.stringify(content)
   return answer(await fetch(address, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf },
-    body: JSON.stringify(content),
+    headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf() },
+    body,
+    keepalive: body.length < MAX_KEPT / 3, // a character has up to three bytes
   }))
 }
 
 export async function get(address) {
   return answer(await fetch(address))
+}
+
+// Another page as a document without scripts; null where it is not the one that was asked for, such as the login.
+export async function page(address) {
+  const response = await fetch(address)
+  if (!response.ok || response.redirected) return null
+  const found = new DOMParser().parseFromString(await response.text(), 'text/html')
+  document.querySelector('meta[name="csrf"]').content = found.querySelector('meta[name="csrf"]').content
+  return found
 }

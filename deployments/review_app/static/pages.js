@@ -2,46 +2,46 @@
 
 import { get } from './api.js'
 
-const area = document.getElementById('pages')
-const scroller = document.getElementById('document')
-const words = new Map() // page number -> promise of [text, x0, y0, x1, y1]
+let scale = Number(localStorage.getItem('winnow-scale')) || 100 // the same for every document
 
-export function show(field) {
-  for (const mark of area.querySelectorAll('.on')) mark.classList.remove('on')
-  const marks = [...area.querySelectorAll(`[data-field~="${CSS.escape(field)}"]`)]
-  marks.forEach(mark => mark.classList.add('on'))
-  if (marks.length) reveal(marks[0])
+// `take` gets the words that are clicked, as evidence.
+export function pagesOf(root, id, take) {
+  const area = root.querySelector('#pages'), scroller = root.querySelector('#document')
+  const all = [...area.querySelectorAll('.page')]
+
+  function show(field) {
+    for (const mark of area.querySelectorAll('.on')) mark.classList.remove('on')
+    const marks = [...area.querySelectorAll(`[data-field~="${CSS.escape(field)}"]`)]
+    marks.forEach(mark => mark.classList.add('on'))
+    if (marks.length) reveal(marks[0])
+  }
+
+  function reveal(mark) {
+    const box = mark.getBoundingClientRect(), view = scroller.getBoundingClientRect()
+    const isSeen = box.top > view.top + 60 && box.bottom < view.bottom - 40 && box.left > view.left && box.right < view.right
+    if (!isSeen) scroller.scrollBy({ top: box.top - view.top - view.height * 0.35, left: box.left - view.left - 60 })
+  }
+
+  function zoom(step) {
+    scale = Math.min(300, Math.max(40, scale + step))
+    localStorage.setItem('winnow-scale', scale)
+    area.style.width = `${scale}%`
+  }
+
+  function turn(step) {
+    const top = scroller.getBoundingClientRect().top
+    const at = all.findLastIndex(page => page.getBoundingClientRect().top - top < 80)
+    all[Math.min(all.length - 1, Math.max(0, at + step))]?.scrollIntoView({ block: 'start' })
+  }
+
+  for (const page of all) page.querySelector('svg') ? drawn(page, id, take) : text(page, take)
+  for (const image of area.querySelectorAll('img')) watch(image)
+  return { show, zoom, turn }
 }
 
-function reveal(mark) {
-  const box = mark.getBoundingClientRect(), view = scroller.getBoundingClientRect()
-  const isSeen = box.top > view.top + 60 && box.bottom < view.bottom - 40 && box.left > view.left && box.right < view.right
-  if (!isSeen) scroller.scrollBy({ top: box.top - view.top - view.height * 0.35, left: box.left - view.left - 60 })
-}
-
-let scale = Number(localStorage.getItem('winnow-scale')) || 100
-
-export function zoom(step) {
-  scale = Math.min(300, Math.max(40, scale + step))
-  localStorage.setItem('winnow-scale', scale)
-  area.style.width = `${scale}%`
-}
-zoom(0)
-
-export function turn(step) {
-  const pages = [...area.querySelectorAll('.page')]
-  const top = scroller.getBoundingClientRect().top
-  const at = pages.findLastIndex(page => page.getBoundingClientRect().top - top < 80)
-  pages[Math.min(pages.length - 1, Math.max(0, at + step))]?.scrollIntoView({ block: 'start' })
-}
-
-export function onWords(take) {
-  for (const page of area.querySelectorAll('.page')) page.querySelector('svg') ? drawn(page, take) : text(page, take)
-}
-
-function drawn(page, take) {
+function drawn(page, id, take) {
   const number = Number(page.dataset.page), svg = page.querySelector('svg'), drag = svg.querySelector('.drag')
-  let from = null
+  let from = null, words = null
   const point = event => {
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse())
     return [at.x, at.y]
@@ -55,14 +55,10 @@ function drawn(page, take) {
     const start = from, end = point(event)
     from = null
     outline(drag, [0, 0], [0, 0])
-    if (!words.has(number)) words.set(number, get(`/items/${itemId()}/words/${number}`))
-    const found = pick((await words.get(number)).words, start, end)
+    words ??= get(`/items/${id}/words/${number}`).catch(() => { words = null }) // the next click asks again
+    const found = pick((await words)?.words ?? [], start, end)
     if (found.length) take(evidence(number, found))
   })
-}
-
-function itemId() {
-  return JSON.parse(document.getElementById('item').dataset.state).id
 }
 
 function outline(drag, [x0, y0], [x1, y1]) {
@@ -109,7 +105,7 @@ function wordAt(event) {
 }
 
 // A page whose file is gone says why, and opens its text.
-for (const image of area.querySelectorAll('img')) {
+function watch(image) {
   const missing = async () => {
     const page = image.closest('.page')
     if (page.classList.contains('missing')) return
@@ -121,5 +117,5 @@ for (const image of area.querySelectorAll('img')) {
     page.prepend(note)
   }
   image.addEventListener('error', missing)
-  if (image.complete && !image.naturalWidth) missing()
+  if (image.ownerDocument === document && image.complete && image.currentSrc && !image.naturalWidth) missing()
 }

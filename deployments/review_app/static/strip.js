@@ -1,10 +1,10 @@
 // A strip: the focus walks from cut-out to cut-out, one key judges each. The server records; this only asks it.
 
 import { post } from './api.js'
+import { toast } from './toast.js'
 
 const root = document.getElementById('strip'), field = root.dataset.field
 const cards = [...document.querySelectorAll('.cut')], more = document.getElementById('more')
-const csrf = document.querySelector('meta[name="csrf"]').content
 const mine = new Set(), judged = [], shown = new Map()
 let current = null, since = 0, leftFor = null
 let sent = Promise.resolve() // requests go one after the other, in the order of the keys
@@ -112,15 +112,6 @@ function refused(card, error, before) {
   toast(error.message)
 }
 
-let toastEnds = 0
-function toast(text) {
-  const place = document.getElementById('toast')
-  place.textContent = text
-  place.hidden = false
-  clearTimeout(toastEnds)
-  toastEnds = setTimeout(() => { place.hidden = true }, 5000)
-}
-
 // ---- claims: taken for the whole strip, renewed while it is open, given back when it is left
 
 async function claim() {
@@ -141,9 +132,7 @@ async function claim() {
 
 addEventListener('pagehide', () => {
   const ids = [...mine].filter(each => each !== leftFor)
-  if (!ids.length) return
-  const headers = { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf }
-  fetch('/strip/release', { method: 'POST', keepalive: true, headers, body: JSON.stringify({ ids }) })
+  if (ids.length) post('/strip/release', { ids }).catch(() => {}) // the claims lapse by themselves
 })
 addEventListener('pageshow', event => { if (event.persisted) location.reload() })
 

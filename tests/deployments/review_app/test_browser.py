@@ -53,9 +53,13 @@ def test_ten_documents_are_cleared_by_the_keyboard_alone(
     page = log_in(chromium, address, "ann")
     expect(page.locator("h1")).to_contain_text("10 documents")
     page.keyboard.press("Enter")
-    for _ in range(10):
-        page.wait_for_url("**/items/*")
+    page.wait_for_url("**/items/*")
+    page.evaluate("window.isSame = true")
+    for number in range(10):
         ready(page)
+        assert page.evaluate("window.isSame"), "the browser opened a new document"
+        expect(page).to_have_title(f"{number}.pdf · Winnow")
+        expect(page.locator("h1")).to_have_text(f"{number}.pdf")
         before = page.url
         assert page.locator(".field.current").get_attribute("data-field") == "issued"  # the weakest first
         page.keyboard.press("Enter")
@@ -70,6 +74,35 @@ def test_ten_documents_are_cleared_by_the_keyboard_alone(
     with database.read() as connection:
         touched = select(func.count()).select_from(review_answers).where(review_answers.c.is_touched)
         assert connection.execute(touched).scalar_one() == 20
+
+
+def test_the_next_document_is_claimed_and_loaded_ahead_and_given_back(
+    chromium: Browser, address: str, database: Database, tmp_path: Path
+) -> None:
+    first, second, third = (Paper(tmp_path / f"{name}.pdf").store(database) for name in "abc")
+    page = log_in(chromium, address, "ann", f"/items/{first}")
+    drawn = f"() => performance.getEntriesByName(location.origin + '/items/{second}/pages/1').length > 0"
+    page.wait_for_function(drawn)
+    assert item(database, second).claimed_by == "ann"
+    with database.write() as connection:
+        connection.execute(update(review).values(claim_expires_at=now() - timedelta(seconds=1)))
+    claims.claim(database, second, BOB)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(f"**/items/{third}")
+    ready(page)
+    expect(page.locator("h1")).to_have_text("c.pdf")
+    expect(page.locator("#announcement")).to_contain_text("c.pdf")
+    assert (decided(database), item(database, second).claimed_by) == (1, "bob")
+    claims.release(database, second, BOB)
+    page.reload()
+    page.wait_for_function(drawn)
+    page.keyboard.press("q")
+    expect(page.locator("h1")).to_contain_text("2 documents")
+    expect(page.locator("#toast")).to_contain_text("Accepted: a.pdf")
+    assert item(database, second).claimed_by is None
+    page.keyboard.press("z")
+    page.wait_for_url(f"**/items/{first}")
+    assert decided(database) == 0
 
 
 def test_a_correction_is_typed_checked_and_stored_with_its_place(
@@ -251,13 +284,14 @@ def test_an_item_that_a_run_replaced_is_not_decided_but_shown_anew(
     chromium: Browser, address: str, database: Database, tmp_path: Path
 ) -> None:
     paper = Paper(tmp_path / "a.pdf")
-    review_id = paper.store(database)
+    review_id, following = paper.store(database), Paper(tmp_path / "b.pdf").store(database)
     page = log_in(chromium, address, "ann", f"/items/{review_id}")
-    ready(page)
+    page.wait_for_function(f"() => performance.getEntriesByName(location.origin + '/items/{following}/pages/1').length")
     paper.values = VALUES | {"total": "99.00"}
     assert paper.store(database, "f2") == review_id
     page.keyboard.press("Control+Enter")
     expect(page.locator("#banner")).to_contain_text("total is '99.00' and was '12.50'")
+    expect(page.locator("h1")).to_have_text("a.pdf")
     assert item(database, review_id).status == "open"
     page.get_by_role("button", name="Show the new version").click()
     expect(page.locator("#f-total")).to_have_value("99.00")

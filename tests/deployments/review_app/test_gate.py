@@ -172,6 +172,20 @@ def test_a_request_that_is_nested_too_deeply_is_no_json(client: TestClient, site
     assert client.post("/next", content=b"[" * 200_000, headers=headers).status_code == 400
 
 
+def test_a_number_that_no_row_has_is_answered(client: TestClient, site: Site) -> None:
+    token, huge = logged_in(client, site, Role.ADMIN), 10**30
+    for route in ROUTES:
+        if "{id:int}" in route.path:
+            body = {"version": huge, "action": "accept", "after": huge, "shown_ms": huge}
+            path = address(route).replace("/items/1", f"/items/{huge}")
+            answer = client.request(route.method, path, headers={"X-CSRF-Token": token}, json=body)
+            assert answer.status_code < 500, path
+    for path in (f"/?after={huge}", f"/?priority={huge}", f"/strip?type=paper&field=total&after={huge}"):
+        assert client.get(path).status_code < 500
+    for name, content in (("/next", {"after": huge}), ("/strip/claim", {"ids": [huge]})):
+        assert client.post(name, json=content, headers={"X-CSRF-Token": token}).status_code < 500
+
+
 def test_a_second_header_of_the_visitors_own_makes_nobody_of_them(site: Site) -> None:
     users.add_user(site.database, "ann", Role.ADMIN, None)
     with TestClient(create_app(replace(site, user_header="X-User")), follow_redirects=False) as client:

@@ -219,7 +219,7 @@ def look(visit: Visit, text: str, item: int, rejected: int, unknown: int) -> Non
     part = quote(text, safe="")
     visit(f"GET {OWN}/words/{{page:int}}", f"/items/{item}/words/1")
     visit(f"GET {OWN}/pages/{{page:int}}", f"/items/{item}/pages/1")
-    visit(f"GET {OWN}/ahead", f"/items/{item}/ahead?text={part}")
+    visit(f"POST {OWN}/ahead", f"/items/{item}/ahead?text={part}", {})
     visit(f"GET {OWN}/original", f"/items/{item}/original")
     assert shows(visit("GET /", "/"), text.rstrip("/").rpartition("/")[2])
     assert shows(visit("GET /", f"/?text={part}"), text)
