@@ -1,7 +1,7 @@
 """`winnow review next`, `show`, `claim`, `release` and `verify`."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -115,9 +115,11 @@ def verify(
 def _print(shown: "ShownItem", as_json: bool, reveal: bool) -> None:
     is_hidden = shown.item.is_blind and not reveal
     if as_json:
-        hidden = {"fields", "confidences", "evidence"}
+        # An opinion's digests say to the database whether two persons agree; a person can do nothing with them.
+        hidden: dict[str, Any] = dict.fromkeys(("fields", "confidences", "evidence"), True)
+        hidden["opinions"] = {"__all__": {"outcome", "key"}}
         content = shown.item.model_dump(mode="json", exclude=hidden) | {"uri": shown.uri}
-        content |= shown.model_dump(mode="json", include={"passed_on", "decision"})
+        content |= shown.model_dump(mode="json", include={"judged", "passed_on", "decision"})
         fields = [] if is_hidden else [field.model_dump(mode="json") for field in shown.fields]
         say(json.dumps(content | {"fields": fields}, ensure_ascii=False))
         return
@@ -153,6 +155,11 @@ def _lines(shown: "ShownItem", is_hidden: bool) -> list[str]:
         lines.append(f"  {field.field}{confidence}: {_text(field.value)}")
         if field.line:
             lines.append(f"      page {field.page}: {field.line}")
+        lines += [
+            f"      {found.judgement}, by {found.by} at {found.at:%Y-%m-%d %H:%M} UTC"
+            for found in shown.judged
+            if found.field == field.field
+        ]
         if decision is not None and field.field in decision.changed:
             lines.append(f"      decided: {_text(decision.changed[field.field])}")
     return lines

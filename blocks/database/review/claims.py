@@ -118,6 +118,11 @@ def release(database: Database, review_id: int, person: Person) -> bool:
         return released.rowcount > 0
 
 
+def release_every(connection: Connection, name: str) -> None:
+    """End all claims of a person."""
+    connection.execute(update(review).where(review.c.claimed_by == name).values(_NO_CLAIM))
+
+
 def _opinion_of(person: Person) -> str:
     """How the column of opinions, which is JSON, names a person who has decided already."""
     return stored_json({"by": person.name})[1:-1]

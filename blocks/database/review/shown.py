@@ -11,12 +11,13 @@ from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.pipeline.stage_outputs import load_payloads
+from blocks.database.review.judgements import load_judged
 from blocks.database.review.queue import load_item
 from blocks.database.review.tables import review_answers, review_events
 from blocks.evidence.grounding import locate
 from blocks.records import Evidence, Extraction, Record, Stage
 from blocks.review.history import decision_in_words
-from blocks.review.records import Event, Item, ItemStatus
+from blocks.review.records import Event, Item, ItemStatus, Judged
 
 
 class ShownField(Record):
@@ -52,12 +53,14 @@ class ShownDecision(Record):
 class ShownItem(Record):
     """An item, where its document was seen last, and its fields, the least certain first.
 
+    `judged` are earlier judgements on single fields; none where two persons must decide, each without the other's.
     `passed_on` are the notes on an open item, the oldest first. `decision` is that on a decided one.
     """
 
     item: Item
     uri: str
     fields: tuple[ShownField, ...]
+    judged: tuple[Judged, ...] = ()
     passed_on: tuple[PassedOn, ...] = ()
     decision: ShownDecision | None = None
 
@@ -69,6 +72,7 @@ def show_item(database: Database, review_id: int) -> ShownItem:
         item = load_item(connection, review_id)
         uri = uris_of(connection, [item.document_id])[item.document_id][0]
         payloads = load_payloads(connection, Stage.EXTRACT, [item.document_id])
+        judged = () if item.decisions_needed > 1 else tuple(load_judged(connection, item, "").values())
         passed_on, decision = _load_passed_on(connection, item), _load_decision(connection, item)
     pages: dict[int, str] = {}
     if item.document_id in payloads:
@@ -79,7 +83,7 @@ def show_item(database: Database, review_id: int) -> ShownItem:
         for name, value in item.fields.items()
     ]
     fields.sort(key=lambda shown: 1.0 if shown.confidence is None else shown.confidence)
-    return ShownItem(item=item, uri=uri, fields=tuple(fields), passed_on=passed_on, decision=decision)
+    return ShownItem(item=item, uri=uri, fields=tuple(fields), judged=judged, passed_on=passed_on, decision=decision)
 
 
 @survives_outages

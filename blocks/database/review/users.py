@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from blocks.database.clock import database_time
 from blocks.database.engine import Database, now
 from blocks.database.outages import survives_outages
+from blocks.database.review.claims import release_every
 from blocks.database.review.roles import is_limited
 from blocks.database.review.tables import review_sessions, review_users
 from blocks.records import Record
@@ -91,8 +92,8 @@ def set_role(database: Database, name: str, role: Role) -> None:
 
 @survives_outages
 def set_active(database: Database, name: str, *, is_active: bool) -> None:
-    """Let a user log in or not; either way their sessions end. Raises `UserUnknown`."""
-    _change(database, name, {"is_active": is_active, "failed_logins": 0, "locked_until": None})
+    """Let a user log in or not; either way their sessions and claims end. Raises `UserUnknown`."""
+    _change(database, name, {"is_active": is_active, "failed_logins": 0, "locked_until": None}, ends_claims=True)
 
 
 @survives_outages
@@ -118,12 +119,14 @@ def clear_failed_logins(database: Database, name: str) -> None:
         )
 
 
-def _change(database: Database, name: str, values: dict[str, object]) -> None:
+def _change(database: Database, name: str, values: dict[str, object], *, ends_claims: bool = False) -> None:
     with database.write() as connection:
         changed = connection.execute(update(review_users).where(review_users.c.name == name).values(values))
         if changed.rowcount == 0:
             raise UserUnknown(name)
         connection.execute(_END_SESSIONS, {"b_name": name})
+        if ends_claims:
+            release_every(connection, name)
 
 
 _END_SESSIONS = delete(review_sessions).where(review_sessions.c.user_name == bindparam("b_name"))

@@ -13,17 +13,19 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from blocks.database.engine import Database
+from blocks.database.review.judgements import judge
 from blocks.database.review.tables import review_decisions, review_events
 from blocks.database.review.users import add_user
 from blocks.database.tables import results
+from blocks.document_types.schema import ReviewRules
 from blocks.errors import UsageError
-from blocks.review.records import Role
+from blocks.review.records import Door, FieldJudgement, Judgement, Role
 from blocks.values.typed_values import squeeze
 from deployments.cli.review_files import _read, _read_workbook
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 from tests.payloads import PAYLOADS
-from tests.review_items import open_item
+from tests.review_items import BOB, TYPES, open_item
 from tests.winnow_command import Done, winnow
 
 COMPUTED = re.compile(r"[\s\"\ufeff\u200b-\u200f\u202a-\u202e]*[=+\-@＝＋－＠]|[\t\r]")
@@ -331,3 +333,26 @@ def test_stats_have_ages_agreement_and_confidence_by_type(review: Command) -> No
         ("receipt", 0.5),
         ("receipt", 0.9),
     }
+
+
+def test_show_has_earlier_judgements_on_fields_and_who_decided_first(review: Command, database: Database) -> None:
+    given = FieldJudgement(
+        review_id=1, version=1, field="total", judgement=Judgement.WRONG, by="bob", door=Door.PAGE, shown_ms=900
+    )
+    judge(database, given, BOB, TYPES)
+    assert re.search(r"total \(0.50\): 9.00\n.*\n      wrong, by bob at 2", review("show", "1").stdout)
+    assert [(found["field"], found["judgement"]) for found in review.json("show", "1")["judged"]] == [
+        ("total", "wrong")
+    ]
+    add_documents(database, "c")
+    both = str(open_item(database, "c", rules=ReviewRules(decisions=2)))
+    review("accept", both)
+    assert [set(opinion) for opinion in review.json("show", both)["opinions"]] == [{"by", "event_id"}]
+
+
+def test_who_is_disabled_keeps_no_item_from_others(review: Command, database: Database) -> None:
+    add_user(database, "ann", Role.REVIEWER, None)
+    review("claim", "1")
+    assert review.json("show", "1")["claimed_by"] == "ann"
+    review("user", "disable", "ann")
+    assert review.json("show", "1")["claimed_by"] is None
