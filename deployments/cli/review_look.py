@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blocks.review.reasons import sentence
 from blocks.review.records import Event
 from deployments.cli.options import DatabaseOption, open_existing, open_to_change
 from deployments.cli.output import note, say, without_controls
@@ -147,7 +148,7 @@ def _lines(shown: "ShownItem", is_hidden: bool) -> list[str]:
     if decision is not None:
         lines.append(f"  {decision.by} {decision.words} at {decision.at:%Y-%m-%d %H:%M} UTC")
         lines += [f"  note: {decision.note}"] if decision.note else []
-    lines += [f"  reason: {reason}" for reason in item.reasons]
+    lines += [f"  {sentence(reason)}" for reason in item.reasons]
     if is_hidden:
         return [*lines, "  a blind audit: read the document, then correct what you read; --reveal shows the values"]
     for field in shown.fields:

@@ -81,6 +81,7 @@ def test_next_shows_values_with_their_evidence_and_takes_the_item(review: Comman
     done = review("next")
     assert "review item 1, version 1: /in/a" in done.stdout
     assert "total (0.50): 9.00\n      page 1: Total 9.00\n  company (0.90): Café" in done.stdout
+    assert "  Total is not sure enough.\n" in done.stdout
     assert "claimed by ann" in done.stdout
     assert review.json("next", "--by", "bob")["review_id"] == 2
     assert "ann has had review item 1" in review("accept", "1", "--by", "bob", expect=2).stderr
