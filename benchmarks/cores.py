@@ -7,8 +7,8 @@ faster than the larger of the busiest process and half of all; `bound` is that. 
 of all runs must be equal (digest_rows.py).
 
 Memory is sampled: the sum over the run's processes of their proportional set sizes, in which a page that processes
-share counts once. The Prefect server is left out of it. `--kills` kills processes of this tree's runs at random
-moments, any but a run's first.
+share counts once. The Prefect server is left out of it. `--kills` adds a run of this tree, and kills
+processes of it at random moments, any but its first.
 """
 
 import argparse
@@ -43,13 +43,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=0, help="kill so many processes in each run of this tree")
+    parser.add_argument("--kills", type=int, default=0, help="kill so many processes of a further run")
     parser.add_argument("--checkout", type=Path, help="another tree of Winnow, to compare with")
     parser.add_argument("--tickets", type=Path, default=TICKETS, help="a csv file with a column text")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     options = parser.parse_args()
     trees = {"before": options.checkout.resolve()} if options.checkout else {}
-    trees["now"] = ROOT
+    trees |= {"now": ROOT, "killed": ROOT} if options.kills else {"now": ROOT}
     with tempfile.TemporaryDirectory(prefix="winnow-cores-") as scratch:
         home = Path(scratch)
         source = write_tickets(options.tickets, home / "tickets.csv", options.documents)
@@ -61,7 +61,7 @@ def main() -> None:
             for _ in range(options.rounds):
                 for name, checkout in trees.items():
                     small[name].append(run(checkout, first, home, server))
-                    large[name].append(run(checkout, source, home, server, options.kills if checkout == ROOT else 0))
+                    large[name].append(run(checkout, source, home, server, options.kills if name == "killed" else 0))
                     print(f"{name}: {large[name][-1]}", flush=True)
     rows = {figures.digest for runs in large.values() for figures in runs}
     report = {"documents": options.documents, "equal rows": len(rows) == 1}
