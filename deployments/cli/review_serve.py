@@ -35,7 +35,6 @@ def serve(
 
     from blocks.database.review.users import list_users
     from blocks.document_types.loader import load_document_types
-    from blocks.files.page_images import warm_up
     from blocks.settings import load_settings
     from deployments.review_app.app import create_app
     from deployments.review_app.site import Site
@@ -49,7 +48,7 @@ def serve(
         warn(f"{host} is open to other machines: put a proxy with TLS in front, or passwords travel as plain text")
     listener = _listen(host, port)
     _log_requests()
-    threading.Thread(target=warm_up, args=(settings,), name="warm-up", daemon=True).start()
+    threading.Thread(target=site.warm_up, name="warm-up", daemon=True).start()
     say(f"review page: http://{host}:{port}")
     server = uvicorn.Server(uvicorn.Config(create_app(site), log_level="warning", server_header=False))
     with suppress(KeyboardInterrupt), listener:

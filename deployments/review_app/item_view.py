@@ -1,5 +1,6 @@
 """What the item page shows: doubtful fields first, each with its value, its evidence and its reasons in words."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -108,7 +109,12 @@ def item_view(
             else field
             for field in fields
         )
-    about_document = [reason for reason in item.reasons if reasons.field_of(reason, document_type) is None]
+    names = {view.name for view in fields}
+    about_document = [
+        reason
+        for reason in item.reasons
+        if names.isdisjoint(reasons.fields_named(reason, document_type))  # those stand at their fields
+    ]
     document = shown.document
     name = words.file_name(document.uri) + (f" · {document.part}" if document.part else "")
     return ItemView(
@@ -184,7 +190,10 @@ def _in_words(reason: str, confidence: float, document_type: DocumentType) -> st
     if reason.startswith("low_confidence:"):
         needed = document_type.review.accept_at
         return f"Right with {words.share(confidence)}; the type asks for {words.share(needed)}."
-    return reasons.sentence(reason)
+    sentence = reasons.sentence(reason)
+    for name in document_type.fields if reason.startswith("contradiction:") else ():
+        sentence = re.sub(rf"\b{re.escape(name)}\b", words.label(name), sentence)
+    return sentence
 
 
 def _band(confidence: float, accept_at: float) -> str:

@@ -75,6 +75,15 @@ class Site:
         """A template's HTML. Every value is escaped."""
         return self._templates.get_template(template).render(values)
 
+    def warm_up(self) -> None:
+        """Load what the first item needs: the drawing processes, the reader and its page. Takes a second."""
+        from blocks.files.page_images import warm_up
+        from blocks.reader import reading  # noqa: F401 - brings NumPy
+
+        warm_up(self.settings)
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)
+
     @cached_property
     def static_version(self) -> str:
         """Changes with any static file: browsers keep the files of a version, and scripts import their neighbours."""
