@@ -124,13 +124,24 @@ class Settings(BaseSettings):
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def child_environment(extra: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:
-    """This process's environment with `extra`, for a process that outlives this one.
+def child_environment(
+    extra: Mapping[str, str], without: tuple[str, ...] = (), *, keeps_settings: bool = False
+) -> dict[str, str]:
+    """This process's environment with `extra`, for another process.
 
-    Winnow's variables are left out, and those that begin with one of `without`.
+    Those that begin with one of `without` are left out, and Winnow's variables unless it `keeps_settings`: a process
+    that outlives this one must not have them.
     """
-    left_out = ("WINNOW_", *without)
+    left_out = without if keeps_settings else ("WINNOW_", *without)
     return {name: value for name, value in os.environ.items() if not name.startswith(left_out)} | dict(extra)
+
+
+def prefect_database_url() -> SecretUrl | None:
+    """The database that a Prefect server of ours uses; None where it is SQLite in the server's home."""
+    url = os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL") or os.environ.get(
+        "PREFECT_API_DATABASE_CONNECTION_URL"
+    )
+    return SecretUrl(url) if url else None
 
 
 def key_variable(name: str) -> SecretStr | None:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -169,6 +169,12 @@ def close_database(database: Database) -> None:
             del _open[key]
             _at_head.discard(key)
     database.engine.dispose()
+
+
+def check_write(database: Database) -> None:
+    """Write something that changes nothing. Raises what a database raises that is down, locked, full or read-only."""
+    with database.write() as connection:
+        connection.execute(update(database_identity).values(database_id=database_identity.c.database_id))
 
 
 def database_id(database: Database) -> str:

@@ -1,28 +1,35 @@
 """`winnow doctor`: what is there, what is missing, and what to do about it."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blocks.secret_url import SecretUrl
 from deployments.cli.finding import Finding
 from deployments.cli.options import DatabaseOption
-from deployments.cli.output import stdout
+from deployments.cli.output import say, stdout, warn
 
 if TYPE_CHECKING:
+    from blocks.database.engine import Database
     from blocks.settings import Settings
 
 MIN_FREE_MB, FATAL_FREE_MB = 1_000, 50
 MAX_NAMED = 5
 
 
-def doctor(database: DatabaseOption = None) -> None:
+def doctor(
+    database: DatabaseOption = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="make what is missing: work pool, deployments, automations; close dead runs")
+    ] = False,
+) -> None:
     """Check what runs need, and say what to do about what is missing. Exit code 1 where runs cannot work.
 
     That is tesseract, the database, the disk, the document types (`winnow types check` also tries their expectations),
-    and Prefect: its server, and the pools, workers and schedules of deployments.
+    and Prefect: its server, and the pools, workers, schedules and automations of deployments.
     """
     from rich.table import Table
     from rich.text import Text
@@ -30,6 +37,8 @@ def doctor(database: DatabaseOption = None) -> None:
     from blocks.settings import configure
 
     settings = configure(database_url=database)
+    if fix:
+        _fix(settings)
     table = Table(box=None, show_header=False)
     is_fatal = False
     for finding in examine(settings):
@@ -40,6 +49,20 @@ def doctor(database: DatabaseOption = None) -> None:
     stdout().print(table)
     if is_fatal:
         raise typer.Exit(1)
+
+
+def _fix(settings: "Settings") -> None:
+    """Do what is safe about each finding, a line each; a fix that fails leaves its finding in the report."""
+    from blocks.errors import WinnowError
+
+    for finding in list(examine(settings)):
+        if finding.fix is None:
+            continue
+        try:
+            finding.fix()
+            say(f"fixed: {finding.what} ({finding.found})")
+        except WinnowError as error:
+            warn(f"{finding.what} could not be fixed: {error}")
 
 
 def examine(settings: "Settings") -> Iterator[Finding]:
@@ -53,6 +76,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield from _disk(settings)
     yield _document_types(settings)
     yield from _prefect(settings)
+    yield from _review_page(settings)
 
 
 def _ocr(settings: "Settings") -> Iterator[Finding]:
@@ -73,7 +97,7 @@ def _ocr(settings: "Settings") -> Iterator[Finding]:
 def _database(settings: "Settings") -> Iterator[Finding]:
     from blocks.database.address import connect, database_url
     from blocks.database.engine import default_url
-    from blocks.database.pipeline.dead_runs import find_dead_runs
+    from blocks.database.pipeline.dead_runs import close_dead_runs, find_dead_runs
     from blocks.database.schema import current_revision, head_revision
     from blocks.errors import WinnowError
 
@@ -91,9 +115,33 @@ def _database(settings: "Settings") -> Iterator[Finding]:
         if is_newest and (dead := find_dead_runs(opened)):
             what = f"{len(dead)} say that they go on, and no process works for them: {', '.join(dead[:MAX_NAMED])}"
             remedy = "the next run closes them, and so does the deployment close-dead-runs/every-five-minutes"
-            yield Finding("dead runs", what, remedy)
+            yield Finding("dead runs", what, remedy, fix=partial(close_dead_runs, opened))
+        if is_newest and (why := _refused_write(opened)):
+            yield Finding("database", f"it takes no writes: {why}", "free its disk, end what locks it", is_fatal=True)
     except WinnowError as error:
         yield Finding("database", "cannot be used", str(error), is_fatal=True)
+
+
+def _refused_write(database: "Database") -> str:
+    """Why the database does not take a write; empty if it does."""
+    from blocks.database.engine import check_write
+    from blocks.secret_url import redacted
+
+    try:
+        check_write(database)
+    except Exception as error:  # noqa: BLE001 - drivers raise their own
+        return redacted(str(error).splitlines()[0])
+    return ""
+
+
+def _review_page(settings: "Settings") -> Iterator[Finding]:
+    from deployments.up.services import answers
+
+    if settings.review_url and answers(settings.review_url):
+        yield Finding("review page", f"{settings.review_url} answers")
+    elif settings.review_url:
+        remedy = "winnow up, or winnow review serve; or correct WINNOW_REVIEW_URL"
+        yield Finding("review page", f"{settings.review_url} does not answer", remedy)
 
 
 def _prefect(settings: "Settings") -> Iterator[Finding]:
@@ -107,7 +155,7 @@ def _prefect(settings: "Settings") -> Iterator[Finding]:
             yield Finding("Prefect API", f"{url} does not answer", remedy, is_fatal=True)
             return
         yield Finding("Prefect API", f"{url} answers")
-        yield from examine_server(url)
+        yield from examine_server(url, settings.notify_blocks)
         return
     server = prefect_server.running()
     if server is None:
@@ -122,7 +170,7 @@ def _prefect(settings: "Settings") -> Iterator[Finding]:
             yield Finding(
                 "server's services", what, f"winnow server stop, then run again; see {prefect_server.log_file()}"
             )
-        yield from examine_server(SecretUrl(server.url))
+        yield from examine_server(SecretUrl(server.url), settings.notify_blocks)
 
 
 def _disk(settings: "Settings") -> Iterator[Finding]:

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blocks.secret_url import SecretUrl
+from deployments.automations.apply import NotifyBlockMissing, apply, changes, definitions
 from deployments.cli.finding import Finding
+from deployments.up.prepare import deploy_all, deployments_of_file, make_pool, with_client
+from deployments.up.services import POOL, takes_write
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -20,7 +24,7 @@ OVERDUE = timedelta(minutes=1)
 """The server itself marks a run as Late after 15 s, if its service for that works."""
 
 
-def examine_server(url: SecretUrl) -> Iterator[Finding]:
+def examine_server(url: SecretUrl, notify_blocks: Sequence[str] = ()) -> Iterator[Finding]:
     """The findings about the server at `url`, which answers. Where nothing is deployed, its services only."""
     import httpx
     from prefect.client.orchestration import SyncPrefectClient
@@ -29,12 +33,16 @@ def examine_server(url: SecretUrl) -> Iterator[Finding]:
     try:
         with SyncPrefectClient(url.get_secret_value()) as client:
             yield from _services(client)
+            if not takes_write(client):
+                yield Finding("Prefect API", "it answers, and takes no writes", "free its disk; its log says more")
             deployed = _deployments(client, FLOWS)
             if not deployed:
                 yield Finding("deployments", "none; docs/deployment.md shows how to make them")
                 return
-            yield from _pools(client, deployed)
+            yield from _missing(client, url)
+            yield from _pools(client, deployed, url)
             yield _schedules(client)
+            yield _automations(client, notify_blocks, url)
             yield from _overdue(client, deployed)
             if not any(s.active for closing in _deployments(client, (CLOSING,)) for s in closing.schedules):
                 what = f"no active schedule of {CLOSING} closes them before the next run does"
@@ -68,12 +76,42 @@ def _deployments(client: "SyncPrefectClient", flows: Sequence[str]) -> Sequence[
     return client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=list(flows))))
 
 
-def _pools(client: "SyncPrefectClient", deployed: Sequence["DeploymentResponse"]) -> Iterator[Finding]:
+def _missing(client: "SyncPrefectClient", url: SecretUrl) -> Iterator[Finding]:
+    """The deployments of prefect.yaml that the server lacks."""
+    wanted = {f"{flow}/{name}" for flow, name in deployments_of_file()}
+    flows = sorted({name.partition("/")[0] for name in wanted})
+    there = {f"{flow}/{deployment.name}" for flow in flows for deployment in _deployments(client, (flow,))}
+    if missing := sorted(wanted - there):
+        yield Finding(
+            "deployments",
+            f"missing: {', '.join(missing)}",
+            "winnow doctor --fix, or prefect --no-prompt deploy --all",
+            fix=partial(with_client, url, deploy_all),
+        )
+
+
+def _automations(client: "SyncPrefectClient", blocks: Sequence[str], url: SecretUrl) -> Finding:
+    try:
+        differing = [definition.name for definition, _ in changes(client, blocks)]
+    except NotifyBlockMissing as error:
+        return Finding("automations", "a notification block is missing", str(error))
+    if differing:
+        fix = partial(with_client, url, lambda client: apply(client, blocks))
+        what = f"missing or changed: {', '.join(differing)}"
+        return Finding("automations", what, "winnow doctor --fix, or winnow automations apply", fix=fix)
+    alerts = f"they tell {', '.join(blocks)}" if blocks else "they tell nobody: WINNOW_NOTIFY_BLOCKS names no block"
+    return Finding("automations", f"{len(definitions())} as in deployments/automations; {alerts}")
+
+
+def _pools(client: "SyncPrefectClient", deployed: Sequence["DeploymentResponse"], url: SecretUrl) -> Iterator[Finding]:
     pools = {pool.name: pool for pool in client.read_work_pools()}
     for name in sorted({deployment.work_pool_name or "" for deployment in deployed}):
         if name not in pools:
             remedy = f"prefect work-pool create {name or 'winnow'} --type process, then prefect deploy --all"
-            yield Finding("work pool", f"{name or 'none'} does not exist, so that no deployment can run", remedy)
+            fix = partial(with_client, url, make_pool) if name == POOL else None
+            yield Finding(
+                "work pool", f"{name or 'none'} does not exist, so that no deployment can run", remedy, fix=fix
+            )
         elif pools[name].is_paused:
             yield Finding("work pool", f"{name} is paused", f"prefect work-pool resume {name}")
         elif pools[name].concurrency_limit == 0:

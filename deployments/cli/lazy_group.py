@@ -38,6 +38,7 @@ COMMANDS = {
     "review": Command("review:app", "The documents that wait for a person."),
     "types": Command("types:app", "The document types: what they read, and what is wrong with them."),
     "models": Command("models:app", "The language models: prices, limits, switches, and the calls."),
+    "up": Command("up:up", "Run all of Winnow on this machine, until Ctrl-C."),
     "automations": Command("automations:app", "Prefect's automations: alerts, and crashed runs taken up."),
     "server": Command("server:app", "The local Prefect server, for runs without a Prefect API."),
     "erase": Command("keep:erase", "Erase documents, and all that was read of them."),

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,11 +66,12 @@ class LocalServerFailed(RunError):
 
 @dataclass(frozen=True)
 class LocalServer:
-    """A server that Winnow started. `began_at` is when its process began, in seconds since 1970."""
+    """A server that Winnow started. `began_at` is when its process began, in seconds since 1970; `log` is a file."""
 
     pid: int
     port: int
     began_at: float
+    log: str = ""
 
     @property
     def url(self) -> str:
@@ -108,8 +109,9 @@ def has_been_used() -> bool:
 
 
 def log_file() -> Path:
-    """The local server's log."""
-    return home() / "server.log"
+    """The log of the local server that was started last."""
+    server = running()
+    return Path(server.log) if server and server.log else home() / "server.log"
 
 
 def running() -> LocalServer | None:
@@ -155,6 +157,31 @@ def ensure() -> LocalServer:
         return _start()
 
 
+def command(port: int) -> list[str]:
+    """The command that starts a server at the port."""
+    return [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+
+
+def environment(port: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a server at the port, without what leads to other servers; `extra` goes before all."""
+    return child_environment(_profile(port), without=OF_OTHER_SERVERS) | dict(extra or {})
+
+
+def free_port(wanted: int | None) -> int:
+    """The port of a new server: the wanted one, the usual one if it is free, or any. Raises `LocalServerFailed`."""
+    return _free_port(*((USUAL_PORT, 0) if wanted is None else (wanted,)))
+
+
+def adopted(port: int, log: Path) -> Callable[[int], None]:
+    """What notes the process of a server that another part of Winnow starts, so that runs find it."""
+    home().mkdir(parents=True, exist_ok=True)
+
+    def note(pid: int) -> None:
+        _note(pid, port, log)
+
+    return note
+
+
 def stop() -> bool:
     """Stop the local server; False if none ran."""
     server = running()
@@ -180,19 +207,18 @@ def _start() -> LocalServer:
 
 def _start_at(port: int) -> LocalServer | None:
     """The server once it listens at the port; None if another program does."""
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with log_file().open("wb") as log:
+    file = home() / "server.log"
+    with file.open("wb") as log:
         process = subprocess.Popen(
-            command,
+            command(port),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=child_environment(_profile(port), without=OF_OTHER_SERVERS),
+            env=environment(port),
             cwd=home(),
             start_new_session=True,
         )
-    server = LocalServer(process.pid, port, psutil.Process(process.pid).create_time())
-    _state_file().write_text(json.dumps(asdict(server)))
+    server = _note(process.pid, port, file)
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -204,6 +230,13 @@ def _start_at(port: int) -> LocalServer | None:
         time.sleep(0.2)
     stop()
     raise LocalServerFailed(f"no answer within {START_WITHIN_S:g} s", log_file())
+
+
+def _note(pid: int, port: int, log: Path) -> LocalServer:
+    """Write down which process is the local server, for the runs that look for it."""
+    server = LocalServer(pid, port, psutil.Process(pid).create_time(), str(log))
+    _state_file().write_text(json.dumps(asdict(server)))
+    return server
 
 
 def _profile(port: int) -> dict[str, str]:

@@ -83,6 +83,7 @@ class Runs:
 
     def __init__(self, workplace: Workplace) -> None:
         self.workplace = workplace
+        self.started: list[str] = []
         flow = self._make("flows/", name="process-documents")
         self.deployment = self._make(
             "deployments/",
@@ -97,7 +98,8 @@ class Runs:
 
     def start(self, name: str, state: dict[str, str] | None = None) -> str:
         path = f"deployments/{self.deployment['id']}/create_flow_run"
-        return str(self._make(path, name=name, state=state or {"type": "PENDING"})["id"])
+        self.started.append(str(self._make(path, name=name, state=state or {"type": "PENDING"})["id"]))
+        return self.started[-1]
 
     def enter(self, run_id: str, state: str, message: str = "") -> None:
         self._make(f"flow_runs/{run_id}/set_state", state={"type": state, "message": message}, force=True)
@@ -119,6 +121,8 @@ class Runs:
 def runs(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     runs = Runs(Workplace(tmp_path_factory.mktemp("automations"), local_server))
     yield runs
+    for run_id in runs.started:
+        runs.workplace.delete(f"flow_runs/{run_id}")
     runs.workplace.delete(f"deployments/{runs.deployment['id']}")
 
 

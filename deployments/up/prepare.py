@@ -1,0 +1,99 @@
+"""What a Prefect server needs before work can begin: the pool, the deployments, the automations."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from blocks.errors import RunError
+from blocks.secret_url import SecretUrl
+from blocks.settings import PROJECT_DIR, child_environment
+from blocks.yaml.lines import YamlFile
+from blocks.yaml.values import mapping, sequence
+from deployments.up.services import POOL
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+DEPLOY_WITHIN_S = 300
+
+Result = TypeVar("Result")
+
+
+class DeployFailed(RunError):
+    """`prefect deploy --all` did not make the deployments."""
+
+    def __init__(self, output: str) -> None:
+        lines = [line for line in output.splitlines() if line.strip()]
+        super().__init__(f"prefect deploy --all failed: {lines[-1].strip() if lines else 'it printed nothing'}")
+
+
+def make_pool(client: "SyncPrefectClient") -> bool:
+    """Make the process work pool; False where there is one of that name."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        return True
+    return False
+
+
+def deploy(client: "SyncPrefectClient", environment: Mapping[str, str]) -> int:
+    """Deploy all that prefect.yaml names; returns how many deployments there are.
+
+    A schedule that a person switched on or off stays so: Prefect would set it back to what the file says. Raises
+    `DeployFailed`.
+    """
+    before = _active_schedules(client)
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=PROJECT_DIR,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEPLOY_WITHIN_S,
+    )
+    if done.returncode:
+        raise DeployFailed(done.stdout + done.stderr)
+    deployed = client.read_deployments()
+    for deployment in deployed:
+        for schedule in deployment.schedules:
+            was_active = before.get((str(deployment.id), str(schedule.schedule)))
+            if was_active is not None and was_active != schedule.active:
+                client.update_deployment_schedule(deployment.id, schedule.id, active=was_active)
+    return sum(deployment.work_pool_name == POOL for deployment in deployed)
+
+
+def _active_schedules(client: "SyncPrefectClient") -> dict[tuple[str, str], bool]:
+    """Whether each schedule is active, by deployment and by what it says."""
+    return {
+        (str(deployment.id), str(schedule.schedule)): schedule.active
+        for deployment in client.read_deployments()
+        for schedule in deployment.schedules
+    }
+
+
+def deploy_all(client: "SyncPrefectClient") -> int:
+    """Deploy to the server of the client, from a process without `winnow up`'s environment. Raises `DeployFailed`."""
+    make_pool(client)
+    return deploy(client, child_environment({"PREFECT_API_URL": str(client.api_url)}, keeps_settings=True))
+
+
+def with_client(url: SecretUrl, act: "Callable[[SyncPrefectClient], Result]") -> "Result":
+    """What an act with a client of the server at `url` gives."""
+    from prefect.client.orchestration import SyncPrefectClient
+
+    with SyncPrefectClient(url.get_secret_value()) as client:
+        return act(client)
+
+
+def deployments_of_file() -> list[tuple[str, str]]:
+    """The flows and the names of the deployments in prefect.yaml; a flow is named as its function, with hyphens."""
+    content = mapping(YamlFile((PROJECT_DIR / "prefect.yaml").read_text()).value())
+    found = [mapping(entry) for entry in sequence(content.get("deployments"))]
+    return [(str(one["entrypoint"]).rpartition(":")[2].replace("_", "-"), str(one["name"])) for one in found]

@@ -1,0 +1,137 @@
+"""`winnow up` as a user starts it: a server, a worker and a page of its own, killed, mended and stopped."""
+
+import os
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deployments.prefect_api.local_server import LocalServer
+from tests.flows.test_process_documents import receipts
+from tests.winnow_command import BIN, Done, Workplace, wait_until, winnow
+
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
+
+
+@dataclass
+class Up:
+    """The command, in a folder and with a state of its own."""
+
+    folder: Path
+    process: subprocess.Popen[str]
+    lines: list[str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return environment(self.folder)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "state" / "winnow" / "up.log").read_text()
+
+    def winnow(self, *arguments: str) -> Done:
+        return winnow(*arguments, cwd=self.folder, **self.environment)
+
+    def value(self, name: str) -> str:
+        [line] = [line for line in self.lines if line.startswith(f"  {name}")]
+        return line.removeprefix(f"  {name}").strip()
+
+    def workplace(self) -> Workplace:
+        port = int(self.value("Prefect").rpartition(":")[2])
+        return Workplace(self.folder, LocalServer(0, port, 0.0), self.environment)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    folder = tmp_path_factory.mktemp("up")
+    process = subprocess.Popen(
+        [str(BIN / "winnow"), "up", "--review-port", str(free_port())],
+        cwd=folder,
+        env={"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "200"} | environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    lines: list[str] = []
+    try:
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            if line.startswith("Start a run"):
+                break
+        assert process.poll() is None, "\n".join(lines)
+        yield Up(folder, process, lines)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(120)
+
+
+def test_the_first_minute_says_what_is_up_and_where(up: Up) -> None:
+    assert len(up.lines) <= 12
+    assert up.value("database") == f"sqlite:///{up.folder}/.winnow/winnow.db"
+    assert up.value("deployments").endswith("automations")
+    with urllib.request.urlopen(up.value("review page"), timeout=10) as page:
+        assert page.status == 200
+    assert up.winnow("up").returncode == 2
+    assert "✓ automations" in (up.winnow("doctor").stdout.replace("  ", " "))
+
+
+def test_a_run_started_in_prefect_is_worked_and_a_killed_worker_comes_back(up: Up) -> None:
+    place = up.workplace()
+    [worker] = [p for p in psutil.Process(up.process.pid).children() if "worker" in p.cmdline()]
+    worker.kill()
+    place.prefect(
+        "deployment", "run", "process-documents/scheduled", "-p", f'sources=["{receipts(up.folder / "in", 1)}"]'
+    )
+
+    def ended() -> list[str]:
+        found = place.ask("flow_runs/filter", flows={"name": {"any_": ["process-documents"]}})
+        return [run["state"]["message"] for run in found if run["state_type"] == "COMPLETED"]  # type: ignore[attr-defined]
+
+    wait_until(ended, timeout_s=180)
+    assert ended()[0].startswith("1 document: ")
+    assert "up | worker ended with code -9; it starts again in" in up.log
+
+
+def test_doctor_makes_again_what_was_deleted_and_a_switched_on_schedule_stays_on(up: Up) -> None:
+    place = up.workplace()
+    deployment = place.ask("deployments/name/process-documents/scheduled")
+    schedule = deployment["schedules"][0]["id"]  # type: ignore[index]
+    place.prefect("deployment", "schedule", "resume", "process-documents/scheduled", schedule)
+    place.prefect("automation", "delete", "winnow-late-runs")
+    place.prefect("--no-prompt", "deployment", "delete", "escalate-reviews/every-five-minutes")
+    said = up.winnow("doctor").stdout
+    assert "missing: escalate-reviews/every-five-minutes" in said
+    fixed = up.winnow("doctor", "--fix").stdout
+    assert "fixed: deployments (missing: escalate-reviews/every-five-minutes)" in fixed
+    assert "fixed: automations (missing or changed: winnow-late-runs)" in fixed
+    assert "→" not in fixed.partition("automations")[2].partition("\n")[2]
+    again = place.ask("deployments/name/process-documents/scheduled")
+    assert [schedule["active"] for schedule in again["schedules"]] == [True]  # type: ignore[index]
+
+
+def test_sigterm_leaves_no_process(up: Up) -> None:
+    family = psutil.Process(up.process.pid).children(recursive=True)
+    assert len(family) >= 3
+    up.process.send_signal(signal.SIGTERM)
+    assert up.process.wait(120) == 0
+    assert [process for process in family if process.is_running()] == []
+    assert up.process.stdout is not None
+    assert up.process.stdout.read().splitlines()[-2:] == ["stopping …", "stopped"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
