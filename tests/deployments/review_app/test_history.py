@@ -121,7 +121,7 @@ def test_nothing_of_an_open_blind_audit_is_shown(
         html = page.content()
         assert all(text not in html for text in ("12.50", "2024-05-03", "4711", "40 %"))
     page.goto(f"/items/{review_id}/history")
-    correct(database, review_id, total="12.60")
+    correct(database, review_id, **VALUES | {"total": "12.60"})
     page.reload()
     assert "12.50" in page.content()
 
