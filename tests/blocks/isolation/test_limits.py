@@ -119,6 +119,12 @@ def test_root_becomes_nobody_for_good() -> None:
     assert confined(program) == [65534, 65534, [], "EPERM"]
 
 
+def test_a_process_that_keeps_its_user_has_the_other_limits(folder: Path) -> None:
+    program = "print([os.getuid(), tried(lambda: open(sys.argv[1] + '/written', 'wb', 0).write(b'x') and 'written')])"
+    limits = "Limits(memory_mb=128, open_files=20, keeps_user=True)"
+    assert confined(program, str(folder), limits=limits) == [os.getuid(), "EFBIG"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux")
 def test_a_program_that_is_started_gains_no_rights_and_a_dead_parent_ends_the_process() -> None:
     program = """
