@@ -3,7 +3,7 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.backfill.shards import working_shard
+from tasks.backfill.shards import in_its_place, working_shard
 from tasks.backfill.task import load_backfill, select_shard
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
@@ -28,6 +28,7 @@ def backfill_shard(backfill_id: str, shard: int) -> State[RunReport]:
     asked = this_run(terms.rerun, terms.models, terms.budget_usd, terms.use_cache, terms.reopen)
     with (
         tried_again_after_outages(),
+        in_its_place(backfill),
         open_run(asked, plan.selection, PIPELINE) as run,
         working_shard(run, backfill, shard),
         shown_in_prefect(run, plan.selection),

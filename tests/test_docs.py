@@ -41,6 +41,22 @@ def test_every_option_of_run_in_the_readme_exists() -> None:
     assert {option for option in used if option not in help_text} == set()
 
 
+def test_every_backfill_command_in_the_documentation_has_its_options() -> None:
+    used: dict[str, set[str]] = {}
+    for page in PAGES:
+        for command, options in re.findall(r"^\$ winnow backfill ([a-z]+)([^\n#]*)", page.read_text(), re.MULTILINE):
+            used.setdefault(command, set()).update(re.findall(r"--[a-z-]+", options))
+    prose = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs" / "backfills.md").read_text()))
+    assert used.keys() == {"plan", "run", "status", "cancel", "compare", "promote", "discard"}
+    known: set[str] = set()
+    for command, options in used.items():
+        help_text = CliRunner().invoke(app, ["backfill", command, "--help"], env={"COLUMNS": "200"}).output
+        known |= set(re.findall(r"--[a-z-]+", help_text))
+        assert {option for option in options if option not in help_text} == set(), command
+    assert len(prose) > 10
+    assert prose - known == set()
+
+
 def test_every_file_that_contributing_names_exists() -> None:
     named = re.findall(
         r"`((?:\.ci|blocks|tasks|deployments|tests|docs|data)/[\w./-]+)`", (ROOT / "CONTRIBUTING.md").read_text()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
+from blocks.backfill.comparison import Comparison
 from blocks.backfill.selection import Selection
 from blocks.records import Record, Rerun, Stage
 
@@ -93,7 +94,7 @@ class Plan(Record):
 
     Of `selected` documents, `documents` have work; people decided `decided` others, which stay as they are, and
     `failed` ones failed for good, or could not be read at their source. `open_items` are open review items that may be
-    replaced.
+    replaced. `sample` compares the results of some documents.
     """
 
     made_at: datetime
@@ -110,6 +111,7 @@ class Plan(Record):
     costs: tuple[TypeCost, ...]
     seconds: Range
     ground: Ground
+    sample: Comparison | None = None
 
     @property
     def plan_id(self) -> str:

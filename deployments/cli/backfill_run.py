@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blocks.secret_url import SecretUrl
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
     from blocks.backfill.selection import Selection
     from blocks.database.engine import Database
     from blocks.database.pipeline.backfills import Backfill, Shard
-    from blocks.gateway.registry.registry import RegistryState
+    from tasks.runs.prepare import PreparedRun
     from tasks.runs.run import Run
 
 
-def planning_run(selection: "Selection", terms: "Terms") -> "tuple[Run, RegistryState]":
-    """A run that is open for reading only, and the models of its database. It needs no Prefect server."""
+def planning_run(selection: "Selection", terms: "Terms") -> "tuple[Run, PreparedRun]":
+    """A run that is open for reading only, and what it works with. It needs no Prefect server."""
     from tasks.runs.chunk import RunContext
     from tasks.runs.prepare import load_types, prepare_run
     from tasks.runs.run import Run
@@ -25,12 +26,21 @@ def planning_run(selection: "Selection", terms: "Terms") -> "tuple[Run, Registry
 
     prepared = prepare_run(load_types(selection.document_type), terms.models, with_blocks=False)
     context = RunContext(run_id="plan", rerun=terms.rerun, models=terms.models, reopen=terms.reopen)
-    return Run(prepared, context, PIPELINE), prepared.registry
+    return Run(prepared, context, PIPELINE), prepared
 
 
-def run_plan(
-    plan: "Plan", url: SecretUrl | None, *, shard_size: int, side_by_side: int, here: bool
-) -> "tuple[Backfill, Database]":
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a plan is run. `outputs_of`: a dry run of the plan whose outputs are used."""
+
+    shard_size: int
+    side_by_side: int = 1
+    here: bool = True
+    is_dry_run: bool = False
+    outputs_of: "Backfill | None" = None
+
+
+def run_plan(plan: "Plan", url: SecretUrl | None, options: RunOptions) -> "tuple[Backfill, Database]":
     """Run a plan to its end. Raises `GroundMoved`, `WrongState`, `BackfillStopped`."""
     from blocks.settings import configure
     from deployments.cli.run import pin_database, report_of, run_flow
@@ -41,15 +51,20 @@ def run_plan(
         server = use_prefect(announce=note)
         from flows.backfill_shard import backfill_shard
         from tasks.backfill import task
+        from tasks.backfill.beside import bring_outputs
         from tasks.backfill.shards import begin_backfill
         from tasks.runs.prepare import load_types, prepare_run
 
-        run, registry = planning_run(plan.selection, plan.terms)
-        backfill = begin_backfill(run, registry, plan, shard_size=shard_size)
+        run, prepared_plan = planning_run(plan.selection, plan.terms)
+        backfill = begin_backfill(
+            run, prepared_plan.registry, plan, shard_size=options.shard_size, is_dry_run=options.is_dry_run
+        )
+        if options.outputs_of is not None:
+            bring_outputs(run.database, options.outputs_of)
         note(f"backfill {backfill.backfill_id[:12]}: {plan.documents:,} documents")
-        if not here and task.has_deployment():
-            note(f"its shards are runs of the deployment {task.SHARD_DEPLOYMENT}, {side_by_side} side by side")
-            task.run_in_pool(run.database, backfill, side_by_side, announce=note)
+        if not options.here and task.has_deployment():
+            note(f"its shards are runs of the deployment {task.SHARD_DEPLOYMENT}, {options.side_by_side} side by side")
+            task.run_in_pool(run.database, backfill, options.side_by_side, announce=note)
             return backfill, run.database
 
         def work_shard(shard: "Shard") -> None:

@@ -1,16 +1,22 @@
 """What `winnow backfill status` shows: progress, time left, money, failures by kind, shards."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from blocks.database.models.budgets import BACKFILL, spent_of
 from blocks.database.pipeline import backfills
 from blocks.database.pipeline.backfills import Backfill, BackfillState
-from deployments.cli.output import say
+from deployments.cli.output import say, without_controls
+from tasks.backfill.shards import place_of
 
 if TYPE_CHECKING:
+    from blocks.backfill.comparison import Comparison
     from blocks.database.engine import Database
+
+MAX_VALUES, MAX_SHOWN = 40, 60
+"""So many values are printed, and so many characters of each."""
 
 
 def show_status(database: "Database", letters: str | None, *, as_json: bool = False) -> None:
@@ -30,16 +36,33 @@ def show_status(database: "Database", letters: str | None, *, as_json: bool = Fa
         say(f"  failures: {_counts(status['failures'])}")
 
 
+def show_comparison(comparison: "Comparison") -> None:
+    """Print old values against new ones."""
+    say("")
+    say(f"{comparison.documents:,} documents computed beside the current rows: {comparison.same:,} without a change")
+    for flip in comparison.flips:
+        say(f"  {flip.documents:,} from {_words(flip.before)} to {_words(flip.after)}")
+    by_field = Counter(value.field for value in comparison.values)
+    say(f"  values that change: {_counts(dict(by_field.most_common())) if by_field else 'none'}")
+    for value in comparison.values[:MAX_VALUES]:
+        say(f"  {_name(value.uri)}  {value.field}: {_shown(value.before)} -> {_shown(value.after)}")
+    if len(comparison.values) > MAX_VALUES:
+        say(f"  … {len(comparison.values) - MAX_VALUES:,} more values; --json has all")
+
+
 def status_of(database: "Database", backfill: Backfill) -> dict[str, object]:
     """How far a backfill is, ready for JSON."""
-    shards = backfills.shards_of(database, backfill.backfill_id)
-    outcomes = backfills.outcomes_of(database, backfill.backfill_id)
+    is_kept = backfill.state not in {BackfillState.PROMOTED, BackfillState.DISCARDED}
+    place = place_of(database, backfill) if is_kept else database
+    shards = backfills.shards_of(place, backfill.backfill_id)
+    outcomes = backfills.outcomes_of(place, backfill.backfill_id)
     done, documents = sum(outcomes.values()), sum(shard.documents for shard in shards)
     elapsed_s = (datetime.now(UTC) - backfill.started_at).total_seconds()
     is_running = backfill.state is BackfillState.RUNNING
     return {
         "backfill_id": backfill.backfill_id,
         "state": str(backfill.state),
+        "is_dry_run": backfill.is_dry_run,
         "selection": str(backfill.plan.selection),
         "documents": documents,
         "done": done,
@@ -50,8 +73,21 @@ def status_of(database: "Database", backfill: Backfill) -> dict[str, object]:
         "runs": [shard.run_id for shard in shards if shard.run_id],
         "spent_usd": str(spent_of(database, BACKFILL, backfill.backfill_id)),
         "budget_usd": str(backfill.plan.terms.budget_usd),
-        "failures": backfills.failure_kinds_of(database, backfill.backfill_id),
+        "failures": backfills.failure_kinds_of(place, backfill.backfill_id),
     }
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")
+
+
+def _name(uri: str) -> str:
+    return without_controls(uri.rpartition("/")[2] or uri)
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return without_controls(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
 
 
 def _counts(numbers: object) -> str:

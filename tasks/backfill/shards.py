@@ -4,9 +4,11 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from blocks.backfill.errors import GroundMoved, WrongState
 from blocks.backfill.plan import Plan
+from blocks.database.beside import copy_documents, open_beside
 from blocks.database.engine import Database, now
 from blocks.database.models.budgets import join_budget
 from blocks.database.models.registry import DatabaseRegistry
@@ -16,6 +18,7 @@ from blocks.database.pipeline.selected import record_shard
 from blocks.gateway.registry.registry import RegistryState, registry_state
 from tasks.backfill.plan import ground_of, plan_with_documents
 from tasks.runs.chunk import stop_run
+from tasks.runs.prepare import handed_over, prepared_run
 from tasks.runs.run import Run
 
 CHECK_STATE_EVERY_S = 2.0
@@ -26,27 +29,50 @@ def backfill_id_of(plan: Plan, *, is_dry_run: bool = False) -> str:
     return hashlib.sha256(f"dry run of {plan.plan_id}".encode()).hexdigest() if is_dry_run else plan.plan_id
 
 
-def begin_backfill(run: Run, registry: RegistryState, plan: Plan, *, shard_size: int) -> Backfill:
-    """The backfill of a plan: a new one, or the one that was begun and goes on.
+def place_of(database: Database, backfill: Backfill) -> Database:
+    """Where a backfill has its shards and writes its outputs: a dry run beside the main database."""
+    return open_beside(database, backfill.backfill_id) if backfill.is_dry_run else database
+
+
+@contextmanager
+def in_its_place(backfill: Backfill) -> Iterator[None]:
+    """Within the block, a run that is opened computes a dry run beside the main database."""
+    if not backfill.is_dry_run:
+        yield
+        return
+    prepared = prepared_run(None, backfill.plan.terms.models)
+    beside = open_beside(prepared.database, backfill.backfill_id)
+    with handed_over(replace(prepared, database=beside, ledger=prepared.database)):
+        yield
+
+
+def begin_backfill(
+    run: Run, registry: RegistryState, plan: Plan, *, shard_size: int, is_dry_run: bool = False
+) -> Backfill:
+    """The backfill of a plan, or its dry run: a new one, or the one that was begun and goes on.
 
     Raises `GroundMoved` where anything that the plan stands on has changed; of a backfill that has begun, the rows are
     those that it changes itself. Raises `WrongState` for one that is over.
     """
-    backfill_id = backfill_id_of(plan)
+    backfill_id = backfill_id_of(plan, is_dry_run=is_dry_run)
     state = backfills.state_of(run.database, backfill_id)
+    begun = Backfill(backfill_id, plan, BackfillState.RUNNING, is_dry_run, now(), None)
+    place = place_of(run.database, begun)
     if state is None:
         today, document_ids = plan_with_documents(run, registry, plan.selection, plan.terms)
         check_ground(plan, plan.ground.moved(today.ground))
-        begun = Backfill(backfill_id, plan, BackfillState.RUNNING, False, now(), None)
-        backfills.begin(run.database, begun, document_ids, shard_size=shard_size)
+        if is_dry_run:
+            copy_documents(run.database, place, document_ids)
+            backfills.begin(place, begun, document_ids, shard_size=shard_size)
+        backfills.begin(run.database, begun, () if is_dry_run else document_ids, shard_size=shard_size)
     else:
         check_ground(plan, plan.ground.moved(ground_of(run, registry, ""), with_rows=False))
-        if state is BackfillState.DONE:
+        if state not in {BackfillState.RUNNING, BackfillState.CANCELLED}:
             raise WrongState(backfill_id, state, "make a new plan with winnow backfill plan")
         backfills.set_state(run.database, backfill_id, BackfillState.RUNNING)
-    for shard in backfills.shards_of(run.database, backfill_id):
+    for shard in backfills.shards_of(place, backfill_id):
         if shard.run_state is not None and not shard.is_done:
-            backfills.next_attempt(run.database, backfill_id, shard)
+            backfills.next_attempt(place, backfill_id, shard)
     return backfills.find_backfill(run.database, backfill_id)
 
 
@@ -65,11 +91,11 @@ def working_shard(run: Run, backfill: Backfill, shard: int) -> Iterator[None]:
     """
     if backfill.state is not BackfillState.RUNNING:
         raise WrongState(backfill.backfill_id, backfill.state, "start it again with winnow backfill run")
-    registry = DatabaseRegistry(run.database, registry_state).load()
+    registry = DatabaseRegistry(run.ledger, registry_state).load()
     check_ground(backfill.plan, backfill.plan.ground.moved(ground_of(run, registry, ""), with_rows=False))
     backfills.set_run(run.database, backfill.backfill_id, shard, run.run_id)
-    join_budget(run.database, run.run_id, backfill.backfill_id, backfill.plan.terms.budget_usd)
-    with _stopped_when_cancelled(run.database, backfill.backfill_id, run.run_id):
+    join_budget(run.ledger, run.run_id, backfill.backfill_id, backfill.plan.terms.budget_usd)
+    with _stopped_when_cancelled(run.ledger, backfill.backfill_id, run.run_id):
         yield
 
 

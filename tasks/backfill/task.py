@@ -19,7 +19,7 @@ from blocks.database.pipeline import backfills
 from blocks.database.pipeline.backfills import Backfill, BackfillState, Shard
 from blocks.records import Stage
 from blocks.settings import load_settings
-from tasks.backfill.shards import take_shard
+from tasks.backfill.shards import place_of, take_shard
 from tasks.runs.run import Run
 
 SHARD_DEPLOYMENT = "backfill-shard/shards"
@@ -51,8 +51,8 @@ def has_deployment() -> bool:
 
 def run_here(database: Database, backfill: Backfill, work_shard: Callable[[Shard], None]) -> None:
     """Work the shards that are left one after the other in this process. Raises `BackfillStopped`."""
-    for shard in backfills.shards_of(database, backfill.backfill_id):
-        if not shard.is_done and not _is_cancelled(database, backfill):
+    for shard in _left(database, backfill):
+        if not _is_cancelled(database, backfill):
             work_shard(shard)
     _end(database, backfill)
 
@@ -62,7 +62,7 @@ def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, annou
 
     A run is asked for under the key of backfill, shard and attempt: who asks again gets the same run.
     """
-    waiting = [shard for shard in backfills.shards_of(database, backfill.backfill_id) if not shard.is_done]
+    waiting = _left(database, backfill)
     in_flight: dict[UUID, int] = {}
     with get_client(sync_client=True) as client:
         deployment_id = client.read_deployment_by_name(SHARD_DEPLOYMENT).id
@@ -72,7 +72,7 @@ def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, annou
                     break
                 while waiting and len(in_flight) < side_by_side:
                     shard = waiting.pop(0)
-                    in_flight[_ask(client, deployment_id, backfill, shard)] = shard.shard
+                    in_flight[_ask(client, deployment_id, database, backfill, shard)] = shard.shard
                 time.sleep(ASK_EVERY_S)
                 for run_id in [run_id for run_id in in_flight if _has_ended(client, run_id)]:
                     shard_number = in_flight.pop(run_id)
@@ -94,26 +94,37 @@ def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
         client.set_flow_run_state(run_id, Cancelling())
 
 
+def _left(database: Database, backfill: Backfill) -> list[Shard]:
+    """The shards whose work is not done."""
+    shards = backfills.shards_of(place_of(database, backfill), backfill.backfill_id)
+    return [shard for shard in shards if not shard.is_done]
+
+
 def _is_cancelled(database: Database, backfill: Backfill) -> bool:
     return backfills.state_of(database, backfill.backfill_id) is BackfillState.CANCELLED
 
 
 def _end(database: Database, backfill: Backfill) -> None:
     """Write that the backfill is over, if it is. Raises `BackfillStopped`."""
-    left = [shard.shard for shard in backfills.shards_of(database, backfill.backfill_id) if not shard.is_done]
+    left = _left(database, backfill)
     if _is_cancelled(database, backfill):
         raise BackfillStopped("the backfill was cancelled")
     if left:
-        raise BackfillStopped(f"{len(left)} shards have not ended well, the first of them shard {left[0]}")
-    backfills.set_state(database, backfill.backfill_id, BackfillState.DONE)
+        raise BackfillStopped(f"{len(left)} shards have not ended well, the first of them shard {left[0].shard}")
+    ended = BackfillState.COMPUTED if backfill.is_dry_run else BackfillState.DONE
+    backfills.set_state(database, backfill.backfill_id, ended)
 
 
-def _ask(client: SyncPrefectClient, deployment_id: UUID, backfill: Backfill, shard: Shard) -> UUID:
-    """Ask for a run of the deployment; its id."""
-    flow_run = client.create_flow_run_from_deployment(
-        deployment_id,
-        parameters={"backfill_id": backfill.backfill_id, "shard": shard.shard},
-        name=f"backfill {backfill.backfill_id[:8]} shard {shard.shard}",
-        idempotency_key=f"{backfill.backfill_id}:{shard.shard}:{shard.attempt}",
-    )
+def _ask(client: SyncPrefectClient, deployment_id: UUID, database: Database, backfill: Backfill, shard: Shard) -> UUID:
+    """Ask for a run of the deployment; its id. A run that ended before it could write that it did is asked for anew."""
+    for attempt in (shard.attempt, shard.attempt + 1):
+        flow_run = client.create_flow_run_from_deployment(
+            deployment_id,
+            parameters={"backfill_id": backfill.backfill_id, "shard": shard.shard},
+            name=f"backfill {backfill.backfill_id[:8]} shard {shard.shard}",
+            idempotency_key=f"{backfill.backfill_id}:{shard.shard}:{attempt}",
+        )
+        if flow_run.state is None or not flow_run.state.is_final():
+            break
+        backfills.next_attempt(place_of(database, backfill), backfill.backfill_id, shard)
     return flow_run.id

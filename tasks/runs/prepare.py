@@ -33,13 +33,17 @@ class OtherDatabase(RunError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedRun:
-    """What a run works with, loaded and checked."""
+    """What a run works with, loaded and checked.
+
+    `ledger` is set where the run computes beside the main database: that one has the models and their calls.
+    """
 
     settings: Settings
     types: Mapping[str, DocumentType]
     database: Database
     registry: RegistryState
     models: tuple[str, ...]
+    ledger: Database | None = None
 
 
 _handed_over: ContextVar[PreparedRun | None] = ContextVar("prepared_run", default=None)

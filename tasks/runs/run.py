@@ -33,11 +33,12 @@ class Run:
     was settled under it. It is no dataclass, because Prefect searches those among a task's parameters.
     """
 
-    __slots__ = ("context", "database", "pipeline", "pipeline_digest", "settings", "types", "works")
+    __slots__ = ("context", "database", "ledger", "pipeline", "pipeline_digest", "settings", "types", "works")
 
     def __init__(self, prepared: PreparedRun, context: RunContext, pipeline: "Pipeline") -> None:
         self.context = context
         self.settings, self.types, self.database = prepared.settings, prepared.types, prepared.database
+        self.ledger = prepared.ledger or prepared.database
         self.pipeline = {stage: pipeline[stage] for stage in CHUNK_STAGES if stage in pipeline}
         self.works: dict[Stage, StageWork] = {
             stage: part.open(self) for stage, part in self.pipeline.items() if part.open is not None
@@ -93,7 +94,7 @@ def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) ->
     database = prepared.database
     refuse_other_database(database, asked.database_id)
     lease = hold_lease(database, run_id, on_lost=partial(stop_run, run_id), wait_s=database.outage_wait_s)
-    with hold_gateway(database), lease as held, stopping_waits(partial(raise_if_stopped, run_id)):
+    with hold_gateway(prepared.ledger or database), lease as held, stopping_waits(partial(raise_if_stopped, run_id)):
         attempts = {"max_attempts": prepared.settings.max_attempts, "worker_id": held.worker_id}
         run = Run(prepared, asked.model_copy(update=attempts), pipeline)
         _begin(run, batch)

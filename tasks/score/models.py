@@ -17,11 +17,11 @@ class DatabaseModels:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._registry = DatabaseRegistry(run.database, registry_state)
+        self._registry = DatabaseRegistry(run.ledger, registry_state)
 
     def registry(self) -> RegistryState:
         """The registry as it is now, by one query."""
-        return wait_out_outages(self._registry.load, self._run.database.outage_wait_s)
+        return wait_out_outages(self._registry.load, self._run.ledger.outage_wait_s)
 
     def gateway(self) -> "RunGateway":
         """Open the gateway. The run decides what may be spent, and whether texts are stored and replies reused."""
@@ -34,4 +34,4 @@ class DatabaseModels:
             reads_cache=context.use_cache,
             keeps_texts=settings.keep_prompts,
         )
-        return open_gateway(self._run.database).for_run(terms)
+        return open_gateway(self._run.ledger).for_run(terms)

@@ -257,10 +257,18 @@ def test_a_plan_of_a_backfill_after_an_edit_of_a_type(later: Workplace) -> None:
     assert saved["documents"] == RECEIPTS
     assert saved["changes"][0]["has_texts"] is True
 
-    later.winnow("backfill", "run", "plan.json", "--shard-size", "30")
+    sampled = json.loads(later.command("backfill", "plan", "--stale", "--sample", "3", "--json").stdout)
+    assert (sampled["sample"]["documents"], sampled["sample"]["same"]) == (3, 3)
+    lines = later.winnow("backfill", "run", "plan.json", "--dry-run", "--shard-size", "30").stdout.splitlines()
+    assert f"{RECEIPTS} documents computed beside the current rows: {RECEIPTS} without a change" in lines
+    assert later.command("backfill", "plan", "--stale").stdout.splitlines()[0].endswith(f" {RECEIPTS} to compute")
+    dry_run = json.loads(later.command("backfill", "status", "--json").stdout)
+    assert (dry_run["state"], dry_run["done"], dry_run["shards_done"]) == ("computed", RECEIPTS, 2)
+    later.winnow("backfill", "promote", dry_run["backfill_id"][:12])
     status = json.loads(later.command("backfill", "status", "--json").stdout)
-    assert (status["state"], status["done"], status["shards_done"]) == ("done", RECEIPTS, 2)
+    assert (status["state"], status["done"], status["is_dry_run"]) == ("done", RECEIPTS, False)
     assert later.command("backfill", "plan", "--stale").stdout.splitlines()[0].endswith(" 0 to compute")
+    assert list((later.folder / ".winnow").glob("*beside*")) == []
     again = later.winnow("backfill", "run", "plan.json", expect=2)
     assert "is done; make a new plan" in again.stderr
 

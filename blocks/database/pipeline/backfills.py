@@ -138,6 +138,17 @@ def shards_of(database: Database, backfill_id: str) -> list[Shard]:
 
 
 @survives_outages
+def document_ids_of(database: Database, backfill_id: str) -> list[str]:
+    """The documents of a backfill, shard by shard."""
+    member = backfill_documents.c
+    query = (
+        select(member.document_id).where(member.backfill_id == backfill_id).order_by(member.shard, member.document_id)
+    )
+    with database.read() as connection:
+        return list(connection.execute(query).scalars())
+
+
+@survives_outages
 def set_run(database: Database, backfill_id: str, shard: int, run_id: str) -> None:
     """Write which run works a shard now."""
     _update_shard(database, backfill_id, shard, run_id=run_id)

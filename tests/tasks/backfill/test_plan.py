@@ -49,6 +49,7 @@ class Bench:
     versions: dict[Stage, str] = field(default_factory=dict)
     answers: dict[Stage, dict[str, Answer]] = field(default_factory=dict)
     runs: int = 0
+    ledger: Database | None = None
 
     def stage(self, name: Stage) -> ScriptedStage:
         version = self.versions.get(name, "1") + self.types["receipt"].validate_digest * (name is Stage.VALIDATE)
@@ -74,7 +75,7 @@ class Bench:
 
     @property
     def prepared(self) -> PreparedRun:
-        return PreparedRun(load_settings(), self.types, self.database, NO_MODELS, ())
+        return PreparedRun(load_settings(), self.types, self.database, NO_MODELS, (), self.ledger)
 
     @contextmanager
     def opened(self, rerun: Rerun) -> Iterator[tuple[Run, dict[Stage, ScriptedStage]]]:
