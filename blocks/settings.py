@@ -17,7 +17,7 @@ from blocks.errors import SettingInvalid
 from blocks.secret_url import SecretUrl
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
-SECRETS = {"database_url", "prefect_api_url", "otlp_endpoint", "passwords"}
+SECRETS = {"database_url", "prefect_api_url", "otlp_endpoint", "passwords", "metrics_token"}
 """Settings whose values no message shows."""
 
 
@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     )
     review_cache_mb: int = Field(500, ge=1, description="limit: pictures of pages that the review page keeps on disk")
     keep_prompts: bool = Field(False, description="store prompts and replies of models in the database")
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="token with which a monitor asks for /metrics (Authorization: Bearer …)",
+    )
     otlp_endpoint: SecretUrl | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",

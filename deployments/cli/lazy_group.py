@@ -39,6 +39,7 @@ COMMANDS = {
     "types": Command("types:app", "The document types: what they read, and what is wrong with them."),
     "models": Command("models:app", "The language models: prices, limits, switches, and the calls."),
     "up": Command("up:up", "Run all of Winnow on this machine, until Ctrl-C."),
+    "metrics": Command("metrics:metrics", "Print or serve the metrics of the database, in Prometheus's text format."),
     "automations": Command("automations:app", "Prefect's automations: alerts, and crashed runs taken up."),
     "server": Command("server:app", "The local Prefect server, for runs without a Prefect API."),
     "erase": Command("keep:erase", "Erase documents, and all that was read of them."),

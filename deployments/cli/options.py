@@ -25,6 +25,9 @@ TypeOption = Annotated[str | None, typer.Option("--type", metavar="NAME", help="
 RunOption = Annotated[
     str | None, typer.Option("--run", metavar="ID", help="only this run; the first letters of its id are enough")
 ]
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+"""Hosts that only this machine reaches."""
+
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="at most so many rows")]
 AfterOption = Annotated[
     str | None,

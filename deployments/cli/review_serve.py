@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 
 from blocks.errors import UsageError
-from deployments.cli.options import DatabaseOption, open_or_create
+from deployments.cli.options import LOOPBACK, DatabaseOption, open_or_create
 from deployments.cli.output import say, warn
-
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def serve(

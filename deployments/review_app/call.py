@@ -69,7 +69,7 @@ Handler = Callable[[Call], Response]
 class Route:
     """A route. `role` is what a person needs; None: anybody, logged in or not. `is_json`: it answers the page's script.
 
-    Everything but GET needs the CSRF token.
+    Everything but GET needs the CSRF token. `takes_token`: the token of WINNOW_METRICS_TOKEN stands for a person.
     """
 
     method: str
@@ -77,3 +77,4 @@ class Route:
     handler: Handler
     role: Role | None
     is_json: bool = False
+    takes_token: bool = False

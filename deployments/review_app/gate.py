@@ -17,6 +17,7 @@ from blocks.database.review.users import find_user
 from blocks.errors import DatabaseUnreachable, DocumentError, UsageError, WinnowError
 from blocks.review.errors import ItemMissing, NotAllowed, ReviewError
 from blocks.review.records import Person
+from deployments.monitoring.exporter import is_authorised
 from deployments.review_app.call import SESSION_COOKIE, VISITOR_COOKIE, Call, Route
 from deployments.review_app.site import Site
 
@@ -123,6 +124,8 @@ class Gate:
         route, person = self._route, call.person
         if not self._site.requests.allows(call.client if person is None else person.name):
             raise Refusal(429, "too many requests; wait a moment")
+        if route.takes_token and is_authorised(request.headers.get("Authorization"), self._site.settings.metrics_token):
+            return
         if route.role is not None and person is None:
             raise Refusal(UNKNOWN_PERSON, "log in first")
         if route.method != "GET":

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from blocks.database.engine import Database
 from blocks.document_types.schema import DocumentType
 from blocks.settings import Settings
+from deployments.monitoring.exporter import Exporter
 from deployments.review_app import words
 from deployments.review_app.documents import Documents
 from deployments.review_app.kept_figures import KeptFigures
@@ -57,6 +58,11 @@ class Site:
             path.name: (path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
             for path in sorted((HERE / "static").iterdir())
         }
+
+    @cached_property
+    def exporter(self) -> Exporter:
+        """The metrics of the database."""
+        return Exporter(self.database)
 
     @cached_property
     def _templates(self) -> Environment:

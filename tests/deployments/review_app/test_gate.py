@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
@@ -201,3 +202,12 @@ def test_a_filter_without_meaning_is_refused_before_anything_is_decided(client: 
     assert client.post(f"/items/{item}/decide?older=x", json=rejection, headers=headers).status_code == 409
     assert read_item(site.database, item).status is ItemStatus.OPEN
     assert client.post(f"/items/{item}/decide", json=rejection, headers=headers).status_code == 200
+
+
+def test_a_monitor_s_token_opens_the_metrics_and_nothing_else(site: Site) -> None:
+    settings = site.settings.model_copy(update={"metrics_token": SecretStr("a token of sixteen")})
+    with TestClient(create_app(replace(site, settings=settings)), follow_redirects=False) as client:
+        headers = {"Authorization": "Bearer a token of sixteen"}
+        assert "winnow_documents" in client.get("/metrics", headers=headers).text
+        assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 401
+        assert client.get("/", headers=headers).status_code == 303

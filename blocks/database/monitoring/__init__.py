@@ -1,0 +1,1 @@
+"""What monitors watch, read from the database."""

@@ -1,0 +1,96 @@
+"""The figures that are exported: what each counts, and that sums neither miss a row nor count it twice."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import delete, insert, update
+
+from blocks.database.engine import Database, now
+from blocks.database.monitoring.figures import LATENCY_BUCKETS_S, MetricsReader
+from blocks.database.pipeline.failures import FailedDocument, record_failures
+from blocks.database.pipeline.runs import finish_run, start_run
+from blocks.database.review.decide import decide
+from blocks.database.tables import breakers, model_calls
+from blocks.ledger import new_call_key
+from blocks.records import Failure, Retry, Stage, Status
+from blocks.review.records import Action, Decision, Door
+from tests.database_fixtures import add_documents, dead_worker, lease_of
+from tests.doubles.scripted_stages import id_of
+from tests.review_items import ANN, TYPES, open_item
+
+OLD = timedelta(hours=1)
+
+
+def add_call(database: Database, *, outcome: str = "ok", age: timedelta = OLD, latency_ms: int = 400) -> int:
+    """A row of the ledger; returns its id."""
+    row = {"run_id": "r", "document_id": "d", "model": "m", "model_version": "v", "step": 0, "attempt": 1}
+    row |= {"request_digest": "", "input_characters": 1, "output_characters": 1, "input_tokens": 7, "output_tokens": 3}
+    row |= {"cost_usd": Decimal("0.01"), "latency_ms": latency_ms, "outcome": outcome, "called_at": now() - age}
+    with database.write() as connection:
+        added = insert(model_calls).values(**row, call_key=new_call_key()).returning(model_calls.c.call_id)
+        return int(connection.execute(added).scalar_one())
+
+
+def test_documents_failures_runs_workers_and_reviews_are_counted(database: Database) -> None:
+    start_run(database, "run-1", "letters", settings={}, types={}, source="/in")
+    add_documents(database, "a", "b", "c", "d")
+    item = open_item(database, "a")
+    open_item(database, "b")
+    open_item(database, "c", status=Status.ACCEPTED)
+    failure = Failure(stage=Stage.EXTRACT, kind="corrupt", message="damaged", retry=Retry.NEVER)
+    with database.write() as connection:
+        record_failures(database, connection, "run-1", [FailedDocument(id_of("d"), failure)], now())
+        connection.execute(
+            insert(breakers),
+            [
+                {"key": key, "why": "", "opened_at": now(), "open_until": now() + timedelta(seconds=left_s)}
+                for key, left_s in (("down", 60), ("half-open", -1))
+            ],
+        )
+    dead_worker(database, "run-0")
+    reader = MetricsReader(database)
+    with lease_of(database, "run-1"):
+        figures = reader.read()
+    assert figures.documents == {("receipt", "in_review"): 2, ("receipt", "accepted"): 1, ("unknown", "failed"): 1}
+    assert figures.failures == {("extract", "corrupt"): 1}
+    assert (figures.runs, figures.last_completed_at) == ({"Running": 1}, None)
+    assert figures.workers == {"live": 1, "expired": 1}
+    assert figures.last_beat_at is not None
+    assert abs(figures.read_at - figures.last_beat_at) < timedelta(seconds=30)
+    assert [(waiting.document_type, waiting.open) for waiting in figures.review] == [("receipt", 2)]
+    assert figures.circuits == {"down": True}
+    assert figures.database_bytes > 10_000
+
+    rejected = Decision(review_id=item, version=1, action=Action.REJECT, reason="no", by="ann", door=Door.COMMAND)
+    decide(database, rejected, ANN, TYPES)
+    finish_run(database, "run-1", "CompletedWithErrors", "")
+    for _ in range(2):
+        figures = reader.read()
+        assert figures.decisions == {"reject": 1}
+    assert figures.runs == {"CompletedWithErrors": 1}
+    assert figures.last_completed_at is not None
+
+
+def test_a_call_counts_once_and_when_it_has_ended(database: Database) -> None:
+    first, waiting = add_call(database), add_call(database, outcome="open")
+    add_call(database, latency_ms=2_000)
+    reader = MetricsReader(database)
+    assert reader.read().calls["m", "ok"].calls == 2
+    with database.write() as connection:
+        connection.execute(update(model_calls).where(model_calls.c.call_id == waiting).values(outcome="lost"))
+    add_call(database, age=timedelta(0), latency_ms=999_000)
+    for _ in range(2):
+        calls = reader.read().calls
+        assert (calls["m", "ok"].calls, calls["m", "lost"].calls) == (3, 1)
+    ok = calls["m", "ok"]
+    assert ok.tokens["input"] == 21
+    assert (ok.latency_s, ok.cost_usd) == pytest.approx((1001.4, 0.03))
+    assert {limit: n for limit, n in zip((*LATENCY_BUCKETS_S, "more"), ok.buckets, strict=True) if n} == {
+        0.5: 1,
+        2.5: 1,
+        "more": 1,
+    }
+    with database.write() as connection:
+        connection.execute(delete(model_calls).where(model_calls.c.call_id == first))
+    assert reader.read().calls["m", "ok"].calls == 3, "retention took a counted call back"
