@@ -34,6 +34,7 @@ COMMANDS = {
     "failures": Command("results:failures", "List documents that failed, with what to do about each."),
     "runs": Command("story:runs", "List the runs, the latest first."),
     "show": Command("story:show", "Tell all that happened in a run, or to a document or a file."),
+    "report": Command("report:report", "Say what happened lately, per document type and per model."),
     "doctor": Command("doctor:doctor", "Check what runs need, and say what to do about what is missing."),
     "review": Command("review:app", "The documents that wait for a person."),
     "types": Command("types:app", "The document types: what they read, and what is wrong with them."),

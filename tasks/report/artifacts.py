@@ -19,27 +19,27 @@ _MARKUP = str.maketrans({"|": "\\|", "\n": " ", "[": "\\[", "]": "\\]", "`": "\\
 def as_markdown(report: RunReport, run: RunContext, settings: Settings, figures: RunFigures = NO_FIGURES) -> str:
     """The run's page: counts by type and status, failures by kind, models, steps, findings, and the next commands."""
     _, message = report.closing(settings.allowed_failure_share)
-    sections = [f"# {_cell(run.name)}", message, _types_table(report.by_type)]
+    sections = [f"# {cell(run.name)}", message, _types_table(report.by_type)]
     if report.failure_kinds:
-        sections.append(_table(("failure", "documents"), report.failure_kinds.items()))
+        sections.append(table(("failure", "documents"), report.failure_kinds.items()))
     if report.waiting:
-        sections.append(_table(("waits for the next run", "documents"), report.waiting.items()))
+        sections.append(table(("waits for the next run", "documents"), report.waiting.items()))
     if report.models:
         uses = [
             (name, use.calls, f"{use.input_tokens:,}", f"{use.output_tokens:,}", f"{use.cost_usd:.4f}")
             for name, use in report.models.items()
         ]
-        sections.append(_table(("model", "calls", "input tokens", "output tokens", "USD"), uses))
+        sections.append(table(("model", "calls", "input tokens", "output tokens", "USD"), uses))
     if figures.step_breakdown:
         sections.append(
-            _table(("stage or step", "calls", "p50 ms", "p95 ms", "USD"), map(_step, figures.step_breakdown))
+            table(("stage or step", "calls", "p50 ms", "p95 ms", "USD"), map(_step, figures.step_breakdown))
         )
     if report.findings:
         rows = [(f.document_type, f.name, "kept" if f.success else f.severity, f.observed) for f in report.findings]
-        sections.append(_table(("type", "expectation", "finding", "observed"), rows))
+        sections.append(table(("type", "expectation", "finding", "observed"), rows))
     if report.repeated:
         groups = [(group.document_type, group.name, redacted(group.shown_uris())) for group in report.repeated]
-        sections.append(_table(("type", "expectation", "documents with equal values"), groups))
+        sections.append(table(("type", "expectation", "documents with equal values"), groups))
     if report.duplicate_files:
         files = "1 more file has" if report.duplicate_files == 1 else f"{report.duplicate_files} more files have"
         sections.append(f"{files} the bytes of another one, and are one document with it.")
@@ -93,14 +93,15 @@ def _beside(report: RunReport) -> str:
 
 def _types_table(by_type: Mapping[str, Mapping[str, int]]) -> str:
     rows = [(name, *(counts.get(status, 0) for status in STATUSES)) for name, counts in sorted(by_type.items())]
-    return _table(("document type", *(status.replace("_", " ") for status in STATUSES)), rows) if rows else ""
+    return table(("document type", *(status.replace("_", " ") for status in STATUSES)), rows) if rows else ""
 
 
-def _table(header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
+def table(header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
+    """A table in Markdown."""
     lines: list[Iterable[object]] = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """A value as text that is no markup: names of types, models and files are written by anybody."""
     return html.escape(str(value), quote=False).translate(_MARKUP)

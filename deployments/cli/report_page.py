@@ -1,0 +1,124 @@
+"""The report of a period as one page of HTML, without a script and without another file."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from blocks.database.story.period import Period
+from deployments import review_app
+from deployments.review_app.charts import ROW, Chart, Column, bars, columns
+from tasks.report.period import FIGURES, PeriodReport
+
+STATUSES = ("accepted", "in_review", "rejected", "failed")
+_ROOM = Path(str(review_app.__file__)).parent
+_PAGE = """\
+{% from 'chart.html' import picture %}
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Winnow report</title><style>{{ style }}</style></head>
+<body><main class="dashboard">
+<h1>{{ found.runs }} runs from {{ found.since.strftime('%Y-%m-%d') }} to {{ found.until.strftime('%Y-%m-%d') }}</h1>
+<ul>{% for sentence in found.sentences %}<li>{{ sentence }}</li>{% else %}<li>No run did anything.</li>{% endfor %}</ul>
+<div class="charts">{% for chart in charts %}{{ picture(chart) }}{% endfor %}
+<section class="chart wide"><h2>Document types</h2><table><thead><tr><th scope="col">type</th>
+{% for name, _ in figures %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead><tbody>
+{% for each in found.types %}<tr><th scope="row">{{ each.document_type }}</th>
+{% for _, figure in figures %}<td>{{ figure(each) }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></section>
+</div></main></body></html>
+"""
+
+
+def period_page(period: Period, found: PeriodReport) -> str:
+    """The page. The pictures are those of the review page's dashboard in kind and style."""
+    loader = FileSystemLoader(_ROOM / "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    style = "".join((_ROOM / "static" / name).read_text("utf-8") for name in ("page.css", "dashboard.css"))
+    template = environment.from_string(_PAGE)
+    return template.render(found=found, charts=list(_charts(period, found)), figures=FIGURES, style=_Style(style))
+
+
+class _Style(str):
+    """Style sheets of the project's own, which are not escaped."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def _charts(period: Period, found: PeriodReport) -> Iterator[Chart]:
+    days = _days(period)
+    counts: defaultdict[date, list[int]] = defaultdict(lambda: [0] * len(STATUSES))
+    costs: defaultdict[date, float] = defaultdict(float)
+    for each in period.types:
+        for number, status in enumerate(STATUSES):
+            counts[each.started_at.date()][number] += each.by_status.get(status, 0)
+    for call in period.calls:
+        costs[call.started_at.date()] += float(call.cost_usd)
+    names = [status.replace("_", " ") for status in STATUSES]
+    total = sum(map(sum, counts.values()))
+    yield Chart(
+        key="documents",
+        title="Documents a day",
+        says=f"{total:,} documents in {len(days)} days.",
+        head=("day", *names),
+        rows=tuple((str(day), *(f"{number:,}" for number in counts[day])) for day in days),
+        marks=columns([Column(f"{day:%d %b}", tuple(counts[day])) for day in days], names) if total else (),
+        legend=tuple((f"s{number}", name) for number, name in enumerate(names)),
+        empty="No documents were read in these days.",
+    )
+    spent = sum(costs.values())
+    yield Chart(
+        key="cost",
+        title="Cost a day, in cents",
+        says=f"{spent:.2f} USD in {len(days)} days.",
+        head=("day", "USD"),
+        rows=tuple((str(day), f"{costs[day]:.4f}") for day in days),
+        marks=columns([Column(f"{day:%d %b}", (100 * costs[day],)) for day in days], ("cents",)) if spent else (),
+        empty="No model was paid in these days.",
+    )
+    of_types = [each for each in found.types if each.documents]
+    yield Chart(
+        key="failed",
+        title="Failed documents by type",
+        says="; ".join(f"{each.document_type}: {each.failed:,} of {each.documents:,}" for each in of_types),
+        head=("type", "others", "failed"),
+        rows=tuple((e.document_type, f"{e.documents - e.failed:,}", f"{e.failed:,}") for e in of_types),
+        marks=bars(
+            [each.document_type for each in of_types],
+            [(each.documents - each.failed, each.failed) for each in of_types],
+            ("others", "failed"),
+        ),
+        legend=(("s0", "others"), ("bad", "failed")),
+        height=len(of_types) * ROW + 8,
+        empty="No documents were read in these days.",
+    )
+    asked = [model for model in found.models if model.calls]
+    yield Chart(
+        key="models",
+        title="Calls of models",
+        says="; ".join(f"{m.model}: {sum(m.failed.values()):,} of {m.calls:,} failed" for m in asked),
+        head=("model", "calls", "failed", "mean ms", "USD"),
+        rows=tuple(
+            (m.model, f"{m.calls:,}", f"{sum(m.failed.values()):,}", str(m.mean_ms), f"{m.cost_usd:.4f}") for m in asked
+        ),
+        marks=bars(
+            [model.model for model in asked],
+            [(model.calls - sum(model.failed.values()), sum(model.failed.values())) for model in asked],
+            ("answered", "failed"),
+        ),
+        legend=(("s0", "answered"), ("bad", "failed")),
+        height=max(len(asked), 1) * ROW + 8,
+        empty="No model was asked in these days.",
+    )
+
+
+def _days(period: Period) -> list[date]:
+    """Every day from the first run to the last."""
+    known = {each.started_at.date() for each in period.types} | {call.started_at.date() for call in period.calls}
+    known = known or {period.until.date()}
+    first, last = min(known), max(known)
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

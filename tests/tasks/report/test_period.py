@@ -1,0 +1,137 @@
+"""The report of a period: what changed since when, after what; and its page."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from blocks.database.engine import Database
+from blocks.database.models.ledger import DatabaseLedger
+from blocks.database.pipeline import runs
+from blocks.database.story.period import load_period
+from blocks.database.story.records import FailureFigures, RunFigures, TypeFigures
+from blocks.database.tables import documents, model_calls
+from blocks.database.tables import runs as runs_table
+from blocks.errors import UsageError
+from blocks.ledger import ModelCall, Settlement, new_call_key
+from deployments.cli.report import report
+from deployments.cli.report_page import period_page
+from tasks.report.period import report_of
+from tasks.report.period_task import period_markdown
+from tests.database_fixtures import add_documents
+from tests.doubles.scripted_stages import id_of
+from tests.review_items import RECEIPT
+
+MONDAY = datetime(2026, 11, 23, 5, tzinfo=UTC)
+TUESDAY = "Tuesday 24 November"
+
+
+def ran(database: Database, day: int, version: str, prompt: str, failed: int, too_long: int) -> None:
+    """A run of 100 receipts on a day, `failed` of them corrupt, and 20 calls, `too_long` of them too long."""
+    run_id = f"run-{day}"
+    runs.start_run(database, run_id, run_id, settings={}, types={"receipt": RECEIPT}, source="/in")
+    figures = RunFigures(
+        documents=100,
+        types=(
+            TypeFigures(
+                document_type="receipt",
+                version=version,
+                by_status={"accepted": 90 - failed, "in_review": 10, "failed": failed, "skipped": 7},
+                reasons={"low_confidence": 9, "hidden_text": 1},
+            ),
+        ),
+        failures=(
+            FailureFigures(document_type="receipt", kind="corrupt", stage="extract", documents=failed, examples=()),
+        ),
+    )
+    runs.finish_run(database, run_id, "Completed", "done", figures.model_dump(mode="json"))
+    add_documents(database, "a", run_id=run_id)
+    calls = [
+        ModelCall(
+            document_id=id_of("a"),
+            model="gpt-x",
+            model_version="1",
+            call_key=new_call_key(),
+            prompt_version=prompt,
+            outcome="context_too_long" if number < too_long else "ok",
+            cost_usd=Decimal("0.01"),
+            input_tokens=100,
+            latency_ms=30,
+        )
+        for number in range(20)
+    ]
+    DatabaseLedger(database).exchange([Settlement(run_id=run_id, call=call) for call in calls], ())
+    began = MONDAY + timedelta(days=day)
+    with database.write() as connection:
+        connection.execute(update(runs_table).where(runs_table.c.run_id == run_id).values(started_at=began))
+        connection.execute(update(model_calls).where(model_calls.c.run_id == run_id).values(called_at=began))
+        connection.execute(update(documents).values(document_type="receipt"))
+
+
+@pytest.fixture
+def week(database: Database) -> Database:
+    """Monday all is well; from Tuesday on a fifth fails under a new version, and calls do after another prompt."""
+    ran(database, 0, "aaaa1", "1111", failed=1, too_long=0)
+    ran(database, 1, "bbbb2", "4f2a9", failed=20, too_long=10)
+    ran(database, 2, "bbbb2", "4f2a9", failed=22, too_long=9)
+    return database
+
+
+def test_what_changed_is_said_first_with_its_day_its_kind_and_what_came_before(week: Database) -> None:
+    found = report_of(load_period(week, MONDAY, MONDAY + timedelta(days=3)))
+    type_rise, prompt_rise, usual, model = found.sentences
+    assert type_rise == f"receipt: 21% failed since {TUESDAY}, before it 1%, all corrupt, after type version bbbb."
+    assert prompt_rise.startswith(f"receipt: 48% of the calls of gpt-x failed since {TUESDAY}, before it 0%, ")
+    assert prompt_rise.endswith(", all context_too_long, after prompt version 4f2a.")
+    assert usual.startswith("receipt: 43 of 300 failed (14%), most often corrupt; 10% went to review, most often low_")
+    assert usual.endswith("; a document cost $0.00200.")
+    assert model == "gpt-x: 19 of 60 calls gave no usable reply (context_too_long 19)."
+    (summary,) = found.types
+    assert (summary.documents, summary.tokens, summary.cost_usd) == (300, 6_000, Decimal("0.60"))
+
+
+def test_a_period_has_the_runs_that_began_in_it_and_a_version_has_its_own(week: Database) -> None:
+    whole = MONDAY, MONDAY + timedelta(days=3)
+    first = report_of(load_period(week, MONDAY, MONDAY + timedelta(days=1)))
+    assert (first.runs, first.types[0].failed, first.types[0].model_calls) == (1, 1, 20)
+    second = report_of(load_period(week, *whole, "bbbb"))
+    assert (second.runs, second.types[0].failed, second.types[0].model_calls) == (2, 42, 40)
+    assert load_period(week, *whole, "cccc").types == ()
+
+
+def test_a_run_without_kept_figures_is_counted(week: Database) -> None:
+    with week.write() as connection:
+        runs.set_outcomes(connection, "run-2", {id_of("a"): "accepted"})
+        connection.execute(update(runs_table).where(runs_table.c.run_id == "run-2").values(figures=None))
+    found = report_of(load_period(week, MONDAY, MONDAY + timedelta(days=3)))
+    assert (found.types[0].documents, found.uncounted) == (201, 0)
+
+
+def test_page_and_artifact_say_the_same_and_the_page_stands_alone(week: Database) -> None:
+    period = load_period(week, MONDAY, MONDAY + timedelta(days=3))
+    found = report_of(period)
+    page, artifact = period_page(period, found), period_markdown(found)
+    for part in (f"since {TUESDAY}", "context_too_long"):
+        assert part in page
+        assert part in artifact
+    assert page.count('role="img"') == 4
+    assert re.findall(r"<script|<link|src=|url\(|http", page) == []
+
+
+def test_two_versions_and_two_periods_are_compared(
+    week: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(compare=("aaaa", "bbbb"), database=week.url)
+    assert ["receipt", "failed", "1.0%", "21.0%"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+    report(compare=("2026-11-23..2026-11-23", "2026-11-24..2026-11-25"), as_json=True, database=week.url)
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["types"][0]["failed"], second["types"][0]["failed"]) == (1, 42)
+    for wrong in (("x", "aaaa"), ("aaaa", "cccc"), ("2026-11-23..soon", "aaaa")):
+        with pytest.raises(UsageError):
+            report(compare=wrong, database=week.url)
+    with pytest.raises(UsageError):
+        report(compare=("aaaa", "bbbb"), page=tmp_path / "x.html", database=week.url)
