@@ -36,7 +36,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON, and nothing else")] = False,
     database: DatabaseOption = None,
 ) -> None:
-    """Say what happened lately, per document type and per model: shares, kinds of failures, costs, what has changed.
+    """Say what happened lately, per document type and per model.
 
     \b
     winnow report                            the last seven days

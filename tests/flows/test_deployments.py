@@ -32,6 +32,7 @@ DEPLOYMENTS = (
     "close-dead-runs/every-five-minutes",
     "escalate-reviews/every-five-minutes",
     "apply-decisions/every-minute",
+    "report/weekly",
 )
 IMPATIENT_WORKER = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_HEARTBEAT_SECONDS": "2"}
 AGAIN = {"type": "SCHEDULED", "name": "AwaitingRetry"}
@@ -177,7 +178,7 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
     assert project.query("select count(*) from results where is_current") == [(3,)]
     findings = project.doctor()
     assert findings["workers"].found.startswith("winnow: 1 online")
-    assert findings["schedules"].found.startswith("4 active; next: ")
+    assert findings["schedules"].found.startswith("6 active; next: ")
     assert [finding for finding in findings.values() if finding.remedy] == []
 
     backfill = project.wait_for(project.start(AD_HOC, selection={"document_type": "receipt"}, rerun="all"), *ENDED)
