@@ -240,6 +240,7 @@ def test_a_changed_field_recomputes_score_and_nothing_before_it(first_run: First
         assert bool(recomputed) == (id_ in of_type and stage in {"score", "validate"}), stage
 
 
+@pytest.mark.timeout(600)
 def test_a_plan_of_a_backfill_after_an_edit_of_a_type(later: Workplace) -> None:
     shutil.copytree(TYPES, later.folder / "types")
     later.environment["WINNOW_DOCUMENT_TYPES_DIR"] = str(later.folder / "types")
@@ -269,8 +270,6 @@ def test_a_plan_of_a_backfill_after_an_edit_of_a_type(later: Workplace) -> None:
     assert (status["state"], status["done"], status["is_dry_run"]) == ("done", RECEIPTS, False)
     assert later.command("backfill", "plan", "--stale").stdout.splitlines()[0].endswith(" 0 to compute")
     assert list((later.folder / ".winnow").glob("*beside*")) == []
-    again = later.winnow("backfill", "run", "plan.json", expect=2)
-    assert "is done; make a new plan" in again.stderr
 
 
 def test_known_documents_are_taken_from_the_database(later: Workplace) -> None:
