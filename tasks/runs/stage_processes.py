@@ -36,6 +36,8 @@ BATCH_DOCUMENTS, BATCH_BYTES = 25, 500_000
 MAX_BATCHES = 2_000
 """A process ends after these, and another is forked: memory that leaks stays bounded."""
 CHECK_EVERY_S = 0.5
+GIVE_UP_AFTER = 5
+"""So often no process could be had before this process computes all that is left."""
 TIMEOUT_FACTOR = 30
 """A batch may take so many times the time limit of parsing one document."""
 
@@ -55,7 +57,7 @@ class StageProcesses:
     """Computes batches in up to `settings.processes` processes at once. Thread-safe.
 
     They load the document types from their folder. `is_usable` turns False if those are not the run's `types`, because
-    a file has changed since, or if the processes cannot be started.
+    a file has changed since, or if the processes cannot be started again and again.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class StageProcesses:
             MAX_BATCHES,
         )
         self.is_usable = True
+        self._failures = 0
         self._raise_if_stopped = raise_if_stopped
         self._timeout_s = TIMEOUT_FACTOR * settings.document_timeout_s
         self._pool = ProcessPool(kind, threading.BoundedSemaphore(settings.processes))
@@ -89,7 +92,7 @@ class StageProcesses:
         try:
             self._pool.release(self._pool.acquire())
         except WinnowError as error:
-            self._give_up(error)
+            self._note_failure(error)
 
     def close(self) -> None:
         """End every process at once, also those that compute: nobody waits for them when a run is stopped."""
@@ -119,7 +122,7 @@ class StageProcesses:
         try:
             yield from done.result()
         except ProcessUnavailable as error:
-            self._give_up(error)
+            self._note_failure(error)
             yield from work.work(batch)
 
     def _computed(self, stage: Stage, batch: Sequence[Document]) -> list[Outcome]:
@@ -135,8 +138,9 @@ class StageProcesses:
             log.warning("%d documents are computed one by one at %s: together %s", len(batch), stage, error.kind)
             return [outcome for document in batch for outcome in self._computed(stage, (document,))]
 
-    def _give_up(self, error: WinnowError) -> None:
-        if self.is_usable:
+    def _note_failure(self, error: WinnowError) -> None:
+        self._failures += 1
+        if self.is_usable and self._failures >= GIVE_UP_AFTER:
             self.is_usable = False
             log.warning("stages are computed by a single process, which takes longer: %s", error)
 

@@ -16,7 +16,7 @@ from blocks.database.engine import Database
 from blocks.database.tables import stage_outputs
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType
-from blocks.errors import RunInterrupted
+from blocks.errors import ProcessUnavailable, RunInterrupted
 from blocks.files import media_types
 from blocks.records import Document, Extraction, Outcome, Page, Stage
 from blocks.settings import Settings
@@ -131,6 +131,18 @@ def test_a_run_whose_processes_are_killed_again_and_again_ends_with_every_docume
     assert not Path(f"/proc/{servers[0]}").exists()
 
 
+def test_processes_that_could_not_be_started_are_tried_again(
+    processes: StageProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(processes._pool, "acquire", lambda: (_ for _ in ()).throw(ProcessUnavailable("killed")))
+        processes._start()
+    stage = Scored(Stage.SCORE, NAMES)
+    outcomes = list(InProcesses(stage, processes).work([document(name) for name in NAMES]))
+    assert kinds(outcomes) == dict.fromkeys(map(id_of, NAMES), "done")
+    assert not stage.worked
+
+
 def test_a_run_that_is_stopped_waits_for_no_batch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "MODULE", DOUBLE)
     monkeypatch.setattr(module, "CHECK_EVERY_S", 0.02)
@@ -207,8 +219,9 @@ def types() -> dict[str, DocumentType]:
 
 
 def test_types_that_have_changed_since_the_run_began_are_computed_here(
-    types: dict[str, DocumentType], caplog: pytest.LogCaptureFixture
+    types: dict[str, DocumentType], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "GIVE_UP_AFTER", 1)
     renamed = types["receipt"].model_copy(update={"title": "another title"})
     stage = Scored(Stage.SCORE, NAMES)
     with closing(StageProcesses(SETTINGS, types | {"receipt": renamed})) as processes, caplog.at_level(logging.WARNING):
