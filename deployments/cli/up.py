@@ -2,6 +2,7 @@
 
 import fcntl
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -228,6 +229,7 @@ def _say_where(url: str, asked: _Asked, database: "Database", deployed: str, wor
     if not load_settings().notify_blocks:
         say("Alerts tell nobody yet: name notification blocks in WINNOW_NOTIFY_BLOCKS.")
     say("Start a run: prefect deployment run process-documents/scheduled, or the form in Prefect.")
+    sys.stdout.flush()  # a pipe, such as that of systemd, holds lines back
 
 
 def _tend(supervisor: "Supervisor", database: "Database") -> None:
