@@ -334,6 +334,24 @@ model_calls = Table(
     ),
 )
 
+inbox_files = Table(
+    "inbox_files",
+    metadata,
+    Column("inbox", Text, primary_key=True),
+    Column("uri", AnyText, primary_key=True),
+    Column("mark", Text, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("is_stable", Boolean, nullable=False),
+    Column("run_id", Text),
+    Column("taken_at", UtcDateTime),
+    Index(
+        "ix_inbox_files_due",
+        "inbox",
+        sqlite_where=text("taken_at IS NULL"),
+        postgresql_where=text("taken_at IS NULL"),
+    ),
+)
+
 model_call_texts = Table(
     "model_call_texts",
     metadata,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
 FLOWS, CLOSING = ("process-documents", "backfill"), "close-dead-runs"
-SCHEDULED_FLOWS = ("process-documents", CLOSING, "escalate-reviews", "apply-decisions")
+SCHEDULED_FLOWS = ("process-documents", CLOSING, "escalate-reviews", "apply-decisions", "poll-inboxes")
 NEEDED_SERVICES = ("scheduler", "late_runs", "foreman", "triggers", "task_run_recorder", "cancellation_cleanup")
 """The server's services without which schedules, states of late runs and workers, automations or cancels fail."""
 OVERDUE = timedelta(minutes=1)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 DEPLOY_WITHIN_S = 300
+LANES = {"urgent": 1, "normal": 2, "bulk": 3}
+"""Work queues of the pool with their priorities; the queue `default`, for all but inboxes, keeps the one it gets."""
 
 Result = TypeVar("Result")
 
@@ -29,14 +31,22 @@ class DeployFailed(RunError):
 
 
 def make_pool(client: "SyncPrefectClient") -> bool:
-    """Make the process work pool; False where there is one of that name."""
+    """Make the process work pool with the lanes of inboxes, and register our blocks; False where there is one."""
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound
+
+    from blocks.database.block import WinnowDatabase
+    from blocks.inbox.block import Inbox
+
+    for block in (WinnowDatabase, Inbox):
+        block.register_type_and_schema()
 
     try:
         client.read_work_pool(POOL)
     except ObjectNotFound:
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        for lane, priority in LANES.items():
+            client.create_work_queue(name=lane, work_pool_name=POOL, priority=priority)
         return True
     return False
 

@@ -79,7 +79,7 @@ def ends_in_one_line(flow_function: Callable[P, State[R]]) -> Callable[P, State[
 
 
 def run_name() -> str:
-    """A run's name in the Prefect UI: the last part of its first source, or its filter, and when it began.
+    """A run's name in the Prefect UI: its inbox, the last part of its first source, or its filter, and when it began.
 
     A run that is tried again keeps its name.
     """
@@ -87,6 +87,8 @@ def run_name() -> str:
     if flow_run.run_count and flow_run.name:
         return flow_run.name
     began = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if inbox := parameters.get("inbox"):
+        return f"{inbox} {began}"
     if sources := parameters.get("sources"):
         more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
         return f"{_source_name(str(sources[0]))}{more} {began}"

@@ -80,7 +80,9 @@ def _allow_retries() -> None:
 def _unended(client: SyncPrefectClient) -> list[str]:
     """The ids of our flow runs that Prefect takes for running, the earliest first."""
     found = client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=["process-documents", "backfill"])),
+        flow_filter=FlowFilter(
+            name=FlowFilterName(any_=["process-documents", "backfill", "backfill-shard", "take-inbox"])
+        ),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNENDED))),
     )
     return [str(run.id) for run in found]

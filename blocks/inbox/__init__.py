@@ -1,0 +1,1 @@
+"""Where documents arrive, as a block that people fill in the Prefect UI."""

@@ -1,0 +1,37 @@
+"""Takes the files that have arrived in an inbox, each once."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from blocks.records import Rerun
+from tasks.arrive.task import batch_of, load_inbox, take
+from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
+from tasks.recover.task import close_dead_runs, tried_again_after_outages
+from tasks.report.report import RunReport
+from tasks.report.task import closing_state, report
+from tasks.runs.pipeline import process_chunks
+from tasks.runs.run import open_run
+from tasks.stages import PIPELINE
+
+
+@flow(name="take-inbox", flow_run_name=run_name, persist_result=False)
+@ends_in_one_line
+def take_inbox(inbox: str) -> State[RunReport]:
+    """Read, classify, score, validate and store the documents that have arrived in an inbox.
+
+    Args:
+        inbox: The name of the inbox's block, which says where it is, what arrives there and what a run may spend on
+            models, in USD. poll-inboxes starts these runs by itself.
+    """
+    block = load_inbox(inbox)
+    batch = batch_of(block)
+    asked = this_run(Rerun.STALE, (), block.budget_usd, use_cache=True)
+    with (
+        tried_again_after_outages(),
+        open_run(asked, batch, PIPELINE) as run,
+        shown_in_prefect(run, batch),
+    ):
+        close_dead_runs(run.database)
+        take(run, batch, inbox)
+        process_chunks(run)
+        return closing_state(run, report(run))

@@ -1,0 +1,1 @@
+"""From inboxes to runs: what has arrived is taken once, when it has stopped changing."""

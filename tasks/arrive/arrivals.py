@@ -1,0 +1,64 @@
+"""What an inbox holds, by one listing: each file with a mark that changes when the file does."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from blocks.errors import SourceMissing
+from blocks.files.sources import REMOTE_ERRORS, is_local, path_of, uri_of
+from tasks.discover.listing import check_source, is_system_file
+
+CHANGES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
+"""Under these names file systems say when a file was written, or a digest of it."""
+
+
+def marks_of(url: str) -> dict[str, str]:
+    """By URI the mark of every file in the inbox and its subfolders: size and time of change. Hidden ones are left out.
+
+    Raises `SourceMissing` and `SourceHoldsSecret`.
+    """
+    check_source(url)
+    if is_local(url):
+        marks: dict[str, str] = {}
+        _walk(str(Path(path_of(url)).absolute()), marks)
+        return marks
+    return _remote_marks(url)
+
+
+def _walk(folder: str, marks: dict[str, str]) -> None:
+    """A folder that cannot be listed now is one whose files have not arrived; the next poll looks again."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_system_file(entry.name):
+                    continue
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        _walk(entry.path, marks)
+                    elif entry.is_file():
+                        facts = entry.stat()
+                        marks[uri_of(entry.path)] = f"{facts.st_size} {facts.st_mtime_ns}"
+                except OSError:  # it is gone, or leads nowhere
+                    continue
+    except OSError:
+        return
+
+
+def _remote_marks(url: str) -> dict[str, str]:
+    import fsspec
+
+    try:
+        file_system, path = fsspec.core.url_to_fs(url)
+        file_system.invalidate_cache(path)
+        found: dict[str, dict[str, Any]] = file_system.find(path, detail=True)
+    except REMOTE_ERRORS as error:
+        raise SourceMissing(url) from error
+    return {
+        str(file_system.unstrip_protocol(name)): _mark(facts)
+        for name, facts in found.items()
+        if not any(map(is_system_file, name.removeprefix(path).strip("/").split("/")))
+    }
+
+
+def _mark(facts: dict[str, Any]) -> str:
+    return " ".join([str(facts.get("size")), *(str(facts[name]) for name in CHANGES if name in facts)])

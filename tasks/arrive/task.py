@@ -1,0 +1,122 @@
+"""Polls the inboxes that Prefect has as blocks, starts a run for each with arrivals, and takes its files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed, Failed
+
+from blocks.database.engine import Database
+from blocks.database.pipeline import inbox_files
+from blocks.database.pipeline.inbox_files import Poll
+from blocks.errors import UsageError, WinnowError
+from blocks.files.sources import is_local, path_of
+from blocks.inbox.block import BLOCK_SLUG, Inbox
+from blocks.records import Batch
+from tasks.arrive.arrivals import marks_of
+from tasks.discover.batch import record_sources
+from tasks.runs.run import Run
+
+DEPLOYMENT = "take-inbox/arrived"
+NOT_BEGUN = [StateType.SCHEDULED, StateType.PENDING]
+
+
+class InboxUnknown(UsageError):
+    """A run names an inbox that Prefect does not have."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no inbox called {name!r}; make it in the Prefect UI (Blocks, +, Winnow inbox)")
+
+
+def load_inbox(name: str) -> Inbox:
+    """The block of this name. Raises `InboxUnknown`."""
+    try:
+        return cast(Inbox, Inbox.load(name))
+    except (ObjectNotFound, ValueError):  # Block.load turns "not found" into a ValueError
+        raise InboxUnknown(name) from None
+
+
+def batch_of(inbox: Inbox) -> Batch:
+    """The batch of a run that takes this inbox's files."""
+    return Batch(sources=(inbox.url,), document_type=inbox.document_type, rows_column=inbox.rows_column)
+
+
+def poll_inboxes(database: Database) -> State[int]:
+    """List every inbox once, and start a run for each that has stable files which no run has taken.
+
+    An inbox that cannot be listed is named in the final state, which is then failed; the others are polled.
+    """
+    polls: dict[str, Poll] = {}
+    failed: list[str] = []
+    with get_client(sync_client=True) as client:
+        for name, inbox in _inboxes(client).items():
+            try:
+                polls[name] = inbox_files.record_poll(database, name, marks_of(inbox.url))
+            except WinnowError as error:
+                failed.append(f"{name}: {error}")
+                continue
+            if polls[name].due and not _waits(client, name):
+                _start(name, inbox)
+    return _closing_state(polls, failed)
+
+
+@task(name="take", task_run_name="take", cache_policy=NO_CACHE, persist_result=False)
+def take(run: Run, batch: Batch, inbox: str) -> State[int]:
+    """Make the inbox's stable files the run's documents, each once. Files that are gone by now do not count."""
+    uris = [
+        uri
+        for uri in inbox_files.claim_due(run.database, inbox, run.run_id)
+        if not is_local(uri) or Path(path_of(uri)).exists()
+    ]
+    found = record_sources(run, batch.model_copy(update={"sources": tuple(uris)})) if uris else 0
+    inbox_files.confirm_taken(run.database, inbox, run.run_id)
+    return Completed(message=f"files: {len(uris)}, documents: {found}", data=found)
+
+
+def _inboxes(client: SyncPrefectClient) -> dict[str, Inbox]:
+    """Every inbox block by name; none where the block's type is not registered."""
+    try:
+        documents = client.read_block_documents_by_type(BLOCK_SLUG)
+    except ObjectNotFound:
+        return {}
+    return {document.name: load_inbox(document.name) for document in documents if document.name}
+
+
+def _waits(client: SyncPrefectClient, name: str) -> bool:
+    """Whether a run of the inbox has not begun yet: it will take what is due when it does."""
+    not_begun = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[f"inbox:{name}"]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=NOT_BEGUN)),
+    )
+    return bool(client.read_flow_runs(flow_run_filter=not_begun, limit=1))
+
+
+def _start(name: str, inbox: Inbox) -> None:
+    """Start a run of the inbox, in its lane, without waiting for it."""
+    tags = [f"inbox:{name}", *([f"owner:{inbox.owner}"] if inbox.owner else [])]
+    run_deployment(
+        DEPLOYMENT,
+        parameters={"inbox": name},
+        tags=tags,
+        timeout=0,
+        as_subflow=False,
+        work_queue_name=inbox.lane,
+    )
+
+
+def _closing_state(polls: Mapping[str, Poll], failed: list[str]) -> State[int]:
+    parts = [f"{name}: {poll.listed} listed, {poll.arrived} arrived, {poll.due} due" for name, poll in polls.items()]
+    message = "; ".join([*parts, *failed]) or "no inboxes"
+    return Failed(message=message) if failed else Completed(message=message, data=len(polls))

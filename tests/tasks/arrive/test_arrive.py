@@ -1,0 +1,127 @@
+"""Files of an inbox: seen, stable, taken once, and what a big folder costs a poll."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from blocks.database.engine import Database
+from blocks.database.pipeline import inbox_files
+from blocks.database.pipeline.inbox_files import Poll
+from blocks.database.pipeline.runs import finish_run, start_run
+from blocks.errors import SourceMissing
+from tasks.arrive.arrivals import marks_of
+
+INBOX = "post"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder; the database of a test is elsewhere."""
+    made = tmp_path / "inbox"
+    made.mkdir()
+    return made
+
+
+def test_a_file_is_taken_once_when_two_polls_saw_it_alike(database: Database, folder: Path) -> None:
+    (folder / "a.txt").write_text("half of")
+    assert poll(database, folder) == Poll(listed=1, arrived=1, due=0)
+    (folder / "a.txt").write_text("half of it, and the rest")
+    (folder / "b.txt").write_text("whole")
+    assert poll(database, folder) == Poll(listed=2, arrived=2, due=0)
+    assert poll(database, folder) == Poll(listed=2, arrived=0, due=2)
+    begin(database, "run-1")
+    assert inbox_files.claim_due(database, INBOX, "run-1") == [str(folder / "a.txt"), str(folder / "b.txt")]
+    assert inbox_files.claim_due(database, INBOX, "run-2") == []
+    inbox_files.confirm_taken(database, INBOX, "run-1")
+    finish_run(database, "run-1", "Completed", "")
+    assert poll(database, folder) == Poll(listed=2, arrived=0, due=0)
+
+
+def test_a_changed_file_is_taken_again_and_one_that_is_gone_is_forgotten(database: Database, folder: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text("first")
+    taken(database, folder)
+    (folder / "a.txt").write_text("second one")
+    (folder / "b.txt").unlink()
+    assert poll(database, folder).due == 0
+    assert poll(database, folder) == Poll(listed=1, arrived=0, due=1)
+    (folder / "b.txt").write_text("first")
+    assert poll(database, folder) == Poll(listed=2, arrived=1, due=1)
+
+
+def test_what_a_run_claimed_and_did_not_take_is_free_when_that_run_has_ended(database: Database, folder: Path) -> None:
+    (folder / "a.txt").write_text("whole")
+    begin(database, "run-1")
+    poll(database, folder)
+    poll(database, folder)
+    assert inbox_files.claim_due(database, INBOX, "run-1") == inbox_files.claim_due(database, INBOX, "run-1")
+    assert poll(database, folder).due == 0
+    finish_run(database, "run-1", "Failed", "no room on the disk")
+    assert poll(database, folder).due == 1
+    assert inbox_files.claim_due(database, INBOX, "run-2") == [str(folder / "a.txt")]
+
+
+def test_inboxes_do_not_share_files(database: Database, folder: Path) -> None:
+    (folder / "a.txt").write_text("whole")
+    for _ in range(2):
+        for name in ("post", "fax"):
+            inbox_files.record_poll(database, name, marks_of(str(folder)))
+    assert inbox_files.claim_due(database, "fax", "run-1") == inbox_files.claim_due(database, "post", "run-2")
+
+
+def test_hidden_files_folders_and_dangling_links_have_not_arrived(tmp_path: Path) -> None:
+    (tmp_path / "in" / "deeper").mkdir(parents=True)
+    (tmp_path / "in" / "deeper" / "a.txt").write_text("whole")
+    (tmp_path / "in" / ".a.txt.part").write_text("half")
+    (tmp_path / "in" / "nowhere").symlink_to(tmp_path / "nothing")
+    assert list(marks_of(str(tmp_path / "in"))) == [str(tmp_path / "in" / "deeper" / "a.txt")]
+    with pytest.raises(SourceMissing):
+        marks_of(str(tmp_path / "out"))
+
+
+def test_a_url_is_listed_with_marks_that_change_with_the_file(tmp_path: Path) -> None:
+    file_system = fsspec.filesystem("memory")
+    file_system.pipe("/inbox-of-test/a.txt", b"one")
+    before = marks_of("memory://inbox-of-test")
+    assert list(before) == ["memory:///inbox-of-test/a.txt"]
+    file_system.pipe("/inbox-of-test/a.txt", b"another")
+    assert marks_of("memory://inbox-of-test") != before
+
+
+def test_a_poll_of_many_files_lists_the_folder_once(
+    sqlite_database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2_000):
+        (folder / f"{number}.txt").touch()
+    taken(sqlite_database, folder)
+    listings: list[str] = []
+    scandir = os.scandir
+
+    def counted(path: str) -> Iterator[os.DirEntry[str]]:
+        listings.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    assert poll(sqlite_database, folder) == Poll(listed=2_000, arrived=0, due=0)
+    assert listings == [str(folder)]
+
+
+def poll(database: Database, folder: Path) -> Poll:
+    return inbox_files.record_poll(database, INBOX, marks_of(str(folder)))
+
+
+def taken(database: Database, folder: Path) -> None:
+    """Two polls, and a run that took all of it."""
+    poll(database, folder)
+    poll(database, folder)
+    begin(database, "run-0")
+    inbox_files.claim_due(database, INBOX, "run-0")
+    inbox_files.confirm_taken(database, INBOX, "run-0")
+    finish_run(database, "run-0", "Completed", "")
+
+
+def begin(database: Database, run_id: str) -> None:
+    start_run(database, run_id, run_id, settings={}, types={}, source="")
