@@ -24,7 +24,9 @@ FILLED_IN = ("decision", "new_value", "note")
 COLUMNS = (*SHOWN, *FILLED_IN)
 _NEEDED = ("review_id", "version", "field", "decision", "new_value")
 
-Cells = Mapping[str, str]
+Cells = Mapping[str, object]
+ByItem = dict[str, list[tuple[int, WrittenDecision | InvalidDecision]]]
+"""What a file decides: by item, the rows with their numbers in the file."""
 
 
 def rows_of(item: Item, uri: str) -> list[dict[str, str]]:
@@ -76,32 +78,42 @@ def check_columns(columns: Iterable[str]) -> None:
         raise InvalidDecision(f"the file has no column {', '.join(missing)}; winnow review export makes such files")
 
 
-def decisions_in(rows: Sequence[Cells], by: str) -> dict[str, list[tuple[int, WrittenDecision | InvalidDecision]]]:
+def decisions_in(rows: Sequence[Cells], by: str) -> ByItem:
     """What the filled-in rows decide, with their numbers (the first one is 2), by item; rows left as they were do not.
 
-    A row that cannot be read is there with the reason.
+    Cells are as the file has them. A row that cannot be read is there with the reason.
     """
-    found: dict[str, list[tuple[int, WrittenDecision | InvalidDecision]]] = {}
-    for number, row in enumerate(rows, start=2):
+    found: ByItem = {}
+    for number, cells in enumerate(rows, start=2):
+        row = {name: plain(cell) for name, cell in cells.items()}
         word = row.get("decision", "").strip()
         if word or row.get("new_value", "").strip():
-            found.setdefault(row["review_id"].strip(), []).append((number, _written(row, word, by)))
+            written = _written(row, cells.get("new_value"), word, by)
+            found.setdefault(row.get("review_id", "").strip(), []).append((number, written))
     return found
 
 
-def _written(row: Cells, word: str, by: str) -> WrittenDecision | InvalidDecision:
+def given_value(cell: object) -> dict[str, object]:
+    """What a `WrittenDecision` has of a filled-in cell: its text, and its number where it is one."""
+    is_number = isinstance(cell, (int, float)) and not isinstance(cell, bool)
+    return {"value": plain(cell), "number": cell if is_number else None}
+
+
+def _written(row: Mapping[str, str], new_value: object, word: str, by: str) -> WrittenDecision | InvalidDecision:
     try:
         review_id, version = int(row["review_id"]), int(row["version"])
-    except ValueError:
+    except (KeyError, ValueError):
         return InvalidDecision("review_id and version are the numbers that winnow review export wrote")
-    return WrittenDecision(
-        review_id=review_id,
-        version=version,
-        decision=word or Action.CORRECT,
-        field=row["field"],
-        value=row["new_value"],
-        note=row.get("note", ""),
-        decided_by=by,
+    return WrittenDecision.model_validate(
+        {
+            "review_id": review_id,
+            "version": version,
+            "decision": word or Action.CORRECT,
+            "field": row.get("field", ""),
+            "note": row.get("note", ""),
+            "decided_by": by,
+        }
+        | given_value(new_value)
     )
 
 

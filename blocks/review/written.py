@@ -10,7 +10,10 @@ from blocks.review.typed_text import correction_of
 
 
 class WrittenDecision(Record):
-    """A row. A `correct` has a row per field; `value` is a correction's value, a rejection's reason, or a type."""
+    """A row. A `correct` has a row per field; `value` is a correction's value, a rejection's reason, or a type.
+
+    `number` is the value as a number, where the file has one: its text may mean another number in another language.
+    """
 
     review_id: int
     decision: str
@@ -18,6 +21,7 @@ class WrittenDecision(Record):
     version: int
     field: str | None = None
     value: str | None = None
+    number: float | None = None
     note: str | None = None
 
     @property
@@ -76,7 +80,7 @@ def _corrections(rows: Sequence[WrittenDecision], document_type: DocumentType | 
             raise InvalidDecision("a correction names its field in the column field")
         if name in corrections:
             raise InvalidDecision(f"{name} is corrected twice; leave a single row for it")
-        corrections[name] = correction_of(document_type, name, row.value)
+        corrections[name] = correction_of(document_type, name, row.value, row.number)
     return corrections
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blocks.errors import UsageError
-from blocks.review import sheets
+from blocks.review import label_studio, sheets
 from blocks.review.records import Door
 from blocks.values.spreadsheet_text import inert
 from deployments.cli.options import DatabaseOption, LimitOption, TypeOption, open_existing, open_to_change
@@ -43,7 +43,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="the file to write")],
     sheet_format: Annotated[
         SheetFormat | None,
-        typer.Option("--format", help="by default as FILE ends, or csv; winnow review import takes csv and xlsx back"),
+        typer.Option("--format", help="by default as FILE ends, or csv; winnow review import takes each back"),
     ] = None,
     document_type: TypeOption = None,
     limit: LimitOption = None,
@@ -51,7 +51,8 @@ def export(
 ) -> None:
     """Write the open items into a file, a row per field, in the order of work.
 
-    Fill in the columns decision, new_value and note; winnow review import takes the file back.
+    Fill in the columns decision, new_value and note, or annotate the tasks in Label Studio and export them as JSON;
+    winnow review import takes the file back.
     """
     from xlsxwriter.exceptions import FileCreateError
 
@@ -68,24 +69,36 @@ def export(
 
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="a filled-in csv or xlsx file", exists=True, dir_okay=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="a filled-in csv or xlsx file, or JSON from Label Studio", exists=True, dir_okay=False
+        ),
     ],
     by: ByOption = None,
     as_json: JsonOption = False,
     database: DatabaseOption = None,
 ) -> None:
-    """Apply the decisions of a filled-in file, and answer each row. The same file twice decides once."""
+    """Apply the decisions of a filled-in file, and answer each row. The same file twice decides once.
+
+    Exit code 1 where a row is refused; the others are applied.
+    """
     door = reviewing(open_to_change(database), by)
-    rows = _read(file)
-    answers = [
-        answer for written in sheets.decisions_in(rows, door.person.name).values() for answer in _decide(door, written)
-    ]
+    if file.suffix.lower() == ".json":
+        tasks = label_studio.tasks_in(_text_of(file))
+        found, unit, count = label_studio.decisions_in(tasks, door.person.name), "task", len(tasks)
+    else:
+        rows = _read(file)
+        found, unit, count = sheets.decisions_in(rows, door.person.name), "row", len(rows)
+    answers = [answer for written in found.values() for answer in _decide(door, written)]
+    left = count - len({answer["row"] for answer in answers})
     counts = {status: sum(answer["status"] == status for answer in answers) for status in ("applied", "refused")}
     if as_json:
         say(json.dumps(counts | {"rows": answers}, ensure_ascii=False))
-        return
-    show_rows(answers, ANSWER_COLUMNS, OutputFormat.TABLE, "no row has a decision or a new value")
-    say(f"rows: {counts['applied']} applied, {counts['refused']} refused, {len(rows) - len(answers)} left as they were")
+    else:
+        show_rows(answers, ANSWER_COLUMNS, OutputFormat.TABLE, f"no {unit} has a decision or a new value")
+        say(f"{unit}s: {counts['applied']} applied, {counts['refused']} refused, {left} left as they were")
+    if counts["refused"]:
+        raise typer.Exit(1)
 
 
 def _decide(
@@ -110,7 +123,7 @@ def _decide(
         status, message = "applied", in_words(decided.event, decided.corrected, is_repeated=decided.is_repeated)
     except UsageError as error:
         message = str(error)
-    for number, row in numbered:
+    for number, row in dict(numbered).items():  # one answer for a task, which may correct several fields
         review_id = row.review_id if isinstance(row, WrittenDecision) else None
         yield {"row": number, "review_id": review_id, "decision": action, "status": status, "message": message}
 
@@ -153,7 +166,7 @@ def _write_tasks(file: Path, items: "Items") -> int:
         stream.write("[")
         for item, uri in items:
             stream.write(",\n" if count else "\n")
-            stream.write(json.dumps(_label_studio_task(item, uri), ensure_ascii=False))
+            stream.write(json.dumps(label_studio.task_of(item, uri), ensure_ascii=False))
             count += 1
         stream.write("\n]\n")
     return count
@@ -166,25 +179,30 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How a workbook begins: a zip archive, or a file of old Excel."""
 
 
-def _read(file: Path) -> list[dict[str, str]]:
-    """The rows of a csv or xlsx file by the names of its columns. Raises `UsageError`."""
+def _read(file: Path) -> list[dict[str, object]]:
+    """The rows of a csv or xlsx file, with the cells as they are, by the names of its columns. Raises `UsageError`."""
     with file.open("rb") as stream:
         is_workbook = stream.read(4) in _WORKBOOKS or file.suffix.lower() == ".xlsx"
     lines = _read_workbook(file) if is_workbook else _read_csv(file)
     names = [sheets.plain(name).strip() for name in lines[0]] if lines else []
     sheets.check_columns(names)
-    return [dict(zip(names, map(sheets.plain, line), strict=False)) for line in lines[1:] if any(line)]
+    return [dict(zip(names, line, strict=False)) for line in lines[1:] if any(line)]
 
 
 def _read_csv(file: Path) -> list[list[object]]:
     csv.field_size_limit(_MAX_CSV_CELL)
+    text = _text_of(file)
     try:
-        text = file.read_bytes().decode("utf-8-sig")
         return [list(line) for line in csv.reader(StringIO(text, newline=""), _dialect(text))]
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not in UTF-8; save it as CSV UTF-8, or as a workbook") from error
     except csv.Error as error:
         raise UsageError(f"{file} is no csv file ({error})") from error
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not in UTF-8; save it as CSV UTF-8, or as a workbook") from error
 
 
 _MAX_CSV_CELL = 16 * 1024 * 1024  # a long table is one cell
@@ -210,30 +228,3 @@ def _read_workbook(file: Path) -> list[list[object]]:
         return [list(line) for line in CalamineWorkbook.from_path(file).get_sheet_by_index(0).to_python()]
     except CalamineError as error:
         raise UsageError(f"{file} is no csv file and no workbook ({error})") from error
-
-
-def _label_studio_task(item: "Item", uri: str) -> dict[str, object]:
-    """A task with the values as a prediction, which Label Studio shows for correction."""
-    shown = [row for row in sheets.rows_of(item, uri) if row["field"]]
-    result = [
-        {
-            "id": row["field"],
-            "from_name": row["field"],
-            "to_name": "text",
-            "type": "textarea",
-            "value": {"text": [row["value"]]},
-            "score": item.confidences.get(row["field"]),
-        }
-        for row in shown
-    ]
-    return {
-        "data": {
-            "review_id": item.review_id,
-            "version": item.version,
-            "document_type": item.document_type,
-            "uri": uri,
-            "reasons": list(item.reasons),
-            "text": "\n".join(dict.fromkeys(row["quote"] for row in shown if row["quote"])),
-        },
-        "predictions": [{"model_version": item.fingerprint, "score": item.confidence, "result": result}],
-    }

@@ -95,6 +95,8 @@ class QueuePage(Record):
     is_more: bool
 
 
+MAX_ID = 2**63 - 1
+"""No column holds a larger number, and drivers refuse it."""
 MAX_CODE = 64
 """Longer words are looked for as whole reasons."""
 BATCH = 500
@@ -254,6 +256,8 @@ def behind(connection: Connection, after: int | None) -> Iterator[ColumnElement[
         return
     item = review.c
     columns = (item.priority, item.due_at, item.confidence, item.review_id)
+    if not 0 < after <= MAX_ID:
+        raise ItemMissing(after)
     last = connection.execute(select(*columns).where(item.review_id == after)).one_or_none()
     if last is None:
         raise ItemMissing(after)
@@ -298,6 +302,8 @@ def read_item(database: Database, review_id: int) -> Item:
 
 def load_item(connection: Connection, review_id: int, *, lock: bool = False) -> Item:
     """An item within a transaction; with `lock`, no other transaction changes it meanwhile. Raises `ItemMissing`."""
+    if not 0 < review_id <= MAX_ID:
+        raise ItemMissing(review_id)
     query = item_query().where(review.c.review_id == review_id)
     if lock:
         query = query.with_for_update(of=review)

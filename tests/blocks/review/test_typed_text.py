@@ -4,8 +4,11 @@ import pytest
 from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
+from blocks.review.corrections import corrected_value
 from blocks.review.errors import InvalidCorrection
+from blocks.review.sheets import decisions_in
 from blocks.review.typed_text import correction_of, text_of
+from blocks.review.written import WrittenDecision
 
 TYPE = DocumentType(
     name="receipt",
@@ -33,6 +36,19 @@ TYPE = DocumentType(
 )
 def test_text_becomes_a_correction(field: str, text: str | None, value: JsonValue) -> None:
     assert correction_of(TYPE, field, text).value == value
+
+
+def test_a_number_is_itself_in_every_language() -> None:
+    german = TYPE.model_copy(update={"languages": ("de",)})
+    prices = DocumentField(type=FieldType.TABLE, columns={"price": DocumentField(type=FieldType.NUMBER)})
+    german = german.model_copy(update={"fields": {**TYPE.fields, "lines": prices}})
+    [(_, row)] = decisions_in([{"review_id": 1.0, "version": 1.0, "field": "total", "new_value": 1.234}], "ann")["1"]
+    assert isinstance(row, WrittenDecision)
+    given = correction_of(german, "total", row.value, row.number)
+    assert corrected_value(german, "total", given.value) == "1.234"
+    assert corrected_value(german, "total", "1.234") == "1234.00"
+    assert corrected_value(german, "lines", [{"price": 1.234}]) == [{"price": "1.234"}]
+    assert correction_of(german, "tags", "7", 7.0).value == "7"
 
 
 @pytest.mark.parametrize(("field", "text"), [("lines", "Tea"), ("lines", "[{"), ("tags", "[a")])
