@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     )
     review_cache_mb: int = Field(500, ge=1, description="limit: pictures of pages that the review page keeps on disk")
     keep_prompts: bool = Field(False, description="store prompts and replies of models in the database")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="json: a JSON object per line on standard error, with run, chunk, document and call"
+    )
     metrics_token: SecretStr | None = Field(
         None,
         min_length=16,

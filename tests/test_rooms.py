@@ -43,6 +43,7 @@ def test_every_module_stands_in_a_room() -> None:
         "blocks.errors",
         "blocks.ledger",
         "blocks.settings",
+        "blocks.logs",
         "blocks.progress",
         "blocks.secret_url",
     }

@@ -33,6 +33,7 @@ def serve(
 
     from blocks.database.review.users import list_users
     from blocks.document_types.loader import load_document_types
+    from blocks.logs import configure_logs
     from blocks.settings import load_settings
     from deployments.review_app.app import create_app
     from deployments.review_app.site import Site
@@ -45,7 +46,8 @@ def serve(
     if host not in LOOPBACK and user_header is None:
         warn(f"{host} is open to other machines: put a proxy with TLS in front, or passwords travel as plain text")
     listener = _listen(host, port)
-    _log_requests()
+    if not configure_logs(settings):
+        _log_requests()
     threading.Thread(target=site.warm_up, name="warm-up", daemon=True).start()
     say(f"review page: http://{host}:{port}")
     server = uvicorn.Server(uvicorn.Config(create_app(site), log_level="warning", server_header=False))

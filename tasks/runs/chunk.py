@@ -17,6 +17,7 @@ from blocks.database.pipeline import claims, stage_outputs
 from blocks.database.pipeline.chunk_state import Todo
 from blocks.database.pipeline.claims import SeenRows, Worker
 from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted
+from blocks.logs import log_ids
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 
 FLUSH_EVERY_S = 2.0
@@ -258,7 +259,8 @@ class _OutcomeWriter:
             for outcome in outcomes:
                 pending.append(outcome)
                 if outcome.defect is not None:
-                    log.error(DEFECT, self._stage, outcome.document_id, exc_info=outcome.defect)
+                    with log_ids(document=outcome.document_id):
+                        log.error(DEFECT, self._stage, outcome.document_id, exc_info=outcome.defect)
                 raise_if_stopped(self._worker.run_id)
                 pending_bytes += len(outcome.payload or b"")
                 if pending_bytes > FLUSH_EVERY_BYTES or time.monotonic() - flushed_at > FLUSH_EVERY_S:

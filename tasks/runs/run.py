@@ -14,6 +14,7 @@ from blocks.database.pipeline import runs
 from blocks.database.pipeline.leases import hold_lease
 from blocks.database.results import views
 from blocks.errors import RunInterrupted
+from blocks.logs import configure_logs, log_event, log_ids
 from blocks.records import CHUNK_STAGES, Batch, Stage
 from blocks.secret_url import redacted
 from blocks.settings import SECRETS, Settings
@@ -98,8 +99,12 @@ def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) ->
         attempts = {"max_attempts": prepared.settings.max_attempts, "worker_id": held.worker_id}
         run = Run(prepared, asked.model_copy(update=attempts), pipeline)
         _begin(run, batch)
+        configure_logs(prepared.settings)
         try:
-            yield run
+            with log_ids(run=run_id):
+                log_event(log, "run started")
+                yield run
+                log_event(log, "run ended")
         except BaseException as error:
             if held.is_lost:  # whoever closed the lease wrote the end
                 raise LeaseLost from error

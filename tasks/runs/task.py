@@ -5,6 +5,7 @@ result is persisted and no Prefect cache policy is used; see docs/decisions/pref
 """
 
 import logging
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -18,9 +19,12 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from blocks.errors import WinnowError
+from blocks.logs import log_event, log_ids
 from blocks.records import Retry
 from tasks.runs.chunk import Chunk, StageCounts, StageWork, run_stage
 from tasks.runs.run import Run
+
+log = logging.getLogger(__name__)
 
 StageTask = Task[[Run, Chunk], State[StageCounts]]
 
@@ -49,7 +53,12 @@ def stage_task(function: Callable[[Run, Chunk], StageCounts]) -> StageTask:
 
     @wraps(function)
     def work_chunk(run: Run, chunk: Chunk) -> State[StageCounts]:
-        return chunk_state(function(run, chunk))
+        started = time.monotonic()
+        with log_ids(run=run.run_id, stage=function.__name__, chunk=chunk.number):
+            counts = function(run, chunk)
+            done = {"done": counts.done, "failed": counts.failed, "unchanged": counts.unchanged}
+            log_event(log, "chunk worked", **done, seconds=round(time.monotonic() - started, 3))
+        return chunk_state(counts)
 
     make = task(
         name=function.__name__,

@@ -1,5 +1,6 @@
 """The passwords of addresses and of documents are found nowhere after runs and commands (promise 24)."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -35,12 +36,26 @@ def test_no_password_is_found_after_runs_and_commands(workplace: Workplace, addr
         "PREFECT_API_AUTH_STRING": f"ada:{CANARY}-of-prefect",
         "PREFECT_LOGGING_LEVEL": "DEBUG",
         "WINNOW_PASSWORDS": f"{CANARY}-of-documents",
+        "WINNOW_METRICS_TOKEN": f"{CANARY}-of-metrics",
+        "WINNOW_LOG_FORMAT": "json",
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://ada:{CANARY}-of-spans@127.0.0.1:9",
     }
     of_database = ("--database", address)
     printed = [workplace.winnow("run", "in", *of_database)]
+    lines = [json.loads(line) for line in printed[0].stderr.splitlines() if line.startswith("{")]
+    worked = [line for line in lines if line["message"] == "chunk worked"]
+    assert {(line["chunk"], line["stage"]) for line in worked} >= {(1, "extract"), (1, "store")}
+    assert len({line["run"] for line in lines}) == 1, "a line without its run"
     assert "--database 'postgresql+psycopg://postgres:***@" in printed[0].stdout, "the next commands"
-    commands = (("db", "current"), ("db", "upgrade"), ("doctor",), ("results",), ("failures",), ("review", "list"))
+    commands = (
+        ("db", "current"),
+        ("db", "upgrade"),
+        ("doctor",),
+        ("results",),
+        ("failures",),
+        ("review", "list"),
+        ("metrics",),
+    )
     printed += [workplace.command(*arguments, *of_database) for arguments in commands]
     workplace.environment["WINNOW_DATABASE_URL"] = address
     printed += [workplace.winnow("run", "in", "--rerun", "all", "--json"), workplace.command("server", "status")]

@@ -33,6 +33,7 @@ from blocks.gateway.replies.reply_schema import schema_of
 from blocks.gateway.spending.ledger_writer import LedgerWriter, released
 from blocks.gateway.spending.prices import Price
 from blocks.ledger import CallText, Caps, Consumption, ModelCall, Reservation, Settlement, new_call_key
+from blocks.logs import log_event, log_ids
 from blocks.records import CACHE_HIT, CANCELLED, OK, OPEN
 
 DEFECT = "internal"
@@ -94,6 +95,10 @@ class Metered(Wrapper):
             raise ModelsPaused
         prompt = canonical_prompt(question.request)
         call = _row(question, self.name, self.version, _digest(question), OPEN, input_characters=len(prompt))
+        with log_ids(run=question.run_id, document=call.document_id, call=call.call_key):
+            return await self._ask(question, call, prompt)
+
+    async def _ask(self, question: Question, call: ModelCall, prompt: str) -> ModelReply:
         max_usd = await self._reserve(question, call, prompt)
         started = time.monotonic()
         try:
@@ -102,11 +107,13 @@ class Metered(Wrapper):
             failed = self._failed(call, error, max_usd, started)
             received = error.reply_text if isinstance(error, ReplyRefused) else None
             text = self._text(call, prompt, error.sent_text, received)
+            _log_end(failed)
             await self._ledger_writer.settle(Settlement(question.run_id, failed, max_usd, text), question.deadline)
             raise
         except BaseException as error:
             ended = _ended(call, error, max_usd, started)
             text = self._text(call, prompt, None, None)
+            _log_end(ended)
             self._ledger_writer.settle_later(Settlement(question.run_id, ended, max_usd, text))
             raise
         usage, unconfirmed_usd = self._priced(reply.usage, max_usd, reply.model_version)
@@ -120,6 +127,7 @@ class Metered(Wrapper):
             outcome=OK,
         )
         text = self._text(call, prompt, reply.sent_text, reply.received_text)
+        _log_end(answered)
         await self._ledger_writer.settle(Settlement(question.run_id, answered, max_usd, text), question.deadline)
         return reply.model_copy(update={"usage": usage})
 
@@ -212,6 +220,19 @@ def _row(
         prompt_version=prompt_version(question.request),
         input_characters=input_characters,
         outcome=outcome,
+    )
+
+
+def _log_end(call: ModelCall) -> None:
+    log_event(
+        log,
+        "call ended",
+        model=call.model,
+        outcome=call.outcome,
+        latency_ms=call.latency_ms,
+        input_tokens=call.input_tokens,
+        output_tokens=call.output_tokens,
+        cost_usd=float(call.cost_usd),
     )
 
 
