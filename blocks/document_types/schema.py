@@ -39,7 +39,7 @@ PROMPT_VARIABLES = (
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
-HOW_PEOPLE_DECIDE = {"hours", "decisions", "show_first", "audit", "blind", "reject_reasons"}
+HOW_PEOPLE_DECIDE = {"hours", "decisions", "audit", "blind", "reject_reasons"}
 """Rules of review that change no verdict, so that a change of them makes no result stale."""
 
 
@@ -251,9 +251,9 @@ class ReviewRules(Record):
 
     `accept_models_at` is asked, in place of `accept_at`, of fields that a language model has read, where it is higher.
     `bands` are tried from the lowest `below`; the last one serves everything else. `hours`: due times count these
-    only; without them, every hour. `decisions`: how many persons must agree; with 2, the second one sees the values
-    of the first only with `show_first`. `audit`: the share of accepted documents that is drawn at random for a person,
-    in a `blind` audit without the values that were read. `reject_reasons` are offered to who rejects.
+    only; without them, every hour. `decisions`: how many persons must agree; with 2, neither sees what
+    the other one decided. `audit`: the share of accepted documents that is drawn at random for a person, in a `blind`
+    audit without the values that were read. `reject_reasons` are offered to who rejects.
     """
 
     accept_at: float = Field(0.8, ge=0, le=1)
@@ -262,7 +262,6 @@ class ReviewRules(Record):
     bands: tuple[ReviewBand, ...] = (ReviewBand(below=1.0, priority=3, due_minutes=24 * 60),)
     hours: BusinessHours | None = None
     decisions: Literal[1, 2] = 1
-    show_first: bool = False
     audit: Share = 0.0
     blind: bool = False
     reject_reasons: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from itertools import islice
 
 from blocks import progress
 from blocks.database.pipeline import documents
+from blocks.database.review.failure_needs import sync_discovered
 from blocks.records import Batch, Stage
 from tasks.discover.discover import discover
 from tasks.runs.chunk import raise_if_stopped
@@ -33,6 +34,7 @@ def record_sources(run: Run, batch: Batch) -> int:
             pipeline_digest=run.pipeline_digest,
             chunk_size=batch.chunk_size or run.settings.chunk_size,
         )
+        sync_discovered(run.database, run.run_id, group)
         found += recorded.members
         erased += recorded.erased
         progress.report(run.run_id, Stage.DISCOVER, recorded.members)

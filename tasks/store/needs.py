@@ -1,16 +1,14 @@
-"""Which documents a person must look at: unsure verdicts, failures that a person may cure, and the random audit."""
+"""Which results a person must look at: unsure verdicts, and the random audit."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from blocks.database.pipeline.failures import FailedDocument
 from blocks.database.results.results import NewResult
 from blocks.database.review.items import ReviewNeed
 from blocks.document_types.schema import DocumentType, ReviewRules
-from blocks.records import UNKNOWN_TYPE, Retry, Status, Validation
+from blocks.records import Status
 from blocks.review.records import ItemKind
 
-FAILURE_PRIORITY = 4
 AUDIT_PRIORITY = 5
 _NO_RULES = ReviewRules()
 
@@ -38,30 +36,6 @@ def needs_of_results(
         else:
             settled.append(result.document_id)
     return needs, settled
-
-
-def needs_of_failures(failed: Iterable[FailedDocument]) -> list[ReviewNeed]:
-    """The needs of documents that fail in every run, so that only a person can help.
-
-    Their type is not known: they are due as documents of a type without rules are.
-    """
-    return [
-        ReviewNeed(
-            document.document_id,
-            f"{document.failure.stage}:{document.failure.kind}",
-            Validation(
-                document_type=UNKNOWN_TYPE,
-                status=Status.IN_REVIEW,
-                confidence=0.0,
-                reasons=(f"failed:{document.failure.kind}",),
-                priority=FAILURE_PRIORITY,
-                due_minutes=_NO_RULES.bands[-1].due_minutes,
-            ),
-            kind=ItemKind.FAILURE,
-        )
-        for document in failed
-        if document.failure.retry is Retry.NEVER
-    ]
 
 
 def _chance(salt: str, result: NewResult) -> float:

@@ -16,11 +16,12 @@ from blocks.database.pipeline.failures import FailedDocument
 from blocks.database.results import results
 from blocks.database.results.results import CurrentResult, NewResult
 from blocks.database.review import items
+from blocks.database.review.failure_needs import known_types, needs_of_failures
 from blocks.document_types.schema import DocumentType
 from blocks.errors import StageCrashed, Unfinished
 from blocks.records import OUTPUT_STAGES, Failure, Retry, Stage, Status, Validation
 from tasks.runs.chunk import DEFECT, StageCounts
-from tasks.store.needs import needs_of_failures, needs_of_results
+from tasks.store.needs import needs_of_results
 
 STORE_VERSION = "2"
 REOPENED = "reopened"
@@ -104,7 +105,10 @@ def store_chunk(
         runs.set_outcomes(connection, run_id, {id_: v.outcome for id_, v in verdicts.items()})
         needs, settled = needs_of_results([result for result in new if result.is_current], types, salt)
         undecided = [f for f in failed if f.document_id not in current or f.document_id in reopened]
-        needs += needs_of_failures(undecided)
+        ids = [failure.document_id for failure in undecided]
+        has_type = [id_ for id_ in ids if Stage.CLASSIFY in chains.get(id_, {})]
+        classified = stage_outputs.load_payloads(connection, Stage.CLASSIFY, has_type)
+        needs += needs_of_failures(undecided, known_types(connection, ids, classified))
         items.sync_review(database, connection, run_id, needs, settled, stored_at, reopened)
     unchanged = sum(verdict.outcome == documents.SKIPPED for verdict in verdicts.values())
     progress.report(run_id, Stage.STORE, len(verdicts))

@@ -5,22 +5,25 @@ from math import sqrt
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from blocks.database.engine import Database
+from blocks.database.pipeline.documents import record_batch
 from blocks.database.pipeline.failures import FailedDocument, list_failures
 from blocks.database.results.results import NewResult, list_results
 from blocks.database.review.decide import decide
+from blocks.database.review.failure_needs import needs_of_failures, sync_discovered
 from blocks.database.review.queue import list_items, read_item
 from blocks.database.review.tables import review, review_events
 from blocks.database.review.verify import verify_trail
+from blocks.database.tables import documents
 from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
-from blocks.records import Failure, Rerun, Retry, Stage, Status, Validation
+from blocks.records import Classification, Failure, Rerun, Retry, Stage, Status, Validation
 from blocks.review.chain import Head
 from blocks.review.due_times import business_minutes
 from blocks.review.records import Action, Correction, Decision, Door, Item, ItemKind, Person
-from tasks.store.needs import needs_of_failures, needs_of_results
-from tests.doubles.scripted_stages import failing, id_of
+from tasks.store.needs import needs_of_results
+from tests.doubles.scripted_stages import failing, found, id_of
 from tests.tasks.store.test_store import ACCEPTED, IN_REVIEW, Script, process, rows, verdict
 
 ANN = Person(name="ann")
@@ -98,9 +101,10 @@ def test_only_accepted_current_results_are_drawn() -> None:
 
 def test_only_failures_of_every_run_need_a_person() -> None:
     failures = {retry: Failure(stage=Stage.EXTRACT, kind=f"kind_{retry}", message="", retry=retry) for retry in Retry}
-    [need] = needs_of_failures(FailedDocument(retry, failure) for retry, failure in failures.items())
+    failed = [FailedDocument(retry, failure) for retry, failure in failures.items()]
+    [need] = needs_of_failures(failed, {"never": "receipt"})
     assert (need.document_id, need.kind, need.fingerprint) == ("never", ItemKind.FAILURE, "extract:kind_never")
-    assert need.validation.reasons == ("failed:kind_never",)
+    assert (need.validation.reasons, need.validation.document_type) == (("failed:kind_never",), "receipt")
     assert need.validation.due_minutes == 24 * 60
 
 
@@ -272,3 +276,37 @@ def test_a_reclassified_document_comes_back_only_if_it_is_unsure(database: Datab
         (id_of("b"), "receipt", "decided"),
         (id_of("b"), "invoice", "open"),
     ]
+
+
+def test_the_item_of_a_failed_document_has_the_type_that_it_was_given_or_classified_as(database: Database) -> None:
+    process(database, "run", "ab", {Stage.EXTRACT: {"a": failing(Stage.EXTRACT, Retry.NEVER)}}, store=False)
+    with database.write() as connection:
+        connection.execute(update(documents).values(given_type="receipt"))
+    process(database, "run 2", "a", {Stage.EXTRACT: {"a": failing(Stage.EXTRACT, Retry.NEVER)}}, rerun=Rerun.ALL)
+    assert [item.document_type for item in items(database)] == ["receipt"]
+    classified = Classification(document_type="invoice", confidence=0.9, method="signals")
+    broken = failing(Stage.SCORE, Retry.NEVER)
+    process(database, "run 3", "c", {Stage.CLASSIFY: {"c": classified}, Stage.SCORE: {"c": broken}})
+    assert [item.document_type for item in items(database)] == ["receipt", "invoice"]
+
+
+def test_what_fails_at_discover_waits_for_a_person_once_and_until_it_can_be_opened(database: Database) -> None:
+    def discovered(run_id: str, failure: Failure | None) -> None:
+        archive = found("z", failure=failure, is_member=failure is not None)
+        record_batch(
+            database, run_id, [archive], given_type="receipt", rerun=Rerun.STALE, pipeline_digest="p", chunk_size=2
+        )
+        sync_discovered(database, run_id, [archive])
+
+    encrypted = failing(Stage.DISCOVER, Retry.NEVER, "encrypted")
+    discovered("run 1", encrypted)
+    discovered("run 2", encrypted)
+    [item] = items(database)
+    assert (item.kind, item.document_type, item.reasons) == (ItemKind.FAILURE, "receipt", ("failed:encrypted",))
+    assert events(database) == ["opened"]
+    discovered("run 3", None)
+    assert [item.status for item in items(database)] == ["superseded"]
+    discovered("run 4", encrypted)
+    decide_on(database, Action.REJECT, reason="no document")
+    discovered("run 5", encrypted)
+    assert [item.status for item in items(database)] == ["superseded", "decided"]
