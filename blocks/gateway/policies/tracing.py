@@ -2,17 +2,20 @@
 
 The conventions: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Any backend that takes OTLP shows the
 calls: Langfuse, Phoenix, a collector. Nothing of a document is in a span unless prompts are kept anyway. Each attempt
-is a span, so that retries are seen; run, document, step and attempt tie the spans together.
+is a span, so that retries are seen. The attempts for a document in a run are one trace, whichever worker made them: its
+id is a digest of the two. A trace per run would be too large for backends, which break at about ten thousand spans.
 
 Where tracing is not configured a call passes through at the cost of one comparison, and nothing of OpenTelemetry is
 imported.
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import threading
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -27,6 +30,7 @@ from blocks.settings import Settings
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Span, Tracer
 
 logger = logging.getLogger(__name__)
@@ -75,7 +79,7 @@ class Tracing:
         except ImportError:
             logger.warning("spans are not sent: OTEL_EXPORTER_OTLP_ENDPOINT is set, and the extra `otel` not installed")
             return
-        provider = TracerProvider(resource=_resource())
+        provider = TracerProvider(resource=_resource(), id_generator=_trace_ids())
         exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + TRACES_PATH)
         provider.add_span_processor(BatchSpanProcessor(exporter))
         self._provider = provider
@@ -88,6 +92,24 @@ class Tracing:
 
 
 TRACING = Tracing()
+
+_trace_id: ContextVar[int] = ContextVar("winnow_trace_id", default=0)
+
+
+def trace_id_of(run_id: str, document_id: str) -> int:
+    """The id of the trace of a document in a run."""
+    return int(hashlib.sha256(f"{run_id} {document_id}".encode()).hexdigest()[:32], 16)
+
+
+def _trace_ids() -> "IdGenerator":
+    """Ids of spans by chance, and of traces by what the call is about."""
+    from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+    class TraceIds(RandomIdGenerator):
+        def generate_trace_id(self) -> int:
+            return _trace_id.get() or super().generate_trace_id()
+
+    return TraceIds()
 
 
 def configure_tracing(settings: Settings) -> bool:
@@ -117,10 +139,13 @@ class Traced(Wrapper):
         return await self._answer(tracer, question)
 
     async def _answer(self, tracer: "Tracer", question: Question) -> ModelReply:
+        from opentelemetry.context import Context
         from opentelemetry.trace import SpanKind
 
+        _trace_id.set(trace_id_of(question.run_id, question.request.document_id))
         span = tracer.start_span(
             f"{self._operation} {self._registered.upstream}",
+            context=Context(),  # without a parent, so that samplers decide by the trace's id
             kind=SpanKind.CLIENT,
             attributes={**self._attributes, **_of_question(question)},
         )

@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from blocks.gateway.errors import CallFailed, RateLimited, TruncatedReply
 from blocks.gateway.model import ModelReply, Question, Usage
-from blocks.gateway.policies.tracing import Traced, Tracing, configure_tracing
+from blocks.gateway.policies.tracing import Traced, Tracing, configure_tracing, trace_id_of
 from blocks.gateway.registry.registry import RegisteredModel
 from blocks.settings import Settings
 from tests.blocks.gateway.questions import PAGE_1, ask
@@ -189,6 +189,26 @@ def test_a_call_is_a_span_of_the_conventions(tracing: Tracing, receiver: Receive
         "winnow.lane": "run",
         "winnow.is_repaired": False,
         "winnow.first_byte_ms": 0,
+    }
+
+
+def test_the_attempts_for_a_document_in_a_run_are_one_trace(tracing: Tracing, receiver: Receiver) -> None:
+    model = Traced(Scripted(answered()), REGISTERED, tracing=tracing)
+    other = ask().request.model_copy(update={"document_id": "d2"})
+
+    async def attempts() -> None:
+        await asyncio.gather(*(model.answer(question) for question in (ask(), ask(other), ask(attempt=2))))
+
+    asyncio.run(attempts())
+    assert flush(tracing)
+    spans = [s for body in receiver.bodies for r in body.resource_spans for scope in r.scope_spans for s in scope.spans]
+    traces: dict[int, set[bytes]] = {}
+    for span in spans:
+        assert not span.parent_span_id
+        traces.setdefault(int.from_bytes(span.trace_id, "big"), set()).add(span.span_id)
+    assert {trace: len(ids) for trace, ids in traces.items()} == {
+        trace_id_of("run", "d1"): 2,
+        trace_id_of("run", "d2"): 1,
     }
 
 
