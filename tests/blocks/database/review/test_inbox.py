@@ -101,6 +101,18 @@ def test_every_refusal_says_why(database: Database) -> None:
     assert apply_decisions(database, TYPES) == Answered(applied=1)
 
 
+def test_a_row_is_new_whatever_status_it_was_inserted_with(database: Database) -> None:
+    add_documents(database, "a", "b")
+    first, second = open_item(database, "a"), open_item(database, "b")
+    write(
+        database,
+        {"review_id": first, "decision": "accept", "status": "applied", "message": "decided"},
+        {"review_id": second, "decision": "accept", "status": "New"},
+    )
+    assert apply_decisions(database, TYPES) == Answered(applied=2)
+    assert answers(database) == [("applied", "decided"), ("applied", "decided")]
+
+
 def test_a_defect_costs_its_decision_only(database: Database, monkeypatch: Any, caplog: Any) -> None:
     add_documents(database, "a", "b")
     first, second = open_item(database, "a"), open_item(database, "b")
