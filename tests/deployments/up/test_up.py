@@ -115,9 +115,13 @@ def test_what_arrives_in_an_inbox_is_taken_once_in_its_lane(up: Up) -> None:
 
     def poll() -> str:
         started = place.ask(f"deployments/{deployment_id}/create_flow_run", state={"type": "SCHEDULED"})
-        ended = lambda: place.ask(f"flow_runs/{started['id']}")["state"]  # type: ignore[index]  # noqa: E731
-        wait_until(lambda: ended()["type"] in {"COMPLETED", "FAILED", "CANCELLED"}, timeout_s=180)
-        return str(ended()["message"])
+        path = f"flow_runs/{started['id']}"  # type: ignore[index]
+
+        def state() -> dict[str, str]:
+            return place.ask(path)["state"]  # type: ignore[index, no-any-return]
+
+        wait_until(lambda: state()["type"] in {"COMPLETED", "FAILED", "CANCELLED"}, timeout_s=180)
+        return str(state()["message"])
 
     deployment_id = place.ask("deployments/name/poll-inboxes/every-two-minutes")["id"]  # type: ignore[index]
     wait_until(lambda: "post: 2 listed, 0 arrived, 2 due" in poll(), timeout_s=180)
