@@ -12,6 +12,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 
+from deployments.up.prepare import deployments_of_file
+
 ROOT = Path(__file__).parent.parent
 COSTS = ("models", "budget_usd", "use_cache", "rerun", "limit")
 """Parameters on which it depends what a run costs; their descriptions say how."""
@@ -89,6 +91,11 @@ def test_upkeep_is_scheduled_from_the_start_and_what_may_cost_money_is_not() -> 
         costs = "budget_usd" in form(deployment.entrypoint)["properties"]
         assert deployment.schedules or "start" in deployment.description.lower(), "it says what starts it"
         assert all(schedule.active != costs for schedule in deployment.schedules), deployment.name
+
+
+def test_flows_are_named_as_their_functions_which_doctor_looks_for() -> None:
+    named = [(flow_of(deployment.entrypoint).name, deployment.name) for deployment in deployments()]
+    assert named == deployments_of_file()
 
 
 def test_a_misspelt_key_is_found() -> None:

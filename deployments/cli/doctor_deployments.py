@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
 FLOWS, CLOSING = ("process-documents", "backfill"), "close-dead-runs"
-SCHEDULED_FLOWS = ("process-documents", CLOSING, "escalate-reviews", "apply-decisions", "poll-inboxes")
 NEEDED_SERVICES = ("scheduler", "late_runs", "foreman", "triggers", "task_run_recorder", "cancellation_cleanup")
 """The server's services without which schedules, states of late runs and workers, automations or cancels fail."""
 OVERDUE = timedelta(minutes=1)
@@ -134,7 +133,8 @@ def _workers(client: "SyncPrefectClient", pool: str) -> Finding:
 
 def _schedules(client: "SyncPrefectClient") -> Finding:
     """Which schedules of all flows are active, and the commands that resume the others."""
-    deployed = {f"{flow}/{d.name}": d for flow in SCHEDULED_FLOWS for d in _deployments(client, (flow,)) if d.schedules}
+    flows = dict.fromkeys(flow for flow, _ in deployments_of_file())
+    deployed = {f"{flow}/{d.name}": d for flow in flows for d in _deployments(client, (flow,)) if d.schedules}
     if not deployed:
         return Finding("schedules", "none")
     names = {deployment.id: name for name, deployment in deployed.items()}
