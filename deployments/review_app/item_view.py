@@ -12,6 +12,7 @@ from blocks.database.review.shown_documents import ShownDocument
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.findings import LIKELY_AT
+from blocks.evidence.unread_rows import unread_rows
 from blocks.records import Evidence
 from blocks.review import reasons
 from blocks.review.records import Item, ItemKind, Judged, Judgement
@@ -58,6 +59,8 @@ class FieldView:
     columns: tuple[ColumnView, ...]
     rows: tuple[Mapping[str, str], ...]
     crops: tuple[Crop, ...]
+    unread_rows: tuple[str, ...] = ()
+    """Lines of the page that look like rows of this table, and were not read."""
     judged: Judged | None = None
     choices: Choices | None = None
 
@@ -142,12 +145,21 @@ def _fields(
     if document_type is None:
         return ()
     views = [
-        replace(_field(item, shown, document_type, name, field, evidence.get(name, ())), judged=judged.get(name))
+        replace(
+            _field(item, shown, document_type, name, field, evidence.get(name, ())),
+            judged=judged.get(name),
+            unread_rows=_unread_rows(name, shown, evidence) if field.type is FieldType.TABLE else (),
+        )
         for name, field in document_type.fields.items()
     ]
     doubtful = [view for view in views if view.is_doubtful]
     doubtful.sort(key=lambda view: (not view.is_found_wrong, view.judged is not None, view.confidence))
     return (*doubtful, *(view for view in views if not view.is_doubtful))
+
+
+def _unread_rows(name: str, shown: ShownDocument, evidence: Mapping[str, Sequence[Evidence]]) -> tuple[str, ...]:
+    others = [quote for other, quotes in evidence.items() if other != name for quote in quotes]
+    return tuple(line for page in shown.pages for line in unread_rows(page, evidence.get(name, ()), others))
 
 
 def _field(
