@@ -35,7 +35,7 @@ from blocks.database.tables import (
     stage_outputs,
 )
 from blocks.records import OUTPUT_STAGES
-from tasks.report.period import report_of
+from tasks.period.period import report_of
 
 TYPES = ("invoice", "receipt", "ticket")
 KINDS = ("encrypted", "corrupt", "timed_out")
@@ -63,9 +63,9 @@ def main() -> None:
     show("runs", lambda: list_runs(database, limit=21), ROUNDS)
     show("show RUN of all documents", lambda: load_run(database, find(database, "run-all").run_id or ""), ROUNDS)
     show("show DOCUMENT", lambda: load_document(database, find(database, _id(50)[:12]).document_id or ""), ROUNDS)
-    day = timedelta(days=1)
-    show("report of a week", lambda: report_of(load_period(database, now() - 7 * day, now())), 3)
-    show("report of all", lambda: report_of(load_period(database, now() - 60 * day, now())), 3)
+    a_day = timedelta(days=1)
+    show("report of a week", lambda: report_of(load_period(database, now() - 7 * a_day, now())), 3)
+    show("report of all", lambda: report_of(load_period(database, now() - 60 * a_day, now())), 3)
     show("show FILE by the end of its place", lambda: find(database, "17.pdf"), ROUNDS)
 
 

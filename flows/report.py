@@ -9,8 +9,8 @@ from pydantic import Field
 from blocks.database.address import connect
 from blocks.settings import load_settings
 from tasks.flow_run.task import ends_in_one_line
-from tasks.report.period import PeriodReport
-from tasks.report.period_task import closing_period, report_period
+from tasks.period.period import PeriodReport
+from tasks.period.task import closing_period, report_period
 
 
 @flow(name="report", persist_result=False)

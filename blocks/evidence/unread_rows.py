@@ -45,13 +45,11 @@ def unread_rows(page: Page, rows: Sequence[Evidence], others: Sequence[Evidence]
         if line in read:
             continue
         matched = sum(_has(edges[line], column) for column in columns)
-        is_row = (
-            matched >= ceil(BETWEEN * len(columns))
-            if first < line < last
-            else matched >= max(2, ceil(OUTSIDE * len(columns)))
-        )
+        is_between = first < line < last
+        share, least = (BETWEEN, 1) if is_between else (OUTSIDE, 2)
+        needed = max(least, ceil(share * len(columns)))
         text = " ".join(page.text[slice(*lines[line])].split())
-        if is_row and sum(map(str.isalpha, text)) >= LEAST_LETTERS:
+        if matched >= needed and sum(map(str.isalpha, text)) >= LEAST_LETTERS:
             found.append(text)
     return tuple(found)
 

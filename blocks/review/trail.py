@@ -146,7 +146,7 @@ class Standing:
             self.decision = {name: content.get(name) for name in DECISION_VALUES}
             self.result = hashed if makes_result(entry.event, content) else None
         elif entry.event == Event.UNDONE:
-            self.opinions = [told for told in self.opinions if told["event_id"] != content.get("undone")]
+            self.opinions = [opinion for opinion in self.opinions if opinion["event_id"] != content.get("undone")]
             self._undecide()
         elif entry.event == Event.SUPERSEDED:
             self.status, self.result = ItemStatus.SUPERSEDED, None

@@ -16,7 +16,7 @@ from deployments.cli.words import aligned, counted
 if TYPE_CHECKING:
     from blocks.database.engine import Database
     from blocks.database.story.period import Period
-    from tasks.report.period import PeriodReport
+    from tasks.period.period import PeriodReport
 
 _UNITS = {"h": 1, "d": 24, "w": 168}
 _VERSION = re.compile(r"[0-9a-f]{4,64}")
@@ -46,7 +46,7 @@ def report(
     """
     from blocks.database.engine import now
     from blocks.database.review.stats import review_stats
-    from tasks.report.period import report_of
+    from tasks.period.period import report_of
 
     opened, until = open_existing(database), now()
     if compare is not None:
@@ -71,7 +71,7 @@ def report(
 
 def _lines(found: "PeriodReport") -> list[str]:
     from deployments.cli.story_run import indented
-    from tasks.report.period import FIGURES
+    from tasks.period.period import FIGURES
 
     lines = [f"{counted(found.runs, 'run')} from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC", ""]
     if not found.runs:
@@ -84,7 +84,7 @@ def _lines(found: "PeriodReport") -> list[str]:
 
 
 def _show_pair(pair: "list[tuple[str, PeriodReport]]", as_json: bool) -> None:
-    from tasks.report.period import FIGURES
+    from tasks.period.period import FIGURES
 
     if as_json:
         shown = [found.model_dump(mode="json") | {"chosen": name} for name, found in pair]

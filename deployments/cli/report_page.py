@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from blocks.database.story.period import Period
 from deployments import review_app
 from deployments.review_app.charts import ROW, Chart, Column, bars, columns
-from tasks.report.period import FIGURES, PeriodReport
+from tasks.period.period import FIGURES, PeriodReport
 
 STATUSES = ("accepted", "in_review", "rejected", "failed")
 _ROOM = Path(str(review_app.__file__)).parent

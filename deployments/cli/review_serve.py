@@ -61,7 +61,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        why = str(error.strerror or error).partition(" (while")[0]  # Python adds the address, which is told here
+        why = str(error.strerror or error).partition(" (while")[0]  # Python adds the address, which the message has
         raise UsageError(f"the page cannot listen on {host}:{port} ({why}); give another --port or --host") from error
 
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from pydantic import JsonValue
 from sqlalchemy import insert
 
 from blocks.database.engine import Database
@@ -29,7 +29,7 @@ def database(site: Site) -> Database:
     return site.database
 
 
-def correct(database: Database, review_id: int, by: Person = ANN, **values: Any) -> None:
+def correct(database: Database, review_id: int, by: Person = ANN, **values: JsonValue) -> None:
     decision = Decision(
         review_id=review_id,
         version=read_item(database, review_id).version,
@@ -121,7 +121,7 @@ def test_nothing_of_an_open_blind_audit_is_shown(
         html = page.content()
         assert all(text not in html for text in ("12.50", "2024-05-03", "4711", "40 %"))
     page.goto(f"/items/{review_id}/history")
-    correct(database, review_id, **VALUES | {"total": "12.60"})
+    correct(database, review_id, ANN, **VALUES | {"total": "12.60"})
     page.reload()
     assert "12.50" in page.content()
 

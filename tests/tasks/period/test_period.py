@@ -20,8 +20,8 @@ from blocks.errors import UsageError
 from blocks.ledger import ModelCall, Settlement, new_call_key
 from deployments.cli.report import report
 from deployments.cli.report_page import period_page
-from tasks.report.period import report_of
-from tasks.report.period_task import period_markdown
+from tasks.period.period import report_of
+from tasks.period.task import period_markdown
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 from tests.review_items import RECEIPT

@@ -11,8 +11,8 @@ from prefect.states import Completed
 from blocks.database.engine import Database, now
 from blocks.database.review.stats import review_stats
 from blocks.database.story.period import load_period
+from tasks.period.period import FIGURES, PeriodReport, report_of
 from tasks.report.artifacts import cell, table
-from tasks.report.period import FIGURES, PeriodReport, report_of
 
 
 @task(name="report-period", cache_policy=NO_CACHE, persist_result=False)
