@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,7 +135,7 @@ class Workplace:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def ask(self, path: str, *items: object, **fields: object) -> object:
+    def ask(self, path: str, *items: object, **fields: object) -> Any:
         """What the Prefect API answers to a POST of a list or an object, or to a GET where there is no body."""
         body = items or fields
         return json.loads(self._send(path, "POST" if body else "GET", json.dumps(body).encode() if body else None))

@@ -21,7 +21,7 @@ def metrics(
     once: Annotated[bool, typer.Option("--once", help="print the metrics and end; so does no option at all")] = False,
     database: DatabaseOption = None,
 ) -> None:
-    """Print or serve the metrics of the database, in Prometheus's text format."""
+    """Print or serve metrics of the database for Prometheus."""
     from blocks.settings import load_settings
     from deployments.monitoring.exporter import Exporter
 

@@ -114,16 +114,15 @@ def test_what_arrives_in_an_inbox_is_taken_once_in_its_lane(up: Up) -> None:
         Inbox(url=str(receipts(up.folder / "post", 2)), owner="accounting", lane="urgent").save("post", overwrite=True)
 
     def poll() -> str:
-        started = place.ask(f"deployments/{deployment_id}/create_flow_run", state={"type": "SCHEDULED"})
-        path = f"flow_runs/{started['id']}"  # type: ignore[index]
+        run_id = place.ask(f"deployments/{deployment_id}/create_flow_run", state={"type": "SCHEDULED"})["id"]
 
-        def state() -> dict[str, str]:
-            return place.ask(path)["state"]  # type: ignore[index, no-any-return]
+        def state() -> dict[str, Any]:
+            return dict(place.ask(f"flow_runs/{run_id}")["state"])
 
         wait_until(lambda: state()["type"] in {"COMPLETED", "FAILED", "CANCELLED"}, timeout_s=180)
         return str(state()["message"])
 
-    deployment_id = place.ask("deployments/name/poll-inboxes/every-two-minutes")["id"]  # type: ignore[index]
+    deployment_id = place.ask("deployments/name/poll-inboxes/every-two-minutes")["id"]
     wait_until(lambda: "post: 2 listed, 0 arrived, 2 due" in poll(), timeout_s=180)
 
     def taken() -> list[dict[str, Any]]:
@@ -142,7 +141,7 @@ def test_what_arrives_in_an_inbox_is_taken_once_in_its_lane(up: Up) -> None:
 def test_doctor_makes_again_what_was_deleted_and_a_switched_on_schedule_stays_on(up: Up) -> None:
     place = up.workplace()
     deployment = place.ask("deployments/name/process-documents/scheduled")
-    schedule = deployment["schedules"][0]["id"]  # type: ignore[index]
+    schedule = deployment["schedules"][0]["id"]
     place.prefect("deployment", "schedule", "resume", "process-documents/scheduled", schedule)
     place.prefect("automation", "delete", "winnow-late-runs")
     place.prefect("--no-prompt", "deployment", "delete", "escalate-reviews/every-five-minutes")
@@ -153,7 +152,7 @@ def test_doctor_makes_again_what_was_deleted_and_a_switched_on_schedule_stays_on
     assert "fixed: automations (missing or changed: winnow-late-runs)" in fixed
     assert re.search(r"✓ +automations ", fixed)
     again = place.ask("deployments/name/process-documents/scheduled")
-    assert [schedule["active"] for schedule in again["schedules"]] == [True]  # type: ignore[index]
+    assert [schedule["active"] for schedule in again["schedules"]] == [True]
 
 
 def test_sigterm_leaves_no_process(up: Up) -> None:
