@@ -101,7 +101,7 @@ def test_a_run_started_in_prefect_is_worked_and_a_killed_worker_comes_back(up: U
 
     def ended() -> list[str]:
         found = place.ask("flow_runs/filter", flows={"name": {"any_": ["process-documents"]}})
-        return [run["state"]["message"] for run in found if run["state_type"] == "COMPLETED"]  # type: ignore[attr-defined]
+        return [run["state"]["message"] for run in found if run["state_type"] == "COMPLETED"]
 
     wait_until(ended, timeout_s=180)
     assert ended()[0].startswith("1 document: ")
@@ -127,7 +127,7 @@ def test_what_arrives_in_an_inbox_is_taken_once_in_its_lane(up: Up) -> None:
 
     def taken() -> list[dict[str, Any]]:
         found = place.ask("flow_runs/filter", flows={"name": {"any_": ["take-inbox"]}})
-        return [run for run in found if run["state_type"] == "COMPLETED"]  # type: ignore[attr-defined]
+        return [run for run in found if run["state_type"] == "COMPLETED"]
 
     wait_until(taken, timeout_s=180)
     [run] = taken()
