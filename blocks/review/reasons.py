@@ -11,6 +11,7 @@ _OF_FIELDS: Mapping[str, str] = {
     "ungrounded": "{label} has a quote that the document does not have, or that says something else.",
     "rejected": "{label} has a value that the type rejects.",
 }
+_WITHOUT_VALUE = {"missing", "invalid"}
 _OF_DOCUMENTS: Mapping[str, str] = {
     "expectation": "The row breaks the type's expectation “{label}”.",
     "contradiction": "Values do not agree: {detail}.",
@@ -79,6 +80,12 @@ def fields_named(reason: str, document_type: DocumentType | None) -> tuple[str, 
         return tuple(name for name in document_type.fields if f"_{name}_" in f"_{detail}_")
     words = set(detail.replace(",", " ").split()) if code == "contradiction" else ()
     return tuple(name for name in document_type.fields if name in words)
+
+
+def doubted_fields(reason: str, document_type: DocumentType | None) -> tuple[str, ...]:
+    """The fields whose value a reason puts in doubt; none for a reason that says that there is no value."""
+    code = reason.partition(":")[0]
+    return () if code in _WITHOUT_VALUE else fields_named(reason, document_type)
 
 
 def raw_of(reason: str) -> str:

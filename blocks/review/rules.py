@@ -110,7 +110,9 @@ def _outcome(
             return _corrected(item, decision, _check_has_values(item, document_type))
         case Action.REJECT:
             if not decision.reason.strip():
-                raise InvalidDecision("a rejection needs a reason")
+                offered = document_type.review.reject_reasons if document_type is not None else ()
+                known = f"; the type's reasons are: {', '.join(offered)}" if offered else ""
+                raise InvalidDecision(f"a rejection needs a reason{known}")
             return Outcome(
                 status=Status.REJECTED,
                 document_type=item.document_type,

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blocks.errors import UsageError
 from blocks.review.reasons import sentence
-from blocks.review.records import Event
+from blocks.review.records import Event, ItemStatus
 from deployments.cli.options import DatabaseOption, open_existing, open_to_change
 from deployments.cli.output import note, say, without_controls
 from deployments.cli.review_options import ByOption, IdArgument, JsonOption, person_of
 
 if TYPE_CHECKING:
     from blocks.database.review.shown import ShownItem
+    from blocks.review.records import Item
 
 RevealOption = Annotated[
     bool, typer.Option("--reveal", help="show the values of a blind item too; read the document first")
@@ -124,7 +126,7 @@ def _print(shown: "ShownItem", as_json: bool, reveal: bool) -> None:
         fields = [] if is_hidden else [field.model_dump(mode="json") for field in shown.fields]
         say(json.dumps(content | {"fields": fields}, ensure_ascii=False))
         return
-    for line in _lines(shown, is_hidden):
+    for line in (*_lines(shown, is_hidden), *_reject_reasons(shown.item)):
         say(without_controls(line))
 
 
@@ -164,6 +166,21 @@ def _lines(shown: "ShownItem", is_hidden: bool) -> list[str]:
         if decision is not None and field.field in decision.changed:
             lines.append(f"      decided: {_text(decision.changed[field.field])}")
     return lines
+
+
+def _reject_reasons(item: "Item") -> list[str]:
+    """What the type offers to who rejects; an item is shown also where its type is gone or has a mistake."""
+    from blocks.document_types.loader import load_document_types
+    from blocks.settings import load_settings
+
+    if item.status is not ItemStatus.OPEN:
+        return []
+    try:
+        document_type = load_document_types(load_settings().document_types_dir).get(item.document_type)
+    except UsageError:
+        return []
+    reasons = () if document_type is None else document_type.review.reject_reasons
+    return [f"  reasons to reject it: {', '.join(reasons)}"] if reasons else []
 
 
 _PASSED_ON = {Event.ESCALATED: "sent it to a senior", Event.RETURNED: "returned it to the queue"}

@@ -1,11 +1,9 @@
 """Log in and out. Too many wrong passwords lock a name for a while; the answer is the same for every name."""
 
-from datetime import UTC, datetime
-
 from fastapi import Response
 
 from blocks.database.review.sessions import end_session, open_session
-from blocks.database.review.users import clear_failed_logins, count_failed_login, find_user
+from blocks.database.review.users import clear_failed_logins, find_user, may_try_password
 from deployments.review_app.call import SESSION_COOKIE, Call
 from deployments.review_app.passwords import is_right
 
@@ -25,11 +23,9 @@ def log_in(call: Call) -> Response:
         return call.page("login.html", 429, to=to, why="Too many attempts; wait a minute.")
     name = call.form.get("name", "").strip()
     user = find_user(site.database, name)
-    is_locked = user is not None and user.locked_until is not None and user.locked_until > datetime.now(UTC)
+    may_try = may_try_password(site.database, name)
     is_known = is_right(call.form.get("password", ""), user.password_hash if user is not None else None)
-    if user is None or not user.is_active or is_locked or not is_known:
-        if user is not None and not is_locked:
-            count_failed_login(site.database, name)
+    if user is None or not user.is_active or not may_try or not is_known:
         return call.page("login.html", 401, to=to, why=WRONG)
     clear_failed_logins(site.database, name)
     response = call.redirect(to)

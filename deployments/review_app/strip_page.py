@@ -128,7 +128,7 @@ def undo_field(call: Call) -> Response:
 
 def _choices(call: Call) -> list[TypeChoices]:
     database, types = call.site.database, call.site.types
-    unsure = count_unsure_fields(database)
+    unsure = count_unsure_fields(database, types)
     audits = count_audits(database)
     choices = []
     for count in count_open_by_type(database):

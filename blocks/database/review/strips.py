@@ -1,8 +1,11 @@
 """Strips: one field of one type over the items that wait, in the order of work."""
 
-from collections.abc import Iterator
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
 
-from sqlalchemy import ColumnElement, Text, cast, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Text, cast, exists, func, or_, select
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database, stored_json
@@ -13,6 +16,7 @@ from blocks.database.review.tables import review, review_judgements
 from blocks.document_types.schema import DocumentType
 from blocks.records import Record
 from blocks.review.judgements import is_judgeable
+from blocks.review.reasons import doubted_fields
 from blocks.review.records import Item, ItemKind, ItemStatus, Person
 
 STRIP_ITEMS = 50
@@ -59,21 +63,25 @@ def strip_items(
 
 
 @survives_outages
-def count_unsure_fields(database: Database) -> list[FieldCount]:
-    """The fields that are not sure enough in open items, the most frequent first of each type."""
-    each = func.json_each if database.is_sqlite else func.json_array_elements_text
-    reasons = each(review.c.reasons).table_valued("value", name="reason")
-    code = "low_confidence:"
+def count_unsure_fields(database: Database, types: Mapping[str, DocumentType]) -> list[FieldCount]:
+    """In how many open items reasons put a value of a field in doubt, the most frequent field first of each type.
+
+    A strip has fewer: not the items that others have, nor those whose value has no place or was judged.
+    """
+    reasons = cast(review.c.reasons, Text)
     query = (
-        select(review.c.document_type, reasons.c.value, func.count())
-        .select_from(review.join(reasons, true()))
-        .where(review.c.status == ItemStatus.OPEN, ~review.c.is_blind, reasons.c.value.startswith(code))
-        .group_by(review.c.document_type, reasons.c.value)
-        .order_by(review.c.document_type, func.count().desc(), reasons.c.value)
+        select(review.c.document_type, reasons, func.count())
+        .where(review.c.status == ItemStatus.OPEN, ~review.c.is_blind, review.c.kind == ItemKind.VERDICT)
+        .group_by(review.c.document_type, reasons)
     )
+    counts: Counter[tuple[str, str]] = Counter()
+    named = cache(lambda reason, type_: doubted_fields(reason, types.get(type_)))
     with database.read() as connection:
-        rows = connection.execute(query).all()
-    return [FieldCount(document_type=type_, field=reason.removeprefix(code), items=n) for type_, reason, n in rows]
+        for type_, found, items in connection.execute(query):
+            for field in {field for reason in json.loads(found) for field in named(reason, type_)}:
+                counts[type_, field] += items
+    rows = sorted(counts.items(), key=lambda row: (row[0][0], -row[1], row[0][1]))
+    return [FieldCount(document_type=type_, field=field, items=items) for (type_, field), items in rows]
 
 
 @survives_outages

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from blocks.database.clock import database_time
@@ -97,17 +97,26 @@ def set_active(database: Database, name: str, *, is_active: bool) -> None:
 
 
 @survives_outages
-def count_failed_login(database: Database, name: str) -> None:
-    """Count a wrong password; after `MAX_FAILED_LOGINS` in a row the name is locked for `LOCK_S`."""
+def may_try_password(database: Database, name: str) -> bool:
+    """Count a log-in, before its password is looked at; whether it may be. False for names that nobody has.
+
+    After `MAX_FAILED_LOGINS` in a row without a right one (`clear_failed_logins`) the name is locked for `LOCK_S`. So
+    log-ins at the same time try no more passwords than those one after another.
+    """
     users = review_users.c
     with database.write() as connection:
-        connection.execute(update(review_users).where(users.name == name).values(failed_logins=users.failed_logins + 1))
-        until = database_time(connection) + timedelta(seconds=LOCK_S)
+        at = database_time(connection)
+        is_free = or_(users.locked_until.is_(None), users.locked_until <= at)
+        counted = update(review_users).where(users.name == name, is_free)
+        if connection.execute(counted.values(failed_logins=users.failed_logins + 1)).rowcount == 0:
+            return False
+        until = at + timedelta(seconds=LOCK_S)
         connection.execute(
             update(review_users)
             .where(users.name == name, users.failed_logins >= MAX_FAILED_LOGINS)
             .values(locked_until=until, failed_logins=0)
         )
+        return True
 
 
 @survives_outages

@@ -75,7 +75,7 @@ async function decide(action, content = {}) {
   const decision = await left.decision(action, content).finally(() => { isBusy = false })
   await sent
   if (!decision || view !== left || isBusy) return
-  if (!left.isMine) return left.banner('Somebody else has this document.', 'claimed')
+  if (!left.isMine) return // the banner says who has it since when, or what changed
   sent = leave(async next => {
     toast(`${PAST[decision.action]}…`)
     const found = await post(left.address('decide'), { ...decision, next })

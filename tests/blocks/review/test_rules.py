@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from blocks.document_types.schema import DocumentField, DocumentType, FieldType
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType, ReviewRules
 from blocks.records import Status
 from blocks.review.errors import (
     FieldUnread,
@@ -118,6 +118,12 @@ def test_a_blank_correction_empties_the_field() -> None:
 def test_a_decision_without_a_meaning_is_refused(wrong: Decision, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         ruling(item(), wrong)
+
+
+def test_a_rejection_without_a_reason_is_told_those_of_the_type() -> None:
+    type_ = RECEIPT.model_copy(update={"review": ReviewRules(reject_reasons=("no receipt", "a copy"))})
+    with pytest.raises(InvalidDecision, match="the type's reasons are: no receipt, a copy"):
+        rule(item(), decision(Action.REJECT, reason=""), ANN, type_, {"receipt"}, AT)
 
 
 def test_a_blind_audit_is_accepted_only_once_each_field_was_read() -> None:

@@ -290,6 +290,14 @@ def test_texts_that_a_person_fills_in_are_decided_exactly(database: Database, fo
             assert decided[review_id]["reason"] == text_.strip()
 
 
+def test_show_has_the_reasons_to_reject_that_the_type_offers(review: Command, folder: Path) -> None:
+    assert "reasons to reject" not in review("show", "1").stdout
+    with (folder / "types/receipt/type.yaml").open("a") as stream:
+        stream.write("review: {reject_reasons: [no receipt, a copy]}\n")
+    assert "reasons to reject it: no receipt, a copy" in review("show", "1").stdout
+    assert "the type's reasons are: no receipt, a copy" in review("reject", "1", "--reason", " ", expect=2).stderr
+
+
 def test_label_studio_gets_values_as_predictions(review: Command) -> None:
     file = review.folder / "tasks.json"
     review("export", str(file), "--format", "label-studio", "--limit", "1")

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -129,6 +130,9 @@ def test_a_name_is_locked_after_wrong_passwords_and_the_right_one_does_not_open_
     assert log_in(client, "nobody") == 401
     users.set_password(site.database, "ann", password_hash())
     assert log_in(client, "ann") == 303
+    with ThreadPoolExecutor(12) as pool:
+        tried = list(pool.map(lambda _: users.may_try_password(site.database, "ann"), range(12)))
+    assert tried.count(True) == users.MAX_FAILED_LOGINS, "at the same time as one after another"
 
 
 def test_a_session_ends_by_itself_and_with_its_user(client: TestClient, site: Site) -> None:

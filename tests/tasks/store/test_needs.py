@@ -265,6 +265,21 @@ def test_a_reopened_document_that_fails_for_good_is_a_failure_to_decide_on(datab
     ]
 
 
+def test_a_reopened_item_keeps_its_values_when_a_later_run_fails(database: Database) -> None:
+    process(database, "first", "a", {Stage.VALIDATE: {"a": IN_REVIEW}})
+    decide_on(database, Action.ACCEPT)
+    process(database, "second", "a", {Stage.VALIDATE: {"a": IN_REVIEW}}, rerun=Rerun.ALL, reopen=True)
+    [reopened] = items(database)
+    assert (reopened.kind, reopened.status, reopened.version) == (ItemKind.VERDICT, "open", 2)
+    broken: Script = {Stage.EXTRACT: {"a": failing(Stage.EXTRACT, Retry.NEVER, "corrupt")}}
+    process(database, "third", "a", broken, rerun=Rerun.ALL)
+    assert items(database) == [reopened]
+    assert [failure["kind"] for failure in list_failures(database)] == ["corrupt"]
+    decide_on(database, Action.ACCEPT)
+    assert list_results(database)[0]["status"] == "accepted"
+    assert isinstance(verify_trail(database), Head)
+
+
 def test_a_reclassified_document_comes_back_only_if_it_is_unsure(database: Database) -> None:
     unsure = IN_REVIEW.model_copy(update={"document_type": "invoice"})
     for name, verdict_as_given in (("a", ACCEPTED), ("b", unsure)):

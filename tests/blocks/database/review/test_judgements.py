@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from blocks.database.engine import Database
 from blocks.database.review import claims
@@ -13,7 +13,7 @@ from blocks.database.review.decide import decide
 from blocks.database.review.judgements import judge, read_judged, undo_judgement
 from blocks.database.review.queue import read_item
 from blocks.database.review.strips import Strip, count_audits, count_unsure_fields, strip_items
-from blocks.database.review.tables import review_answers, review_events, review_judgements
+from blocks.database.review.tables import review, review_answers, review_events, review_judgements
 from blocks.database.review.verify import verify_trail
 from blocks.document_types.schema import ReviewRules
 from blocks.errors import DatabaseUnreachable
@@ -185,8 +185,15 @@ def test_a_strip_has_the_items_whose_field_is_in_doubt_and_that_nobody_else_has(
     judged(database, items[1])
     assert ids(database) == items[2:]
     assert ids(database, BOB) == [items[0], *items[2:]]
-    assert [count.model_dump() for count in count_unsure_fields(database)] == [
-        {"document_type": "receipt", "field": "total", "items": 4}
+    with database.write() as connection:
+        reasons = ["low_confidence:total", "contradiction:total 9.00 is not 8.00 of company", "missing:company"]
+        connection.execute(update(review).where(review.c.review_id == items[3]).values(reasons=reasons))
+        connection.execute(
+            update(review).where(review.c.review_id == items[2]).values(reasons=["missing:company", "invalid:total:x"])
+        )
+    assert [count.model_dump() for count in count_unsure_fields(database, TYPES)] == [
+        {"document_type": "receipt", "field": "total", "items": 3},
+        {"document_type": "receipt", "field": "company", "items": 1},
     ]
     assert count_audits(database) == {}
 
