@@ -96,7 +96,7 @@ def call(name: str) -> dict[str, Any]:
         ({"status": "accepted", "seen_from": "2026-01-02"}, {"sure"}),
         ({"limit": 2}, {"doubtful", "broken"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_a_selection_finds_the_documents_that_have_all_properties(
     database: Database, wanted: dict[str, Any], names: set[str]
