@@ -232,6 +232,7 @@ def look(visit: Visit, text: str, item: int, rejected: int, unknown: int) -> Non
     visit("GET /documents/{document_id}", f"/documents/{part}")
     visit("GET /dashboard", f"/dashboard?type={part}&days={part}")
     visit("GET /static/{version}/{name}", f"/static/{part}/{part}")
+    visit("GET /metrics", "/metrics")
 
 
 def leave(visit: Visit, text: str) -> None:
