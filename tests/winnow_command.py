@@ -140,14 +140,18 @@ class Workplace:
         body = items or fields
         return json.loads(self._send(path, "POST" if body else "GET", json.dumps(body).encode() if body else None))
 
+    def change(self, path: str, **fields: object) -> None:
+        """Change fields of something by the Prefect API."""
+        self._send(path, "PATCH", json.dumps(fields).encode())
+
     def delete(self, path: str) -> None:
         """Delete something by the Prefect API."""
         self._send(path, "DELETE", None)
 
     def _send(self, path: str, method: str, data: bytes | None) -> bytes:
-        """The reply's body. The server's SQLite is locked at times on a busy machine: then it is asked again."""
+        """The reply's body. The server's SQLite is locked at times, for up to a minute: then it is asked again."""
         url, headers = f"{self.server.url}/{path}", {"content-type": "application/json"}
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         while True:
             request = urllib.request.Request(url, data=data, headers=headers, method=method)
             try:
@@ -155,6 +159,9 @@ class Workplace:
                     return bytes(reply.read())
             except urllib.error.HTTPError as error:
                 if error.code != 503 or time.monotonic() > deadline:
+                    raise
+            except TimeoutError:
+                if method != "GET" or time.monotonic() > deadline:
                     raise
             time.sleep(0.5)
 
