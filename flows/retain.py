@@ -33,7 +33,7 @@ def retain(
 
     Args:
         outputs_days: Outputs of stages and results that newer ones replaced. Going back computes them again.
-        members_days: Which documents an ended run worked on. Its counts go with them.
+        members_days: Which documents an ended run worked on. Figures that it kept at its end stay.
         calls_days: Calls of models, with tokens and cost.
         texts_days: Prompts and replies, where they are kept.
         replies_days: Replies kept for equal requests, since their last use. An equal request is paid again.

@@ -66,7 +66,7 @@ def begin(database: Database, begun: Backfill, document_ids: Sequence[str], *, s
     backfill_id, plan = begun.backfill_id, begun.plan
     row: dict[str, object] = {
         "backfill_id": backfill_id,
-        "plan": plan.model_dump(mode="json"),
+        "plan": plan.model_dump(mode="json", exclude={"sample"}),  # a sample has values, which an erasure must reach
         "state": BackfillState.RUNNING,
     }
     row |= {"is_dry_run": begun.is_dry_run, "started_at": begun.started_at, "ended_at": None}

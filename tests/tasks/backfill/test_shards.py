@@ -7,8 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from blocks.backfill.comparison import ChangedValue, Comparison
 from blocks.backfill.errors import GroundMoved, WrongState
 from blocks.backfill.plan import Plan
 from blocks.database import tables
@@ -36,6 +37,16 @@ __all__ = ["bench"]  # a fixture
 def begin(bench: Bench, plan: Plan, shard_size: int = 2) -> Backfill:
     run = Run(bench.prepared, RunContext(run_id="plan"), bench.pipeline()[0])
     return begin_backfill(run, NO_MODELS, plan, shard_size=shard_size)
+
+
+def test_values_of_a_sample_are_not_stored_with_the_plan(bench: Bench) -> None:
+    bench.versions[Stage.SCORE] = "2"
+    value = ChangedValue(uri="/in/a", field="company", before="Ann Quartermain", after=None)
+    sample = Comparison(documents=1, same=0, values=(value,), flips=())
+    begin(bench, bench.plan().model_copy(update={"sample": sample}))
+    with bench.database.read() as connection:
+        [stored] = connection.execute(select(tables.backfills.c.plan)).scalars()
+    assert "Quartermain" not in str(stored)
 
 
 def work(bench: Bench, backfill: Backfill, shard: int) -> dict[Stage, int]:
