@@ -70,7 +70,7 @@ class Notes:
         told |= {"key": f"env:{KEY_VARIABLE}", "input_price": Decimal("0.4"), "output_price": Decimal("1.6")}
         model = RegisteredModel.model_validate({"name": name, "upstream": f"up-{name}", **told, **values})
         self.path.parent.mkdir(exist_ok=True)
-        database = open_database(f"sqlite:///{self.path}")
+        database = open_database(self.workplace.environment.get("WINNOW_DATABASE_URL", f"sqlite:///{self.path}"))
         try:
             open_registry(database).put(model)
         finally:

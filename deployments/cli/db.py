@@ -1,6 +1,7 @@
-"""`winnow db`: the revision of the database's tables, and the rights of its users."""
+"""`winnow db`: the revision of the database's tables, its size and backup, and the rights of its users."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -90,6 +91,23 @@ def size(as_json: JsonOption = False, database: DatabaseOption = None) -> None:
     show_rows(shown, ("table", "rows", "MB"), OutputFormat.TABLE, "the database is empty")
     if per_document is not None:
         say(f"{sizes.size_bytes / MB:,.1f} MB, {per_document:,} bytes for each of {sizes.documents:,} documents")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the new file; it must not be there yet")],
+    database: DatabaseOption = None,
+) -> None:
+    """Write an SQLite database to a new file, while runs and reviewers work. For PostgreSQL, use pg_dump.
+
+    Copying the file itself would miss what is in the log beside it. The backup is checked before it gets its name.
+
+    Example: winnow db backup backups/winnow-2026-11-29.db
+    """
+    from blocks.database.keeping.backup import back_up
+
+    size_bytes = back_up(open_existing(database), file)
+    say(f"{size_bytes / MB:,.1f} MB in {file}")
 
 
 @app.command()

@@ -12,6 +12,7 @@ import textwrap
 from blocks import errors
 from blocks.backfill import errors as backfill_errors
 from blocks.database import errors as database_errors
+from blocks.database.keeping import errors as keeping_errors
 from blocks.database.story import errors as story_errors
 from blocks.errors import DocumentError, RunError, UsageError, WinnowError
 from blocks.gateway import errors as gateway_errors
@@ -27,6 +28,7 @@ MODULES = tuple(
         errors,
         backfill_errors,
         database_errors,
+        keeping_errors,
         story_errors,
         gateway_errors,
         configuration_errors,

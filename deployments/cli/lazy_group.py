@@ -45,7 +45,7 @@ COMMANDS = {
     "server": Command("server:app", "The local Prefect server, for runs without a Prefect API."),
     "erase": Command("keep:erase", "Erase documents, and all that was read of them."),
     "retain": Command("keep:retain", "Delete old rows that nobody needs any more."),
-    "db": Command("db:app", "The database's tables and views, and its size."),
+    "db": Command("db:app", "The database's tables and views, its size and backup."),
 }
 
 
