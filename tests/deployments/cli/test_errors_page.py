@@ -7,6 +7,7 @@ from pathlib import Path
 from blocks import errors
 from blocks.backfill import errors as backfill_errors
 from blocks.database import errors as database_errors
+from blocks.database.keeping import errors as keeping_errors
 from blocks.database.story import errors as story_errors
 from blocks.errors import Encrypted, SourceMissing, TooLarge, WinnowError
 from blocks.gateway import errors as gateway_errors
@@ -29,6 +30,7 @@ def test_every_kind_has_exactly_one_row() -> None:
             errors,
             backfill_errors,
             database_errors,
+            keeping_errors,
             story_errors,
             gateway_errors,
             configuration_errors,
