@@ -7,9 +7,10 @@ from blocks.database.address import connect
 from blocks.database.review.inbox import Answered
 from blocks.settings import load_settings
 from tasks.decide import task
+from tasks.flow_run.task import run_name
 
 
-@flow(name="apply-decisions", persist_result=False)
+@flow(name="apply-decisions", flow_run_name=run_name, persist_result=False)
 def apply_decisions() -> State[Answered]:
     """Apply every new decision in the order of insertion, and write on each row what came of it."""
     settings = load_settings()

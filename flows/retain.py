@@ -11,13 +11,13 @@ from blocks.database.keeping.retention import Retention
 from blocks.records import Status
 from blocks.settings import load_settings
 from tasks.flow_run.form import DocumentTypeName
-from tasks.flow_run.task import ends_in_one_line
+from tasks.flow_run.task import ends_in_one_line, run_name
 from tasks.keep.task import Kept, closing_state, delete_old_rows, erase_old_documents
 
 Days = Annotated[float, Field(ge=0)]
 
 
-@flow(name="retain", persist_result=False)
+@flow(name="retain", flow_run_name=run_name, persist_result=False)
 @ends_in_one_line
 def retain(
     outputs_days: Days | None = None,

@@ -1,6 +1,7 @@
 """`winnow up`: everything on this machine, until Ctrl-C or SIGTERM."""
 
 import fcntl
+import re
 import signal
 import sys
 import time
@@ -63,7 +64,16 @@ class ServiceDown(RunError):
     """A service did not come up."""
 
     def __init__(self, name: str, log: Path) -> None:
-        super().__init__(f"{name} did not start; see {log}")
+        why = _last_error(log)
+        super().__init__(f"{name} did not start{f' ({why})' if why else ''}; see {log}")
+
+
+def _last_error(log: Path) -> str:
+    """What the last exception in the log says, or nothing where it has none."""
+    found = re.findall(
+        r"^\S+ \S+ \w+ \| ((?:\w+\.)*\w*(?:Error|Exception): .+)$", log.read_text(errors="replace"), re.M
+    )
+    return found[-1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -200,7 +210,7 @@ def _automations(client: "SyncPrefectClient") -> int:
     try:
         apply(client, blocks)
     except UsageError as error:  # a block that is missing must not keep documents waiting
-        warn(str(error))
+        warn(f"{error}. Until then alerts tell nobody; afterwards: winnow automations apply")
         apply(client, ())
     return len(definitions())
 

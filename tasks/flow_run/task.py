@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar, cast
 from uuid import UUID
 
 import httpx
-from prefect import get_run_logger
+from prefect import get_run_logger, runtime
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
@@ -79,7 +79,7 @@ def ends_in_one_line(flow_function: Callable[P, State[R]]) -> Callable[P, State[
 
 
 def run_name() -> str:
-    """A run's name in the Prefect UI: its inbox, the last part of its first source, or its filter, and when it began.
+    """A run's name in the Prefect UI: its inbox, the last part of its first source, its filter, or its flow, and when.
 
     A run that is tried again keeps its name.
     """
@@ -94,7 +94,9 @@ def run_name() -> str:
         return f"{_source_name(str(sources[0]))}{more} {began}"
     if backfill_id := parameters.get("backfill_id"):
         return f"backfill {str(backfill_id)[:8]} shard {parameters['shard']} {began}"
-    selection = parameters.get("selection")
+    if "selection" not in parameters:
+        return f"{runtime.flow_run.flow_name} {began}"
+    selection = parameters["selection"]
     filters = [selection.document_type, selection.status] if isinstance(selection, Selection) else []
     return " ".join(["backfill", *filter(None, filters), began])
 

@@ -13,7 +13,9 @@ from blocks.database.results import earlier_runs
 from blocks.database.results.earlier_runs import Share
 from tasks.report.report import RunReport
 
-MIN_FAILED, MIN_RISE, MIN_USUAL = 3, 0.05, 0.01
+MIN_NUMBER, MIN_USUAL = 3, 0.01
+MIN_RISE = {"failed": 0.05, "in_review": 0.2}
+"""Shares of review differ between senders by nature: only a large rise is a signal."""
 Z = 3.3
 """A share that did not change exceeds this in one run of 2,000: the one-sided test of a proportion, by the normal
 approximation (Wilson, "Probable inference", 1927, section 2)."""
@@ -35,10 +37,15 @@ def signals(database: Database, run_id: str, report: RunReport) -> Iterator[Sign
     """Everything that is not as usual at the end of this run, from the database."""
     earlier = earlier_runs.earlier_runs(database, run_id)
     if report.counts.failed:
-        usual = earlier_runs.failure_shares(database, earlier)
-        for name, share in jumped(report.by_type, usual):
+        usual = earlier_runs.shares(database, earlier, "failed")
+        for name, share in jumped(report.by_type, usual, "failed"):
             kind = earlier_runs.commonest_failure(database, run_id, name)
-            yield _failure_share(name, share, usual[name], kind)
+            yield _share("failure-share", name, share, usual[name], "failed", kind)
+    if report.counts.in_review and not report.waiting:  # a model that is away is a signal of its own
+        usual = earlier_runs.shares(database, earlier, "in_review")
+        for name, share in jumped(report.by_type, usual, "in_review"):
+            reason = earlier_runs.commonest_reason(database, run_id, name)
+            yield _share("review-share", name, share, usual[name], "went to review", reason)
     if report.model_calls:
         yield from _spend(earlier_runs.spend_per_document(database, (run_id, *earlier)), run_id)
         for model in report.models:
@@ -52,28 +59,30 @@ def signals(database: Database, run_id: str, report: RunReport) -> Iterator[Sign
         yield Signal("circuit-open", f"winnow.model.{model}", f"{model} does not answer", message)
 
 
-def jumped(by_type: Mapping[str, Mapping[str, int]], usual: Mapping[str, Share]) -> Iterator[tuple[str, Share]]:
-    """The types whose share of failures is above the usual one by more than chance explains.
+def jumped(
+    by_type: Mapping[str, Mapping[str, int]], usual: Mapping[str, Share], outcome: str
+) -> Iterator[tuple[str, Share]]:
+    """The types whose share of an outcome is above the usual one by more than chance explains.
 
     A type without earlier documents has no usual share.
     """
     for name, counts in by_type.items():
-        failed = counts.get("failed", 0)
+        number = counts.get(outcome, 0)
         computed = sum(counts.values()) - counts.get("skipped", 0)
         before = usual.get(name)
-        if failed < MIN_FAILED or before is None or not before.documents:
+        if number < MIN_NUMBER or before is None or not before.documents:
             continue
-        expected = max(before.failed / before.documents, MIN_USUAL)
+        expected = max(before.number / before.documents, MIN_USUAL)
         chance = sqrt(expected * (1 - expected) * (1 / computed + 1 / before.documents))
-        if failed / computed - expected > max(MIN_RISE, Z * chance):
-            yield name, Share(failed, computed)
+        if number / computed - expected > max(MIN_RISE[outcome], Z * chance):
+            yield name, Share(number, computed)
 
 
-def _failure_share(name: str, share: Share, usual: Share, kind: str | None) -> Signal:
-    now, before = share.failed / share.documents, usual.failed / usual.documents
-    of = f"{now:.0%} of {share.documents} documents failed, usually {before:.0%}"
-    most = f", most with {kind}" if kind else ""
-    return Signal("failure-share", f"winnow.type.{name}", f"{name}: {now:.0%} failed", f"{name}: {of}{most}")
+def _share(signal: str, name: str, share: Share, usual: Share, verb: str, why: str | None) -> Signal:
+    now, before = share.number / share.documents, usual.number / usual.documents
+    of = f"{now:.0%} of {share.documents} documents {verb}, usually {before:.0%}"
+    most = f", most with {why}" if why else ""
+    return Signal(signal, f"winnow.type.{name}", f"{name}: {now:.0%} {verb}", f"{name}: {of}{most}")
 
 
 def _spend(per_document: Mapping[str, float], run_id: str) -> Iterator[Signal]:

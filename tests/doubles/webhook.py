@@ -1,11 +1,15 @@
 """A web server that takes what notification blocks post."""
 
 import json
+import os
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -41,3 +45,20 @@ def running_webhook() -> Iterator[Webhook]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def main() -> None:
+    """Run the webhook as a process: it prints its address, and adds what is posted to a file, a line of JSON each."""
+    with running_webhook() as hook, Path(sys.argv[1]).open("a", encoding="utf-8") as file:
+        print(hook.url, flush=True)
+        parent, written = os.getppid(), 0
+        while os.getppid() == parent:
+            for post in hook.posts[written:]:
+                file.write(json.dumps(post) + "\n")
+                written += 1
+            file.flush()
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,7 +26,7 @@ from tests.winnow_command import Workplace, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = "custom-webhook/operators"
-SIGNALS = ("failure-share", "spend", "latency", "reviews-due", "circuit-open")
+SIGNALS = ("failure-share", "review-share", "spend", "latency", "reviews-due", "circuit-open")
 
 pytestmark = pytest.mark.prefect
 

@@ -1,5 +1,6 @@
 """What is usual: how documents of earlier runs ended, what they cost, how fast models answered them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,21 +9,21 @@ from sqlalchemy import Float, cast, func, select
 from blocks.database.engine import Database, now
 from blocks.database.outages import survives_outages
 from blocks.database.review.tables import review
-from blocks.database.tables import breakers, documents, failures, model_calls, run_documents, runs
-from blocks.records import CACHE_HIT, OK, OPEN, UNKNOWN_TYPE
+from blocks.database.tables import breakers, documents, failures, model_calls, results, run_documents, runs
+from blocks.records import CACHE_HIT, OK, OPEN, UNKNOWN_TYPE, Status
 from blocks.review.records import ItemStatus
 
 EARLIER_RUNS = 20
 EARLIER_CHUNKS = 10
-"""Chunks of an earlier run that count: its share of failures is estimated, at a bounded cost for big runs."""
+"""Chunks of an earlier run that count: its shares are estimated, at a bounded cost for big runs."""
 EARLIER_CALLS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Of `documents` that were computed, how many failed."""
+    """Of `documents` that were computed, how many ended in the same way, such as failed."""
 
-    failed: int
+    number: int
     documents: int
 
 
@@ -41,8 +42,8 @@ def earlier_runs(database: Database, run_id: str) -> tuple[str, ...]:
 
 
 @survives_outages
-def failure_shares(database: Database, run_ids: Sequence[str]) -> dict[str, Share]:
-    """By document type, how many of the documents in the first chunks of these runs failed."""
+def shares(database: Database, run_ids: Sequence[str], outcome: str) -> dict[str, Share]:
+    """By document type, how many of the documents in the first chunks of these runs had this outcome."""
     name = func.coalesce(documents.c.document_type, UNKNOWN_TYPE)
     member = run_documents.c
     query = (
@@ -55,7 +56,7 @@ def failure_shares(database: Database, run_ids: Sequence[str]) -> dict[str, Shar
         rows = connection.execute(query).all()
     return {
         type_name: Share(
-            failed=sum(number for name, outcome, number in rows if name == type_name and outcome == "failed"),
+            number=sum(number for name, found, number in rows if name == type_name and found == outcome),
             documents=sum(number for name, _, number in rows if name == type_name),
         )
         for type_name in {row[0] for row in rows}
@@ -78,6 +79,21 @@ def commonest_failure(database: Database, run_id: str, document_type: str) -> st
     )
     with database.read() as connection:
         return connection.execute(query).scalar_one_or_none()
+
+
+@survives_outages
+def commonest_reason(database: Database, run_id: str, document_type: str) -> str | None:
+    """The reason for which most documents of the type went to review in the run, as its last results say."""
+    result = results.c
+    query = (
+        select(result.reasons)
+        .where(result.run_id == run_id, result.document_type == document_type)
+        .where(result.status == Status.IN_REVIEW, result.is_current)
+        .limit(EARLIER_CALLS)
+    )
+    with database.read() as connection:
+        counted = Counter(reason for reasons in connection.execute(query).scalars() for reason in reasons)
+    return min(counted, key=lambda reason: (-counted[reason], reason), default=None)
 
 
 @survives_outages

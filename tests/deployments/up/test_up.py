@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from blocks.inbox.block import Inbox
+from deployments.cli.up import ServiceDown
 from deployments.prefect_api.local_server import LocalServer
 from tests.flows.test_process_documents import receipts
 from tests.prefect_fixtures import prefect_api
@@ -163,6 +164,19 @@ def test_sigterm_leaves_no_process(up: Up) -> None:
     assert [process for process in family if process.is_running()] == []
     assert up.process.stdout is not None
     assert up.process.stdout.read().splitlines()[-2:] == ["stopping …", "stopped"]
+
+
+def test_a_service_that_ends_at_once_says_why(tmp_path: Path) -> None:
+    log = tmp_path / "up.log"
+    log.write_text(
+        "2026-11-29 22:18:08,419 prefect | Traceback (most recent call last):\n"
+        '2026-11-29 22:18:08,419 prefect | sqlalchemy.exc.DBAPIError: extension "pg_trgm" is not available\n'
+        "2026-11-29 22:18:08,420 prefect | Server stopped!\n"
+    )
+    why = 'sqlalchemy.exc.DBAPIError: extension "pg_trgm" is not available'
+    assert str(ServiceDown("the Prefect server", log)) == f"the Prefect server did not start ({why}); see {log}"
+    log.write_text("2026-11-29 22:18:08,420 prefect | Server stopped!\n")
+    assert str(ServiceDown("the Prefect server", log)) == f"the Prefect server did not start; see {log}"
 
 
 def free_port() -> int:

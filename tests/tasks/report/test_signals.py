@@ -9,8 +9,9 @@ from blocks.database.engine import Database
 from blocks.database.models.circuit_states import DatabaseCircuitStates
 from blocks.database.results import earlier_runs
 from blocks.database.results.earlier_runs import Share
+from blocks.database.results.results import NewResult, write_results
 from blocks.database.tables import failures, model_calls, run_documents, runs
-from blocks.records import RunCounts
+from blocks.records import RunCounts, Status, Validation
 from tasks.report.report import ModelUse, RunReport
 from tasks.report.signals import jumped, signals
 from tests.database_fixtures import add_documents
@@ -20,17 +21,17 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 def test_a_share_jumps_where_chance_does_not_explain_it() -> None:
     usual = {"invoice": Share(10, 1000), "receipt": Share(300, 1000)}
-    assert dict(jumped({"invoice": {"failed": 3, "accepted": 97}}, usual)) == {}
-    assert dict(jumped({"invoice": {"failed": 12, "accepted": 88}}, usual)) == {"invoice": Share(12, 100)}
-    assert dict(jumped({"receipt": {"failed": 38, "accepted": 62}}, usual)) == {}
-    assert dict(jumped({"receipt": {"failed": 60, "accepted": 40}}, usual)) == {"receipt": Share(60, 100)}
+    assert dict(jumped({"invoice": {"failed": 3, "accepted": 97}}, usual, "failed")) == {}
+    assert dict(jumped({"invoice": {"failed": 12, "accepted": 88}}, usual, "failed")) == {"invoice": Share(12, 100)}
+    assert dict(jumped({"receipt": {"failed": 38, "accepted": 62}}, usual, "failed")) == {}
+    assert dict(jumped({"receipt": {"failed": 60, "accepted": 40}}, usual, "failed")) == {"receipt": Share(60, 100)}
 
 
 def test_skipped_documents_hide_no_jump_and_a_new_type_has_no_usual_share() -> None:
     counts = {"failed": 10, "accepted": 10, "skipped": 10_000}
-    assert dict(jumped({"invoice": counts}, {"invoice": Share(0, 500)})) == {"invoice": Share(10, 20)}
-    assert dict(jumped({"invoice": counts}, {})) == {}
-    assert dict(jumped({"invoice": {"failed": 2, "accepted": 0}}, {"invoice": Share(0, 500)})) == {}
+    assert dict(jumped({"invoice": counts}, {"invoice": Share(0, 500)}, "failed")) == {"invoice": Share(10, 20)}
+    assert dict(jumped({"invoice": counts}, {}, "failed")) == {}
+    assert dict(jumped({"invoice": {"failed": 2, "accepted": 0}}, {"invoice": Share(0, 500)}, "failed")) == {}
 
 
 def test_earlier_runs_say_what_is_usual_and_a_jump_names_the_kind(database: Database) -> None:
@@ -48,10 +49,33 @@ def test_earlier_runs_say_what_is_usual_and_a_jump_names_the_kind(database: Data
             for document_id in ids[:failed]:
                 connection.execute(insert(failures), _failure(document_id, f"run-{number}"))
     assert earlier_runs.earlier_runs(database, "run-3") == ("run-2", "run-1")
-    assert earlier_runs.failure_shares(database, ("run-1", "run-2")) == {"unknown": Share(1, 40)}
+    assert earlier_runs.shares(database, ("run-1", "run-2"), "failed") == {"unknown": Share(1, 40)}
     [signal] = signals(database, "run-3", _report({"unknown": {"accepted": 12, "failed": 8}}))
     assert (signal.name, signal.resource) == ("failure-share", "winnow.type.unknown")
     assert signal.message == "unknown: 40% of 20 documents failed, usually 2%, most with encrypted"
+
+
+def test_a_type_whose_documents_suddenly_go_to_review_is_named_with_the_reason(database: Database) -> None:
+    for number, waiting in ((1, 2), (2, 18)):
+        run_id = f"run-{number}"
+        _run(database, run_id, number)
+        ids = add_documents(database, *(f"{number}-{each}" for each in range(20)), run_id=run_id)
+        verdicts = [
+            Validation(document_type="unknown", status=status, confidence=0.9, reasons=reasons)
+            for status, reasons in [(Status.IN_REVIEW, ("missing:vat_id",))] * waiting
+            + [(Status.ACCEPTED, ())] * (20 - waiting)
+        ]
+        with database.write() as connection:
+            rows = [NewResult(id_, "f", verdict, False) for id_, verdict in zip(ids, verdicts, strict=True)]
+            write_results(database, connection, run_id, rows, NOW)
+            for id_, verdict in zip(ids, verdicts, strict=True):
+                member = (run_documents.c.run_id == run_id) & (run_documents.c.document_id == id_)
+                connection.execute(update(run_documents).where(member).values(outcome=verdict.status))
+    report = _report({"unknown": {"accepted": 2, "in_review": 18}})
+    [signal] = signals(database, "run-2", report)
+    assert signal.name == "review-share"
+    assert signal.message == "unknown: 90% of 20 documents went to review, usually 10%, most with missing:vat_id"
+    assert list(signals(database, "run-2", report.model_copy(update={"waiting": {"model_unavailable": 18}}))) == []
 
 
 def test_a_circuit_that_is_open_at_the_end_is_told_of(sqlite_database: Database) -> None:
