@@ -104,7 +104,7 @@ class Outcome:
 
     `payload` is the JSON of the stage's record. With both, later stages use the payload, and the next run tries the
     failure, whose retry is `next_run`, again. `defect` is the exception behind a failure that is a defect of Winnow; it
-    is logged and never stored.
+    is logged and never stored. `engine` says in traces what made the payload: a library, a method, models.
     """
 
     document_id: str
@@ -112,6 +112,7 @@ class Outcome:
     failure: Failure | None = None
     duration_ms: int = 0
     defect: Exception | None = field(default=None, compare=False)
+    engine: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.payload is None and self.failure is None:

@@ -115,7 +115,25 @@ class Settings(BaseSettings):
     otlp_endpoint: SecretUrl | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="OTLP address (HTTP) for spans of model calls; needs the extra otel",
+        description="OTLP address (HTTP) for traces of documents and metrics of model calls; needs the extra otel",
+    )
+    traces_exporter: str = Field(
+        "otlp", validation_alias="OTEL_TRACES_EXPORTER", description="none: no traces are sent to the OTLP address"
+    )
+    metrics_exporter: str = Field(
+        "otlp", validation_alias="OTEL_METRICS_EXPORTER", description="none: no metrics are sent to the OTLP address"
+    )
+    semconv_opt_in: str = Field(
+        "",
+        validation_alias="OTEL_SEMCONV_STABILITY_OPT_IN",
+        description="gen_ai_latest_experimental: the latest names of OpenTelemetry's conventions for models alone; "
+        "gen_ai_latest_experimental/dup: also older ones",
+    )
+    span_queue_size: int = Field(
+        16_384,
+        ge=512,
+        validation_alias="OTEL_BSP_MAX_QUEUE_SIZE",
+        description="limit: spans that wait to be sent; more are dropped, and the log says so",
     )
 
     @field_validator("notify_blocks")

@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.prefect_fixtures",
     "tests.winnow_command",
     "tests.model_runs",
+    "tests.otlp_fixtures",
     "tests.review_page",
 ]
 

@@ -119,4 +119,9 @@ def _text(document: Document) -> str:
 
 def _outcome(document: Document, classification: Classification, duration_s: float) -> Outcome:
     payload = classification.model_dump_json().encode()
-    return Outcome(document.document_id, payload=payload, duration_ms=round(duration_s * 1000))
+    return Outcome(
+        document.document_id,
+        payload=payload,
+        duration_ms=round(duration_s * 1000),
+        engine=classification.method,
+    )

@@ -114,7 +114,8 @@ class ExtractStage:
         if content is None:
             content = content_of(document, self._settings.max_document_mb, self._fetch_part)
         extracted = self._extractor.extract(content, document.media_type)
-        return Outcome(document.document_id, extracted.payload, extracted.failure)
+        engine = extracted.extraction.engine
+        return Outcome(document.document_id, extracted.payload, extracted.failure, engine=engine)
 
 
 def _decisive(known: Format) -> dict[str, object]:

@@ -19,6 +19,8 @@ from blocks.database.pipeline.claims import SeenRows, Worker
 from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted
 from blocks.logs import log_ids
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
+from blocks.telemetry.document_spans import DocumentSpans
+from blocks.telemetry.telemetry import TELEMETRY
 
 FLUSH_EVERY_S = 2.0
 FLUSH_EVERY_BYTES = 8_000_000
@@ -102,17 +104,19 @@ class StageCounts(Record):
 class Chunk:
     """A slice of a run's documents. `number` counts from 1 up to `of`.
 
-    `is_contested`: the documents were left to another worker at first, and what it wrote is used.
+    `is_contested`: the documents were left to another worker at first, and what it wrote is used. `taken_ns` is when
+    this process took it, since the Unix epoch.
     It is no dataclass and no tuple, because Prefect searches those several times per task run.
     """
 
-    __slots__ = ("document_ids", "is_contested", "number", "of")
+    __slots__ = ("document_ids", "is_contested", "number", "of", "taken_ns")
 
     def __init__(self, number: int, of: int, document_ids: tuple[str, ...], *, is_contested: bool = False) -> None:
         self.number = number
         self.of = of
         self.document_ids = document_ids
         self.is_contested = is_contested
+        self.taken_ns = time.time_ns()
 
 
 class RunContext(Record):
@@ -249,6 +253,7 @@ class _OutcomeWriter:
     def __init__(self, database: Database, worker: Worker, stage: Stage) -> None:
         self.done = self.failed = self.retry_now = 0
         self._database, self._worker, self._stage = database, worker, stage
+        self._arrived_ns: dict[str, int] = {}
 
     def take(self, outcomes: Iterable[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
         """Write every outcome, also those before an exception. Returns the documents whose claims were lost."""
@@ -258,6 +263,8 @@ class _OutcomeWriter:
         try:
             for outcome in outcomes:
                 pending.append(outcome)
+                if TELEMETRY.spans is not None:
+                    self._arrived_ns[outcome.document_id] = time.time_ns()
                 if outcome.defect is not None:
                     with log_ids(document=outcome.document_id):
                         log.error(DEFECT, self._stage, outcome.document_id, exc_info=outcome.defect)
@@ -273,9 +280,12 @@ class _OutcomeWriter:
     def _flush(self, outcomes: list[Outcome], fingerprints: Mapping[str, str]) -> set[str]:
         kept = stage_outputs.write_outcomes(self._database, self._stage, self._worker, outcomes, fingerprints)
         progress.report(self._worker.run_id, self._stage, len(kept))
+        if TELEMETRY.spans is not None:
+            spans = DocumentSpans(TELEMETRY.spans, self._worker.run_id)
+            spans.worked(self._stage, outcomes, kept, self._arrived_ns)
         for outcome in outcomes:
             if outcome.document_id in kept:
                 self.done += outcome.payload is not None
                 self.failed += outcome.payload is None
                 self.retry_now += outcome.failure is not None and outcome.failure.retry is Retry.NOW
-        return {outcome.document_id for outcome in outcomes} - kept
+        return {outcome.document_id for outcome in outcomes} - kept.keys()

@@ -17,11 +17,11 @@ from blocks.database.models.reply_cache import DatabaseReplyCache
 from blocks.database.outages import wait_out_outages
 from blocks.gateway.event_loop import collect_garbage_less_often, gateway_loop
 from blocks.gateway.policies.shared_state import CircuitReport
-from blocks.gateway.policies.tracing import configure_tracing
 from blocks.gateway.registry.keys import KeyReference, KeyRing
 from blocks.gateway.registry.registry import RegistryState, registry_state
 from blocks.gateway.registry.seed import read_seed
 from blocks.settings import load_settings
+from blocks.telemetry.telemetry import configure_telemetry
 
 if TYPE_CHECKING:
     from blocks.gateway.gateway import Gateway
@@ -94,7 +94,7 @@ def _make_gateway(database: Database) -> "Gateway":
     from blocks.gateway.gateway import Gateway, SharedState  # imports the HTTP client, which most commands do without
 
     collect_garbage_less_often()
-    configure_tracing(load_settings())
+    configure_telemetry(load_settings())
     ledger = DatabaseLedger(database)
     ledger.recover()
     replies = DatabaseReplyCache(database)

@@ -18,6 +18,8 @@ from blocks.logs import configure_logs, log_event, log_ids
 from blocks.records import CHUNK_STAGES, Batch, Stage
 from blocks.secret_url import redacted
 from blocks.settings import SECRETS, Settings
+from blocks.telemetry.document_spans import run_span
+from blocks.telemetry.telemetry import configure_telemetry
 from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
 from tasks.runs.frame import digest_of
 from tasks.runs.models import hold_gateway
@@ -100,8 +102,9 @@ def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) ->
         run = Run(prepared, asked.model_copy(update=attempts), pipeline)
         _begin(run, batch)
         configure_logs(prepared.settings)
+        configure_telemetry(prepared.settings)
         try:
-            with log_ids(run=run_id):
+            with log_ids(run=run_id), run_span(run_id):
                 log_event(log, "run started")
                 yield run
                 log_event(log, "run ended")

@@ -45,6 +45,7 @@ def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:
             "size": None if outcome.payload is None else len(outcome.payload),
             "failure": None if outcome.failure is None else outcome.failure.model_dump(mode="json"),
             "duration_ms": outcome.duration_ms,
+            "engine": outcome.engine,
             "defect": None if outcome.defect is None else wire.pack_defect(outcome.defect).decode(),
         }
         for outcome in outcomes
@@ -67,6 +68,7 @@ def unpack_outcomes(content: bytes) -> list[Outcome]:
                 None if entry["failure"] is None else Failure.model_validate(entry["failure"]),
                 entry["duration_ms"],
                 None if entry["defect"] is None else wire.unpack_defect(entry["defect"].encode()),
+                entry["engine"],
             )
         )
     return outcomes

@@ -257,4 +257,5 @@ def _scored(
         payload=scoring.model_dump_json().encode(),
         failure=None if failure is None else failure.failure(Stage.SCORE),
         duration_ms=0 if started_at is None else round((time.perf_counter() - started_at) * 1000),
+        engine=scoring.model,
     )

@@ -1,6 +1,7 @@
 """The last stage: each document of a chunk becomes a result, a review item or a failure, in one transaction."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from blocks.database.review.failure_needs import known_types, needs_of_failures
 from blocks.document_types.schema import DocumentType
 from blocks.errors import StageCrashed, Unfinished
 from blocks.records import OUTPUT_STAGES, Failure, Retry, Stage, Status, Validation
+from blocks.telemetry.document_spans import DocumentSpans
+from blocks.telemetry.telemetry import TELEMETRY
 from tasks.runs.chunk import DEFECT, StageCounts
 from tasks.store.needs import needs_of_results
 
@@ -65,15 +68,18 @@ def store_chunk(
     types: Mapping[str, DocumentType],
     *,
     reopen: bool = False,
+    taken_ns: int | None = None,
 ) -> StageCounts:
     """Write the chunk's results, review items, failures and outcomes in one transaction.
 
     To store twice changes nothing. A person's decision stays the current result, with its review item; the run's result
     is added beside it. With `reopen`, the run's result replaces it, and goes to review until a person decides again.
     `unchanged` counts documents with nothing new. Documents that another live worker has claimed
-    are left to it, and named in the counts. Raises `LeaseLost` if the worker's lease was closed.
+    are left to it, and named in the counts. `taken_ns`, when the chunk was taken, begins the spans of its documents.
+    Raises `LeaseLost` if the worker's lease was closed.
     """
     stored_at, run_id, salt = now(), worker.run_id, database_id(database)
+    started_ns = time.time_ns()
     with database.write() as connection:
         leases.check_lease(connection, worker.worker_id)
         documents.lock_documents(database, connection, chunk)
@@ -112,6 +118,10 @@ def store_chunk(
         items.sync_review(database, connection, run_id, needs, settled, stored_at, reopened)
     unchanged = sum(verdict.outcome == documents.SKIPPED for verdict in verdicts.values())
     progress.report(run_id, Stage.STORE, len(verdicts))
+    if TELEMETRY.spans is not None:
+        ended = {id_: verdict.outcome for id_, verdict in verdicts.items()}
+        because = {failure.document_id: failure.failure for failure in failed}
+        DocumentSpans(TELEMETRY.spans, run_id).stored(ended, because, taken_ns or started_ns, started_ns)
     return StageCounts(
         done=len(verdicts) - unchanged - len(failed),
         failed=len(failed),

@@ -10,5 +10,11 @@ from tasks.store.store import store_chunk
 def store(run: Run, chunk: Chunk) -> StageCounts:
     """Write one chunk's results, review items and failures."""
     return store_chunk(
-        run.database, run.context.worker, chunk.document_ids, run.pipeline_digest, run.types, reopen=run.context.reopen
+        run.database,
+        run.context.worker,
+        chunk.document_ids,
+        run.pipeline_digest,
+        run.types,
+        reopen=run.context.reopen,
+        taken_ns=chunk.taken_ns,
     )

@@ -1,10 +1,8 @@
 """Keys of models stay where they are: after runs with errors of every kind they are found nowhere else (promise 24)."""
 
-import threading
 import zlib
 from collections.abc import Iterator
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from pydantic import SecretStr
 
 from deployments.prefect_api.local_server import LocalServer
 from tests.doubles.model_provider.wire import fingerprint
+from tests.doubles.otlp_receiver import OtlpReceiver
 from tests.model_runs import KEY, PRICES, TRUTHFUL, Notes
 from tests.prefect_fixtures import prefect_api
 
@@ -77,38 +76,11 @@ def blocks(notes: Notes, local_server: LocalServer) -> Iterator[None]:
             ModelEndpoint.delete("canary-claude")
 
 
-@pytest.fixture
-def collector() -> Iterator[tuple[str, list[bytes]]]:
-    """An OTLP backend: its address, and the bodies that it was sent."""
-    received: list[bytes] = []
-
-    class Take(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = zlib.decompress(body, zlib.MAX_WBITS | 16)
-            received.append(body)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Take)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", received
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.mark.usefixtures("blocks")
-def test_no_key_is_found_after_errors_of_every_kind(
-    notes: Notes, prefect_home: Path, collector: tuple[str, list[bytes]]
-) -> None:
+def test_no_key_is_found_after_errors_of_every_kind(notes: Notes, prefect_home: Path, receiver: OtlpReceiver) -> None:
     """Prefect keeps the keys of blocks encrypted in its database: in clear they are not to be found there either."""
-    address, spans = collector
     notes.workplace.environment |= {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": address,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
         "WINNOW_KEEP_PROMPTS": "true",
         "PREFECT_LOGGING_LEVEL": "DEBUG",
     }
@@ -137,9 +109,10 @@ def test_no_key_is_found_after_errors_of_every_kind(
     used = {(entry["model"], entry["key"]) for entry in notes.provider.log()}
     assert used == {(f"up-{name}", fingerprint(key)) for name, key in KEYS.items()}
 
-    assert spans
+    assert receiver.spans()
+    assert receiver.points()
     places = {f"output {at}": (done.stdout + done.stderr).encode() for at, done in enumerate(printed)}
-    places |= {f"span {at}": body for at, body in enumerate(spans)}
+    places["spans and metrics"] = receiver.raw()
     files = [path for root in (notes.workplace.folder, prefect_home) for path in root.rglob("*") if path.is_file()]
     places |= {str(path): path.read_bytes() for path in files}
     of_prefect = b"".join(content for name, content in places.items() if "prefect.db" in name)

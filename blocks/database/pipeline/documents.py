@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import (
@@ -31,13 +31,14 @@ SKIPPED, FAILED = "skipped", "failed"
 class Recorded:
     """What a batch added to a run: new members, and how many of them have their outcome already.
 
-    `erased` documents were left out.
+    `erased` documents were left out. `new` are the members that are not skipped.
     """
 
     members: int = 0
     skipped: int = 0
     failed: int = 0
     erased: int = 0
+    new: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def record_batch(
         }
         _insert_members(connection, run_id, outcomes, chunk_size)
     counts = list(outcomes.values())
-    return Recorded(len(members), skipped=counts.count(SKIPPED), failed=counts.count(FAILED), erased=len(erased))
+    new = tuple(id_ for id_, outcome in outcomes.items() if outcome != SKIPPED)
+    return Recorded(len(members), counts.count(SKIPPED), counts.count(FAILED), len(erased), new)
 
 
 @survives_outages

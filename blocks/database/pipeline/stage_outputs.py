@@ -173,26 +173,28 @@ def load_inputs(database: Database, chunk: Sequence[Document], reads: Sequence[S
 @survives_outages
 def write_outcomes(
     database: Database, stage: Stage, worker: Worker, outcomes: Sequence[Outcome], fingerprints: Mapping[str, str]
-) -> frozenset[str]:
+) -> dict[str, int]:
     """Write the outcomes of the attempts that `worker` began. Classify's answer also becomes the document's type.
 
     A late outcome is dropped where another worker has begun the row since, or the row has ended; but a payload replaces
     a failure.
-    Returns the documents whose outcomes were written.
+    Returns the documents whose outcomes were written, and how many attempts were made at each.
     """
     by_id = {outcome.document_id: outcome for outcome in outcomes}
     if not by_id:
-        return frozenset()
+        return {}
     values = {id_: _written(outcome, worker.run_id) for id_, outcome in by_id.items()}
     done: list[dict[str, Any]] = []
     other: list[dict[str, Any]] = []
+    attempts: dict[str, int] = {}
     with database.write() as connection:
         lock_documents(database, connection, by_id)
         names = {"ids": by_id, "stage": stage.value}
-        for id_, fingerprint, state, begun_by in connection.execute(_OWN_ROWS, names).all():
+        for id_, fingerprint, state, begun_by, tried in connection.execute(_OWN_ROWS, names).all():
             if begun_by == worker.worker_id and fingerprint == fingerprints[id_] and _may_write(by_id[id_], state):
                 group = done if by_id[id_].failure is None else other
                 group.append(values[id_] | _row_key(stage, id_, fingerprint))
+                attempts[id_] = tried
         if done:
             connection.execute(_WRITE_DONE, done)
         if other:
@@ -200,7 +202,7 @@ def write_outcomes(
         if stage is Stage.CLASSIFY:
             payloads = ((row["b_document_id"], by_id[row["b_document_id"]].payload) for row in done + other)
             _set_types(connection, {id_: _type_of(payload) for id_, payload in payloads if payload is not None})
-    return frozenset(row["b_document_id"] for row in done + other)
+    return attempts
 
 
 def load_chains(connection: Connection, document_ids: Sequence[str]) -> dict[str, dict[Stage, ChainLink]]:
@@ -319,7 +321,7 @@ _ROWS = select(
     or_(_row.stage == bindparam("stage"), and_(_row.is_current, in_list(_row.stage, "upstream"))),
 )
 
-_OWN_ROWS = select(_row.document_id, _row.fingerprint, _row.state, _row.worker_id).where(
+_OWN_ROWS = select(_row.document_id, _row.fingerprint, _row.state, _row.worker_id, _row.attempts).where(
     in_list(_row.document_id, "ids"), _row.stage == bindparam("stage")
 )
 

@@ -212,7 +212,7 @@ def test_a_second_worker_of_the_same_run_respects_the_claims_of_the_first(databa
         assert stage_outputs.begin_attempts(database, Stage.EXTRACT, first, {id_of("a"): "f"}) == {id_of("a")}
         assert stage_outputs.begin_attempts(database, Stage.EXTRACT, second, prints) == {id_of("b")}
         outcomes = [Outcome(id_, PAYLOAD) for id_ in prints]
-        assert stage_outputs.write_outcomes(database, Stage.EXTRACT, second, outcomes, prints) == {id_of("b")}
+        assert stage_outputs.write_outcomes(database, Stage.EXTRACT, second, outcomes, prints) == {id_of("b"): 1}
         assert row(database, "a") == ("started", "worker-1", 1, 0)
 
 
@@ -223,7 +223,7 @@ def test_a_worker_that_goes_on_after_its_claim_was_taken_over_overwrites_nothing
     assert begin(database, "run-2", "a") == {"a"}
     for _ in ("while the other works", "after it has ended"):
         late = [Outcome(id_of("a"), b"late")]
-        assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), late, {id_of("a"): "f"}) == set()
+        assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), late, {id_of("a"): "f"}) == {}
         end(database, "run-2", "a")
     state = stage_outputs.load_chunk(database, Stage.CLASSIFY, [id_of("a")])
     (loaded,) = stage_outputs.load_inputs(database, state.ready, (Stage.EXTRACT,))

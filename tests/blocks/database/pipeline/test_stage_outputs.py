@@ -263,9 +263,9 @@ def test_what_is_written_is_named(database: Database) -> None:
         database, Stage.EXTRACT, dead_worker(database, "run-1"), {ids[0]: "f", ids[1]: "other"}
     )
     outcomes = [Outcome(id_, PAYLOAD) for id_ in ids]
-    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), outcomes, prints) == {ids[0]}
-    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-2"), outcomes, prints) == frozenset()
-    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), [], prints) == frozenset()
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), outcomes, prints) == {ids[0]: 1}
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-2"), outcomes, prints) == {}
+    assert stage_outputs.write_outcomes(database, Stage.EXTRACT, worker("run-1"), [], prints) == {}
 
 
 def test_a_document_has_one_current_row_in_a_stage(database: Database) -> None:

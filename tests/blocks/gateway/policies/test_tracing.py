@@ -1,128 +1,66 @@
 """Spans of model calls, as a backend receives them over OTLP."""
 
 import asyncio
-import gzip
 import json
 import logging
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
 
 from blocks.gateway.errors import CallFailed, RateLimited, TruncatedReply
 from blocks.gateway.model import ModelReply, Question, Usage
-from blocks.gateway.policies.tracing import Traced, Tracing, configure_tracing, trace_id_of
+from blocks.gateway.policies.tracing import Traced
 from blocks.gateway.registry.registry import RegisteredModel
+from blocks.records import TEST_LANE
 from blocks.settings import Settings
+from blocks.telemetry import conventions
+from blocks.telemetry.conventions import OPT_IN, Conventions
+from blocks.telemetry.document_spans import score_span_id, trace_id_of
+from blocks.telemetry.telemetry import Destination, Telemetry, configure_telemetry
 from tests.blocks.gateway.questions import PAGE_1, ask
+from tests.doubles.otlp_receiver import OtlpReceiver, Span, attributes_of
 
+ROOT = Path(__file__).parents[4]
 CANARY = "sk-canary-9876543210"
 REGISTERED = RegisteredModel(
     name="m", provider="openai", upstream="gpt-4.1-mini", endpoint="http://127.0.0.1:8080/v1", headers={"x-key": CANARY}
 )
 USAGE = Usage(input_tokens=120, output_tokens=30, cached_tokens=100, reasoning_tokens=7)
 
-Span = dict[str, Any]
 
-
-class Receiver:
-    """An OTLP backend: decodes what is posted to it."""
-
-    def __init__(self) -> None:
-        self.bodies: list[ExportTraceServiceRequest] = []
-        self.raw: list[bytes] = []
-        self.paths: list[str] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
-                receiver.raw.append(body)
-                receiver.paths.append(self.path)
-                receiver.bodies.append(ExportTraceServiceRequest.FromString(body))
-                content = ExportTraceServiceResponse().SerializeToString()
-                self.send_response(200)
-                self.send_header("content-type", "application/x-protobuf")
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_request(self, *_: object) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def spans(self) -> list[Span]:
-        found = [
-            span
-            for body in self.bodies
-            for resource in body.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-        return [
-            {
-                "name": span.name,
-                "kind": span.kind,
-                "status": (span.status.code, span.status.message),
-                "lasts_ns": span.end_time_unix_nano - span.start_time_unix_nano,
-                "events": len(span.events),
-                **{one.key: _plain(one.value) for one in span.attributes},
-            }
-            for span in found
-        ]
-
-    def service(self) -> str:
-        attributes = self.bodies[0].resource_spans[0].resource.attributes
-        return next(str(one.value.string_value) for one in attributes if one.key == "service.name")
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def _plain(value: Any) -> object:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_plain(one) for one in value.array_value.values]
-    return getattr(value, kind)
+Sending = Callable[[Destination], Telemetry]
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
+def sending() -> Iterator[Sending]:
+    """Makes telemetry to a destination; at the end of the test all of it is closed."""
+    made: list[Telemetry] = []
+
+    def send(destination: Destination) -> Telemetry:
+        made.append(Telemetry())
+        made[-1].configure(destination)
+        return made[-1]
+
+    yield send
+    for one in made:
+        one.configure(Destination())
 
 
 @pytest.fixture
-def tracing(receiver: Receiver) -> Iterator[Tracing]:
-    made = Tracing()
-    assert made.configure(receiver.url)
-    yield made
-    made.configure(None)
+def tracing(receiver: OtlpReceiver, sending: Sending) -> Telemetry:
+    return sending(Destination(receiver.url))
 
 
-def flush(tracing: Tracing) -> bool:
-    assert tracing._provider is not None
-    return tracing._provider.force_flush()
+def flush(tracing: Telemetry) -> None:
+    """Send what waits now."""
+    if tracing.spans is not None:
+        assert tracing.spans.provider.force_flush()
+    if tracing._meters is not None:
+        assert tracing._meters.force_flush()
 
 
 class Scripted:
@@ -146,22 +84,21 @@ def answered(**changes: Any) -> ModelReply:
     return ModelReply(model="m", model_version="gpt-4.1-mini-2025-04-14", **(said | changes))
 
 
-def trace(tracing: Tracing, receiver: Receiver, outcome: ModelReply | Exception, **changes: Any) -> Span:
-    model = Traced(Scripted(outcome), changes.pop("registered", REGISTERED), tracing=tracing, **changes)
+def trace(tracing: Telemetry, receiver: OtlpReceiver, outcome: ModelReply | Exception, **changes: Any) -> Span:
+    model = Traced(Scripted(outcome), changes.pop("registered", REGISTERED), telemetry=tracing, **changes)
     if isinstance(outcome, Exception):
         with pytest.raises(type(outcome)):
             asyncio.run(model.answer(ask(step=1, attempt=2)))
     else:
         assert asyncio.run(model.answer(ask(step=1, attempt=2))) == outcome
-    assert flush(tracing)
+    flush(tracing)
     [span] = receiver.spans()
     return span
 
 
-def test_a_call_is_a_span_of_the_conventions(tracing: Tracing, receiver: Receiver) -> None:
+def test_a_call_is_a_span_of_the_conventions(tracing: Telemetry, receiver: OtlpReceiver) -> None:
     span = trace(tracing, receiver, answered())
-    assert receiver.paths == ["/v1/traces"]
-    assert receiver.service() == "winnow"
+    assert receiver.services() == {"winnow"}
     assert span.pop("lasts_ns") >= 10_000_000
     assert span == {
         "name": "chat gpt-4.1-mini",
@@ -170,6 +107,7 @@ def test_a_call_is_a_span_of_the_conventions(tracing: Tracing, receiver: Receive
         "events": 0,
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
+        "gen_ai.system": "openai",
         "gen_ai.request.model": "gpt-4.1-mini",
         "gen_ai.request.max_tokens": 4096,
         "gen_ai.output.type": "json",
@@ -192,41 +130,108 @@ def test_a_call_is_a_span_of_the_conventions(tracing: Tracing, receiver: Receive
     }
 
 
-def test_the_attempts_for_a_document_in_a_run_are_one_trace(tracing: Tracing, receiver: Receiver) -> None:
-    model = Traced(Scripted(answered()), REGISTERED, tracing=tracing)
+def test_the_attempts_for_a_document_in_a_run_are_below_the_span_of_score(
+    tracing: Telemetry, receiver: OtlpReceiver
+) -> None:
+    model = Traced(Scripted(answered()), REGISTERED, telemetry=tracing)
     other = ask().request.model_copy(update={"document_id": "d2"})
 
     async def attempts() -> None:
-        await asyncio.gather(*(model.answer(question) for question in (ask(), ask(other), ask(attempt=2))))
+        questions = (ask(), ask(other), ask(attempt=2), ask(lane=TEST_LANE))
+        await asyncio.gather(*(model.answer(question) for question in questions))
 
     asyncio.run(attempts())
-    assert flush(tracing)
-    spans = [s for body in receiver.bodies for r in body.resource_spans for scope in r.scope_spans for s in scope.spans]
-    traces: dict[int, set[bytes]] = {}
-    for span in spans:
-        assert not span.parent_span_id
-        traces.setdefault(int.from_bytes(span.trace_id, "big"), set()).add(span.span_id)
-    assert {trace: len(ids) for trace, ids in traces.items()} == {
-        trace_id_of("run", "d1"): 2,
-        trace_id_of("run", "d2"): 1,
+    flush(tracing)
+    traces: dict[int, list[int]] = {}
+    for span in receiver.span_messages():
+        traces.setdefault(int.from_bytes(span.trace_id, "big"), []).append(int.from_bytes(span.parent_span_id, "big"))
+    assert {trace: sorted(parents) for trace, parents in traces.items()} == {
+        trace_id_of("run", "d1"): [0, *[score_span_id("run", "d1")] * 2],  # a trial is no part of a run
+        trace_id_of("run", "d2"): [score_span_id("run", "d2")],
     }
 
 
-def test_names_are_those_of_the_conventions_own_registry(tracing: Tracing, receiver: Receiver) -> None:
-    from opentelemetry.semconv._incubating.attributes import error_attributes, gen_ai_attributes, server_attributes
-
-    known = {
-        value
-        for module in (gen_ai_attributes, error_attributes, server_attributes)
-        for value in vars(module).values()
-        if isinstance(value, str)
-    }
+def test_durations_and_tokens_are_metrics_of_the_conventions(tracing: Telemetry, receiver: OtlpReceiver) -> None:
     failed = TruncatedReply("m")
-    failed.usage, failed.sent_text = USAGE, "sent"
-    span = trace(tracing, receiver, failed, keep_texts=True)
-    named = {name for name in span if name.startswith(("gen_ai.", "error.", "server."))}
-    assert len(named) > 10
-    assert named - known == set()
+    failed.usage = USAGE
+    for outcome in (answered(), failed, RateLimited("m", 3)):
+        asyncio.run(_ended(Traced(Scripted(outcome), REGISTERED, telemetry=tracing)))
+    flush(tracing)
+    points = receiver.points()
+    assert points.keys() == {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
+    durations = points["gen_ai.client.operation.duration"]
+    assert sorted((attributes_of(point).get("error.type", ""), point.count) for point in durations) == [
+        ("", 1),
+        ("rate_limited", 1),
+        ("truncated_reply", 1),
+    ]
+    assert all(point.sum >= 0.01 for point in durations)
+    assert list(durations[0].explicit_bounds) == [0.01 * 2**power for power in range(14)]
+    tokens = points["gen_ai.client.token.usage"]
+    assert list(tokens[0].explicit_bounds) == [4**power for power in range(14)]
+    common = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "gpt-4.1-mini",
+        "server.address": "127.0.0.1",
+        "server.port": 8080,
+    }
+    version = {"gen_ai.response.model": "gpt-4.1-mini-2025-04-14"}
+    assert [(attributes_of(point), point.count, point.sum) for point in tokens] == [
+        ({**common, **version, "gen_ai.token.type": "input"}, 1, 120),
+        ({**common, **version, "gen_ai.token.type": "output"}, 1, 30),
+        ({**common, "gen_ai.token.type": "input"}, 1, 120),
+        ({**common, "gen_ai.token.type": "output"}, 1, 30),
+    ]
+
+
+@pytest.mark.parametrize(("opt_in", "sends_older"), [(OPT_IN, False), (f"http, {OPT_IN}/dup", True)])
+def test_the_latest_names_are_sent_where_they_are_asked_for(
+    receiver: OtlpReceiver, sending: Sending, opt_in: str, sends_older: bool
+) -> None:
+    tracing = sending(Destination(receiver.url, conventions=Conventions.chosen_by(opt_in)))
+    usage = Usage(input_tokens=120, output_tokens=30, cached_tokens=100, cache_write_tokens=20)
+    asyncio.run(_ended(Traced(Scripted(answered(usage=usage)), REGISTERED, telemetry=tracing)))
+    asyncio.run(_ended(Traced(Scripted(RateLimited("m", 3)), REGISTERED, telemetry=tracing)))
+    flush(tracing)
+    span = receiver.spans()[0]
+    assert span["gen_ai.usage.cache_write.input_tokens"] == 20
+    assert ("gen_ai.usage.cache_creation.input_tokens" in span) is sends_older
+    assert ("gen_ai.system" in span) is sends_older
+    points = receiver.points()
+    assert ("gen_ai.client.operation.duration" in points) is sends_older
+    assert ("gen_ai.client.token.usage" in points) is sends_older
+    assert sum(point.count for point in points["gen_ai.client.inference.duration"]) == 2
+    assert sorted(point.sum for point in points["gen_ai.client.inference.operation.input_tokens"]) == [0, 120]
+    [written] = points["gen_ai.client.inference.usage.cache_write.input_tokens"]
+    assert (written.as_int, attributes_of(written)["gen_ai.token.modality"]) == (20, "unknown")
+
+
+async def _ended(model: Traced) -> None:
+    await asyncio.gather(model.answer(ask()), return_exceptions=True)
+
+
+def test_without_a_switch_the_table_has_the_names_of_the_installed_conventions() -> None:
+    from opentelemetry.semconv._incubating.attributes import error_attributes, gen_ai_attributes, server_attributes
+    from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
+
+    modules = (gen_ai_attributes, gen_ai_metrics, error_attributes, server_attributes)
+    known = {value for module in modules for value in vars(module).values() if isinstance(value, str)}
+    rows = {value for value in vars(conventions).values() if isinstance(value, conventions.Name)}
+    older = {name for row in rows for name in row[:2] if name}
+    assert len(rows) > 20
+    assert older - known == set()
+
+
+def test_the_page_shows_every_name_that_differs() -> None:
+    shown = {
+        tuple(cell.strip("` ") or None for cell in line.strip("|").split("|"))
+        for line in (ROOT / "docs" / "monitoring.md").read_text().splitlines()
+        if line.startswith("|") and "gen_ai." in line
+    }
+    rows = {value for value in vars(conventions).values() if isinstance(value, conventions.Name)}
+    assert shown == {tuple(row) for row in rows if len(set(row)) > 1}
 
 
 @pytest.mark.parametrize(
@@ -252,7 +257,7 @@ def test_names_are_those_of_the_conventions_own_registry(tracing: Tracing, recei
     ],
 )
 def test_who_serves_a_model_is_told(
-    tracing: Tracing, receiver: Receiver, provider: Any, endpoint: str, expected: tuple[object, ...]
+    tracing: Telemetry, receiver: OtlpReceiver, provider: Any, endpoint: str, expected: tuple[object, ...]
 ) -> None:
     registered = REGISTERED.model_copy(update={"provider": provider, "endpoint": endpoint})
     span = trace(tracing, receiver, answered(), registered=registered)
@@ -260,7 +265,7 @@ def test_who_serves_a_model_is_told(
     assert tuple(span.get(name) for name in names) == expected
 
 
-def test_a_failure_is_told_by_its_kind_alone(tracing: Tracing, receiver: Receiver) -> None:
+def test_a_failure_is_told_by_its_kind_alone(tracing: Telemetry, receiver: OtlpReceiver) -> None:
     failed = TruncatedReply("m")
     failed.usage, failed.reply_text, failed.sent_text = USAGE, '{"total": "Jane Roe', PAGE_1
     span = trace(tracing, receiver, failed)
@@ -272,14 +277,14 @@ def test_a_failure_is_told_by_its_kind_alone(tracing: Tracing, receiver: Receive
 
 
 @pytest.mark.parametrize("failure", [RateLimited("m", 3), ValueError("a bug")], ids=["typed", "bug"])
-def test_every_attempt_that_fails_ends_its_span(tracing: Tracing, receiver: Receiver, failure: Exception) -> None:
+def test_every_attempt_that_fails_ends_its_span(tracing: Telemetry, receiver: OtlpReceiver, failure: Exception) -> None:
     span = trace(tracing, receiver, failure)
     assert span["error.type"] == ("rate_limited" if isinstance(failure, CallFailed) else "unexpected")
 
 
-def test_an_attempt_that_is_cancelled_ends_its_span(tracing: Tracing, receiver: Receiver) -> None:
+def test_an_attempt_that_is_cancelled_ends_its_span(tracing: Telemetry, receiver: OtlpReceiver) -> None:
     async def cancel() -> None:
-        task = asyncio.create_task(Traced(Scripted(answered()), REGISTERED, tracing=tracing).answer(ask()))
+        task = asyncio.create_task(Traced(Scripted(answered()), REGISTERED, telemetry=tracing).answer(ask()))
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -289,19 +294,19 @@ def test_an_attempt_that_is_cancelled_ends_its_span(tracing: Tracing, receiver: 
     assert [span["error.type"] for span in receiver.spans()] == ["cancelled"]
 
 
-def test_nothing_of_a_document_and_no_key_is_sent(tracing: Tracing, receiver: Receiver) -> None:
+def test_nothing_of_a_document_and_no_key_is_sent(tracing: Telemetry, receiver: OtlpReceiver) -> None:
     failed = TruncatedReply("m")
     failed.sent_text, failed.reply_text = f"{PAGE_1} {CANARY}", PAGE_1
     trace(tracing, receiver, failed)
-    asyncio.run(Traced(Scripted(answered()), REGISTERED, tracing=tracing).answer(ask()))
+    asyncio.run(Traced(Scripted(answered()), REGISTERED, telemetry=tracing).answer(ask()))
     flush(tracing)
-    sent = b"".join(receiver.raw)
+    sent = receiver.raw()
     assert len(receiver.spans()) == 2
     for secret in (CANARY, "Baker", "Flour", "fields"):
         assert secret.encode() not in sent
 
 
-def test_what_was_said_is_sent_where_prompts_are_kept(tracing: Tracing, receiver: Receiver) -> None:
+def test_what_was_said_is_sent_where_prompts_are_kept(tracing: Telemetry, receiver: OtlpReceiver) -> None:
     span = trace(tracing, receiver, answered(), keep_texts=True)
     assert json.loads(span["gen_ai.input.messages"]) == [
         {"role": "user", "parts": [{"type": "text", "content": PAGE_1}]}
@@ -309,32 +314,55 @@ def test_what_was_said_is_sent_where_prompts_are_kept(tracing: Tracing, receiver
     assert json.loads(span["gen_ai.output.messages"]) == [
         {"role": "assistant", "parts": [{"type": "text", "content": '{"fields": {}}'}], "finish_reason": "stop"}
     ]
-    assert CANARY.encode() not in b"".join(receiver.raw)
+    assert CANARY.encode() not in receiver.raw()
 
 
-def test_counts_that_the_provider_did_not_state_are_left_out(tracing: Tracing, receiver: Receiver) -> None:
+def test_counts_that_the_provider_did_not_state_are_left_out(tracing: Telemetry, receiver: OtlpReceiver) -> None:
     span = trace(tracing, receiver, answered(usage=Usage(is_stated=False)))
     assert not any(name.startswith("gen_ai.usage") for name in span)
 
 
-def test_settings_turn_it_on_and_closing_sends_what_waits(receiver: Receiver) -> None:
-    from blocks.gateway.policies.tracing import TRACING
-
-    assert not configure_tracing(Settings(otlp_endpoint=None))
-    assert configure_tracing(Settings(otlp_endpoint=f"{receiver.url}/"))
+def test_settings_turn_it_on_and_closing_sends_what_waits(receiver: OtlpReceiver) -> None:
+    assert not configure_telemetry(Settings(otlp_endpoint=None))
+    assert configure_telemetry(Settings(otlp_endpoint=f"{receiver.url}/"))
     model = Traced(Scripted(answered()), REGISTERED)
     asyncio.run(model.answer(ask()))
-    TRACING.configure(None)
+    assert not configure_telemetry(Settings(otlp_endpoint=None))
     asyncio.run(model.answer(ask()))
     assert [span["name"] for span in receiver.spans()] == ["chat gpt-4.1-mini"]
+    assert [point.count for point in receiver.points()["gen_ai.client.operation.duration"]] == [1]
 
 
-def test_configuring_it_again_for_the_same_endpoint_changes_nothing(tracing: Tracing, receiver: Receiver) -> None:
-    tracer = tracing.tracer
-    assert tracing.configure(receiver.url)
-    assert tracing.tracer is tracer
-    assert not tracing.configure(None)
-    assert tracing.tracer is None
+@pytest.mark.parametrize(("traces", "metrics"), [("otlp", "none"), ("none", "otlp"), ("none", "none")])
+def test_traces_and_metrics_are_turned_off_by_opentelemetrys_own_switches(
+    receiver: OtlpReceiver, sending: Sending, traces: str, metrics: str
+) -> None:
+    settings = Settings(otlp_endpoint=receiver.url, traces_exporter=traces, metrics_exporter=metrics)
+    tracing = sending(Destination.of(settings))
+    asyncio.run(Traced(Scripted(answered()), REGISTERED, telemetry=tracing).answer(ask()))
+    flush(tracing)
+    assert bool(receiver.spans()) is (traces == "otlp")
+    assert bool(receiver.points()) is (metrics == "otlp")
+
+
+def test_a_trace_that_is_not_sampled_costs_no_span_and_is_counted_all_the_same(
+    receiver: OtlpReceiver, sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    tracing = sending(Destination(receiver.url))
+    asyncio.run(Traced(Scripted(answered()), REGISTERED, telemetry=tracing).answer(ask()))
+    flush(tracing)
+    assert receiver.spans() == []
+    assert [point.count for point in receiver.points()["gen_ai.client.operation.duration"]] == [1]
+
+
+def test_configuring_it_again_for_the_same_endpoint_changes_nothing(tracing: Telemetry, receiver: OtlpReceiver) -> None:
+    spans = tracing.spans
+    assert tracing.configure(Destination(receiver.url))
+    assert tracing.spans is spans
+    assert not tracing.configure(Destination())
+    assert tracing.spans is None
+    assert tracing.metrics is None
 
 
 def test_a_backend_that_is_gone_holds_up_no_call(
@@ -342,23 +370,21 @@ def test_a_backend_that_is_gone_holds_up_no_call(
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    gone = Receiver()
-    tracing = Tracing()
-    tracing.configure(gone.url)
-    gone.close()
-    reply = asyncio.run(Traced(Scripted(answered()), REGISTERED, tracing=tracing).answer(ask()))
-    tracing.configure(None)
+    tracing = Telemetry()
+    tracing.configure(Destination("http://127.0.0.1:9"))
+    reply = asyncio.run(Traced(Scripted(answered()), REGISTERED, telemetry=tracing).answer(ask()))
+    tracing.configure(Destination())
     assert reply == answered()
 
 
 def test_without_an_endpoint_nothing_of_opentelemetrys_sdk_is_loaded() -> None:
     code = (
-        "import sys, blocks.gateway.policies.tracing as t\n"
-        "before = set(sys.modules)\n"
-        "assert t.TRACING.configure(None) is False\n"
-        "t.TRACING.configure(None)\n"
-        "assert t.TRACING.tracer is None\n"
-        "print([m for m in sys.modules if m.startswith('opentelemetry')])"
+        "import sys, tasks.runs.chunk, tasks.store.store, tasks.discover.batch, blocks.gateway.policies.tracing\n"
+        "import blocks.telemetry.telemetry as t\n"
+        "loaded = {m for m in sys.modules if m.startswith('opentelemetry.sdk')}\n"
+        "assert t.TELEMETRY.configure(t.Destination()) is False\n"
+        "assert t.TELEMETRY.spans is None\n"
+        "print(sorted({m for m in sys.modules if m.startswith('opentelemetry.sdk')} - loaded))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -368,7 +394,7 @@ def test_where_the_extra_is_missing_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    tracing = Tracing()
-    assert not tracing.configure("http://127.0.0.1:9")
-    assert tracing.tracer is None
+    tracing = Telemetry()
+    assert not tracing.configure(Destination("http://127.0.0.1:9"))
+    assert tracing.spans is None
     assert "otel" in caplog.text

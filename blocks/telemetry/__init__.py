@@ -1,0 +1,1 @@
+"""What OpenTelemetry backends get: spans of runs, documents, stages and model calls, and metrics of model calls."""
