@@ -106,7 +106,10 @@ class OtlpProcess:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.doubles.otlp_receiver", str(self._folder)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.doubles.otlp_receiver", str(self._folder)],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout is not None
         self._base = self._process.stdout.readline().strip()
