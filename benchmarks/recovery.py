@@ -20,9 +20,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,13 @@ class Place:
     home: Path
     folder: Path
     url: str
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("WINNOW_", "PREFECT_"))}
         own = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state"), "WINNOW_DATABASE_URL": self.url}
-        return kept | own | PATIENT
+        return kept | own | PATIENT | self.variables
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         command = [WINNOW, "run", str(self.folder), "--json", *arguments]

@@ -9,8 +9,9 @@ database: PostgreSQL is stopped at once, as by a crash, and started again; up to
 prefect: the Prefect server is killed.
 all: a kill, then a crash of the database and the death of the Prefect server under the run that goes on.
 disk: the run's SQLite database is on a file system of few MB, which fills up and is freed after the run has stopped.
+clock: the clock of the run and of its Prefect server jumps by an hour, ahead and back, up to three times; on SQLite,
+where the leases go by that clock. Needs libfaketime (Debian's package of that name).
 
-Clock jumps are not among them: they need a library that is in no package here.
 Each round says whether the rows of results, review and failures are those of an undisturbed run.
 """
 
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from digest_rows import Rows, digest, read
@@ -38,6 +40,7 @@ MAX_RUNS = 8
 DISK_MB = 24
 LEFT_BYTES = 900_000
 """How much of the small disk is left when the run begins: less than the tables and the log of the first writes take."""
+FAKE_TIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 ENDS_RUNS = frozenset({"kill", "disk"})
 """Faults under which no run ends well: a round of them with a run that did was not disturbed."""
 
@@ -51,6 +54,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     options = parser.parse_args()
+    if "clock" in options.faults and not FAKE_TIME.exists():
+        parser.error(f"the fault clock needs {FAKE_TIME}: install libfaketime, or name the other faults by --faults")
     random.seed(options.seed)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers are stopped
     rounds: list[dict[str, object]] = []
@@ -80,7 +85,7 @@ def main() -> None:
 def round_of(fault: str, home: Path, folder: Path, server: CrashingPostgres, expected: Rows) -> dict[str, object]:
     """One disturbed run, and the runs after it until one ends well."""
     started = time.monotonic()
-    with small_disk(home) if fault == "disk" else database_of(server) as url:
+    with PLACES.get(fault, database_of)(home, server) as url:
         place = Place(home, folder, url)
         disturbed = FAULTS[fault](place, server)
         runs = 0
@@ -112,13 +117,20 @@ def rows_of(place: Place) -> Rows:
 
 
 @contextmanager
-def database_of(server: CrashingPostgres) -> Iterator[str]:
+def database_of(_home: Path, server: CrashingPostgres) -> Iterator[str]:
     """The address of a new database of the server."""
     yield server.new_database()
 
 
 @contextmanager
-def small_disk(home: Path) -> Iterator[str]:
+def database_file(home: Path, _server: CrashingPostgres) -> Iterator[str]:
+    """The address of a new SQLite database."""
+    with tempfile.TemporaryDirectory(dir=home) as folder:
+        yield f"sqlite:///{folder}/winnow.db"
+
+
+@contextmanager
+def small_disk(home: Path, _server: CrashingPostgres) -> Iterator[str]:
     """The address of a database on a file system of a few MB of which little is left. Needs the right to mount one."""
     disk = home / "disk"
     disk.mkdir()
@@ -193,6 +205,20 @@ def disk_full(place: Place, _server: CrashingPostgres) -> list[int]:
     return [code]
 
 
+def clock_jumps(place: Place, _server: CrashingPostgres) -> list[int]:
+    clock = place.home / "clock"
+    clock.write_text("+0", encoding="utf-8")
+    fake = {"LD_PRELOAD": str(FAKE_TIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1"}
+    kill_prefect(place)  # the run starts another one, by the same clock
+    process = begun(replace(place, variables=fake | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}))
+    for _ in range(random.randint(1, 3)):
+        clock.write_text(random.choice(("+3600", "-3600", "+0")), encoding="utf-8")
+        time.sleep(random.uniform(1.0, 5.0))
+    code = end_of(process)
+    kill_prefect(place)
+    return [code]
+
+
 def kill_prefect(place: Place) -> None:
     """Kill the Prefect server of this home."""
     for path in Path("/proc").glob("[0-9]*"):
@@ -228,7 +254,9 @@ FAULTS: dict[str, Callable[[Place, CrashingPostgres], list[int]]] = {
     "prefect": prefect_away,
     "all": everything,
     "disk": disk_full,
+    "clock": clock_jumps,
 }
+PLACES = {"disk": small_disk, "clock": database_file}
 
 if __name__ == "__main__":
     main()
