@@ -159,7 +159,8 @@ def ensure() -> LocalServer:
 
 def command(port: int) -> list[str]:
     """The command that starts a server at the port."""
-    return [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    prefect = [sys.executable, "-m", "deployments.prefect_api.server_process"]
+    return [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
 
 
 def environment(port: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:
