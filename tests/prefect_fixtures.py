@@ -14,7 +14,7 @@ from deployments.prefect_api.local_server import LocalServer
 
 IMPATIENT_SERVER = {
     "SERVICES_SCHEDULER_LOOP_SECONDS": "2",  # 60 by default
-    "SERVICES_LATE_RUNS_LOOP_SECONDS": "1",  # 5
+    "SERVICES_LATE_RUNS_LOOP_SECONDS": "2",  # 5
     "SERVICES_LATE_RUNS_AFTER_SECONDS": "5",  # 15
     "DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",  # 30
 }
