@@ -1,9 +1,10 @@
 """The process of a local Prefect server: the `prefect` command, with garbage collected outside of its event loop.
 
-Python collects garbage in the thread that happens to allocate, which is mostly that of the event loop. Among the garbage
-are statements of SQLite connections, and freeing one waits while its connection is at work. A connection that waits for
-SQLite's write lock is at work for up to a minute. The request that holds the lock needs the event loop to go on. So the
-server answered nothing for a minute, until SQLite gave up with `database is locked`. A thread that collects may wait.
+Python collects garbage in the thread that happens to allocate, which is mostly that of the event loop. Among the
+garbage are statements of SQLite connections, and freeing one waits while its connection is at work. A connection that
+waits for SQLite's write lock is at work for up to a minute. The request that holds the lock needs the event loop to go
+on. So the server answered nothing for a minute, until SQLite gave up with `database is locked`. A thread that collects
+may wait.
 """
 
 import gc
