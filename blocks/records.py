@@ -131,8 +131,8 @@ class Document:
     `part` names the place in the parent (``attachment:2``, ``row:17``) and is None for a file. The bytes of a part are
     in the database, those of a file at its source `uri`. A run gave `given_type` to its documents, or a person decided
     it (`is_type_decided`); `document_type` is the current one. `inputs` holds the upstream payloads of the stage,
-    `digests` the digest of every current upstream output, `provisional` the failure kind of provisional ones, and
-    `other_uris`, which only extract gets, further places of the same bytes, the latest first.
+    `digests` the digest of every current upstream output, and `provisional` the failure kind of provisional ones. Only
+    extract gets places: `uri`, empty elsewhere, and `other_uris`, further places of the same bytes, the latest first.
     """
 
     document_id: str

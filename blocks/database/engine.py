@@ -2,7 +2,8 @@
 
 On SQLite a writer begins with ``BEGIN IMMEDIATE``: a transaction that reads first and writes later cannot then fail
 half-way because another transaction wrote in between. Writers of a process queue at a lock, which needs no polling;
-those of other processes wait for SQLite's busy timeout.
+those of other processes wait for SQLite's busy timeout. All writers of a process share a connection: SQLite drops what
+a connection has in memory whenever another one has written.
 """
 
 import json
@@ -11,7 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -40,6 +41,10 @@ from blocks.secret_url import SecretUrl
 BUSY_TIMEOUT_S = 60.0
 OUTAGE_WAIT_S = 180.0
 LEASE_S = 60.0
+SQLITE_CACHE_KIB = 32 * 1024
+"""Memory of the writing connection for pages. The keys of a chunk are on more pages than fit into the default, 2 MB."""
+SQLITE_CHECKPOINT_PAGES = 8_000
+"""32 MB, eight times the default: a page that each stage of a chunk changes goes into the database file once."""
 SERVER_STATES = ("08", "25P03", "40", "53", "55P03", "57", "58")
 """Prefixes of SQLSTATEs that concern the server's state, so that the same statement may succeed later.
 
@@ -81,10 +86,11 @@ class Database:
     """An open database and its address.
 
     `outage_wait_s` bounds how long functions that survive outages wait for it. `lease_s` is how long leases of this
-    process last without a heartbeat.
+    process last without a heartbeat. `writer` is `engine`, but for SQLite, where it has a single connection.
     """
 
     engine: Engine
+    writer: Engine
     url: SecretUrl
     is_sqlite: bool
     outage_wait_s: float = OUTAGE_WAIT_S
@@ -109,14 +115,9 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes; rolled back when the block raises. Not to be nested."""
-        if not self.is_sqlite:
-            with self._typed(), self.engine.begin() as connection:
-                yield connection
-            return
-        with self._typed(), self._writing, self.engine.connect() as connection:
-            connection.execution_options(winnow_writes=True)  # on this checkout of the connection only
-            with connection.begin():
-                yield connection
+        turn = self._writing if self.is_sqlite else nullcontext()
+        with self._typed(), turn, self.writer.begin() as connection:
+            yield connection
 
     def insert(self, table: Table) -> Any:
         """An INSERT that knows ON CONFLICT; the two dialects' classes share no typed ancestor with those methods."""
@@ -169,6 +170,7 @@ def close_database(database: Database) -> None:
             del _open[key]
             _at_head.discard(key)
     database.engine.dispose()
+    database.writer.dispose()
 
 
 def check_write(database: Database) -> None:
@@ -216,20 +218,21 @@ def _connect(address: URL, create: bool, outage_wait_s: float, lease_s: float) -
     url = _as_secret(address)
     if is_sqlite:
         _prepare_folder(Path(str(address.database)), str(url), create)
-    connect_args: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S} if is_sqlite else {"connect_timeout": 10}
+    options: dict[str, Any] = {
+        "connect_args": {"timeout": BUSY_TIMEOUT_S} if is_sqlite else {"connect_timeout": 10},
+        "json_serializer": stored_json,
+        "hide_parameters": True,  # an error's text must not hold the text of documents
+        "pool_pre_ping": not is_sqlite,
+    }
     try:
-        engine = create_engine(
-            address,
-            connect_args=connect_args,
-            json_serializer=stored_json,
-            hide_parameters=True,  # an error's text must not hold the text of documents
-            pool_size=10,
-            max_overflow=30,
-            pool_pre_ping=not is_sqlite,
-        )
+        engine = writer = create_engine(address, pool_size=10, max_overflow=30, **options)
         if is_sqlite:
+            writer = create_engine(address, pool_size=1, max_overflow=0, **options)
             event.listen(engine, "connect", _configure_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
+            event.listen(writer, "connect", _configure_sqlite)
+            event.listen(writer, "connect", _configure_sqlite_writer)
+            event.listen(engine, "begin", partial(_begin_sqlite, "BEGIN"))
+            event.listen(writer, "begin", partial(_begin_sqlite, "BEGIN IMMEDIATE"))
         else:
             event.listen(engine, "connect", partial(_configure_postgres, lease_s))
         with engine.connect():
@@ -237,7 +240,7 @@ def _connect(address: URL, create: bool, outage_wait_s: float, lease_s: float) -
     except (DBAPIError, NoSuchModuleError) as error:
         may_pass = isinstance(error, DBAPIError) and _may_pass(error)
         raise DatabaseUnreachable(str(url), cause_of(error), may_pass=may_pass) from error
-    return Database(engine, url, is_sqlite, outage_wait_s, lease_s)
+    return Database(engine, writer, url, is_sqlite, outage_wait_s, lease_s)
 
 
 def _prepare_folder(path: Path, shown_url: str, create: bool) -> None:
@@ -261,6 +264,15 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
         cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # Otherwise a statement that changes many rows first copies each page to a file, to undo the statement alone.
+    cursor.execute("PRAGMA temp_store=MEMORY")
+    cursor.close()
+
+
+def _configure_sqlite_writer(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA cache_size={-SQLITE_CACHE_KIB}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}")
     cursor.close()
 
 
@@ -273,9 +285,8 @@ def _configure_postgres(lease_s: float, connection: Any, _record: object) -> Non
     connection.commit()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("winnow_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _begin_sqlite(statement: str, connection: Connection) -> None:
+    connection.exec_driver_sql(statement)
 
 
 def _is_of_the_statement(error: DBAPIError) -> bool:

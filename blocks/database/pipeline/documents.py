@@ -128,11 +128,10 @@ def planned_count(database: Database, run_id: str) -> int:
 def chunk_document_ids(database: Database, run_id: str, chunk: int) -> tuple[str, ...]:
     """The ids of a chunk's documents, sorted."""
     member = run_documents.c
-    query = (
-        select(member.document_id).where(member.run_id == run_id, member.chunk == chunk).order_by(member.document_id)
-    )
+    # With ORDER BY, SQLite reads every member of the run in the order of its primary key.
+    query = select(member.document_id).where(member.run_id == run_id, member.chunk == chunk)
     with database.read() as connection:
-        return tuple(connection.execute(query).scalars())
+        return tuple(sorted(connection.execute(query).scalars()))
 
 
 def part_content(database: Database, document_id: str) -> bytes:

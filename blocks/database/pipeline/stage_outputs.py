@@ -48,14 +48,17 @@ from blocks.database.pipeline.chunk_state import (
 from blocks.database.pipeline.claims import SeenRows, Worker, claimable
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.leases import check_lease
-from blocks.database.pipeline.sources import latest_uri, uris_of
+from blocks.database.pipeline.sources import uris_of
 from blocks.database.tables import columns_of, documents, stage_outputs
 from blocks.records import OUTPUT_STAGES, Document, Outcome, Stage
 
 
 @survives_outages
 def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) -> ChunkState:
-    """The chunk's documents with the digests of their current upstream outputs, and the stage's own rows."""
+    """The chunk's documents with the digests of their current upstream outputs, and the stage's own rows.
+
+    Extract alone reads sources, so it alone gets places.
+    """
     upstream = OUTPUT_STAGES[: OUTPUT_STAGES.index(stage)]
     digests: dict[str, dict[Stage, str]] = {}
     provisional: dict[str, dict[Stage, str]] = {}
@@ -64,8 +67,7 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
     found: list[Any] = []
     with database.read() as connection:
         found += connection.execute(_DOCUMENTS, {"ids": document_ids}).all()
-        # Extract alone reads sources.
-        uris = uris_of(connection, document_ids) if stage is Stage.EXTRACT else {}
+        places = uris_of(connection, document_ids) if stage is Stage.EXTRACT else {}
         names = {"ids": document_ids, "stage": stage.value, "upstream": [name.value for name in upstream]}
         for id_, name, digest, failure_kind, *row in connection.execute(_ROWS, names).all():
             if name == stage:
@@ -80,12 +82,14 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
     ready = tuple(
         replace(
             Document(*row),
+            uri=uris[0],
             digests=digests.get(id_, {}),
             provisional=provisional.get(id_, {}),
-            other_uris=tuple(uris.get(id_, ())[1:]),
+            other_uris=tuple(uris[1:]),
         )
         for row in found
         if len(digests.get(id_ := row[0], ())) == len(upstream)
+        for uris in [places.get(id_, [""])]
     )
     return ChunkState(ready, len(document_ids) - len(ready), rows, begun)
 
@@ -304,7 +308,7 @@ _row = stage_outputs.c
 # In the order of the first fields of `Document`.
 _DOCUMENTS = select(
     documents.c.document_id,
-    func.coalesce(latest_uri, "").label("uri"),
+    literal_column("''").label("uri"),
     documents.c.media_type,
     documents.c.size_bytes,
     documents.c.parent_id,

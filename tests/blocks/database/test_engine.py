@@ -16,6 +16,7 @@ from sqlalchemy import Engine, create_engine, event, insert, make_url, select, t
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from blocks.database.engine import (
+    SQLITE_CACHE_KIB,
     Database,
     _may_pass,
     close_database,
@@ -318,6 +319,25 @@ def test_times_come_back_aware_and_in_utc(database: Database) -> None:
 
 def _document(id_: str, at: object) -> dict[str, object]:
     return {"document_id": id_, "media_type": "text/plain", "size_bytes": 0, "first_seen_at": at}
+
+
+def test_writers_of_a_process_keep_the_pages_that_they_need_in_one_connection(sqlite_database: Database) -> None:
+    """With a connection each, SQLite would drop its pages whenever another one has written."""
+    used: set[int] = set()
+
+    def write(size_bytes: int) -> None:
+        with sqlite_database.write() as connection:
+            used.add(id(connection.connection.dbapi_connection))
+            connection.execute(update(documents).values(size_bytes=size_bytes))
+            cache = connection.execute(text("PRAGMA cache_size")).scalar_one()
+            assert cache == -SQLITE_CACHE_KIB
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(used) == 1
 
 
 def test_eight_writers_on_sqlite_never_find_it_locked(sqlite_database: Database) -> None:

@@ -181,7 +181,7 @@ def test_the_statement_that_keeps_replies_is_compiled_once(database: Database, r
         if statement.startswith("INSERT INTO reply_cache"):
             compiled.append(context.cache_hit is not CacheStats.CACHE_HIT)
 
-    event.listen(database.engine, "after_cursor_execute", note)
+    event.listen(database.writer, "after_cursor_execute", note)
     for key in "abc":
         DatabaseReplyCache(database).keep({key: ("m", b"{}")}, replaces=replaces)
     assert compiled[1:] == [False, False]

@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Engine, event, select, update
 
 from blocks.backfill.selection import Selection
 from blocks.database import tables
@@ -48,6 +48,25 @@ def test_chunks_fill_up_over_batches_and_a_document_is_a_member_once(database: D
     assert [len(chunk) for chunk in chunks] == [2, 2, 1]
     assert {id_ for chunk in chunks for id_ in chunk} == {id_of(name) for name in "abcde"}
     assert documents.chunk_count(database, "another run") == 0
+
+
+def test_a_chunk_is_found_by_its_number_without_reading_the_other_members(sqlite_database: Database) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def note(_c: object, _cursor: object, statement: str, values: tuple[object, ...], *_rest: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        documents.chunk_document_ids(sqlite_database, "run", 1)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    ((statement, values),) = [each for each in asked if "run_documents" in each[0]]
+    with sqlite_database.read() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert [row[-1] for row in plan] == [
+        "SEARCH run_documents USING INDEX ix_run_documents_run_id_chunk (run_id=? AND chunk=?)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_document_waits_until_every_upstream_stage_has_a_usable_output(databas
         stage_outputs.write_outcomes(database, stage, worker("run-1"), outcomes, dict.fromkeys(ids, "f"))
     state = stage_outputs.load_chunk(database, Stage.VALIDATE, ids)
     (ready,) = state.ready
-    assert (ready.document_id, ready.uri, state.waiting) == (id_of("a"), "/in/a", 1)
+    assert (ready.document_id, ready.uri, state.waiting) == (id_of("a"), "", 1)
     assert ready.document_type == "receipt"
     assert ready.provisional == {Stage.EXTRACT: "ocr_unavailable"}
     assert ready.digests[Stage.EXTRACT] == Outcome(ids[0], PAYLOAD).digest
