@@ -42,7 +42,16 @@ class WaitingForRun:
     other: str
 
 
-Event = Planned | Passed | Waiting | WaitingForRun
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """`workers` further workers were asked to join the run, from the work pool `pool`."""
+
+    run_id: str
+    workers: int
+    pool: str
+
+
+Event = Planned | Passed | Waiting | WaitingForRun | Shared
 Listener = Callable[[Event], None]
 """Called from any thread."""
 

@@ -10,12 +10,14 @@ from pydantic import Field
 from blocks.backfill.selection import Selection
 from blocks.records import Rerun
 from tasks.discover.task import select
+from tasks.flow_run.form import Workers
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
+from tasks.share.task import pool_of, shared
 from tasks.stages import PIPELINE
 
 ALL = Selection()
@@ -31,6 +33,7 @@ def backfill(
     budget_usd: Annotated[Decimal, Field(ge=0)] | None = None,
     use_cache: bool = True,
     reopen: bool = False,
+    workers: Workers | None = None,
 ) -> State[RunReport]:
     """Compute known documents again, from the first stage on that is stale.
 
@@ -42,14 +45,18 @@ def backfill(
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
         use_cache: Whether stored replies of models may answer.
         reopen: Replace the decisions of people by today's results, and put the documents into the review queue again.
+        workers: Further workers that join this run: a number of them, or "pool": as many as are online.
+            They change no result and no budget. Empty: this run works alone.
     """
     asked = this_run(rerun, models, budget_usd, use_cache, reopen)
     with (
         tried_again_after_outages(),
+        pool_of(workers) as pool,
         open_run(asked, selection, PIPELINE) as run,
         shown_in_prefect(run, selection),
     ):
         close_dead_runs(run.database)
         select(run, selection, chunk_size)
-        process_chunks(run)
+        with shared(run, pool):
+            process_chunks(run)
         return closing_state(run, report(run))

@@ -5,13 +5,14 @@ from prefect.client.schemas.objects import State
 
 from blocks.records import Batch, Rerun
 from tasks.discover.task import discover
-from tasks.flow_run.form import BudgetUsd, ChunkSize, DocumentTypeName, Limit
+from tasks.flow_run.form import BudgetUsd, ChunkSize, DocumentTypeName, Limit, Workers
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
 from tasks.report.task import closing_state, report
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import open_run
+from tasks.share.task import pool_of, shared
 from tasks.stages import PIPELINE
 
 
@@ -27,6 +28,7 @@ def process_documents(
     models: tuple[str, ...] = (),
     budget_usd: BudgetUsd | None = None,
     use_cache: bool = True,
+    workers: Workers | None = None,
 ) -> State[RunReport]:
     """Read, classify, score, validate and store every document of the sources.
 
@@ -44,6 +46,8 @@ def process_documents(
         budget_usd: The most that this run may spend on models, in USD; empty: WINNOW_BUDGET_PER_RUN_USD. Documents
             that the budget does not reach go to review. 0: no model is asked.
         use_cache: Whether stored replies of models may answer, at no cost. Off: every question is paid for again.
+        workers: Further workers that join this run: a number of them, or "pool": as many as are online.
+            They change no result and no budget. Empty: this run works alone.
     """
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size
@@ -51,10 +55,12 @@ def process_documents(
     asked = this_run(rerun, models, budget_usd, use_cache)
     with (
         tried_again_after_outages(),
+        pool_of(workers) as pool,
         open_run(asked, batch, PIPELINE) as run,
         shown_in_prefect(run, batch),
     ):
         close_dead_runs(run.database)
         discover(run, batch)
-        process_chunks(run)
+        with shared(run, pool):
+            process_chunks(run)
         return closing_state(run, report(run))

@@ -64,6 +64,7 @@ runs = Table(
     Column("state", Text),
     Column("message", AnyText),
     Column("figures", JSON),
+    Column("asked", JSON),
     Index(None, "started_at"),
 )
 
@@ -90,6 +91,25 @@ run_documents = Table(
     Column("outcome", Text),
     Index(None, "run_id", "chunk"),
     Index(None, "document_id"),
+)
+
+run_chunks = Table(
+    "run_chunks",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("documents", Integer, nullable=False),
+    Column("worker_id", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("is_done", Boolean, nullable=False),
+    Index(
+        "ix_run_chunks_left",
+        "run_id",
+        "number",
+        sqlite_where=text("is_done IS 0"),
+        postgresql_where=text("is_done IS false"),
+    ),
 )
 
 backfills = Table(

@@ -21,6 +21,7 @@ from blocks.gateway.registry import errors as configuration_errors
 from blocks.records import Retry
 from blocks.review import errors as review_errors
 from deployments.prefect_api import local_server
+from tasks.runs import errors as run_errors
 
 MODULES = tuple(
     module.__name__
@@ -33,6 +34,7 @@ MODULES = tuple(
         gateway_errors,
         configuration_errors,
         review_errors,
+        run_errors,
         local_server,
     )
 )

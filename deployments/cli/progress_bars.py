@@ -47,6 +47,9 @@ class _View:
             if isinstance(event, progress.WaitingForRun):
                 warn(f"{event.documents} documents wait for {event.other}")
                 return
+            if isinstance(event, progress.Shared):
+                note(f"{event.workers} workers of the pool {event.pool} may join the run")
+                return
             if not self._announced:
                 self._announced = True
                 note(f"Prefect UI: {self._run_page(event.run_id)}")

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 START_WAIT_LIMIT_S = 15.0
 """How long the start of a run waits for a database that does not answer. A restart takes a few seconds."""
 
+MAX_WORKERS = 64
+"""As the flow's parameter says."""
+
 Result = TypeVar("Result")
 
 
@@ -90,12 +93,21 @@ def run(
             help="with --from-database: replace the decisions of people by today's results, and review them again",
         ),
     ] = False,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|pool",
+            help="let so many workers of the Prefect work pool join this run, or as many as are online there; "
+            "docs/deployment.md says how",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="print the counts as one JSON object, and nothing else")
     ] = False,
 ) -> None:
     """Process documents: extract, classify, score, validate, store. The same command continues where it stopped."""
     _check_usage(sources or [], from_database, status, rows, reopen)
+    joining = _joining(workers)
     from deployments.cli.run_models import budget_of, names_of, show_models
 
     models, budget_usd = names_of(model), budget_of(budget)
@@ -123,6 +135,7 @@ def run(
         "models": models,
         "budget_usd": budget_usd,
         "use_cache": not no_cache,
+        "workers": joining,
     }
     parameters |= (
         {"selection": Selection(document_type=document_type, status=status, limit=limit), "reopen": reopen}
@@ -197,6 +210,15 @@ def _check_usage(sources: list[str], from_database: bool, status: str | None, ro
         raise UsageError("--reopen replaces decisions on known documents; use it with --from-database")
     if rows and from_database:
         raise UsageError("--rows needs a source; the rows of known documents are documents already")
+
+
+def _joining(workers: str | None) -> int | str | None:
+    """What --workers asks for. Raises `UsageError`."""
+    if workers is None or workers == "pool":
+        return workers
+    if not workers.isdecimal() or not 1 <= int(workers) <= MAX_WORKERS:
+        raise UsageError(f"--workers takes a number from 1 to {MAX_WORKERS}, or pool: as many as are online there")
+    return int(workers)
 
 
 def pin_database(settings: "Settings") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from blocks.database.story.figures import LIMITS, MODELS
-from blocks.database.story.records import ListedRun, RunStory, StepFigures, TypeFigures, Wait
+from blocks.database.story.records import ListedRun, RunStory, StepFigures, TypeFigures, Wait, WorkerFigures
 from blocks.secret_url import redacted
 from deployments.cli.run_summary import REMEDIES
 from deployments.cli.words import aligned, counted, cut, moment, money, took, width
@@ -48,6 +48,8 @@ def run_lines(run: RunStory) -> list[str]:
     lines += labelled("documents", [f"{run.documents:,}: {_statuses(run.by_status) or 'none has ended yet'}"])
     lines += [f"  {line}" for figures in run.types for line in _type_lines(figures)]
     lines += labelled("models", [_models(run)])
+    if len(run.workers) > 1:
+        lines += labelled("workers", [_worker(worker) for worker in run.workers])
     if run.step_breakdown:
         lines += ["", *_steps(run.step_breakdown)]
     lines += ["", *_failures(run)] if run.failures else []
@@ -69,6 +71,11 @@ def _models(run: RunStory) -> str:
         f"{'1 reply' if run.cache_hits == 1 else f'{run.cache_hits:,} replies'} from the cache, "
         f"{counted(run.retries, 'retry')}, {counted(run.fallbacks, 'fallback')} to a later model"
     )
+
+
+def _worker(worker: WorkerFigures) -> str:
+    done = f"{counted(worker.documents, 'document')} in {counted(worker.chunks, 'chunk')}"
+    return f"process {worker.pid} on {worker.host}: {done}"
 
 
 def _type_lines(figures: TypeFigures) -> Iterator[str]:

@@ -4,7 +4,7 @@ The form is made when a flow is deployed. Prefect's server refuses a run whose p
 """
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
@@ -37,3 +37,6 @@ Limit = Annotated[int, Field(ge=1)]
 
 ChunkSize = Annotated[int, Field(ge=1, le=10_000)]
 """Documents per task run."""
+
+Workers = Literal["pool"] | Annotated[int, Field(ge=1, le=64)]
+"""How many further workers are to join a run: so many, or as many as the pool has online."""

@@ -23,7 +23,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.exceptions import ParameterTypeError, PrefectHTTPStatusError
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from blocks import progress
 from blocks.backfill.selection import Selection
@@ -33,6 +33,7 @@ from blocks.errors import RunInterrupted, StageCrashed, WinnowError
 from blocks.records import UNKNOWN_TYPE, Batch, Rerun
 from blocks.secret_url import redacted
 from tasks.runs.chunk import RunContext
+from tasks.runs.errors import RunIsOver
 from tasks.runs.run import Run
 
 P = ParamSpec("P")
@@ -67,6 +68,8 @@ def ends_in_one_line(flow_function: Callable[P, State[R]]) -> Callable[P, State[
     def ended(*args: P.args, **kwargs: P.kwargs) -> State[R]:
         try:
             state = flow_function(*args, **kwargs)
+        except RunIsOver as over:
+            state = Completed(message=str(over))
         except RunInterrupted as error:
             state = Cancelled(message=str(error), data=error)
         except WinnowError as error:
@@ -81,14 +84,15 @@ def ends_in_one_line(flow_function: Callable[P, State[R]]) -> Callable[P, State[
 def run_name() -> str:
     """A run's name in the Prefect UI: its inbox, the last part of its first source, its filter, or its flow, and when.
 
-    A run that is tried again keeps its name.
+    A run that is tried again keeps its name, and so does one that another run asked to join it.
     """
     flow_run, parameters = _flow_run(), _context().parameters or {}
-    if flow_run.run_count and flow_run.name:
+    joined = f"worker of run {parameters['run_id'][:8]}" if "run_id" in parameters else ""
+    if flow_run.name and (flow_run.run_count or (joined and flow_run.idempotency_key)):
         return flow_run.name
     began = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    if inbox := parameters.get("inbox"):
-        return f"{inbox} {began}"
+    if subject := parameters.get("inbox") or joined:
+        return f"{subject} {began}"
     if sources := parameters.get("sources"):
         more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
         return f"{_source_name(str(sources[0]))}{more} {began}"
@@ -126,7 +130,7 @@ def shown_in_prefect(run: Run, batch: Batch | Selection) -> Iterator[None]:
     status = batch.status if isinstance(batch, Selection) else None
     tags = [f"source:{_source_name(source)}" for source in sources[:MAX_TAGS]]
     tags += [f"{name}:{value}" for name, value in (("type", batch.document_type), ("status", status)) if value]
-    _tag(tags)
+    _tag([*tags, run_tag(run.run_id)])
     if _flow_run().deployment_id:  # another worker may try it again
         _client().update_flow_run_labels(_flow_run().id, {DATABASE_LABEL: database_id(run.database)})
     with _progress_artifact(run.run_id):
@@ -134,6 +138,19 @@ def shown_in_prefect(run: Run, batch: Batch | Selection) -> Iterator[None]:
     if batch.document_type is None:
         types = runs.counts_by_type(run.database, run.run_id).keys() - {UNKNOWN_TYPE}
         _tag(f"type:{name}" for name in sorted(types)[:MAX_TAGS])
+
+
+@contextmanager
+def shown_as_worker(run: Run) -> Iterator[None]:
+    """Show in Prefect, within the block, that this flow run works chunks of another one."""
+    _tag([run_tag(run.run_id)])
+    with _progress_artifact(run.run_id):
+        yield
+
+
+def run_tag(run_id: str) -> str:
+    """The tag that a run and all its further workers have in Prefect."""
+    return f"run:{run_id[:8]}"
 
 
 @contextmanager

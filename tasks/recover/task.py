@@ -42,8 +42,10 @@ def close_dead_runs(database: Database) -> int:
         log.warning("run %s (%s) is closed: %s", run.name, run.run_id, run.message)
     try:
         with get_client(sync_client=True) as client:
-            for run in dead_runs.ended_runs(database, _unended(client)):
-                client.set_flow_run_state(run.run_id, Crashed(message=run.message))
+            flow_runs = _unended(client)
+            for run in dead_runs.ended_runs(database, set(flow_runs.values())):
+                for id_ in (id_ for id_, run_id in flow_runs.items() if run_id == run.run_id):
+                    client.set_flow_run_state(id_, Crashed(message=run.message))
     except httpx.HTTPError as error:  # the next call tries again
         log.warning("Prefect could not be asked to close dead runs: %s", error)
     return len(dead)
@@ -77,12 +79,11 @@ def _allow_retries() -> None:
         log.warning("Prefect cannot be asked to try the run again: %s", unreachable)
 
 
-def _unended(client: SyncPrefectClient) -> list[str]:
-    """The ids of our flow runs that Prefect takes for running, the earliest first."""
+def _unended(client: SyncPrefectClient) -> dict[UUID, str]:
+    """Our flow runs that Prefect takes for running, with the id of the run that each is, or that it has joined."""
+    names = ["process-documents", "backfill", "backfill-shard", "take-inbox", "work-chunks"]
     found = client.read_flow_runs(
-        flow_filter=FlowFilter(
-            name=FlowFilterName(any_=["process-documents", "backfill", "backfill-shard", "take-inbox"])
-        ),
+        flow_filter=FlowFilter(name=FlowFilterName(any_=names)),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNENDED))),
     )
-    return [str(run.id) for run in found]
+    return {run.id: str(run.parameters.get("run_id", run.id)) for run in found}

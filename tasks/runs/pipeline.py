@@ -1,23 +1,30 @@
-"""Every chunk of a run through the stages, in their order. Documents that other runs have claimed come last."""
+"""Every chunk of a run through the stages, in their order. Documents that other runs have claimed come last.
+
+The run's workers claim its chunks in the database. A run that nobody joins has a single worker.
+"""
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from typing import Protocol, runtime_checkable
 
 from blocks import progress
-from blocks.database.pipeline import claims, documents
+from blocks.database.pipeline import claims, documents, run_chunks
 from blocks.database.pipeline.claims import Claimant
-from blocks.errors import ChunkIncomplete, RunError
+from blocks.errors import ChunkIncomplete, RunError, WinnowError
+from blocks.records import CHUNK_STAGES
 from tasks.runs.chunk import Chunk, StageCounts, raise_if_stopped, stop_run
 from tasks.runs.run import Run
 from tasks.runs.stage_processes import computed_in_processes
 
 CHECK_CLAIMS_EVERY_S = 0.5
 LOG_CLAIMS_EVERY_S = 30.0
+COUNT_OTHERS_EVERY_S = 2.0
 
 Chunks = Mapping[int, tuple[str, ...]]
 """Document ids by the number of their chunk."""
@@ -39,45 +46,78 @@ def process_chunks(run: Run) -> None:
 
     If a stage fails on a chunk for good, the next stage still works the documents that are ready, and the run's counts
     show the others as failed. An error that concerns the run ends it at once. Documents that other live workers have
-    claimed are left out at first; when all others are done, the run waits for them. Raises `RunInterrupted` when the
-    run is stopped.
+    claimed are left out at first; when all others are done, the run waits for them, and for chunks of other workers of
+    the run. Raises `RunInterrupted` when the run is stopped.
     """
-    of = documents.chunk_count(run.database, run.run_id)
-    planned = documents.planned_count(run.database, run.run_id)
+    run_chunks.publish_chunks(run.database, run.run_id)
+    work_chunks(run)
+
+
+def work_chunks(run: Run) -> None:
+    """Work the run's chunks, with its other workers, until all are done. Takes over those of workers that die."""
+    chunks, planned = run_chunks.chunk_totals(run.database, run.run_id)
     progress.publish(progress.Planned(run.run_id, planned))
-    if of:
+    if chunks:
         for work in run.works.values():
             if isinstance(work, WarmsUp):
                 work.warm_up()
+    slots = min(run.settings.chunks_in_flight, chunks)
+    raise_if_run_stopped = partial(raise_if_stopped, run.run_id)
+    with (
+        computed_in_processes(run.works, planned, run.settings, run.types, raise_if_run_stopped),
+        _others_counted(run),
+    ):
+        contested = _at_once(run, [partial(_work_free_chunks, run)] * slots)
+        waiting = _Waiting(run)
+        while contested or run_chunks.chunks_left(run.database, run.context.worker).any:
+            time.sleep(CHECK_CLAIMS_EVERY_S)
+            raise_if_run_stopped()
+            free = waiting.no_longer_claimed(contested)
+            others = {number: ids for number, ids in contested.items() if number not in free}
+            again = _at_once(run, [partial(_work_contested, run, number, ids) for number, ids in free.items()])
+            contested = {**others, **again}
+            if run_chunks.chunks_left(run.database, run.context.worker, contested.keys()).free:
+                contested |= _at_once(run, [partial(_work_free_chunks, run)] * slots)
 
-    def process_chunk(number: int) -> tuple[str, ...]:
-        ids = documents.chunk_document_ids(run.database, run.run_id, number)
-        return _through_stages(run, Chunk(number, of, ids))
 
-    with computed_in_processes(run.works, planned, run.settings, run.types, partial(raise_if_stopped, run.run_id)):
-        claimed = _at_once(run, process_chunk, range(1, of + 1))
-        while claimed:
-            free = _wait_for_a_free_chunk(run, claimed)
-
-            def process_again(number: int, free: Chunks = free) -> tuple[str, ...]:
-                return _through_stages(run, Chunk(number, of, free[number], is_contested=True))
-
-            others = {number: ids for number, ids in claimed.items() if number not in free}
-            claimed = {**others, **_at_once(run, process_again, free)}
-
-
-def _at_once(run: Run, process: Callable[[int], tuple[str, ...]], numbers: "range | Chunks") -> Chunks:
-    """Process chunks in a few threads. Returns the documents that others have claimed, by chunk."""
+def _at_once(run: Run, works: Sequence[Callable[[], Chunks]]) -> dict[int, tuple[str, ...]]:
+    """Do all of these, in a few threads. Returns the documents that others have claimed, by chunk."""
+    if not works:
+        return {}
     with ThreadPoolExecutor(run.settings.chunks_in_flight, thread_name_prefix="chunk") as pool:
         try:
-            in_flight = {number: pool.submit(copy_context().run, process, number) for number in numbers}
-            wait(in_flight.values(), return_when=FIRST_EXCEPTION)
-            claimed = {number: future.result() for number, future in in_flight.items() if future.done()}
+            in_flight = [pool.submit(copy_context().run, work) for work in works]
+            wait(in_flight, return_when=FIRST_EXCEPTION)
+            contested = [future.result() for future in in_flight if future.done()]
         except BaseException:  # Ctrl-C and Prefect's cancellation too: no chunk may go on after the run has ended
             stop_run(run.run_id)
             pool.shutdown(cancel_futures=True)
             raise
-    return {number: ids for number, ids in claimed.items() if ids}
+    return {number: ids for chunks in contested for number, ids in chunks.items()}
+
+
+def _work_free_chunks(run: Run) -> Chunks:
+    """Claim and work chunks until none is free. Returns what other runs have claimed of them; those stay claimed."""
+    contested: dict[int, tuple[str, ...]] = {}
+    claim = partial(run_chunks.claim_chunk, run.database, run.context.worker, slots=run.settings.chunks_in_flight)
+    claimed = claim()
+    while claimed is not None:
+        ids = documents.chunk_document_ids(run.database, run.run_id, claimed.number)
+        left = _through_stages(run, Chunk(claimed.number, claimed.of, ids))
+        if left:
+            contested[claimed.number] = left
+        claimed = claim(worked=None if left else claimed.number)
+    return contested
+
+
+def _work_contested(run: Run, number: int, document_ids: tuple[str, ...]) -> Chunks:
+    """Work what other runs had claimed of a chunk. Returns what they have claimed again."""
+    of, _ = run_chunks.chunk_totals(run.database, run.run_id)
+    left = _through_stages(run, Chunk(number, of, document_ids, is_contested=True))
+    if left:
+        return {number: left}
+    run_chunks.end_chunk(run.database, run.context.worker, number)
+    return {}
 
 
 def _through_stages(run: Run, chunk: Chunk) -> tuple[str, ...]:
@@ -100,23 +140,60 @@ def _through_stages(run: Run, chunk: Chunk) -> tuple[str, ...]:
     return tuple(claimed)
 
 
-def _wait_for_a_free_chunk(run: Run, claimed: Chunks) -> Chunks:
-    """Wait until no other live worker has claims on a chunk; says for which run, and since when. Gives such chunks."""
-    ids = [id_ for chunk in claimed.values() for id_ in chunk]
-    claims.release_leftovers_of(run.database, run.context.worker, ids)
-    logged_at: float | None = None
-    while True:
-        time.sleep(CHECK_CLAIMS_EVERY_S)
-        raise_if_stopped(run.run_id)
-        others = claims.claimants(run.database, run.context.worker, ids)
+class _Waiting:
+    """Waits for documents that other live workers have claimed; says for which run, and since when."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._logged_at: float | None = None
+
+    def no_longer_claimed(self, contested: Chunks) -> Chunks:
+        """The chunks on which no other live worker has claims now."""
+        if not contested:
+            return {}
+        database, worker = self._run.database, self._run.context.worker
+        ids = [id_ for chunk in contested.values() for id_ in chunk]
+        if self._logged_at is None:
+            claims.release_leftovers_of(database, worker, ids)
+        others = claims.claimants(database, worker, ids)
         held = {id_ for other in others for id_ in other.document_ids}
-        free = {number: chunk for number, chunk in claimed.items() if held.isdisjoint(chunk)}
+        free = {number: chunk for number, chunk in contested.items() if held.isdisjoint(chunk)}
         if free:
-            return free
-        if logged_at is None or time.monotonic() - logged_at >= LOG_CLAIMS_EVERY_S:
-            logged_at = time.monotonic()
+            self._logged_at = None
+        elif self._logged_at is None or time.monotonic() - self._logged_at >= LOG_CLAIMS_EVERY_S:
+            self._logged_at = time.monotonic()
             for other in others:
-                _say(run.run_id, other)
+                _say(self._run.run_id, other)
+        return free
+
+
+@contextmanager
+def _others_counted(run: Run) -> Iterator[None]:
+    """Within the block, documents of chunks that other workers have done count in the run's progress here."""
+    counted, ended = 0, threading.Event()
+
+    def count() -> None:
+        nonlocal counted
+        done = run_chunks.done_by_others(run.database, run.context.worker)
+        for stage in CHUNK_STAGES:
+            progress.report(run.run_id, stage, done - counted)
+        counted = done
+
+    def count_often() -> None:
+        while not ended.wait(COUNT_OTHERS_EVERY_S):
+            try:
+                count()
+            except WinnowError as error:  # the run's own work notices too
+                log.debug("what other workers have done could not be counted: %s", error)
+
+    thread = threading.Thread(target=copy_context().run, args=(count_often,), name="others", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    count()
 
 
 def _say(run_id: str, other: Claimant) -> None:

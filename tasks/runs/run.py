@@ -11,7 +11,7 @@ from blocks.backfill.selection import Selection
 from blocks.database.errors import LeaseLost
 from blocks.database.outages import stopping_waits
 from blocks.database.pipeline import runs
-from blocks.database.pipeline.leases import hold_lease
+from blocks.database.pipeline.leases import Lease, hold_lease
 from blocks.database.results import views
 from blocks.errors import RunInterrupted
 from blocks.logs import configure_logs, log_event, log_ids
@@ -24,6 +24,9 @@ from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stoppe
 from tasks.runs.frame import digest_of
 from tasks.runs.models import hold_gateway
 from tasks.runs.prepare import PreparedRun, prepared_run, refuse_other_database
+
+ASKED = {"rerun", "max_attempts", "models", "budget_usd", "use_cache", "reopen"}
+"""What a worker that joins a run needs to know of what was asked."""
 
 log = logging.getLogger(__name__)
 
@@ -93,25 +96,36 @@ def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) ->
     `prepared_run` and `refuse_other_database`, before anything of the run is written, and `LeaseLost`.
     """
     prepared = prepared_run(batch.document_type, asked.models)
-    run_id = asked.run_id
-    database = prepared.database
-    refuse_other_database(database, asked.database_id)
-    lease = hold_lease(database, run_id, on_lost=partial(stop_run, run_id), wait_s=database.outage_wait_s)
-    with hold_gateway(prepared.ledger or database), lease as held, stopping_waits(partial(raise_if_stopped, run_id)):
-        attempts = {"max_attempts": prepared.settings.max_attempts, "worker_id": held.worker_id}
-        run = Run(prepared, asked.model_copy(update=attempts), pipeline)
+    asked = asked.model_copy(update={"max_attempts": prepared.settings.max_attempts})
+    refuse_other_database(prepared.database, asked.database_id)
+    with working(prepared, asked, pipeline) as (run, lease):
         _begin(run, batch)
-        configure_logs(prepared.settings)
-        configure_telemetry(prepared.settings)
         try:
-            with log_ids(run=run_id), run_span(run_id):
+            with run_span(run.run_id):
                 log_event(log, "run started")
                 yield run
                 log_event(log, "run ended")
         except BaseException as error:
-            if held.is_lost:  # whoever closed the lease wrote the end
+            if not lease.is_lost:  # whoever closed the lease writes the end
+                _write_end(run, error)
+            raise
+
+
+@contextmanager
+def working(prepared: PreparedRun, asked: RunContext, pipeline: Pipeline) -> Iterator[tuple[Run, Lease]]:
+    """Within the block, this process is a worker of the run. Raises `LeaseLost` in place of what ends the block."""
+    run_id, database = asked.run_id, prepared.database
+    lease = hold_lease(database, run_id, on_lost=partial(stop_run, run_id), wait_s=database.outage_wait_s)
+    with hold_gateway(prepared.ledger or database), lease as held, stopping_waits(partial(raise_if_stopped, run_id)):
+        run = Run(prepared, asked.model_copy(update={"worker_id": held.worker_id}), pipeline)
+        configure_logs(prepared.settings)
+        configure_telemetry(prepared.settings)
+        try:
+            with log_ids(run=run_id):
+                yield run, held
+        except BaseException as error:
+            if held.is_lost:
                 raise LeaseLost from error
-            _write_end(run, error)
             raise
         finally:
             forget_stop(run_id)
@@ -133,12 +147,21 @@ def _begin(run: Run, batch: Batch | Selection) -> None:
         run.database,
         run.run_id,
         run.name,
-        settings=_snapshot(run.settings),
+        settings=settings_snapshot(run.settings),
         types=run.types,
         source=redacted(batch.model_dump_json(exclude_none=True)),
+        asked={"pipeline_digest": run.pipeline_digest, **_asked(run)},
     )
 
 
-def _snapshot(settings: Settings) -> dict[str, object]:
+def _asked(run: Run) -> dict[str, object]:
+    """What was asked of the run, with the budget that its own process has by its settings."""
+    asked, budget_usd = run.context, run.settings.budget_per_run_usd
+    if asked.budget_usd is None:
+        asked = asked.model_copy(update={"budget_usd": budget_usd})
+    return asked.model_dump(mode="json", include=ASKED)
+
+
+def settings_snapshot(settings: Settings) -> dict[str, object]:
     """The settings for the run's row, without addresses and secrets."""
     return settings.model_dump(mode="json", exclude=SECRETS)

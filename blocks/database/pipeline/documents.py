@@ -117,14 +117,6 @@ def chunk_count(database: Database, run_id: str) -> int:
 
 
 @survives_outages
-def planned_count(database: Database, run_id: str) -> int:
-    """How many of the run's documents are in chunks."""
-    query = select(func.count()).where(run_documents.c.run_id == run_id, run_documents.c.chunk.is_not(None))
-    with database.read() as connection:
-        return connection.execute(query).scalar_one()
-
-
-@survives_outages
 def chunk_document_ids(database: Database, run_id: str, chunk: int) -> tuple[str, ...]:
     """The ids of a chunk's documents, sorted."""
     member = run_documents.c

@@ -78,6 +78,13 @@ def live_workers(connection: Connection, worker_ids: Collection[str]) -> set[str
     return {row.worker_id for row in rows if not is_dead(row, time)}
 
 
+def live_workers_of(connection: Connection, run_id: str) -> set[str]:
+    """The workers of a run whose lease lasts."""
+    rows = connection.execute(_WORKERS_OF_RUN, {"run_id": run_id}).all()
+    time = database_time(connection)
+    return {row.worker_id for row in rows if not is_dead(row, time)}
+
+
 def is_dead(worker: Row[tuple[str, str, datetime]], time: datetime) -> bool:
     """Whether a row of `workers` is of a worker whose lease has expired, or whose process is known to have ended."""
     return worker.expires_at <= time or has_ended(worker.process)
@@ -152,6 +159,10 @@ def _release(database: Database, lease: Lease) -> None:
 
 _WORKERS = select(workers.c.worker_id, workers.c.process, workers.c.expires_at).where(
     in_list(workers.c.worker_id, "ids")
+)
+
+_WORKERS_OF_RUN = select(workers.c.worker_id, workers.c.process, workers.c.expires_at).where(
+    workers.c.run_id == bindparam("run_id")
 )
 
 _LOCKED = (

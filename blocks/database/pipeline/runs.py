@@ -14,6 +14,7 @@ from blocks.database.outages import survives_outages
 from blocks.database.pipeline.chunk_state import PROVISIONAL
 from blocks.database.pipeline.dead_runs import CRASHED
 from blocks.database.tables import (
+    columns_of,
     document_type_versions,
     documents,
     failures,
@@ -51,6 +52,20 @@ class RunCosts:
         return RunCosts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedRun:
+    """A run as a worker that joins it needs it. `state` is None until it has ended.
+
+    `asked` is None for a run of a Winnow whose runs could not be joined.
+    """
+
+    name: str
+    state: str | None
+    settings: Mapping[str, Any]
+    document_types: Mapping[str, str]
+    asked: Mapping[str, Any] | None
+
+
 NO_COSTS = RunCosts(0, Decimal(0))
 
 
@@ -63,10 +78,11 @@ def start_run(
     settings: Mapping[str, Any],
     types: Mapping[str, DocumentType],
     source: str,
+    asked: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the run's row, and content and texts of every type version that it may use.
 
-    A run that is resumed keeps the time of its first start.
+    `asked` is for workers that join the run. A run that is resumed keeps the time of its first start.
     """
     started_at = now()
     versions = [
@@ -90,6 +106,7 @@ def start_run(
         "state": None,
         "message": None,
         "figures": None,
+        "asked": None if asked is None else dict(asked),
     }
     upsert = database.insert(runs)
     replaced = {name: upsert.excluded[name] for name in row if name not in {"run_id", "started_at"}}
@@ -117,6 +134,15 @@ def finish_run(
     ended = update(runs).where(is_open).values(state=state, message=message, finished_at=now(), **known)
     with database.write() as connection:
         connection.execute(ended)
+
+
+@survives_outages
+def find_run(database: Database, run_id: str) -> OpenedRun | None:
+    """A run as its first process opened it, and its state by now; None where the database does not have it."""
+    query = select(*columns_of(runs, OpenedRun)).where(runs.c.run_id == run_id)
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else OpenedRun(*row)
 
 
 @survives_outages

@@ -10,7 +10,15 @@ from sqlalchemy import Integer, Select, and_, bindparam, case, cast, func, selec
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline import runs as run_queries
-from blocks.database.story.records import FailureFigures, RunFigures, StepFigures, TypeFigures, Wait
+from blocks.database.pipeline.run_chunks import shares_of
+from blocks.database.story.records import (
+    FailureFigures,
+    RunFigures,
+    StepFigures,
+    TypeFigures,
+    Wait,
+    WorkerFigures,
+)
 from blocks.database.tables import documents, failures, model_calls, results, run_documents, runs, stage_outputs
 from blocks.records import CACHE_HIT, LIMITS_REACHED, OK, OPEN, OUTPUT_STAGES, UNKNOWN_TYPE, Stage
 
@@ -46,6 +54,10 @@ def count_figures(
         cost_total_usd=costs.cost_usd,
         unconfirmed_usd=costs.unconfirmed_usd,
         failures=_failures(database, run_id) if counts.failed else (),
+        workers=tuple(
+            WorkerFigures(host=share.host, pid=share.pid, chunks=share.chunks, documents=share.documents)
+            for share in shares_of(database, run_id)
+        ),
         **_work(
             database,
             run_id,

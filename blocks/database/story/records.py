@@ -65,6 +65,15 @@ class Wait(Record):
     total_ms: int = 0
 
 
+class WorkerFigures(Record):
+    """A process that worked for the run, and what it did."""
+
+    host: str
+    pid: int
+    chunks: int
+    documents: int
+
+
 class RunFigures(Record):
     """What is counted once, at the end of a run, and kept with it.
 
@@ -84,6 +93,7 @@ class RunFigures(Record):
     step_breakdown: tuple[StepFigures, ...] = ()
     failures: tuple[FailureFigures, ...] = ()
     waited_for: tuple[Wait, ...] = ()
+    workers: tuple[WorkerFigures, ...] = ()
 
 
 class ListedRun(Record):

@@ -15,6 +15,7 @@ from blocks.gateway.registry import errors as configuration_errors
 from blocks.review import errors as review_errors
 from deployments.cli.errors_page import errors_page, message_template
 from deployments.prefect_api import local_server
+from tasks.runs import errors as run_errors
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "errors.md"
 
@@ -35,6 +36,7 @@ def test_every_kind_has_exactly_one_row() -> None:
             gateway_errors,
             configuration_errors,
             review_errors,
+            run_errors,
             local_server,
         )
         for one in vars(module).values()

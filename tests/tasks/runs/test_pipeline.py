@@ -72,10 +72,13 @@ def scripted(before: Callable[[str], None] = lambda _: None) -> dict[Stage, Pipe
 
 
 @contextmanager
-def opened(database: Database, stages: dict[Stage, PipelineStage], chunk_size: int = 2) -> Iterator[Run]:
+def opened(
+    database: Database, stages: dict[Stage, PipelineStage], chunk_size: int = 2, **asked: object
+) -> Iterator[Run]:
     settings = load_settings().model_copy(update={"chunks_in_flight": 1})
     prepared = PreparedRun(settings, TYPES, database, RegistryState(()), ())
-    with handed_over(prepared), open_run(RunContext(run_id="run"), Batch(sources=("in",)), stages) as run:
+    context = RunContext.model_validate({"run_id": "run", **asked})
+    with handed_over(prepared), open_run(context, Batch(sources=("in",)), stages) as run:
         batch = [found(name) for name in NAMES]
         record_batch(
             database, "run", batch, given_type=None, rerun=Rerun.STALE, pipeline_digest="p", chunk_size=chunk_size

@@ -1,0 +1,97 @@
+"""A further worker of a run that another process opened: it works chunks, and neither begins nor ends the run."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from blocks.database.address import connect
+from blocks.database.pipeline import run_chunks, runs
+from blocks.database.pipeline.runs import OpenedRun
+from blocks.errors import WinnowError
+from blocks.settings import load_settings
+from tasks.runs.chunk import RunContext, raise_if_stopped, stop_run
+from tasks.runs.errors import OtherConfiguration, RunIsOver, RunNotFound
+from tasks.runs.prepare import prepared_run
+from tasks.runs.run import Pipeline, Run, settings_snapshot, working
+
+CHECK_END_EVERY_S = 2.0
+DECISIVE = ("ocr_languages", "ocr_engine")
+"""Settings that decide an output and are no secret."""
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def join_run(run_id: str, pipeline: Pipeline) -> Iterator[Run]:
+    """Be a worker of a run, with what was asked of it, until the block ends; the work stops when the run has ended.
+
+    Raises `RunNotFound`, `RunIsOver`, `OtherConfiguration`, as `prepared_run`, and `LeaseLost`.
+    """
+    database = connect(load_settings())
+    opened = runs.find_run(database, run_id)
+    if opened is None or opened.asked is None:
+        raise RunNotFound(run_id, str(database.url))
+    if opened.state is not None:
+        raise RunIsOver(run_id, opened.state)
+    asked = dict(opened.asked)
+    pipeline_digest = asked.pop("pipeline_digest")
+    context = RunContext.model_validate({"run_id": run_id, "name": opened.name, **asked})
+    with working(prepared_run(None, context.models), context, pipeline) as (run, _):
+        if run.pipeline_digest != pipeline_digest:
+            raise OtherConfiguration(run_id, _differing(run, opened))
+        with _stopped_when_over(run):
+            _wait_for_chunks(run)
+            yield run
+
+
+def _wait_for_chunks(run: Run) -> None:
+    """Wait while the run's first process discovers its documents. Raises `RunIsOver` and `RunInterrupted`."""
+    while not any(run_chunks.chunk_totals(run.database, run.run_id)):
+        opened = runs.find_run(run.database, run.run_id)
+        if opened is not None and opened.state is not None:
+            raise RunIsOver(run.run_id, opened.state)
+        time.sleep(CHECK_END_EVERY_S)
+        raise_if_stopped(run.run_id)
+
+
+@contextmanager
+def _stopped_when_over(run: Run) -> Iterator[None]:
+    """Within the block, the work is stopped soon after the run has ended with chunks left."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(CHECK_END_EVERY_S):
+            try:
+                if _is_over(run):
+                    stop_run(run.run_id)
+                    return
+            except WinnowError as error:  # the run's own work notices too
+                log.debug("whether the run has ended could not be read: %s", error)
+
+    watcher = threading.Thread(target=watch, name="run-end", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _is_over(run: Run) -> bool:
+    """Whether the run has ended although chunks are left: it was stopped, it failed or it was closed."""
+    opened = runs.find_run(run.database, run.run_id)
+    is_open = opened is not None and opened.state is None
+    return not is_open and run_chunks.chunks_left(run.database, run.context.worker, None).any
+
+
+def _differing(run: Run, opened: OpenedRun) -> str:
+    """Names what differs, as far as it can be named."""
+    ours, theirs = {known.name: known.version for known in run.types.values()}, opened.document_types
+    types = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    snapshot = settings_snapshot(run.settings)
+    settings = [f"WINNOW_{name.upper()}" for name in DECISIVE if snapshot[name] != opened.settings.get(name)]
+    named = [f"document types ({', '.join(types)})"] if types else []
+    named += [f"settings ({', '.join(settings)})"] if settings else []
+    return " and ".join(named) or "another version of Winnow, other passwords or other language packs"
