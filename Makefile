@@ -1,5 +1,5 @@
 # make run    sets up, then processes data/samples
-# make test   sets up, then runs the tests, a real PostgreSQL and tesseract included
+# make test   sets up, then runs the tests, a real PostgreSQL and tesseract included, in PROCESSES processes
 # make setup  prepares .venv with .venv/bin/winnow, compiled to bytecode, and trains the classifiers
 # make test-fast  the tests that need no server and no tesseract
 # make coverage   the tests, with line and branch coverage
@@ -10,7 +10,8 @@
 
 PYTHON ?= python3
 WINNOW := .venv/bin/winnow
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PROCESSES ?= logical
+PARALLEL := --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-fast coverage mutants soak setup lint lock
 

@@ -17,6 +17,9 @@ pytest_plugins = [
     "tests.review_page",
 ]
 
+PREFECT_TIMEOUT_S = 900
+"""For a test that needs the Prefect server: each of its waits has minutes, for machines that are slow or busy."""
+
 MARKERS = {
     "postgres_url": "postgres",
     "prefect_home": "prefect",
@@ -35,6 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for fixture in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(MARKERS[fixture])
+        if _needs_prefect(item) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(PREFECT_TIMEOUT_S))
     items.sort(key=_needs_prefect, reverse=True)
 
 

@@ -178,7 +178,7 @@ def asked_notes(log: Sequence[dict[str, Any]]) -> Counter[str]:
     return Counter(REFERENCE.findall(json.dumps(entry["body"]["messages"]))[0] for entry in log)
 
 
-def wait_for_requests(provider: ModelProviderDouble, number: int, timeout_s: float = 60.0) -> None:
+def wait_for_requests(provider: ModelProviderDouble, number: int, timeout_s: float = 180.0) -> None:
     """Wait until the double has had so many requests."""
     deadline = time.monotonic() + timeout_s
     while provider.state()["requests"] < number:

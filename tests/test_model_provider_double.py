@@ -89,7 +89,7 @@ def _ask_messages(double: ModelProviderDouble, text: str = DOCUMENT, **more: Any
 
 
 def _post(double: ModelProviderDouble, path: str, body: object, key: str = KEY) -> tuple[int, Message, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", double.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", double.port, timeout=60)
     connection.request("POST", path, json.dumps(body), {"x-goog-api-key": key, "content-type": "application/json"})
     reply = connection.getresponse()
     said = json.loads(reply.read())

@@ -39,7 +39,7 @@ def winnow_process(*arguments: str, cwd: Path, **environment: str) -> Done:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
 
 
@@ -130,7 +130,7 @@ class Workplace:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=600,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -177,7 +177,7 @@ def _hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = 180.0) -> None:
     """Wait until the condition holds; fail the test when it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

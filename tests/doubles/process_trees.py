@@ -23,7 +23,7 @@ def open_files_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def all_end(pids: list[int], within_s: float = 5.0) -> bool:
+def all_end(pids: list[int], within_s: float = 60.0) -> bool:
     """Whether the processes end within `within_s`."""
     deadline = time.monotonic() + within_s
     while any(map(is_alive, pids)) and time.monotonic() < deadline:

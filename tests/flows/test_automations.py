@@ -128,7 +128,7 @@ def runs(local_server: LocalServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 def notice(operators: Webhook, subject: str) -> str:
     """The body of the notice with this subject, once it has come."""
-    wait_until(lambda: any(subject in post["subject"] for post in operators.posts), timeout_s=120)
+    wait_until(lambda: any(subject in post["subject"] for post in operators.posts), timeout_s=300)
     return next(post["body"] for post in operators.posts if subject in post["subject"])
 
 
@@ -149,7 +149,7 @@ def test_a_crashed_run_is_taken_up_twice_and_then_told_of(
     run_id = runs.start("of receipts")
     for _ in range(2):
         runs.crash(run_id, "no heartbeat since 05:00")
-        wait_until(lambda: runs.state(run_id) == "AwaitingRetry", timeout_s=120)
+        wait_until(lambda: runs.state(run_id) == "AwaitingRetry", timeout_s=300)
     runs.crash(run_id, "no heartbeat since 05:10")
     assert notice(operators, "of receipts keeps crashing").startswith("no heartbeat since 05:10")
     assert runs.state(run_id) == "Crashed"
@@ -161,7 +161,7 @@ def test_a_run_without_a_heartbeat_is_closed_and_taken_up(client: SyncPrefectCli
     runs.enter(run_id, "RUNNING")
     tag = {"prefect.resource.id": "prefect.tag.winnow", "prefect.resource.role": "tag"}
     emit("prefect.flow-run.heartbeat", f"prefect.flow-run.{run_id}", related=[tag])
-    wait_until(lambda: runs.state(run_id) == "AwaitingRetry", timeout_s=120)
+    wait_until(lambda: runs.state(run_id) == "AwaitingRetry", timeout_s=300)
     assert "closed by the automation winnow-dead-runs-closed, no heartbeat for fifteen minutes" in runs.messages(run_id)
 
 

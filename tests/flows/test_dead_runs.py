@@ -46,15 +46,14 @@ def prefect_state(workplace: Workplace, run_id: str) -> tuple[str, str]:
 
 def test_a_killed_run_is_closed_by_the_next_run_in_the_database_and_in_prefect(workplace: Workplace) -> None:
     receipts(workplace.folder / "in", 20)
+    workplace.environment["WINNOW_LEASE_S"] = "3600"  # for which nobody waits: a dead process claims nothing
     with workplace.started("run", "in", "--chunk-size", "2") as process:
         wait_until(lambda: begun(workplace) or process.poll() is not None)
         os.killpg(process.pid, signal.SIGKILL)
     killed = run_id(workplace)
     assert prefect_state(workplace, killed)[0] == "RUNNING"
-    started = time.monotonic()
     summary = workplace.run("in", "--chunk-size", "2")
     assert (summary["documents"], summary["failed"]) == (20, 0)
-    assert time.monotonic() - started < 60 + 60, "the claims of a dead process are free at once, and never for a lease"
     [(state, message)] = rows(workplace, f"select state, message from runs where run_id = '{killed}'")
     assert state == "Crashed"
     assert str(message).startswith("the run is dead: its last heartbeat came at 20")
@@ -79,7 +78,7 @@ def test_sigterm_ends_a_run_within_seconds_and_its_claims_are_free(workplace: Wo
     with workplace.started("run", "in", "--chunk-size", "2") as process:
         wait_until(lambda: begun(workplace) or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
-        _, printed = process.communicate(timeout=60)
+        _, printed = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGTERM
     assert "Traceback" not in printed
     assert "stopped by SIGTERM; the same command continues where it stopped" in printed
@@ -109,7 +108,7 @@ def test_a_run_survives_restarts_of_its_database(workplace: Workplace) -> None:
                     assert process.poll() is None
                     time.sleep(0.05)
                 server.crash_and_start(away_s=1.0)
-            out, printed = process.communicate(timeout=240)
+            out, printed = process.communicate(timeout=600)
         assert process.returncode == 0, printed
         assert "waiting for the database, at most 180 s: " in printed
         summary = json.loads(out)

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -90,7 +91,7 @@ class Project:
         runs = self.run(run_id)["run_count"]
         for _ in range(3):
             self.set_state(run_id, AGAIN)
-            wait_until(lambda: self.run(run_id)["run_count"] > runs or self.has_crashed(run_id), timeout_s=120)
+            wait_until(lambda: self.run(run_id)["run_count"] > runs or self.has_crashed(run_id), timeout_s=300)
             if not self.has_crashed(run_id):
                 break
 
@@ -99,7 +100,7 @@ class Project:
 
     def wait_for(self, run_id: str, *states: str) -> Run:
         """Wait until the run is in one of the states, by name."""
-        wait_until(lambda: self.run(run_id)["state"]["name"] in states, timeout_s=120)
+        wait_until(lambda: self.run(run_id)["state"]["name"] in states, timeout_s=300)
         return self.run(run_id)
 
     def log(self, run_id: str) -> list[str]:
@@ -170,13 +171,12 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
     assert schedules.remedy == f"prefect deployment schedule resume {SCHEDULED} {deployment['schedules'][0]['id']}"
 
     project.workplace.prefect("deployment", "schedule", "resume", SCHEDULED, deployment["schedules"][0]["id"])
-    wait_until(lambda: scheduled_times(project), timeout_s=120)
-    assert scheduled_times(project)[0] == next_five_o_clock()
+    expected = [next_five_o_clock()]
+    wait_until(lambda: scheduled_times(project), timeout_s=300)
+    expected.append(next_five_o_clock())  # it may have struck five meanwhile
+    assert scheduled_times(project)[0] in expected
 
-    start = datetime.now(UTC) + timedelta(seconds=10)  # the scheduler plans the future only
-    soon = {"interval": 86400, "anchor_date": start.isoformat()}
-    project.workplace.ask(f"deployments/{deployment['id']}/schedules", {"schedule": soon, "active": True})
-    wait_until(lambda: start in scheduled_times(project), timeout_s=120)
+    start = schedule_soon(project, deployment["id"])
     [run_id] = [
         run["id"]
         for run in project.runs_of("process-documents")
@@ -234,7 +234,7 @@ def test_a_failed_run_has_one_line_starts_an_automation_and_is_retried_in_its_ow
     def started() -> list[Run]:
         return [run for run in project.runs_of("backfill") if (run["created_by"] or {}).get("id") == automation_id]
 
-    wait_until(started, timeout_s=120)
+    wait_until(started, timeout_s=300)
     assert project.wait_for(started()[0]["id"], *ENDED)["state"]["name"] == "Completed"
     project.workplace.delete(f"automations/{automation_id}")
 
@@ -287,6 +287,19 @@ def scheduled_times(project: Project) -> list[datetime]:
     return sorted(times)
 
 
+def schedule_soon(project: Project, deployment_id: str) -> datetime:
+    """Have a run planned for soon; gives its time. A busy scheduler may miss it: it plans the future only."""
+    for seconds in (10, 60):
+        start = datetime.now(UTC) + timedelta(seconds=seconds)
+        soon = {"interval": 86400, "anchor_date": start.isoformat()}
+        project.workplace.ask(f"deployments/{deployment_id}/schedules", {"schedule": soon, "active": True})
+        while datetime.now(UTC) < start + timedelta(seconds=5):
+            if start in scheduled_times(project):
+                return start
+            time.sleep(0.2)
+    pytest.fail("the scheduler planned no run")
+
+
 def next_five_o_clock() -> datetime:
     """The cron's next time, in UTC."""
     now = datetime.now(UTC)
@@ -301,7 +314,7 @@ def silent_server() -> Iterator[str]:
 
     class Silent(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            ended.wait(120)
+            ended.wait(600)
 
         do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
 

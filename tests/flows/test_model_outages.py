@@ -82,7 +82,7 @@ def test_a_provider_killed_amid_requests_costs_the_next_run_what_it_kept_back(
         other.kill()
         time.sleep(0.5)
         other.restart()
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     assert sum(notes.states().values()) == number
     assert notes.reserved_usd() == 0
@@ -160,11 +160,12 @@ def test_a_pause_elsewhere_stops_spending_within_seconds(notes: Notes) -> None:
         wait_for_requests(notes.provider, 4)
         notes.workplace.command("models", "pause")
         paused_at = time.monotonic()
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     log = notes.provider.log()
-    assert max(entry["received_at"] for entry in log) <= paused_at + 3.0
     kept_back = notes.provisional()
+    assert kept_back, "at this latency the run was paused long before its end"
+    assert max(entry["received_at"] for entry in log) <= paused_at + 10.0
     assert notes.reasons() == Counter({"models_paused": len(kept_back)})
     assert notes.states() == Counter({"accepted": len(log), "in_review, provisional": 80 - len(log)})
     notes.workplace.command("models", "resume")
@@ -193,16 +194,16 @@ def test_a_changed_row_changes_the_next_call_of_a_running_process(notes: Notes) 
     with notes.workplace.started("run", *notes.arguments(notes.write(400))) as process:
         wait_for_requests(notes.provider, 4)
         change(endpoint=f"{notes.provider.url}/moved/v1")
-        wait_until(lambda: "/moved/" in notes.provider.log()[-1]["path"], timeout_s=5)
+        wait_until(lambda: "/moved/" in notes.provider.log()[-1]["path"], timeout_s=60)
         change(rpm=30)
-        wait_until(lambda: requests_within(0.5) <= 1, timeout_s=5)
+        wait_until(lambda: requests_within(0.5) <= 1, timeout_s=60)
         slow = requests_within(3)
         change(rpm=None)
-        wait_until(lambda: requests_within(0.5) > 3, timeout_s=5)
+        wait_until(lambda: requests_within(1) > 3, timeout_s=60)
         change(is_enabled=False)
-        wait_until(lambda: requests_within(0.5) == 0, timeout_s=5)
+        wait_until(lambda: requests_within(0.5) == 0, timeout_s=60)
         off = requests_within(1)
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     assert slow <= 3
     assert off == 0

@@ -13,7 +13,7 @@ from deployments.prefect_api.local_server import LocalServer
 from tests.doubles.model_provider.wire import fingerprint
 from tests.doubles.otlp_receiver import OtlpReceiver
 from tests.model_runs import KEY, PRICES, TRUTHFUL, Notes
-from tests.prefect_fixtures import prefect_api
+from tests.prefect_fixtures import files_under, prefect_api
 
 pytestmark = pytest.mark.prefect
 
@@ -113,8 +113,7 @@ def test_no_key_is_found_after_errors_of_every_kind(notes: Notes, prefect_home: 
     assert receiver.points()
     places = {f"output {at}": (done.stdout + done.stderr).encode() for at, done in enumerate(printed)}
     places["spans and metrics"] = receiver.raw()
-    files = [path for root in (notes.workplace.folder, prefect_home) for path in root.rglob("*") if path.is_file()]
-    places |= {str(path): path.read_bytes() for path in files}
+    places |= files_under(notes.workplace.folder, prefect_home)
     of_prefect = b"".join(content for name, content in places.items() if "prefect.db" in name)
     assert b"canary-claude" in of_prefect, "the blocks are to be searched"
     tables = notes.query("select name from sqlite_master where type = 'table'")

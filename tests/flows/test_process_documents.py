@@ -130,7 +130,7 @@ def test_a_run_is_shown_in_the_prefect_ui(first_run: FirstRun) -> None:
         done = [task for task in found if task["state"]["type"] == "COMPLETED"]
         return {task["name"]: (task["state"]["name"], task["state"]["message"]) for task in done}
 
-    wait_until(lambda: len(tasks()) >= 7, timeout_s=60)
+    wait_until(lambda: len(tasks()) >= 7, timeout_s=300)
     assert tasks().keys() == {"discover", *(f"{stage} 1/1" for stage in CHUNK_STAGES), "report"}
     assert tasks()["extract 1/1"] == ("CompletedWithErrors", f"{RECEIPTS + 1} done, 1 failed")
     artifacts = workplace.ask("artifacts/filter", **of_run)
@@ -193,7 +193,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(first_run: FirstRun, w
     with workplace.started("run", first_run.sources, "--chunk-size", "2") as process:
         wait_until(lambda: (workplace.folder / DATABASE).exists() and outputs_started(workplace))
         os.kill(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert "continues where it stopped" in said
     assert "Traceback" not in said
@@ -240,7 +240,6 @@ def test_a_changed_field_recomputes_score_and_nothing_before_it(first_run: First
         assert bool(recomputed) == (id_ in of_type and stage in {"score", "validate"}), stage
 
 
-@pytest.mark.timeout(600)
 def test_a_plan_of_a_backfill_after_an_edit_of_a_type(later: Workplace) -> None:
     shutil.copytree(TYPES, later.folder / "types")
     later.environment["WINNOW_DOCUMENT_TYPES_DIR"] = str(later.folder / "types")

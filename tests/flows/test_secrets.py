@@ -11,6 +11,7 @@ from sqlalchemy import make_url, text
 from blocks.database.engine import close_database, open_database
 from tests.database_fixtures import database_at, on_server
 from tests.flows.test_process_documents import receipts
+from tests.prefect_fixtures import files_under
 from tests.winnow_command import Done, Workplace
 
 pytestmark = pytest.mark.prefect
@@ -63,8 +64,8 @@ def test_no_password_is_found_after_runs_and_commands(workplace: Workplace, addr
     printed += list(refused(workplace))
 
     places = {f"output of {done.args}": done.stdout + done.stderr for done in printed}
-    files = [path for root in (workplace.folder, prefect_home) for path in root.rglob("*") if path.is_file()]
-    places |= {str(path): path.read_bytes().decode("latin-1") for path in files}
+    files = files_under(workplace.folder, prefect_home)
+    places |= {path: content.decode("latin-1") for path, content in files.items()}
     assert any("prefect.db" in place for place in places), "Prefect's database is to be searched"
     opened = open_database(address)
     with opened.read() as connection:

@@ -23,7 +23,7 @@ def test_one_loop_serves_all_threads_of_the_process() -> None:
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         loops = list(pool.map(lambda _: gateway_loop(), range(64)))
     assert len({id(loop) for loop in loops}) == 1
-    assert gateway_loop().submit(_name_of_thread()).result(5) == "winnow-gateway"
+    assert gateway_loop().submit(_name_of_thread()).result(60) == "winnow-gateway"
 
 
 def test_cancelling_the_future_cancels_the_coroutine() -> None:
@@ -38,9 +38,9 @@ def test_cancelling_the_future_cancels_the_coroutine() -> None:
             raise
 
     future = loop.submit(waits())
-    assert started.wait(5)
+    assert started.wait(60)
     assert future.cancel()
-    assert seen.wait(5)
+    assert seen.wait(60)
     loop.close()
 
 
@@ -80,7 +80,7 @@ def test_a_coroutine_that_will_not_be_cancelled_is_left_behind(monkeypatch: pyte
     loop.close()
     is_over.set()
     with pytest.raises(concurrent.futures.CancelledError):
-        future.result(2)
+        future.result(60)
 
 
 def test_what_is_submitted_while_closing_is_run_or_refused_and_never_hangs() -> None:
@@ -90,7 +90,7 @@ def test_what_is_submitted_while_closing_is_run_or_refused_and_never_hangs() -> 
 
         def ask(loop: LoopThread = loop, outcomes: list[str] = outcomes) -> None:
             try:
-                loop.submit(asyncio.sleep(0.001)).result(5)
+                loop.submit(asyncio.sleep(0.001)).result(60)
                 outcomes.append("run")
             except (RuntimeError, concurrent.futures.CancelledError):
                 outcomes.append("refused")
@@ -100,19 +100,19 @@ def test_what_is_submitted_while_closing_is_run_or_refused_and_never_hangs() -> 
             thread.start()
         loop.close()
         for thread in threads:
-            thread.join(6)
+            thread.join(60)
         assert len(outcomes) == 8
 
 
 def test_a_forked_process_gets_a_loop_of_its_own_and_leaves_the_parents_alone() -> None:
     parent = gateway_loop()
-    assert parent.submit(_name_of_thread()).result(5)
+    assert parent.submit(_name_of_thread()).result(60)
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             own = gateway_loop()
-            answered = own is not parent and own.submit(_name_of_thread()).result(5) == "winnow-gateway"
+            answered = own is not parent and own.submit(_name_of_thread()).result(60) == "winnow-gateway"
             parent.close()
             own.close()
             os.write(writes, b"y" if answered and not parent.is_usable else b"n")
@@ -124,7 +124,7 @@ def test_a_forked_process_gets_a_loop_of_its_own_and_leaves_the_parents_alone() 
     os.waitpid(child, 0)
     assert said == b"y"
     assert gateway_loop() is parent
-    assert parent.submit(_name_of_thread()).result(5) == "winnow-gateway"
+    assert parent.submit(_name_of_thread()).result(60) == "winnow-gateway"
 
 
 @pytest.mark.parametrize("end", ["pass", "raise SystemExit(3)", "import os; os.kill(os.getpid(), 2)"])
@@ -146,4 +146,4 @@ time.sleep(0.1)
     assert done.stdout == "cleaned\n"
     assert "Exception ignored" not in done.stderr
     assert "never awaited" not in done.stderr
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50

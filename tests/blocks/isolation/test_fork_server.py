@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from blocks.errors import Crashed, ProcessUnavailable
+from blocks.isolation import fork_server_client
 from blocks.isolation.fork_server_client import ForkServerClient, ProcessKind
 from blocks.isolation.limits import Limits
 from blocks.isolation.process import IsolatedProcess
@@ -110,11 +111,14 @@ def test_kill_ends_only_the_process_it_names(server: ForkServerClient) -> None:
         assert second.run("echo", b"", {"suffix": "alive"}, 5.0) == b"alive"
 
 
-def test_a_fork_server_ends_its_processes_and_itself_at_the_end_of_the_commands(server: ForkServerClient) -> None:
+def test_a_fork_server_ends_its_processes_and_itself_at_the_end_of_the_commands(
+    server: ForkServerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork_server_client, "END_TIMEOUT_S", 120.0)  # after which it is killed
     process = started(server)
     pids = [server.pid, *children_of(server.pid)]
     began = time.monotonic()
     server.close()
     assert all_end(pids)
-    assert time.monotonic() - began < 1.5, "it ends by itself, and is not killed after two seconds"
+    assert time.monotonic() - began < 100, "it ends by itself, and is not killed"
     process.close()

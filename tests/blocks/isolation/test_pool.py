@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from blocks.errors import Crashed, ProcessUnavailable, TimedOut
+from blocks.isolation import pool as pool_module
 from blocks.isolation.fork_server_client import ProcessKind
 from blocks.isolation.limits import Limits
 from blocks.isolation.pool import ProcessPool
@@ -141,7 +142,7 @@ def test_slots_bound_the_sessions_at_work() -> None:
         for thread in threads:
             thread.start()
         for start in starts:
-            assert start.wait(5)
+            assert start.wait(60)
         assert pool.slots.acquire(blocking=False) is False
         for thread in threads:
             thread.join()
@@ -157,8 +158,9 @@ def test_a_document_whose_process_was_stopped_is_tried_once_more(pool: ProcessPo
 
 
 def test_a_document_that_computes_without_end_is_tried_once(
-    pool: ProcessPool, caplog: pytest.LogCaptureFixture
+    pool: ProcessPool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pool_module, "WAITED_SHARE", 0.01)  # less than it gets on a busy machine
     with pool.open(b"") as session, pytest.raises(TimedOut):
         session.run("spin", {}, 1.0)
     assert "once more" not in caplog.text

@@ -32,7 +32,7 @@ def test_any_mixture_comes_back_and_takes_no_long_time() -> None:
     for _ in range(20_000):
         text = "".join(draw.choices("'\"=-a ,;\t\r\n\u200b", k=draw.randrange(9)))
         assert restored(inert(text)) == text, repr(text)
-    started = time.monotonic()
+    started = time.process_time()
     for text in ("\n" * 100_000, ";" * 100_000, "; " * 100_000, "'" * 100_000):
         assert restored(inert(text)) == text
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -51,7 +51,7 @@ def test_a_run_that_starts_while_the_database_restarts_waits_for_it(monkeypatch:
         restart = threading.Thread(target=server.crash_and_start, args=(3.0,))
         restart.start()
         try:
-            wait_until(lambda: not is_up(url), timeout_s=10)
+            wait_until(lambda: not is_up(url), timeout_s=60)
             pin_database(Settings())
         finally:
             restart.join()

