@@ -21,6 +21,7 @@ from blocks.database.tables import (
     model_calls,
     reply_cache,
     results,
+    run_chunks,
     run_documents,
     runs,
     stage_outputs,
@@ -38,7 +39,7 @@ class Retention(Record):
     """Outputs of stages and results that newer ones have replaced. Without them, going back to an earlier prompt or
     setting computes again."""
     members_days: float | None = Field(None, ge=0)
-    """Which documents a run worked on, since its end. The run itself stays."""
+    """Which documents a run worked on, in which chunks, since its end. The run itself stays."""
     calls_days: float | None = Field(None, ge=0)
     """Calls of models, with tokens and cost."""
     texts_days: float | None = Field(None, ge=0)
@@ -103,6 +104,7 @@ def _expired(retention: Retention, at: datetime) -> Iterator[tuple[Table, Column
     if (days := retention.members_days) is not None:
         ended = select(runs.c.run_id).where(runs.c.finished_at < before(days))
         yield run_documents, run_documents.c.run_id.in_(ended)
+        yield run_chunks, run_chunks.c.run_id.in_(ended)
     if (days := retention.texts_days) is not None:
         yield model_call_texts, model_call_texts.c.kept_at < before(days)
     if (days := retention.calls_days) is not None:

@@ -10,6 +10,7 @@ from blocks.backfill.selection import Selection
 from blocks.database.engine import Database, now
 from blocks.database.keeping.retention import Retention, expired_rows, retain, selected_ids
 from blocks.database.keeping.sizes import table_sizes, vacuum
+from blocks.database.pipeline.run_chunks import publish_chunks
 from blocks.database.tables import documents, model_calls, results, run_documents, runs, stage_outputs
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
@@ -62,7 +63,9 @@ def test_members_of_ended_runs_go_and_the_runs_stay(database: Database) -> None:
     with database.write() as connection:
         for run_id, finished_at in (("run-1", AT), ("run-2", None)):
             connection.execute(insert(runs), row | {"run_id": run_id, "finished_at": finished_at})
-    assert retain(database, Retention(members_days=1)) == {"run_documents": 1}
+    for run_id in ("run-1", "run-2"):
+        publish_chunks(database, run_id)
+    assert retain(database, Retention(members_days=1)) == {"run_documents": 1, "run_chunks": 1}
     with database.read() as connection:
         assert connection.execute(select(run_documents.c.run_id)).scalars().all() == ["run-2"]
         assert connection.execute(select(func.count()).select_from(runs)).scalar_one() == 2
