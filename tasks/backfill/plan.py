@@ -1,8 +1,10 @@
 """Makes a plan. It reads, computes nothing of a document, and spends nothing."""
 
+import gc
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -58,7 +60,7 @@ def plan_with_documents(
     run: Run, registry: RegistryState, selection: Selection, terms: Terms
 ) -> tuple[Plan, Sequence[str]]:
     """As `make_plan`, with the ids of the documents that have work, the newest first."""
-    with run.database.snapshot() as connection:
+    with _without_collections(), run.database.snapshot() as connection:
         selected = planning.selected_documents(connection, selection, terms, run.pipeline_digest)
         computed = [one for one in selected if one.outcome is None and (terms.reopen or not one.is_decided)]
         tally, rows = Tally(), hashlib.sha256()
@@ -92,6 +94,21 @@ def plan_with_documents(
         ground=ground_of(run, registry, rows.hexdigest()),
     )
     return plan, tally.document_ids
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Without the garbage collector, which a plan's hundred thousands of rows would set to work again and again.
+
+    They have no cycles. It took a third of a plan's time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def ground_of(run: Run, registry: RegistryState, rows: str) -> Ground:

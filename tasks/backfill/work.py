@@ -25,8 +25,12 @@ def work_of(selected: SelectedDocument, rows: Sequence[OutputKey], works: Works,
     A stage that runs again is first taken to give the output that it gave before: what later stages do then is
     certain, and what they would do otherwise is possible. Nothing runs behind a stage that fails for good.
     """
-    by_key = {(row.stage, row.fingerprint): row for row in rows}
-    current = {row.stage: row for row in rows if row.is_current}
+    by_key: dict[tuple[str, str], OutputKey] = {}
+    current: dict[str, OutputKey] = {}
+    for row in rows:
+        by_key[row.stage, row.fingerprint] = row
+        if row.is_current:
+            current[row.stage] = row
     digests: dict[Stage, str] = {}
     provisional: dict[Stage, str] = {}
     document = Document(
@@ -43,18 +47,18 @@ def work_of(selected: SelectedDocument, rows: Sequence[OutputKey], works: Works,
     work = DocumentWork()
     may_fail = may_differ = False
     for stage in OUTPUT_STAGES:
-        row = by_key.get((stage, works[stage].fingerprint(document)))
-        known = row or current.get(stage)
-        if row is None or _is_due(row, rerun):
+        today = by_key.get((stage, works[stage].fingerprint(document)))
+        known = today or current.get(stage)
+        if today is None or _is_due(today, rerun):
             (work.possible if may_fail else work.certain).append(stage)
             may_differ = True
             may_fail = may_fail or (known is not None and known.state == FAILED)
-        elif row.state == FAILED:
+        elif today.state == FAILED:
             break
         elif may_differ:
             work.possible.append(stage)
-        elif stage is Stage.CLASSIFY and not row.is_current:  # an older output comes back, maybe with another type
-            may_differ = stage not in current or current[stage].digest != row.digest
+        elif stage is Stage.CLASSIFY and not today.is_current:  # an older output comes back, maybe with another type
+            may_differ = stage not in current or current[stage].digest != today.digest
         if known is not None and known.state in USABLE:
             digests[stage] = known.digest or ""
             if known.state == PROVISIONAL:

@@ -1,5 +1,6 @@
 """A plan says what a run then does, stage by stage, and what it stands on."""
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -130,6 +131,7 @@ def test_nothing_has_changed(bench: Bench) -> None:
     plan = bench.plan()
     assert (plan.selected, plan.documents, plan.changes, at_most(plan)) == (5, 0, (), {})
     assert plan.calls == plan.seconds == NOTHING
+    assert gc.isenabled(), "a plan does without the garbage collector, and gives it back"
 
 
 @pytest.mark.parametrize("changed", OUTPUT_STAGES)
