@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -54,7 +54,7 @@ def measure(url: str, number: int) -> None:
     from tasks.store.store import store_chunk
 
     database = open_database(url)
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
 
     def timed(name: str, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         started, before = time.thread_time(), _io()

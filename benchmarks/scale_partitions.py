@@ -16,7 +16,6 @@ of table and index; and the oldest month forgotten, by DELETE and VACUUM or by d
 import argparse
 import json
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -222,4 +221,4 @@ def size(session: Session, function: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
