@@ -1,10 +1,10 @@
-"""Takes the files that have arrived in an inbox, each once."""
+"""Takes the files that have arrived in an inbox, each once, and moves them on where the inbox says so."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
 from blocks.records import Rerun
-from tasks.arrive.task import batch_of, load_inbox, take
+from tasks.arrive.task import batch_of, load_inbox, put_away, take
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
@@ -34,4 +34,5 @@ def take_inbox(inbox: str) -> State[RunReport]:
         close_dead_runs(run.database)
         take(run, batch, inbox)
         process_chunks(run)
+        put_away(run, block, inbox)
         return closing_state(run, report(run))

@@ -29,7 +29,7 @@ PAGES = ("operations", "keeping", "review", "backfills", "deployment", "monitori
 ELSEWHERE = {
     r"winnow up( --limit 8)?$": "tests/deployments/up/test_up.py starts it; more servers are not worth the minute",
     r"sudo |docker |kubectl |\w+=… docker ": "nobody here may; hadolint and schemas check the files",
-    r"git pull && make setup": "it changes the checkout that is tested",
+    r"(git pull && )?make setup": "it changes the checkout that is tested",
     r"(export )?[A-Z_]+=": "no command",
     r"pg_dump|createdb .* && pg_restore": "tests/flows/test_backup.py runs these tools on a server of its own",
     r"sqlite3 ~/": "the file is the running server's; the statement is SQLite's own",

@@ -1,10 +1,10 @@
 """The Prefect block `Inbox`: where documents arrive, what they are, whose they are, and what they may cost."""
 
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from prefect.blocks.core import Block
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from blocks.secret_url import redacted
 
@@ -32,10 +32,21 @@ class Inbox(Block):
     )
     lane: Lane = Field("normal", description="urgent runs start before normal ones, bulk runs when nothing else waits")
     rows_column: str | None = Field(None, description="The text column of csv and jsonl files; a document for each row")
+    done_folder: str | None = Field(
+        None,
+        description="The folder or URL to which a file is moved when its documents are stored, outside of the inbox; "
+        "empty: files stay",
+    )
 
-    @field_validator("url")
+    @field_validator("url", "done_folder")
     @classmethod
-    def _holds_no_secret(cls, url: str) -> str:
-        if redacted(url) != url:
+    def _holds_no_secret(cls, url: str | None) -> str | None:
+        if url is not None and redacted(url) != url:
             raise ValueError("the URL holds a secret, which would be shown: give it to fsspec's configuration instead")
-        return url
+        return url or None
+
+    @model_validator(mode="after")
+    def _done_is_outside(self) -> Self:
+        if self.done_folder is not None and f"{self.done_folder.rstrip('/')}/".startswith(f"{self.url.rstrip('/')}/"):
+            raise ValueError("done_folder is within the inbox, so that its files would arrive again: choose another")
+        return self

@@ -162,7 +162,24 @@ def _run(supervisor: "Supervisor", asked: _Asked) -> None:
         automations = _automations(client)
         worker = _start_workers(supervisor, asked, environment, client)
         _say_where(url, asked, database, f"{deployments} in the pool winnow, {automations} automations", worker)
-        _tend(supervisor, database)
+        with _inboxes_watched(url):
+            _tend(supervisor, database)
+
+
+@contextmanager
+def _inboxes_watched(url: str) -> Iterator[None]:
+    """A thread starts a poll when a file arrives in an inbox."""
+    import threading
+
+    from deployments.up.watch import watch_inboxes
+
+    stop = threading.Event()
+    thread = threading.Thread(target=watch_inboxes, args=(url, stop), name="inboxes", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 def _start_server(

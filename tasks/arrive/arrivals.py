@@ -25,6 +25,20 @@ def marks_of(url: str) -> dict[str, str]:
     return _remote_marks(url)
 
 
+def mark_of(uri: str) -> str:
+    """The mark of one file of an inbox, by its URI as `marks_of` gives it. Raises what its file system raises."""
+    if is_local(uri):
+        facts = Path(path_of(uri)).stat()
+        return f"{facts.st_size} {facts.st_mtime_ns}"
+    import fsspec
+
+    file_system, path = fsspec.core.url_to_fs(uri)
+    file_system.invalidate_cache()
+    # Of the listing of its folder: what a file system says of a single file has other fields in some of them.
+    listed = file_system.ls(path.rpartition("/")[0], detail=True)
+    return next((_mark(facts) for facts in listed if facts["name"] == path), "")
+
+
 def _walk(folder: str, marks: dict[str, str]) -> None:
     """A folder that cannot be listed now is one whose files have not arrived; the next poll looks again."""
     try:

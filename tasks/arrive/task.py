@@ -1,6 +1,8 @@
 """Polls the inboxes that Prefect has as blocks, starts a run for each with arrivals, and takes its files."""
 
+import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -26,10 +28,13 @@ from blocks.files.sources import is_local, path_of
 from blocks.inbox.block import BLOCK_SLUG, Inbox
 from blocks.records import Batch
 from tasks.arrive.arrivals import marks_of
+from tasks.arrive.put_away import put_away as move
 from tasks.discover.batch import record_sources
 from tasks.runs.run import Run
 
 DEPLOYMENT = "take-inbox/arrived"
+LEFT_SHOWN = 5
+log = logging.getLogger(__name__)
 NOT_BEGUN = [StateType.SCHEDULED, StateType.PENDING]
 
 
@@ -83,6 +88,27 @@ def take(run: Run, batch: Batch, inbox: str) -> State[int]:
     found = record_sources(run, batch.model_copy(update={"sources": tuple(uris)})) if uris else 0
     inbox_files.confirm_taken(run.database, inbox, run.run_id)
     return Completed(message=f"files: {len(uris)}, documents: {found}", data=found)
+
+
+@task(name="put-away", task_run_name="put away", cache_policy=NO_CACHE, persist_result=False)
+def put_away(run: Run, block: Inbox, inbox: str) -> State[int]:
+    """Move the files whose documents are stored to the inbox's `done_folder`, where it has one.
+
+    A file that cannot be moved stays, and the state says why.
+    """
+    folder = block.done_folder
+    if folder is None:
+        return Completed(message="files stay in this inbox", data=0)
+    moved, left = 0, list[str]()
+    for uri, (mark, places) in inbox_files.stored_files(run.database, inbox, run.run_id).items():
+        try:
+            move(uri, mark, block.url, folder, partial(inbox_files.record_move, run.database, uri, places))
+            moved += 1
+        except WinnowError as error:
+            left.append(str(error))
+    if left:
+        log.warning("inbox %s: %s", inbox, "; ".join(left[:LEFT_SHOWN]))
+    return Completed(message=f"moved: {moved}" + (f", not moved: {len(left)}; {left[0]}" if left else ""), data=moved)
 
 
 def _inboxes(client: SyncPrefectClient) -> dict[str, Inbox]:

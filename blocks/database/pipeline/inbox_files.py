@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, update
 
 from blocks.database.engine import Database, now
+from blocks.database.in_list import in_list
 from blocks.database.outages import survives_outages
-from blocks.database.tables import inbox_files, runs
+from blocks.database.pipeline.documents import FAILED
+from blocks.database.tables import inbox_files, run_documents, runs, sources
 
 WRITE_AT_ONCE = 5_000
 
@@ -75,6 +77,59 @@ def confirm_taken(database: Database, inbox: str, run_id: str) -> None:
     mine = (file.inbox == inbox, file.run_id == run_id, file.taken_at.is_(None))
     with database.write() as connection:
         connection.execute(update(inbox_files).where(*mine).values(taken_at=now()))
+
+
+@survives_outages
+def stored_files(database: Database, inbox: str, run_id: str) -> dict[str, tuple[str, list[str]]]:
+    """Files that the run took and whose documents are all stored: by URI the mark, and the places of its documents.
+
+    A file of which a document failed, or is not finished, is left out.
+    """
+    file, member = inbox_files.c, run_documents.c
+    taken = select(file.uri, file.mark).where(
+        file.inbox == inbox, file.run_id == run_id, file.taken_at.is_not(None), file.is_stable
+    )
+    places = select(sources.c.uri, member.outcome).where(
+        sources.c.document_id == member.document_id, member.run_id == run_id
+    )
+    with database.read() as connection:
+        marks = dict(connection.execute(taken).tuples().all())
+        found: dict[str, list[str]] = {}
+        unfinished: set[str] = set()
+        for uri, outcome in connection.execute(places).tuples():
+            name = _file_of(uri, marks)
+            if name is not None:
+                found.setdefault(name, []).append(uri)
+                if outcome in {None, FAILED}:
+                    unfinished.add(name)
+    return {uri: (marks[uri], places) for uri, places in found.items() if uri not in unfinished}
+
+
+@survives_outages
+def record_move(database: Database, uri: str, places: Sequence[str], new_uri: str) -> None:
+    """Write where the documents of a file are now; a place is the file's URI, or that of a part of it."""
+    place = sources.c
+    moved = [*{uri, *places}]
+    upsert = database.insert(sources)
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[place.document_id, place.uri], set_={"seen_at": upsert.excluded.seen_at}
+    )
+    for group in _groups(moved):
+        with database.write() as connection:
+            rows = connection.execute(select(sources).where(in_list(place.uri, "uris")), {"uris": group}).mappings()
+            anew = [dict(row) | {"uri": new_uri + row["uri"].removeprefix(uri)} for row in rows]
+            if anew:
+                connection.execute(upsert, anew)
+                connection.execute(delete(sources).where(in_list(place.uri, "uris")), {"uris": group})
+
+
+def _file_of(uri: str, files: Mapping[str, str]) -> str | None:
+    """The file that a place is in: itself, or what stands before one of its ``#``."""
+    while uri not in files:
+        uri, mark, _ = uri.rpartition("#")
+        if not mark:
+            return None
+    return uri
 
 
 def _due(inbox: str) -> tuple[ColumnElement[bool], ...]:

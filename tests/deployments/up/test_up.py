@@ -113,7 +113,9 @@ def test_a_run_started_in_prefect_is_worked_and_a_killed_worker_comes_back(up: U
 def test_what_arrives_in_an_inbox_is_taken_once_in_its_lane(up: Up) -> None:
     place = up.workplace()
     with prefect_api(place.server):
-        Inbox(url=str(receipts(up.folder / "post", 2)), owner="accounting", lane="urgent").save("post", overwrite=True)
+        url, done = str(receipts(up.folder / "post", 2)), up.folder / "done"
+        inbox = Inbox(url=url, owner="accounting", lane="urgent", done_folder=str(done))
+        inbox.save("post", overwrite=True)
 
     def poll() -> str:
         run_id = place.ask(f"deployments/{deployment_id}/create_flow_run", state={"type": "SCHEDULED"})["id"]
@@ -144,7 +146,25 @@ def test_what_arrives_in_an_inbox_is_taken_once_in_its_lane(up: Up) -> None:
     assert {"inbox:post", "owner:accounting"} <= set(run["tags"])
     assert run["name"].startswith("post 20")
     assert run["work_queue_name"] == "urgent"
-    assert "post: 2 listed, 0 arrived, 0 due" in poll()
+    assert names(done) == ["000.txt", "001.txt"]
+    assert "post: 0 listed, 0 arrived, 0 due" in poll()
+
+    wait_until(lambda: f"up | watching {url}" in up.log, timeout_s=180)
+    asked = len(asked_polls(place))
+    (up.folder / "post" / "000.txt").write_text("Another one under the same name. Total 7.00")
+    wait_until(lambda: names(done) == ["000 (2).txt", "000.txt", "001.txt"], timeout_s=240)
+    assert len(asked_polls(place)) >= asked + 2, "two polls were started without waiting for the schedule"
+    assert names(up.folder / "post") == []
+    assert str(done / "000 (2).txt") in up.winnow("show", str(done / "000 (2).txt")).stdout
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
+
+
+def asked_polls(place: Workplace) -> list[Any]:
+    found = place.ask("flow_runs/filter", flows={"name": {"any_": ["poll-inboxes"]}})
+    return [run for run in found if not run["auto_scheduled"]]
 
 
 def test_doctor_makes_again_what_was_deleted_and_a_switched_on_schedule_stays_on(up: Up) -> None:

@@ -1,0 +1,125 @@
+"""A stored file leaves its inbox whole or not at all, and overwrites nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from blocks.database.engine import Database
+from blocks.database.pipeline import inbox_files
+from blocks.database.pipeline.sources import uris_of
+from blocks.errors import DiskFull
+from tasks.arrive.arrivals import marks_of
+from tasks.arrive.put_away import NotMoved, put_away
+from tests.database_fixtures import add_documents
+from tests.doubles.scripted_stages import id_of
+
+Record = Callable[[str], None]
+
+
+def nothing(_new: str) -> None:
+    return
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """A folder with a file in a subfolder."""
+    made = tmp_path / "inbox"
+    (made / "march").mkdir(parents=True)
+    (made / "march" / "a.txt").write_text("whole")
+    return made
+
+
+def moved(inbox: Path, done: Path, record: Record = nothing) -> str:
+    [(uri, mark)] = marks_of(str(inbox)).items()
+    return put_away(uri, mark, str(inbox), str(done), record)
+
+
+def test_a_file_is_as_deep_in_the_folder_as_it_was_in_the_inbox(inbox: Path, tmp_path: Path) -> None:
+    seen: list[tuple[str, bool]] = []
+    new = moved(inbox, tmp_path / "done", lambda new: seen.append((new, (inbox / "march" / "a.txt").exists())))
+    assert Path(new) == tmp_path / "done" / "march" / "a.txt"
+    assert Path(new).read_text() == "whole"
+    assert seen == [(new, True)], "it is recorded before it is deleted"
+    assert marks_of(str(inbox)) == {}
+    assert [file.name for file in (tmp_path / "done" / "march").iterdir()] == ["a.txt"]
+
+
+def test_a_name_that_is_taken_gets_a_number_and_equal_bytes_are_not_copied_again(inbox: Path, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    assert Path(moved(inbox, done)).name == "a.txt"
+    for text, name in (("other", "a (2).txt"), ("third", "a (3).txt"), ("other", "a (2).txt")):
+        (inbox / "march" / "a.txt").write_text(text)
+        assert Path(moved(inbox, done)).name == name
+    texts = {file.name: file.read_text() for file in (done / "march").iterdir()}
+    assert texts == {"a.txt": "whole", "a (2).txt": "other", "a (3).txt": "third"}
+
+
+def test_a_crash_before_the_deletion_leaves_both_and_the_next_attempt_ends_it(inbox: Path, tmp_path: Path) -> None:
+    def crash(_new: str) -> None:
+        raise DiskFull("sqlite", "no room")
+
+    with pytest.raises(DiskFull):
+        moved(inbox, tmp_path / "done", crash)
+    assert (inbox / "march" / "a.txt").read_text() == "whole"
+    assert Path(moved(inbox, tmp_path / "done")).name == "a.txt"
+    assert [file.name for file in (tmp_path / "done" / "march").iterdir()] == ["a.txt"]
+    assert marks_of(str(inbox)) == {}
+
+
+def test_a_file_that_changed_since_the_poll_stays(inbox: Path, tmp_path: Path) -> None:
+    [(uri, mark)] = marks_of(str(inbox)).items()
+    Path(uri).write_text("whole, and more")
+    with pytest.raises(NotMoved, match="it has changed"):
+        put_away(uri, mark, str(inbox), str(tmp_path / "done"), nothing)
+
+    def change(_new: str) -> None:
+        Path(uri).write_text("changed at the last moment")
+
+    with pytest.raises(NotMoved, match="it has changed"):
+        moved(inbox, tmp_path / "done", change)
+    assert Path(uri).read_text() == "changed at the last moment"
+
+
+def test_a_folder_that_refuses_leaves_the_file_where_it_is(inbox: Path, tmp_path: Path) -> None:
+    (tmp_path / "done").write_text("no folder")
+    with pytest.raises(NotMoved, match="stays in its inbox"):
+        moved(inbox, tmp_path / "done")
+    assert (inbox / "march" / "a.txt").read_text() == "whole"
+
+
+def test_any_url_of_fsspec_serves_as_inbox_and_as_folder(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/post-away/deep/a.txt", b"whole")
+    [(uri, mark)] = marks_of("memory://post-away").items()
+    assert put_away(uri, mark, "memory://post-away", "memory://done-away", nothing) == "memory:///done-away/deep/a.txt"
+    assert memory.cat("/done-away/deep/a.txt") == b"whole"
+    assert not memory.exists("/post-away/deep/a.txt")
+    memory.rm("/done-away", recursive=True)
+
+
+def test_the_places_of_a_file_s_documents_move_with_it_and_failed_ones_keep_it(database: Database) -> None:
+    add_documents(database, "a", "b", "c")
+    marks = {f"/in/{name}": "1 1" for name in "abc"}
+    for _ in range(2):
+        inbox_files.record_poll(database, "post", marks)
+    inbox_files.claim_due(database, "post", "run-1")
+    inbox_files.confirm_taken(database, "post", "run-1")
+    with database.write() as connection:
+        insert = "INSERT INTO sources SELECT document_id, '/in/a#row=1', seen_at FROM sources WHERE uri = '/in/c'"
+        connection.exec_driver_sql(insert)
+        for name, outcome in (("a", "accepted"), ("b", "failed"), ("c", "in_review")):
+            connection.exec_driver_sql(
+                f"UPDATE run_documents SET outcome = '{outcome}' WHERE document_id = '{id_of(name)}'"
+            )
+    stored = inbox_files.stored_files(database, "post", "run-1")
+    assert {uri: sorted(places) for uri, (_, places) in stored.items()} == {
+        "/in/a": ["/in/a", "/in/a#row=1"],
+        "/in/c": ["/in/c"],
+    }
+    for _ in range(2):
+        inbox_files.record_move(database, "/in/a", stored["/in/a"][1], "/done/a (2)")
+    with database.read() as connection:
+        assert uris_of(connection, [id_of("a"), id_of("b")]) == {id_of("a"): ["/done/a (2)"], id_of("b"): ["/in/b"]}
+        assert sorted(uris_of(connection, [id_of("c")])[id_of("c")]) == ["/done/a (2)#row=1", "/in/c"]
