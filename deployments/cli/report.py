@@ -71,7 +71,7 @@ def report(
 
 def _lines(found: "PeriodReport") -> list[str]:
     from deployments.cli.story_run import indented
-    from tasks.period.period import FIGURES
+    from tasks.period.period import FIGURES, MODEL_FIGURES
 
     lines = [f"{counted(found.runs, 'run')} from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC", ""]
     if not found.runs:
@@ -80,7 +80,12 @@ def _lines(found: "PeriodReport") -> list[str]:
     if found.uncounted:
         lines.append(f"{found.uncounted} more runs did not end by themselves and are not counted.")
     rows = [(each.document_type, *(figure(each) for _, figure in FIGURES)) for each in found.types]
-    return [*lines, "", *aligned(("type", *(name for name, _ in FIGURES)), rows, left={"type"})] if rows else lines
+    if rows:
+        lines += ["", *aligned(("type", *(name for name, _ in FIGURES)), rows, left={"type"})]
+    asked = [(each.model, *(figure(each) for _, figure in MODEL_FIGURES)) for each in found.models]
+    if asked:
+        lines += ["", *aligned(("model", *(name for name, _ in MODEL_FIGURES)), asked, left={"model"})]
+    return lines
 
 
 def _show_pair(pair: "list[tuple[str, PeriodReport]]", as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """The report of a period as one page of HTML, without a script and without another file."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,9 +9,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from blocks.database.story.period import Period
 from deployments import review_app
-from deployments.review_app.charts import ROW, Chart, Column, bars, columns
-from tasks.period.period import FIGURES, PeriodReport
+from deployments.review_app.charts import ROW, Chart, Column, bars, columns, lines
+from tasks.period.period import FIGURES, MODEL_FIGURES, ModelSummary, PeriodReport
 
+MODELS_SHOWN, REASONS_SHOWN = 4, 10
 STATUSES = ("accepted", "in_review", "rejected", "failed")
 _ROOM = Path(str(review_app.__file__)).parent
 _PAGE = """\
@@ -23,10 +24,12 @@ _PAGE = """\
 <h1>{{ found.runs }} runs from {{ found.since.strftime('%Y-%m-%d') }} to {{ found.until.strftime('%Y-%m-%d') }}</h1>
 <ul>{% for sentence in found.sentences %}<li>{{ sentence }}</li>{% else %}<li>No run did anything.</li>{% endfor %}</ul>
 <div class="charts">{% for chart in charts %}{{ picture(chart) }}{% endfor %}
-<section class="chart wide"><h2>Document types</h2><table><thead><tr><th scope="col">type</th>
+{% for title, head, figures, rows in tables %}{% if rows %}
+<section class="chart wide"><h2>{{ title }}</h2><table><thead><tr><th scope="col">{{ head }}</th>
 {% for name, _ in figures %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead><tbody>
-{% for each in found.types %}<tr><th scope="row">{{ each.document_type }}</th>
+{% for name, each in rows %}<tr><th scope="row">{{ name }}</th>
 {% for _, figure in figures %}<td>{{ figure(each) }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></section>
+{% endif %}{% endfor %}
 </div></main></body></html>
 """
 
@@ -37,7 +40,11 @@ def period_page(period: Period, found: PeriodReport) -> str:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     style = "".join((_ROOM / "static" / name).read_text("utf-8") for name in ("page.css", "dashboard.css"))
     template = environment.from_string(_PAGE)
-    return template.render(found=found, charts=list(_charts(period, found)), figures=FIGURES, style=_Style(style))
+    tables = (
+        ("Document types", "type", FIGURES, [(each.document_type, each) for each in found.types]),
+        ("Models", "model", MODEL_FIGURES, [(each.model, each) for each in found.models]),
+    )
+    return template.render(found=found, charts=list(_charts(period, found)), tables=tables, style=_Style(style))
 
 
 class _Style(str):
@@ -101,10 +108,8 @@ def _charts(period: Period, found: PeriodReport) -> Iterator[Chart]:
         key="models",
         title="Calls of models",
         says="; ".join(f"{m.model}: {sum(m.failed.values()):,} of {m.calls:,} failed" for m in asked),
-        head=("model", "calls", "failed", "mean ms", "USD"),
-        rows=tuple(
-            (m.model, f"{m.calls:,}", f"{sum(m.failed.values()):,}", str(m.mean_ms), f"{m.cost_usd:.4f}") for m in asked
-        ),
+        head=("model", "calls", "failed", "why"),
+        rows=tuple((m.model, f"{m.calls:,}", f"{sum(m.failed.values()):,}", _why(m)) for m in asked),
         marks=bars(
             [model.model for model in asked],
             [(model.calls - sum(model.failed.values()), sum(model.failed.values())) for model in asked],
@@ -114,6 +119,59 @@ def _charts(period: Period, found: PeriodReport) -> Iterator[Chart]:
         height=max(len(asked), 1) * ROW + 8,
         empty="No model was asked in these days.",
     )
+    yield _reasons(period)
+    yield from _latencies(found, days)
+
+
+def _latencies(found: PeriodReport, days: list[date]) -> Iterator[Chart]:
+    """The latency of each model that was asked most, day by day."""
+    for number, model in enumerate(sorted(found.models, key=lambda each: -each.calls)[:MODELS_SHOWN]):
+        known = {each.day: each for each in model.days}
+        of_days = [known.get(day) for day in days]
+        yield Chart(
+            key=f"latency-{number}",
+            title=f"Latency of {model.model} a day, in seconds",
+            says="; ".join(f"{each.day}: p50 {each.p50_ms} ms, p95 {each.p95_ms} ms" for each in model.days),
+            head=("day", "calls", "p50", "p95"),
+            rows=tuple(
+                (str(each.day), f"{each.calls:,}", f"{each.p50_ms / 1_000:.2f}", f"{each.p95_ms / 1_000:.2f}")
+                for each in model.days
+            ),
+            marks=lines(
+                [f"{day:%d %b}" for day in days],
+                (
+                    [each.p50_ms / 1_000 if each else None for each in of_days],
+                    [each.p95_ms / 1_000 if each else None for each in of_days],
+                ),
+            )
+            if known
+            else (),
+            legend=(("s0", "p50"), ("s1", "p95")),
+            empty="Its replies came from the cache.",
+        )
+
+
+def _reasons(period: Period) -> Chart:
+    """Why documents went to review, the most frequent reasons first."""
+    counted: Counter[str] = Counter()
+    for each in period.types:
+        counted.update(each.reasons)
+    shown = counted.most_common(REASONS_SHOWN)
+    return Chart(
+        key="reasons",
+        title="Reasons for review",
+        says="; ".join(f"{code}: {number:,}" for code, number in shown),
+        head=("reason", "documents"),
+        rows=tuple((code, f"{number:,}") for code, number in shown),
+        marks=bars([code for code, _ in shown], [(number, 0) for _, number in shown], ("documents", "")),
+        note="A document may have several reasons.",
+        height=len(shown) * ROW + 8,
+        empty="No document went to review in these days.",
+    )
+
+
+def _why(model: ModelSummary) -> str:
+    return ", ".join(f"{kind} {number:,}" for kind, number in model.failed.items()) or "–"
 
 
 def _days(period: Period) -> list[date]:

@@ -104,6 +104,29 @@ def area(names: Sequence[str], heights: Sequence[float]) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
+def lines(names: Sequence[str], series: Sequence[Sequence[float | None]]) -> tuple[Mark, ...]:
+    """A line per series over the same names, with a dot at each value; None leaves a gap."""
+    top = nice(max((value for values in series for value in values if value is not None), default=0))
+    step = (WIDTH - LEFT - RIGHT) / max(len(names), 1)
+    marks = list(_scale(top))
+    for number, values in enumerate(series):
+        path = ""
+        for at, value in enumerate(values):
+            if value is None:
+                continue
+            x, y = _rounded(LEFT + (at + 0.5) * step, _y(value, top))
+            is_next = at > 0 and values[at - 1] is not None
+            path += f" {'L' if is_next else 'M'}{x} {y}"
+            marks.append(Mark("circle", (x, y, 3), f"s{number}", f"{names[at]}: {value:.3g}"))
+        marks.append(Mark("path", style=f"stroke line{number}", path=path.strip()))
+    every = max(ceil(len(names) / BARS_LABELLED), 1)
+    marks += [
+        Mark("text", _rounded(LEFT + (at + 0.5) * step, HEIGHT - 7), "middle", names[at])
+        for at in range(0, len(names), every)
+    ]
+    return tuple(marks)
+
+
 def bars(names: Sequence[str], parts: Sequence[tuple[int, int]], legend: tuple[str, str]) -> tuple[Mark, ...]:
     """Lying bars of two parts each, with their sum at the end."""
     most = max((sum(pair) for pair in parts), default=0) or 1

@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from math import sqrt
 
+from blocks.database.story.figures import quantile
 from blocks.database.story.period import CallsInRun, Period
 from blocks.records import CACHE_HIT, Record
 from blocks.review.statistics import ReviewStats
@@ -14,12 +15,18 @@ from blocks.review.statistics import ReviewStats
 LEAST_Z, LEAST_RISE, LEAST_HITS = 3.0, 0.05, 5
 """A share has risen where the two-proportion z is at least 3, the rise 5 points, and 5 are hit after it."""
 NEARLY_ALL, MOSTLY = 0.8, 0.5
+REFUSALS, TRUNCATED = ("model_refusal", "content_filtered"), "truncated_reply"
+"""Kinds of calls without a usable reply."""
 SHOWN_LETTERS = 4
 """So many letters of a version are shown."""
 
 
 class TypeSummary(Record):
-    """A type in a period. Shares are of `documents`, those that runs computed; None of none."""
+    """A type in a period. Shares are of `documents`, those that runs computed; None of none.
+
+    `came_in` were first seen in the period; `completed` of them are accepted, or decided by a person, by now. Of the
+    `decided` review items half waited `wait_p50_s` seconds at most, and nine of ten `wait_p90_s`.
+    """
 
     document_type: str
     documents: int
@@ -34,18 +41,46 @@ class TypeSummary(Record):
     model_calls: int
     tokens: int
     cost_usd: Decimal
+    came_in: int = 0
+    completed: int = 0
+    decided: int = 0
+    wait_p50_s: int | None = None
+    wait_p90_s: int | None = None
+
+    @property
+    def completed_share(self) -> float | None:
+        """Of the documents that came in."""
+        return self.completed / self.came_in if self.came_in else None
+
+
+class DayOfModel(Record):
+    """The latencies of a model's calls in the runs of a day in UTC."""
+
+    day: date
+    calls: int
+    p50_ms: int
+    p95_ms: int
 
 
 class ModelSummary(Record):
-    """A model in a period: calls, those without a usable reply by kind, the mean latency, replies from the cache."""
+    """A model in a period: calls, those without a usable reply by kind, latencies, replies from the cache.
+
+    Of `failed`, `refused` calls were refused by the model or its provider's filter, and `truncated` replies were cut
+    off. `saved_usd` is what the replies from the cache would have cost, at the mean cost of a call.
+    """
 
     model: str
     calls: int
     failed: dict[str, int]
+    refused: int
+    truncated: int
     tokens: int
     cost_usd: Decimal
-    mean_ms: int | None
+    p50_ms: int | None
+    p95_ms: int | None
+    days: tuple[DayOfModel, ...]
     cache_hits: int
+    saved_usd: Decimal
 
 
 class PeriodReport(Record):
@@ -79,7 +114,7 @@ def report_of(period: Period, review: ReviewStats | None = None) -> PeriodReport
         until=period.until,
         runs=period.runs,
         uncounted=period.uncounted,
-        sentences=(*_risen(period), *_plain(types), *_of_models(models), *_of_people(review)),
+        sentences=(*_risen(period), *_plain(types), *_of_models(models), *_waited(types), *_of_people(review)),
         types=types,
         models=models,
     )
@@ -174,6 +209,25 @@ def _plain(types: Sequence[TypeSummary]) -> Iterator[str]:
         because = f", most often {each.commonest_reason}" if each.commonest_reason else ""
         cost = f"; a document cost ${each.cost_usd / each.documents:.5f}" if each.cost_usd else ""
         yield f"{each.document_type}: {failed}{why}; {review}{because}{cost}."
+    came_in, completed = sum(each.came_in for each in types), sum(each.completed for each in types)
+    if came_in:
+        share = f"({completed / came_in:.0%})"
+        yield f"{completed:,} of the {came_in:,} documents that came in are accepted or decided {share}."
+
+
+def _waited(types: Sequence[TypeSummary]) -> Iterator[str]:
+    for each in types:
+        if each.decided and each.wait_p50_s is not None and each.wait_p90_s is not None:
+            within = f"half of them within {span_of(each.wait_p50_s)}, 90% within {span_of(each.wait_p90_s)}"
+            yield f"{each.document_type}: people decided {each.decided:,}, {within}."
+
+
+def span_of(seconds: float) -> str:
+    """A time in the largest unit that it fills: 40 s, 12 min, 3 h, 2 d."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def _of_models(models: Sequence[ModelSummary]) -> Iterator[str]:
@@ -182,9 +236,9 @@ def _of_models(models: Sequence[ModelSummary]) -> Iterator[str]:
         if failed:
             kinds = ", ".join(f"{kind} {number:,}" for kind, number in list(each.failed.items())[:3])
             yield f"{each.model}: {failed:,} of {each.calls:,} calls gave no usable reply ({kinds})."
-        if each.cache_hits and each.calls:
-            saved = each.cost_usd / each.calls * each.cache_hits
-            yield f"{each.model}: the cache gave {each.cache_hits:,} replies and saved about ${saved:.2f}."
+        if each.cache_hits:
+            saved = f" and saved about ${each.saved_usd:.2f}" if each.saved_usd else ""
+            yield f"{each.model}: the cache gave {each.cache_hits:,} replies{saved}."
 
 
 def _of_people(review: ReviewStats | None) -> Iterator[str]:
@@ -206,7 +260,11 @@ def _computed(by_status: dict[str, int]) -> int:
 
 
 def _type_summaries(period: Period) -> Iterator[TypeSummary]:
-    for name in sorted({each.document_type for each in period.types} | {call.document_type for call in period.calls}):
+    arrivals = {each.document_type: each for each in period.arrivals}
+    waits = {each.document_type: each for each in period.waits}
+    named = {each.document_type for each in period.types} | {call.document_type for call in period.calls}
+    for name in sorted(named | arrivals.keys() | waits.keys()):
+        arrived, waited = arrivals.get(name), waits.get(name)
         own = [each for each in period.types if each.document_type == name]
         calls = [call for call in period.calls if call.document_type == name and call.is_sent]
         statuses = _summed(each.by_status for each in own)
@@ -222,6 +280,11 @@ def _type_summaries(period: Period) -> Iterator[TypeSummary]:
             model_calls=sum(call.calls for call in calls),
             tokens=sum(call.tokens for call in calls),
             cost_usd=sum((call.cost_usd for call in calls), Decimal(0)),
+            came_in=arrived.came_in if arrived else 0,
+            completed=arrived.completed if arrived else 0,
+            decided=waited.decided if waited else 0,
+            wait_p50_s=waited.p50_s if waited else None,
+            wait_p90_s=waited.p90_s if waited else None,
         )
 
 
@@ -231,15 +294,38 @@ def _model_summaries(period: Period) -> Iterator[ModelSummary]:
         sent = [call for call in own if call.is_sent]
         number = sum(call.calls for call in sent)
         failed = _summed({call.outcome: call.calls} for call in sent if call.is_failed)
+        cost_usd = sum((call.cost_usd for call in sent), Decimal(0))
+        hits = sum(call.calls for call in own if call.outcome == CACHE_HIT)
+        times = _times(sent)
         yield ModelSummary(
             model=name,
             calls=number,
             failed=dict(failed.most_common()),
+            refused=sum(failed[kind] for kind in REFUSALS),
+            truncated=failed[TRUNCATED],
             tokens=sum(call.tokens for call in sent),
-            cost_usd=sum((call.cost_usd for call in sent), Decimal(0)),
-            mean_ms=sum(call.total_ms for call in sent) // number if number else None,
-            cache_hits=sum(call.calls for call in own if call.outcome == CACHE_HIT),
+            cost_usd=cost_usd,
+            p50_ms=quantile(times, 0.5),
+            p95_ms=quantile(times, 0.95),
+            days=tuple(_days_of(sent)),
+            cache_hits=hits,
+            saved_usd=cost_usd / number * hits if number else Decimal(0),
         )
+
+
+def _days_of(calls: Sequence[CallsInRun]) -> Iterator[DayOfModel]:
+    for day in sorted({call.started_at.date() for call in calls}):
+        times = _times([call for call in calls if call.started_at.date() == day])
+        p50_ms, p95_ms = quantile(times, 0.5), quantile(times, 0.95)
+        if p50_ms is not None and p95_ms is not None:
+            yield DayOfModel(day=day, calls=times.total(), p50_ms=p50_ms, p95_ms=p95_ms)
+
+
+def _times(calls: Sequence[CallsInRun]) -> Counter[int]:
+    times: Counter[int] = Counter()
+    for call in calls:
+        times.update(call.times)
+    return times
 
 
 def _summed(counts: Iterator[dict[str, int]]) -> Counter[str]:
@@ -253,17 +339,42 @@ def _first(counts: Counter[str]) -> str:
     return counts.most_common(1)[0][0] if counts else ""
 
 
-Figure = Callable[[TypeSummary], str]
-FIGURES: tuple[tuple[str, Figure], ...] = (
+FIGURES: tuple[tuple[str, Callable[[TypeSummary], str]], ...] = (
     ("documents", lambda each: f"{each.documents:,}"),
     ("failed", lambda each: _share(each.failure_share)),
     ("in review", lambda each: _share(each.review_share)),
+    ("came in", lambda each: f"{each.came_in:,}"),
+    ("completed", lambda each: _share(each.completed_share)),
+    ("decided", lambda each: f"{each.decided:,}"),
+    ("waited p50", lambda each: _span(each.wait_p50_s)),
+    ("waited p90", lambda each: _span(each.wait_p90_s)),
     ("calls", lambda each: f"{each.model_calls:,}"),
     ("tokens", lambda each: f"{each.tokens:,}"),
     ("USD", lambda each: f"{each.cost_usd:.4f}"),
 )
 """What is shown of a type, by name."""
+MODEL_FIGURES: tuple[tuple[str, Callable[[ModelSummary], str]], ...] = (
+    ("calls", lambda each: f"{each.calls:,}"),
+    ("failed", lambda each: f"{sum(each.failed.values()):,}"),
+    ("refused", lambda each: f"{each.refused:,}"),
+    ("truncated", lambda each: f"{each.truncated:,}"),
+    ("p50", lambda each: _latency(each.p50_ms)),
+    ("p95", lambda each: _latency(each.p95_ms)),
+    ("tokens", lambda each: f"{each.tokens:,}"),
+    ("USD", lambda each: f"{each.cost_usd:.4f}"),
+    ("from cache", lambda each: f"{each.cache_hits:,}"),
+    ("saved USD", lambda each: f"{each.saved_usd:.4f}"),
+)
+"""What is shown of a model, by name."""
 
 
 def _share(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"
+
+
+def _span(seconds: int | None) -> str:
+    return "–" if seconds is None else span_of(seconds)
+
+
+def _latency(ms: int | None) -> str:
+    return "–" if ms is None else f"{ms / 1_000:.2f} s"

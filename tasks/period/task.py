@@ -11,7 +11,7 @@ from prefect.states import Completed
 from blocks.database.engine import Database, now
 from blocks.database.review.stats import review_stats
 from blocks.database.story.period import load_period
-from tasks.period.period import FIGURES, PeriodReport, report_of
+from tasks.period.period import FIGURES, MODEL_FIGURES, PeriodReport, report_of
 from tasks.report.artifacts import cell, table
 
 
@@ -31,7 +31,9 @@ def period_markdown(found: PeriodReport) -> str:
     sentences = [f"- {cell(sentence)}" for sentence in found.sentences] or ["No run did anything."]
     rows = [(each.document_type, *(figure(each) for _, figure in FIGURES)) for each in found.types]
     types = table(("document type", *(name for name, _ in FIGURES)), rows) if rows else ""
-    return "\n\n".join(part for part in (head, "\n".join(sentences), types) if part)
+    asked = [(each.model, *(figure(each) for _, figure in MODEL_FIGURES)) for each in found.models]
+    models = table(("model", *(name for name, _ in MODEL_FIGURES)), asked) if asked else ""
+    return "\n\n".join(part for part in (head, "\n".join(sentences), types, models) if part)
 
 
 def closing_period(found: PeriodReport) -> State[PeriodReport]:

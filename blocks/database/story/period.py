@@ -1,19 +1,22 @@
-"""The figures of a period: what each run did per document type, and what it asked of each model."""
+"""The figures of a period: what runs did per document type, what they asked of models, what people decided."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, case, func, literal_column, select
 
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline import runs as run_queries
-from blocks.database.story.figures import count_figures
+from blocks.database.review.tables import review
+from blocks.database.story.figures import count_figures, quantile
 from blocks.database.story.records import RunFigures
-from blocks.database.tables import documents, model_calls, runs
-from blocks.records import OK, OPEN, UNKNOWN_TYPE, Record
+from blocks.database.tables import documents, model_calls, results, runs
+from blocks.records import OK, OPEN, UNKNOWN_TYPE, Record, Status
 
 MAX_LIVE = 50
 """So many runs without kept figures, such as crashed ones, are counted anew; of older ones only the calls are known."""
@@ -32,7 +35,10 @@ class TypeInRun(Record):
 
 
 class CallsInRun(Record):
-    """Equal calls of a run for a type's documents. `outcome` is ok, cache_hit, or the kind of the failure."""
+    """Equal calls of a run for a type's documents. `outcome` is ok, cache_hit, or the kind of the failure.
+
+    `times` counts the calls by their latency in milliseconds, rounded to tens.
+    """
 
     run_id: str
     started_at: datetime
@@ -42,8 +48,8 @@ class CallsInRun(Record):
     outcome: str
     calls: int
     tokens: int
-    total_ms: int
     cost_usd: Decimal
+    times: dict[int, int] = Field(default_factory=dict)
 
     @property
     def is_sent(self) -> bool:
@@ -56,8 +62,28 @@ class CallsInRun(Record):
         return self.is_sent and self.outcome != OK
 
 
+class Arrivals(Record):
+    """A type's documents that were first seen in a period, and how many of them are accepted or decided by now."""
+
+    document_type: str
+    came_in: int
+    completed: int
+
+
+class Waits(Record):
+    """A type's review items that people decided in a period: how long half, and nine of ten, waited at most."""
+
+    document_type: str
+    decided: int
+    p50_s: int
+    p90_s: int
+
+
 class Period(Record):
-    """The runs that began from `since` on and before `until`, the earliest first; `uncounted` have no figures."""
+    """The runs that began from `since` on and before `until`, the earliest first; `uncounted` have no figures.
+
+    `arrivals` and `waits` are of all runs; they are empty for a version of a type.
+    """
 
     since: datetime
     until: datetime
@@ -65,6 +91,8 @@ class Period(Record):
     uncounted: int
     types: tuple[TypeInRun, ...]
     calls: tuple[CallsInRun, ...]
+    arrivals: tuple[Arrivals, ...] = ()
+    waits: tuple[Waits, ...] = ()
 
 
 @survives_outages
@@ -88,7 +116,9 @@ def load_period(database: Database, since: datetime, until: datetime, version: s
         types = [each for each in types if each.version.startswith(version)]
     kept = {(each.run_id, each.document_type) for each in types}
     with database.read() as connection:
-        calls = [_calls(row) for row in connection.execute(_CALLS, bounds)]
+        calls = _calls(connection.execute(_CALLS, bounds))
+        arrivals = [] if version else [Arrivals(**row._mapping) for row in connection.execute(_ARRIVALS, bounds)]
+        waits = [] if version else _waits(connection.execute(_DECIDED, bounds))
     if version is not None:
         calls = [each for each in calls if (each.run_id, each.document_type) in kept]
     return Period(
@@ -98,6 +128,8 @@ def load_period(database: Database, since: datetime, until: datetime, version: s
         uncounted=uncounted,
         types=tuple(types),
         calls=tuple(calls),
+        arrivals=tuple(arrivals),
+        waits=tuple(waits),
     )
 
 
@@ -120,10 +152,37 @@ def _types(row: Any, figures: RunFigures) -> list[TypeInRun]:
     ]
 
 
-def _calls(row: Any) -> CallsInRun:
-    """A row of `_CALLS`; SQLite would sum decimals as binary floats, so equal costs are a group."""
-    values = dict(row._mapping)
-    return CallsInRun(**values | {"cost_usd": values["cost_usd"] * row.calls})
+def _calls(rows: Iterable[Any]) -> list[CallsInRun]:
+    """Rows of `_CALLS`, those that differ in latency alone together."""
+    found: dict[tuple[Any, ...], CallsInRun] = {}
+    for row in rows:
+        values = dict(row._mapping)
+        latency_ms, number = values.pop("latency_ms"), row.calls
+        key = tuple(values[name] for name in _GROUP_NAMES)
+        # SQLite would sum decimals as binary floats, so equal costs are a group.
+        cost_usd = row.cost_usd * number
+        if known := found.get(key):
+            known.times[latency_ms] = number
+            changed = {"calls": known.calls + number, "tokens": known.tokens + row.tokens}
+            found[key] = known.model_copy(update=changed | {"cost_usd": known.cost_usd + cost_usd})
+        else:
+            found[key] = CallsInRun(**values | {"cost_usd": cost_usd, "times": {latency_ms: number}})
+    return list(found.values())
+
+
+def _waits(rows: Iterable[Any]) -> list[Waits]:
+    waited: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for document_type, created_at, decided_at in rows:
+        waited[document_type][max(round((decided_at - created_at).total_seconds()), 0)] += 1
+    return [
+        Waits(
+            document_type=name,
+            decided=times.total(),
+            p50_s=quantile(times, 0.5) or 0,
+            p90_s=quantile(times, 0.9) or 0,
+        )
+        for name, times in sorted(waited.items())
+    ]
 
 
 _RUNS = (
@@ -142,12 +201,14 @@ _GROUP = (
     func.coalesce(documents.c.document_type, UNKNOWN_TYPE).label("document_type"),
     *(_call.model, _call.prompt_version, _call.outcome, _call.cost_usd),
 )
+_GROUP_NAMES = ("run_id", "document_type", "model", "prompt_version", "outcome")
+_LATENCY = ((_call.latency_ms + literal_column("5")) // literal_column("10") * literal_column("10")).label("latency_ms")
 _CALLS = (
     select(
         *_GROUP,
+        _LATENCY,
         func.count().label("calls"),
         func.sum(_call.input_tokens + _call.output_tokens).label("tokens"),
-        func.sum(_call.latency_ms).label("total_ms"),
     )
     .select_from(runs)
     .join(model_calls, _call.run_id == runs.c.run_id)
@@ -157,6 +218,30 @@ _CALLS = (
         runs.c.started_at < bindparam("until", type_=runs.c.started_at.type),
         _call.outcome != OPEN,
     )
-    .group_by(*_GROUP)
+    .group_by(*_GROUP, _LATENCY)
     .order_by(runs.c.started_at)
+)
+
+_TYPE = func.coalesce(documents.c.document_type, UNKNOWN_TYPE).label("document_type")
+_IS_COMPLETED = results.c.status.in_([Status.ACCEPTED, Status.REJECTED])
+_ARRIVALS = (
+    select(
+        _TYPE,
+        func.count().label("came_in"),
+        func.sum(case((_IS_COMPLETED, 1), else_=0)).label("completed"),
+    )
+    .select_from(documents)
+    .outerjoin(results, and_(results.c.document_id == documents.c.document_id, results.c.is_current))
+    .where(
+        documents.c.first_seen_at >= bindparam("since", type_=documents.c.first_seen_at.type),
+        documents.c.first_seen_at < bindparam("until", type_=documents.c.first_seen_at.type),
+        ~documents.c.is_container,
+        documents.c.erased_at.is_(None),
+    )
+    .group_by(_TYPE)
+    .order_by(_TYPE)
+)
+_DECIDED = select(review.c.document_type, review.c.created_at, review.c.decided_at).where(
+    review.c.decided_at >= bindparam("since", type_=review.c.decided_at.type),
+    review.c.decided_at < bindparam("until", type_=review.c.decided_at.type),
 )

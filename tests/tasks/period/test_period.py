@@ -5,16 +5,18 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from blocks.database.engine import Database
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.pipeline import runs
+from blocks.database.review.tables import review
 from blocks.database.story.period import load_period
 from blocks.database.story.records import FailureFigures, RunFigures, TypeFigures
-from blocks.database.tables import documents, model_calls
+from blocks.database.tables import documents, model_calls, results
 from blocks.database.tables import runs as runs_table
 from blocks.errors import UsageError
 from blocks.ledger import ModelCall, Settlement, new_call_key
@@ -60,7 +62,7 @@ def ran(database: Database, day: int, version: str, prompt: str, failed: int, to
             outcome="context_too_long" if number < too_long else "ok",
             cost_usd=Decimal("0.01"),
             input_tokens=100,
-            latency_ms=30,
+            latency_ms=30 + 100 * number,
         )
         for number in range(20)
     ]
@@ -118,8 +120,83 @@ def test_page_and_artifact_say_the_same_and_the_page_stands_alone(week: Database
     for part in (f"since {TUESDAY}", "context_too_long"):
         assert part in page
         assert part in artifact
-    assert page.count('role="img"') == 4
+    assert page.count('role="img"') == 6
     assert re.findall(r"<script|<link|src=|url\(|http", page) == []
+
+
+def test_latencies_refusals_truncations_and_what_the_cache_saved_are_told_per_model(week: Database) -> None:
+    kinds = ("model_refusal", "content_filtered", "truncated_reply", "cache_hit", "cache_hit")
+    calls = [
+        ModelCall(
+            document_id=id_of("a"),
+            model="gpt-x",
+            model_version="1",
+            call_key=new_call_key(),
+            outcome=kind,
+            latency_ms=0,
+        )
+        for kind in kinds
+    ]
+    DatabaseLedger(week).exchange([Settlement(run_id="run-2", call=call) for call in calls], ())
+    period = load_period(week, MONDAY, MONDAY + timedelta(days=3))
+    (model,) = report_of(period).models
+    assert (model.calls, model.refused, model.truncated, model.cache_hits) == (63, 2, 1, 2)
+    assert (model.p50_ms, model.p95_ms) == (930, 1830)
+    assert [(each.calls, each.p50_ms, each.p95_ms) for each in model.days] == [(20, 930, 1830)] * 2 + [(23, 830, 1830)]
+    assert model.saved_usd == Decimal("0.60") / 63 * 2
+    shown = period_page(period, report_of(period))
+    assert "Latency of gpt-x a day, in seconds" in shown
+    assert "Reasons for review" in shown
+
+
+def test_how_many_of_those_that_came_in_are_completed_and_how_long_decided_items_waited(database: Database) -> None:
+    ids = dict(zip("abcde", add_documents(database, *"abcde"), strict=True))
+    verdicts = {"a": "accepted", "b": "rejected", "c": "in_review"}
+    with database.write() as connection:
+        connection.execute(update(documents).values(document_type="receipt", first_seen_at=MONDAY))
+        late = update(documents).where(documents.c.document_id == ids["e"])
+        connection.execute(late.values(first_seen_at=MONDAY + timedelta(days=9)))
+        for name, status in verdicts.items():
+            connection.execute(insert(results).values(result_row(ids[name], status)))
+        for hours, name in enumerate("abcd", 1):
+            connection.execute(insert(review).values(decided_item(ids[name], hours)))
+    (summary,) = report_of(load_period(database, MONDAY, MONDAY + timedelta(days=3))).types
+    assert (summary.came_in, summary.completed, summary.completed_share) == (4, 2, 0.5)
+    assert (summary.decided, summary.wait_p50_s, summary.wait_p90_s) == (4, 2 * 3600, 4 * 3600)
+    sentences = report_of(load_period(database, MONDAY, MONDAY + timedelta(days=3))).sentences
+    assert "2 of the 4 documents that came in are accepted or decided (50%)." in sentences
+    assert "receipt: people decided 4, half of them within 2 h, 90% within 4 h." in sentences
+    assert report_of(load_period(database, MONDAY + timedelta(days=3), MONDAY + timedelta(days=6))).types == ()
+
+
+def result_row(document_id: str, status: str) -> dict[str, Any]:
+    return {
+        "document_id": document_id,
+        "fingerprint": "f",
+        "is_current": True,
+        "document_type": "receipt",
+        "status": status,
+        "confidence": 1.0,
+        "reasons": [], "fields": {}, "confidences": {}, "evidence": {},
+        "provisional": False,
+        "run_id": "run",
+        "created_at": MONDAY,
+    }
+
+
+def decided_item(document_id: str, hours: int) -> dict[str, Any]:
+    return {
+        "document_id": document_id,
+        "fingerprint": "f",
+        "document_type": "receipt",
+        "status": "decided",
+        "reasons": [],
+        "confidence": 0.5,
+        "priority": 3,
+        "run_id": "run",
+        "created_at": MONDAY,
+        "decided_at": MONDAY + timedelta(hours=hours),
+    }
 
 
 def test_two_versions_and_two_periods_are_compared(
