@@ -130,18 +130,17 @@ def _latencies(found: PeriodReport, days: list[date]) -> Iterator[Chart]:
         of_days = [known.get(day) for day in days]
         yield Chart(
             key=f"latency-{number}",
-            title=f"Latency of {model.model} a day, in seconds",
+            title=f"Latency of {model.model} by day, in ms",
             says="; ".join(f"{each.day}: p50 {each.p50_ms} ms, p95 {each.p95_ms} ms" for each in model.days),
             head=("day", "calls", "p50", "p95"),
             rows=tuple(
-                (str(each.day), f"{each.calls:,}", f"{each.p50_ms / 1_000:.2f}", f"{each.p95_ms / 1_000:.2f}")
-                for each in model.days
+                (str(each.day), f"{each.calls:,}", f"{each.p50_ms:,}", f"{each.p95_ms:,}") for each in model.days
             ),
             marks=lines(
                 [f"{day:%d %b}" for day in days],
                 (
-                    [each.p50_ms / 1_000 if each else None for each in of_days],
-                    [each.p95_ms / 1_000 if each else None for each in of_days],
+                    [each.p50_ms if each else None for each in of_days],
+                    [each.p95_ms if each else None for each in of_days],
                 ),
             )
             if known

@@ -117,7 +117,7 @@ def lines(names: Sequence[str], series: Sequence[Sequence[float | None]]) -> tup
             x, y = _rounded(LEFT + (at + 0.5) * step, _y(value, top))
             is_next = at > 0 and values[at - 1] is not None
             path += f" {'L' if is_next else 'M'}{x} {y}"
-            marks.append(Mark("circle", (x, y, 3), f"s{number}", f"{names[at]}: {value:.3g}"))
+            marks.append(Mark("circle", (x, y, 3), f"s{number}", f"{names[at]}: {value:,.0f}"))
         marks.append(Mark("path", style=f"stroke line{number}", path=path.strip()))
     every = max(ceil(len(names) / BARS_LABELLED), 1)
     marks += [

@@ -145,7 +145,7 @@ def test_latencies_refusals_truncations_and_what_the_cache_saved_are_told_per_mo
     assert [(each.calls, each.p50_ms, each.p95_ms) for each in model.days] == [(20, 930, 1830)] * 2 + [(23, 830, 1830)]
     assert model.saved_usd == Decimal("0.60") / 63 * 2
     shown = period_page(period, report_of(period))
-    assert "Latency of gpt-x a day, in seconds" in shown
+    assert "Latency of gpt-x by day, in ms" in shown
     assert "Reasons for review" in shown
 
 
@@ -177,7 +177,10 @@ def result_row(document_id: str, status: str) -> dict[str, Any]:
         "document_type": "receipt",
         "status": status,
         "confidence": 1.0,
-        "reasons": [], "fields": {}, "confidences": {}, "evidence": {},
+        "reasons": [],
+        "fields": {},
+        "confidences": {},
+        "evidence": {},
         "provisional": False,
         "run_id": "run",
         "created_at": MONDAY,
