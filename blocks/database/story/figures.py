@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Integer, Select, and_, bindparam, case, cast, func, select, true
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, cast, func, literal_column, select, true
 
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
@@ -44,15 +44,10 @@ def count_figures(
     `by_type` is `runs.counts_by_type` and `waiting` is `runs.waiting_kinds`, where they are known.
     """
     counts, _ = run_queries.run_counts(database, run_id)
-    costs = run_queries.run_costs(database, run_id)
     return RunFigures(
         documents=counts.documents,
         by_status=counts.model_dump(exclude={"documents"}),
         types=_types(database, run_id, run_queries.counts_by_type(database, run_id) if by_type is None else by_type),
-        model_calls=costs.model_calls,
-        cache_hits=costs.cache_hits,
-        cost_total_usd=costs.cost_usd,
-        unconfirmed_usd=costs.unconfirmed_usd,
         failures=_failures(database, run_id) if counts.failed else (),
         workers=tuple(
             WorkerFigures(host=share.host, pid=share.pid, chunks=share.chunks, documents=share.documents)
@@ -68,13 +63,15 @@ def count_figures(
 
 
 def _work(database: Database, run_id: str, document_count: int, waiting: Mapping[str, int]) -> dict[str, Any]:
-    """What stages and models did: retries, fallbacks, step_breakdown and waited_for."""
+    """What stages and models did: calls, their cost, retries, fallbacks, step_breakdown and waited_for."""
     steps, waits = [], []
     calls = _Calls()
     with database.read() as connection:
-        for row in connection.execute(_CALLS, {"run_id": run_id}):
-            calls.add(row)
-        fallbacks = connection.execute(_FALLBACKS, {"run_id": run_id}).scalar_one()
+        for row in connection.execute(_TIMES, {"run_id": run_id}):
+            calls.add_times(row)
+        for row in connection.execute(_COSTS, {"run_id": run_id}):
+            calls.add_costs(row)
+        fallbacks = connection.execute(_FALLBACKS, {"run_id": run_id}).scalar_one() if calls.has_later_steps else 0
         sampled = connection.execute(_SAMPLE_SIZE, {"run_id": run_id, "sample": SAMPLE}).scalar_one()
         times: defaultdict[str, Counter[int]] = defaultdict(Counter)
         for stage, duration_ms, number in connection.execute(_STAGES, {"run_id": run_id, "sample": SAMPLE}):
@@ -99,6 +96,10 @@ def _work(database: Database, run_id: str, document_count: int, waiting: Mapping
         waits.append(Wait(cause=LIMITS, calls=calls.limited))
     waits += [Wait(cause=kind, documents=number) for kind, number in waiting.items()]
     return {
+        "model_calls": calls.counted,
+        "cache_hits": calls.cache_hits,
+        "cost_total_usd": calls.cost_usd,
+        "unconfirmed_usd": calls.unconfirmed_usd,
         "retries": calls.retries,
         "fallbacks": fallbacks,
         "step_breakdown": tuple(steps),
@@ -110,14 +111,18 @@ class _Calls:
     """Calls by step and model, from groups of equal ones."""
 
     def __init__(self) -> None:
-        self.retries = self.limited = self.sent = self.total_ms = 0
+        self.retries = self.limited = self.sent = self.total_ms = self.counted = self.cache_hits = 0
+        self.cost_usd = self.unconfirmed_usd = Decimal(0)
+        self.has_later_steps = False
         self._times: defaultdict[tuple[int, str], Counter[int]] = defaultdict(Counter)
         self._counts: Counter[tuple[int, str]] = Counter()
         self._failed: Counter[tuple[int, str]] = Counter()
         self._costs: defaultdict[tuple[int, str], Decimal] = defaultdict(Decimal)
 
-    def add(self, row: Any) -> None:
+    def add_times(self, row: Any) -> None:
         key = (row.step, row.model)
+        self.has_later_steps = self.has_later_steps or row.step > 0
+        self.cache_hits += row.number if row.outcome == CACHE_HIT else 0
         if row.outcome == LIMITS_REACHED:
             self.limited += row.number
             return
@@ -125,11 +130,18 @@ class _Calls:
             return
         self.sent += row.number
         self.retries += row.number if row.attempt > 1 else 0
-        self.total_ms += row.latency_ms * row.number
+        self.total_ms += row.total_ms
         self._times[key][row.latency_ms] += row.number
         self._counts[key] += row.number
         self._failed[key] += row.number if row.outcome != OK else 0
-        self._costs[key] += row.cost_usd * row.number
+
+    def add_costs(self, row: Any) -> None:
+        is_call = row.outcome not in run_queries.NO_CALLS
+        self.cost_usd += row.cost_usd * row.number
+        self.unconfirmed_usd += row.unconfirmed_usd * row.number
+        self.counted += row.number if row.unconfirmed_usd or is_call else 0
+        if is_call:
+            self._costs[row.step, row.model] += row.cost_usd * row.number
 
     def steps(self) -> list[StepFigures]:
         return [
@@ -208,14 +220,19 @@ def _failures(database: Database, run_id: str) -> tuple[FailureFigures, ...]:
 
 
 _call = model_calls.c
-_CALLS = (
-    select(
-        *(_call.step, _call.model, _call.outcome, _call.attempt, _call.latency_ms, _call.cost_usd),
-        func.count().label("number"),
-    )
-    .where(_call.run_id == bindparam("run_id"), _call.outcome != OPEN)
-    .group_by(_call.step, _call.model, _call.outcome, _call.attempt, _call.latency_ms, _call.cost_usd)
+_TEN: ColumnElement[int] = literal_column("10")
+LATENCY_MS = case((_call.latency_ms < literal_column("1000"), _call.latency_ms), else_=_call.latency_ms // _TEN * _TEN)
+"""The latency of a call, to ten milliseconds from a second on: so there are few groups of equal ones."""
+_OF_RUN = (_call.run_id == bindparam("run_id"), _call.outcome != OPEN)
+_EQUAL_TIMES = (_call.step, _call.model, _call.outcome, _call.attempt, LATENCY_MS.label("latency_ms"))
+_TIMES = (
+    select(*_EQUAL_TIMES, func.count().label("number"), func.sum(_call.latency_ms).label("total_ms"))
+    .where(*_OF_RUN)
+    .group_by(*_EQUAL_TIMES)
 )
+# Grouped by time and cost together, nearly every call would be a group of its own.
+_EQUAL_COSTS = (_call.step, _call.model, _call.outcome, _call.cost_usd, _call.unconfirmed_usd)
+_COSTS = select(*_EQUAL_COSTS, func.count().label("number")).where(*_OF_RUN).group_by(*_EQUAL_COSTS)
 
 _STEPS = (
     select(
