@@ -94,9 +94,9 @@ def unledgered(place: Place) -> Decimal:
 
 
 def planned_usd(plan: dict[str, Any]) -> tuple[Decimal, Decimal]:
-    """The range of cost that a plan states."""
-    cost = plan["cost"]
-    return Decimal(str(cost["low_usd"])), Decimal(str(cost["high_usd"]))
+    """The range of cost that a plan states, over all types."""
+    low, high = (sum((Decimal(cost["cost_usd"][end]) for cost in plan["costs"]), Decimal(0)) for end in ("low", "high"))
+    return low, high
 
 
 @dataclass(frozen=True)

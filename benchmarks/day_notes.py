@@ -29,7 +29,7 @@ WITH_VAT_ID = TYPE.replace(
 )
 """Valid, and wrong: no note has a VAT number."""
 MISSPELT = TYPE.replace("required: true", "requierd: true", 1)
-RENEWED = TYPE.replace("What the order costs.", "What the order costs in all, with tax.")
+RENEWED = TYPE.replace("What the order costs.", "What the order costs with tax.")
 """Another question to the model, and so a reason for a backfill."""
 
 

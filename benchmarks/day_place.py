@@ -107,9 +107,8 @@ class Place:
         prices = ("--input-price", "20", "--output-price", "80")
         self.winnow("models", "add", "fast", "--provider", "openai", "--model", "notes-1", *endpoint, *prices)
         self.winnow("automations", "apply")
-        self.every("poll-inboxes/every-two-minutes", 20)
+        self.every("poll-inboxes/every-two-minutes", 30)
         self.every("close-dead-runs/every-five-minutes", 60)
-        self.every("apply-decisions/every-minute", 60)
 
     def stop(self) -> None:
         """Ctrl-C to `winnow up`."""
@@ -152,7 +151,7 @@ class Place:
         self.write_down("winnow " + " ".join(arguments), printed)
         if done.returncode != expect:
             raise SystemExit(f"winnow {' '.join(arguments)} ended with {done.returncode}: {printed}")
-        return done.stdout
+        return done.stdout if expect == 0 else printed
 
     def write_down(self, command: str, printed: str) -> None:
         with (self.folder / "transcript.txt").open("a") as file:

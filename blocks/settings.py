@@ -151,15 +151,20 @@ class Settings(BaseSettings):
 
 
 def child_environment(
-    extra: Mapping[str, str], without: tuple[str, ...] = (), *, keeps_settings: bool = False
+    extra: Mapping[str, str],
+    without: tuple[str, ...] = (),
+    *,
+    keeps_settings: bool = False,
+    usual: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """This process's environment with `extra`, for another process.
+    """This process's environment with `extra`, for another process; `usual` has what it gets if nothing else is set.
 
     Those that begin with one of `without` are left out, and Winnow's variables unless it `keeps_settings`: a process
     that outlives this one must not have them.
     """
     left_out = without if keeps_settings else ("WINNOW_", *without)
-    return {name: value for name, value in os.environ.items() if not name.startswith(left_out)} | dict(extra)
+    own = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    return {**(usual or {}), **own, **extra}
 
 
 def prefect_database_url() -> SecretUrl | None:

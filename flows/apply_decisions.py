@@ -7,10 +7,11 @@ from blocks.database.address import connect
 from blocks.database.review.inbox import Answered
 from blocks.settings import load_settings
 from tasks.decide import task
-from tasks.flow_run.task import run_name
+from tasks.flow_run.task import ends_in_one_line, run_name
 
 
 @flow(name="apply-decisions", flow_run_name=run_name, persist_result=False)
+@ends_in_one_line
 def apply_decisions() -> State[Answered]:
     """Apply every new decision in the order of insertion, and write on each row what came of it."""
     settings = load_settings()

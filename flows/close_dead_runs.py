@@ -5,11 +5,12 @@ from prefect.client.schemas.objects import State
 
 from blocks.database.address import connect
 from blocks.settings import load_settings
-from tasks.flow_run.task import run_name
+from tasks.flow_run.task import ends_in_one_line, run_name
 from tasks.recover import task
 
 
 @flow(name="close-dead-runs", flow_run_name=run_name, persist_result=False)
+@ends_in_one_line
 def close_dead_runs() -> State[int]:
     """Close every run whose processes are dead, in the database and in Prefect, with a state that says so."""
     return task.closed_state(task.close_dead_runs(connect(load_settings())))

@@ -32,7 +32,8 @@ USUAL_PORT = 4200
 START_WITHIN_S = 90.0
 STOP_WITHIN_S = 10.0
 
-# The recorder of task runs bounds the server's throughput; its batches have a single event by default.
+# What the environment does not set. The recorder of task runs bounds the server's throughput; its batches have a single
+# event by default.
 SERVER_PROFILE = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -43,6 +44,7 @@ SERVER_PROFILE = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "120",  # 15 by default, as long as a worker waits between polls
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "PREFECT_CLI_COLORS": "false",
 }
@@ -165,7 +167,8 @@ def command(port: int) -> list[str]:
 
 def environment(port: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a server at the port, without what leads to other servers; `extra` goes before all."""
-    return child_environment(_profile(port), without=OF_OTHER_SERVERS) | dict(extra or {})
+    own = child_environment(_addresses(port), without=OF_OTHER_SERVERS, usual=SERVER_PROFILE)
+    return own | dict(extra or {})
 
 
 def free_port(wanted: int | None) -> int:
@@ -240,10 +243,10 @@ def _note(pid: int, port: int, log: Path) -> LocalServer:
     return server
 
 
-def _profile(port: int) -> dict[str, str]:
-    """The server's settings. Its pages ask the API at its own port; by default they ask the one at 4200."""
-    own = {"PREFECT_HOME": str(home()), "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
-    return SERVER_PROFILE | own
+def _addresses(port: int) -> dict[str, str]:
+    """Where the server's files and pages are. Pages ask the API at their own port, not at 4200; alerts link to them."""
+    url = f"http://127.0.0.1:{port}"
+    return {"PREFECT_HOME": str(home()), "PREFECT_SERVER_UI_API_URL": f"{url}/api", "PREFECT_UI_URL": url}
 
 
 def _listens(pid: int, port: int) -> bool:

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from prefect import task
+import httpx
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -17,7 +18,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State, StateType
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Failed
 
 from blocks.database.engine import Database
@@ -72,8 +73,11 @@ def poll_inboxes(database: Database) -> State[int]:
             except WinnowError as error:
                 failed.append(f"{name}: {error}")
                 continue
-            if polls[name].due and not _waits(client, name):
-                _start(name, inbox)
+            try:
+                if polls[name].due and not _waits(client, name):
+                    _start(name, inbox)
+            except (httpx.TransportError, PrefectHTTPStatusError) as error:  # the next poll starts it
+                get_run_logger().warning("the run of inbox %s could not be started: %s", name, error)
     return _closing_state(polls, failed)
 
 

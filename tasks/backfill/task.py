@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
+import httpx
 from prefect import get_client, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelling, Completed
 
 from blocks import progress
@@ -17,6 +20,7 @@ from blocks.database.address import connect
 from blocks.database.engine import Database
 from blocks.database.pipeline import backfills
 from blocks.database.pipeline.backfills import Backfill, BackfillState, Shard
+from blocks.errors import PrefectUnreachable
 from blocks.records import Stage
 from blocks.settings import load_settings
 from tasks.backfill.shards import place_of, take_shard
@@ -24,6 +28,10 @@ from tasks.runs.run import Run
 
 SHARD_DEPLOYMENT = "backfill-shard/shards"
 ASK_EVERY_S = 2.0
+WAIT_S = 180.0
+"""So long a Prefect server that is away or busy is asked again; Prefect's client itself gives up after seconds."""
+
+Answer = TypeVar("Answer")
 
 
 @task(name="select", task_run_name="select", cache_policy=NO_CACHE, persist_result=False)
@@ -58,14 +66,16 @@ def run_here(database: Database, backfill: Backfill, work_shard: Callable[[Shard
 
 
 def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, announce: Callable[[str], None]) -> None:
-    """Have a run of the deployment work each shard that is left, so many side by side. Raises `BackfillStopped`.
+    """Have a run of the deployment work each shard that is left, so many side by side.
+
+    Raises `BackfillStopped` and `PrefectUnreachable`.
 
     A run is asked for under the key of backfill, shard and attempt: who asks again gets the same run.
     """
     waiting = _left(database, backfill)
     in_flight: dict[UUID, int] = {}
     with get_client(sync_client=True) as client:
-        deployment_id = client.read_deployment_by_name(SHARD_DEPLOYMENT).id
+        deployment_id = answered(client, lambda: client.read_deployment_by_name(SHARD_DEPLOYMENT)).id
         try:
             while waiting or in_flight:
                 if _is_cancelled(database, backfill):
@@ -83,15 +93,31 @@ def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, annou
     _end(database, backfill)
 
 
+def answered(client: SyncPrefectClient, ask: Callable[[], Answer], wait_s: float = WAIT_S) -> Answer:
+    """What the server answers. It is asked again while it is away or busy. Raises `PrefectUnreachable`."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return ask()
+        except (httpx.TransportError, PrefectHTTPStatusError) as error:
+            status = error.response.status_code if isinstance(error, PrefectHTTPStatusError) else None
+            if status is not None and status < 500:
+                raise
+            if time.monotonic() > deadline:
+                cause = type(error).__name__ if status is None else f"status {status}"
+                raise PrefectUnreachable(str(client.api_url), cause) from None
+        time.sleep(ASK_EVERY_S)
+
+
 def _has_ended(client: SyncPrefectClient, run_id: UUID) -> bool:
-    state = client.read_flow_run(run_id).state
+    state = answered(client, lambda: client.read_flow_run(run_id)).state
     return state is not None and state.is_final()
 
 
 def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
     """Cancel a run that is under way or has not begun."""
     if not _has_ended(client, run_id):
-        client.set_flow_run_state(run_id, Cancelling())
+        answered(client, lambda: client.set_flow_run_state(run_id, Cancelling()))
 
 
 def _left(database: Database, backfill: Backfill) -> list[Shard]:
@@ -118,12 +144,15 @@ def _end(database: Database, backfill: Backfill) -> None:
 def _ask(client: SyncPrefectClient, deployment_id: UUID, database: Database, backfill: Backfill, shard: Shard) -> UUID:
     """Ask for a run of the deployment; its id. A run that ended before it could write that it did is asked for anew."""
     for attempt in (shard.attempt, shard.attempt + 1):
-        flow_run = client.create_flow_run_from_deployment(
+        key = f"{backfill.backfill_id}:{shard.shard}:{attempt}"
+        ask = partial(
+            client.create_flow_run_from_deployment,
             deployment_id,
             parameters={"backfill_id": backfill.backfill_id, "shard": shard.shard},
             name=f"backfill {backfill.backfill_id[:8]} shard {shard.shard}",
-            idempotency_key=f"{backfill.backfill_id}:{shard.shard}:{attempt}",
+            idempotency_key=key,
         )
+        flow_run = answered(client, ask)
         if flow_run.state is None or not flow_run.state.is_final():
             break
         backfills.next_attempt(place_of(database, backfill), backfill.backfill_id, shard)

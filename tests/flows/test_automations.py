@@ -132,13 +132,16 @@ def notice(operators: Webhook, subject: str) -> str:
     return next(post["body"] for post in operators.posts if subject in post["subject"])
 
 
-def test_a_failed_run_is_told_of(client: SyncPrefectClient, runs: Runs, operators: Webhook) -> None:
+def test_a_failed_run_is_told_of(
+    client: SyncPrefectClient, runs: Runs, operators: Webhook, local_server: LocalServer
+) -> None:
     assert client.api_url
     run_id = runs.start("of invoices")
     runs.enter(run_id, "RUNNING")
     runs.enter(run_id, "FAILED", "3 documents: 3 failed")
     body = notice(operators, "of invoices has failed")
     assert body.startswith("3 documents: 3 failed")
+    assert f"{local_server.ui_url}/runs/flow-run/{run_id}" in body
     assert body.endswith("What to do: docs/operations.md, winnow-failed-runs")
 
 
@@ -168,7 +171,8 @@ def test_a_run_without_a_heartbeat_is_closed_and_taken_up(client: SyncPrefectCli
 def test_schedules_that_do_not_fire_are_told_of(client: SyncPrefectClient, runs: Runs, operators: Webhook) -> None:
     hurry(client, "winnow-silent-schedule")
     runs.start("of the morning", {"type": "SCHEDULED"})
-    assert notice(operators, "automations is late").startswith("of the morning should have begun")
+    body = notice(operators, "process-documents/automations is late")
+    assert body.startswith("A run should have begun, and no worker took it")
     assert notice(operators, "schedules do not fire").startswith("No run of close-dead-runs has ended")
 
 

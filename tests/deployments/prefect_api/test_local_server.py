@@ -73,14 +73,18 @@ def test_the_server_shows_itself_and_gets_nothing_that_leads_to_another_prefect(
         monkeypatch.setenv(name, "of another server")
     monkeypatch.setenv("PREFECT_SERVER_DOCKET_URL", "redis://another")
     monkeypatch.setenv("PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS", "7")
+    monkeypatch.setenv("PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS", "9")
     with pytest.raises(LocalServerFailed):
         local_server.ensure()
-    given = dict(line.split("=", 1) for line in seen.read_text().splitlines() if line.startswith("PREFECT_"))
+    given = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
     assert "of another server" not in given.values()
     assert "redis://another" not in given.values()
     assert given["PREFECT_SERVER_UI_API_URL"].startswith("http://127.0.0.1:")
     assert given["PREFECT_SERVER_UI_API_URL"].endswith("/api")
+    assert given["PREFECT_SERVER_UI_API_URL"] == f"{given['PREFECT_UI_URL']}/api"
     assert given["PREFECT_HOME"] == str(tmp_path)
+    assert given["PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS"] == "9"
+    assert given["DO_NOT_TRACK"] == "1"
     assert given["PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS"] == "7"
 
 

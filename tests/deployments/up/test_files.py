@@ -21,6 +21,7 @@ VARIABLES = {variable_of(name) for name in Settings.model_fields}
 NOT_WINNOWS = {
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_SERVER_UI_API_URL",
+    "PREFECT_UI_URL",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
 }
 
