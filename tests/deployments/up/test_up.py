@@ -75,7 +75,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
             lines.append(line.rstrip())
             if line.startswith("Start a run"):
                 break
-        assert process.poll() is None, "\n".join(lines)
+        assert lines[-1].startswith("Start a run"), "\n".join(lines)
         yield Up(folder, process, lines)
     finally:
         if process.poll() is None:
