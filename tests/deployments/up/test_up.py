@@ -130,11 +130,11 @@ def test_what_arrives_in_an_inbox_is_taken_once_in_its_lane(up: Up) -> None:
     due = "post: 2 listed, 0 arrived, 2 due"
 
     def polls() -> list[str]:
-        """What all polls said, those of the schedule too."""
+        """The messages of all polls, those of the schedule too."""
         found = place.ask("flow_runs/filter", flows={"name": {"any_": ["poll-inboxes"]}})
         return [str(run["state"]["message"]) for run in found]
 
-    wait_until(lambda: due in poll() or any(due in said for said in polls()), timeout_s=300)
+    wait_until(lambda: due in poll() or any(due in message for message in polls()), timeout_s=300)
 
     def taken() -> list[dict[str, Any]]:
         found = place.ask("flow_runs/filter", flows={"name": {"any_": ["take-inbox"]}})
