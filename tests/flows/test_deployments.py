@@ -167,8 +167,8 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
     assert scheduled_times(project) == []
     schedules = project.doctor()["schedules"]
     assert schedules.found.startswith("active: close-dead-runs/every-five-minutes, escalate-reviews/")
-    assert schedules.found.endswith("; not active: process-documents/scheduled")
-    assert schedules.remedy == f"prefect deployment schedule resume {SCHEDULED} {deployment['schedules'][0]['id']}"
+    assert schedules.found.endswith("; not active: process-documents/scheduled, backfill/hourly")
+    assert f"prefect deployment schedule resume {SCHEDULED} {deployment['schedules'][0]['id']};" in str(schedules.remedy)
 
     project.workplace.prefect("deployment", "schedule", "resume", SCHEDULED, deployment["schedules"][0]["id"])
     expected = [next_five_o_clock()]
@@ -187,7 +187,8 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
     assert findings["workers"].found == "winnow: none is online"
     assert findings["workers"].remedy == "prefect worker start --pool winnow"
     assert findings["late runs"].found.startswith("1 should have begun, the first at ")
-    assert findings["schedules"].found.startswith("7 active; next: ")
+    assert findings["schedules"].found.startswith(f"active: {SCHEDULED}, ")
+    assert findings["schedules"].found.endswith("; not active: backfill/hourly")
 
     project.pause_upkeep()
     request.getfixturevalue("worker")
@@ -202,7 +203,7 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
 
     backfill = project.wait_for(project.start(AD_HOC, selection={"document_type": "receipt"}, rerun="all"), *ENDED)
     assert backfill["state"]["message"] == "3 documents: 3 in review"
-    assert sorted(backfill["tags"]) == ["documents", "type:receipt", "winnow"]
+    assert sorted(backfill["tags"]) == ["documents", f"run:{backfill['id'][:8]}", "type:receipt", "winnow"]
 
 
 @pytest.mark.usefixtures("worker")
