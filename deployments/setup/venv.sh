@@ -14,8 +14,8 @@ uv_pin=$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)
 if .venv/bin/pip install --quiet "$uv_pin" >/dev/null 2>&1 &&
    .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock 2>/dev/null; then
   :
-else
-  .venv/bin/pip install --quiet --require-hashes -r requirements.lock
+else  # the lock is complete: where pip looked for dependencies, an older one would take a release that is not in it
+  .venv/bin/pip install --quiet --no-deps --require-hashes -r requirements.lock
 fi
 .venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 .venv/bin/python -m deployments.setup.bytecode
