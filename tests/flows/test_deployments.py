@@ -168,7 +168,8 @@ def test_a_resumed_schedule_makes_a_run_that_is_late_until_a_worker_comes(
     schedules = project.doctor()["schedules"]
     assert schedules.found.startswith("active: close-dead-runs/every-five-minutes, escalate-reviews/")
     assert schedules.found.endswith("; not active: process-documents/scheduled, backfill/hourly")
-    assert f"prefect deployment schedule resume {SCHEDULED} {deployment['schedules'][0]['id']};" in str(schedules.remedy)
+    resumed = f"prefect deployment schedule resume {SCHEDULED} {deployment['schedules'][0]['id']};"
+    assert str(schedules.remedy).startswith(resumed)
 
     project.workplace.prefect("deployment", "schedule", "resume", SCHEDULED, deployment["schedules"][0]["id"])
     expected = [next_five_o_clock()]
