@@ -1,7 +1,6 @@
 """From a plan to shards: a backfill begins where the plan's ground is as it was, and each shard is an ordinary run."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from blocks.database.pipeline.backfills import Backfill, BackfillState
 from blocks.database.pipeline.selected import record_shard
 from blocks.gateway.registry.registry import RegistryState, registry_state
 from tasks.backfill.plan import ground_of, plan_with_documents
-from tasks.runs.chunk import stop_run
+from tasks.runs.chunk import stopped_when
 from tasks.runs.prepare import handed_over, prepared_run
 from tasks.runs.run import Run
 
@@ -95,7 +94,11 @@ def working_shard(run: Run, backfill: Backfill, shard: int) -> Iterator[None]:
     check_ground(backfill.plan, backfill.plan.ground.moved(ground_of(run, registry, ""), with_rows=False))
     backfills.set_run(run.database, backfill.backfill_id, shard, run.run_id)
     join_budget(run.ledger, run.run_id, backfill.backfill_id, backfill.plan.terms.budget_usd)
-    with _stopped_when_cancelled(run.ledger, backfill.backfill_id, run.run_id):
+
+    def is_cancelled() -> bool:
+        return backfills.state_of(run.ledger, backfill.backfill_id) is BackfillState.CANCELLED
+
+    with stopped_when(run.run_id, is_cancelled, CHECK_STATE_EVERY_S):
         yield
 
 
@@ -111,23 +114,3 @@ def take_shard(run: Run, backfill: Backfill, shard: int) -> int:
         pipeline_digest=run.pipeline_digest,
         chunk_size=run.settings.chunk_size,
     )
-
-
-@contextmanager
-def _stopped_when_cancelled(database: Database, backfill_id: str, run_id: str) -> Iterator[None]:
-    """Within the block, the run is stopped as soon as its backfill is cancelled, by whichever process."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(CHECK_STATE_EVERY_S):
-            if backfills.state_of(database, backfill_id) is BackfillState.CANCELLED:
-                stop_run(run_id)
-                return
-
-    watcher = threading.Thread(target=watch, name="cancelled", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()

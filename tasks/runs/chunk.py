@@ -5,8 +5,10 @@ rest in a few bulk statements per chunk.
 """
 
 import logging
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
@@ -16,7 +18,7 @@ from blocks.database.engine import Database
 from blocks.database.pipeline import claims, stage_outputs
 from blocks.database.pipeline.chunk_state import Todo
 from blocks.database.pipeline.claims import SeenRows, Worker
-from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted
+from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted, WinnowError
 from blocks.logs import log_ids
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 from blocks.telemetry.document_spans import DocumentSpans
@@ -45,6 +47,29 @@ def raise_if_stopped(run_id: str) -> None:
     """Raise `RunInterrupted` after `stop_run`."""
     if run_id in _stopped_runs:
         raise RunInterrupted
+
+
+@contextmanager
+def stopped_when(run_id: str, condition: Callable[[], bool], every_s: float) -> Iterator[None]:
+    """Within the block, stop the run in this process soon after the condition holds, which may read a database."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(every_s):
+            try:
+                if condition():
+                    stop_run(run_id)
+                    return
+            except WinnowError as error:  # the run's own work meets it too
+                log.debug("whether run %s is to stop could not be read: %s", run_id, error)
+
+    watcher = threading.Thread(target=watch, name="run-stop", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 class StageWork(Protocol):

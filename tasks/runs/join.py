@@ -1,17 +1,15 @@
 """A further worker of a run that another process opened: it works chunks, and neither begins nor ends the run."""
 
-import logging
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from blocks.database.address import connect
 from blocks.database.pipeline import run_chunks, runs
 from blocks.database.pipeline.runs import OpenedRun
-from blocks.errors import WinnowError
 from blocks.settings import load_settings
-from tasks.runs.chunk import RunContext, raise_if_stopped, stop_run
+from tasks.runs.chunk import RunContext, raise_if_stopped, stopped_when
 from tasks.runs.errors import OtherConfiguration, RunIsOver, RunNotFound
 from tasks.runs.prepare import prepared_run
 from tasks.runs.run import Pipeline, Run, settings_snapshot, working
@@ -19,8 +17,6 @@ from tasks.runs.run import Pipeline, Run, settings_snapshot, working
 CHECK_END_EVERY_S = 2.0
 DECISIVE = ("ocr_languages", "ocr_engine")
 """Settings that decide an output and are no secret."""
-
-log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -41,7 +37,7 @@ def join_run(run_id: str, pipeline: Pipeline) -> Iterator[Run]:
     with working(prepared_run(None, context.models), context, pipeline) as (run, _):
         if run.pipeline_digest != pipeline_digest:
             raise OtherConfiguration(run_id, _differing(run, opened))
-        with _stopped_when_over(run):
+        with stopped_when(run_id, partial(_is_over, run), CHECK_END_EVERY_S):
             _wait_for_chunks(run)
             yield run
 
@@ -54,29 +50,6 @@ def _wait_for_chunks(run: Run) -> None:
             raise RunIsOver(run.run_id, opened.state)
         time.sleep(CHECK_END_EVERY_S)
         raise_if_stopped(run.run_id)
-
-
-@contextmanager
-def _stopped_when_over(run: Run) -> Iterator[None]:
-    """Within the block, the work is stopped soon after the run has ended with chunks left."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(CHECK_END_EVERY_S):
-            try:
-                if _is_over(run):
-                    stop_run(run.run_id)
-                    return
-            except WinnowError as error:  # the run's own work notices too
-                log.debug("whether the run has ended could not be read: %s", error)
-
-    watcher = threading.Thread(target=watch, name="run-end", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def _is_over(run: Run) -> bool:
