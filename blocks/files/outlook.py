@@ -139,7 +139,7 @@ class _Folder:
             alternatives.attach(part)
         rich = self._binary(RTF)
         if rich and not alternatives.get_payload():
-            part = MIMEApplication(decompress(rich))
+            part = MIMEApplication(_decompressed(rich))
             part.replace_header("Content-Type", "text/rtf")
             alternatives.attach(part)
         return alternatives
@@ -183,6 +183,16 @@ class _Folder:
                 if tuple(path[:depth]) == self._path and len(path) > depth and path[depth].startswith(prefix)
             }
         )
+
+
+def _decompressed(rich: bytes) -> bytes:
+    try:
+        content: bytes = decompress(rich)
+    except Exception as error:
+        if type(error) is not Exception:  # the library has no class for what is wrong with the bytes
+            raise
+        raise ValueError(f"its rich text: {error}") from error
+    return content
 
 
 def _codec(code_page: int) -> str:

@@ -85,6 +85,12 @@ def test_rich_text_stands_in_where_there_is_no_other_body() -> None:
     assert (body.get_content_type(), body.get_payload(decode=True)) == ("text/rtf", rich)
 
 
+@pytest.mark.parametrize("rich", [b"short", bytes(20), compress(rb"{\rtf1\ansi only here}")[:-4] + b"lost"])
+def test_broken_rich_text_is_corrupt(rich: bytes) -> None:
+    with pytest.raises(Corrupt, match="its rich text: "):
+        as_mail(msg(message({outlook.SUBJECT: "x"}, {outlook.RTF: rich})))
+
+
 def test_a_broken_file_is_corrupt() -> None:
     with pytest.raises(Corrupt):
         as_mail(msg(message(TEXTS))[:600])
