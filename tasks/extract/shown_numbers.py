@@ -10,7 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from io import BytesIO
 from typing import Any
 from zipfile import ZipFile
@@ -22,6 +22,8 @@ from blocks.files.archive_types import MALFORMED_ZIP
 DIGITS = 15
 """What spreadsheet programs keep and show of a number; a binary fraction differs from what was typed after them."""
 MAX_DECIMALS = 12
+_ALL_DIGITS = Context(prec=330, rounding=ROUND_HALF_UP)
+"""A float has up to 309 digits before its decimals, and a per cent two more."""
 MAX_REPEATED = 1_000
 MAX_XML_BYTES = 10_000_000
 """A larger sheet, of some 200,000 cells, is written as it is stored: its formats would take longer than its values."""
@@ -61,7 +63,7 @@ class NumberFormat:
         """The number as it is shown, with a point and without separators of thousands."""
         typed = Decimal(f"{value:.{DIGITS}g}") * (100 if self.is_percent else 1)
         most = self.decimals + self.optional_decimals
-        whole, _, decimals = f"{typed.quantize(Decimal(1).scaleb(-most), ROUND_HALF_UP):f}".partition(".")
+        whole, _, decimals = f"{typed.quantize(Decimal(1).scaleb(-most), context=_ALL_DIGITS):f}".partition(".")
         decimals = decimals[: self.decimals] + decimals[self.decimals :].rstrip("0")
         figure = f"{whole.lstrip('-')}.{decimals}" if decimals else whole.lstrip("-")
         sign = "-" if whole.startswith("-") and figure.strip("0.") else ""

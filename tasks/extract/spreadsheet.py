@@ -26,13 +26,15 @@ MEDIA_TYPES = {
     "application/vnd.ms-excel": "xls",
     "application/vnd.oasis.opendocument.spreadsheet": "ods",
 }
-VERSION = 3
+VERSION = 4
 PACKAGES = ("python-calamine", "lxml")
 SETTINGS = ()
 
 ENGINE = f"calamine {version('python-calamine')}"
 MAX_PADDED = 40
-"""Wider cells do not widen their column: a note of 500 characters would move all other columns out of sight."""
+"""Wider cells do not widen their column: a note of 500 characters would move all other columns out of sight. The cell
+after such a one is moved, and stands two spaces behind it.
+"""
 
 _EMPTY_ARCHIVE = b"PK\5\6" + bytes(18)
 
@@ -96,7 +98,7 @@ def _text_of(table: Sequence[Sequence[str]]) -> str:
     """The rows as lines; a column begins at the same place in all of them, two spaces after the widest cell before."""
     widths = [min(MAX_PADDED, max(map(len, column), default=0)) for column in zip(*table, strict=True)]
     lines = (
-        "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=True) if width).rstrip()
+        "".join(f"{cell.ljust(width)}  " for cell, width in zip(row, widths, strict=True) if width).rstrip()
         for row in table
     )
     return "\n".join(_without_gaps(lines)).strip("\n")

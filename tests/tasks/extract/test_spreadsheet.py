@@ -65,6 +65,12 @@ def test_a_page_per_sheet_with_columns_in_line() -> None:
     assert extraction.attributes == {"sheets": "Invoice, Notes"}
 
 
+def test_a_cell_stands_apart_from_a_wide_one_before_it() -> None:
+    wide = "Migration of the billing system to the new data centre"
+    text = read(workbook(A=[["Item", "Quantity"], [wide, 4], ["Nail", 20]])).visible_text
+    assert text.splitlines() == ["Item".ljust(42) + "Quantity", f"{wide}  4", "Nail".ljust(42) + "20"]
+
+
 @pytest.mark.parametrize(
     ("number", "written"),
     [
@@ -98,6 +104,8 @@ def test_a_number_has_the_digits_that_its_sheet_shows(number: float, written: st
         ('_-* #,##0.00_-;\\-* #,##0.00_-;_-* "-"??_-', -10.004, "-10.00"),
         ("#,##0.00;[Red](#,##0.0)", -10.04, "-10.0"),
         ("0.00", -0.001, "0.00"),
+        ("0.00", 1e27, f"1{'0' * 27}.00"),
+        ("0.0#%", 1e300, f"1{'0' * 302}.0%"),
         ("General", 248.001, "248.001"),
         ("0.00E+00", 248.001, "248.001"),
         ("# ?/?", 0.5, "0.50"),
@@ -121,6 +129,7 @@ def test_an_ods_is_read_as_its_cells_show_it() -> None:
     cell = '<table:table-cell office:value-type="float" office:value="{}" {}><text:p>{}</text:p></table:table-cell>'
     empty = '<table:table-cell table:number-columns-repeated="2"/>'
     rows = [
+        empty + cell.format("1.0E17", "", "1.00E+17"),
         empty + cell.format("248.001", "", "248,00"),
         empty + cell.format("1239.996", "", "1.240,00 €") + cell.format("0.2", "", "20 %"),
         empty + cell.format("7.125", 'table:number-columns-repeated="2"', "7,1") + cell.format("-3", "", "-3,0"),
@@ -134,6 +143,7 @@ def test_an_ods_is_read_as_its_cells_show_it() -> None:
     reading = spreadsheet.read(content, ARGUMENTS | {"media_type": ODS})
     text = Extraction.model_validate_json(unpack(reading)[1]).visible_text
     assert [line.split() for line in text.splitlines()] == [
+        [f"1{'0' * 17}"],
         ["248.00"],
         ["1240.00", "€", "20%"],
         ["7.1", "7.1", "-3.0"],
