@@ -91,7 +91,7 @@ export function grid(table, id, changed) {
     changed()
   }
 
-  table.addEventListener('change', event => { if (event.target.matches('input')) { changed(); check(event.target) } })
+  table.addEventListener('change', event => { if (event.target.matches('input')) check(event.target) })
   table.addEventListener('click', event => { if (event.target.matches('.drop')) remove(event.target.closest('tr')) })
   table.parentElement.parentElement.querySelector('.add').addEventListener('click', () => add())
   table.addEventListener('keydown', event => {

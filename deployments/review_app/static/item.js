@@ -3,6 +3,7 @@
 
 import { ahead, giveBack, isReady, load } from './ahead.js'
 import { post } from './api.js'
+import './held.js'
 import { itemView } from './item_view.js'
 import { offerUndo, remember, takeBack, toast } from './toast.js'
 
@@ -167,7 +168,7 @@ document.addEventListener('keydown', event => {
 })
 
 function typing(event, row) {
-  if (!row) return
+  if (!row || event.isComposing) return // Enter and Esc are the input method's own while it composes a character
   if (event.key === 'Enter' && !event.shiftKey && !event.altKey) { event.preventDefault(); view.confirm(row) }
   else if (event.key === 'Escape') { event.preventDefault(); view.restore(row) }
 }

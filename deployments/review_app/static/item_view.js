@@ -42,7 +42,7 @@ class ItemView {
   listen(row) {
     const table = row.querySelector('.grid')
     if (table) {
-      const cells = grid(table, this.state.id, () => row.classList.add('changed'))
+      const cells = grid(table, this.state.id, () => this.changed(row))
       this.grids[name(row)] = Object.assign(cells, { initial: JSON.stringify(cells.value()) })
     }
     for (const offer of offers(row)) offer.addEventListener('click', () => this.mayDecide && this.take(row, offer))
@@ -50,7 +50,7 @@ class ItemView {
     row.addEventListener('focusin', () => { if (this.current !== row) this.look(row) })
     row.addEventListener('click', event => { if (!event.target.closest('input, select, textarea, button')) this.select(row) })
     if (row.dataset.judged === 'right') { this.done.add(row); row.classList.add('done'); this.mark(row) }
-    control(row)?.addEventListener('input', () => { this.done.delete(row); row.classList.remove('done'); problem(row, '') })
+    row.addEventListener('input', () => this.changed(row))
   }
 
   // The item is on the screen from now on.
@@ -83,9 +83,13 @@ class ItemView {
     empty ? control(row).focus() : row.focus({ preventScroll: true })
   }
 
+  left() {
+    return this.doubtful.filter(row => !this.done.has(row))
+  }
+
   next() {
-    const left = this.doubtful.filter(row => !this.done.has(row))
-    this.report(left.length)
+    const left = this.left()
+    this.report()
     if (left.length) this.select(left[0])
     else { this.look(null); this.focus() }
   }
@@ -94,8 +98,8 @@ class ItemView {
     (this.current ?? this.acceptButton ?? this.root.querySelector('.actions button')).focus()
   }
 
-  report(count) {
-    const all = this.doubtful.length
+  report() {
+    const all = this.doubtful.length, count = this.left().length
     this.root.querySelector('#left').textContent = all ? `${all - count} of ${all} doubtful` : ''
     if (this.acceptButton) {
       const changed = Object.keys(this.corrections).length
@@ -115,15 +119,27 @@ class ItemView {
     return cells ? JSON.stringify(cells.value()) !== cells.initial : this.typed(row) !== this.state.fields[name(row)].text
   }
 
+  // Something else stands in the field: what was kept of it before counts no more.
+  changed(row) {
+    delete this.corrections[name(row)]
+    this.done.delete(row)
+    row.classList.remove('done')
+    problem(row, '')
+    this.mark(row)
+    this.report()
+  }
+
   // Asks the server what was typed; resolves to whether it is a value of the field.
   async keep(row) {
-    const field = name(row)
+    const field = name(row), typed = this.typed(row)
     problem(row, '')
+    delete this.corrections[field]
     if (this.grids[field]?.isWrong()) { problem(row, 'A cell is no value of its column.'); return false }
-    if (!this.isChanged(row) && !this.state.is_blind) { delete this.corrections[field]; this.mark(row); return true }
+    if (!this.isChanged(row) && !this.state.is_blind) { this.mark(row); return true }
     try {
       const values = Object.fromEntries(Object.entries(this.corrections).map(([known, { value }]) => [known, value]))
-      const found = await post(this.address('check'), { field, value: this.typed(row), values })
+      const found = await post(this.address('check'), { field, value: typed, values })
+      if (JSON.stringify(this.typed(row)) !== JSON.stringify(typed)) return this.keep(row) // it was typed on meanwhile
       if (!this.grids[field]) control(row).value = found.text
       const pointed = row.evidence ?? (this.grids[field] ? this.state.fields[field].evidence : [])
       this.corrections[field] = { value: found.value, evidence: pointed }
@@ -171,7 +187,8 @@ class ItemView {
   // The value with this number: one of an enum, or one that is offered. Returns whether there is one.
   choose(row, number) {
     const option = this.state.fields[name(row)].options[number - 1], offer = offers(row)[number - 1]
-    if (option) { control(row).value = option; this.keep(row) } else if (offer && this.mayDecide) this.take(row, offer)
+    if (!this.mayDecide) return false
+    if (option) { control(row).value = option; this.keep(row) } else if (offer) this.take(row, offer)
     return Boolean(option || offer)
   }
 
@@ -197,7 +214,7 @@ class ItemView {
     const row = this.current ?? this.doubtful[0] ?? this.rows[0]
     if (!row) return
     const cell = document.activeElement?.closest?.('.grid input')
-    if (cell) { cell.value = found.quote; cell.dispatchEvent(new Event('change', { bubbles: true })); return }
+    if (cell) { cell.value = found.quote; this.changed(row); cell.dispatchEvent(new Event('change', { bubbles: true })); return }
     if (this.grids[name(row)] || !control(row)) return
     row.evidence = [found]
     if (control(row).matches('select')) return this.keep(row)

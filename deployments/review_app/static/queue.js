@@ -1,6 +1,7 @@
 // Keys of the queue: arrows move through the rows, H opens the history, / searches, Z takes the last decision back,
 // Enter takes the next item (the button has the focus).
 
+import './held.js'
 import { offerUndo, takeBack, toast } from './toast.js'
 
 const undo = () => takeBack().then(found => { if (found) location.assign(found.to) }, error => toast(error.message))

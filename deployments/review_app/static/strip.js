@@ -1,6 +1,7 @@
 // A strip: the focus walks from cut-out to cut-out, one key judges each. The server records; this only asks it.
 
 import { post } from './api.js'
+import './held.js'
 import { toast } from './toast.js'
 
 const root = document.getElementById('strip'), field = root.dataset.field
