@@ -133,6 +133,8 @@ def _workers(client: "SyncPrefectClient", pool: str) -> Finding:
 
 def _schedules(client: "SyncPrefectClient") -> Finding:
     """Which schedules of all flows are active, and the commands that resume the others."""
+    from tasks.schedules.task import silent_schedules
+
     flows = dict.fromkeys(flow for flow, _ in deployments_of_file())
     deployed = {f"{flow}/{d.name}": d for flow in flows for d in _deployments(client, (flow,)) if d.schedules}
     if not deployed:
@@ -152,10 +154,11 @@ def _schedules(client: "SyncPrefectClient") -> Finding:
         ]
         return Finding("schedules", what, "; ".join([*remedies, *(f"prefect deployment resume {n}" for n in paused)]))
     planned = _flow_runs(client, list(deployed.values()), after=datetime.now(UTC))
-    unplanned = {*names} - {run.deployment_id for run in planned if run.deployment_id}
-    if unplanned:
-        what = f"active, and no run is planned: {', '.join(sorted(names[id_] for id_ in unplanned))}"
+    if silent := silent_schedules(client):
+        what = f"active, and no run is planned: {', '.join(silent)}"
         return Finding("schedules", what, "look at the server's log for errors of its scheduler")
+    if not planned:
+        return Finding("schedules", f"{len(active)} active; the server has not planned their runs yet")
     first = planned[0]
     return Finding("schedules", f"{len(active)} active; next: {_name(names, first)} at {_time(first)}")
 

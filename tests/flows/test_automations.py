@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.blocks.core import Block
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import RRuleSchedule
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.events.schemas.events import Event
 from prefect.settings import PREFECT_API_URL
@@ -19,6 +21,8 @@ from pydantic import ValidationError
 
 from deployments.automations.apply import Definition, NotifyBlockMissing, apply, changes, definitions
 from deployments.prefect_api.local_server import LocalServer
+from tasks.schedules import task
+from tasks.schedules.task import report_silent_schedules, silent_schedules
 from tests.doubles.webhook import Webhook, running_webhook
 from tests.flows.test_process_documents import receipts
 from tests.prefect_fixtures import prefect_api
@@ -174,6 +178,21 @@ def test_schedules_that_do_not_fire_are_told_of(client: SyncPrefectClient, runs:
     body = notice(operators, "process-documents/automations is late")
     assert body.startswith("A run should have begun, and no worker took it")
     assert notice(operators, "schedules do not fire").startswith("No run of close-dead-runs has ended")
+
+
+def test_an_active_schedule_that_makes_no_runs_is_told_of(
+    client: SyncPrefectClient, runs: Runs, operators: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "process-documents/automations"
+    ended = RRuleSchedule(rrule="DTSTART:20190101T000000\nRRULE:FREQ=DAILY;UNTIL=20200101T000000")
+    client.create_deployment_schedules(
+        UUID(runs.deployment["id"]), [DeploymentScheduleCreate(schedule=ended, active=True)]
+    )
+    assert name not in silent_schedules(client), "its scheduler has not looked at it yet"
+    monkeypatch.setattr(task, "SETTLED", timedelta(0))
+    assert name in silent_schedules(client)
+    report_silent_schedules()
+    assert notice(operators, f"{name} is not scheduled").startswith(f"{name} has an active schedule, and no run")
 
 
 def test_what_is_not_as_usual_at_the_end_of_a_run_is_told_of_once(
