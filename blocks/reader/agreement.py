@@ -10,6 +10,7 @@ from blocks.document_types.schema import DocumentType
 from blocks.reader.charged_sums import NOTHING, ChargeRow, Extra, extras
 from blocks.reader.parties import is_named
 from blocks.reader.ranking import Place, Ranked
+from blocks.reader.remarks import IS_AMOUNT
 from blocks.values.numbers import money_text
 from blocks.values.typed_values import NUMERIC, fold
 
@@ -228,7 +229,8 @@ def _count_places(values: tuple[Ranked, ...]) -> int:
 
 def _is_together(values: tuple[Ranked, ...]) -> bool:
     rows = [value.best.cell.row for value in values]
-    return len({value.best.cell.page for value in values}) == 1 and max(rows) - min(rows) < TOGETHER_ROWS
+    is_near = len({value.best.cell.page for value in values}) == 1 and max(rows) - min(rows) < TOGETHER_ROWS
+    return is_near and all(value.places[0].is_labelled or value.best.weight > IS_AMOUNT for value in values)
 
 
 def _keep_apart(fields: list[str], ranked: Mapping[str, list[Ranked]]) -> None:

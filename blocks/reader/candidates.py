@@ -77,6 +77,10 @@ _RATE_OF = re.compile(r"%\)?\s*(?:on|of|from|von|auf|aus|sur|de)\s*[€$£]?\s*$
 """Text before the amount that a rate applies to: the value of "19 % of 100.00" is another amount."""
 _PRINTED_IBAN = re.compile(r"[A-Z]{2}\d\d(?:[ \u00a0]?[A-Z0-9]{4})*(?:[ \u00a0]?[A-Z0-9]{1,3}(?![A-Z0-9]))?")
 """An IBAN as it is printed: groups of four, the last one shorter."""
+_MAGNITUDE = re.compile(
+    r"\s?(?:thousand|millions?|billions?|mill?|mio|mrd|bn|tausend|tsd|milliarden?|lakhs?|lacs?|crores?)\b", re.I
+)
+"""A word that multiplies the number before it: the figures alone are not the amount."""
 _AMOUNT_AFTER = re.compile(r"\s?-?\d[\d.,'’ ]*[.,]\d\d(?!\d)|\s?-?\d+(?![\w.,])")
 _AMOUNT_BEFORE = re.compile(r"\d[.,]\d\d\s?$|(?<![\w.,])\d+\s?$")
 _CODE_BEFORE = re.compile(r"(?<![A-Za-z])([A-Z]{3})\s?$")
@@ -169,7 +173,7 @@ def _amount(cell: Cell, number: Number, *, is_part: bool) -> Candidate | None:
     is_word_after = (
         re.match(rf"[^\W_{footnote}]", rest) and not is_currency_after and not re.match(r"[A-Z]{1,2}(?!\w)", rest)
     )
-    if re.match(r"\s?%", rest) or is_word_after:
+    if re.match(r"\s?%", rest) or _MAGNITUDE.match(rest) or is_word_after:
         return None
     decimals = number.decimals
     is_ranged = re.match(r"\s?[-/]\s?\d", rest) or re.search(r"[-/]$", text[: number.first])

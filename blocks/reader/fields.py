@@ -17,6 +17,7 @@ from blocks.reader.lexicon import Label
 from blocks.reader.lines import Cell
 from blocks.reader.parties import PartyFinder, is_named
 from blocks.reader.ranking import CROSSED_LABEL, RIGHT, UNLABELLED, Place, Ranked, Target, paid_amounts, rank, targets
+from blocks.reader.remarks import remarks
 from blocks.reader.sheet import Sheet
 from blocks.values.currencies import is_currency_word
 from blocks.values.typed_values import NUMERIC, squeeze
@@ -41,6 +42,8 @@ MATCHES_PATTERN = 0.8
 """Log odds of a text that matches the field's pattern and has no label."""
 PER_PASSED, MAX_PASSED = 1.0, 4
 """What a candidate loses for each better one between it and its label, up to four."""
+REMARK = 3.0
+"""What an amount loses that only remarks on the one before it."""
 MIN_RULE = 3
 """So many underscores, dots or dashes are a line to write on."""
 UNREADABLE = -1.0
@@ -164,8 +167,10 @@ class FieldRanker:
             if field.type is FieldType.MONEY and field.hints.pick == "last":
                 weights = [weight for _, weight in inside]
                 inside = [(candidate, weight) for (candidate, _), weight in zip(inside[::-1], weights, strict=True)]
-            for candidate, weight in inside:
-                yield candidate, weight - PER_PASSED * min(passed, MAX_PASSED)
+            aside = remarks([candidate for candidate, _ in inside]) if field.type is FieldType.MONEY else frozenset()
+            for candidate, weight in sorted(inside, key=lambda found: found[0].place in aside):
+                remark = REMARK if candidate.place in aside else 0.0
+                yield candidate, weight - PER_PASSED * min(passed, MAX_PASSED) - remark
                 passed += 1 if candidate.weight > -1.0 else 0
 
     def _is_only(self, label: Label, wanted: FieldType) -> bool:

@@ -1,8 +1,8 @@
 """Several documents in one file: their values must never be mixed in one row.
 
-A second number beside the label of the document's number, below the total of the first, and a second total below that
-number, are a second document. So is a date beside its label between two different totals, with no number there: each
-page of one document repeats its number, or none of its labels.
+A second number beside the label of the document's number, below an amount of the first, and a labelled amount below
+that number, are a second document. So is a date beside its label between two different totals, with no number there:
+each page of one document repeats its number, or none of its labels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ def other_documents(fields: Mapping[str, DocumentField], ranked: Mapping[str, li
     """The numbers of the documents in a file, where there is more than one."""
     for name, field in fields.items():
         if field.required and field.hints.kind == "identifier" and ranked.get(name):
-            totals = [row for row, _ in _labelled(fields, ranked)]
+            amounts = _rows_of_amounts(fields, ranked)
             numbers = sorted((place.candidate.cell.row, found.value) for found, place in _strong(ranked[name]))
             first = numbers[:1]
             for row, value in numbers[1:]:
-                is_between = any(first[-1][0] < total < row for total in totals) and any(
-                    row < total for total in totals
+                is_between = any(first[-1][0] < amount < row for amount in amounts) and any(
+                    row < amount for amount in amounts
                 )
                 if is_between and value not in {known for _, known in first}:
                     first.append((row, value))
@@ -59,11 +59,15 @@ def _beside(
                     yield place.candidate.cell.row, found.value
 
 
-def _labelled(fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]]) -> Iterator[tuple[int, str]]:
-    """The rows in which a total has its label."""
+def _rows_of_amounts(fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]]) -> set[int]:
+    """The rows in which a total has its label, or any amount where there are no two such totals: "Total due" alone is
+    the label of another field than the required total.
+    """
+    rows: dict[bool, set[int]] = {True: set(), False: set()}
     for name, field in fields.items():
-        if field.required and field.type is FieldType.MONEY:
-            yield from ((place.candidate.cell.row, found.value) for found, place in _strong(ranked.get(name, [])))
+        if field.type is FieldType.MONEY:
+            rows[field.required].update(place.candidate.cell.row for _, place in _strong(ranked.get(name, [])))
+    return rows[True] if len(rows[True]) > 1 else rows[True] | rows[False]
 
 
 def _strong(ranked: list[Ranked]) -> Iterator[tuple[Ranked, Place]]:

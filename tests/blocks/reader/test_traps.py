@@ -149,3 +149,52 @@ def test_a_misread_label_takes_no_letter_of_its_number(label: str) -> None:
 def test_the_number_of_a_tax_payer_is_no_tax() -> None:
     totals = "VAT No: GB 123 4567 82\nTotal GBP 1,200.00\nTotal includes VAT at 20% of GBP 200.00\n"
     assert reading(totals=totals)["tax_total"].value == "200.00"
+
+
+@pytest.mark.parametrize(
+    "totals",
+    [
+        "Total GBP 240.00 (incl. VAT 40.00)",
+        "Total: £240.00 (including £40.00 VAT at 20%)",
+        "Gesamtbetrag EUR 240,00 (darin 20% MwSt 40,00)",
+        "Total due GBP 240.00, 2% discount (4.80) if paid in 10 days\nTotal GBP 240.00",
+        "Total EUR 240.00\nTotal due in GBP 204.00 (rate 0.85)",
+        "Total EUR 240.00\nAmount due GBP 204.00 exchange rate 0.85",
+        "Total EUR 240.00\nTotal in CHF 228.00 @ 0.95",
+    ],
+)
+def test_what_only_remarks_on_an_amount_is_not_the_amount(totals: str) -> None:
+    found = reading(totals=totals)
+    assert found["grand_total"].value == "240.00"
+    due = found.get("due_payable")
+    assert due is None or due.value == "240.00" or due.confidence < INVOICE.review.accept_at
+
+
+@pytest.mark.parametrize(
+    "total", ["40.00 = 240.00", "12.50 hours 240.00", "(incl. VAT 40.00) 240.00", "200.00 40.00 240.00"]
+)
+def test_the_last_amount_of_a_row_is_its_total_where_no_remark_begins_before_it(total: str) -> None:
+    assert reading(totals=f"Total {total}")["grand_total"].value == "240.00"
+
+
+def test_numbers_of_houses_make_up_no_sum() -> None:
+    found = reading(
+        numbers=f"{NUMBERS}\nBill to:\n3 High Street, York YO1 7HU\nDelivery: 4 Mill Lane",
+        totals="Subtotal GBP 200.00\nVAT 20% GBP 40.00\nTotal due GBP 246.00",
+    )
+    assert found["grand_total"].value == "246.00"
+    assert found["grand_total"].confidence < INVOICE.review.accept_at
+
+
+@pytest.mark.parametrize("written", ["€1.44 million", "1,44 Mio. EUR", "Rs. 1.44 crore"])
+def test_the_figures_of_an_amount_in_millions_are_not_the_amount(written: str) -> None:
+    assert "grand_total" not in reading(totals=f"Total {written}")
+
+
+@pytest.mark.parametrize("label", ["Total", "Total due", "Amount due", "Please pay"])
+def test_two_invoices_in_one_file_are_told_by_any_labelled_amount(label: str) -> None:
+    head = HEAD.format(title="INVOICE", numbers=NUMBERS)
+    first = f"{head}Subtotal GBP 200.00\nVAT 20% GBP 40.00\n{label} GBP 240.00\n"
+    second = first.replace("KW-311", "KW-312").replace("200.00", "300.00").replace("40.00", "60.00")
+    pages = tuple(Page(number=at, method="parsed", text=text) for at, text in enumerate((first, second), 1))
+    assert read(INVOICE, pages).doubts == ("several_documents:KW-311,KW-312",)
