@@ -3,6 +3,7 @@
 A signal is for people: automations turn it into a message. It changes no result.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -11,6 +12,7 @@ from statistics import median, quantiles
 from blocks.database.engine import Database
 from blocks.database.results import earlier_runs
 from blocks.database.results.earlier_runs import Share
+from blocks.records import UNKNOWN_TYPE
 from tasks.report.report import RunReport
 
 MIN_NUMBER, MIN_USUAL = 3, 0.01
@@ -64,11 +66,13 @@ def jumped(
 ) -> Iterator[tuple[str, Share]]:
     """The types whose share of an outcome is above the usual one by more than chance explains.
 
-    A type without earlier documents has no usual share.
+    A type without earlier documents has no usual share. Documents of an unknown type are a share of all documents.
     """
+    every = sum((Counter(counts) for counts in by_type.values()), Counter[str]())
     for name, counts in by_type.items():
         number = counts.get(outcome, 0)
-        computed = sum(counts.values()) - counts.get("skipped", 0)
+        among = every if name == UNKNOWN_TYPE else counts
+        computed = sum(among.values()) - among.get("skipped", 0)
         before = usual.get(name)
         if number < MIN_NUMBER or before is None or not before.documents:
             continue
@@ -82,7 +86,8 @@ def _share(signal: str, name: str, share: Share, usual: Share, verb: str, why: s
     now, before = share.number / share.documents, usual.number / usual.documents
     of = f"{now:.0%} of {share.documents} documents {verb}, usually {before:.0%}"
     most = f", most with {why}" if why else ""
-    return Signal(signal, f"winnow.type.{name}", f"{name}: {now:.0%} {verb}", f"{name}: {of}{most}")
+    shown = "unknown type" if name == UNKNOWN_TYPE else name
+    return Signal(signal, f"winnow.type.{name}", f"{shown}: {now:.0%} {verb}", f"{shown}: {of}{most}")
 
 
 def _spend(per_document: Mapping[str, float], run_id: str) -> Iterator[Signal]:

@@ -43,7 +43,10 @@ def earlier_runs(database: Database, run_id: str) -> tuple[str, ...]:
 
 @survives_outages
 def shares(database: Database, run_ids: Sequence[str], outcome: str) -> dict[str, Share]:
-    """By document type, how many of the documents in the first chunks of these runs had this outcome."""
+    """By document type, how many of the documents in the first chunks of these runs had this outcome.
+
+    Documents of an unknown type are a share of all documents: a file that cannot be read has no type.
+    """
     name = func.coalesce(documents.c.document_type, UNKNOWN_TYPE)
     member = run_documents.c
     query = (
@@ -57,9 +60,9 @@ def shares(database: Database, run_ids: Sequence[str], outcome: str) -> dict[str
     return {
         type_name: Share(
             number=sum(number for name, found, number in rows if name == type_name and found == outcome),
-            documents=sum(number for name, _, number in rows if name == type_name),
+            documents=sum(number for name, _, number in rows if type_name in (name, UNKNOWN_TYPE)),
         )
-        for type_name in {row[0] for row in rows}
+        for type_name in {UNKNOWN_TYPE, *(row[0] for row in rows)}
     }
 
 

@@ -34,6 +34,13 @@ def test_skipped_documents_hide_no_jump_and_a_new_type_has_no_usual_share() -> N
     assert dict(jumped({"invoice": {"failed": 2, "accepted": 0}}, {"invoice": Share(0, 500)}, "failed")) == {}
 
 
+def test_files_that_cannot_be_read_have_no_type_and_are_a_share_of_all_documents() -> None:
+    usual = {"invoice": Share(0, 500), "unknown": Share(5, 505)}
+    unread = {"unknown": Share(5, 25)}
+    assert dict(jumped({"unknown": {"failed": 5}, "invoice": {"accepted": 20}}, usual, "failed")) == unread
+    assert dict(jumped({"unknown": {"failed": 5}, "invoice": {"accepted": 600}}, usual, "failed")) == {}
+
+
 def test_earlier_runs_say_what_is_usual_and_a_jump_names_the_kind(database: Database) -> None:
     for number, failed in ((1, 1), (2, 0), (3, 8)):
         _run(database, f"run-{number}", number)
@@ -52,7 +59,7 @@ def test_earlier_runs_say_what_is_usual_and_a_jump_names_the_kind(database: Data
     assert earlier_runs.shares(database, ("run-1", "run-2"), "failed") == {"unknown": Share(1, 40)}
     [signal] = signals(database, "run-3", _report({"unknown": {"accepted": 12, "failed": 8}}))
     assert (signal.name, signal.resource) == ("failure-share", "winnow.type.unknown")
-    assert signal.message == "unknown: 40% of 20 documents failed, usually 2%, most with encrypted"
+    assert signal.message == "unknown type: 40% of 20 documents failed, usually 2%, most with encrypted"
 
 
 def test_a_type_whose_documents_suddenly_go_to_review_is_named_with_the_reason(database: Database) -> None:
@@ -74,7 +81,7 @@ def test_a_type_whose_documents_suddenly_go_to_review_is_named_with_the_reason(d
     report = _report({"unknown": {"accepted": 2, "in_review": 18}})
     [signal] = signals(database, "run-2", report)
     assert signal.name == "review-share"
-    assert signal.message == "unknown: 90% of 20 documents went to review, usually 10%, most with missing:vat_id"
+    assert signal.message == "unknown type: 90% of 20 documents went to review, usually 10%, most with missing:vat_id"
     assert list(signals(database, "run-2", report.model_copy(update={"waiting": {"model_unavailable": 18}}))) == []
 
 
