@@ -128,8 +128,8 @@ def undo_field(call: Call) -> Response:
 
 def _choices(call: Call) -> list[TypeChoices]:
     database, types = call.site.database, call.site.types
-    unsure = count_unsure_fields(database, types)
-    audits = count_audits(database)
+    unsure = count_unsure_fields(database, types, call.who)
+    audits = count_audits(database, call.who)
     choices = []
     for count in count_open_by_type(database):
         document_type = types.get(count.document_type)

@@ -17,7 +17,7 @@ from blocks.document_types.schema import DocumentType
 from blocks.records import Record
 from blocks.review.judgements import is_judgeable
 from blocks.review.reasons import doubted_fields
-from blocks.review.records import Item, ItemKind, ItemStatus, Person
+from blocks.review.records import Item, ItemKind, Person
 
 STRIP_ITEMS = 50
 MAX_LOOKED_AT = 500
@@ -34,7 +34,7 @@ class Strip(Record):
 
 
 class FieldCount(Record):
-    """How many open items have a field that is not sure enough."""
+    """How many items have a field that is not sure enough."""
 
     document_type: str
     field: str
@@ -63,36 +63,47 @@ def strip_items(
 
 
 @survives_outages
-def count_unsure_fields(database: Database, types: Mapping[str, DocumentType]) -> list[FieldCount]:
-    """In how many open items reasons put a value of a field in doubt, the most frequent field first of each type.
+def count_unsure_fields(database: Database, types: Mapping[str, DocumentType], person: Person) -> list[FieldCount]:
+    """In how many items reasons put a value of a field in doubt, the most frequent field first of each type.
 
-    A strip has fewer: not the items that others have, nor those whose value has no place or was judged.
+    Of the items that a strip of this person can have: not those that others have, nor those in which the field was
+    judged. A strip has fewer where a value has no place in the document.
     """
-    reasons = cast(review.c.reasons, Text)
-    query = (
-        select(review.c.document_type, reasons, func.count())
-        .where(review.c.status == ItemStatus.OPEN, ~review.c.is_blind, review.c.kind == ItemKind.VERDICT)
-        .group_by(review.c.document_type, reasons)
-    )
+    reasons, judged = cast(review.c.reasons, Text), review_judgements.c
     counts: Counter[tuple[str, str]] = Counter()
     named = cache(lambda reason, type_: doubted_fields(reason, types.get(type_)))
     with database.read() as connection:
-        for type_, found, items in connection.execute(query):
+        at = database_time(connection)
+        wanted = (*takeable(person, at), ~review.c.is_blind, review.c.kind == ItemKind.VERDICT)
+        waiting = (
+            select(review.c.document_type, reasons, func.count())
+            .where(*wanted)
+            .group_by(review.c.document_type, reasons)
+        )
+        for type_, found, items in connection.execute(waiting):
             for field in {field for reason in json.loads(found) for field in named(reason, type_)}:
                 counts[type_, field] += items
+        done = (
+            select(review.c.document_type, reasons, judged.field, func.count(judged.review_id.distinct()))
+            .where(*wanted, *_is_judged(person))
+            .group_by(review.c.document_type, reasons, judged.field)
+        )
+        for type_, found, field, items in connection.execute(done):
+            if any(field in named(reason, type_) for reason in json.loads(found)):
+                counts[type_, field] -= items
     rows = sorted(counts.items(), key=lambda row: (row[0][0], -row[1], row[0][1]))
-    return [FieldCount(document_type=type_, field=field, items=items) for (type_, field), items in rows]
+    return [FieldCount(document_type=type_, field=field, items=items) for (type_, field), items in rows if items]
 
 
 @survives_outages
-def count_audits(database: Database) -> dict[str, int]:
-    """The open items of the random audit that are not blind, by type."""
-    query = (
-        select(review.c.document_type, func.count())
-        .where(review.c.status == ItemStatus.OPEN, review.c.kind == ItemKind.AUDIT, ~review.c.is_blind)
-        .group_by(review.c.document_type)
-    )
+def count_audits(database: Database, person: Person) -> dict[str, int]:
+    """The items of the random audit that are not blind and that a strip of this person can have, by type."""
     with database.read() as connection:
+        query = (
+            select(review.c.document_type, func.count())
+            .where(*takeable(person, database_time(connection)), review.c.kind == ItemKind.AUDIT, ~review.c.is_blind)
+            .group_by(review.c.document_type)
+        )
         return dict(connection.execute(query).tuples().all())
 
 
@@ -105,7 +116,14 @@ def _judgeable(wanted: Strip, person: Person) -> Iterator[ColumnElement[bool]]:
         yield review.c.kind == wanted.kind
     named = cast(review.c.reasons, Text).contains(stored_json(wanted.field)[1:-1], autoescape=True)
     yield or_(review.c.kind == ItemKind.AUDIT, named)
+    is_of_field = review_judgements.c.field == wanted.field
+    yield ~exists().where(*_is_judged(person), is_of_field).correlate(review)
+
+
+def _is_judged(person: Person) -> Iterator[ColumnElement[bool]]:
+    """The conditions for the judgements that count for the person."""
     judged = review_judgements.c
-    counts = or_(review.c.decisions_needed < 2, judged.judged_by == person.name)
-    is_judged = (judged.review_id == review.c.review_id, judged.version == review.c.version, judged.undone_at.is_(None))
-    yield ~exists().where(*is_judged, judged.field == wanted.field, counts).correlate(review)
+    yield judged.review_id == review.c.review_id
+    yield judged.version == review.c.version
+    yield judged.undone_at.is_(None)
+    yield or_(review.c.decisions_needed < 2, judged.judged_by == person.name)

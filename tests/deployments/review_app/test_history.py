@@ -144,6 +144,10 @@ def test_a_hostile_document_is_text(chromium: Browser, address: str, database: D
     )
     page = log_in(chromium, address, "ann", f"/items/{paper.store(database)}/history")
     expect(page.locator(".versions")).to_contain_text("onerror")
+    expect(page.locator("h1 bdi")).to_have_text(
+        paper.file.name
+    )  # a name that runs from right to left turns only itself
+    assert page.locator(".versions .value:not(:has(bdi))").count() == 0
     assert page.evaluate("window.hacked") is None
     assert page.locator("main script, main img").count() == 0
 

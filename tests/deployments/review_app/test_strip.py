@@ -244,7 +244,8 @@ def test_a_hostile_document_is_text(chromium: Browser, address: str, database: D
     Paper(tmp_path / name, lines=(SCRIPT, *LINES), values=values).store(database)
     page = log_in(chromium, address, "ann", TOTALS)
     opened(page)
-    expect(page.locator(".cut .value")).to_have_text(SCRIPT)
+    expect(page.locator(".cut .value bdi")).to_have_text(SCRIPT)  # a text from right to left turns only itself
+    expect(page.locator(".cut .foot bdi")).to_have_text(name)
     expect(page.locator(".cut .quote")).to_contain_text("12.50")
     assert page.evaluate("window.hacked") is None
     assert page.locator("main script, main img").count() == 0

@@ -25,6 +25,7 @@ from blocks.review.records import (
     Decision,
     Door,
     FieldJudgement,
+    ItemKind,
     ItemStatus,
     Judgement,
     Look,
@@ -54,6 +55,10 @@ def accept(database: Database, review_id: int, by: Person = ANN, **content: Any)
         **content,
     )
     decide(database, decision, by, TYPES)
+
+
+def counted(database: Database, by: Person = ANN) -> dict[str, int]:
+    return {count.field: count.items for count in count_unsure_fields(database, TYPES, by)}
 
 
 def ids(database: Database, by: Person = ANN, wanted: Strip = TOTALS) -> list[int]:
@@ -191,11 +196,25 @@ def test_a_strip_has_the_items_whose_field_is_in_doubt_and_that_nobody_else_has(
         connection.execute(
             update(review).where(review.c.review_id == items[2]).values(reasons=["missing:company", "invalid:total:x"])
         )
-    assert [count.model_dump() for count in count_unsure_fields(database, TYPES)] == [
-        {"document_type": "receipt", "field": "total", "items": 3},
-        {"document_type": "receipt", "field": "company", "items": 1},
-    ]
-    assert count_audits(database) == {}
+    assert counted(database) == {"total": 1, "company": 1}  # without what bob has, and what was judged
+    assert counted(database, BOB) == {"total": 2, "company": 1}
+    judged(database, items[3], Judgement.WRONG)
+    judged(database, items[3])
+    assert counted(database) == {"company": 1}
+    undo_judgement(database, items[3], "total", ANN)
+    assert counted(database) == {"company": 1}  # the first one counts again
+    undo_judgement(database, items[3], "total", ANN)
+    assert counted(database) == {"total": 1, "company": 1}
+    assert count_audits(database, ANN) == {}
+
+
+def test_audits_that_others_have_are_not_counted(database: Database) -> None:
+    add_documents(database, "a", "b")
+    audits = [open_item(database, name) for name in "ab"]
+    with database.write() as connection:
+        connection.execute(update(review).values(kind=ItemKind.AUDIT, drawn_with=0.1))
+    claims.claim(database, audits[0], BOB)
+    assert (count_audits(database, ANN), count_audits(database, BOB)) == ({"receipt": 1}, {"receipt": 2})
 
 
 def test_a_strip_claims_what_it_shows(database: Database) -> None:
