@@ -30,6 +30,7 @@ from tasks.classify.papers import (
     Papers,
     Strength,
     Title,
+    is_unreferred,
     known_papers,
     with_names,
     word_list,
@@ -272,7 +273,8 @@ def _label_words(cell: Cell) -> Iterable[tuple[str, ...]]:
 def _contradiction(titles: Sequence[Title], kinds: frozenset[str]) -> Title | None:
     """The title of another kind that stands out more than any of the type's own.
 
-    A plain title of the type's own is contradicted by nothing: an invoice may carry the note of its delivery.
+    A plain title of the type's own is contradicted by nothing: an invoice may carry the note of its delivery. Above a
+    column "Invoice", "Statement of account" does contradict: no invoice carries one.
     """
     own = [title for title in titles if title.kinds & kinds]
     strongest = max((title.strength for title in own), default=None)
@@ -280,7 +282,10 @@ def _contradiction(titles: Sequence[Title], kinds: frozenset[str]) -> Title | No
     for title in sorted(titles, key=lambda title: (-title.strength, title.line)):
         if title.kinds & kinds or title.strength is Strength.REFERENCE or title.line >= TITLE_LINES:
             continue
-        if strongest is None or (title.strength > strongest and title.line < first):
+        if strongest is None:
+            return title
+        is_as_plain = title.strength >= strongest if is_unreferred(title.kinds) else title.strength > strongest
+        if is_as_plain and title.line < first:
             return title
     return None
 

@@ -30,7 +30,8 @@ MAX_PLAIN_WORDS = 2
 """A name of one word and another word are a title on the first two lines: "Protokoll Vorstandssitzung"."""
 MAX_NAME_WORDS = 5
 
-AFTER_TITLE, BEFORE_NUMBER, JOINS = "after a title", "before a number", "joins"
+AFTER_TITLE, BEFORE_NUMBER, BEFORE_DATE, JOINS = "after a title", "before a number", "before a date", "joins"
+NEVER_REFERRED_TO = "never referred to"
 SUBJECTS, MAIL_HEADERS = "subjects", "mail headers"
 LABELS_OF_ANY_FORM = "labels of any form"
 """The lists of papers.txt that are no kinds."""
@@ -103,6 +104,13 @@ class Papers:
             strength = self._strength(cell, words[end:], shift + end, is_subject=shift > 0)
             if strength is None:
                 return None
+            if (
+                strength is Strength.REFERENCE
+                and is_unreferred(kinds)
+                and cell.line < FIRST_LINES
+                and _stands_out(cell)
+            ):
+                strength = Strength.PHRASE
             return Title(cell.shown(shift, shift + length), kinds, strength, cell.line)
         if (cell.labels_end and not shift) or cell.line >= (TITLE_LINES if cell.is_upper or shift else FIRST_LINES):
             return None
@@ -110,8 +118,9 @@ class Papers:
 
     def _strength(self, cell: Cell, rest: Sequence[str], end: int, *, is_subject: bool) -> Strength | None:
         is_label = end in cell.labels_end
+        dated = list(itertools.dropwhile(_words(BEFORE_DATE).__contains__, rest))
         is_numbered = bool(rest) and (
-            rest[0] in _words(BEFORE_NUMBER) or any(sign.isdigit() for sign in "".join(rest[:2]))
+            rest[0] in _words(BEFORE_NUMBER) or any(sign.isdigit() for sign in "".join(dated[:2]))
         )
         if not rest and not is_label:
             return Strength.ALONE if _stands_out(cell) else Strength.REFERENCE
@@ -161,6 +170,11 @@ class Papers:
 
 def _stands_out(cell: Cell) -> bool:
     return cell.others == 0 or cell.line < 2 or (cell.others == 1 and (cell.is_upper or cell.line < 4))
+
+
+def is_unreferred(kinds: Iterable[str]) -> bool:
+    """Whether other papers name none of the kinds: "Statement date" on the first lines is that of the paper itself."""
+    return all(words_of(kind) in word_list(NEVER_REFERRED_TO) for kind in kinds)
 
 
 def with_names(papers: Papers, names: Mapping[str, Iterable[str]]) -> Papers:

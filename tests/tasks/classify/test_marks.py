@@ -324,3 +324,51 @@ def test_a_statement_about_another_kind_of_paper_concerns_no_other() -> None:
     assert mark.concerns(frozenset({"invoice"}))
     assert not mark.concerns(frozenset({"pro forma invoice"}))
     assert not mark.concerns(frozenset({"support ticket"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (ENGLISH, "Statement of Account as at 31.03.2025"),
+        (ENGLISH, "Statement of account: March 2025"),
+        (ENGLISH, "Account Statement Period: 1 March - 31 March 2025"),
+        (ENGLISH, "Statement date: 31 March 2025"),
+        (ENGLISH, "Statement of account\n\nInvoice"),
+        (ENGLISH, "Overdue invoices"),
+        (ENGLISH, "INVOICE PROFORMA"),
+        (ENGLISH, "Quotation as of 3 March 2025"),
+        (ENGLISH, "Purchase order confirmation PO-77 of 3 March"),
+        (GERMAN, "Offene-Posten-Liste"),
+        (GERMAN, "Kontoauszug Zeitraum 01.03. - 31.03.2025"),
+        (FRENCH, "Relevé de compte au 31/03/2025"),
+    ],
+)
+def test_a_paper_of_another_kind_with_the_labels_of_an_invoice_is_doubted_even_if_its_type_is_given(
+    text: str, title: str
+) -> None:
+    found = JUDGE.check_given(text.format(title=title, item="Consulting", text=""), "invoice")
+    assert found.confidence == DOUBTED
+    assert (found.remark or "").startswith("titled ")
+
+
+@pytest.mark.parametrize(
+    ("title", "said"), [("", "This is a statement of account, not an invoice."), ("Not valid as invoice", "")]
+)
+def test_a_paper_that_says_below_that_it_is_no_invoice_is_doubted(title: str, said: str) -> None:
+    found = JUDGE.check_given(ENGLISH.format(title=title, item="Consulting", text=said), "invoice")
+    assert found.confidence == DOUBTED
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "INVOICE\nDelivery note: 4711",
+        "INVOICE\nQuotation as of 3 March 2025",
+        "Invoice as of 31 March 2025",
+        "Invoice\nPayment: by bank transfer, see your bank statement",
+        "Order confirmation no: 4711\nInvoice",
+    ],
+)
+def test_what_an_invoice_refers_to_does_not_make_it_another_paper(title: str) -> None:
+    found = JUDGE.check_given(ENGLISH.format(title=title, item="Consulting", text=""), "invoice")
+    assert (found.confidence, found.remark) == (1.0, None)
