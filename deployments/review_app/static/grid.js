@@ -1,4 +1,5 @@
 // A table field as a grid: cells, arrow keys, running sums; rows are added, removed, merged and split.
+// `changed` is called where rows change; what is typed into a cell is an event of its own.
 
 import { post } from './api.js'
 
@@ -6,6 +7,7 @@ export function grid(table, id, changed) {
   const body = table.tBodies[0], field = table.dataset.field
   const columns = [...table.tHead.querySelectorAll('th')].length - 1
   const cells = row => [...row.querySelectorAll('input')]
+  const initial = [...body.rows].map(row => row.cloneNode(true))
 
   function blank() {
     const row = document.createElement('tr')
@@ -39,18 +41,16 @@ export function grid(table, id, changed) {
     }
   }
 
+  const typed = (column, value) =>
+    post(`/items/${id}/check`, { field, column, value }).catch(error => ({ why: error.message }))
+
   async function check(cell) {
-    cell.classList.remove('wrong')
-    cell.title = ''
-    if (cell.value.trim()) {
-      try {
-        const { text } = await post(`/items/${id}/check`, { field, column: cell.dataset.column, value: cell.value })
-        cell.value = text
-      } catch (error) {
-        cell.classList.add('wrong')
-        cell.title = error.message
-      }
-    }
+    const given = cell.value
+    const found = given.trim() ? await typed(cell.dataset.column, given) : { text: given }
+    if (cell.value !== given) return // somebody typed on while the server answered: the next change asks again
+    cell.classList.toggle('wrong', 'why' in found)
+    cell.title = found.why ?? ''
+    cell.value = found.text ?? given
     sum()
   }
 
@@ -91,6 +91,11 @@ export function grid(table, id, changed) {
     changed()
   }
 
+  function restore() {
+    body.replaceChildren(...initial.map(row => row.cloneNode(true)))
+    sum()
+  }
+
   table.addEventListener('change', event => { if (event.target.matches('input')) check(event.target) })
   table.addEventListener('click', event => { if (event.target.matches('.drop')) remove(event.target.closest('tr')) })
   table.parentElement.parentElement.querySelector('.add').addEventListener('click', () => add())
@@ -111,5 +116,10 @@ export function grid(table, id, changed) {
     event.stopPropagation()
   })
   sum()
-  return { value, isWrong: () => table.querySelector('.wrong') !== null, focus: () => (cells(body.rows[0] ?? body)[0] ?? table.parentElement.parentElement.querySelector('.add')).focus() }
+  return {
+    value,
+    restore,
+    isWrong: () => table.querySelector('.wrong') !== null,
+    focus: () => (cells(body.rows[0] ?? body)[0] ?? table.parentElement.parentElement.querySelector('.add')).focus(),
+  }
 }

@@ -149,6 +149,7 @@ class ItemView {
       this.mark(row)
       return true
     } catch (error) {
+      if (JSON.stringify(this.typed(row)) !== JSON.stringify(typed)) return this.keep(row)
       problem(row, error.message)
       return false
     }
@@ -200,11 +201,10 @@ class ItemView {
   }
 
   restore(row) {
-    if (control(row)) control(row).value = this.state.fields[name(row)].text
+    if (this.grids[name(row)]) this.grids[name(row)].restore()
+    else control(row).value = this.state.fields[name(row)].text
     delete row.evidence
-    delete this.corrections[name(row)]
-    problem(row, '')
-    this.mark(row)
+    this.changed(row)
     row.focus()
   }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from pydantic import JsonValue
 
 from blocks.database.engine import Database
@@ -101,3 +101,48 @@ def test_a_key_that_is_held_decides_once(chromium: Browser, address: str, databa
     ready(page)
     page.keyboard.up("u")
     assert [str(read_item(database, review_id).status) for review_id in ids] == ["decided", "open", "open"]
+
+
+def test_escape_takes_a_table_back(chromium: Browser, address: str, database: Database, tmp_path: Path) -> None:
+    review_id = Paper(tmp_path / "a.pdf", reasons=("low_confidence:rows",)).store(database)
+    page = log_in(chromium, address, "ann", f"/items/{review_id}")
+    ready(page)
+    cell = page.locator(".grid input").first
+    cell.fill("Oats")
+    cell.press("Alt+Enter")
+    page.keyboard.type("Salt")
+    assert page.locator(".grid tbody tr").count() == 3
+    page.keyboard.press("Escape")
+    expect(page.locator(".grid tbody tr")).to_have_count(2)
+    expect(cell).to_have_value("Flour")
+    accepted(page, address)
+    assert fields(database) == VALUES
+
+
+@pytest.mark.parametrize("place", ["#f-total", ".grid tr:first-child input[data-column=amount]"])
+def test_what_is_typed_while_the_server_checks_stays(
+    chromium: Browser, address: str, database: Database, tmp_path: Path, place: str
+) -> None:
+    review_id = Paper(tmp_path / "a.pdf", reasons=("low_confidence:total", "low_confidence:rows")).store(database)
+    page = log_in(chromium, address, "ann", f"/items/{review_id}")
+    ready(page)
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/check", hold_the_first)
+    typed = page.locator(place)
+    typed.fill("10,00 EUR")
+    with page.expect_request("**/check"):
+        typed.press("Tab" if "grid" in place else "Enter")
+    typed.fill("11.00")
+    with page.expect_response("**/check"):
+        held[0].continue_()
+    expect(typed).to_have_value("11.00")
+    accepted(page, address)
+    rows: Any = fields(database)["rows"]
+    assert (fields(database)["total"] if "grid" not in place else rows[0]["amount"]) == "11.00"
