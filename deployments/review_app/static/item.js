@@ -5,6 +5,7 @@ import { ahead, giveBack, isReady, load } from './ahead.js'
 import { post } from './api.js'
 import './held.js'
 import { itemView } from './item_view.js'
+import { whileSomebodyIsThere } from './presence.js'
 import { offerUndo, remember, takeBack, toast } from './toast.js'
 
 const PAST = { accept: 'Accepted', correct: 'Corrected', reject: 'Rejected', reclassify: 'Given another type', unreadable: 'Marked unreadable', escalate: 'Sent to a senior', return: 'Returned to the queue' }
@@ -18,6 +19,7 @@ let here = location.pathname + location.search
 // ---- from item to item
 
 function show(next) {
+  document.querySelector('dialog[open]')?.close('') // it was about the item before
   view.look(null)
   view.root.replaceWith(next.root)
   view.heading.replaceWith(next.heading)
@@ -91,7 +93,7 @@ async function decide(action, content = {}) {
 
 async function skip() {
   await sent
-  if (isBusy) return
+  if (isBusy || !view.maySkip) return
   const left = view
   sent = leave(async () => {
     if (left.isMine) await post(left.address('release')).catch(() => {}) // the claim lapses by itself
@@ -112,6 +114,12 @@ async function undo() {
   } catch (error) {
     toast(error.message)
   }
+}
+
+// Opens another page. The answer to a decision is waited for: a refusal must be seen.
+async function goTo(to) {
+  await sent
+  location.assign(to)
 }
 
 // ---- dialogs
@@ -154,8 +162,9 @@ const ACTIONS = {
 const KEYS = { a: 'accept', r: 'reject', t: 'reclassify', u: 'unreadable', n: 'skip', z: 'undo', '?': 'help', '+': 'larger', '=': 'larger', '-': 'smaller' }
 
 document.addEventListener('click', event => {
-  const action = event.target.closest('[data-action]')?.dataset.action
+  const action = event.target.closest('[data-action]')?.dataset.action, link = event.target.closest('a[href]:not([download])')
   if (action) ACTIONS[action]()
+  else if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); goTo(link.href) }
 })
 
 document.addEventListener('keydown', event => {
@@ -186,8 +195,8 @@ function command(event, row) {
   else if (key === 's') view.root.querySelector('[data-action="return"], [data-action="escalate"]')?.click()
   else if (key === ']') view.pages.turn(1)
   else if (key === '[') view.pages.turn(-1)
-  else if (key === 'h') location.assign(view.root.querySelector('#history').href)
-  else if (key === 'q') location.assign(`/${view.query}`)
+  else if (key === 'h') goTo(view.root.querySelector('#history').href)
+  else if (key === 'q') goTo(`/${view.query}`)
   else if (key in KEYS) ACTIONS[KEYS[key]]()
   else return false
   return true
@@ -198,8 +207,7 @@ function command(event, row) {
 addEventListener('popstate', () => { if (location.pathname + location.search !== here) location.reload() })
 addEventListener('pagehide', () => giveBack(coming))
 addEventListener('pageshow', event => { if (event.persisted) location.reload() })
-document.addEventListener('visibilitychange', () => { if (!document.hidden) view.claim() })
-setInterval(() => view.claim(), view.root.dataset.beat * 1_000)
+whileSomebodyIsThere(view.root.dataset.beat * 1_000, () => view.claim())
 
 view.shown()
 offerUndo(undo)

@@ -22,6 +22,7 @@ class ItemView {
     this.query = root.dataset.query
     this.lease_ms = root.dataset.beat * 3_000 // a beat before the claim ends
     this.mayDecide = root.dataset.mayDecide === '1' && this.state.is_open
+    this.maySkip = Boolean(root.querySelector('[data-action="skip"]'))
     this.isMine = this.mayDecide
     this.rows = [...root.querySelectorAll('.field')]
     this.doubtful = this.rows.filter(row => row.classList.contains('doubtful'))
@@ -247,7 +248,8 @@ class ItemView {
   refused(error) {
     if (error.kind === 'review_item_replaced') return this.replaced(error.changes)
     const isOfField = ['review_value_invalid', 'review_field_unread'].includes(error.kind)
-    const row = isOfField && this.rows.find(each => error.message.startsWith(name(each)))
+    const named = this.rows.filter(each => isOfField && error.message.startsWith(name(each)))
+    const row = named.sort((one, other) => name(other).length - name(one).length)[0] // "total_net" begins with "total"
     if (!row) return this.banner(error.message, error.kind ?? 'offline')
     problem(row, error.message)
     this.select(row)

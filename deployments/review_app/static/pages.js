@@ -47,8 +47,9 @@ function drawn(page, id, take) {
     return [at.x, at.y]
   }
   page.addEventListener('pointerdown', event => {
-    if (event.button === 0 && event.target.closest('svg, img')) { from = point(event); event.preventDefault() }
+    if (event.button === 0 && event.target.closest('svg, img')) { from = point(event); page.setPointerCapture(event.pointerId); event.preventDefault() }
   })
+  page.addEventListener('pointercancel', () => { from = null; outline(drag, [0, 0], [0, 0]) }) // a tablet scrolls instead
   page.addEventListener('pointermove', event => { if (from) outline(drag, from, point(event)) })
   page.addEventListener('pointerup', async event => {
     if (!from) return

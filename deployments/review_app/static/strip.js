@@ -2,6 +2,7 @@
 
 import { post } from './api.js'
 import './held.js'
+import { whileSomebodyIsThere } from './presence.js'
 import { toast } from './toast.js'
 
 const root = document.getElementById('strip'), field = root.dataset.field
@@ -91,7 +92,7 @@ function judge(judgement) {
   judged.push(entry)
   next()
   sent = sent.then(() => post(`/items/${id(card)}/judge`, content)).catch(error => {
-    judged.splice(judged.indexOf(entry), 1)
+    if (judged.includes(entry)) judged.splice(judged.indexOf(entry), 1) // it may have been taken back meanwhile
     refused(card, error, before)
   })
 }
@@ -231,7 +232,6 @@ if (document.readyState === 'complete') load()
 else addEventListener('load', load)
 if (cards.length) {
   claim()
-  setInterval(claim, root.dataset.beat * 1000)
-  document.addEventListener('visibilitychange', () => { if (!document.hidden) claim() })
+  whileSomebodyIsThere(root.dataset.beat * 1_000, claim)
 }
 root.dataset.ready = '1'
