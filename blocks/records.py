@@ -210,10 +210,14 @@ class PageImage(Record):
     height: int
 
 
+PAGES_UNREAD = "pages_unread"
+
+
 class Extraction(Record):
     """The output of extract. `engine` names the library and version that read the pages.
 
-    `attributes` are what a document has beside its pages: a mail's headers, a PDF's form fields.
+    `attributes` are what a document has beside its pages: a mail's headers, a PDF's form fields. `PAGES_UNREAD` among
+    them names the pages that no parser could read.
     """
 
     media_type: str

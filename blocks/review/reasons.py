@@ -20,6 +20,7 @@ _OF_DOCUMENTS: Mapping[str, str] = {
     "low_type_confidence": "The kind of document is not sure: {detail}.",
     "hidden_text": "The document holds text that a reader does not see. Trust only what you see.",
     "low_ocr_confidence": "The scan is hard to read.",
+    "pages_unread": "The file is damaged. These pages could not be read: {detail}.",
     "read_in_part": "A model saw only a part of the document.",
     "sensitive": "Documents of this type are checked by a person unless every value is nearly certain.",
     "reopened": "A run was asked to open the decision on this document again.",

@@ -23,6 +23,7 @@ REASONS = (
     "several_documents",
     "hidden_text",
     "low_ocr_confidence",
+    "pages_unread",
     "read_in_part",
     "sensitive",
     "reopened",

@@ -25,13 +25,13 @@ from tasks.extract.pdf_words import (
     without_unseen_characters,
     words_of,
 )
-from tasks.extract.reading import PageReading, Reading, clean
+from tasks.extract.reading import PageReading, Reading, clean, named_unread
 from tasks.extract.reading_order import Boxes, lay_out
 
 __all__ = ["read", "render", "warm_up"]
 
 MEDIA_TYPES = {"application/pdf": "PDF"}
-VERSION = 6
+VERSION = 7
 PACKAGES = ("pypdfium2", "pypdf")
 SETTINGS = ("ocr", "passwords")
 
@@ -84,12 +84,13 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
             raise TooManyPages(count, arguments["max_pages"])
         has_form = pdfium.FPDF_GetFormType(document) != pdfium.FORMTYPE_NONE
         pages = [read_page(document, number) for number in range(1, count + 1)]
-        if all(page is None for page in pages):
+        unread = [number for number, page in enumerate(pages, 1) if page is None]
+        if len(unread) == count:
             raise Corrupt(PDF, "none of its pages can be loaded")
         known = [page or PageReading(number, method="text_layer") for number, page in enumerate(pages, 1)]
         if all(page.is_blank for page in known):
             raise Empty("there is nothing on any page")
-        return Reading(PDF, ENGINE, known, _attributes(document), has_form).pack()
+        return Reading(PDF, ENGINE, known, _attributes(document) | named_unread(unread), has_form).pack()
 
 
 def read_page(document: Any, number: int) -> PageReading | None:

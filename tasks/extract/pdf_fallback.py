@@ -10,7 +10,7 @@ from pypdf.errors import PyPdfError
 
 from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
 from blocks.files.media_types import PDF
-from tasks.extract.reading import PageReading, Reading, clean
+from tasks.extract.reading import PageReading, Reading, clean, named_unread
 
 ENGINE = f"pypdf {pypdf.__version__}"
 MAX_FORM_FIELDS = 500
@@ -47,22 +47,24 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
     if count > arguments["max_pages"]:
         raise TooManyPages(count, arguments["max_pages"])
     pages = [_read_page(reader, number) for number in range(1, count + 1)]
-    if not any(page.text for page in pages):
+    if not any(page is not None and page.text for page in pages):
         raise Corrupt(PDF, f"{arguments['cause']}, and pypdf finds no text in it")
-    return Reading(PDF, ENGINE, pages).pack()
+    unread = [number for number, page in enumerate(pages, 1) if page is None]
+    known = [page or PageReading(number, method="text_layer") for number, page in enumerate(pages, 1)]
+    return Reading(PDF, ENGINE, known, named_unread(unread)).pack()
 
 
 def form_values(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """The form fields that have a value, as JSON by name; none if the form cannot be read. Arguments: passwords."""
+    """The form fields that have a value, as JSON by name. Arguments: passwords. Raises `Encrypted` and `Corrupt`."""
+    values: dict[str, str] = {}
     try:
         fields = _opened(content, arguments["passwords"]).get_fields() or {}
-    except MALFORMED:
-        return b"{}"
-    values: dict[str, str] = {}
-    for name, found in list(fields.items())[:MAX_FORM_FIELDS]:
-        value = found.get("/V")
-        if value not in (None, ""):
-            values[clean(str(name))] = clean(str(value))[:MAX_VALUE_CHARACTERS]
+        for name, found in list(fields.items())[:MAX_FORM_FIELDS]:
+            value = found.get("/V")
+            if value not in (None, ""):
+                values[clean(str(name))] = clean(str(value))[:MAX_VALUE_CHARACTERS]
+    except MALFORMED as error:
+        raise Corrupt(PDF, f"of its form pypdf says {error or type(error).__name__}") from error
     return to_json(values)
 
 
@@ -73,12 +75,12 @@ def _opened(content: bytes, passwords: list[str]) -> pypdf.PdfReader:
     return reader
 
 
-def _read_page(reader: pypdf.PdfReader, number: int) -> PageReading:
-    """A page's text; empty if pypdf cannot read the page."""
+def _read_page(reader: pypdf.PdfReader, number: int) -> PageReading | None:
+    """A page's text; None if pypdf cannot read the page."""
     try:
         page = reader.pages[number - 1]
         box = page.cropbox
         width, height = round(float(box.width), 2), round(float(box.height), 2)
         return PageReading(number, clean(page.extract_text()).strip(), "text_layer", width, height)
     except MALFORMED:
-        return PageReading(number, method="text_layer")
+        return None

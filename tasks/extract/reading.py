@@ -4,13 +4,16 @@ The process writes the JSON of `blocks.records.Extraction`. The worker checks it
 bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic_core import from_json, to_json
 
 from blocks.files.unseen_characters import without_unseen
+from blocks.records import PAGES_UNREAD
 from tasks.extract.reading_order import Laid
+
+MAX_NAMED = 10
 
 
 @dataclass(slots=True)
@@ -97,6 +100,14 @@ def unpack(packed: bytes) -> tuple[Notes, bytes]:
     notes = from_json(line)
     pages = {kind: tuple(notes[kind]) for kind in ("ocr_pages", "layer_pages", "doubtful_pages")}
     return Notes(**pages, has_form=bool(notes["has_form"])), extraction
+
+
+def named_unread(numbers: Sequence[int]) -> dict[str, str]:
+    """The attribute that names the pages that could not be read; none where all were read."""
+    if not numbers:
+        return {}
+    more = f" and {len(numbers) - MAX_NAMED} more" if len(numbers) > MAX_NAMED else ""
+    return {PAGES_UNREAD: ", ".join(map(str, numbers[:MAX_NAMED])) + more}
 
 
 def clean(text: str) -> str:

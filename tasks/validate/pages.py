@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from blocks.records import Extraction, Page, Words
+from blocks.records import PAGES_UNREAD, Extraction, Page, Words
 from tasks.validate.verdict import PageFacts
 
 NO_WORDS = Words()
@@ -28,24 +28,28 @@ class _ExtractionWithoutWords(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     pages: tuple[_PageWithoutWords, ...]
+    attributes: dict[str, str] = {}
 
 
-def read_pages(payload: bytes) -> tuple[Page, ...]:
-    """The pages of an extraction's payload; with their words only if OCR read a page.
+def read_pages(payload: bytes) -> tuple[tuple[Page, ...], str]:
+    """The pages of an extraction's payload, with their words only if OCR read a page; and the numbers of those that no
+    parser could read.
 
     Raises pydantic's ValidationError if the payload is no extraction.
     """
-    lean = _ExtractionWithoutWords.model_validate_json(payload).pages
-    if any(page.method == "ocr" for page in lean):
-        return Extraction.model_validate_json(payload).pages
-    return tuple(
+    lean = _ExtractionWithoutWords.model_validate_json(payload)
+    unread = lean.attributes.get(PAGES_UNREAD, "")
+    if any(page.method == "ocr" for page in lean.pages):
+        return Extraction.model_validate_json(payload).pages, unread
+    pages = tuple(
         Page.model_construct(number=p.number, method=p.method, text=p.text, hidden_text=p.hidden_text, words=NO_WORDS)
-        for p in lean
+        for p in lean.pages
     )
+    return pages, unread
 
 
-def page_facts(pages: Sequence[Page], provisional: tuple[str, ...] = ()) -> PageFacts:
-    """What the pages say against trusting a reading of them.
+def page_facts(pages: Sequence[Page], unread: str = "", provisional: tuple[str, ...] = ()) -> PageFacts:
+    """What the pages say against trusting a reading of them; `unread` names those that could not be read.
 
     The OCR confidence is the mean over the pages that OCR read, weighted by the length of their text; 0 without text.
     """
@@ -57,4 +61,5 @@ def page_facts(pages: Sequence[Page], provisional: tuple[str, ...] = ()) -> Page
         has_hidden_text=any(page.hidden_text.strip() for page in pages),
         ocr_confidence=ocr_confidence if known else None,
         provisional=provisional,
+        unread=unread,
     )

@@ -90,8 +90,8 @@ class ValidateStage:
         classification = Classification.model_validate_json(document.inputs[Stage.CLASSIFY])
         scoring = Scoring.model_validate_json(document.inputs[Stage.SCORE])
         document_type = self._types.get(classification.document_type)
-        pages = read_pages(document.inputs[Stage.EXTRACT])
-        facts = page_facts(pages, tuple(dict.fromkeys(document.provisional.values())))
+        pages, unread = read_pages(document.inputs[Stage.EXTRACT])
+        facts = page_facts(pages, unread, tuple(dict.fromkeys(document.provisional.values())))
         fields: Mapping[str, FieldFinding] = {}
         if document_type is not None and scoring.document_type == document_type.name:
             fields = find_fields(document_type, scoring.fields, pages, scoring.criteria)

@@ -28,13 +28,14 @@ class PageFacts:
 
     `ocr_confidence` is in [0, 1]; None if OCR read no page. `provisional` has the kinds of failures that the next run
     tries again. `replies` has the kinds that it does not try again, `read_in_part` if a model did not see all pages,
-    and the ungrounded criteria (`ungrounded:<name>`).
+    and the ungrounded criteria (`ungrounded:<name>`). `unread` names the pages that no parser could read.
     """
 
     has_hidden_text: bool = False
     ocr_confidence: float | None = None
     provisional: tuple[str, ...] = ()
     replies: tuple[str, ...] = ()
+    unread: str = ""
 
 
 def decide(
@@ -54,6 +55,7 @@ def decide(
     - `invalid:<field>: <what was read>`, `ungrounded:<field>` and `ungrounded:<criterion>`, `expectation:<name>`,
       `hidden_text`, `low_ocr_confidence`, `read_in_part`, and the kind of an upstream failure;
     - `contradiction:<figures>` for values that do not add up;
+    - `pages_unread:<numbers>` for a file of which some pages are damaged;
     - `several_documents:<numbers>` for a file with several documents of the type;
     - `low_type_confidence`, with what the text says against the type, if the type is less sure than `accept_at`;
     - `sensitive` if a document of a sensitive type is less sure than 0.95.
@@ -140,6 +142,8 @@ def _document_confidence(
 def _page_reasons(review: ReviewRules, classification: Classification, facts: PageFacts) -> Iterator[str]:
     if facts.has_hidden_text:
         yield "hidden_text"
+    if facts.unread:
+        yield f"pages_unread:{facts.unread}"
     yield from (*facts.provisional, *facts.replies)
     if facts.ocr_confidence is not None and facts.ocr_confidence < review.min_ocr_confidence:
         yield "low_ocr_confidence"

@@ -7,7 +7,14 @@ import pypdfium2.raw as pdfium
 import pytest
 from PIL import Image, ImageDraw
 from pypdf.annotations import FreeText
-from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    IndirectObject,
+    NameObject,
+    NumberObject,
+    TextStringObject,
+)
 from reportlab.lib.colors import black, white
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.utils import ImageReader
@@ -19,7 +26,7 @@ from blocks.files.media_types import PDF
 from blocks.files.pdf_pages import open_pdf
 from blocks.records import Extraction
 from tasks.extract import pdf, pdf_fallback
-from tasks.extract.reading import Notes, unpack
+from tasks.extract.reading import Notes, named_unread, unpack
 from tests.doubles.drawn_pdf import LETTER, drawn_pdf, text_page
 
 ARGUMENTS = {"media_type": PDF, "passwords": [], "max_pages": 100, "max_megapixels": 1}
@@ -244,6 +251,11 @@ def test_form_values_are_on_the_page_and_listed() -> None:
     assert b'"applicant":"Ada Lovelace"' in pdf_fallback.form_values(content, ARGUMENTS)
 
 
+def test_a_form_that_cannot_be_read_is_no_form_without_values() -> None:
+    with pytest.raises(Corrupt, match="of its form pypdf says"):
+        pdf_fallback.form_values(b"%PDF-1.4 and nothing else", ARGUMENTS)
+
+
 def test_passwords_are_tried_and_never_shown() -> None:
     content = drawn_pdf(text_page("secret text"), encrypt="sesame")
     with pytest.raises(Encrypted) as raised:
@@ -264,6 +276,30 @@ def test_bad_files_have_a_name() -> None:
         read(drawn_pdf(*[text_page("x")] * 3), max_pages=2)
     half = unpack(pdf_fallback.read(whole, ARGUMENTS | {"cause": "pdfium cannot"}))[1]
     assert "Dear Ms Example" in Extraction.model_validate_json(half).visible_text
+
+
+def written(writer: pypdf.PdfWriter) -> bytes:
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
+def test_pages_that_cannot_be_read_are_named() -> None:
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(drawn_pdf(*[text_page(*LETTER)] * 3)))
+    tree = writer.root_object["/Pages"].get_object()
+    assert isinstance(tree, DictionaryObject)
+    lost = IndirectObject(99, 0, writer)  # the file has no such page
+    tree[NameObject("/Kids")] = ArrayObject(
+        [writer.pages[0].indirect_reference, lost, writer.pages[2].indirect_reference]
+    )
+    _, by_pdfium = read(written(writer))
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(drawn_pdf(*[text_page(*LETTER)] * 3)))
+    writer.pages[1][NameObject("/MediaBox")] = NumberObject(5)
+    packed = pdf_fallback.read(written(writer), ARGUMENTS | {"cause": "pdfium cannot"})
+    for extraction in (by_pdfium, Extraction.model_validate_json(unpack(packed)[1])):
+        assert [bool(page.text) for page in extraction.pages] == [True, False, True]
+        assert extraction.attributes["pages_unread"] == "2"
+    assert named_unread(range(1, 13)) == {"pages_unread": "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more"}
 
 
 def test_a_page_is_drawn_for_ocr_at_300_dpi_and_never_beyond_the_pixel_limit() -> None:

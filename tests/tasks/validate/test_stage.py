@@ -5,6 +5,7 @@ import json
 
 from blocks.document_types.schema import Criterion, DocumentField, DocumentType, Expectation, FieldType, Rubric
 from blocks.records import (
+    PAGES_UNREAD,
     Classification,
     CriterionReading,
     Document,
@@ -209,6 +210,14 @@ def test_the_payload_has_the_same_bytes_every_time() -> None:
     assert first.payload == second.payload
     assert first.payload is not None
     assert list(json.loads(first.payload)["fields"]) == list(BILL.fields)
+
+
+def test_a_document_of_which_pages_could_not_be_read_goes_to_review() -> None:
+    one = document()
+    extraction = Extraction.model_validate_json(one.inputs[Stage.EXTRACT])
+    damaged = extraction.model_copy(update={"attributes": {PAGES_UNREAD: "2"}})
+    verdict = judge(dataclasses.replace(one, inputs={**one.inputs, Stage.EXTRACT: payload(damaged)}))
+    assert (verdict.status, verdict.reasons) == (Status.IN_REVIEW, ("pages_unread:2",))
 
 
 def test_what_models_gave_up_and_what_their_grades_quote_in_vain_is_seen_in_review() -> None:
