@@ -18,7 +18,7 @@ from blocks.database.engine import Database
 from blocks.database.pipeline import claims, stage_outputs
 from blocks.database.pipeline.chunk_state import Todo
 from blocks.database.pipeline.claims import SeenRows, Worker
-from blocks.errors import ChunkIncomplete, Quarantined, RunInterrupted, WinnowError
+from blocks.errors import ChunkIncomplete, Quarantined, RunError, RunInterrupted, WinnowError
 from blocks.logs import log_ids
 from blocks.records import Document, Outcome, Record, Rerun, Retry, Stage
 from blocks.telemetry.document_spans import DocumentSpans
@@ -249,7 +249,7 @@ def _work_on(
         quarantined = begin(todo.exhausted, solo=False)
         left |= writer.take((Outcome(document.document_id, failure=failure) for document in quarantined), fingerprints)
     if len(todo) and isinstance(work, GetsReady):
-        _get_ready(work, tuple(todo))
+        _get_ready(work, work.stage, tuple(todo))
     groups = [(todo.fresh, False)] if todo.fresh else []
     for documents, solo in groups + [((document,), True) for document in todo.killed_their_worker]:
         begun = begin(documents, solo)
@@ -264,12 +264,14 @@ def _work_on(
     return frozenset(left)
 
 
-def _get_ready(work: GetsReady, documents: Sequence[Document]) -> None:
-    """Let the stage get ready. What fails here fails again in the stage's work, at the documents it hits."""
+def _get_ready(work: GetsReady, stage: Stage, documents: Sequence[Document]) -> None:
+    """Let the stage get ready. A defect is met again by the stage's work, and costs the documents that it hits."""
     try:
         work.get_ready(documents)
+    except RunError:  # it concerns all documents, as in `guarded`
+        raise
     except Exception:
-        log.warning("a stage did not get ready; it goes on without", exc_info=True)
+        log.warning("stage %s did not get ready, and tries again at its documents", stage, exc_info=True)
 
 
 class _OutcomeWriter:

@@ -16,7 +16,7 @@ from blocks.database.pipeline.dead_runs import close_dead_runs
 from blocks.database.pipeline.documents import record_batch
 from blocks.database.tables import run_documents
 from blocks.database.tables import stage_outputs as outputs
-from blocks.errors import ChunkIncomplete, RunInterrupted
+from blocks.errors import ChunkIncomplete, DiskFull, RunInterrupted
 from blocks.records import OUTPUT_STAGES, Document, Outcome, Rerun, Retry, RunCounts, Stage
 from tasks.runs.chunk import RunContext, StageCounts, run_stage, stop_run
 from tasks.runs.frame import failed
@@ -250,7 +250,9 @@ def test_where_no_document_can_kill_its_worker_deaths_change_nothing(sqlite_data
     assert (counts, groups) == (StageCounts(done=6), [6] * 11)
 
 
-def test_a_stage_gets_ready_before_attempts_are_counted(sqlite_database: Database) -> None:
+def test_a_stage_gets_ready_before_attempts_are_counted(
+    sqlite_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     """A worker that is killed while libraries load was not killed by a document."""
     ids = plan(sqlite_database, "run")
 
@@ -260,8 +262,24 @@ def test_a_stage_gets_ready_before_attempts_are_counted(sqlite_database: Databas
             assert attempts(sqlite_database) == set()
             raise ZeroDivisionError("the work meets the same error")
 
-    counts = run_stage(sqlite_database, RunContext(run_id="run"), Slow(Stage.EXTRACT, NAMES), ids)
+    with caplog.at_level(logging.WARNING):
+        counts = run_stage(sqlite_database, RunContext(run_id="run"), Slow(Stage.EXTRACT, NAMES), ids)
     assert counts == StageCounts(done=6)
+    (warning,) = caplog.records
+    assert warning.getMessage().startswith("stage extract did not get ready")
+    assert warning.exc_info
+
+
+def test_what_concerns_the_run_ends_it_before_its_documents(sqlite_database: Database) -> None:
+    ids = plan(sqlite_database, "run")
+
+    class Away(ScriptedStage):
+        def get_ready(self, documents: Sequence[Document]) -> None:
+            raise DiskFull("/tmp/kept", "no space left")
+
+    with pytest.raises(DiskFull):
+        run_stage(sqlite_database, RunContext(run_id="run"), Away(Stage.EXTRACT, NAMES), ids)
+    assert attempts(sqlite_database) == set()
 
 
 def _document(database: Database, document_id: str) -> Document:
