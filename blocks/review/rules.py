@@ -33,6 +33,7 @@ from blocks.review.records import (
     Role,
     Ruling,
 )
+from blocks.values.typed_values import is_readable
 
 UNREADABLE = "unreadable"
 UNDO_S = 10.0
@@ -54,6 +55,7 @@ def rule(
     found about single fields of this version. Raises a leaf of `ReviewError` where the decision is not allowed.
     """
     check_open(item, person, at)
+    _check_readable(decision)
     match decision.action:
         case Action.ESCALATE:
             return Ruling(event=Event.ESCALATED, role=Role.SENIOR)
@@ -90,6 +92,13 @@ def check_open(item: Item, person: Person, at: datetime) -> None:
         assert item.claimed_by is not None
         assert item.claimed_at is not None
         raise ItemClaimed(item.review_id, item.claimed_by, item.claimed_at)
+
+
+def _check_readable(decision: Decision) -> None:
+    """What a person writes is shown to others, in terminals too."""
+    for name in ("reason", "note"):
+        if not is_readable(getattr(decision, name)):
+            raise InvalidDecision(f"the {name} has characters that are no text")
 
 
 def is_claimed_by_another(item: Item, name: str, at: datetime) -> bool:

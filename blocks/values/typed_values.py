@@ -38,10 +38,13 @@ def fold(text: str) -> str:
 
 
 def is_readable(text: str) -> bool:
-    """Whether a text has neither a replacement character (U+FFFD) nor a control character that is no white space."""
+    """Whether every character of a text could be read.
+
+    It has no replacement character (U+FFFD), no half of a surrogate pair, and no control character but white space.
+    """
     if text.isprintable():
         return "\ufffd" not in text
-    return not any(c == "\ufffd" or (unicodedata.category(c) == "Cc" and not c.isspace()) for c in text)
+    return not any(c == "\ufffd" or (unicodedata.category(c) in {"Cc", "Cs"} and not c.isspace()) for c in text)
 
 
 def parse_text(text: str) -> str:

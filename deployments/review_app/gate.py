@@ -1,6 +1,7 @@
 """The gate before every route: who asks, whether they may, how often, with which token; and one edge for errors."""
 
 import hmac
+import json
 import logging
 import secrets
 import time
@@ -11,6 +12,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from blocks.database.review.sessions import find_session
 from blocks.database.review.users import find_user
@@ -73,10 +75,15 @@ class Gate:
             response, name = await run_in_threadpool(self._respond, request, body)
         for header, value in HEADERS.items():
             response.headers.setdefault(header, value)
-        # The route's pattern and the ids, and never the query: people search for text of documents.
+        # Without the query: people search for text of documents. Quoted: a path may hold codes that a terminal obeys.
         duration_ms = (time.monotonic() - started) * 1_000
         log.info(
-            "%s %s by %s: %d in %.0f ms", request.method, request.url.path, name, response.status_code, duration_ms
+            "%s %s by %s: %d in %.0f ms",
+            request.method,
+            quote(request.scope["path"]),
+            name,
+            response.status_code,
+            duration_ms,
         )
         return response
 
@@ -136,7 +143,7 @@ class Gate:
             raise NotAllowed(person.name, person.role, "do this", route.role)
 
     async def _body(self, request: Request) -> Mapping[str, Any]:
-        if request.method == "GET":
+        if self._route.method == "GET":
             return {}
         size = request.headers.get("Content-Length", "")
         if not size.isdecimal() or int(size) > MAX_BODY_BYTES:
@@ -146,10 +153,11 @@ class Gate:
                 body = await request.json()
                 if not isinstance(body, dict):
                     raise Refusal(400, "the request is no JSON object")
+                json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair can be neither shown nor sent
                 return body
             return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
-        except (ValueError, RecursionError) as error:
-            raise Refusal(400, "the request is no JSON") from error
+        except (ValueError, RecursionError, HTTPException) as error:  # the last of a form in parts that has none
+            raise Refusal(400, "the request is neither JSON nor a form") from error
 
     def _of(self, call: Call, error: Exception) -> Response:
         """An error's page, or its object for the page's script."""

@@ -224,3 +224,16 @@ def test_only_who_may_decide_on_an_escalated_item_gives_it_back_to_reviewers() -
     opinions = tuple(Opinion(by=name, event_id=1, outcome=name, key=name) for name in ("ann", "bob"))
     differing = item(role=Role.SENIOR, decisions_needed=2, opinions=opinions)
     assert rule(differing, decision(Action.RETURN, by="sue"), SUE, RECEIPT, {"receipt"}, AT).role is Role.SENIOR
+
+
+@pytest.mark.parametrize("name", ["reason", "note"])
+@pytest.mark.parametrize("text", ["no invoice\x1b[2J", "a\ud800b", "a\0b", "half \ufffd"])
+def test_what_is_written_must_be_text(name: str, text: str) -> None:
+    content = {"reason": "no invoice", "note": ""} | {name: text}
+    with pytest.raises(InvalidDecision, match=f"the {name} has characters that are no text"):
+        ruling(item(), decision(Action.REJECT, **content))
+
+
+def test_half_of_a_surrogate_pair_is_no_value() -> None:
+    with pytest.raises(InvalidCorrection):
+        ruling(item(), correct(company="a\ud800b"))

@@ -177,6 +177,29 @@ def test_a_request_that_is_nested_too_deeply_is_no_json(client: TestClient, site
     assert client.post("/next", content=b"[" * 200_000, headers=headers).status_code == 400
 
 
+def test_a_form_in_parts_that_has_none_is_refused_with_the_security_headers(client: TestClient) -> None:
+    answer = client.post("/login", content=b"no parts", headers={"Content-Type": "multipart/form-data"})
+    assert answer.status_code == 400
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+def test_half_of_a_surrogate_pair_is_no_json(client: TestClient, site: Site) -> None:
+    headers = {"X-CSRF-Token": logged_in(client, site, Role.REVIEWER), "Content-Type": "application/json"}
+    answer = client.post("/items/1/decide", content=rb'{"action": "reject", "reason": "a\ud800b"}', headers=headers)
+    assert answer.status_code == 400
+
+
+def test_a_path_is_logged_without_codes_for_a_terminal(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "deployments.review_app")
+    client.get("/static/1/%1B[2J")
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "deployments.review_app.gate"]
+    assert line.startswith("GET /static/1/%1B%5B2J by -: 404")
+
+
+def test_the_head_of_a_page_is_answered_as_the_page(client: TestClient) -> None:
+    assert client.head("/login").status_code == 200
+
+
 def test_a_number_that_no_row_has_is_answered(client: TestClient, site: Site) -> None:
     token, huge = logged_in(client, site, Role.ADMIN), 10**30
     for route in ROUTES:
