@@ -7,14 +7,14 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy import Engine, create_engine, event, make_url, select, text
 
 from blocks.database.engine import Database, close_database, open_database
 from blocks.database.metadata import metadata
@@ -161,3 +161,21 @@ def dead_worker(database: Database, run_id: str) -> Worker:
 def lease_of(database: Database, run_id: str) -> AbstractContextManager[Lease]:
     """The lease of a run's only worker."""
     return hold_lease(database, run_id, worker_id=run_id)
+
+
+def query_plan(database: Database, table: str, ask: Callable[[], object]) -> list[str]:
+    """How SQLite answers the one query over the table that `ask` sends: a line for each step."""
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def note(_c: object, _cursor: object, statement: str, values: tuple[object, ...], *_rest: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        ask()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    ((statement, values),) = [each for each in asked if table in each[0]]
+    with database.read() as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    return [row[-1] for row in rows]

@@ -172,6 +172,12 @@ stage_outputs = Table(
     Column("run_id", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("worker_id", Text, nullable=False, server_default=""),
+    Index(
+        "ix_stage_outputs_provisional",
+        "document_id",
+        sqlite_where=text("state = 'provisional'"),
+        postgresql_where=text("state = 'provisional'"),
+    ),
 )
 
 results = Table(

@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from sqlalchemy import Engine, event, select, update
+from sqlalchemy import select, update
 
 from blocks.backfill.selection import Selection
 from blocks.database import tables
@@ -13,6 +13,7 @@ from blocks.database.pipeline.selected import record_selected
 from blocks.database.results.results import NewResult, write_results
 from blocks.database.tables import run_documents
 from blocks.records import DiscoveredDocument, Rerun, ResultStatus, Retry, Stage, Status, Validation
+from tests.database_fixtures import query_plan
 from tests.doubles.scripted_stages import failing, found, id_of
 
 
@@ -51,22 +52,8 @@ def test_chunks_fill_up_over_batches_and_a_document_is_a_member_once(database: D
 
 
 def test_a_chunk_is_found_by_its_number_without_reading_the_other_members(sqlite_database: Database) -> None:
-    asked: list[tuple[str, tuple[object, ...]]] = []
-
-    def note(_c: object, _cursor: object, statement: str, values: tuple[object, ...], *_rest: object) -> None:
-        asked.append((statement, values))
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        documents.chunk_document_ids(sqlite_database, "run", 1)
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-    ((statement, values),) = [each for each in asked if "run_documents" in each[0]]
-    with sqlite_database.read() as connection:
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-    assert [row[-1] for row in plan] == [
-        "SEARCH run_documents USING INDEX ix_run_documents_run_id_chunk (run_id=? AND chunk=?)"
-    ]
+    plan = query_plan(sqlite_database, "run_documents", lambda: documents.chunk_document_ids(sqlite_database, "run", 1))
+    assert plan == ["SEARCH run_documents USING INDEX ix_run_documents_run_id_chunk (run_id=? AND chunk=?)"]
 
 
 @pytest.mark.parametrize(
