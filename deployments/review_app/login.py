@@ -38,7 +38,7 @@ def log_out(call: Call) -> Response:
     """End the session."""
     if call.site.user_header is None:
         end_session(call.site.database, call.key)
-    response = call.redirect("/login")
+    response = call.redirect("/login?out=1")
     response.delete_cookie(SESSION_COOKIE)
     return response
 

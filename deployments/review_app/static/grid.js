@@ -31,6 +31,15 @@ export function grid(table, id, changed) {
     return [...body.rows].map(row => Object.fromEntries(cells(row).map(cell => [cell.dataset.column, cell.value.trim() || null])))
   }
 
+  function set(rows) {
+    body.replaceChildren(...rows.map(values => {
+      const row = blank()
+      for (const cell of cells(row)) cell.value = values[cell.dataset.column] ?? ''
+      return row
+    }))
+    sum()
+  }
+
   // Numbers are the server's typed values: plain decimals. What was just typed is typed by the server first.
   function sum() {
     for (const foot of table.tFoot.querySelectorAll('[data-sum]')) {
@@ -119,6 +128,7 @@ export function grid(table, id, changed) {
   return {
     value,
     restore,
+    set,
     isWrong: () => table.querySelector('.wrong') !== null,
     focus: () => (cells(body.rows[0] ?? body)[0] ?? table.parentElement.parentElement.querySelector('.add')).focus(),
   }

@@ -158,6 +158,7 @@ const ACTIONS = {
   smaller: () => view.pages.zoom(-10),
   larger: () => view.pages.zoom(10),
   reload: () => location.reload(),
+  typed: () => view.putBack(),
 }
 const KEYS = { a: 'accept', r: 'reject', t: 'reclassify', u: 'unreadable', n: 'skip', z: 'undo', '?': 'help', '+': 'larger', '=': 'larger', '-': 'smaller' }
 

@@ -4,9 +4,11 @@
 import { post } from './api.js'
 import { grid } from './grid.js'
 import { pagesOf } from './pages.js'
+import { keepTyped, typedBefore } from './typed.js'
 
 const name = row => row.dataset.field
 const control = row => row.querySelector('.value')
+const BUTTONS = { replaced: ['reload', 'Show the new version'], typed: ['typed', 'Put it back'] }
 const offers = row => [...row.querySelectorAll('[data-rival]')]
 
 function problem(row, text) {
@@ -30,6 +32,7 @@ class ItemView {
     this.corrections = {}
     this.looks = {}
     this.grids = {}
+    this.before = this.mayDecide ? typedBefore(this.state.id) : {} // typed here once, and not decided
     this.current = null
     this.acceptButton = root.querySelector('[data-action="accept"]')
     this.pages = pagesOf(root, this.state.id, found => this.point(found))
@@ -59,6 +62,7 @@ class ItemView {
     this.openedAt ??= performance.now()
     this.pages.zoom(0)
     this.next()
+    this.offerTyped()
     this.root.dataset.ready = '1'
   }
 
@@ -160,6 +164,7 @@ class ItemView {
     const isCorrected = name(row) in this.corrections
     row.classList.toggle('corrected', isCorrected)
     row.querySelector('.state').textContent = isCorrected ? 'corrected' : this.done.has(row) ? this.found(row) : ''
+    if (this.mayDecide) keepTyped(this.state.id, { ...this.before, ...this.unsent() })
   }
 
   // A reading that is no value of its field is printed so, and the field stays empty.
@@ -224,6 +229,39 @@ class ItemView {
     this.keep(row)
   }
 
+  // ---- what was typed before, and not decided
+
+  unsent() {
+    const changed = this.rows.filter(row => this.isChanged(row))
+    return Object.fromEntries(changed.map(row => [name(row), { value: this.typed(row), evidence: row.evidence }]))
+  }
+
+  typedBefore() {
+    return this.rows.filter(row => name(row) in this.before)
+  }
+
+  offerTyped() {
+    const rows = this.typedBefore()
+    if (!rows.length) return
+    const labels = rows.map(row => row.getAttribute('aria-label')).join(', ')
+    this.banner(`You typed here before, and did not decide: ${labels}.`, 'typed')
+    this.root.querySelector('#banner button').focus()
+  }
+
+  async putBack() {
+    const rows = this.typedBefore(), before = this.before
+    this.before = {}
+    this.banner('', '')
+    for (const row of rows) {
+      const { value, evidence } = before[name(row)]
+      if (this.grids[name(row)]) this.grids[name(row)].set(value)
+      else control(row).value = value
+      row.evidence = evidence
+    }
+    for (const row of rows) { this.changed(row); await this.keep(row) }
+    this.next()
+  }
+
   // ---- decisions
 
   // What is sent for a decision; null where a field must be looked at first.
@@ -262,10 +300,10 @@ class ItemView {
     place.dataset.kind = kind
     place.hidden = !text
     if (!text) return
-    const button = document.createElement('button'), isNew = kind === 'replaced'
+    const button = document.createElement('button'), [action, label] = BUTTONS[kind] ?? ['skip', 'Take another one']
     button.type = 'button'
-    button.dataset.action = isNew ? 'reload' : 'skip'
-    button.textContent = isNew ? 'Show the new version' : 'Take another one'
+    button.dataset.action = action
+    button.textContent = label
     place.append(' ', button)
   }
 

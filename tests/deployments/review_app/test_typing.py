@@ -1,18 +1,21 @@
-"""What stands in a field is what is decided, in a real Chromium: typed again, typed back, or with a key held down."""
+"""What people type, in a real Chromium: what stands in a field is decided, and what was not decided is not lost."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from pydantic import JsonValue
+from sqlalchemy import update
 
-from blocks.database.engine import Database
+from blocks.database.engine import Database, now
 from blocks.database.results.results import list_results
 from blocks.database.review.queue import read_item
+from blocks.database.review.tables import review_sessions
 from deployments.review_app.site import Site
-from tests.review_page import VALUES, Paper, log_in, ready
+from tests.review_page import PASSWORD, VALUES, Paper, log_in, ready
 
 
 @pytest.fixture
@@ -24,6 +27,15 @@ def fields(database: Database) -> Mapping[str, Any]:
     (row,) = list_results(database)
     found: Mapping[str, Any] = row["fields"]
     return found
+
+
+def log_in_again(page: Page, name: str, path: str) -> None:
+    page.wait_for_url(lambda url: "/login?" in url)
+    page.fill("[name=name]", name)
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/*" + path)
+    ready(page)
 
 
 def accepted(page: Page, address: str) -> None:
@@ -146,3 +158,73 @@ def test_what_is_typed_while_the_server_checks_stays(
     accepted(page, address)
     rows: Any = fields(database)["rows"]
     assert (fields(database)["total"] if "grid" not in place else rows[0]["amount"]) == "11.00"
+
+
+def test_what_was_typed_when_the_session_ended_is_offered_after_the_login(
+    chromium: Browser, address: str, database: Database, tmp_path: Path
+) -> None:
+    review_id = Paper(tmp_path / "a.pdf", reasons=("low_confidence:issued", "low_confidence:rows")).store(database)
+    page = log_in(chromium, address, "ann", f"/items/{review_id}")
+    ready(page)
+    page.fill("#f-number", "4713")
+    page.fill("#f-issued", "4 May 2024")
+    page.keyboard.press("Enter")
+    expect(page.locator(".field[data-field=issued] .state")).to_have_text("corrected")
+    page.locator(".grid tbody tr:last-child input[data-column=name]").fill("Sugar, brown")
+    with database.write() as connection:
+        connection.execute(update(review_sessions).values(expires_at=now() - timedelta(seconds=1)))
+    page.keyboard.press("Control+Enter")
+    log_in_again(page, "ann", f"/items/{review_id}")
+    banner = page.locator("#banner")
+    expect(banner).to_contain_text("did not decide: ")
+    assert page.input_value("#f-number") == "4711"  # it is the person who puts it back
+    expect(banner.locator("button")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#accept-label")).to_contain_text("3 corrected")
+    expect(banner).to_be_hidden()
+    accepted(page, address)
+    rows: list[JsonValue] = [{"name": "Flour", "amount": "10.00"}, {"name": "Sugar, brown", "amount": "2.50"}]
+    assert fields(database) == VALUES | {"number": "4713", "issued": "2024-05-04", "rows": rows}
+
+
+def test_what_was_typed_is_offered_after_another_page_and_survives_until_it_is_put_back(
+    chromium: Browser, address: str, database: Database, tmp_path: Path
+) -> None:
+    review_id = Paper(tmp_path / "a.pdf").store(database)
+    page = log_in(chromium, address, "ann", f"/items/{review_id}")
+    ready(page)
+    page.fill("#f-issued", "no date")
+    page.goto("/")
+    page.goto(f"/items/{review_id}")
+    ready(page)
+    page.fill("#f-number", "4713")  # meanwhile, without an answer to the offer
+    page.reload()
+    ready(page)
+    page.click("#banner button")
+    expect(page.locator(".field[data-field=issued] .problem")).to_contain_text("is no date")
+    assert (page.input_value("#f-issued"), page.input_value("#f-number")) == ("no date", "4713")
+    for name in ("issued", "number"):
+        page.focus(f"#f-{name}")
+        page.keyboard.press("Escape")
+    page.reload()
+    ready(page)
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+@pytest.mark.parametrize("is_logged_out", [True, False])
+def test_nobody_else_is_offered_what_was_typed(
+    chromium: Browser, address: str, database: Database, tmp_path: Path, is_logged_out: bool
+) -> None:
+    review_id = Paper(tmp_path / "a.pdf").store(database)
+    page = log_in(chromium, address, "ann", f"/items/{review_id}")
+    ready(page)
+    page.fill("#f-issued", "4 May 2024")
+    if is_logged_out:
+        page.click(".who button")
+        page.wait_for_url("**/login?out=1")
+        assert page.evaluate("sessionStorage.length") == 0
+    else:
+        page.context.clear_cookies()
+    page.goto(f"/items/{review_id}")
+    log_in_again(page, "ann" if is_logged_out else "bob", f"/items/{review_id}")
+    expect(page.locator("#banner")).not_to_contain_text("did not decide")
