@@ -139,7 +139,9 @@ def archived(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 
 def _is_left_out(member: ZipInfo) -> bool:
-    return member.is_dir() or any(map(is_system_file, member.filename.split("/")))
+    """Whether a member is no document. What some program calls "./a.pdf" or "../a.pdf" is not hidden by that."""
+    steps = member.filename.replace("\\", "/").split("/")
+    return member.is_dir() or any(is_system_file(step) for step in steps if step not in {".", ".."})
 
 
 def _unpack(archive: ZipFile, member: ZipInfo, passwords: list[str]) -> Callable[[], bytes]:

@@ -425,3 +425,8 @@ def test_an_error_does_not_tell_what_a_statement_was_given(database: Database) -
     with pytest.raises(DBAPIError, match="no_such_table") as raised, database.write() as connection:
         connection.execute(text("INSERT INTO no_such_table VALUES (:name)"), {"name": "Ada Lovelace"})
     assert "Ada Lovelace" not in str(raised.value)
+
+
+def test_a_database_that_another_process_keeps_locked_is_told_from_one_with_a_wrong_address() -> None:
+    assert "another process holds it" in str(DatabaseUnreachable("sqlite:///x.db", "database is locked"))
+    assert "check WINNOW_DATABASE_URL" in str(DatabaseUnreachable("sqlite:///x.db", "unable to open database file"))

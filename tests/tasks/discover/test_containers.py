@@ -63,6 +63,16 @@ def test_the_files_of_an_archive_are_documents_and_the_archive_is_not(
     assert (two.media_type, two.content, two.uri) == ("text/plain", b"two", f"{outer.uri}#file=2:two.txt")
 
 
+def test_a_member_whose_name_goes_through_its_own_or_the_parent_folder_is_not_hidden(
+    isolation: Isolation, tmp_path: Path
+) -> None:
+    names = ("./a.txt", "../b.txt", "..\\c.txt", "/etc/d.txt", "C:\\e.txt")
+    files = {name: name.encode() for name in names}
+    (tmp_path / "z.zip").write_bytes(archive(files | {"./.hidden.txt": b"x", "..\\~$b.docx": b"x"}))
+    _, *members = found(isolation, tmp_path)
+    assert [member.content.decode() for member in members] == list(names)
+
+
 def test_containers_within_containers_have_a_bottom(isolation: Isolation, tmp_path: Path) -> None:
     inner = archive({"core.txt": b"x"})
     for _ in range(discover_module.MAX_DEPTH + 1):
