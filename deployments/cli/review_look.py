@@ -21,13 +21,25 @@ RevealOption = Annotated[
 ]
 
 
-def next_(by: ByOption = None, as_json: JsonOption = False, database: DatabaseOption = None) -> None:
+MinutesOption = Annotated[
+    float, typer.Option("--minutes", min=0.1, max=480, help="for how long nobody else can decide")
+]
+CLAIM_MINUTES = 10
+"""Longer than the page's claim: a command has no heartbeat that renews it."""
+
+
+def next_(
+    minutes: MinutesOption = CLAIM_MINUTES,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
     """Take the first item of the queue that is free, and show it."""
     from blocks.database.review.claims import claim_next
     from blocks.database.review.shown import show_item
 
     opened = open_to_change(database)
-    claimed = claim_next(opened, person_of(opened, by))
+    claimed = claim_next(opened, person_of(opened, by), lease_s=minutes * 60)
     if claimed is None:
         note("no item waits for you")
         if as_json:
@@ -50,9 +62,7 @@ def show(
 
 def claim(
     review_id: IdArgument,
-    minutes: Annotated[
-        float, typer.Option("--minutes", min=0.1, max=480, help="for how long nobody else can decide")
-    ] = 10,
+    minutes: MinutesOption = CLAIM_MINUTES,
     by: ByOption = None,
     as_json: JsonOption = False,
     database: DatabaseOption = None,

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import zipfile
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,15 @@ def test_next_shows_values_with_their_evidence_and_takes_the_item(review: Comman
     assert "total (0.50): 9.00\n      page 1: Total 9.00\n  company (0.90): Café" in done.stdout
     assert "  Total is not sure enough.\n" in done.stdout
     assert "claimed by ann" in done.stdout
-    assert review.json("next", "--by", "bob")["review_id"] == 2
+    taken = review.json("next", "--by", "bob", "--minutes", "3")
+    assert taken["review_id"] == 2
+    assert datetime.fromisoformat(taken["claim_expires_at"]) - datetime.fromisoformat(taken["claimed_at"]) == timedelta(
+        minutes=3
+    )
+    shown = review.json("show", "1")  # nothing renews the claim of a command
+    assert datetime.fromisoformat(shown["claim_expires_at"]) - datetime.fromisoformat(shown["claimed_at"]) == timedelta(
+        minutes=10
+    )
     assert "ann has had review item 1" in review("accept", "1", "--by", "bob", expect=2).stderr
     assert "eve had no claim on review item 1; ann has it" in review("release", "1", "--by", "eve").stdout
     assert json.loads(review("next", "--by", "eve", "--json").stdout) is None
