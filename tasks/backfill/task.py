@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
@@ -84,9 +84,10 @@ def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, annou
                     shard = waiting.pop(0)
                     in_flight[_ask(client, deployment_id, database, backfill, shard)] = shard.shard
                 time.sleep(ASK_EVERY_S)
-                for run_id in [run_id for run_id in in_flight if _has_ended(client, run_id)]:
-                    shard_number = in_flight.pop(run_id)
-                    announce(f"shard {shard_number} has ended; {len(waiting)} wait, {len(in_flight)} are under way")
+                for run_id, state in [(run_id, _end_state(client, run_id)) for run_id in in_flight]:
+                    if state is not None:
+                        ended = f"shard {in_flight.pop(run_id)} has ended{_why(state)}"
+                        announce(f"{ended}; {len(waiting)} wait, {len(in_flight)} are under way")
         finally:
             for run_id in in_flight:
                 _cancel(client, run_id)
@@ -109,14 +110,20 @@ def answered(client: SyncPrefectClient, ask: Callable[[], Answer], wait_s: float
         time.sleep(ASK_EVERY_S)
 
 
-def _has_ended(client: SyncPrefectClient, run_id: UUID) -> bool:
+def _end_state(client: SyncPrefectClient, run_id: UUID) -> State[Any] | None:
+    """The state in which a run ended; None while it has not."""
     state = answered(client, lambda: client.read_flow_run(run_id)).state
-    return state is not None and state.is_final()
+    return state if state is not None and state.is_final() else None
+
+
+def _why(state: State[Any]) -> str:
+    """How a run ended that did not end well, as the rest of a sentence."""
+    return "" if state.is_completed() else f" as {state.name}: {state.message}"
 
 
 def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
     """Cancel a run that is under way or has not begun."""
-    if not _has_ended(client, run_id):
+    if _end_state(client, run_id) is None:
         answered(client, lambda: client.set_flow_run_state(run_id, Cancelling()))
 
 
@@ -136,7 +143,8 @@ def _end(database: Database, backfill: Backfill) -> None:
     if _is_cancelled(database, backfill):
         raise BackfillStopped("the backfill was cancelled")
     if left:
-        raise BackfillStopped(f"{len(left)} shards have not ended well, the first of them shard {left[0].shard}")
+        shards = "1 shard has" if len(left) == 1 else f"{len(left)} shards have"
+        raise BackfillStopped(f"{shards} not ended well, the first of them shard {left[0].shard}")
     ended = BackfillState.COMPUTED if backfill.is_dry_run else BackfillState.DONE
     backfills.set_state(database, backfill.backfill_id, ended)
 
