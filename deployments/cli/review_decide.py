@@ -52,7 +52,7 @@ def correct(
     database: DatabaseOption = None,
 ) -> None:
     """Correct fields and accept the other values as they are shown."""
-    from blocks.database.review.queue import read_item
+    from blocks.database.review.item_content import read_item
     from blocks.review.typed_text import correction_of
 
     door = reviewing(open_to_change(database), by)
@@ -149,7 +149,7 @@ def undo(
 
 def _decide(door: Reviewing, review_id: int, version: int | None, as_json: bool, **content: Any) -> None:
     from blocks.database.review.decide import decide
-    from blocks.database.review.queue import read_item
+    from blocks.database.review.item_content import read_item
 
     seen = version if version is not None else read_item(door.database, review_id).version
     decision = Decision(review_id=review_id, version=seen, by=door.person.name, door=Door.COMMAND, **content)

@@ -106,7 +106,7 @@ def _decide(
 ) -> Iterator[dict[str, object]]:
     """Decide on an item; an answer per row."""
     from blocks.database.review.decide import decide
-    from blocks.database.review.queue import read_item
+    from blocks.database.review.item_content import read_item
     from blocks.review.wording import in_words
     from blocks.review.written import WrittenDecision, decision_of
 

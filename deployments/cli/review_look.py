@@ -82,7 +82,7 @@ def release(
     """End your claim on an item."""
     from blocks.database.engine import now
     from blocks.database.review import claims
-    from blocks.database.review.queue import read_item
+    from blocks.database.review.item_content import read_item
     from blocks.review.rules import is_claimed_by_another
 
     opened = open_to_change(database)

@@ -7,7 +7,7 @@ from fastapi import Response
 from pydantic import JsonValue
 
 from blocks.database.review.history import History, RunOfDocument, load_history
-from blocks.database.review.queue import read_item
+from blocks.database.review.item_content import read_item
 from blocks.document_types.schema import RouteStep
 from blocks.records import StepTrace
 from blocks.review import reasons

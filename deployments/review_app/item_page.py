@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from blocks.database.review import claims
 from blocks.database.review.decide import decide, undo
+from blocks.database.review.item_content import changes_since, read_item
 from blocks.database.review.judgements import read_judged
-from blocks.database.review.queue import changes_since, read_item
 from blocks.database.review.shown import read_before
 from blocks.database.review.shown_documents import ShownDocument
 from blocks.errors import DocumentError

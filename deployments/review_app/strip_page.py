@@ -9,8 +9,9 @@ from fastapi import Response
 from pydantic import ValidationError
 
 from blocks.database.review import claims
+from blocks.database.review.item_content import read_item
 from blocks.database.review.judgements import judge, undo_judgement
-from blocks.database.review.queue import count_open_by_type, read_item
+from blocks.database.review.queue import count_open_by_type
 from blocks.database.review.strips import STRIP_ITEMS, Strip, count_audits, count_unsure_fields, strip_items
 from blocks.errors import DocumentError
 from blocks.review.errors import InvalidDecision

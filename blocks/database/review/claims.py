@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, case, c
 from blocks.database.clock import database_time
 from blocks.database.engine import Database, stored_json
 from blocks.database.outages import survives_outages
-from blocks.database.review.queue import EVERY_OPEN, QueueFilter, behind, conditions, in_work_order, load_item
+from blocks.database.review.item_content import load_item
+from blocks.database.review.queue import EVERY_OPEN, QueueFilter, behind, conditions, in_work_order
 from blocks.database.review.tables import review
 from blocks.review.records import Item, ItemStatus, Person, Role
 from blocks.review.rules import check_open

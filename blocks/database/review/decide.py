@@ -14,8 +14,8 @@ from blocks.database.pipeline.documents import FAILED, lock_documents
 from blocks.database.pipeline.failures import resolve_failures
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
+from blocks.database.review.item_content import check_version, load_item
 from blocks.database.review.judgements import load_judged
-from blocks.database.review.queue import check_version, load_item
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.tables import documents, failures, results
 from blocks.document_types.schema import DocumentType

@@ -11,7 +11,7 @@ from blocks.database.in_list import in_list
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.pipeline.stage_outputs import load_payloads
-from blocks.database.review.queue import load_item
+from blocks.database.review.item_content import load_item
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.tables import document_type_versions, documents, model_calls, results, runs, stage_outputs
 from blocks.document_types.schema import DocumentType, RouteStep

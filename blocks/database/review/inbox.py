@@ -14,7 +14,7 @@ from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.review.decide import decide_within
-from blocks.database.review.queue import load_item
+from blocks.database.review.item_content import load_item
 from blocks.database.review.tables import review_decisions
 from blocks.database.review.users import load_person
 from blocks.document_types.schema import DocumentType

@@ -9,7 +9,7 @@ from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
-from blocks.database.review.queue import check_version, load_item
+from blocks.database.review.item_content import check_version, load_item
 from blocks.database.review.tables import review_judgements
 from blocks.document_types.schema import DocumentType
 from blocks.review.errors import InvalidDecision

@@ -1,15 +1,14 @@
-"""Reading the review queue: its order, and an item with the content that a person sees."""
+"""Reading the review queue: its order, its filters, and lists of its items."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
-    Select,
     Text,
     and_,
     case,
@@ -28,12 +27,12 @@ from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import uris_of
-from blocks.database.review.tables import REASON_CODES, review, review_events
+from blocks.database.review.item_content import MAX_ID, item_of, item_query, with_result
+from blocks.database.review.tables import REASON_CODES, review
 from blocks.database.tables import results, sources
 from blocks.records import Record
-from blocks.review.errors import ItemMissing, ItemReplaced, VersionUnknown
-from blocks.review.records import Event, Item, ItemKind, ItemStatus, Role
-from blocks.review.rules import changes
+from blocks.review.errors import ItemMissing
+from blocks.review.records import Item, ItemKind, ItemStatus, Role
 
 in_work_order = (
     review.c.priority,
@@ -43,10 +42,6 @@ in_work_order = (
     review.c.review_id,
 )
 """The order in which a reviewer would work: priority, due time, the least certain first."""
-
-_with_result = review.outerjoin(
-    results, and_(results.c.document_id == review.c.document_id, results.c.fingerprint == review.c.fingerprint)
-)
 
 
 class QueueFilter(Record):
@@ -95,8 +90,6 @@ class QueuePage(Record):
     is_more: bool
 
 
-MAX_ID = 2**63 - 1
-"""No column holds a larger number, and drivers refuse it."""
 MAX_CODE = 64
 """Longer words are looked for as whole reasons."""
 BATCH = 500
@@ -134,7 +127,7 @@ def _listed_items(
 ) -> list[dict[str, Any]]:
     query = (
         select(*(review.c[name] for name in _LISTED), *_CLAIM, results.c.fields)
-        .select_from(_with_result)
+        .select_from(with_result)
         .where(*of_filter, *behind(connection, after))
         .order_by(*in_work_order)
         .limit(limit)
@@ -293,75 +286,6 @@ def _load_batch(database: Database, wanted: QueueFilter, limit: int, after: int 
     return [(items[review_id], uri) for review_id, uri in places.items()]
 
 
-@survives_outages
-def read_item(database: Database, review_id: int) -> Item:
-    """An item as it is now. Raises `ItemMissing`."""
-    with database.read() as connection:
-        return load_item(connection, review_id)
-
-
-def load_item(connection: Connection, review_id: int, *, lock: bool = False) -> Item:
-    """An item within a transaction; with `lock`, no other transaction changes it meanwhile. Raises `ItemMissing`."""
-    if not 0 < review_id <= MAX_ID:
-        raise ItemMissing(review_id)
-    query = item_query().where(review.c.review_id == review_id)
-    if lock:
-        query = query.with_for_update(of=review)
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None:
-        raise ItemMissing(review_id)
-    return item_of(row)
-
-
-def item_query() -> Select[Any]:
-    """The columns of items that `item_of` reads."""
-    return select(
-        *(review.c[name] for name in _COLUMNS),
-        results.c.status.label("result_status"),
-        *(results.c[name] for name in ("score", "fields", "confidences", "evidence")),
-    ).select_from(_with_result)
-
-
-def item_of(row: RowMapping) -> Item:
-    """The item of a row of `item_query`."""
-    return Item.model_validate({name: value for name, value in row.items() if value is not None})
-
-
-@survives_outages
-def changes_since(database: Database, item: Item, version: int) -> tuple[str, ...]:
-    """What differs between an earlier version of the item and `item`, in words; nothing of a blind audit."""
-    with database.read() as connection:
-        return _changes(connection, item, version)
-
-
-def check_version(connection: Connection, item: Item, shown: int) -> None:
-    """Raises `ItemReplaced` where a run replaced the version of an open item that the person saw.
-
-    Raises `VersionUnknown` where the item never had that version.
-    """
-    if shown > item.version:
-        raise VersionUnknown(item.review_id, shown, item.version)
-    if item.status is ItemStatus.OPEN and item.version != shown:
-        raise ItemReplaced(item.review_id, shown, item.version, _changes(connection, item, shown))
-
-
-def _changes(connection: Connection, item: Item, version: int) -> tuple[str, ...]:
-    return () if item.is_blind else changes(_fields_at_version(connection, item, version), item.fields)
-
-
-def _fields_at_version(connection: Connection, item: Item, version: int) -> dict[str, JsonValue]:
-    """The values that an earlier version of the item had; empty where that version had none."""
-    event = review_events.c
-    query = select(event.content).where(
-        event.review_id == item.review_id, event.event.in_([Event.OPENED, Event.UPDATED, Event.REOPENED])
-    )
-    for content in connection.execute(query).scalars():
-        if content.get("version") == version:
-            wanted = (results.c.document_id == item.document_id, results.c.fingerprint == content.get("fingerprint"))
-            return connection.execute(select(results.c.fields).where(*wanted)).scalar_one_or_none() or {}
-    return {}
-
-
 _LISTED = (
     "review_id",
     "version",
@@ -378,9 +302,3 @@ _LISTED = (
 )
 
 _CLAIM = (review.c.claimed_by, review.c.claim_expires_at)
-
-_COLUMNS = (
-    *("review_id", "document_id", "version", "kind", "status", "document_type", "fingerprint", "role", "reasons"),
-    *("confidence", "priority", "due_at", "created_at", "claimed_by", "claimed_at", "claim_expires_at"),
-    *("decided_by", "decided_at", "decisions_needed", "opinions", "drawn_with", "is_blind"),
-)

@@ -11,8 +11,8 @@ from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.pipeline.stage_outputs import load_payloads
+from blocks.database.review.item_content import load_item
 from blocks.database.review.judgements import load_judged
-from blocks.database.review.queue import load_item
 from blocks.database.review.tables import review_answers, review_events
 from blocks.evidence.grounding import locate
 from blocks.records import Evidence, Extraction, Record, Stage

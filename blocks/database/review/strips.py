@@ -11,7 +11,8 @@ from blocks.database.clock import database_time
 from blocks.database.engine import Database, stored_json
 from blocks.database.outages import survives_outages
 from blocks.database.review.claims import takeable
-from blocks.database.review.queue import behind, in_work_order, item_of, item_query
+from blocks.database.review.item_content import item_of, item_query
+from blocks.database.review.queue import behind, in_work_order
 from blocks.database.review.tables import review, review_judgements
 from blocks.document_types.schema import DocumentType
 from blocks.records import Record

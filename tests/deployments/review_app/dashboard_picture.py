@@ -21,8 +21,8 @@ from blocks.database.engine import Database, now, open_database
 from blocks.database.results.results import NewResult, write_results
 from blocks.database.review import users
 from blocks.database.review.decide import decide
+from blocks.database.review.item_content import read_item
 from blocks.database.review.items import ReviewNeed, sync_review
-from blocks.database.review.queue import read_item
 from blocks.database.review.sessions import open_session
 from blocks.database.review.tables import review
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType, ReviewRules

@@ -14,7 +14,7 @@ from blocks.database.engine import Database, now
 from blocks.database.results.results import list_results
 from blocks.database.review import claims
 from blocks.database.review.decide import decide
-from blocks.database.review.queue import read_item
+from blocks.database.review.item_content import read_item
 from blocks.database.review.shown import show_item
 from blocks.database.review.tables import review, review_answers, review_sessions
 from blocks.database.review.verify import Tampered, verify_trail

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from blocks.database.engine import Database, now
 from blocks.database.review import users
-from blocks.database.review.queue import read_item
+from blocks.database.review.item_content import read_item
 from blocks.database.review.sessions import find_session, open_session
 from blocks.database.review.tables import review_sessions
 from blocks.review.records import ItemStatus, Role

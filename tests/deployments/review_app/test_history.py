@@ -13,7 +13,7 @@ from blocks.database.engine import Database
 from blocks.database.pipeline.runs import start_run
 from blocks.database.review.decide import decide
 from blocks.database.review.history import load_history
-from blocks.database.review.queue import read_item
+from blocks.database.review.item_content import read_item
 from blocks.database.tables import model_calls
 from blocks.review.records import Action, Correction, Decision, Door, ItemKind, Person
 from deployments.review_app.site import Site

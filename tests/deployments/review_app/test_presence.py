@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from blocks.database.engine import Database
 from blocks.database.review import claims
-from blocks.database.review.queue import read_item
+from blocks.database.review.item_content import read_item
 from blocks.review.records import Person
 from deployments.review_app.site import Site
 from tests.review_page import Paper, log_in, ready

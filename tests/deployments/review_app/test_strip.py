@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from blocks.database.engine import Database
 from blocks.database.review import claims
-from blocks.database.review.queue import read_item
+from blocks.database.review.item_content import read_item
 from blocks.database.review.tables import review_answers, review_judgements
 from blocks.database.review.verify import Tampered, verify_trail
 from blocks.review.records import ItemKind, Person

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from blocks.database.engine import Database, now
 from blocks.database.results.results import list_results
-from blocks.database.review.queue import read_item
+from blocks.database.review.item_content import read_item
 from blocks.database.review.tables import review_sessions
 from deployments.review_app.site import Site
 from tests.review_page import PASSWORD, VALUES, Paper, log_in, ready

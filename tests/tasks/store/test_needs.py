@@ -13,7 +13,8 @@ from blocks.database.pipeline.failures import FailedDocument, list_failures
 from blocks.database.results.results import NewResult, list_results
 from blocks.database.review.decide import decide
 from blocks.database.review.failure_needs import needs_of_failures, sync_discovered
-from blocks.database.review.queue import list_items, read_item
+from blocks.database.review.item_content import read_item
+from blocks.database.review.queue import list_items
 from blocks.database.review.tables import review, review_events
 from blocks.database.review.verify import verify_trail
 from blocks.database.tables import documents

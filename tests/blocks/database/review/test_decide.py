@@ -16,9 +16,10 @@ from blocks.database.pipeline.selected import record_selected
 from blocks.database.results.results import NewResult, list_results, write_results
 from blocks.database.review import claims
 from blocks.database.review.decide import Decided, decide, undo
+from blocks.database.review.item_content import read_item
 from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.review.judgements import judge
-from blocks.database.review.queue import list_items, read_item
+from blocks.database.review.queue import list_items
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.review.verify import Tampered, verify_trail
 from blocks.database.tables import documents

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select, update
 from blocks.database.engine import Database
 from blocks.database.review import claims
 from blocks.database.review.decide import decide
+from blocks.database.review.item_content import read_item
 from blocks.database.review.judgements import judge, read_judged, undo_judgement
-from blocks.database.review.queue import read_item
 from blocks.database.review.strips import Strip, count_audits, count_unsure_fields, strip_items
 from blocks.database.review.tables import review, review_answers, review_events, review_judgements
 from blocks.database.review.verify import verify_trail

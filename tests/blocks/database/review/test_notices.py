@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 from blocks.database.engine import Database
 from blocks.database.review import claims
 from blocks.database.review.decide import decide
+from blocks.database.review.item_content import read_item
 from blocks.database.review.items import sync_review
 from blocks.database.review.notices import Raised, claim_messages, confirm_sent, leave_unsent, raise_levels
-from blocks.database.review.queue import read_item
 from blocks.database.review.tables import review, review_events, review_notices
 from blocks.database.review.verify import verify_trail
 from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
