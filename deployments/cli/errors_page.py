@@ -21,6 +21,7 @@ from blocks.gateway.registry import errors as configuration_errors
 from blocks.records import Retry
 from blocks.review import errors as review_errors
 from deployments.prefect_api import local_server
+from tasks.arrive import put_away
 from tasks.runs import errors as run_errors
 
 MODULES = tuple(
@@ -35,6 +36,7 @@ MODULES = tuple(
         configuration_errors,
         review_errors,
         run_errors,
+        put_away,
         local_server,
     )
 )
@@ -71,8 +73,8 @@ INTRODUCTION = """\
 Every error that Winnow raises on purpose, by its `kind`, which is stable. A message says what happened and, after the
 semicolon, what to do. Names in braces stand for data.
 
-This page is generated from `blocks/errors.py` and the errors of backfills, the database, the gateway, review and
-the local server by `python -m deployments.cli.errors_page > docs/errors.md`.
+This page is generated from `blocks/errors.py` and the errors of backfills, the database, the gateway, review, runs,
+inboxes and the local server by `python -m deployments.cli.errors_page > docs/errors.md`.
 """
 
 
@@ -115,6 +117,8 @@ def _row(error: type[WinnowError], group: type[WinnowError]) -> str:
     retry = RETRY[error.retry] if group in (CallFailed, DocumentError, WinnowError) else RETRY_OF_A_COMMAND
     if issubclass(error, CallFailed) and error.is_transient:
         retry = AT_ONCE
+    if group is WinnowError and error.retry is Retry.NEVER:
+        retry = "none"
     cells = (
         f"`{error.kind}`",
         (inspect.getdoc(error) or "").partition("\n\n")[0],

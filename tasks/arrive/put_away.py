@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from blocks.errors import DocumentError
+from blocks.errors import WinnowError
 from blocks.files.sources import MEGABYTE, REMOTE_ERRORS, cause_of, digest_source, is_local, path_of, uri_of
 from tasks.arrive.arrivals import mark_of
 
 
-class NotMoved(DocumentError):
+class NotMoved(WinnowError):
     """A file stays in its inbox, because it changed or because a folder refuses."""
 
     kind = "file_not_moved"
