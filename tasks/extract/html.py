@@ -16,7 +16,7 @@ from blocks.files.media_types import HTML
 from tasks.extract.reading import Reading, clean, text_pages
 
 MEDIA_TYPES = {"text/html": "HTML"}
-VERSION = 4
+VERSION = 5
 PACKAGES = ("inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 
@@ -74,7 +74,10 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 def text_of_html(markup: str) -> tuple[str, str, str]:
     """The visible text, the hidden text (without scripts, styles and comments), and the title. Raises `Corrupt`."""
     try:
-        tree = lxml.html.document_fromstring(_without_declaration(clean(markup)) or "<html/>")
+        # Without `huge_tree` the parser ends, and says nothing, at a text or an attribute of more than 10 MB: a pasted
+        # photo. The process has limits of its own.
+        parser = lxml.html.HTMLParser(huge_tree=True)
+        tree = lxml.html.document_fromstring(_without_declaration(clean(markup)) or "<html/>", parser=parser)
     except MALFORMED as error:
         raise Corrupt(HTML, str(error) or type(error).__name__) from error
     title = " ".join((tree.findtext(".//title") or "").split())

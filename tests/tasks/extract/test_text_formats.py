@@ -153,6 +153,12 @@ def test_a_file_that_only_looks_like_docx_is_corrupt() -> None:
         word_document.read(b"PK\x03\x04 nothing", {"media_type": DOCX})
 
 
+@pytest.mark.parametrize("large", ["<img src='data:image/png;base64,{}'>", "<script>{}</script>", "<p hidden>{}</p>"])
+def test_html_goes_on_behind_something_large(large: str) -> None:
+    markup = f"<html><p>Invoice 7</p>{large.format('A' * 11_000_000)}<p>Total 12.00</p>"
+    assert read_html(markup).visible_text.split("\n") == ["Invoice 7", "", "Total 12.00"]
+
+
 def test_html_keeps_rows_and_leaves_out_what_is_not_shown() -> None:
     extraction = read_html(
         "<html><head><title>Offer</title><style>.x{display:none} @media print {.y{display:none}}</style></head><body>"
