@@ -16,12 +16,11 @@ from tasks.extract import html
 from tasks.extract.reading import PageReading, Reading
 
 MEDIA_TYPES = {"application/epub+zip": "epub"}
-VERSION = 2
+VERSION = 3
 PACKAGES = ("inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 
 ENGINE = f"inscriptis {version('inscriptis')}"
-MAX_CHAPTER_BYTES = 50_000_000
 _CONTAINER = "META-INF/container.xml"
 
 
@@ -36,7 +35,7 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
     media_type = arguments["media_type"]
     try:
         with ZipFile(BytesIO(content)) as archive:
-            chapters = [decode(_bytes_of(archive, chapter)) for chapter in _spine(archive, arguments["max_pages"])]
+            chapters = [decode(archive.read(chapter)) for chapter in _spine(archive, arguments["max_pages"])]
     except (*MALFORMED_ZIP, etree.LxmlError, AttributeError) as error:
         raise Corrupt(media_type, str(error) or type(error).__name__) from error
     pages: list[PageReading] = []
@@ -51,19 +50,14 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 def _spine(archive: ZipFile, max_pages: int) -> list[str]:
     """The names of the chapters in reading order."""
-    container = etree.fromstring(_bytes_of(archive, _CONTAINER), _parser())
+    container = etree.fromstring(archive.read(_CONTAINER), _parser())
     package_name = container.find(".//{*}rootfile").get("full-path", "")
-    package = etree.fromstring(_bytes_of(archive, package_name), _parser())
+    package = etree.fromstring(archive.read(package_name), _parser())
     places = {item.get("id"): item.get("href", "") for item in package.iterfind(".//{*}manifest/{*}item")}
     wanted = [item.get("idref") for item in package.iterfind(".//{*}spine/{*}itemref") if item.get("idref") in places]
     if len(wanted) > max_pages:
         raise TooManyPages(len(wanted), max_pages)
     return [normpath(join(dirname(package_name), unquote(places[name]))) for name in wanted]
-
-
-def _bytes_of(archive: ZipFile, member: str) -> bytes:
-    with archive.open(member) as file:
-        return file.read(MAX_CHAPTER_BYTES)
 
 
 def _parser() -> etree.XMLParser:

@@ -28,7 +28,6 @@ PACKAGES = ("lxml",)
 SETTINGS = ("ocr",)
 
 ENGINE = f"lxml {etree.__version__}"
-MAX_XML_BYTES = 100_000_000
 MAX_REPEATED = 1_000
 _NAMES = {
     name: f"urn:oasis:names:tc:opendocument:xmlns:{full}:1.0"
@@ -118,8 +117,7 @@ def _xml(archive: ZipFile, member: str) -> Any:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     if member not in archive.namelist():
         return etree.Element("none")
-    with archive.open(member) as file:
-        return etree.fromstring(file.read(MAX_XML_BYTES), parser)
+    return etree.fromstring(archive.read(member), parser)
 
 
 def _is_encrypted(archive: ZipFile) -> bool:

@@ -43,6 +43,11 @@ def test_a_page_per_chapter_in_the_order_of_the_spine() -> None:
     assert extraction.hidden_text == "x"
 
 
+def test_a_long_chapter_is_read_to_its_end() -> None:
+    between = f"<!--{'x' * 99_990}-->" * 510  # 51 MB, which a zip packs well
+    assert read(epub(one="", two=f"<html><p>first</p>{between}<p>last</p>")).visible_text == "first\n\nlast"
+
+
 def test_limits_and_broken_books() -> None:
     with pytest.raises(TooManyPages):
         read(epub(one="x", two="y"), max_pages=1)
