@@ -4,7 +4,7 @@ The format is XML in a zip archive (OASIS OpenDocument 1.3), which is walked her
 release since 2020. Runs in a parser process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -23,7 +23,7 @@ MEDIA_TYPES = {
     "application/vnd.oasis.opendocument.text-template": "ott",
     "application/vnd.oasis.opendocument.presentation": "odp",
 }
-VERSION = 1
+VERSION = 2
 PACKAGES = ("lxml",)
 SETTINGS = ("ocr",)
 
@@ -72,12 +72,15 @@ def warm_up() -> None:
     first = BytesIO()
     with ZipFile(first, "w") as archive:
         archive.writestr("content.xml", "<a><b>first</b></a>")
-    _opened(first.getvalue())
+    _opened(first.getvalue(), {"media_type": "", "max_pages": 1})
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A `Reading`, packed. Arguments: media_type. Raises `Corrupt`, `Encrypted` and `Empty`."""
-    pages, _ = _opened(content, arguments["media_type"])
+    """A `Reading`, packed. Arguments: media_type, max_pages.
+
+    Raises `Corrupt`, `Encrypted`, `Empty` and `TooManyPages`.
+    """
+    pages, _ = _opened(content, arguments)
     if not pages:
         raise Empty("it has no text, and no picture of a page")
     return Reading(arguments["media_type"], ENGINE, pages).pack()
@@ -85,12 +88,12 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 def render(content: bytes, arguments: dict[str, Any]) -> bytes:
     """A scan as a `GrayImage`, packed. Arguments: those of `blocks.files.pages.render`."""
-    pages, scans = _opened(content, arguments["media_type"])
+    pages, scans = _opened(content, arguments)
     return draw_scan(scans, len(pages), arguments)
 
 
-def _opened(content: bytes, media_type: str = "") -> tuple[list[PageReading], list[bytes]]:
-    """The pages, and the scans that the last of them show."""
+def _opened(content: bytes, arguments: Mapping[str, Any]) -> tuple[list[PageReading], list[bytes]]:
+    """The pages, and the scans that the last of them show. Raises `Corrupt`, `Encrypted` and `TooManyPages`."""
     try:
         with ZipFile(BytesIO(content)) as archive:
             if _is_encrypted(archive):
@@ -103,14 +106,14 @@ def _opened(content: bytes, media_type: str = "") -> tuple[list[PageReading], li
             members = {member.filename for member in archive.infolist()}
             scans = scans_among(archive.read(link) for link in links if link in members)
     except (*MALFORMED_ZIP, etree.LxmlError) as error:
-        raise Corrupt(media_type, str(error) or type(error).__name__) from error
+        raise Corrupt(arguments["media_type"], str(error) or type(error).__name__) from error
     pages = [page.strip("\n") for page in clean(text).split("\f")]
     pages = [page for page in pages if page.strip()] or [""]
     pages[0] = "\n".join(filter(None, (header, pages[0])))
     pages[-1] = "\n".join(filter(None, (pages[-1], *map(clean, walk.notes), footer)))
     readings = text_pages(pages)
     readings[0].hidden_text = clean("\n".join(filter(str.strip, walk.hidden)))
-    return pages_with_scans(readings, scans), scans
+    return pages_with_scans(readings, scans, arguments), scans
 
 
 def _xml(archive: ZipFile, member: str) -> Any:

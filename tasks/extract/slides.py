@@ -1,6 +1,6 @@
 """Presentations by python-pptx: a page per slide, with tables and notes, then scans. Runs in a parser process."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from io import BytesIO
 from typing import Any
@@ -23,7 +23,7 @@ MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.presentationml.slideshow": "ppsx",
     "application/vnd.ms-powerpoint.presentation.macroenabled.12": "pptm",
 }
-VERSION = 2
+VERSION = 3
 PACKAGES = ("python-pptx",)
 SETTINGS = ("ocr",)
 
@@ -39,12 +39,12 @@ def warm_up() -> None:
     presentation = pptx.Presentation()
     presentation.slides.add_slide(presentation.slide_layouts[0]).shapes[0].text_frame.text = "first"
     presentation.save(first)
-    _opened(first.getvalue(), 1)
+    _opened(first.getvalue(), {"media_type": PPTX, "max_pages": 1})
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
     """A `Reading`, packed. Arguments: media_type, max_pages. Raises `Corrupt`, `Empty` and `TooManyPages`."""
-    pages, _ = _opened(content, arguments["max_pages"])
+    pages, _ = _opened(content, arguments)
     if not pages:
         raise Empty("its slides have no text, and no picture of a page")
     return Reading(arguments["media_type"], ENGINE, pages).pack()
@@ -52,18 +52,18 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 def render(content: bytes, arguments: dict[str, Any]) -> bytes:
     """A scan as a `GrayImage`, packed. Arguments: those of `blocks.files.pages.render`."""
-    pages, scans = _opened(content, arguments["max_pages"])
+    pages, scans = _opened(content, arguments)
     return draw_scan(scans, len(pages), arguments)
 
 
-def _opened(content: bytes, max_pages: int) -> tuple[list[PageReading], list[bytes]]:
-    """The pages, and the scans that the last of them show."""
+def _opened(content: bytes, arguments: Mapping[str, Any]) -> tuple[list[PageReading], list[bytes]]:
+    """The pages, and the scans that the last of them show. Raises `Corrupt` and `TooManyPages`."""
     pages: list[PageReading] = []
     pictures: list[bytes] = []
     try:
         slides = list(Package.open(BytesIO(content)).presentation_part.presentation.slides)
-        if len(slides) > max_pages:
-            raise TooManyPages(len(slides), max_pages)
+        if len(slides) > arguments["max_pages"]:
+            raise TooManyPages(len(slides), arguments["max_pages"])
         for number, slide in enumerate(slides, 1):
             texts = list(_texts(slide.shapes, pictures, 0))
             notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
@@ -72,8 +72,8 @@ def _opened(content: bytes, max_pages: int) -> tuple[list[PageReading], list[byt
             pages.append(PageReading(number, hidden_text=text) if is_hidden else PageReading(number, text))
         scans = scans_among(pictures)
     except MALFORMED as error:
-        raise Corrupt(PPTX, f"python-pptx says {error or type(error).__name__}") from error
-    return pages_with_scans(pages, scans), scans
+        raise Corrupt(arguments["media_type"], f"python-pptx says {error or type(error).__name__}") from error
+    return pages_with_scans(pages, scans, arguments), scans
 
 
 def _texts(shapes: Iterable[Any], pictures: list[bytes], depth: int) -> Iterator[str]:

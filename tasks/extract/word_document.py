@@ -5,7 +5,7 @@ controls.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from io import BytesIO
@@ -33,7 +33,7 @@ MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.template": "dotx",
     "application/vnd.ms-word.document.macroenabled.12": "docm",
 }
-VERSION = 3
+VERSION = 4
 PACKAGES = ("python-docx",)
 SETTINGS = ("ocr",)
 
@@ -74,12 +74,15 @@ def warm_up() -> None:
     Image.init()
     first = BytesIO()
     docx.Document().save(first)
-    _opened(first.getvalue())
+    _opened(first.getvalue(), {"media_type": DOCX, "max_pages": 1})
 
 
 def read(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """A `Reading`, packed. Its pages are those that Word showed last, then its scans. Raises `Corrupt` and `Empty`."""
-    pages, _, attributes = _opened(content)
+    """A `Reading`, packed. Its pages are those that Word showed last, then its scans. Arguments: media_type, max_pages.
+
+    Raises `Corrupt`, `Empty` and `TooManyPages`.
+    """
+    pages, _, attributes = _opened(content, arguments)
     if not pages:
         raise Empty("it has no text, and no picture of a page")
     return Reading(arguments["media_type"], ENGINE, pages, attributes).pack()
@@ -87,12 +90,12 @@ def read(content: bytes, arguments: dict[str, Any]) -> bytes:
 
 def render(content: bytes, arguments: dict[str, Any]) -> bytes:
     """A scan as a `GrayImage`, packed. Arguments: those of `blocks.files.pages.render`."""
-    pages, scans, _ = _opened(content)
+    pages, scans, _ = _opened(content, arguments)
     return draw_scan(scans, len(pages), arguments)
 
 
-def _opened(content: bytes) -> tuple[list[PageReading], list[bytes], dict[str, str]]:
-    """The pages, the scans that the last of them show, and the properties. Raises `Corrupt`."""
+def _opened(content: bytes, arguments: Mapping[str, Any]) -> tuple[list[PageReading], list[bytes], dict[str, str]]:
+    """The pages, the scans that the last of them show, and the properties. Raises as `read`."""
     try:
         document = Package.open(BytesIO(content)).main_document_part.document
         body = document.element.body
@@ -105,7 +108,7 @@ def _opened(content: bytes) -> tuple[list[PageReading], list[bytes], dict[str, s
         attributes = {name: clean(str(getattr(properties, name) or "")) for name in PROPERTIES}
     except MALFORMED as error:
         reason = _AN_ADDRESS.sub("", str(error))
-        raise Corrupt(DOCX, f"python-docx says {reason or type(error).__name__}") from error
+        raise Corrupt(arguments["media_type"], f"python-docx says {reason or type(error).__name__}") from error
     pages = [page.strip("\n") for page in clean(text).split("\f")]
     pages = [page for page in pages if page.strip()] or [""]
     pages[0] = "\n".join(filter(None, (clean(header), pages[0])))
@@ -113,7 +116,7 @@ def _opened(content: bytes) -> tuple[list[PageReading], list[bytes], dict[str, s
     readings = text_pages(pages)
     readings[0].hidden_text = clean("\n".join(filter(str.strip, walk.hidden)))
     known = {name: value for name, value in attributes.items() if value}
-    return pages_with_scans(readings, scans), scans, known
+    return pages_with_scans(readings, scans, arguments), scans, known
 
 
 def _margins(document: Any, walk: _Walk) -> tuple[str, str]:

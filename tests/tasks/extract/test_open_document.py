@@ -6,7 +6,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from blocks.errors import Corrupt, Empty, Encrypted
+from blocks.errors import Corrupt, Empty, Encrypted, TooManyPages
 from blocks.files.recognition import media_type_of
 from blocks.records import Extraction
 from tasks.extract import open_document
@@ -85,6 +85,8 @@ def test_a_text_box_a_scan_and_slides() -> None:
     )
     packed = open_document.read(content, ARGUMENTS)
     assert unpack(packed)[0].ocr_pages == (3,)
+    with pytest.raises(TooManyPages, match="3 pages"):
+        open_document.read(content, ARGUMENTS | {"max_pages": 2})
     assert [page.text for page in read(content).pages] == ["first", "second", ""]
 
 

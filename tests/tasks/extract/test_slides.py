@@ -9,7 +9,7 @@ from pptx.opc.constants import RELATIONSHIP_TYPE
 from pptx.oxml.ns import qn
 from pptx.util import Inches
 
-from blocks.errors import Corrupt, Empty
+from blocks.errors import Corrupt, Empty, TooManyPages
 from blocks.files.media_types import PPTX
 from blocks.files.pages import GrayImage
 from blocks.files.recognition import media_type_of
@@ -63,6 +63,8 @@ def test_slides_tables_notes_and_scans() -> None:
     assert unpack(packed)[0].ocr_pages == (4,)
     drawn = GrayImage.unpack(slides.render(content, ARGUMENTS | {"page": 4}))
     assert (drawn.width, drawn.height) == (800, 600)
+    with pytest.raises(TooManyPages, match="4 pages"):
+        slides.read(content, ARGUMENTS | {"max_pages": 3})
 
 
 def test_a_picture_that_is_only_linked_leaves_the_text_readable() -> None:

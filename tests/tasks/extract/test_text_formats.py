@@ -15,13 +15,15 @@ from docx.oxml.ns import nsmap
 from docx.shared import Pt, RGBColor
 from PIL import Image
 
-from blocks.errors import Corrupt, Empty
+from blocks.errors import Corrupt, Empty, TooManyPages
 from blocks.files.media_types import DOCM, DOCX
 from blocks.files.pages import GrayImage
 from blocks.files.recognition import media_type_of
 from blocks.records import Extraction
 from tasks.extract import html, mail, plain_text, word_document
 from tasks.extract.reading import unpack
+
+WORD = {"media_type": DOCX, "max_pages": 10}
 
 
 def opened(packed: bytes) -> Extraction:
@@ -33,7 +35,7 @@ def read_docx(build: Callable[..., object]) -> Extraction:
     build(document)
     written = io.BytesIO()
     document.save(written)
-    return opened(word_document.read(written.getvalue(), {"media_type": DOCX}))
+    return opened(word_document.read(written.getvalue(), WORD))
 
 
 def read_html(markup: str) -> Extraction:
@@ -128,14 +130,16 @@ def test_a_scan_in_a_docx_is_a_page_for_ocr_and_a_logo_is_not() -> None:
         document.add_picture(picture)
     written = io.BytesIO()
     document.save(written)
-    packed = word_document.read(written.getvalue(), {"media_type": DOCX})
+    packed = word_document.read(written.getvalue(), WORD)
     assert unpack(packed)[0].ocr_pages == (2,)
     assert [(page.method, page.text) for page in opened(packed).pages] == [("parsed", "See the scan"), ("ocr", "")]
-    arguments = {"media_type": DOCX, "page": 2, "max_pixels": 10**6, "max_megapixels": 1}
+    arguments = WORD | {"page": 2, "max_pixels": 10**6, "max_megapixels": 1}
     drawn = GrayImage.unpack(word_document.render(written.getvalue(), arguments))
     assert (drawn.width, drawn.height) == (600, 800)
     with pytest.raises(Corrupt):
         word_document.render(written.getvalue(), arguments | {"page": 1})
+    with pytest.raises(TooManyPages, match="2 pages"):
+        word_document.read(written.getvalue(), WORD | {"max_pages": 1})
 
 
 def test_a_document_with_macros_is_read() -> None:
@@ -145,12 +149,13 @@ def test_a_document_with_macros_is_read() -> None:
     document.part._content_type = "application/vnd.ms-word.document.macroEnabled.main+xml"
     document.save(written)
     assert media_type_of(written.getvalue()) == DOCM
-    assert opened(word_document.read(written.getvalue(), {"media_type": DOCM})).pages[0].text == "With macros"
+    assert opened(word_document.read(written.getvalue(), WORD | {"media_type": DOCM})).pages[0].text == "With macros"
 
 
 def test_a_file_that_only_looks_like_docx_is_corrupt() -> None:
-    with pytest.raises(Corrupt):
-        word_document.read(b"PK\x03\x04 nothing", {"media_type": DOCX})
+    for media_type in (DOCX, DOCM):
+        with pytest.raises(Corrupt, match=media_type):
+            word_document.read(b"PK\x03\x04 nothing", WORD | {"media_type": media_type})
 
 
 @pytest.mark.parametrize("large", ["<img src='data:image/png;base64,{}'>", "<script>{}</script>", "<p hidden>{}</p>"])
