@@ -2,11 +2,12 @@
 
 import ctypes
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pypdfium2.raw as pdfium
 
-from blocks.files.pdf_pages import open_pdf
+from blocks.files.pdf_pages import open_pdf, text_from
 
 MAX_PAGES_WITH_NOTES = 500
 MAX_NAME_CHARACTERS = 200
@@ -64,10 +65,7 @@ def _of_notes(page: Any) -> Iterator[Any]:
 
 
 def _name_of(attachment: Any) -> str:
-    size = pdfium.FPDFAttachment_GetName(attachment, None, 0)
-    buffer = (ctypes.c_ushort * max(1, size // 2))()
-    pdfium.FPDFAttachment_GetName(attachment, buffer, size)
-    name = bytes(buffer)[: max(0, size - 2)].decode("utf-16-le", "replace")
+    name = text_from(partial(pdfium.FPDFAttachment_GetName, attachment))
     return " ".join(name.replace("/", "_").replace("\\", "_").split())[:MAX_NAME_CHARACTERS]
 
 

@@ -160,8 +160,10 @@ def _lacks_appearances(page: Any) -> bool:
             continue
         try:
             if pdfium.FPDFAnnot_GetSubtype(annotation) in (pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_FREETEXT):
-                drawing = _string(partial(pdfium.FPDFAnnot_GetAP, annotation, pdfium.FPDF_ANNOT_APPEARANCEMODE_NORMAL))
-                value = _string(partial(pdfium.FPDFAnnot_GetStringValue, annotation, b"V"))
+                drawing = text_from(
+                    partial(pdfium.FPDFAnnot_GetAP, annotation, pdfium.FPDF_ANNOT_APPEARANCEMODE_NORMAL)
+                )
+                value = text_from(partial(pdfium.FPDFAnnot_GetStringValue, annotation, b"V"))
                 if not drawing or (value and not _SHOWS_TEXT.search(drawing) and len(drawing) < EMPTY_DRAWING):
                     return True
         finally:
@@ -169,7 +171,9 @@ def _lacks_appearances(page: Any) -> bool:
     return False
 
 
-def _string(fetch: Callable[[Any, int], int]) -> str:
+def text_from(fetch: Callable[[Any, int], int]) -> str:
+    """A text of pdfium. `fetch` writes it to a buffer of so many bytes, and gives the bytes that it needs: in UTF-16,
+    with a zero at the end."""
     size = fetch(None, 0)
     buffer = (ctypes.c_ushort * max(1, size // 2))()
     fetch(buffer, size)

@@ -1,6 +1,5 @@
 """PDF by pdfium: text with word boxes, hidden text, and pages drawn for OCR. Runs in a parser process."""
 
-import ctypes
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ from pypdfium2 import PDFIUM_INFO
 from blocks.errors import Corrupt, Empty, TooManyPages
 from blocks.files.media_types import PDF
 from blocks.files.pages import render
-from blocks.files.pdf_pages import PageFrame, PdfPages, frame_of, load_page, open_pdf
+from blocks.files.pdf_pages import PageFrame, PdfPages, frame_of, load_page, open_pdf, text_from
 from tasks.extract.pdf_doubles import drawn_again
 from tasks.extract.pdf_garbage import has_no_characters, looks_enciphered
 from tasks.extract.pdf_visibility import image_boxes, sort_by_visibility
@@ -203,23 +202,18 @@ def _attributes(document: Any) -> dict[str, str]:
     """The document's properties and the names of attached files."""
     found: dict[str, str] = {}
     for name in METADATA:
-        value = _utf16(partial(pdfium.FPDF_GetMetaText, document, name.encode()))
+        value = _attribute(partial(pdfium.FPDF_GetMetaText, document, name.encode()))
         if value:
             found[name.lower()] = value
     names = []
     for index in range(min(max(0, pdfium.FPDFDoc_GetAttachmentCount(document)), MAX_ATTACHMENTS_NAMED)):
         attachment = pdfium.FPDFDoc_GetAttachment(document, index)
         if attachment:
-            names.append(_utf16(partial(pdfium.FPDFAttachment_GetName, attachment)))
+            names.append(_attribute(partial(pdfium.FPDFAttachment_GetName, attachment)))
     if any(names):
         found["attachments"] = ", ".join(filter(None, names))
     return found
 
 
-def _utf16(fetch: Any) -> str:
-    size = fetch(None, 0)
-    if size <= 2:
-        return ""
-    buffer = (ctypes.c_ushort * (size // 2))()
-    fetch(buffer, size)
-    return clean(bytes(buffer)[: size - 2].decode("utf-16-le", "replace")).strip()[:MAX_METADATA_CHARACTERS]
+def _attribute(fetch: Any) -> str:
+    return clean(text_from(fetch)).strip()[:MAX_METADATA_CHARACTERS]
