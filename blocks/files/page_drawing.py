@@ -15,6 +15,12 @@ from blocks.files.pdf_pages import PdfPages  # noqa: F401 - as above
 from blocks.records import PageImage
 
 QUALITY = 85
+_QUARTERS = {
+    90: Image.Transpose.ROTATE_270,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
+}
+"""Pillow turns the other way."""
 HEAD = struct.Struct("!IIII")
 """Before each picture: page, width, height, size in bytes."""
 
@@ -28,14 +34,16 @@ def warm_up() -> None:
 
 
 def draw(content: bytes, arguments: dict[str, Any]) -> bytes:
-    """The pictures, packed. Arguments: those of `open_pages`, pages (from 1), long_edge.
+    """The pictures, packed. Arguments: those of `open_pages`, pages (from 1), long_edge,
+    turned: the degrees by which the pages are turned clockwise, in quarters and then in parts of one.
 
     Raises what `open_pages` and its pages raise.
     """
     with open_pages(content, arguments) as pages:
         count = pages.count
         numbers = (number for number in arguments["pages"] if number <= count)
-        return b"".join(_packed(number, pages.picture(number, arguments["long_edge"])) for number in numbers)
+        drawn = ((number, pages.picture(number, arguments["long_edge"])) for number in numbers)
+        return b"".join(_packed(number, _turned(picture, *arguments["turned"])) for number, picture in drawn)
 
 
 def unpack(packed: bytes) -> Iterator[PageImage]:
@@ -47,6 +55,16 @@ def unpack(packed: bytes) -> Iterator[PageImage]:
         picture = packed[position : position + size]
         yield PageImage(page=page, media_type=JPEG, content=picture, width=width, height=height)
         position += size
+
+
+def _turned(picture: Image.Image, quarters: int, further: float) -> Image.Image:
+    """The picture enlarged, in white, so that no corner is cut."""
+    if quarters:
+        picture = picture.transpose(_QUARTERS[quarters])
+    if further:
+        picture = picture.convert("RGB")
+        picture = picture.rotate(-further, resample=Image.Resampling.BICUBIC, expand=True, fillcolor=(255, 255, 255))
+    return picture
 
 
 def _packed(number: int, picture: Image.Image) -> bytes:

@@ -36,12 +36,16 @@ def draw_pages(
 
 
 def draw_page(
-    document: Document, number: int, long_edge: int, settings: Settings, fetch_part: FetchPart
+    document: Document, page: Page, long_edge: int, settings: Settings, fetch_part: FetchPart
 ) -> PageImage | None:
-    """A JPEG of a page, for people; None where the document has no such page. Blocks and raises as `draw_pages`."""
+    """A JPEG of a page, for people; None where the document has no such page. Blocks and raises as `draw_pages`.
+
+    It is turned and straightened as the page was to be read: so people can read it, and the boxes of its words fit.
+    """
     if document.media_type not in DRAWN:
         return None
-    return next(iter(_drawn(document, [number], long_edge, settings, fetch_part)), None)
+    turned = (page.rotation_degrees, page.skew_degrees)
+    return next(iter(_drawn(document, [page.number], long_edge, settings, fetch_part, turned)), None)
 
 
 def warm_up(settings: Settings) -> None:
@@ -51,7 +55,12 @@ def warm_up(settings: Settings) -> None:
 
 
 def _drawn(
-    document: Document, numbers: Sequence[int], long_edge: int, settings: Settings, fetch_part: FetchPart
+    document: Document,
+    numbers: Sequence[int],
+    long_edge: int,
+    settings: Settings,
+    fetch_part: FetchPart,
+    turned: tuple[int, float] = (0, 0.0),
 ) -> tuple[PageImage, ...]:
     from blocks.files.page_drawing import unpack  # imports pdfium and Pillow, which most processes do without
 
@@ -61,6 +70,7 @@ def _drawn(
         "passwords": [password.get_secret_value() for password in settings.passwords],
         "pages": list(numbers),
         "long_edge": long_edge,
+        "turned": list(turned),
         "max_pages": settings.max_pages,
         "max_megapixels": settings.max_image_megapixels,
     }

@@ -13,6 +13,7 @@ from blocks.document_types.schema import DocumentType
 from blocks.evidence.document_reading import DocumentReading
 from blocks.files.page_images import DRAWN, draw_page
 from blocks.files.sources import content_of
+from blocks.records import Page
 from blocks.settings import Settings
 from deployments.review_app.page_cache import PageCache
 
@@ -68,8 +69,10 @@ class Documents:
         """
         if shown.document.media_type not in DRAWN:
             return b""
-        key = hashlib.sha256(f"{shown.document.document_id}:{page}:{LONG_EDGE_PIXELS}".encode()).hexdigest()
-        return self._pictures.get(key, partial(self._draw, shown, page))
+        read = next((each for each in shown.pages if each.number == page), Page(number=page, method="ocr", text=""))
+        turned = f"{read.rotation_degrees}:{read.skew_degrees}"
+        key = hashlib.sha256(f"{shown.document.document_id}:{page}:{LONG_EDGE_PIXELS}:{turned}".encode()).hexdigest()
+        return self._pictures.get(key, partial(self._draw, shown, read))
 
     def cutout(self, shown: ShownDocument, page: int, view: tuple[float, float, float, float], width: float) -> bytes:
         """The part `view` (x, y, width, height) of a page as JPEG, both in points; empty and raises as `picture`."""
@@ -91,7 +94,7 @@ class Documents:
         fetch = partial(part_content, self._database)
         return content_of(shown.document, self._settings.max_document_mb, fetch)
 
-    def _draw(self, shown: ShownDocument, page: int) -> bytes:
+    def _draw(self, shown: ShownDocument, page: Page) -> bytes:
         fetch = partial(part_content, self._database)
         drawn = draw_page(shown.document, page, LONG_EDGE_PIXELS, self._settings, fetch)
         return b"" if drawn is None else drawn.content

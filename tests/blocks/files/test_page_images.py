@@ -4,14 +4,15 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from blocks.errors import Corrupt, SourceChanged
 from blocks.files import media_types
-from blocks.files.page_images import LONG_EDGE_PIXELS, MAX_PAGES, draw_pages
+from blocks.files.page_images import LONG_EDGE_PIXELS, MAX_PAGES, draw_page, draw_pages
 from blocks.isolation.isolation import shared_isolation
-from blocks.records import Document, Page
+from blocks.records import Document, Page, PageImage
 from blocks.settings import Settings
+from tasks.extract.extract import extract_bytes
 
 SETTINGS = Settings(processes=1)
 
@@ -91,3 +92,44 @@ def test_the_bytes_of_a_part_come_from_its_keeper_and_bad_ones_cost_that_documen
     path.write_bytes(b"other")
     with pytest.raises(SourceChanged):
         draw_pages(changed, pages(1), SETTINGS, no_part)
+
+
+SAMPLES = Path(__file__).parents[3] / "data" / "samples"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["receipt/X51007103675_upside_down.jpg", "invoice/scan_rotated.jpg", "invoice/scan_skewed.png"],
+)
+def test_a_page_for_people_stands_as_it_was_read_so_that_the_boxes_of_its_words_fit(name: str) -> None:
+    path = SAMPLES / name
+    read, failure = extract_bytes(path.read_bytes(), str(path), SETTINGS)
+    assert read is not None, failure
+    page = read.pages[0]
+    assert page.rotation_degrees or page.skew_degrees
+    found = document(path, media_types.PNG if path.suffix == ".png" else media_types.JPEG)
+    picture = draw_page(found, page, 1_800, SETTINGS, no_part)
+    as_scanned = draw_page(found, page.model_copy(update=AS_SCANNED), 1_800, SETTINGS, no_part)
+    assert picture is not None
+    assert as_scanned is not None
+    assert picture.width / picture.height == pytest.approx(page.width / page.height, rel=0.01)
+    assert ink_in_words(picture, page) > 0.7
+    assert ink_in_words(as_scanned, page) < 0.6
+
+
+AS_SCANNED = {"rotation_degrees": 0, "skew_degrees": 0.0}
+
+
+def ink_in_words(picture: PageImage, page: Page) -> float:
+    """The share of a picture's ink that is in the boxes of the page's words. Rules and logos have the rest."""
+    ink = Image.open(BytesIO(picture.content)).convert("L").point([255] * 128 + [0] * 128)
+    words = Image.new("L", ink.size)
+    across, down = picture.width / page.width, picture.height / page.height
+    for x0, y0, x1, y1 in page.words.boxes:
+        words.paste(255, (round(x0 * across), round(y0 * down), round(x1 * across), round(y1 * down)))
+    return share(ImageChops.multiply(ink, words)) / share(ink)
+
+
+def share(image: Image.Image) -> float:
+    """How much of a picture is white."""
+    return image.histogram()[255] / (image.width * image.height)
