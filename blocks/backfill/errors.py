@@ -33,8 +33,12 @@ class BackfillUnknown(UsageError):
     kind = "backfill_unknown"
 
     def __init__(self, letters: str, known: Sequence[str]) -> None:
-        newest = f"there is not exactly one backfill {letters!r}; the newest are {', '.join(id_[:12] for id_ in known)}"
-        super().__init__(newest if known else "no backfill was run on this database; winnow backfill plan begins one")
+        newest = ", ".join(id_[:12] for id_ in known)
+        super().__init__(
+            f"there is not exactly one backfill {letters!r}; the newest are {newest}"
+            if known
+            else "no backfill was run on this database; winnow backfill plan begins one"
+        )
 
 
 class WrongState(UsageError):
