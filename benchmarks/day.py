@@ -178,7 +178,8 @@ def killed_worker(day: Day) -> None:
     place.tell(latency_s=5.0)
     ids = day.arrive(501, 24)
     day.wait("calls are under way", lambda: place.provider.state()["in_flight"] >= IN_FLIGHT)
-    cut_off_before = len(day_accounts.unconfirmed(place))
+    lost_before = len(day_accounts.unconfirmed(place))
+    unanswered_before = sum(not request["is_whole"] for request in place.requests())
     family = place.worker_processes()
     for process in family:
         process.send_signal(signal.SIGKILL)
@@ -190,8 +191,12 @@ def killed_worker(day: Day) -> None:
     messages = " | ".join(place.state_messages(run["id"]))
     taken_up = "taken up again by the automation winnow-dead-runs-taken-up"
     day.check("the run was closed as dead, and taken up once", 1, messages.count(taken_up))
-    cut_off = len(day_accounts.unconfirmed(place)) - cut_off_before
-    day.check("calls that the kill cut off, at most those in flight", f"<= {IN_FLIGHT}", cut_off, cut_off <= IN_FLIGHT)
+    sent = sum(not request["is_whole"] for request in place.requests()) - unanswered_before
+    day.check("requests that the kill cut off, at most those in flight", f"<= {IN_FLIGHT}", sent, sent <= IN_FLIGHT)
+    lost = len(day_accounts.unconfirmed(place)) - lost_before
+    day.check(
+        "calls that the ledger has as lost: these, and those that waited for room", f">= {sent}", lost, lost >= sent
+    )
     place.winnow("show", run["id"][:8])
     place.winnow("doctor")
 

@@ -71,6 +71,7 @@ class Place:
         own = {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder), "COLUMNS": "110"}
         own |= {"XDG_STATE_HOME": str(self.folder / "state"), "WINNOW_DOCUMENT_TYPES_DIR": str(self.folder / "types")}
         own |= {"WINNOW_NOTIFY_BLOCKS": NOTIFY, "WINNOW_MODEL_OUTAGE_PATIENCE_S": "10", "WINNOW_KEEP_PROMPTS": "true"}
+        own["WINNOW_BUDGET_PER_DOCUMENT_USD"] = "2"  # room for a call that the kill cuts off, and for one more
         if self.prefect_database:
             own["WINNOW_DATABASE_URL"] = self.database
             own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.prefect_database

@@ -104,6 +104,12 @@ def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(text(query)).all()]
 
 
+def at_work(database: Database, command: int) -> list[int]:
+    """The processes beside the command's that work a chunk."""
+    query = "select distinct pid from run_chunks where host <> '' and not is_done"
+    return [pid for (pid,) in rows(database, query) if pid != command]
+
+
 def joined_runs(notes: Notes) -> list[dict[str, Any]]:
     found = notes.workplace.ask("flow_runs/filter", flows={"name": {"any_": ["work-chunks"]}}, sort="NAME_ASC")
     return cast("list[dict[str, Any]]", found)
@@ -122,16 +128,12 @@ def test_a_run_is_shared_and_loses_nothing_with_a_worker(notes: Notes, databases
     use(notes, shared)
     notes.provider.script(**told, latency_s=SLOW_S)
 
-    def claimed_by_others() -> list[int]:
-        query = "select distinct pid from run_chunks where host <> '' and not is_done"
-        return [pid for (pid,) in rows(shared, query) if pid != command.pid]
-
     with (
         prefect_worker(notes),
         notes.workplace.started("run", *notes.arguments(source, *options, "--workers", "2")) as command,
     ):
-        wait_until(lambda: len(claimed_by_others()) == 2 or command.poll() is not None, WAIT_S)
-        os.kill(claimed_by_others()[0], signal.SIGKILL)
+        wait_until(lambda: len(at_work(shared, command.pid)) == 2 or command.poll() is not None, WAIT_S)
+        os.kill(at_work(shared, command.pid)[0], signal.SIGKILL)
         notes.provider.script(**told)
         out, err = command.communicate(timeout=WAIT_S)
         assert command.returncode == 0, err
@@ -159,6 +161,41 @@ def test_a_run_is_shared_and_loses_nothing_with_a_worker(notes: Notes, databases
     notes.provider.script(**told)
     assert json.loads(notes.workplace.winnow("run", *notes.arguments(source, *options)).stdout)["failed"] == 0
     assert max(asked_notes(notes.provider.log()).values()) == 1
+    assert read_rows(shared, notes.workplace.folder) == read_rows(alone, notes.workplace.folder)
+
+
+@pytest.mark.usefixtures("pool")
+def test_further_workers_go_on_when_the_process_that_began_the_run_dies_and_the_next_run_closes_it(
+    notes: Notes, databases: list[Database]
+) -> None:
+    shared, alone = databases
+    source = notes.write(DOCUMENTS)
+    options = ("--chunk-size", "2", "--model", "slow", "--json")
+    told = {"hook": TRUTHFUL, "prices": PRICES, "keep_bodies": True}
+    use(notes, shared)
+    notes.provider.script(**told, latency_s=SLOW_S)
+    with (
+        prefect_worker(notes),
+        notes.workplace.started("run", *notes.arguments(source, *options, "--workers", "2")) as command,
+    ):
+        wait_until(lambda: len(at_work(shared, command.pid)) == 2 or command.poll() is not None, WAIT_S)
+        os.killpg(command.pid, signal.SIGKILL)
+        cut_off = len(rows(shared, "select 1 from model_calls where outcome = 'open'"))
+        notes.provider.script(**told)
+        wait_until(lambda: all(run["state"]["name"] in ENDED for run in joined_runs(notes)), WAIT_S)
+    assert {run["state"]["name"] for run in joined_runs(notes)} == {"Completed"}
+    [(done,)] = rows(shared, "select count(*) from run_chunks where is_done")
+    assert done >= DOCUMENTS // 2 - 2, "all chunks but those that the dead process had claimed"
+
+    summary = json.loads(notes.workplace.winnow("run", *notes.arguments(source, *options)).stdout)
+    assert (summary["documents"], summary["failed"]) == (DOCUMENTS, 0)
+    states = rows(shared, "select state from runs order by started_at")
+    assert states == [("Crashed",), ("Completed",)]
+    assert sum(asked_notes(notes.provider.log()).values()) <= DOCUMENTS + cut_off
+
+    use(notes, alone)
+    notes.provider.script(**told)
+    notes.workplace.winnow("run", *notes.arguments(source, *options))
     assert read_rows(shared, notes.workplace.folder) == read_rows(alone, notes.workplace.folder)
 
 
