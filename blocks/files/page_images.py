@@ -49,7 +49,9 @@ def draw_page(
 
 
 def warm_up(settings: Settings) -> None:
-    """Start the processes that draw, so that the first page does not wait for them."""
+    """Start the processes that draw, and load what unpacks their pictures: the first page does not wait for either."""
+    from blocks.files import page_drawing  # noqa: F401 - imports pdfium and Pillow
+
     pool = shared_isolation(settings).pool(_module(media_types.PDF))
     pool.release(pool.acquire())
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from blocks.database.engine import Database
 from blocks.document_types.schema import DocumentType
+from blocks.records import Page
 from blocks.settings import Settings
 from deployments.monitoring.exporter import Exporter
 from deployments.review_app import words
@@ -22,6 +23,8 @@ from deployments.review_app.page_cache import PageCache, default_folder
 from deployments.review_app.rate_limit import RateLimit
 
 HERE = Path(__file__).parent
+EXAMPLE = Page(number=1, method="parsed", text="Example Ltd\nInvoice 4711\nDate 3 May 2024\nTotal EUR 12.50\n")
+"""What the reader reads first, to load what it needs for words, dates and amounts."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,18 @@ class Site:
         return self._templates.get_template(template).render(values)
 
     def warm_up(self) -> None:
-        """Load what the first item needs: the drawing processes, the reader and its page. Takes a second."""
-        from blocks.files.page_images import warm_up
-        from blocks.reader import reading  # noqa: F401 - brings NumPy
+        """Load what the first item of each type needs: templates, drawing processes, the reader and its classifiers.
 
-        warm_up(self.settings)
+        Takes some seconds of CPU, which otherwise the first person of each type waits for.
+        """
+        from blocks.files.page_images import warm_up
+        from blocks.reader import reading
+
         for name in self._templates.list_templates():
             self._templates.get_template(name)
+        warm_up(self.settings)
+        for document_type in self.types.values():
+            reading.read(document_type, (EXAMPLE,))
 
     @cached_property
     def static_version(self) -> str:
