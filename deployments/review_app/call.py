@@ -1,19 +1,21 @@
 """A request as routes see it: who asks, for what, with which token; and the responses that they give."""
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from pydantic import ValidationError
 
-from blocks.review.records import Person, Role
+from blocks.review.errors import InvalidDecision
+from blocks.review.records import Decision, Door, FieldJudgement, Person, Role
 from deployments.review_app.site import Site
 
 SESSION_COOKIE = "winnow_session"
 VISITOR_COOKIE = "winnow_visitor"
+_Given = TypeVar("_Given", Decision, FieldJudgement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,21 @@ class Call:
         """Go on with another page, by GET."""
         return RedirectResponse(to, 303)
 
-    def etag(self, content: bytes) -> str:
-        """The tag of a content."""
-        return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    def jpeg(self, content: bytes) -> Response:
+        """A picture of a page, or of a part of it; not found where it is empty."""
+        if not content:
+            return self.answer({"error": "the document has no such page to draw", "kind": "no_picture"}, 404)
+        return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    def given(self, record: type[_Given], what: str, leave_out: str = "") -> _Given:
+        """The JSON object as a record about the item of the path, by this person. Raises `InvalidDecision`."""
+        own = {"review_id": int(self.path["id"]), "by": self.who.name, "door": Door.PAGE}
+        try:
+            return record.model_validate({name: value for name, value in self.json.items() if name != leave_out} | own)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InvalidDecision(f"the {what} has no meaning: {where}: {first['msg']}") from error
 
 
 Handler = Callable[[Call], Response]

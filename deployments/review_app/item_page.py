@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import Response
-from pydantic import ValidationError
 
 from blocks.database.review import claims
 from blocks.database.review.decide import decide, undo
@@ -13,12 +12,11 @@ from blocks.database.review.item_content import changes_since, read_item
 from blocks.database.review.judgements import read_judged
 from blocks.database.review.shown import read_before
 from blocks.database.review.shown_documents import ShownDocument
-from blocks.errors import DocumentError
 from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.relations import contradictions
 from blocks.review.corrections import corrected_cell, corrected_value
 from blocks.review.errors import InvalidDecision, ReviewError
-from blocks.review.records import Decision, Door, Event, Item, ItemStatus, Role
+from blocks.review.records import Decision, Event, Item, ItemStatus, Role
 from blocks.review.rules import UNDO_S
 from deployments.review_app import words
 from deployments.review_app.call import Call
@@ -51,13 +49,7 @@ def page_picture(call: Call) -> Response:
     """A page as JPEG, or the reason why there is none."""
     item, site = _item(call), call.site
     shown = site.documents.get(item.document_id, item.fingerprint)
-    try:
-        content = site.documents.picture(shown, int(call.path["page"]))
-    except DocumentError as error:
-        return call.answer({"error": str(error), "kind": error.kind}, 404)
-    if not content:
-        return call.answer({"error": "the document has no such page to draw", "kind": "no_picture"}, 404)
-    return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+    return call.jpeg(site.documents.picture(shown, int(call.path["page"])))
 
 
 def page_words(call: Call) -> Response:
@@ -150,7 +142,7 @@ def decide_item(call: Call) -> Response:
     """Apply a decision, and take the next item: the one that is loaded already, if it is still to be had."""
     review_id = int(call.path["id"])
     filter_of(call.query, call.who.name)  # a filter without meaning is refused before anything is decided
-    decision = _decision(call, review_id)
+    decision = call.given(Decision, "decision", leave_out="next")
     decided = decide(call.site.database, decision, call.who, call.site.types)
     following = _claim_loaded(call) or _claim_next(call, review_id)
     came_of_it = {"event": str(decided.event), "can_undo": decided.event is Event.DECIDED}
@@ -174,16 +166,6 @@ def _reading(call: Call, item: Item, shown: ShownDocument) -> DocumentReading:
 
 def _item(call: Call) -> Item:
     return read_item(call.site.database, int(call.path["id"]))
-
-
-def _decision(call: Call, review_id: int) -> Decision:
-    fixed = {"review_id": review_id, "by": call.who.name, "door": Door.PAGE}
-    try:
-        return Decision.model_validate({name: value for name, value in call.json.items() if name != "next"} | fixed)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidDecision(f"the decision has no meaning: {where}: {first['msg']}") from error
 
 
 def _claim_loaded(call: Call) -> Item | None:

@@ -86,11 +86,6 @@ class ItemView:
     has_values: bool
     state: Mapping[str, Any]
 
-    @property
-    def doubtful(self) -> int:
-        """How many fields Enter walks."""
-        return sum(field.is_doubtful for field in self.fields)
-
 
 def item_view(
     item: Item,

@@ -13,10 +13,9 @@ from blocks.database.review.item_content import read_item
 from blocks.database.review.judgements import judge, undo_judgement
 from blocks.database.review.queue import count_open_by_type
 from blocks.database.review.strips import STRIP_ITEMS, Strip, count_audits, count_unsure_fields, strip_items
-from blocks.errors import DocumentError
 from blocks.review.errors import InvalidDecision
 from blocks.review.judgements import judgeable_fields
-from blocks.review.records import Door, FieldJudgement, Item, Judgement
+from blocks.review.records import FieldJudgement, Item
 from deployments.review_app import words
 from deployments.review_app.call import Call
 from deployments.review_app.page_view import Crop, crops
@@ -36,7 +35,7 @@ class CutOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FieldChoice:
     """A field that a strip may have, and in how many items it is not sure enough."""
 
     field: str
@@ -51,7 +50,7 @@ class TypeChoices:
     title: str
     items: int
     audits: int
-    fields: tuple[Choice, ...]
+    fields: tuple[FieldChoice, ...]
 
 
 def strip(call: Call) -> Response:
@@ -72,8 +71,6 @@ def strip(call: Call) -> Response:
         hint=document_type.fields[wanted.field].description,
         cuts=shown,
         without_place=len(items) - len(shown),
-        fields=judgeable_fields(document_type),
-        judgements=list(Judgement),
         more=_address(wanted, after=items[-1].review_id) if len(items) == STRIP_ITEMS else None,
         first=_address(wanted),
         is_behind=wanted.after is not None,
@@ -99,24 +96,12 @@ def cutout(call: Call) -> Response:
     if crop is None or crop.view is None:
         return call.answer({"error": "there is no picture of this field", "kind": "no_picture"}, 404)
     shown = call.site.documents.get(item.document_id, item.fingerprint)
-    try:
-        content = call.site.documents.cutout(shown, crop.page, crop.view, crop.size[0])
-    except DocumentError as error:
-        return call.answer({"error": str(error), "kind": error.kind}, 404)
-    if not content:
-        return call.answer({"error": "the document has no such page to draw", "kind": "no_picture"}, 404)
-    return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+    return call.jpeg(call.site.documents.cutout(shown, crop.page, crop.view, crop.size[0]))
 
 
 def judge_field(call: Call) -> Response:
     """Record what the person found about a field of the version on the screen."""
-    fixed = {"review_id": int(call.path["id"]), "by": call.who.name, "door": Door.PAGE}
-    try:
-        given = FieldJudgement.model_validate({**call.json, **fixed})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidDecision(f"the judgement has no meaning: {where}: {first['msg']}") from error
+    given = call.given(FieldJudgement, "judgement")
     judged = judge(call.site.database, given, call.who, call.site.types)
     return call.answer({"judgement": str(judged.judgement)})
 
@@ -137,7 +122,7 @@ def _choices(call: Call) -> list[TypeChoices]:
         if document_type is None:
             continue
         counts = {found.field: found.items for found in unsure if found.document_type == count.document_type}
-        fields = [Choice(name, counts.get(name, 0)) for name in judgeable_fields(document_type)]
+        fields = [FieldChoice(name, counts.get(name, 0)) for name in judgeable_fields(document_type)]
         fields.sort(key=lambda choice: -choice.items)
         choices.append(
             TypeChoices(
