@@ -79,7 +79,8 @@ def claim_all(
             .with_for_update(skip_locked=True)
         )
         versions = dict(connection.execute(query).tuples().all())
-        since = case((review.c.claimed_by == person.name, review.c.claimed_at), else_=at)
+        is_renewed = and_(review.c.claimed_by == person.name, review.c.claim_expires_at > at)
+        since = case((is_renewed, review.c.claimed_at), else_=at)
         connection.execute(
             update(review)
             .where(review.c.review_id.in_(list(versions)))
@@ -131,7 +132,8 @@ def _opinion_of(person: Person) -> str:
 
 def _claimed(connection: Connection, item: Item, person: Person, lease_s: float) -> Item:
     at = database_time(connection)
-    since = item.claimed_at if item.claimed_by == person.name and item.claimed_at else at
+    is_renewed = item.claimed_by == person.name and item.claim_expires_at is not None and item.claim_expires_at > at
+    since = item.claimed_at if is_renewed and item.claimed_at else at
     claim = {"claimed_by": person.name, "claimed_at": since, "claim_expires_at": at + timedelta(seconds=lease_s)}
     connection.execute(update(review).where(review.c.review_id == item.review_id).values(claim))
     return item.model_copy(update=claim)

@@ -78,7 +78,8 @@ async function decide(action, content = {}) {
   const decision = await left.decision(action, content).finally(() => { isBusy = false })
   await sent
   if (!decision || view !== left || isBusy) return
-  if (!left.isMine) return // the banner says who has it since when, or what changed
+  if (!left.isMine) await left.claim() // the server may be back, or who had it may have left it
+  if (view !== left || isBusy || !left.isMine) return // the banner says who has it since when, or what changed
   sent = leave(async next => {
     toast(`${PAST[decision.action]}…`)
     const found = await post(left.address('decide'), { ...decision, next })

@@ -228,3 +228,20 @@ def test_nobody_else_is_offered_what_was_typed(
     page.goto(f"/items/{review_id}")
     log_in_again(page, "ann" if is_logged_out else "bob", f"/items/{review_id}")
     expect(page.locator("#banner")).not_to_contain_text("did not decide")
+
+
+def test_a_server_that_was_away_is_named_in_words_and_asked_again_by_the_next_key(
+    chromium: Browser, address: str, database: Database, tmp_path: Path
+) -> None:
+    review_id = Paper(tmp_path / "a.pdf").store(database)
+    page = log_in(chromium, address, "ann", f"/items/{review_id}")
+    ready(page)
+    page.route("**/items/**", lambda route: route.abort())
+    page.fill("#f-number", "4713")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".field[data-field=number] .problem")).to_contain_text("The server does not answer")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # a heartbeat
+    expect(page.locator("#banner")).to_contain_text("The server does not answer")
+    page.unroute("**/items/**")
+    accepted(page, address)
+    assert fields(database) == VALUES | {"number": "4713"}

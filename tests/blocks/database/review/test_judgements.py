@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ from blocks.review.records import (
     Person,
 )
 from tests.database_fixtures import add_documents
-from tests.review_items import ANN, BOB, RECEIPT, SUE, TYPES, open_item
+from tests.review_items import ANN, AT, BOB, RECEIPT, SUE, TYPES, open_item
 
 TOTALS = Strip(document_type="receipt", field="total")
 
@@ -228,6 +229,12 @@ def test_a_strip_claims_what_it_shows(database: Database) -> None:
     since = read_item(database, items[1]).claimed_at
     assert claims.claim_all(database, items, ANN) == {items[1]: 1}
     assert read_item(database, items[1]).claimed_at == since
+    for again in (lambda: claims.claim_all(database, items, ANN), lambda: claims.claim(database, items[1], ANN)):
+        with database.write() as connection:  # a claim that has lapsed is not the same claim
+            lapsed = {"claimed_at": AT, "claim_expires_at": AT + timedelta(minutes=2)}
+            connection.execute(update(review).where(review.c.review_id == items[1]).values(lapsed))
+        again()
+        assert read_item(database, items[1]).claimed_at != AT
     assert claims.release_all(database, items, ANN) == 1
     assert read_item(database, items[1]).claimed_by is None
     assert read_item(database, items[0]).claimed_by == "bob"
