@@ -9,17 +9,26 @@ from deployments.review_app.passwords import is_right
 
 WRONG = "The name or the password is wrong, or the name is locked for a few minutes after too many attempts."
 
+NOT_BY_PROXY = (
+    "The proxy in front of this page logs people in, and it named nobody who is a user here. "
+    "winnow review user add NAME --no-password adds a user."
+)
+
 
 def show_login(call: Call) -> Response:
     """The form; who is logged in already goes on."""
     to = _safe(call.query.get("next", "/"))
-    return call.redirect(to) if call.person else call.page("login.html", to=to, why="")
+    if call.person is not None:
+        return call.redirect(to)
+    return call.page("login.html", to=to, why="") if call.site.user_header is None else _only_by_proxy(call)
 
 
 def log_in(call: Call) -> Response:
     """Open a session, in a new cookie."""
     site, to = call.site, _safe(call.form.get("next", "/"))
-    if site.user_header is not None or not site.logins.allows(call.client):
+    if site.user_header is not None:
+        return _only_by_proxy(call)
+    if not site.logins.allows(call.client):
         return call.page("login.html", 429, to=to, why="Too many attempts; wait a minute.")
     name = call.form.get("name", "").strip()
     user = find_user(site.database, name)
@@ -41,6 +50,10 @@ def log_out(call: Call) -> Response:
     response = call.redirect("/login?out=1")
     response.delete_cookie(SESSION_COOKIE)
     return response
+
+
+def _only_by_proxy(call: Call) -> Response:
+    return call.page("error.html", 403, why=NOT_BY_PROXY)
 
 
 def _safe(to: str) -> str:

@@ -165,6 +165,20 @@ def test_a_trusted_proxy_says_who_is_logged_in_and_the_header_counts_for_nothing
             assert client.get("/", headers={"X-User": "eve"}).status_code == 303
 
 
+def test_behind_a_proxy_there_is_no_password_to_try(site: Site) -> None:
+    users.add_user(site.database, "ann", Role.REVIEWER, password_hash())
+    with TestClient(create_app(replace(site, user_header="X-User")), follow_redirects=False) as client:
+        for name in ("", "nobody"):
+            page = client.get("/login", headers={"X-User": name} if name else {})
+            assert (page.status_code, "name=password" in page.text) == (403, False)
+            assert "named nobody who is a user here" in page.text
+        token = re.search(r'name="csrf" content="(\w+)"', page.text)
+        assert token is not None
+        form = {"csrf": token[1], "name": "ann", "password": PASSWORD, "next": "/"}
+        assert client.post("/login", data=form).status_code == 403
+        assert SESSION_COOKIE not in client.cookies
+
+
 def test_too_many_requests_are_refused(site: Site) -> None:
     limited = replace(site, requests=RateLimit(per_second=0, burst=3))
     with TestClient(create_app(limited), follow_redirects=False) as client:
