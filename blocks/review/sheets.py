@@ -118,15 +118,10 @@ def _written(row: Mapping[str, str], new_value: object, word: str, by: str) -> W
 
 
 def one_decision(rows: Sequence[WrittenDecision]) -> Sequence[WrittenDecision]:
-    """The rows that make an item's decision: its corrections, else its first row, if all agree.
-
-    Raises `InvalidDecision`.
-    """
+    """The rows of an item, if they agree on one decision. Raises `InvalidDecision` otherwise."""
     words = {row.action for row in rows}
     if len(words) > 1:
         raise InvalidDecision(f"the rows of this item have different decisions: {', '.join(sorted(words))}")
-    if words == {Action.CORRECT}:
-        return rows
-    if len({(row.value or "").strip() for row in rows}) > 1:
+    if words != {Action.CORRECT} and len({(row.value or "").strip() for row in rows}) > 1:
         raise InvalidDecision("the rows of this item have different new values; give a single one")
-    return rows[:1]
+    return rows

@@ -373,6 +373,17 @@ def test_a_row_with_a_huge_id_is_answered_and_the_others_are_decided(review: Com
     assert "no review item 1000" in review("show", str(10**25), expect=2).stderr
 
 
+def test_rows_of_two_exports_are_refused_where_a_run_replaced_the_older_one(database: Database, folder: Path) -> None:
+    add_documents(database, "a")
+    open_item(database, "a")
+    open_item(database, "a", fingerprint="g", total="8.00")
+    command, file = Command(database, folder), folder / "items.csv"
+    file.write_text("review_id,version,field,decision,new_value\n1,2,total,accept,\n1,1,company,accept,\n")
+    done = json.loads(command("import", str(file), "--json", expect=1).stdout)
+    assert [row["status"] for row in done["rows"]] == ["refused", "refused"]
+    assert command.json("show", "1")["status"] == "open"
+
+
 def test_files_that_are_no_sheets_say_so(review: Command) -> None:
     (review.folder / "a.csv").write_text("x,y\n1,2\n")
     (review.folder / "a.xlsx").write_text("x")
