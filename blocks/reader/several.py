@@ -2,16 +2,19 @@
 
 A second number beside the label of the document's number, below an amount of the first, and a labelled amount below
 that number, are a second document. So is a date beside its label between two different totals, with no number there:
-each page of one document repeats its number, or none of its labels.
+each page of one document repeats its number, or none of its labels. The same number twice is a second document where
+the amounts below each add up to another total: a copy that was corrected.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from decimal import Decimal
+from itertools import pairwise, product
 
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.reader.ranking import Place, Ranked
 
 WITHOUT_NUMBER = "one without a number"
+AGAIN = "the same number with other totals"
 MAX_BEHIND = 3.0
 """How many log odds a second number or total may be behind the best: both have a label of the field."""
 
@@ -31,6 +34,8 @@ def other_documents(fields: Mapping[str, DocumentField], ranked: Mapping[str, li
                     first.append((row, value))
             if len(first) > 1:
                 return tuple(value for _, value in first)
+            if numbers and _adds_up_again(fields, ranked, [row for row, _ in numbers]):
+                return (numbers[0][1], AGAIN)
             if numbers and _begins_again(fields, ranked, [row for row, _ in numbers]):
                 return (numbers[0][1], WITHOUT_NUMBER)
     return ()
@@ -46,6 +51,33 @@ def _begins_again(
         value != other and any(first < date < second for date in dates) and not any(first < row for row in numbers)
         for (first, value), (second, other) in pairwise(totals)
     )
+
+
+def _adds_up_again(
+    fields: Mapping[str, DocumentField], ranked: Mapping[str, list[Ranked]], numbers: Sequence[int]
+) -> bool:
+    """Whether two different totals, with the document's number between them, are each the sum of labelled parts."""
+    for name, field in fields.items():
+        if not (field.required and field.type is FieldType.MONEY and field.hints.sum_of):
+            continue
+        parts = [_amounts_beside(ranked.get(part, [])) for part in field.hints.sum_of]
+        above = -1
+        found: list[tuple[int, Decimal]] = []
+        for row, total in sorted(_amounts_beside(ranked.get(name, []))):
+            near = ([amount for at, amount in amounts if above < at <= row] for amounts in parts)
+            if any(sum(values, Decimal(0)) == total for values in product(*near)):
+                found.append((row, total))
+                above = row
+        for (first, total), (second, other) in pairwise(found):
+            if total != other and any(first < number < second for number in numbers):
+                return True
+    return False
+
+
+def _amounts_beside(ranked: list[Ranked]) -> list[tuple[int, Decimal]]:
+    """The rows and amounts that stand beside a label of their field."""
+    places = ((place, found.value) for found in ranked for place in found.places if place.is_beside)
+    return [(place.candidate.cell.row, Decimal(value)) for place, value in places]
 
 
 def _beside(

@@ -198,3 +198,28 @@ def test_two_invoices_in_one_file_are_told_by_any_labelled_amount(label: str) ->
     second = first.replace("KW-311", "KW-312").replace("200.00", "300.00").replace("40.00", "60.00")
     pages = tuple(Page(number=at, method="parsed", text=text) for at, text in enumerate((first, second), 1))
     assert read(INVOICE, pages).doubts == ("several_documents:KW-311,KW-312",)
+
+
+@pytest.mark.parametrize(
+    ("second", "is_told"),
+    [
+        ("Subtotal GBP 2,000.00\nVAT 20% GBP 400.00\nTotal GBP 2,400.00", True),
+        (TOTALS, False),
+        ("Carried over GBP 1,200.00\nCarriage GBP 100.00\nTotal GBP 1,300.00", False),
+    ],
+)
+def test_the_same_number_twice_above_different_sums_is_a_second_document(second: str, *, is_told: bool) -> None:
+    head = HEAD.format(title="INVOICE", numbers=NUMBERS)
+    pages = tuple(Page(number=at, method="parsed", text=head + text) for at, text in enumerate((TOTALS, second), 1))
+    told = ("several_documents:KW-311,the same number with other totals",)
+    assert read(INVOICE, pages).doubts == (told if is_told else ())
+
+
+@pytest.mark.parametrize(
+    "other", ["savings EUR 20.00", "hours 12.50", "weight 12.50", "paid to date EUR 1,200.00", "outstanding EUR 880.00"]
+)
+@pytest.mark.parametrize("sums", ["", "Subtotal EUR 200.00\nVAT 20% EUR 40.00\n"])
+def test_a_total_of_something_else_is_not_the_total_of_the_invoice(other: str, sums: str) -> None:
+    found = reading(totals=f"{sums}Total EUR 240.00\nTotal {other}")
+    assert found["grand_total"].value == "240.00"
+    assert "due_payable" not in found or found["due_payable"].value == "240.00"
