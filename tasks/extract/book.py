@@ -16,7 +16,7 @@ from tasks.extract import html
 from tasks.extract.reading import PageReading, Reading
 
 MEDIA_TYPES = {"application/epub+zip": "epub"}
-VERSION = 3
+VERSION = 4
 PACKAGES = ("inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 

@@ -16,7 +16,7 @@ from blocks.files.media_types import HTML
 from tasks.extract.reading import Reading, clean, text_pages
 
 MEDIA_TYPES = {"text/html": "HTML"}
-VERSION = 5
+VERSION = 6
 PACKAGES = ("inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 
@@ -51,6 +51,9 @@ _LAID_OUT = re.compile(r"display|float|width|margin|padding|position", re.I)
 _LAYS_OUT = re.compile(r"flex|grid|column", re.I)
 _BEFORE_CENTS = re.compile(r"(?<![\d.,])(?!10$)(?:\d{1,3}(?:([.,'’\s])\d{3})+|\d+)$")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,8})(?![0-9a-f])|([0-9]{1,8})(?!\d));?", re.I)
+_UNFIT = frozenset({*range(1, 32), 0xFFFE, 0xFFFF}) - {9, 10, 13}
+"""What no XML may hold. lxml reads it by reference, and refuses it when a text is set anew."""
 _SIMPLE_SELECTOR = re.compile(r"([.#])([\w-]+)")
 
 
@@ -77,7 +80,7 @@ def text_of_html(markup: str) -> tuple[str, str, str]:
         # Without `huge_tree` the parser ends, and says nothing, at a text or an attribute of more than 10 MB: a pasted
         # photo. The process has limits of its own.
         parser = lxml.html.HTMLParser(huge_tree=True)
-        tree = lxml.html.document_fromstring(_without_declaration(clean(markup)) or "<html/>", parser=parser)
+        tree = lxml.html.document_fromstring(_fit(markup) or "<html/>", parser=parser)
     except MALFORMED as error:
         raise Corrupt(HTML, str(error) or type(error).__name__) from error
     title = " ".join((tree.findtext(".//title") or "").split())
@@ -104,9 +107,16 @@ def text_of_html(markup: str) -> tuple[str, str, str]:
     return "\n".join(lines).strip("\n"), "\n".join(dict.fromkeys(filter(None, hidden))), title
 
 
-def _without_declaration(markup: str) -> str:
-    """The markup without its XML declaration: lxml refuses decoded text that declares an encoding."""
-    return re.sub(r"^\s*<\?xml[^>]*\?>", "", markup)
+def _fit(markup: str) -> str:
+    """The markup as lxml takes it: without control characters, and without an XML declaration, which would state an
+    encoding of what is decoded already."""
+    plain = clean(markup).replace("\f", " ")
+    return re.sub(r"^\s*<\?xml[^>]*\?>", "", _REFERENCE.sub(_fit_character, plain) if "&#" in plain else plain)
+
+
+def _fit_character(reference: re.Match[str]) -> str:
+    code = int(reference[1], 16) if reference[1] else int(reference[2])
+    return clean(chr(code)).replace("\f", " ") if code in _UNFIT else reference[0]
 
 
 def _show_value(element: Any) -> None:

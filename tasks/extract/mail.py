@@ -18,7 +18,7 @@ from tasks.extract import html, rich_text
 from tasks.extract.reading import Reading, clean, text_pages
 
 MEDIA_TYPES = {"message/rfc822": "eml"}
-VERSION = 5
+VERSION = 6
 PACKAGES = ("inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 

@@ -8,7 +8,7 @@ from blocks.files.outlook import as_mail
 from tasks.extract import mail, rich_text
 
 MEDIA_TYPES = {"application/vnd.ms-outlook": "msg"}
-VERSION = 3
+VERSION = 4
 PACKAGES = ("olefile", "compressed-rtf", "striprtf", "inscriptis", "lxml", "charset-normalizer")
 SETTINGS = ()
 

@@ -158,6 +158,23 @@ def test_a_file_that_only_looks_like_docx_is_corrupt() -> None:
             word_document.read(b"PK\x03\x04 nothing", WORD | {"media_type": media_type})
 
 
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("\f", " "),
+        ("&#12;", " "),
+        ("&#x0b;", ""),
+        ("&#1", ""),
+        ("&#xFFFE;", "-"),
+        ("&#8364;", "€"),
+        ("&#00000000065;", "A"),
+    ],
+)
+@pytest.mark.parametrize("markup", ["<p>a<!-- c -->b{}c</p>", "<p>a<input value='b{}c'></p>", "<p>a<b>b{}c</b></p>"])
+def test_html_with_characters_that_no_xml_holds(markup: str, written: str, text: str) -> None:
+    assert read_html(markup.format(written)).visible_text.replace("a ", "a") == f"ab{text}c"
+
+
 @pytest.mark.parametrize("large", ["<img src='data:image/png;base64,{}'>", "<script>{}</script>", "<p hidden>{}</p>"])
 def test_html_goes_on_behind_something_large(large: str) -> None:
     markup = f"<html><p>Invoice 7</p>{large.format('A' * 11_000_000)}<p>Total 12.00</p>"
