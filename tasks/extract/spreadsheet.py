@@ -5,7 +5,7 @@ currency that its cell shows. Elsewhere an amount has two decimals. A date is wr
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from io import BytesIO
@@ -26,7 +26,7 @@ MEDIA_TYPES = {
     "application/vnd.ms-excel": "xls",
     "application/vnd.oasis.opendocument.spreadsheet": "ods",
 }
-VERSION = 4
+VERSION = 5
 PACKAGES = ("python-calamine", "lxml")
 SETTINGS = ()
 
@@ -38,7 +38,7 @@ after such a one is moved, and stands two spaces behind it.
 
 _EMPTY_ARCHIVE = b"PK\5\6" + bytes(18)
 
-Cell = int | float | str | bool | date | datetime | time | object
+Cell = int | float | str | bool | date | datetime | time | timedelta | object
 
 
 def warm_up() -> None:
@@ -123,9 +123,17 @@ def _written(cell: Cell) -> str:
             typed = Decimal(f"{cell:.{DIGITS}g}")
             whole, _, decimals = f"{round(typed, MAX_DECIMALS):f}".partition(".")
             return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
-        case datetime() if cell.time() == time():
-            return cell.date().isoformat()
-        case datetime():
-            return cell.isoformat(" ", "seconds" if cell.second else "minutes")
+        case datetime() | timedelta():
+            return _time_written(cell)
         case _:
             return " ".join(clean(str(cell)).split())
+
+
+def _time_written(cell: datetime | timedelta) -> str:
+    """A date, a date with its time of day, or hours and minutes, which a sum of hours has more than 24 of."""
+    if isinstance(cell, timedelta):
+        minutes, seconds = divmod(round(cell.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
+    if cell.time() == time():
+        return cell.date().isoformat()
+    return cell.isoformat(" ", "seconds" if cell.second else "minutes")

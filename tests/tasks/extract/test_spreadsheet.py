@@ -65,6 +65,14 @@ def test_a_page_per_sheet_with_columns_in_line() -> None:
     assert extraction.attributes == {"sheets": "Invoice, Notes"}
 
 
+@pytest.mark.parametrize(("days", "written"), [(1.5, "36:00"), (4.3125, "103:30"), (1.0001, "24:00:09")])
+def test_hours_are_summed_up_beyond_a_day(days: float, written: str) -> None:
+    target = io.BytesIO()
+    with xlsxwriter.Workbook(target) as book:
+        book.add_worksheet("A").write(0, 0, days, book.add_format({"num_format": "[h]:mm:ss"}))
+    assert read(target.getvalue()).visible_text == written
+
+
 def test_a_cell_stands_apart_from_a_wide_one_before_it() -> None:
     wide = "Migration of the billing system to the new data centre"
     text = read(workbook(A=[["Item", "Quantity"], [wide, 4], ["Nail", 20]])).visible_text
