@@ -34,9 +34,10 @@ _STREAMS: tuple[tuple[str, str], ...] = (
 
 MALFORMED_ZIP = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
-    *(ValueError, OSError, RuntimeError, KeyError),
+    *(ValueError, OSError, RuntimeError, KeyError, IndexError),
 )
-"""What zipfile raises for a malformed, encrypted or unusual archive. KeyError: a member that the directory lacks."""
+"""What zipfile raises for a malformed, encrypted or unusual archive. KeyError: a member that the directory lacks;
+IndexError: one without a name."""
 
 
 def zip_type(content: bytes) -> str:

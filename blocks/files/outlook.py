@@ -61,7 +61,10 @@ CODECS = {number: f"iso8859-{number - 28590}" for number in (*range(28591, 28600
 EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 MAX_DEPTH = 8
 
-MALFORMED = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, struct.error)
+MALFORMED = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError),
+    struct.error,
+)
 
 
 def as_mail(content: bytes) -> Message:

@@ -132,7 +132,7 @@ def _is_space(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
 def quarter_turns_of(text_page: Any, index: int, frame: PageFrame) -> int:
     """Clockwise quarter turns that put a character upright on the visible page."""
     angle = pdfium.FPDFText_GetCharAngle(text_page, index)
-    if angle < 0:
+    if not angle >= 0:  # an error, or no number
         return 0
     # pdfium measures against the direction in which the PDF's own axes turn.
     return int(round((2 * math.pi - angle) / (math.pi / 2)) - frame.quarter_turns) % 4

@@ -1,5 +1,6 @@
 """Outlook's messages become mails that say and hold the same."""
 
+import struct
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 
@@ -89,6 +90,16 @@ def test_rich_text_stands_in_where_there_is_no_other_body() -> None:
 def test_broken_rich_text_is_corrupt(rich: bytes) -> None:
     with pytest.raises(Corrupt, match="its rich text: "):
         as_mail(msg(message({outlook.SUBJECT: "x"}, {outlook.RTF: rich})))
+
+
+def test_a_file_whose_root_lies_within_itself_is_corrupt() -> None:
+    content = bytearray(msg(message(TEXTS)))
+    [sector] = struct.unpack_from("<I", content, 48)  # of the directory, behind a header of 512 bytes
+    root = 512 * (1 + sector)
+    content[root + 66] = 1  # a folder, as those below it are
+    struct.pack_into("<I", content, root + 76, 0)  # the first entry below it
+    with pytest.raises(Corrupt):
+        as_mail(bytes(content))
 
 
 def test_a_broken_file_is_corrupt() -> None:

@@ -70,7 +70,7 @@ def test_a_member_whose_name_goes_through_its_own_or_the_parent_folder_is_not_hi
     files = {name: name.encode() for name in names}
     (tmp_path / "z.zip").write_bytes(archive(files | {"./.hidden.txt": b"x", "..\\~$b.docx": b"x"}))
     _, *members = found(isolation, tmp_path)
-    assert [member.content.decode() for member in members] == list(names)
+    assert [member.content for member in members] == [name.encode() for name in names]
 
 
 def test_containers_within_containers_have_a_bottom(isolation: Isolation, tmp_path: Path) -> None:
@@ -106,6 +106,14 @@ def test_a_damaged_file_fails_alone(isolation: Isolation, tmp_path: Path) -> Non
     _, broken, fine = found(isolation, tmp_path)
     assert broken.failure is not None
     assert (broken.failure.kind, fine.content) == ("corrupt", b"fine")
+
+
+def test_an_archive_with_a_file_without_a_name_is_corrupt(isolation: Isolation, tmp_path: Path) -> None:
+    nameless = archive({"nameless": b"x"}).replace(b"nameless", b"\0ameless")  # a name ends at its first zero
+    (tmp_path / "z.zip").write_bytes(nameless)
+    (document,) = found(isolation, tmp_path)
+    assert document.failure is not None
+    assert document.failure.kind == "corrupt"
 
 
 def test_an_archive_without_files_has_failed(isolation: Isolation, tmp_path: Path) -> None:

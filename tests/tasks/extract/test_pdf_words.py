@@ -1,5 +1,6 @@
 """The words of a PDF page: their texts, boxes and first characters, however the file places its letters."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from blocks.files.pdf_pages import frame_of, load_page, open_pdf
+from blocks.files.pdf_pages import PageFrame, frame_of, load_page, open_pdf
 from tasks.extract.pdf_words import PageWords, _is_space, _shows_gap, quarter_turns_of, text_of, words_of
 from tests.doubles.drawn_pdf import LETTER, drawn_pdf, text_page
 
@@ -112,6 +113,12 @@ def test_the_turns_that_put_a_letter_upright_on_the_page_as_shown(angle: int, tu
         finally:
             pdfium.FPDFText_ClosePage(handle)
     assert found == (turns - page_turn // 90) % 4
+
+
+@pytest.mark.parametrize("angle", [-1.0, math.nan])
+def test_a_letter_whose_angle_is_not_known_counts_as_upright(angle: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdfium, "FPDFText_GetCharAngle", lambda *_: angle)
+    assert quarter_turns_of(None, 0, PageFrame(0, 0, 10, 10, 0)) == 0
 
 
 def test_the_words_that_are_wanted_keep_their_order_boxes_and_characters() -> None:
