@@ -23,6 +23,9 @@ from deployments.review_app.call import Call
 from deployments.review_app.filters import filter_of, query_of
 from deployments.review_app.item_view import NOT_READ, item_view
 
+CAN_BE_UNDONE = {Event.DECIDED, Event.SEEN_ONCE}
+"""A decision, and the first of two."""
+
 
 def show_item(call: Call) -> Response:
     """The page of an item. Looking claims nothing: the page's script does, so that a link can be followed safely."""
@@ -134,7 +137,7 @@ def check(call: Call) -> Response:
     }
     if item.is_blind:  # a blind audit shows the machine's value after the person's
         machine = item.fields.get(name)
-        answer |= {"machine": words.shown(machine), "is_equal": machine == value}
+        answer |= {"machine": words.in_cells(machine), "is_equal": machine == value}
     return call.answer(answer)
 
 
@@ -145,7 +148,7 @@ def decide_item(call: Call) -> Response:
     decision = call.given(Decision, "decision", leave_out="next")
     decided = decide(call.site.database, decision, call.who, call.site.types)
     following = _claim_loaded(call) or _claim_next(call, review_id)
-    came_of_it = {"event": str(decided.event), "can_undo": decided.event is Event.DECIDED}
+    came_of_it = {"event": str(decided.event), "can_undo": decided.event in CAN_BE_UNDONE}
     return call.answer(came_of_it | _opening(call, following))
 
 

@@ -24,6 +24,14 @@ def shown(value: JsonValue) -> str:
             return str(value)
 
 
+def in_cells(value: JsonValue) -> str:
+    """A value as a person reads it: of a table the cells of each row."""
+    if isinstance(value, list) and any(isinstance(row, dict) for row in value):
+        rows = (row.values() if isinstance(row, dict) else [row] for row in value)
+        return "; ".join(" · ".join(shown(cell) or "–" for cell in cells) for cells in rows)
+    return shown(value)
+
+
 def label(name: str) -> str:
     """A field's or a code's name in words."""
     return name.replace("_", " ")
@@ -81,7 +89,7 @@ def _duration(seconds: float) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "shown": shown,
+    "in_cells": in_cells,
     "label": label,
     "share": share,
     "ago": ago,

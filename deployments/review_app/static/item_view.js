@@ -9,6 +9,7 @@ import { keepTyped, typedBefore } from './typed.js'
 const name = row => row.dataset.field
 const control = row => row.querySelector('.value')
 const BUTTONS = { replaced: ['reload', 'Show the new version'], typed: ['typed', 'Put it back'] }
+const UNREAD = 'Read this field too: type what the document says, or press Enter if it says nothing. Nothing was decided.'
 const offers = row => [...row.querySelectorAll('[data-rival]')]
 
 function problem(row, text) {
@@ -289,7 +290,7 @@ class ItemView {
     const named = this.rows.filter(each => isOfField && error.message.startsWith(name(each)))
     const row = named.sort((one, other) => name(other).length - name(one).length)[0] // "total_net" begins with "total"
     if (!row) return this.banner(error.message, error.kind ?? 'offline')
-    problem(row, error.message)
+    problem(row, error.kind === 'review_field_unread' ? UNREAD : error.message)
     this.select(row)
   }
 

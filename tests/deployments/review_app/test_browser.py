@@ -369,11 +369,14 @@ def test_a_blind_audit_shows_the_machines_value_only_after_the_persons(
     assert "2024-05-03" not in page.content()
     assert "12.50" not in page.locator(".fields").inner_html()
     page.keyboard.press("Control+Enter")  # nobody accepts what they have not seen
-    expect(page.locator(".current .problem")).to_contain_text("is a blind audit")
+    expect(page.locator(".current .problem")).to_contain_text("Read this field too")
     assert decided(database) == 0
     page.fill("#f-total", "12.60")
     page.keyboard.press("Enter")
     expect(page.locator("[data-field=total] .problem")).to_contain_text("12.50")
+    page.locator(".grid-tools .add").click()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-field=rows] .problem")).to_contain_text("“Flour · 10.00; Sugar · 2.50”")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -14,6 +14,7 @@ from blocks.database.engine import Database, now
 from blocks.database.results.results import list_results
 from blocks.database.review.item_content import read_item
 from blocks.database.review.tables import review_sessions
+from blocks.document_types.schema import ReviewRules
 from deployments.review_app.site import Site
 from tests.review_page import PASSWORD, VALUES, Paper, log_in, ready
 
@@ -245,3 +246,19 @@ def test_a_server_that_was_away_is_named_in_words_and_asked_again_by_the_next_ke
     page.unroute("**/items/**")
     accepted(page, address)
     assert fields(database) == VALUES | {"number": "4713"}
+
+
+def test_the_first_of_two_decisions_is_taken_back_by_a_key(
+    chromium: Browser, address: str, database: Database, tmp_path: Path
+) -> None:
+    rules = ReviewRules(decisions=2)
+    review_id = Paper(tmp_path / "a.pdf", rules=rules).store(database)
+    page = log_in(chromium, address, "ann", f"/items/{review_id}")
+    ready(page)
+    accepted(page, address)
+    assert len(read_item(database, review_id).opinions) == 1
+    expect(page.locator("#toast")).to_contain_text("Accepted: a.pdf")
+    page.keyboard.press("z")
+    page.wait_for_url(f"**/items/{review_id}")
+    ready(page)
+    assert read_item(database, review_id).opinions == ()
