@@ -24,7 +24,7 @@ from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.review.verify import Tampered, verify_trail
 from blocks.database.tables import documents
 from blocks.document_types.schema import ReviewRules
-from blocks.records import Failure, Rerun, Retry, Stage, Status, Validation
+from blocks.records import Evidence, Failure, Rerun, Retry, Stage, Status, Validation
 from blocks.review.chain import Head
 from blocks.review.errors import (
     InvalidDecision,
@@ -354,7 +354,8 @@ def test_a_changed_event_is_named(database: Database, change: str) -> None:
 def test_text_that_no_database_takes_does_not_break_the_chain(database: Database) -> None:
     add_documents(database, "a")
     item = open_item(database)
-    decide(database, decision(item, Action.REJECT, reason="nul \x00 and half \ud83d"), ANN, TYPES)
+    quoted = Correction(value="9.00", evidence=(Evidence(page=1, quote="nul \x00 and half \ud83d"),))
+    decide(database, decision(item, Action.CORRECT, corrections={"total": quoted}), ANN, TYPES)
     assert isinstance(verify_trail(database), Head)
 
 
