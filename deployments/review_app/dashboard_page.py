@@ -33,15 +33,18 @@ def dashboard(call: Call) -> Response:
     days, wanted = call.query.get("days") or "30", call.query.get("type", "")
     if days not in map(str, PERIODS):
         raise InvalidDecision(f"the dashboard has figures of {', '.join(map(str, PERIODS))} days")
-    stats = call.site.figures.of(call.site.database, int(days), wanted or None)
+    every = call.site.figures.of(call.site.database, int(days), None)
+    known = {*call.site.types, *(audit.document_type for audit in every.audits)}
+    if wanted and wanted not in known:  # figures are kept by type, and anybody may ask for any word
+        raise InvalidDecision("the dashboard has no figures of such a type; it begins at /dashboard")
+    stats = call.site.figures.of(call.site.database, int(days), wanted) if wanted else every
     open_items = sum(waiting.items for waiting in stats.waiting)
-    known = {*call.site.types, *(audit.document_type for audit in stats.audits)}
     return call.page(
         "dashboard.html",
         days=int(days),
         periods=PERIODS,
         wanted=wanted,
-        types=sorted(known | ({wanted} if wanted else set())),
+        types=sorted(known),
         tiles=(
             (f"{open_items:,}", "open"),
             (f"{sum(waiting.overdue for waiting in stats.waiting):,}", "overdue"),

@@ -17,7 +17,8 @@ from blocks.review.rules import check_open
 CLAIM_S = 120.0
 """How long a claim lasts without a heartbeat. The page beats every quarter of it."""
 
-_NO_CLAIM = dict.fromkeys(("claimed_by", "claimed_at", "claim_expires_at"))
+NO_CLAIM: dict[str, object] = dict.fromkeys(("claimed_by", "claimed_at", "claim_expires_at"))
+"""The values of an item that nobody has."""
 
 
 @survives_outages
@@ -94,7 +95,7 @@ def release_all(database: Database, review_ids: Collection[int], person: Person)
     """End the person's claims on these items; returns how many there were."""
     with database.write() as connection:
         of_person = (review.c.review_id.in_(list(review_ids)), review.c.claimed_by == person.name)
-        return connection.execute(update(review).where(*of_person).values(_NO_CLAIM)).rowcount
+        return connection.execute(update(review).where(*of_person).values(NO_CLAIM)).rowcount
 
 
 def takeable(person: Person, at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -122,7 +123,7 @@ def release(database: Database, review_id: int, person: Person) -> bool:
 
 def release_every(connection: Connection, name: str) -> None:
     """End all claims of a person."""
-    connection.execute(update(review).where(review.c.claimed_by == name).values(_NO_CLAIM))
+    connection.execute(update(review).where(review.c.claimed_by == name).values(NO_CLAIM))
 
 
 def _opinion_of(person: Person) -> str:
@@ -142,5 +143,5 @@ def _claimed(connection: Connection, item: Item, person: Person, lease_s: float)
 _RELEASE = (
     update(review)
     .where(review.c.review_id == bindparam("b_id"), review.c.claimed_by == bindparam("b_name"))
-    .values(_NO_CLAIM)
+    .values(NO_CLAIM)
 )

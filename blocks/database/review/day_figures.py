@@ -59,7 +59,7 @@ def load_days(
     for first, last in _ranges([day for day in days if day not in kept]):
         counted = _count(database, connection, first, last)
         found |= counted
-        final |= {day: types for day, types in counted.items() if at - _start(day + timedelta(days=1)) >= FINAL_AFTER}
+        final |= {day: types for day, types in counted.items() if at - start_of(day + timedelta(days=1)) >= FINAL_AFTER}
     return found, final
 
 
@@ -93,13 +93,14 @@ def _ranges(days: Collection[date]) -> Iterator[tuple[date, date]]:
         yield row[0], row[-1]
 
 
-def _start(day: date) -> datetime:
+def start_of(day: date) -> datetime:
+    """The first moment of a day in UTC."""
     return datetime.combine(day, datetime.min.time(), UTC)
 
 
 def _count(database: Database, connection: Connection, first: date, last: date) -> dict[date, dict[str, DayFigures]]:
-    until = _start(last + timedelta(days=1))
-    since, day = _start(first), utc_day(database, _event.happened_at).label("day")
+    until = start_of(last + timedelta(days=1))
+    since, day = start_of(first), utc_day(database, _event.happened_at).label("day")
     scope = _Scope(day, (_event.happened_at >= since, _event.happened_at < until), _stands(since))
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     found: dict[date, defaultdict[str, dict[str, Any]]] = {day: defaultdict(dict) for day in days}

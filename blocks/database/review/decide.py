@@ -13,6 +13,7 @@ from blocks.database.outages import survives_outages
 from blocks.database.pipeline.documents import FAILED, lock_documents
 from blocks.database.pipeline.failures import resolve_failures
 from blocks.database.review import events
+from blocks.database.review.claims import NO_CLAIM
 from blocks.database.review.events import NewEvent
 from blocks.database.review.item_content import check_version, load_item
 from blocks.database.review.judgements import load_judged
@@ -34,8 +35,6 @@ from blocks.review.records import (
 )
 from blocks.review.rules import UNDO_S, rule
 from blocks.review.trail import DECISION_VALUES, answer_digests, result_digest
-
-_NO_CLAIM: dict[str, object] = dict.fromkeys(("claimed_by", "claimed_at", "claim_expires_at"))
 
 
 class Decided(Record):
@@ -221,7 +220,7 @@ def _close(connection: Connection, item: Item, decision: Decision, at: datetime)
         "updated_at": at,
         "decision": decision.model_dump(mode="json", include={*DECISION_VALUES}),
     }
-    connection.execute(update(review).where(review.c.review_id == item.review_id).values(decided | _NO_CLAIM))
+    connection.execute(update(review).where(review.c.review_id == item.review_id).values(decided | NO_CLAIM))
 
 
 def _give_type(connection: Connection, item: Item, document_type: str) -> None:
@@ -264,7 +263,7 @@ def _result(connection: Connection, item: Item, decision: Decision, ruling: Ruli
 def _keep_open(
     connection: Connection, item: Item, decision: Decision, ruling: Ruling, head: Head, at: datetime
 ) -> None:
-    values: dict[str, Any] = {"role": str(ruling.role), "updated_at": at, **_NO_CLAIM}
+    values: dict[str, Any] = {"role": str(ruling.role), "updated_at": at, **NO_CLAIM}
     if ruling.outcome is not None:
         opinion = Opinion(by=decision.by, event_id=head.event_id, outcome=ruling.outcome.digest, key=decision.key)
         values["opinions"] = [o.model_dump(mode="json") for o in (*item.opinions, opinion)]

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, case, cast, func, select, text
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, case,
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
-from blocks.database.review.day_figures import keep_days, load_days
+from blocks.database.review.day_figures import keep_days, load_days, start_of
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.review.audit import AuditedRow, wrong_share
 from blocks.review.records import Action, Event, ItemKind, ItemStatus
@@ -67,7 +67,7 @@ def _count(database: Database, days: int, document_type: str | None) -> tuple[Re
             per_document=times_of(ms for types in figures.values() for day in types.values() for ms in day.document_ms),
             per_field=times_of(ms for types in figures.values() for day in types.values() for ms in day.field_ms),
             reasons=reasons_of(figures),
-            audits=_audits(connection, of_type, _start(wanted[0]), +audits),
+            audits=_audits(connection, of_type, start_of(wanted[0]), +audits),
             agreement=all_agreements(agreements),
             agreements=agreements,
             calibration=calibration_of(figures),
@@ -82,10 +82,6 @@ def _of_type(figures: DaysOfTypes, document_type: str | None) -> DaysOfTypes:
         day: {name: of_type for name, of_type in types.items() if name == document_type}
         for day, types in figures.items()
     }
-
-
-def _start(day: date) -> datetime:
-    return datetime.combine(day, datetime.min.time(), UTC)
 
 
 def _open_items(of_type: Sequence[ColumnElement[bool]], at: datetime) -> Select[Any]:

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from starlette.testclient import TestClient
 
 from blocks.database.engine import Database
 from blocks.database.review.decide import decide
+from blocks.database.review.sessions import open_session
 from blocks.review.records import Action, Correction, Decision, Door, ItemKind, Look, Person
+from deployments.review_app.app import create_app
+from deployments.review_app.call import SESSION_COOKIE
 from deployments.review_app.charts import nice
 from deployments.review_app.site import Site
 from tests.review_page import PAPER, TYPES, Paper, log_in, violations
@@ -99,3 +103,13 @@ def test_figures_are_kept_for_a_while(site: Site, database: Database, tmp_path: 
 @pytest.mark.parametrize(("most", "top"), [(0, 4), (4, 4), (5, 5), (11, 20), (21, 40), (99, 100), (100, 100)])
 def test_a_scale_ends_at_a_round_figure_at_or_above_the_highest_value(most: float, top: float) -> None:
     assert nice(most) == top
+
+
+def test_figures_of_a_type_that_is_none_are_neither_counted_nor_kept(site: Site) -> None:
+    with TestClient(create_app(site), follow_redirects=False) as client:
+        client.cookies.set(SESSION_COOKIE, open_session(site.database, "reader"))
+        assert client.get("/dashboard?type=paper").status_code == 200
+        answer = client.get("/dashboard?type=anything")
+    assert answer.status_code == 409
+    assert "no figures of such a type" in answer.text
+    assert {document_type for _, document_type in site.figures._kept} == {None, "paper"}
