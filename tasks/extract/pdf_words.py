@@ -111,13 +111,13 @@ def words_of(text_page: Any, frame: PageFrame) -> PageWords:
 
 
 def _loose_boxes(text_page: Any, letters: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
-    """Left, bottom, right and top of each letter, in the PDF's coordinates; zeros if pdfium has none."""
+    """Left, bottom, right and top of each letter, in the PDF's coordinates; zeros if pdfium has none, or no numbers."""
     rects = np.zeros((len(letters), 4), np.float32)
     address = rects.ctypes.data
     places = range(address, address + rects.nbytes, 16)
     page = ctypes.cast(text_page, ctypes.c_void_p).value
     deque(map(_GET_LOOSE_BOX, repeat(page), letters.tolist(), places), maxlen=0)
-    left, top, right, bottom = rects.astype(np.float64).T
+    left, top, right, bottom = np.nan_to_num(rects.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0).T
     return left, bottom, right, top
 
 

@@ -1,5 +1,6 @@
 """The words of a PDF page: their texts, boxes and first characters, however the file places its letters."""
 
+import ctypes
 import math
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from blocks.files.pdf_pages import PageFrame, frame_of, load_page, open_pdf
+from tasks.extract import pdf_words
 from tasks.extract.pdf_words import PageWords, _is_space, _shows_gap, quarter_turns_of, text_of, words_of
 from tests.doubles.drawn_pdf import LETTER, drawn_pdf, text_page
 
@@ -119,6 +121,16 @@ def test_the_turns_that_put_a_letter_upright_on_the_page_as_shown(angle: int, tu
 def test_a_letter_whose_angle_is_not_known_counts_as_upright(angle: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdfium, "FPDFText_GetCharAngle", lambda *_: angle)
     assert quarter_turns_of(None, 0, PageFrame(0, 0, 10, 10, 0)) == 0
+
+
+@pytest.mark.parametrize("side", [math.inf, -math.inf, math.nan])
+def test_letters_without_a_place_have_boxes_of_numbers(side: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def place(_page: object, _index: int, address: int) -> int:
+        (ctypes.c_float * 4).from_address(address)[:] = [side] * 4
+        return 1
+
+    monkeypatch.setattr(pdf_words, "_GET_LOOSE_BOX", place)
+    assert np.isfinite(words(string("one two")).boxes).all()
 
 
 def test_the_words_that_are_wanted_keep_their_order_boxes_and_characters() -> None:
