@@ -130,7 +130,7 @@ def _refused_write(database: "Database") -> str:
     try:
         check_write(database)
     except Exception as error:  # noqa: BLE001 - drivers raise their own
-        return redacted(str(error).splitlines()[0])
+        return redacted(next(iter(str(error).splitlines()), type(error).__name__))
     return ""
 
 
