@@ -367,12 +367,16 @@ class DatabaseUnreachable(RunError):
 
     def __init__(self, url: str, cause: str, *, is_of_block: bool = False, may_pass: bool = False) -> None:
         self.url, self.cause, self.may_pass = url, cause, may_pass
-        advice = "check " + (
-            "the Prefect block winnow-database" if is_of_block else "WINNOW_DATABASE_URL or --database"
+        super().__init__(
+            f"the database {url} cannot be used: {cause}; "
+            + (
+                "another process holds it, maybe a stopped one: let it go on or end it"
+                if "database is locked" in cause  # by SQLite
+                else "check the Prefect block winnow-database"
+                if is_of_block
+                else "check WINNOW_DATABASE_URL or --database"
+            )
         )
-        if "database is locked" in cause:  # by SQLite
-            advice = "another process holds it, maybe a stopped one: let it go on or end it"
-        super().__init__(f"the database {url} cannot be used: {cause}; {advice}")
 
 
 class DiskFull(RunError):
@@ -381,9 +385,7 @@ class DiskFull(RunError):
     kind = "disk_full"
 
     def __init__(self, where: str, cause: str) -> None:
-        super().__init__(
-            f"the disk of {where} is full ({cause}); free some space, then run again: it goes on from here"
-        )
+        super().__init__(f"the disk of {where} is full ({cause}); free some space, then run again: it goes on")
 
 
 class PrefectUnreachable(RunError):
