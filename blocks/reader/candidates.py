@@ -66,9 +66,12 @@ MAX_WHOLE_CHARACTERS = 7
 """Longer figures without decimals are codes."""
 _DAY_AND_MONTH = re.compile(r"(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?=\s+\S)")
 """A day without its year, as in "bis zum 19.12. geliefert"."""
+_MISREAD_BEHIND = re.compile(r"[.,]?[OoQDIl]{1,2}(?![^\W\d_])")
+"""Letters in the place of a number's last figures, as OCR writes them: "24O.OO", "1,5OO"."""
+_DIGIT_AND_BLANK = re.compile(r"\d $")
 _TORN = re.compile(r" [.,]|[.,] ")
 _GLUED_BEFORE = re.compile(rf"[\w.,:/]$|\d[{UNREADABLE}]+$")
-_GLUED_AFTER = re.compile(rf"[\d:/]|[.,]\d|[{UNREADABLE}]+[.,]?\d")
+_GLUED_AFTER = re.compile(rf"[\d:/]|[.,]\d| [.,]\d\d(?!\d)|[{UNREADABLE}]+[.,]?\d")
 _SIGN_BETWEEN = re.compile(r"\d[€$£¥]$")
 """A currency sign in the place of the decimal sign: "1488€00"."""
 _TIME = re.compile(r"\b\d{1,2}[:.]\d\d(?:[:.]\d\d)?\s?(?:am|pm|uhr)\b|\b\d{1,2}:\d\d(?::\d\d)?\b", re.IGNORECASE)
@@ -138,8 +141,10 @@ def _found_numbers(cell: Cell, notation: Notation) -> Iterator[Number]:
         is_piece = _GLUED_BEFORE.search(before) and not _is_currency_before(text, number)
         if _DAY_AND_MONTH.match(text, number.start):
             continue
+        is_torn_off = text[number.start] in ".," and _DIGIT_AND_BLANK.search(before)
         if (
             is_piece
+            or is_torn_off
             or _SIGN_BETWEEN.search(before)
             or _GLUED_AFTER.match(text[number.end :])
             or _TORN.search(text[number.start : number.end])
@@ -171,9 +176,12 @@ def _amount(cell: Cell, number: Number, *, is_part: bool) -> Candidate | None:
     is_currency_after = bool(number.currency) and rest.lstrip(" )").startswith(number.currency)
     footnote = SUPERSCRIPTS if number.decimals == 2 else ""
     is_word_after = (
-        re.match(rf"[^\W_{footnote}]", rest) and not is_currency_after and not re.match(r"[A-Z]{1,2}(?!\w)", rest)
+        re.match(rf"[^\W_{footnote}]", rest)
+        and not is_currency_after
+        and not re.match(r"[A-Z]{1,2}(?!\w|[.,]\w)", rest)
     )
-    if re.match(r"\s?%", rest) or _MAGNITUDE.match(rest) or is_word_after:
+    is_misread = _MISREAD_BEHIND.match(rest) and (number.decimals != 2 or rest.startswith("O"))
+    if re.match(r"\s?%", rest) or _MAGNITUDE.match(rest) or is_word_after or is_misread:
         return None
     decimals = number.decimals
     is_ranged = re.match(r"\s?[-/]\s?\d", rest) or re.search(r"[-/]$", text[: number.first])

@@ -223,3 +223,16 @@ def test_a_total_of_something_else_is_not_the_total_of_the_invoice(other: str, s
     found = reading(totals=f"{sums}Total EUR 240.00\nTotal {other}")
     assert found["grand_total"].value == "240.00"
     assert "due_payable" not in found or found["due_payable"].value == "240.00"
+
+
+@pytest.mark.parametrize(
+    "written", ["24O.OO", "£1,5OO.00", "240.OO", "1.24O,00", "24I.00", "24l.00", "1,24O", "240 .00", "240 ,00"]
+)
+def test_an_amount_with_a_letter_or_a_gap_in_its_figures_is_not_read_in_part(written: str) -> None:
+    found = reading(totals=f"Total {written} EUR")
+    assert "grand_total" not in found or found["grand_total"].confidence < INVOICE.review.accept_at
+
+
+@pytest.mark.parametrize("written", ["240.00A", "240.00 A", "240.00 VA", "240.00DB", "240.00*"])
+def test_the_code_of_a_tax_rate_behind_an_amount_is_no_misread_figure(written: str) -> None:
+    assert reading(totals=f"Total {written}")["grand_total"].value == "240.00"
