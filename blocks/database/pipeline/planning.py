@@ -39,7 +39,7 @@ from blocks.database.tables import (
     runs,
     stage_outputs,
 )
-from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, OPEN, TEST_LANE
+from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, LOST, MODELS_PAUSED, OPEN, TEST_LANE
 
 NEWEST_CALLS = 20_000
 """So many of the newest calls are looked at for what calls cost."""
@@ -198,7 +198,8 @@ _DURATIONS = (
     .group_by(_output.stage)
 )
 
-_NOT_SENT = (OPEN, CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED)
+_NOT_COUNTED = (OPEN, CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, LOST)
+"""Calls that were not sent; and those whose worker died, at the most that they may have cost: no run plans for that."""
 _newest = select(model_calls).order_by(model_calls.c.call_id.desc()).limit(NEWEST_CALLS).subquery()
 _CALLS = (
     select(
@@ -214,7 +215,7 @@ _CALLS = (
         documents.c.document_type == bindparam("type"),
         in_list(_newest.c.model, "models"),
         _newest.c.lane != TEST_LANE,
-        _newest.c.outcome.not_in(_NOT_SENT),
+        _newest.c.outcome.not_in(_NOT_COUNTED),
     )
 )
 

@@ -37,6 +37,7 @@ def test_calls_by_document(database: Database) -> None:
         call(6, "asked", outcome="open"),
         call(7, "asked", model="maxi"),
         call(8, "asked", lane="test"),
+        call(9, "asked", outcome="lost", cost_usd=Decimal(0), unconfirmed_usd=Decimal(9)),
     ]
     document, member = tables.documents.c, tables.run_documents.c
     with database.write() as connection:
