@@ -56,7 +56,8 @@ def run_to_its_end(run_id: str, batch: Batch, model: str) -> None:
 
 def die_at(commit: int, where: str) -> None:
     """Have this process killed before or after its commit of this number, which counts from 1."""
-    done, original = 0, DefaultDialect.do_commit
+    done = 0
+    original: Callable[[DefaultDialect, Any], None] = DefaultDialect.do_commit
 
     def do_commit(self: DefaultDialect, connection: Any) -> None:
         nonlocal done
