@@ -5,6 +5,7 @@ Folders of this machine are watched, by the notices of its kernel. Network folde
 
 import logging
 import threading
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,6 @@ def watch_inboxes(url: str, stop: threading.Event) -> None:
 
 
 def _watch(client: "SyncPrefectClient", stop: threading.Event) -> None:
-    from watchfiles import Change, watch
-
     folders: set[Path] = set()
     while not stop.is_set():
         folders = local_folders(client)
@@ -53,6 +52,18 @@ def _watch(client: "SyncPrefectClient", stop: threading.Event) -> None:
             stop.wait(LOOK_AGAIN_MS / 1_000)
             continue
         log.info("up | watching %s", ", ".join(map(str, sorted(folders))))
+        for has_arrived in _notices(folders, stop):
+            if has_arrived:
+                _poll_twice(client, stop)
+            if local_folders(client) != folders:
+                break
+
+
+def _notices(folders: Set[Path], stop: threading.Event) -> Iterator[bool]:
+    """Whether something arrived in the folders, at each notice and at least every `LOOK_AGAIN_MS`."""
+    from watchfiles import Change, watch
+
+    try:
         for changes in watch(
             *folders,
             watch_filter=None,
@@ -63,10 +74,10 @@ def _watch(client: "SyncPrefectClient", stop: threading.Event) -> None:
             yield_on_timeout=True,
             raise_interrupt=False,
         ):
-            if any(change is not Change.deleted for change, _ in changes):
-                _poll_twice(client, stop)
-            if local_folders(client) != folders:
-                break
+            yield any(change is not Change.deleted for change, _ in changes)
+    except RuntimeError as error:  # such as a file whose name is not UTF-8: the polls read it, watchfiles does not
+        log.warning("up | a notice of the inboxes could not be read (%s); they are polled", error)
+        yield True
 
 
 def local_folders(client: "SyncPrefectClient") -> set[Path]:

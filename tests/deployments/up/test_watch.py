@@ -1,5 +1,6 @@
 """A file that arrives in an inbox starts two polls, one after the other, on a real Prefect server."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,8 +48,9 @@ def end(workplace: Workplace, run: dict[str, Any], state: str) -> None:
     workplace.ask(f"flow_runs/{run['id']}/set_state", state={"type": state}, force=True)
 
 
+@pytest.mark.parametrize("odd", ["", "\xff"], ids=["a name", "a name that is not UTF-8"])
 def test_a_file_that_arrives_starts_two_polls_and_one_that_was_cancelled_again(
-    workplace: Workplace, inbox: Path, deployment: str, monkeypatch: pytest.MonkeyPatch
+    workplace: Workplace, inbox: Path, deployment: str, odd: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deployments.up.watch.LOOK_AGAIN_MS", 1_000)
     monkeypatch.setattr("deployments.up.watch.QUIET_MS", 200)
@@ -61,7 +63,8 @@ def test_a_file_that_arrives_starts_two_polls_and_one_that_was_cancelled_again(
 
     def begun(number: int) -> bool:
         if not polls(workplace, deployment):  # the thread may not watch yet
-            (inbox / f"{next(arriving)}.txt").write_text("whole")
+            name = f"{next(arriving)}{odd}.txt"
+            Path(os.fsdecode(bytes(inbox) + b"/" + name.encode("latin-1"))).write_text("whole")
         return len(polls(workplace, deployment)) >= number
 
     try:
