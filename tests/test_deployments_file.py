@@ -78,6 +78,11 @@ def flow_of(entrypoint: str) -> Any:
     return getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), function)
 
 
+def test_the_flow_that_closes_dead_runs_does_not_wait_for_a_dead_run_of_its_own() -> None:
+    [closing] = [one for one in deployments() if one.entrypoint.endswith(":close_dead_runs")]
+    assert closing.concurrency_limit.limit > 1
+
+
 def test_every_flow_is_deployed_and_has_the_tag_that_automations_look_for() -> None:
     flows = {f"flows/{file.name}" for file in (ROOT / "flows").glob("*.py")} - {"flows/__init__.py"}
     assert {deployment.entrypoint.partition(":")[0] for deployment in deployments()} == flows
