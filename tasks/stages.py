@@ -1,18 +1,21 @@
 """The stages that take a run's chunks. `Stage` decides their order, not this table."""
 
-from blocks.records import Stage
-from tasks.classify.task import classify, open_classify
-from tasks.extract.task import extract, open_extract
-from tasks.runs.run import Pipeline, PipelineStage
-from tasks.score.task import open_score, score
-from tasks.store.store import STORE_VERSION
-from tasks.store.task import store
-from tasks.validate.task import open_validate, validate
+from dataclasses import replace
 
-PIPELINE: Pipeline = {
-    Stage.EXTRACT: PipelineStage(extract, open_extract),
-    Stage.CLASSIFY: PipelineStage(classify, open_classify),
-    Stage.SCORE: PipelineStage(score, open_score),
-    Stage.VALIDATE: PipelineStage(validate, open_validate),
-    Stage.STORE: PipelineStage(store, version=STORE_VERSION),
+from blocks.records import Stage
+from tasks.classify.task import classify
+from tasks.extract.task import extract
+from tasks.runs.run import Pipeline
+from tasks.score.task import score
+from tasks.stage_openers import READ_ONLY
+from tasks.store.task import store
+from tasks.validate.task import validate
+
+_TASKS = {
+    Stage.EXTRACT: extract,
+    Stage.CLASSIFY: classify,
+    Stage.SCORE: score,
+    Stage.VALIDATE: validate,
+    Stage.STORE: store,
 }
+PIPELINE: Pipeline = {stage: replace(part, task=_TASKS[stage]) for stage, part in READ_ONLY.items()}

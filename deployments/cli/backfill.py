@@ -237,14 +237,15 @@ def _planned(
 ) -> "tuple[Plan, Comparison | None]":
     """The plan, and the comparison of a sample, made in this process. It needs no Prefect server."""
     from deployments.cli.backfill_run import planning_run
-    from tasks.backfill.beside import compute_sample
     from tasks.backfill.plan import plan_with_documents
-    from tasks.stages import PIPELINE
 
     run, prepared = planning_run(selection, terms)
     plan, document_ids = plan_with_documents(run, prepared.registry, selection, terms)
     if sample is None or not document_ids:
         return plan, None
+    from tasks.backfill.beside import compute_sample
+    from tasks.stages import PIPELINE
+
     note(
         f"computing {min(sample, len(document_ids)):,} documents beside the current rows, for {sample_usd} USD at most"
     )

@@ -22,11 +22,11 @@ def planning_run(selection: "Selection", terms: "Terms") -> "tuple[Run, Prepared
     from tasks.runs.chunk import RunContext
     from tasks.runs.prepare import load_types, prepare_run
     from tasks.runs.run import Run
-    from tasks.stages import PIPELINE
+    from tasks.stage_openers import READ_ONLY
 
     prepared = prepare_run(load_types(selection.document_type), terms.models, with_blocks=False)
     context = RunContext(run_id="plan", rerun=terms.rerun, models=terms.models, reopen=terms.reopen)
-    return Run(prepared, context, PIPELINE), prepared
+    return Run(prepared, context, READ_ONLY), prepared
 
 
 @dataclass(frozen=True, slots=True)

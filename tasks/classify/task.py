@@ -1,15 +1,9 @@
 """The Prefect task of the classify stage."""
 
 from blocks.records import Stage
-from tasks.classify.stage import ClassifyStage
 from tasks.runs.chunk import Chunk, StageCounts
 from tasks.runs.run import Run
 from tasks.runs.task import stage_task, work_stage
-
-
-def open_classify(run: Run) -> ClassifyStage:
-    """The classify stage of a run."""
-    return ClassifyStage(run.types)
 
 
 @stage_task

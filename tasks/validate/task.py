@@ -4,12 +4,6 @@ from blocks.records import Stage
 from tasks.runs.chunk import Chunk, StageCounts
 from tasks.runs.run import Run
 from tasks.runs.task import stage_task, work_stage
-from tasks.validate.stage import ValidateStage
-
-
-def open_validate(run: Run) -> ValidateStage:
-    """The validate stage of a run."""
-    return ValidateStage(run.types)
 
 
 @stage_task

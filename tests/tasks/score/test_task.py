@@ -24,7 +24,8 @@ from tasks.runs.chunk import RunContext
 from tasks.runs.models import open_gateway, open_registry
 from tasks.runs.prepare import PreparedRun
 from tasks.runs.run import PipelineStage, Run
-from tasks.score.task import open_score, score
+from tasks.score.task import score
+from tasks.stage_openers import open_score
 from tests.doubles.failing_models import a_model
 from tests.doubles.fake_model import USAGE, FakeModel
 from tests.doubles.note_reader import AMOUNT, REFERENCE, note

@@ -1,0 +1,67 @@
+"""What opens each stage for a run: it joins the stage to the database, the models and the processes of this one.
+
+Without Prefect, whose import takes as long as the plan of a small backfill: a plan asks stages for fingerprints only.
+"""
+
+from functools import partial
+
+from blocks.database.pipeline import documents
+from blocks.database.pipeline.last_scorings import DatabaseLastScorings
+from blocks.files.page_images import draw_pages
+from blocks.records import Stage
+from tasks.classify.stage import ClassifyStage
+from tasks.extract.stage import ExtractStage
+from tasks.runs.chunk import raise_if_stopped
+from tasks.runs.run import Pipeline, PipelineStage, Run, TaskState
+from tasks.score.models import DatabaseModels
+from tasks.score.stage import ScoreRules, ScoreStage
+from tasks.store.store import STORE_VERSION
+from tasks.validate.stage import ValidateStage
+
+
+def open_extract(run: Run) -> ExtractStage:
+    """The extract stage of a run, with the parsing and OCR processes of this process."""
+    return ExtractStage(
+        run.settings,
+        fetch_part=partial(documents.part_content, run.database),
+        raise_if_stopped=partial(raise_if_stopped, run.run_id),
+        fetch_parts=partial(documents.part_contents, run.database),
+    )
+
+
+def open_classify(run: Run) -> ClassifyStage:
+    """The classify stage of a run."""
+    return ClassifyStage(run.types)
+
+
+def open_score(run: Run) -> ScoreStage:
+    """The score stage of a run. It opens the gateway of this process with the first document that needs it."""
+    settings, database = run.settings, run.database
+    fetch_part = partial(documents.part_content, database)
+    return ScoreStage(
+        run.types,
+        DatabaseModels(run),
+        run.run_id,
+        ScoreRules(run.context.models, settings.budget_per_document_usd, settings.outage_wait_limit_s),
+        load_last=DatabaseLastScorings(database).load,
+        draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
+    )
+
+
+def open_validate(run: Run) -> ValidateStage:
+    """The validate stage of a run."""
+    return ValidateStage(run.types)
+
+
+def _works_no_chunk(*_: object, **__: object) -> TaskState:
+    raise RuntimeError("this run is open for reading only")
+
+
+READ_ONLY: Pipeline = {
+    Stage.EXTRACT: PipelineStage(_works_no_chunk, open_extract),
+    Stage.CLASSIFY: PipelineStage(_works_no_chunk, open_classify),
+    Stage.SCORE: PipelineStage(_works_no_chunk, open_score),
+    Stage.VALIDATE: PipelineStage(_works_no_chunk, open_validate),
+    Stage.STORE: PipelineStage(_works_no_chunk, version=STORE_VERSION),
+}
+"""The stages of a run that is planned and not worked: they give fingerprints, and take no chunk."""
