@@ -140,10 +140,12 @@ def _check_relations(
     name: str, hints: Mapping[str, object], fields: Mapping[str, object], path: Path
 ) -> Iterator[Mistake]:
     """Hints that name another number: a field, or the column of a table."""
-    share_of, column_sum = hints.get("share_of"), hints.get("column_sum")
-    if isinstance(share_of, str) and (share_of == name or not _is_number(fields.get(share_of))):
-        text = f"the type has no other number field {share_of!r}; {did_you_mean(share_of, fields)}"
-        yield Mistake((*path, "share_of"), text)
+    column_sum = hints.get("column_sum")
+    for hint in ("share_of", "remainder_of"):
+        other = hints.get(hint)
+        if isinstance(other, str) and (other == name or not _is_number(fields.get(other))):
+            text = f"the type has no other number field {other!r}; {did_you_mean(other, fields)}"
+            yield Mistake((*path, hint), text)
     if isinstance(column_sum, str):
         table, _, column = column_sum.partition(".")
         columns = mapping(mapping(fields.get(table)).get("columns"))

@@ -78,7 +78,8 @@ class FieldHints(Record):
     `pattern`: a regular expression that the value as a whole matches. `vocabulary`: terms to look for (list fields).
     `kind`: what a text value names. `sum_of`: number fields whose sum this one's value is. `column_sum`: the column of
     a table (`lines.amount`) whose rows add up to the value. `share_of`: the number field of which the value is a
-    printed percentage. A sum that holds raises confidence; where one of these does not, the document goes to review.
+    printed percentage. `remainder_of`: the total of which the value is what is left to pay. A sum that holds raises
+    confidence; where one of these does not, the document goes to review.
     `stated`: regular expressions of how a sentence states the value, which stands in their group `value`; the value is
     then read from such sentences alone.
     `settled_below`: an amount that is paid on the spot: what was handed over and the change stand below it.
@@ -98,6 +99,7 @@ class FieldHints(Record):
     sum_of: tuple[str, ...] = ()
     column_sum: str | None = None
     share_of: str | None = None
+    remainder_of: str | None = None
     settled_below: bool = False
     keywords: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 

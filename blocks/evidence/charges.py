@@ -5,12 +5,12 @@ and no sum may be excused by that. Payments and withheld taxes are none either: 
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
+from blocks.evidence.conditions import folded
 from blocks.records import Evidence, Page
 from blocks.values.amounts import Number, numbers
 from blocks.values.typed_values import squeeze
@@ -62,7 +62,7 @@ def charge_of(line: str, languages: tuple[str, ...]) -> Charge | None:
     if len(found) != 1 or len(line) > MAX_LABEL_CHARACTERS + found[0].last - found[0].first:
         return None
     number = found[0]
-    label, behind = _folded(line[: number.first]), line[number.last :]
+    label, behind = folded(line[: number.first]), line[number.last :]
     if sum(c.isalpha() for c in behind) > len(number.currency) or _NO_CHARGE.search(label):
         return None
     signed = [number.value * sign for sign in number.signs]
@@ -117,9 +117,3 @@ def _lines_with(evidence: Evidence, lines: Sequence[tuple[int, str]]) -> list[in
 
 def _is_amount(number: Number, line: str) -> bool:
     return (number.decimals == 2 or bool(number.currency)) and not line[number.end :].lstrip().startswith("%")
-
-
-def _folded(text: str) -> str:
-    """Text without case and accents, its blanks single."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
-    return squeeze("".join(c for c in decomposed if not unicodedata.combining(c)))

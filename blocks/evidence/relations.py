@@ -1,7 +1,7 @@
 """Values that contradict each other: sums that do not add up, rates that do not give the tax.
 
-A type says by its hints which of its values belong together (`sum_of`, `column_sum`, `share_of`). Where a document's
-values do not, one of them is wrong, or the document is; a person must look, and sees both figures.
+A type says by its hints which of its values belong together (`sum_of`, `column_sum`, `share_of`, `remainder_of`).
+Where a document's values do not, one of them is wrong, or the document is; a person must look, and sees both figures.
 """
 
 import re
@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from blocks.document_types.schema import DocumentType
 from blocks.evidence.charges import between, sums_with
+from blocks.evidence.settlements import is_explained, paid_below
 from blocks.records import Evidence, Page
 from blocks.values.amounts import numbers
 from blocks.values.notation import notation_of
@@ -45,6 +46,7 @@ def contradictions(
         *_sums(document_type, values, evidence, pages),
         *_column_sums(document_type, values, pages),
         *_shares(document_type, values, evidence, pages),
+        *_remainders(document_type, values, evidence, pages),
     )
 
 
@@ -129,6 +131,34 @@ def _shares(
         if abs(due - share) > WITHIN + WITHIN_PER_ROW * rows:
             why = f"{rate:f} % of {field.hints.share_of} {whole:f} is {due:f}, not {name} {share:f}"
             yield Contradiction((name, field.hints.share_of), why)
+
+
+def _remainders(
+    document_type: DocumentType,
+    values: Mapping[str, JsonValue],
+    evidence: Mapping[str, Sequence[Evidence]],
+    pages: Sequence[Page],
+) -> Iterator[Contradiction]:
+    """What is due and differs from its total without a payment, a deposit, an earlier balance that is printed.
+
+    So does a total that is taken for what is due, above a payment of a part of it.
+    """
+    for name, field in document_type.fields.items():
+        whole = field.hints.remainder_of
+        due, total = _decimal(values.get(name)), _decimal(values.get(whole)) if whole else None
+        if whole is None or due is None or total is None:
+            continue
+        languages = notation_of(tuple(page.text for page in pages), document_type.languages).numbers
+        if not _is_near(abs(due), abs(total)):
+            if not is_explained(total, due, pages, languages):
+                yield Contradiction((name, whole), f"{name} {due:f} is not {whole} {total:f}, and no row explains it")
+            continue
+        quotes = evidence.get(name, ())
+        paid = (
+            paid_below(total, quotes[0].quote, pages, languages) if quotes == evidence.get(whole) and quotes else None
+        )
+        if paid is not None:
+            yield Contradiction((name,), f"{name} {due:f} is {whole}, but {paid:f} is printed as paid")
 
 
 def _has_rate_beside(evidence: Sequence[Evidence], pages: Sequence[Page]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
+from blocks.evidence.conditions import is_conditional, is_conditional_behind
 from blocks.reader import addresses, name_shapes, persons, statements
 from blocks.reader.candidates import Candidate, candidates, identifier
 from blocks.reader.columns import SAME_LENGTH, opposite_rows
@@ -59,6 +60,11 @@ OF_MAIL = 4.0
 """What a date loses in the header of a mail."""
 OF_TABLE = 4.0
 """What an amount loses in a row of a table: it belongs to that row, whatever the label above its column is."""
+
+ON_CONDITION = 4.0
+"""What an amount loses whose label names a condition or another time: "Total if paid after 3 April"."""
+
+_AMOUNT = re.compile(r"(?<![.\d])\d+[.,]\d\d(?![\d.])")
 
 _OF_A_NUMBER = re.compile(r"[\s.-]*(?:reg\w*[\s.]*)?(?:n[or°º]|num\w*|nummer|id|ident\w*)(?![^\W\d_])", re.IGNORECASE)
 """What makes a label of an amount that of a number: "VAT no.", "VAT registration number"."""
@@ -126,6 +132,8 @@ class FieldRanker:
             total -= OF_MAIL if is_of_mail else 0.0
             is_of_table = field.type is FieldType.MONEY and candidate.cell.row in self._table_rows
             total -= OF_TABLE if is_of_table else 0.0
+            is_conditional = field.type is FieldType.MONEY and label is not None and _is_on_condition(label, candidate)
+            total -= ON_CONDITION if is_conditional else 0.0
             if key not in best or best[key].weight < total:
                 is_beside = label is not None and label.cell.row == candidate.cell.row
                 best[key] = Place(candidate, total, label is not None, is_beside)
@@ -246,6 +254,15 @@ def _unreadable(label: Label, target: Target) -> Candidate | None:
         return None
     first = target.cell.text.find(body, target.start)
     return Candidate(target.cell, first, first + len(body), squeeze(body), UNREADABLE)
+
+
+def _is_on_condition(label: Label, candidate: Candidate) -> bool:
+    """Whether the words of a label, or those around its amount, say that the amount is due only then."""
+    cell, text = candidate.cell, candidate.cell.text
+    before = text[: candidate.start]
+    if label.cell != cell:
+        before = f"{label.cell.text} {before}"
+    return is_conditional(_AMOUNT.split(before)[-1]) or is_conditional_behind(text[candidate.end :])
 
 
 def _foreign(amounts: Sequence[Candidate]) -> frozenset[str]:

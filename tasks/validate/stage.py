@@ -20,7 +20,7 @@ from tasks.validate.pages import page_facts, read_pages
 from tasks.validate.rows import Row, RowExpectations
 from tasks.validate.verdict import PageFacts, decide, decide_unknown
 
-STAGE_VERSION = "3"
+STAGE_VERSION = "4"
 """Raise it when the same inputs may get another verdict; see docs/decisions/fingerprints-and-versions.md."""
 READ_IN_PART = "read_in_part"
 """The reason if a model saw less of a document than its route asks for: the rest may contradict the reading. The

@@ -33,6 +33,11 @@ def mistakes(raw: dict[str, object], folder: str = "letter") -> list[tuple[tuple
             ("fields", "a", "hints", "sum_of", 0),
             "cannot be a part of its own sum",
         ),
+        (
+            {"fields": {"a": {"type": "money", "hints": {"remainder_of": "b"}}}},
+            ("fields", "a", "hints", "remainder_of"),
+            "the type has no other number field 'b'",
+        ),
         ({"rubric": {"criteria": []}}, ("rubric", "criteria"), "at least one criterion"),
         ({"rubric": {"criteria": [{"name": "a"}, {"name": "a"}]}}, ("rubric", "criteria", 1, "name"), "given twice"),
         (

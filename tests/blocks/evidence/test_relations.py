@@ -108,3 +108,68 @@ def test_a_tax_that_is_not_the_rate_beside_it() -> None:
 )
 def test_a_rate_counts_where_it_is_the_only_one_and_stands_beside_the_share(text: str) -> None:
     assert why({"net": "200.00", "tax": "30.00", "total": "230.00"}, text, "30.00") == []
+
+
+DUE_BILL = DocumentType(
+    name="bill",
+    title="Bill",
+    fields={
+        "total": DocumentField(type=MONEY),
+        "due": DocumentField(type=MONEY, hints=FieldHints(remainder_of="total")),
+    },
+)
+
+
+def why_of_due(due: str, *rows: str, due_quote: str = "") -> list[str]:
+    """What contradicts an amount due beside a total of 240.00, with rows below the total."""
+    text = "\n".join(["Net 200.00", "VAT 40.00", "Total 240.00", *rows])
+    evidence = {"total": (Evidence(page=1, quote="240.00"),), "due": (Evidence(page=1, quote=due_quote or due),)}
+    pages = (Page(number=1, method="parsed", text=text),)
+    return [found.why for found in contradictions(DUE_BILL, {"total": "240.00", "due": due}, evidence, pages)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [("Deposit paid 140.00",), ("Anzahlung vom 1.2.2024: EUR -140,00",), ("Acompte versé 140,00 €",),
+     ("Payment received 100.00", "Discount 40.00"), ("Deposit paid", "GBP 140.00"), ("Paid  Open", "140.00  100.00"),
+     ("Payments", "15/03/2024 Visa 100.00", "16/03/2024 Cash 40.00"), ("TDS 10% 20.00", "Advance 120.00"),
+     ("Previous balance 10.00", "Credit applied 150.00"), ("Paid 15 March 2024 by card GBP 140.00",)],
+)  # fmt: skip
+def test_what_is_due_may_differ_by_payments_that_are_printed(rows: tuple[str, ...]) -> None:
+    assert why_of_due("100.00", *rows) == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [(), ("Deposit paid 120.00",), ("Deposit due now 140.00",), ("Skonto 140.00",), ("Discount if paid early 140.00",),
+     ("Restzahlung 140.00",), ("Weight 140.00",)],
+)  # fmt: skip
+def test_what_is_due_is_excused_by_no_other_row(rows: tuple[str, ...]) -> None:
+    assert why_of_due("100.00", *rows) == ["due 100.00 is not total 240.00, and no row explains it"]
+
+
+@pytest.mark.parametrize(
+    ("due", "rows", "is_doubted"),
+    [
+        ("290.00", ("Brought forward 50.00",), False),
+        ("260.00", ("Late fee if unpaid 20.00",), True),
+        ("239.96", ("Rounding -0.04",), False),
+        ("0.00", ("PAID IN FULL",), False),
+        ("0.00", ("Not paid",), True),
+        ("0.00", (), True),
+        ("240.00", (), False),
+    ],
+)
+def test_earlier_balances_rounding_and_full_payment(due: str, rows: tuple[str, ...], *, is_doubted: bool) -> None:
+    assert bool(why_of_due(due, *rows)) is is_doubted
+
+
+@pytest.mark.parametrize(
+    ("row", "is_doubted"),
+    [("Deposit paid 140.00", True), ("Paid 140.00", True), ("Payment received 240.00", False),
+     ("Deposit due 140.00", False)],
+)  # fmt: skip
+def test_the_total_is_not_what_is_due_above_a_payment_of_a_part(row: str, *, is_doubted: bool) -> None:
+    told = ["due 240.00 is total, but 140.00 is printed as paid"]
+    assert why_of_due("240.00", row) == (told if is_doubted else [])
+    assert why_of_due("240.00", row, due_quote="GBP 240.00") == []

@@ -236,3 +236,44 @@ def test_an_amount_with_a_letter_or_a_gap_in_its_figures_is_not_read_in_part(wri
 @pytest.mark.parametrize("written", ["240.00A", "240.00 A", "240.00 VA", "240.00DB", "240.00*"])
 def test_the_code_of_a_tax_rate_behind_an_amount_is_no_misread_figure(written: str) -> None:
     assert reading(totals=f"Total {written}")["grand_total"].value == "240.00"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Total if paid after 3 April GBP 260.00",
+        "Amount due next month GBP 99.00",
+        "Amount due GBP 235.20 if paid by 10 March",
+        "Total due after 3 April GBP 260.00",
+        "Amount payable less 2% GBP 235.20",
+        "First instalment: total due GBP 80.00",
+        "Monthly amount due GBP 20.00",
+        "Minimum amount due GBP 20.00",
+        "Total due in 2 instalments of GBP 120.00",
+        "Amount due after prompt payment discount\nGBP 235.20",
+        "Zahlbetrag bei Zahlung bis 14.03.2024 GBP 235.20",
+        "Zahlbetrag abzgl. 2% Skonto GBP 235.20",
+        "Rate 1/3 zu zahlen GBP 80.00",
+        "Net à payer si payé avant le 14/03/2024 GBP 235.20",
+        "Total à payer le mois prochain GBP 99.00",
+    ],
+)
+@pytest.mark.parametrize("sums", ["", "Subtotal GBP 200.00\nVAT 20% GBP 40.00\n"])
+def test_an_amount_on_a_condition_or_at_another_time_is_neither_the_total_nor_due(row: str, sums: str) -> None:
+    found = reading(totals=f"{sums}Total GBP 240.00\n{row}")
+    assert [found[name].value for name in ("grand_total", "due_payable")] == ["240.00", "240.00"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Amount due by 3 April 2024: GBP 240.00",
+        "Total due within 30 days GBP 240.00",
+        "Zahlbetrag bis 03.04.2024 ohne Skonto: GBP 240.00",
+        "Net à payer sans escompte GBP 240.00",
+        "Amount due after deposit GBP 240.00",
+    ],
+)
+def test_a_date_by_which_to_pay_is_no_condition(row: str) -> None:
+    found = reading(totals=f"Total GBP 300.00\nDeposit paid GBP 60.00\n{row}")
+    assert found["due_payable"].value == "240.00"
