@@ -21,7 +21,7 @@ from blocks.gateway.registry import errors as configuration_errors
 from blocks.records import Retry
 from blocks.review import errors as review_errors
 from deployments.prefect_api import local_server
-from tasks.arrive import put_away
+from tasks.arrive import errors as inbox_errors
 from tasks.runs import errors as run_errors
 
 MODULES = tuple(
@@ -36,7 +36,7 @@ MODULES = tuple(
         configuration_errors,
         review_errors,
         run_errors,
-        put_away,
+        inbox_errors,
         local_server,
     )
 )

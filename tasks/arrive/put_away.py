@@ -9,18 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from blocks.errors import WinnowError
 from blocks.files.sources import MEGABYTE, REMOTE_ERRORS, cause_of, digest_source, is_local, path_of, uri_of
 from tasks.arrive.arrivals import mark_of
-
-
-class NotMoved(WinnowError):
-    """A file stays in its inbox, because it changed or because a folder refuses."""
-
-    kind = "file_not_moved"
-
-    def __init__(self, uri: str, cause: str) -> None:
-        super().__init__(f"{uri} stays in its inbox ({cause}); its document is stored")
+from tasks.arrive.errors import NotMoved
 
 
 def put_away(uri: str, mark: str, inbox: str, folder: str, record: Callable[[str], None]) -> str:

@@ -20,15 +20,17 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Failed
+from pydantic import ValidationError
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import inbox_files
 from blocks.database.pipeline.inbox_files import Poll
-from blocks.errors import UsageError, WinnowError
+from blocks.errors import WinnowError
 from blocks.files.sources import is_local, path_of
 from blocks.inbox.block import BLOCK_SLUG, Inbox
 from blocks.records import Batch
 from tasks.arrive.arrivals import marks_of
+from tasks.arrive.errors import InboxInvalid, InboxUnknown, TakerNotDeployed
 from tasks.arrive.put_away import put_away as move
 from tasks.discover.batch import record_sources
 from tasks.runs.run import Run
@@ -39,19 +41,17 @@ log = logging.getLogger(__name__)
 NOT_BEGUN = [StateType.SCHEDULED, StateType.PENDING]
 
 
-class InboxUnknown(UsageError):
-    """A run names an inbox that Prefect does not have."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no inbox called {name!r}; make it in the Prefect UI (Blocks, +, Winnow inbox)")
-
-
 def load_inbox(name: str) -> Inbox:
-    """The block of this name. Raises `InboxUnknown`."""
+    """The block of this name. Raises `InboxUnknown` and `InboxInvalid`."""
     try:
         return cast(Inbox, Inbox.load(name))
     except (ObjectNotFound, ValueError):  # Block.load turns "not found" into a ValueError
         raise InboxUnknown(name) from None
+    except RuntimeError as error:  # and a value that cannot be into this
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        first = error.__cause__.errors(include_url=False, include_input=False)[0]
+        raise InboxInvalid(name, first["msg"].removeprefix("Value error, ")) from None
 
 
 def batch_of(inbox: Inbox) -> Batch:
@@ -62,20 +62,20 @@ def batch_of(inbox: Inbox) -> Batch:
 def poll_inboxes(database: Database) -> State[int]:
     """List every inbox once, and start a run for each that has stable files which no run has taken.
 
-    An inbox that cannot be listed is named in the final state, which is then failed; the others are polled.
+    An inbox that cannot be used, listed or taken is named in the final state, which is then failed; the others are
+    polled.
     """
     polls: dict[str, Poll] = {}
     failed: list[str] = []
     with get_client(sync_client=True) as client:
-        for name, inbox in _inboxes(client).items():
+        for name in _inbox_names(client):
             try:
+                inbox = load_inbox(name)
                 polls[name] = inbox_files.record_poll(database, name, marks_of(inbox.url))
-            except WinnowError as error:
-                failed.append(f"{name}: {error}")
-                continue
-            try:
                 if polls[name].due and not _waits(client, name):
                     _start(name, inbox)
+            except WinnowError as error:
+                failed.append(f"{name}: {error}")
             except (httpx.TransportError, PrefectHTTPStatusError) as error:  # the next poll starts it
                 get_run_logger().warning("the run of inbox %s could not be started: %s", name, error)
     return _closing_state(polls, failed)
@@ -115,13 +115,13 @@ def put_away(run: Run, block: Inbox, inbox: str) -> State[int]:
     return Completed(message=f"moved: {moved}" + (f", not moved: {len(left)}; {left[0]}" if left else ""), data=moved)
 
 
-def _inboxes(client: SyncPrefectClient) -> dict[str, Inbox]:
-    """Every inbox block by name; none where the block's type is not registered."""
+def _inbox_names(client: SyncPrefectClient) -> list[str]:
+    """The names of all inbox blocks; none where the block's type is not registered."""
     try:
         documents = client.read_block_documents_by_type(BLOCK_SLUG)
     except ObjectNotFound:
-        return {}
-    return {document.name: load_inbox(document.name) for document in documents if document.name}
+        return []
+    return [document.name for document in documents if document.name]
 
 
 def _waits(client: SyncPrefectClient, name: str) -> bool:
@@ -134,16 +134,19 @@ def _waits(client: SyncPrefectClient, name: str) -> bool:
 
 
 def _start(name: str, inbox: Inbox) -> None:
-    """Start a run of the inbox, in its lane, without waiting for it."""
+    """Start a run of the inbox, in its lane, without waiting for it. Raises `TakerNotDeployed`."""
     tags = [f"inbox:{name}", *([f"owner:{inbox.owner}"] if inbox.owner else [])]
-    run_deployment(
-        DEPLOYMENT,
-        parameters={"inbox": name},
-        tags=tags,
-        timeout=0,
-        as_subflow=False,
-        work_queue_name=inbox.lane,
-    )
+    try:
+        run_deployment(
+            DEPLOYMENT,
+            parameters={"inbox": name},
+            tags=tags,
+            timeout=0,
+            as_subflow=False,
+            work_queue_name=inbox.lane,
+        )
+    except ObjectNotFound:
+        raise TakerNotDeployed(DEPLOYMENT) from None
 
 
 def _closing_state(polls: Mapping[str, Poll], failed: list[str]) -> State[int]:

@@ -11,7 +11,8 @@ from blocks.database.pipeline import inbox_files
 from blocks.database.pipeline.sources import uris_of
 from blocks.errors import DiskFull
 from tasks.arrive.arrivals import marks_of
-from tasks.arrive.put_away import NotMoved, put_away
+from tasks.arrive.errors import NotMoved
+from tasks.arrive.put_away import put_away
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 
