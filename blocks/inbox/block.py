@@ -1,11 +1,13 @@
 """The Prefect block `Inbox`: where documents arrive, what they are, whose they are, and what they may cost."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from prefect.blocks.core import Block
 from pydantic import Field, field_validator, model_validator
 
+from blocks.files.sources import is_local, path_of
 from blocks.secret_url import redacted
 
 BLOCK_SLUG = "winnow-inbox"
@@ -47,6 +49,11 @@ class Inbox(Block):
 
     @model_validator(mode="after")
     def _done_is_outside(self) -> Self:
-        if self.done_folder is not None and f"{self.done_folder.rstrip('/')}/".startswith(f"{self.url.rstrip('/')}/"):
+        if self.done_folder is not None and _place(self.done_folder).startswith(_place(self.url)):
             raise ValueError("done_folder is within the inbox, so that its files would arrive again: choose another")
         return self
+
+
+def _place(url: str) -> str:
+    """A folder or a URL as every way to write it, with a slash at its end."""
+    return f"{str(Path(path_of(url)).resolve()) if is_local(url) else url.rstrip('/')}/"

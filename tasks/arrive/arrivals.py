@@ -1,32 +1,46 @@
 """What an inbox holds, by one listing: each file with a mark that changes when the file does."""
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blocks.errors import SourceMissing
-from blocks.files.sources import REMOTE_ERRORS, is_local, path_of, uri_of
+from blocks.errors import SourceMissing, UnreadableSource
+from blocks.files.sources import REMOTE_ERRORS, cause_of, folders_of, is_local, path_of, uri_of
 from tasks.discover.listing import check_source, is_system_file
 
 CHANGES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 """Under these names file systems say when a file was written, or a digest of it."""
 
 
-def marks_of(url: str) -> dict[str, str]:
-    """By URI the mark of every file in the inbox and its subfolders: size and time of change. Hidden ones are left out.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """By URI the mark of each file: size and time of change. `unreadable` has the folders that could not be listed."""
+
+    marks: dict[str, str] = field(default_factory=dict)
+    unreadable: list[UnreadableSource] = field(default_factory=list)
+
+    def may_hold(self, uri: str) -> bool:
+        """Whether a file is in a folder that could not be listed, so that nobody knows whether it is there."""
+        folders = {error.uri for error in self.unreadable}
+        return bool(folders) and not folders.isdisjoint(folders_of(uri))
+
+
+def list_inbox(url: str) -> Listing:
+    """Every file in the inbox and its subfolders; hidden ones are left out.
 
     Raises `SourceMissing` and `SourceHoldsSecret`.
     """
     check_source(url)
     if is_local(url):
-        marks: dict[str, str] = {}
-        _walk(str(Path(path_of(url)).absolute()), marks)
-        return marks
-    return _remote_marks(url)
+        listing = Listing()
+        _walk(str(Path(path_of(url)).absolute()), listing, is_inbox=True)
+        return listing
+    return Listing(_remote_marks(url))
 
 
 def mark_of(uri: str) -> str:
-    """The mark of one file of an inbox, by its URI as `marks_of` gives it. Raises what its file system raises."""
+    """The mark of one file of an inbox, by its URI as `list_inbox` gives it. Raises what its file system raises."""
     if is_local(uri):
         facts = Path(path_of(uri)).stat()
         return f"{facts.st_size} {facts.st_mtime_ns}"
@@ -39,8 +53,7 @@ def mark_of(uri: str) -> str:
     return next((_mark(facts) for facts in listed if facts["name"] == path), "")
 
 
-def _walk(folder: str, marks: dict[str, str]) -> None:
-    """A folder that cannot be listed now is one whose files have not arrived; the next poll looks again."""
+def _walk(folder: str, listing: Listing, *, is_inbox: bool = False) -> None:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -48,14 +61,15 @@ def _walk(folder: str, marks: dict[str, str]) -> None:
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        _walk(entry.path, marks)
+                        _walk(entry.path, listing)
                     elif entry.is_file():
                         facts = entry.stat()
-                        marks[uri_of(entry.path)] = f"{facts.st_size} {facts.st_mtime_ns}"
+                        listing.marks[uri_of(entry.path)] = f"{facts.st_size} {facts.st_mtime_ns}"
                 except OSError:  # it is gone, or leads nowhere
                     continue
-    except OSError:
-        return
+    except OSError as error:
+        if is_inbox or not isinstance(error, FileNotFoundError):  # a subfolder may go meanwhile
+            listing.unreadable.append(UnreadableSource(uri_of(folder), cause_of(error)))
 
 
 def _remote_marks(url: str) -> dict[str, str]:

@@ -30,10 +30,12 @@ def put_away(uri: str, mark: str, inbox: str, folder: str, record: Callable[[str
         target.makedirs(posixpath.dirname(wanted), exist_ok=True)
         place = next(name for name in _names(wanted) if _is_free_or_equal(target, name, digest))
         new = _uri(target, place)
-        if not target.exists(place):
+        is_copied = not target.exists(place)
+        if is_copied:
             _copy(source, path, target, place)
         if digest_source(new)[0] != digest:
-            target.rm_file(place)
+            if is_copied:  # a file that was there before is not ours to delete
+                target.rm_file(place)
             raise NotMoved(uri, "the copy differs")
         record(new)
         if mark_of(uri) != mark:

@@ -29,14 +29,14 @@ from blocks.errors import WinnowError
 from blocks.files.sources import is_local, path_of
 from blocks.inbox.block import BLOCK_SLUG, Inbox
 from blocks.records import Batch
-from tasks.arrive.arrivals import marks_of
+from tasks.arrive.arrivals import list_inbox
 from tasks.arrive.errors import InboxInvalid, InboxUnknown, TakerNotDeployed
 from tasks.arrive.put_away import put_away as move
 from tasks.discover.batch import record_sources
 from tasks.runs.run import Run
 
 DEPLOYMENT = "take-inbox/arrived"
-LEFT_SHOWN = 5
+LEFT_SHOWN, FOLDERS_SHOWN = 5, 5
 log = logging.getLogger(__name__)
 NOT_BEGUN = [StateType.SCHEDULED, StateType.PENDING]
 
@@ -71,7 +71,9 @@ def poll_inboxes(database: Database) -> State[int]:
         for name in _inbox_names(client):
             try:
                 inbox = load_inbox(name)
-                polls[name] = inbox_files.record_poll(database, name, marks_of(inbox.url))
+                listing = list_inbox(inbox.url)
+                failed += [f"{name}: {error}" for error in listing.unreadable[:FOLDERS_SHOWN]]
+                polls[name] = inbox_files.record_poll(database, name, listing.marks, listing.may_hold)
                 if polls[name].due and not _waits(client, name):
                     _start(name, inbox)
             except WinnowError as error:

@@ -1,6 +1,6 @@
 """Files of inboxes: seen, stable, taken. A file is taken once; a file that changed later is taken again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, update
@@ -24,10 +24,13 @@ class Poll:
 
 
 @survives_outages
-def record_poll(database: Database, inbox: str, marks: Mapping[str, str]) -> Poll:
+def record_poll(
+    database: Database, inbox: str, marks: Mapping[str, str], may_be_there: Callable[[str], bool] = lambda uri: False
+) -> Poll:
     """Write what an inbox holds: by URI a mark of size and time. A file whose mark is that of the last poll is stable.
 
-    Files that are gone are forgotten. Nothing is written about a file that was taken and has not changed.
+    Files that are gone are forgotten, but for those that may be there and could not be listed. Nothing is written about
+    a file that was taken and has not changed.
     """
     file = inbox_files.c
     seen_at = now()
@@ -38,7 +41,7 @@ def record_poll(database: Database, inbox: str, marks: Mapping[str, str]) -> Pol
             known[uri] = (mark, bool(is_stable), bool(is_taken))
     arrived = [uri for uri, mark in marks.items() if uri not in known or known[uri][0] != mark]
     settled = [uri for uri, (mark, is_stable, is_taken) in known.items() if not is_stable and marks.get(uri) == mark]
-    gone = [uri for uri in known if uri not in marks]
+    gone = [uri for uri in known if uri not in marks and not may_be_there(uri)]
     upsert = database.insert(inbox_files)
     anew = {name: upsert.excluded[name] for name in ("mark", "seen_at", "is_stable", "run_id", "taken_at")}
     upsert = upsert.on_conflict_do_update(index_elements=[file.inbox, file.uri], set_=anew)

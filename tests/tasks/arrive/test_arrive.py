@@ -12,7 +12,7 @@ from blocks.database.pipeline import inbox_files
 from blocks.database.pipeline.inbox_files import Poll
 from blocks.database.pipeline.runs import finish_run, start_run
 from blocks.errors import SourceMissing
-from tasks.arrive.arrivals import marks_of
+from tasks.arrive.arrivals import list_inbox
 
 INBOX = "post"
 
@@ -68,7 +68,7 @@ def test_inboxes_do_not_share_files(database: Database, folder: Path) -> None:
     (folder / "a.txt").write_text("whole")
     for _ in range(2):
         for name in ("post", "fax"):
-            inbox_files.record_poll(database, name, marks_of(str(folder)))
+            inbox_files.record_poll(database, name, list_inbox(str(folder)).marks)
     assert inbox_files.claim_due(database, "fax", "run-1") == inbox_files.claim_due(database, "post", "run-2")
 
 
@@ -77,18 +77,50 @@ def test_hidden_files_folders_and_dangling_links_have_not_arrived(tmp_path: Path
     (tmp_path / "in" / "deeper" / "a.txt").write_text("whole")
     (tmp_path / "in" / ".a.txt.part").write_text("half")
     (tmp_path / "in" / "nowhere").symlink_to(tmp_path / "nothing")
-    assert list(marks_of(str(tmp_path / "in"))) == [str(tmp_path / "in" / "deeper" / "a.txt")]
+    assert list(list_inbox(str(tmp_path / "in")).marks) == [str(tmp_path / "in" / "deeper" / "a.txt")]
     with pytest.raises(SourceMissing):
-        marks_of(str(tmp_path / "out"))
+        list_inbox(str(tmp_path / "out"))
 
 
 def test_a_url_is_listed_with_marks_that_change_with_the_file(tmp_path: Path) -> None:
     file_system = fsspec.filesystem("memory")
     file_system.pipe("/inbox-of-test/a.txt", b"one")
-    before = marks_of("memory://inbox-of-test")
+    before = list_inbox("memory://inbox-of-test").marks
     assert list(before) == ["memory:///inbox-of-test/a.txt"]
     file_system.pipe("/inbox-of-test/a.txt", b"another")
-    assert marks_of("memory://inbox-of-test") != before
+    assert list_inbox("memory://inbox-of-test").marks != before
+
+
+def test_files_of_a_folder_that_cannot_be_read_are_not_forgotten_and_it_is_named(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = folder / "closed"
+    closed.mkdir()
+    for file in (folder / "a.txt", closed / "b.txt"):
+        file.write_text("whole")
+    taken(database, folder)
+    scandir = os.scandir
+
+    def refused(path: str) -> Iterator[os.DirEntry[str]]:
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refused)
+        listing = list_inbox(str(folder))
+        (folder / "a.txt").unlink()
+        poll(database, folder)
+    assert [error.uri for error in listing.unreadable] == [str(closed)]
+    (folder / "a.txt").write_text("whole")
+    assert poll(database, folder) == Poll(listed=2, arrived=1, due=0), "only the file that was gone arrives again"
+
+
+def test_an_inbox_that_is_no_folder_is_named(folder: Path) -> None:
+    (folder / "a.txt").write_text("whole")
+    for url in (folder / "a.txt", folder / "*.txt"):
+        listing = list_inbox(str(url))
+        assert (listing.marks, [error.uri for error in listing.unreadable]) == ({}, [str(url)])
 
 
 def test_a_poll_of_many_files_lists_the_folder_once(
@@ -110,7 +142,8 @@ def test_a_poll_of_many_files_lists_the_folder_once(
 
 
 def poll(database: Database, folder: Path) -> Poll:
-    return inbox_files.record_poll(database, INBOX, marks_of(str(folder)))
+    listing = list_inbox(str(folder))
+    return inbox_files.record_poll(database, INBOX, listing.marks, listing.may_hold)
 
 
 def taken(database: Database, folder: Path) -> None:

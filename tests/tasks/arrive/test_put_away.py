@@ -10,7 +10,9 @@ from blocks.database.engine import Database
 from blocks.database.pipeline import inbox_files
 from blocks.database.pipeline.sources import uris_of
 from blocks.errors import DiskFull
-from tasks.arrive.arrivals import marks_of
+from blocks.files.sources import digest_source
+from tasks.arrive import put_away as module
+from tasks.arrive.arrivals import list_inbox
 from tasks.arrive.errors import NotMoved
 from tasks.arrive.put_away import put_away
 from tests.database_fixtures import add_documents
@@ -33,7 +35,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def moved(inbox: Path, done: Path, record: Record = nothing) -> str:
-    [(uri, mark)] = marks_of(str(inbox)).items()
+    [(uri, mark)] = list_inbox(str(inbox)).marks.items()
     return put_away(uri, mark, str(inbox), str(done), record)
 
 
@@ -43,7 +45,7 @@ def test_a_file_is_as_deep_in_the_folder_as_it_was_in_the_inbox(inbox: Path, tmp
     assert Path(new) == tmp_path / "done" / "march" / "a.txt"
     assert Path(new).read_text() == "whole"
     assert seen == [(new, True)], "it is recorded before it is deleted"
-    assert marks_of(str(inbox)) == {}
+    assert list_inbox(str(inbox)).marks == {}
     assert [file.name for file in (tmp_path / "done" / "march").iterdir()] == ["a.txt"]
 
 
@@ -66,11 +68,11 @@ def test_a_crash_before_the_deletion_leaves_both_and_the_next_attempt_ends_it(in
     assert (inbox / "march" / "a.txt").read_text() == "whole"
     assert Path(moved(inbox, tmp_path / "done")).name == "a.txt"
     assert [file.name for file in (tmp_path / "done" / "march").iterdir()] == ["a.txt"]
-    assert marks_of(str(inbox)) == {}
+    assert list_inbox(str(inbox)).marks == {}
 
 
 def test_a_file_that_changed_since_the_poll_stays(inbox: Path, tmp_path: Path) -> None:
-    [(uri, mark)] = marks_of(str(inbox)).items()
+    [(uri, mark)] = list_inbox(str(inbox)).marks.items()
     Path(uri).write_text("whole, and more")
     with pytest.raises(NotMoved, match="it has changed"):
         put_away(uri, mark, str(inbox), str(tmp_path / "done"), nothing)
@@ -90,10 +92,30 @@ def test_a_folder_that_refuses_leaves_the_file_where_it_is(inbox: Path, tmp_path
     assert (inbox / "march" / "a.txt").read_text() == "whole"
 
 
+def test_a_file_of_others_that_changes_meanwhile_is_not_deleted(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "done" / "march" / "a.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("whole")
+
+    def read_then_changed(uri: str) -> tuple[str, int]:
+        found = digest_source(uri)
+        if Path(uri) == theirs:
+            theirs.write_text("theirs, and changed")
+        return found
+
+    monkeypatch.setattr(module, "digest_source", read_then_changed)
+    with pytest.raises(NotMoved, match="the copy differs"):
+        moved(inbox, tmp_path / "done")
+    assert theirs.read_text() == "theirs, and changed"
+    assert (inbox / "march" / "a.txt").read_text() == "whole"
+
+
 def test_any_url_of_fsspec_serves_as_inbox_and_as_folder(tmp_path: Path) -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe("/post-away/deep/a.txt", b"whole")
-    [(uri, mark)] = marks_of("memory://post-away").items()
+    [(uri, mark)] = list_inbox("memory://post-away").marks.items()
     assert put_away(uri, mark, "memory://post-away", "memory://done-away", nothing) == "memory:///done-away/deep/a.txt"
     assert memory.cat("/done-away/deep/a.txt") == b"whole"
     assert not memory.exists("/post-away/deep/a.txt")
