@@ -1,16 +1,16 @@
 """Extraction of PDFs over two processes: Dask's workers beside two processes that take chunks from one list.
 
 Dask is no dependency: install `distributed` to run this. Both read the same chunks by the extract stage, with its
-isolation, in turns, because a shared machine's speed drifts; the start of the processes is left out. Dask is taken bare,
-without Prefect's task runner over it, which could only add to it. Its results go back to the scheduler, as those of a
-task do; the other processes keep theirs, as workers do that write to the database.
+isolation, in turns, because a shared machine's speed drifts. The start of the processes is left out. Dask is taken
+bare, without Prefect's task runner over it, which could only add to it. Its results go back to the scheduler, as those
+of a task do; the other processes keep theirs, as workers do that write to the database.
 """
 
 import argparse
 import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -31,7 +31,10 @@ def main() -> None:
     paths = text_pdfs(options.data) * options.copies
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     with own_processes() as (tasks, done), dask_client() as client:
-        contenders = {"processes": lambda: by_processes(chunks, tasks, done), "dask": lambda: by_dask(chunks, client)}
+        contenders: dict[str, Callable[[], int]] = {
+            "processes": lambda: by_processes(chunks, tasks, done),
+            "dask": lambda: by_dask(chunks, client),
+        }
         speeds: dict[str, list[float]] = {name: [] for name in contenders}
         sizes = {run() for run in contenders.values()}  # warms both up
         assert len(sizes) == 1, "both read the same"
