@@ -30,6 +30,7 @@ from tasks.classify.papers import (
     Papers,
     Strength,
     Title,
+    is_telling,
     is_unreferred,
     known_papers,
     with_names,
@@ -71,11 +72,11 @@ MAX_LABEL_WORDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The evidence for one type, and the title that contradicts it and the mark that voids the paper, if any."""
+    """The evidence for one type, the title that contradicts it, and what else lets it be doubted, in words."""
 
     weight: float
     contradiction: Title | None = None
-    mark: Mark | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,23 @@ class TypeEvidence:
         titles = [self._resolved(title, folded) for title in self._papers.titles(outline)]
         labels = self._found_labels(outline.cells) if self._labels else {}
         marks = marks_in(outline, self._papers)
+        first_amounts = outline.first_amounts
         return {
             name: Finding(
                 self._weight(name, outline, titles, labels.get(name, {})) if self._is_described(name) else 0.0,
-                _contradiction(titles, self._kinds[name]),
-                next((mark for mark in marks if mark.concerns(self._exact_kinds[name])), None),
+                _contradiction(titles, self._kinds[name], first_amounts),
+                self._doubt(name, titles, marks, first_amounts),
             )
             for name in self.types
         }
+
+    def _doubt(self, name: str, titles: Sequence[Title], marks: Sequence[Mark], first_amounts: int) -> str:
+        """The mark that voids the paper, or a title of a kind that only shares names with the type's: "Receipt"."""
+        mark = next((mark for mark in marks if mark.concerns(self._exact_kinds[name])), None)
+        if mark is not None:
+            return mark.remark
+        title = _contradiction(titles, self._own_kinds[name], first_amounts)
+        return f"titled {title.name}" if title is not None else ""
 
     def _is_described(self, name: str) -> bool:
         return self.types[name].classification.by_description
@@ -182,13 +192,19 @@ class TypeEvidence:
         return kinds
 
     @cached_property
-    def _exact_kinds(self) -> dict[str, frozenset[str]]:
-        """Each type's name with the kinds so called, or else all: "This is not an invoice" does not mean a receipt."""
+    def _own_kinds(self) -> dict[str, frozenset[str]]:
+        """The kinds of each type without those that only share a name: a receipt may be titled "Invoice"."""
         named = {
             name: frozenset(" ".join(words_of(text)) for text in _names(known)) for name, known in self.types.items()
         }
+        return {name: (kinds & named[name] or kinds) | {_own(name)} for name, kinds in self._kinds.items()}
+
+    @cached_property
+    def _exact_kinds(self) -> dict[str, frozenset[str]]:
+        """Each type's name with the kinds so called, or else all: "This is not an invoice" does not mean a receipt."""
         return {
-            name: (kinds & named[name] or kinds) | named[name] | {_own(name)} for name, kinds in self._kinds.items()
+            name: kinds | {" ".join(words_of(text)) for text in _names(self.types[name])}
+            for name, kinds in self._own_kinds.items()
         }
 
     @cached_property
@@ -270,17 +286,22 @@ def _label_words(cell: Cell) -> Iterable[tuple[str, ...]]:
                 yield cell.words[end - length : end]
 
 
-def _contradiction(titles: Sequence[Title], kinds: frozenset[str]) -> Title | None:
+def _contradiction(titles: Sequence[Title], kinds: frozenset[str], first_amounts: int) -> Title | None:
     """The title of another kind that stands out more than any of the type's own.
 
     A plain title of the type's own is contradicted by nothing: an invoice may carry the note of its delivery. Above a
-    column "Invoice", "Statement of account" does contradict: no invoice carries one.
+    column "Invoice", "Statement of account" does contradict: no invoice carries one. It and "Pro forma" do so below the
+    title "Invoice" too, and below a long letterhead, up to the first amounts.
     """
     own = [title for title in titles if title.kinds & kinds]
     strongest = max((title.strength for title in own), default=None)
     first = min((title.line for title in own if title.strength > Strength.REFERENCE), default=TITLE_LINES)
     for title in sorted(titles, key=lambda title: (-title.strength, title.line)):
-        if title.kinds & kinds or title.strength is Strength.REFERENCE or title.line >= TITLE_LINES:
+        if title.kinds & kinds or title.strength is Strength.REFERENCE:
+            continue
+        if is_telling(title, kinds) and title.line < max(TITLE_LINES, first_amounts):
+            return title
+        if title.line >= TITLE_LINES:
             continue
         if strongest is None:
             return title

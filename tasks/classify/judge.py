@@ -19,7 +19,6 @@ from blocks.text_classifier.classifier import Lesson, TextClassifier
 from blocks.text_classifier.features import words
 from blocks.text_classifier.training import train
 from tasks.classify.evidence import TypeEvidence, bounded
-from tasks.classify.marks import Mark
 from tasks.classify.outline import outline_of
 from tasks.classify.papers import Title
 from tasks.classify.signals import READ_CHARACTERS, CompiledSignal, compile_signals, signal_evidence
@@ -37,7 +36,9 @@ MAX_FOR, MAX_AGAINST = 4.0, 1.5
 """Bounds of the classifier's log odds. A few examples are weak evidence against a type: each shop's receipt is new."""
 
 DOUBTED = 0.5
-"""The confidence, at most, of a paper that is marked as void, or whose title contradicts the type that it was given."""
+"""The confidence, at most, of a paper that is marked as void, or that is an invoice titled "Receipt", and of one whose
+title contradicts the type that it was given.
+"""
 
 USUAL = 0.03
 """A word that stands in a larger share of the ordinary texts says nothing of a type."""
@@ -48,17 +49,17 @@ _FLOOR = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A text's evidence: log odds by type, the titles that contradict types, and the marks that void the paper."""
+    """A text's evidence: log odds by type, the titles that contradict types, and what lets types be doubted."""
 
     weights: dict[str, float]
     contradictions: Mapping[str, Title]
-    marks: Mapping[str, Mark]
+    doubts: Mapping[str, str]
 
     def remark_on(self, name: str) -> str | None:
         """What the text says against being used as a paper of this type, in words."""
         if name in self.contradictions:
             return f"titled {self.contradictions[name].name}"
-        return self.marks[name].remark if name in self.marks else None
+        return self.doubts.get(name)
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ class TypeJudge:
         contradictions = {
             name: finding.contradiction for name, finding in findings.items() if finding.contradiction is not None
         }
-        marks = {name: finding.mark for name, finding in findings.items() if finding.mark is not None}
-        return _Case(weights, contradictions, marks)
+        doubts = {name: finding.doubt for name, finding in findings.items() if finding.doubt}
+        return _Case(weights, contradictions, doubts)
 
     def _bounded(self, case: "_Case") -> dict[str, float]:
         """The weights after what contradicts a type."""

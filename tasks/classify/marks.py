@@ -16,6 +16,7 @@ from itertools import groupby
 from tasks.classify.outline import Cell, Outline
 from tasks.classify.papers import (
     BEFORE_NUMBER,
+    DECLARED_OF,
     FIRST_LINES,
     TITLE_LINES,
     Papers,
@@ -104,7 +105,6 @@ class _Stamps:
         lines = [list(cells) for _, cells in groupby(self.outline.cells, key=lambda cell: cell.line)]
         readings = [[_reading(cell.words, self.papers) for cell in cells] for cells in lines]
         repeated = Counter(cell.words for cell in self.outline.cells if len(cell.words) < MAX_STAMP_WORDS)
-        table = next((cells[0].line for cells in lines if _FIGURE.search(cells[-1].text)), len(lines))
         for position, (cells, read) in enumerate(zip(lines, readings, strict=True)):
             if not any(read):
                 continue
@@ -112,7 +112,7 @@ class _Stamps:
             for cell, reading in zip(cells, read, strict=True):
                 if reading is None or not _is_placed(cell, reading, cells, all(read)):
                     continue
-                is_early = cell.line < min(TITLE_LINES, table)
+                is_early = cell.line < min(TITLE_LINES, self.outline.first_amounts)
                 if _is_titled(cell, reading, is_early=is_early) or (
                     not is_item and _is_alone(cell, reading, repeated[cell.words], is_early=is_early)
                 ):
@@ -232,6 +232,8 @@ def _statements(folded: str, papers: Papers) -> Iterator[Mark]:
                 meant = meaning(words, end, papers)
                 if meant is not None:
                     yield replace(meant, words=" ".join([*words[start:end], meant.words]), is_statement=True)
+    for match in phrase_pattern("says statement").finditer(folded):
+        yield Mark(match[0], _kinds(DECLARED_OF), _kinds("declared kinds"), is_statement=True)
     yield from _voidings(words, papers)
 
 
@@ -261,13 +263,13 @@ def _declaration(words: Sequence[str], start: int, papers: Papers) -> Mark | Non
             titled, meant = papers.named_at(words, at + length)
             end = at + length + titled
             if titled or role == "d":
-                return Mark(" ".join(words[start:end]), meant or _kinds("declared of"))
+                return Mark(" ".join(words[start:end]), meant or _kinds(DECLARED_OF))
             return None
         if named:
             declared = kinds & _kinds("declared kinds")
             is_plain = named > 1 or len(words[at]) >= MIN_DECLARED_LETTERS
             end = at + named
-            return Mark(" ".join(words[start:end]), _kinds("declared of"), declared) if declared and is_plain else None
+            return Mark(" ".join(words[start:end]), _kinds(DECLARED_OF), declared) if declared and is_plain else None
     return None
 
 

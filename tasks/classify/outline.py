@@ -22,6 +22,7 @@ _AROUND = " *[](){}<>=_-–—.!"
 """What stands around a stamp: "[ D R A F T ]"."""
 _SIGNS = str.maketrans({"’": "'", "°": "o", "º": "o", "№": "#"})
 _MARKS = _SIGNS | {ord("ß"): "ss"}
+_FIGURE = re.compile(r"\d[.,]\d\d-?(?:\s?\W|\s[^\W\d]{3})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,12 @@ class Outline:
 
     cells: tuple[Cell, ...]
     folded: str
+
+    @cached_property
+    def first_amounts(self) -> int:
+        """The line of the first row that ends with an amount; behind the last line where there is none."""
+        last_of_line = {cell.line: cell.text for cell in self.cells}
+        return next((line for line, text in last_of_line.items() if _FIGURE.search(text)), len(last_of_line))
 
     @cached_property
     def stems(self) -> frozenset[str]:

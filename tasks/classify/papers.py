@@ -31,7 +31,8 @@ MAX_PLAIN_WORDS = 2
 MAX_NAME_WORDS = 5
 
 AFTER_TITLE, BEFORE_NUMBER, BEFORE_DATE, JOINS = "after a title", "before a number", "before a date", "joins"
-NEVER_REFERRED_TO = "never referred to"
+NEVER_REFERRED_TO, TELLING = "never referred to", "telling below invoice"
+DECLARED_OF = "declared of"
 SUBJECTS, MAIL_HEADERS = "subjects", "mail headers"
 LABELS_OF_ANY_FORM = "labels of any form"
 """The lists of papers.txt that are no kinds."""
@@ -175,6 +176,16 @@ def _stands_out(cell: Cell) -> bool:
 def is_unreferred(kinds: Iterable[str]) -> bool:
     """Whether other papers name none of the kinds: "Statement date" on the first lines is that of the paper itself."""
     return all(words_of(kind) in word_list(NEVER_REFERRED_TO) for kind in kinds)
+
+
+def is_telling(title: Title, kinds: frozenset[str]) -> bool:
+    """Whether a title alone or with its date says that a paper is none of `kinds` below their own: "Pro forma".
+
+    That is so of invoices and receipts: other papers have a heading "Statement".
+    """
+    if title.strength < Strength.NUMBERED or kinds.isdisjoint(" ".join(words) for words in word_list(DECLARED_OF)):
+        return False
+    return words_of(title.name) in word_list(TELLING)
 
 
 def with_names(papers: Papers, names: Mapping[str, Iterable[str]]) -> Papers:
