@@ -110,9 +110,13 @@ def changes(client: "SyncPrefectClient", blocks: Sequence[str]) -> Iterator[tupl
 
     Raises `NotifyBlockMissing`.
     """
+    from prefect.events.filters import AutomationFilter, AutomationFilterName
+
     block_ids = [_block_id(client, name) for name in blocks]
-    existing = {automation.name: automation for automation in client.read_automations()}
-    for definition in definitions():
+    wanted = definitions()
+    ours = AutomationFilter(name=AutomationFilterName(any_=[definition.name for definition in wanted]))
+    existing = {automation.name: automation for automation in client.read_automations(automations=ours)}
+    for definition in wanted:
         found = existing.get(definition.name)
         if found is None or _content(found) != _content(definition.automation(block_ids, is_enabled=found.enabled)):
             yield definition, found

@@ -32,10 +32,11 @@ def list_all() -> None:
     """List the automations, with what the Prefect server has of each."""
     from blocks.settings import load_settings
     from deployments.automations.apply import changes, definitions
+    from tasks.flow_run.pages import all_pages
 
     with _client() as client:
         differing = {one.name: found for one, found in changes(client, load_settings().notify_blocks)}
-        off = {automation.name for automation in client.read_automations() if not automation.enabled}
+        off = {automation.name for automation in all_pages(client.read_automations) if not automation.enabled}
     for definition in definitions():
         name = definition.name
         state = "as here" if name not in differing else "differs" if differing[name] else "missing"

@@ -6,6 +6,7 @@ server would take seconds to start at every run, and print stack traces at its e
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import re
@@ -140,7 +141,7 @@ def answers(url: str | SecretUrl, timeout_s: float = 3.0) -> bool:
     try:
         with urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=timeout_s) as reply:
             return bool(reply.status == 200)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # the last one: a reply that is no HTTP
         return False
 
 

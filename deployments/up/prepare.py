@@ -11,6 +11,7 @@ from blocks.settings import PROJECT_DIR, child_environment
 from blocks.yaml.lines import YamlFile
 from blocks.yaml.values import mapping, sequence
 from deployments.up.services import POOL
+from tasks.flow_run.pages import all_pages
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -28,6 +29,13 @@ class DeployFailed(RunError):
     def __init__(self, output: str) -> None:
         lines = [line for line in output.splitlines() if line.strip()]
         super().__init__(f"prefect deploy --all failed: {lines[-1].strip() if lines else 'it printed nothing'}")
+
+
+class DeployTooSlow(RunError):
+    """`prefect deploy --all` did not end."""
+
+    def __init__(self) -> None:
+        super().__init__(f"prefect deploy --all did not end within {DEPLOY_WITHIN_S} s; is the Prefect server busy?")
 
 
 def make_pool(client: "SyncPrefectClient") -> bool:
@@ -55,22 +63,25 @@ def deploy(client: "SyncPrefectClient", environment: Mapping[str, str]) -> int:
     """Deploy all that prefect.yaml names; returns how many deployments there are.
 
     A schedule that a person switched on or off stays so: Prefect would set it back to what the file says. Raises
-    `DeployFailed`.
+    `DeployFailed` and `DeployTooSlow`.
     """
     before = _active_schedules(client)
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
-        cwd=PROJECT_DIR,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEPLOY_WITHIN_S,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+            cwd=PROJECT_DIR,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEPLOY_WITHIN_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise DeployTooSlow from None
     if done.returncode:
         raise DeployFailed(done.stdout + done.stderr)
-    deployed = client.read_deployments()
+    deployed = all_pages(client.read_deployments)
     for deployment in deployed:
         for schedule in deployment.schedules:
             was_active = before.get((str(deployment.id), str(schedule.schedule)))
@@ -83,13 +94,13 @@ def _active_schedules(client: "SyncPrefectClient") -> dict[tuple[str, str], bool
     """Whether each schedule is active, by deployment and by what it says."""
     return {
         (str(deployment.id), str(schedule.schedule)): schedule.active
-        for deployment in client.read_deployments()
+        for deployment in all_pages(client.read_deployments)
         for schedule in deployment.schedules
     }
 
 
 def deploy_all(client: "SyncPrefectClient") -> int:
-    """Deploy to the server of the client, from a process without `winnow up`'s environment. Raises `DeployFailed`."""
+    """Deploy to the server of the client, from a process without `winnow up`'s environment. Raises as `deploy`."""
     make_pool(client)
     return deploy(client, child_environment({"PREFECT_API_URL": str(client.api_url)}, keeps_settings=True))
 

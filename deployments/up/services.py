@@ -1,5 +1,6 @@
 """What `winnow up` runs: the Prefect server, a worker and the review page, each with its health check."""
 
+import http.client
 import sys
 import urllib.request
 from collections.abc import Mapping
@@ -87,5 +88,5 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as reply:
             return bool(reply.status == 200)
-    except OSError:
+    except (OSError, http.client.HTTPException):  # such as a reply that is no HTTP
         return False

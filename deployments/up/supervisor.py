@@ -4,6 +4,7 @@ All processes are started by the main thread: Linux sends them SIGTERM when the 
 they end even if the supervisor is killed.
 """
 
+import contextlib
 import ctypes
 import logging
 import logging.handlers
@@ -157,8 +158,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.1)
     for signal_name in ("terminate", "kill"):
         for each in family:
-            if each.is_running():  # and no other process has its pid
-                getattr(each, signal_name)()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself
+                if each.is_running():  # and no other process has its pid
+                    getattr(each, signal_name)()
         psutil.wait_procs(family, timeout=KILL_WITHIN_S)
     if process.poll() is None:
         process.kill()

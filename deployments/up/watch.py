@@ -39,7 +39,7 @@ def watch_inboxes(url: str, stop: threading.Event) -> None:
         try:
             with SyncPrefectClient(url) as client:
                 _watch(client, stop)
-        except (httpx.HTTPError, PrefectException, OSError, WinnowError) as error:
+        except (httpx.HTTPError, PrefectException, OSError, RuntimeError, WinnowError) as error:  # watchfiles' own too
             log.warning("up | inboxes are not watched now (%s); their schedule goes on", error)
             stop.wait(AGAIN_AFTER_S)
 

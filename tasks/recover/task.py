@@ -6,7 +6,7 @@ its deployment.
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 import httpx
@@ -20,11 +20,13 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRunPolicy, State, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import dead_runs
 from blocks.errors import DatabaseUnreachable, PrefectUnreachable
+from tasks.flow_run.pages import all_pages
 
 RETRIES, RETRY_DELAY_S = 2, 60
 UNENDED = [StateType.RUNNING, StateType.CANCELLING]
@@ -45,7 +47,8 @@ def close_dead_runs(database: Database) -> int:
             flow_runs = _unended(client)
             for run in dead_runs.ended_runs(database, set(flow_runs.values())):
                 for id_ in (id_ for id_, run_id in flow_runs.items() if run_id == run.run_id):
-                    client.set_flow_run_state(id_, Crashed(message=run.message))
+                    with suppress(ObjectNotFound):  # somebody deleted it meanwhile
+                        client.set_flow_run_state(id_, Crashed(message=run.message))
     except httpx.HTTPError as error:  # the next call tries again
         log.warning("Prefect could not be asked to close dead runs: %s", error)
     return len(dead)
@@ -82,7 +85,8 @@ def _allow_retries() -> None:
 def _unended(client: SyncPrefectClient) -> dict[UUID, str]:
     """Our flow runs that Prefect takes for running, with the id of the run that each is, or that it has joined."""
     names = ["process-documents", "backfill", "backfill-shard", "take-inbox", "work-chunks"]
-    found = client.read_flow_runs(
+    found = all_pages(
+        client.read_flow_runs,
         flow_filter=FlowFilter(name=FlowFilterName(any_=names)),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNENDED))),
     )

@@ -18,7 +18,9 @@ from prefect.client.schemas.objects import DeploymentSchedule, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events import emit_event
 
-TAG, PAGE = "winnow", 200
+from tasks.flow_run.pages import all_pages
+
+TAG = "winnow"
 SETTLED = timedelta(minutes=5)
 """The scheduler looks at a new or changed schedule within a minute."""
 
@@ -57,11 +59,7 @@ def report_silent_schedules() -> None:
 
 
 def _deployments(client: SyncPrefectClient) -> list[DeploymentResponse]:
-    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
-    found: list[DeploymentResponse] = []
-    while page := client.read_deployments(deployment_filter=ours, limit=PAGE, offset=len(found)):
-        found += page
-    return found
+    return all_pages(client.read_deployments, deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG])))
 
 
 def _is_settled(schedule: DeploymentSchedule, now: datetime) -> bool:

@@ -102,6 +102,8 @@ def _call_off(client: SyncPrefectClient, asked: list[UUID]) -> None:
             state = client.read_flow_run(id_).state
             if state is not None and (state.is_scheduled() or state.is_pending()):
                 client.set_flow_run_state(id_, Cancelled(message="the run had ended before it began"), force=True)
+        except ObjectNotFound:  # somebody deleted it meanwhile
+            continue
         except httpx.HTTPError as error:
             get_run_logger().warning("a run that has not begun could not be cancelled: %s", error)
 

@@ -105,6 +105,21 @@ def test_a_stop_leaves_no_process_of_the_family(kept: Supervisor, tmp_path: Path
     wait_until(lambda: not [process for process in family if lives(process)])
 
 
+def test_a_child_that_ends_by_itself_meanwhile_does_not_keep_the_others_running(
+    kept: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    child = psutil.Process(ended.pid)
+    ended.wait()
+    monkeypatch.setattr(child, "is_running", lambda: True)  # as it was a moment ago
+    monkeypatch.setattr(supervision, "_descendants", lambda _pid: {child})
+    pids: list[int] = []
+    for _ in range(2):
+        kept.start(service(SLEEPS, pids))
+    kept.stop()
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process that its parent has died")
 def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
     killed = subprocess.Popen(
