@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MIN_FREE_MB, FATAL_FREE_MB = 1_000, 50
 MAX_NAMED = 5
+_AGAIN = "winnow server stop, then run again"
 
 
 def doctor(
@@ -159,17 +160,23 @@ def _prefect(settings: "Settings") -> Iterator[Finding]:
         return
     server = prefect_server.running()
     if server is None:
+        if prefect_server.is_supervised():
+            remedy = f"winnow up starts it again within a minute; {prefect_server.up_log_file()} says more"
+            yield Finding("Prefect API", "the server of winnow up does not run", remedy)
+            return
         yield Finding("Prefect API", "none is configured; the first run starts a local server")
     elif not server.is_healthy:
-        remedy = "winnow server stop, then run again"
+        remedy = _AGAIN
+        if prefect_server.is_supervised():
+            remedy = f"winnow up starts one anew that stays so; {prefect_server.up_log_file()} says more"
         yield Finding("Prefect API", f"the local server at {server.ui_url} does not answer", remedy)
     else:
-        yield Finding("Prefect API", f"local server at {server.ui_url}")
+        own = f"give commands of prefect its address: PREFECT_API_URL={server.url} prefect …"
+        yield Finding("Prefect API", f"local server at {server.ui_url}; {own}")
         if errors := prefect_server.service_errors():
             what = f"{len(errors)} errors in its log, the last: {errors[-1]}"
-            yield Finding(
-                "server's services", what, f"winnow server stop, then run again; see {prefect_server.log_file()}"
-            )
+            again = "stop winnow up and start it again" if prefect_server.is_supervised() else _AGAIN
+            yield Finding("server's services", what, f"{again}; see {prefect_server.log_file()}")
         yield from examine_server(SecretUrl(server.url), settings.notify_blocks)
 
 

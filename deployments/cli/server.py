@@ -17,7 +17,8 @@ def status() -> None:
         say(f"PREFECT_API_URL is set: runs use the server at {configured}")
     server = prefect_server.running()
     if server is None:
-        say("no local Prefect server runs" + ("" if configured else "; the next run starts one"))
+        again = "winnow up starts it again" if prefect_server.is_supervised() else "the next run starts one"
+        say("no local Prefect server runs" + ("" if configured else f"; {again}"))
     else:
         answer = "answers" if server.is_healthy else "does not answer"
         say(f"the local Prefect server (process {server.pid}) {answer} at {server.ui_url}")
@@ -27,7 +28,10 @@ def status() -> None:
 @app.command()
 def stop() -> None:
     """Stop the local Prefect server. It keeps its history of runs."""
+    from blocks.errors import UsageError
     from deployments.prefect_api import local_server as prefect_server
 
+    if prefect_server.is_supervised():
+        raise UsageError("winnow up runs the server and would start it again: stop winnow up, by Ctrl-C or SIGTERM")
     stopped = prefect_server.stop()
     say("stopped" if stopped else "no local Prefect server was running")

@@ -5,9 +5,9 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -60,6 +60,14 @@ class NoPostgres(UsageError):
         )
 
 
+class NoPlaceForOptions(UsageError):
+    """Options beside a file that holds no command to which they belong."""
+
+    def __init__(self, options: Sequence[str], file: Files) -> None:
+        names = ", ".join(option.partition("=")[0] for option in options)
+        super().__init__(f"--print {file} has no place for {names}: change them in the file, or --print systemd")
+
+
 class ServiceDown(RunError):
     """A service did not come up."""
 
@@ -80,10 +88,16 @@ def _last_error(log: Path) -> str:
 class _Asked:
     """The options of the command."""
 
-    port: int | None
-    review_host: str
-    review_port: int
-    limit: int
+    port: int | None = None
+    review_host: str = "127.0.0.1"
+    review_port: int = 8400
+    limit: int = 4
+
+    @property
+    def options(self) -> list[str]:
+        """Those that are not the usual ones, as words of a command."""
+        asked = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
+        return [f"--{name.replace('_', '-')}={value}" for name, value, usual in asked if value != usual]
 
     @property
     def review_url(self) -> str:
@@ -101,9 +115,11 @@ def up(
     ] = None,
     review_host: Annotated[
         str, typer.Option("--review-host", help="address of the review page; by default this machine only")
-    ] = "127.0.0.1",
-    review_port: Annotated[int, typer.Option("--review-port", min=1, max=65_535, help="of the review page")] = 8400,
-    limit: Annotated[int, typer.Option("--limit", min=2, help="runs that the worker works on at once")] = 4,
+    ] = _Asked.review_host,
+    review_port: Annotated[
+        int, typer.Option("--review-port", min=1, max=65_535, help="of the review page")
+    ] = _Asked.review_port,
+    limit: Annotated[int, typer.Option("--limit", min=2, help="runs that the worker works on at once")] = _Asked.limit,
     print_: Annotated[
         Files | None, typer.Option("--print", help="write such a file to standard output, and start nothing")
     ] = None,
@@ -113,10 +129,13 @@ def up(
     That is a Prefect server, a worker, deployments, automations and the review page. With PREFECT_API_URL set, the
     server is that one, and this machine joins it.
     """
+    asked = _Asked(port, review_host, review_port, limit)
     if print_ is not None:
         from deployments.up.files import text_of
 
-        print(text_of(print_.value, profile.value), end="")
+        if asked.options and print_ is not Files.SYSTEMD:
+            raise NoPlaceForOptions(asked.options, print_)
+        print(text_of(print_.value, profile.value, asked.options), end="")
         return
     _check_profile(profile)
     with _only_one(), _signals_as_interrupts():
@@ -124,7 +143,7 @@ def up(
 
         supervisor = Supervisor(_log_file())
         try:
-            _run(supervisor, _Asked(port, review_host, review_port, limit))
+            _run(supervisor, asked)
         except KeyboardInterrupt:
             note("stopping …")
         finally:
@@ -135,11 +154,21 @@ def up(
 
 def _run(supervisor: "Supervisor", asked: _Asked) -> None:
     """Start everything in order, say where it is, and tend it."""
-    from blocks.settings import child_environment, configure, export, load_settings
-    from deployments.prefect_api.client import QUIET, profile_url
-    from deployments.up.prepare import deploy, make_pool
+    from blocks.settings import load_settings
+    from deployments.prefect_api import local_server as prefect_server
+    from deployments.prefect_api.client import profile_url
 
     given = load_settings().prefect_api_url or profile_url()
+    with nullcontext() if given else prefect_server.supervised():
+        _run_at(given, supervisor, asked)
+
+
+def _run_at(given: SecretUrl | None, supervisor: "Supervisor", asked: _Asked) -> None:
+    """The same at the given Prefect API, or at one of its own."""
+    from blocks.settings import child_environment, configure, export, load_settings
+    from deployments.prefect_api.client import QUIET
+    from deployments.up.prepare import deploy, make_pool
+
     port = None if given else _port(asked.port)
     url = given.get_secret_value() if given else f"http://127.0.0.1:{port}/api"
     own = {"PREFECT_API_URL": url}
@@ -161,7 +190,8 @@ def _run(supervisor: "Supervisor", asked: _Asked) -> None:
         deployments = deploy(client, environment)
         automations = _automations(client)
         worker = _start_workers(supervisor, asked, environment, client)
-        _say_where(url, asked, database, f"{deployments} in the pool winnow, {automations} automations", worker)
+        deployed = f"{deployments} in the pool winnow, {automations} automations"
+        _say_where(url, asked, database, deployed, worker, is_own_server=given is None)
         with _inboxes_watched(url):
             _tend(supervisor, database)
 
@@ -243,8 +273,12 @@ def _address(database: "Database") -> str:
     return database.engine.url.render_as_string(hide_password=False)
 
 
-def _say_where(url: str, asked: _Asked, database: "Database", deployed: str, worker: "Worker") -> None:
+def _say_where(
+    url: str, asked: _Asked, database: "Database", deployed: str, worker: "Worker", *, is_own_server: bool
+) -> None:
     from blocks.settings import load_settings
+
+    prefect = f"PREFECT_API_URL={url} prefect" if is_own_server else "prefect"  # other terminals do not know it
 
     say("Winnow is up. Ctrl-C stops it.", style="green")
     say(f"  Prefect      {SecretUrl(url.removesuffix('/').removesuffix('/api'))}")
@@ -255,7 +289,7 @@ def _say_where(url: str, asked: _Asked, database: "Database", deployed: str, wor
     say(f"  log          {_log_file()}")
     if not load_settings().notify_blocks:
         say("Alerts tell nobody yet: name notification blocks in WINNOW_NOTIFY_BLOCKS.")
-    say("Start a run: prefect deployment run process-documents/scheduled, or the form in Prefect.")
+    say(f"Start a run: {prefect} deployment run process-documents/scheduled, or the form in Prefect.")
     sys.stdout.flush()  # a pipe, such as that of systemd, holds lines back
 
 
@@ -318,7 +352,7 @@ def _port(wanted: int | None) -> int:
 def _log_file() -> Path:
     from deployments.prefect_api import local_server as prefect_server
 
-    return prefect_server.home().parent / "up.log"
+    return prefect_server.up_log_file()
 
 
 @contextmanager

@@ -51,7 +51,10 @@ def use_prefect(announce: Callable[[str], None]) -> PrefectApi:
         export({"PREFECT_API_URL": url.get_secret_value()})
         configure(prefect_api_url=url)
         return PrefectApi(url)
-    if prefect_server.running() is None:
+    if prefect_server.is_supervised():
+        if prefect_server.running() is None:
+            announce("waiting for the Prefect server, which winnow up starts again …")
+    elif prefect_server.running() is None:
         announce("starting a local Prefect server, which later runs use too (winnow server stop ends it) …")
     server = prefect_server.ensure()
     export({"PREFECT_API_URL": server.url, "PREFECT_HOME": str(prefect_server.home())})

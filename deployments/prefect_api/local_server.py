@@ -117,6 +117,11 @@ def log_file() -> Path:
     return Path(server.log) if server and server.log else home() / "server.log"
 
 
+def up_log_file() -> Path:
+    """The log of `winnow up`."""
+    return home().parent / "up.log"
+
+
 def running() -> LocalServer | None:
     """The local server that was started last; None if its process is gone."""
     try:
@@ -148,9 +153,11 @@ def answers(url: str | SecretUrl, timeout_s: float = 3.0) -> bool:
 def ensure() -> LocalServer:
     """The local server, which is started if it does not run; two callers at once get the same server.
 
-    Raises `LocalServerFailed` if it does not start.
+    Where a supervisor runs it, only that one starts it. Raises `LocalServerFailed` if it does not start.
     """
     home().mkdir(parents=True, exist_ok=True)
+    if is_supervised():
+        return _of_supervisor()
     with _lock():
         server = running()
         if server and server.is_healthy:
@@ -158,6 +165,27 @@ def ensure() -> LocalServer:
         if server:
             stop()
         return _start()
+
+
+@contextlib.contextmanager
+def supervised() -> Iterator[None]:
+    """Within, this process runs the local server, and other processes start none: two would share a database."""
+    home().mkdir(parents=True, exist_ok=True)
+    with _supervisor_file().open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def is_supervised() -> bool:
+    """Whether `winnow up` runs the local server, also while it starts it anew."""
+    try:
+        with _supervisor_file().open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def command(port: int) -> list[str]:
@@ -200,6 +228,17 @@ def stop() -> bool:
             time.sleep(0.1)
     _state_file().unlink(missing_ok=True)
     return True
+
+
+def _of_supervisor() -> LocalServer:
+    """The server of `winnow up`, once it answers. Raises `LocalServerFailed`."""
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline:
+        server = running()
+        if server and server.is_healthy:
+            return server
+        time.sleep(0.2)
+    raise LocalServerFailed(f"winnow up runs it, and it gave no answer for {START_WITHIN_S:g} s", up_log_file())
 
 
 def _start() -> LocalServer:
@@ -275,6 +314,10 @@ def _free_port(*ports: int) -> int:
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise LocalServerFailed("no port is free on 127.0.0.1", log_file())
+
+
+def _supervisor_file() -> Path:
+    return home() / "supervisor.lock"
 
 
 def _state_file() -> Path:

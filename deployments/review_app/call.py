@@ -84,6 +84,7 @@ class Route:
     """A route. `role` is what a person needs; None: anybody, logged in or not. `is_json`: it answers the page's script.
 
     Everything but GET needs the CSRF token. `takes_token`: the token of WINNOW_METRICS_TOKEN stands for a person.
+    `is_logged`: a line in the log tells of each request that is let through.
     """
 
     method: str
@@ -92,3 +93,4 @@ class Route:
     role: Role | None
     is_json: bool = False
     takes_token: bool = False
+    is_logged: bool = True

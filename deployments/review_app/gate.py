@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -77,7 +78,8 @@ class Gate:
             response.headers.setdefault(header, value)
         # Without the query: people search for text of documents. Quoted: a path may hold codes that a terminal obeys.
         duration_ms = (time.monotonic() - started) * 1_000
-        log.info(
+        log.log(
+            logging.INFO if self._route.is_logged or response.status_code >= HTTPStatus.BAD_REQUEST else logging.DEBUG,
             "%s %s by %s: %d in %.0f ms",
             request.method,
             quote(request.scope["path"]),

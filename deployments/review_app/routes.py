@@ -3,6 +3,7 @@
 from blocks.review.records import Role
 from deployments.review_app import (
     dashboard_page,
+    health_page,
     history_page,
     item_page,
     login,
@@ -15,6 +16,7 @@ from deployments.review_app.call import Route
 
 ROUTES = (
     Route("GET", "/static/{version}/{name}", static_files.static_file, None),
+    Route("GET", "/health", health_page.health, None, is_json=True, is_logged=False),
     Route("GET", "/login", login.show_login, None),
     Route("POST", "/login", login.log_in, None),
     Route("POST", "/logout", login.log_out, Role.READER),

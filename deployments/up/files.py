@@ -3,6 +3,7 @@
 import getpass
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from blocks.settings import PROJECT_DIR, SECRETS, Settings, variable_of
@@ -18,7 +19,7 @@ Wants=network-online.target
 User={user}
 WorkingDirectory={folder}
 EnvironmentFile=-/etc/winnow.env
-ExecStart={command} up --profile {profile}
+ExecStart={command} up {options}
 Restart=on-failure
 RestartSec=10
 KillMode=mixed
@@ -42,15 +43,19 @@ USUAL = ("notify_blocks", "review_url", "budget_per_run_usd", "budget_per_day_us
 """The settings that most people change, as comments with their defaults."""
 
 
-def text_of(kind: str, profile: str) -> str:
-    """The text of a systemd unit, a compose file or an environment file. None has a secret of this machine."""
+def text_of(kind: str, profile: str, options: Sequence[str] = ()) -> str:
+    """The text of a systemd unit, a compose file or an environment file. None has a secret of this machine.
+
+    `options` of `winnow up` are in the unit only.
+    """
     if kind == "compose":
         return (PROJECT_DIR / "deployments" / "containers" / "compose.yaml").read_text()
     if kind == "env":
         lines = POSTGRES if profile == "postgres" else ()
         return "\n".join([ENV.format(profile=profile).rstrip(), *lines, *map(_usual, USUAL), ""])
     command = shlex.quote(str(Path(sys.executable).parent / "winnow"))
-    return UNIT.format(user=getpass.getuser(), folder=Path.cwd(), command=command, profile=profile)
+    words = shlex.join(["--profile", profile, *options])
+    return UNIT.format(user=getpass.getuser(), folder=Path.cwd(), command=command, options=words)
 
 
 def _usual(setting: str) -> str:

@@ -50,7 +50,7 @@ def worker(
 def review_page(host: str, port: int, url: str, environment: Mapping[str, str]) -> Service:
     """The review page, which listens at host and port; this machine reaches it at `url`."""
     command = [*_COMMAND, "review", "serve", "--host", host, "--port", str(port)]
-    return Service("review", command, environment, Path.cwd(), lambda: answers(url))
+    return Service("review", command, environment, Path.cwd(), lambda: answers(f"{url}/health"))
 
 
 def takes_write(client: "SyncPrefectClient") -> bool:

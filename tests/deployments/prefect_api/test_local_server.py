@@ -26,6 +26,22 @@ def test_a_server_that_does_not_start_is_reported_with_its_log(tmp_path: Path, m
     assert log.exists()
 
 
+def test_no_second_server_is_started_while_winnow_up_starts_its_own_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_server, "home", lambda: tmp_path / "prefect")
+    monkeypatch.setattr(local_server, "START_WITHIN_S", 0.5)
+    monkeypatch.setattr(local_server, "_start", lambda: pytest.fail("a second server on the same database"))
+    assert not local_server.is_supervised()
+    with local_server.supervised():
+        assert local_server.is_supervised()
+        with pytest.raises(
+            LocalServerFailed, match=r"winnow up runs it, and it gave no answer for 0\.5 s\); see .*up\.log"
+        ):
+            local_server.ensure()
+    assert not local_server.is_supervised()
+
+
 class _OtherServer(BaseHTTPRequestHandler):
     """A server of somebody else that also answers `/api/health`."""
 

@@ -203,6 +203,13 @@ def test_half_of_a_surrogate_pair_is_no_json(client: TestClient, site: Site) -> 
     assert answer.status_code == 400
 
 
+def test_a_health_check_needs_no_login_and_fills_no_log(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "deployments.review_app")
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"answers": True})
+    assert [record.getMessage() for record in caplog.records if record.name == "deployments.review_app.gate"] == []
+
+
 def test_a_path_is_logged_without_codes_for_a_terminal(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "deployments.review_app")
     client.get("/static/1/%1B[2J")

@@ -233,6 +233,7 @@ def look(visit: Visit, text: str, item: int, rejected: int, unknown: int) -> Non
     visit("GET /dashboard", f"/dashboard?type={part}&days={part}")
     visit("GET /static/{version}/{name}", f"/static/{part}/{part}")
     visit("GET /metrics", "/metrics")
+    visit("GET /health", "/health")
 
 
 def leave(visit: Visit, text: str) -> None:

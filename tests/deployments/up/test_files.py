@@ -66,11 +66,20 @@ def test_every_password_of_the_compose_file_comes_from_outside() -> None:
     assert set(compose()["services"]) == {"postgres", "prefect", "winnow", "worker"}
 
 
+def test_a_file_that_has_no_place_for_an_option_is_not_written(tmp_path: Path) -> None:
+    done = winnow("up", "--print", "compose", "--limit", "8", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr == "error: --print compose has no place for --limit: change them in the file, or --print systemd\n"
+    )
+
+
 def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
-    printed = winnow("up", "--print", "systemd", "--profile", "postgres", cwd=tmp_path).stdout
+    options = ("--port", "4711", "--limit", "8", "--review-port", "8400")
+    printed = winnow("up", "--print", "systemd", "--profile", "postgres", *options, cwd=tmp_path).stdout
     assert f"WorkingDirectory={tmp_path}\n" in printed
     assert "ExecStart=" in printed
-    assert "up --profile postgres\n" in printed
+    assert "up --profile postgres --port=4711 --limit=8\n" in printed
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd is not installed here")
     unit = tmp_path / "winnow.service"

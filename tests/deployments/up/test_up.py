@@ -90,6 +90,10 @@ def test_the_first_minute_says_what_is_up_and_where(up: Up) -> None:
     with urllib.request.urlopen(up.value("review page"), timeout=120) as page:
         assert page.status == 200
     assert up.winnow("up").returncode == 2
+    assert "stop winnow up" in up.winnow("server", "stop").stderr
+    command = up.lines[-1].removeprefix("Start a run: ").partition(", or")[0]
+    elsewhere = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(up.folder)}
+    subprocess.run(command.replace("deployment run", "deployment inspect"), shell=True, check=True, env=elsewhere)
     assert re.search(r"✓ +automations ", up.winnow("doctor").stdout)
 
 
