@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.reader.lines import Cell
+from blocks.reader.spaced_out import spaced_numbers, spaced_texts
 from blocks.values.amounts import SUPERSCRIPTS, Number, numbers
 from blocks.values.currencies import MEANINGS, parse_currency
 from blocks.values.dates import FoundDate, find_dates
@@ -135,7 +136,7 @@ def _found_numbers(cell: Cell, notation: Notation) -> Iterator[Number]:
     text = cell.text
     for number in numbers(text, notation.numbers):
         span = number.start, number.end
-        if any(span[0] < end and span[1] > start for start, end in _times_and_ibans(text)):
+        if any(span[0] < end and span[1] > start for start, end in (*_times_and_ibans(text), *spaced_numbers(text))):
             continue
         before = text[: number.start]
         is_piece = _GLUED_BEFORE.search(before) and not _is_currency_before(text, number)
@@ -302,6 +303,8 @@ def identifier(cell: Cell, start: int, end: int, notation: Notation) -> Candidat
     for match in _TOKEN.finditer(cell.text, start, end):
         token = match[0].strip(",;:/()[]*'\"").lstrip(".")
         if _touches_date(match.span(), cell.text, notation):
+            return None
+        if any(first <= match.start() < last for first, last in spaced_texts(cell.text)):
             return None
         if match[0].startswith("(") and match[0].rstrip(":;,").endswith(")"):
             continue

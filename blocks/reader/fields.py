@@ -20,6 +20,7 @@ from blocks.reader.parties import PartyFinder, is_named
 from blocks.reader.ranking import CROSSED_LABEL, RIGHT, UNLABELLED, Place, Ranked, Target, paid_amounts, rank, targets
 from blocks.reader.remarks import remarks
 from blocks.reader.sheet import Sheet
+from blocks.reader.spaced_out import spaced_numbers
 from blocks.values.currencies import is_currency_word
 from blocks.values.typed_values import NUMERIC, squeeze
 
@@ -172,6 +173,8 @@ class FieldRanker:
                     if field.type is FieldType.DATE and unreadable.value:
                         yield unreadable, group[0].weight
                     return
+            if not inside and passed == 0 and field.type in NUMERIC and any(map(_is_spaced_out, group)):
+                return
             if field.type is FieldType.MONEY and field.hints.pick == "last":
                 weights = [weight for _, weight in inside]
                 inside = [(candidate, weight) for (candidate, _), weight in zip(inside[::-1], weights, strict=True)]
@@ -254,6 +257,11 @@ def _unreadable(label: Label, target: Target) -> Candidate | None:
         return None
     first = target.cell.text.find(body, target.start)
     return Candidate(target.cell, first, first + len(body), squeeze(body), UNREADABLE)
+
+
+def _is_spaced_out(target: Target) -> bool:
+    """Whether a number that is spaced out stands where a label points: what stands below it is another field's."""
+    return any(target.start <= start < target.end for start, _ in spaced_numbers(target.cell.text))
 
 
 def _is_on_condition(label: Label, candidate: Candidate) -> bool:

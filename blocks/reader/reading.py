@@ -23,7 +23,7 @@ from blocks.reader.sums import rates
 from blocks.reader.tables import TableReader
 from blocks.records import FieldReading, Page
 
-VERSION = "10"
+VERSION = "11"
 """Raise it when pages may be read differently: it is part of fingerprints, and of the reader's name in rows."""
 SEVERAL_DOCUMENTS = "several_documents"
 """The reason of a file that holds several documents of the type, with their numbers."""
