@@ -57,7 +57,16 @@ def _exit_code(error: Exception) -> int:
     """Print the error and return the exit code. Raises `error` itself if it is a defect."""
     from blocks.errors import UsageError, WinnowError
 
+    if isinstance(error, UnicodeEncodeError) and (wrong := _not_text(sys.argv)):
+        note(f"error: {wrong} is not UTF-8; only paths of files may be so", style="red")
+        return 2
     if not isinstance(error, WinnowError):
         raise error
     note(f"error: {error}", style="red")
     return 2 if isinstance(error, UsageError) else 1
+
+
+def _not_text(words: list[str]) -> str:
+    """The words that are not UTF-8, which no database takes, as they can be printed."""
+    shown = [word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for word in words]
+    return ", ".join(text for text, word in zip(shown, words, strict=True) if text != word)

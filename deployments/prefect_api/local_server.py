@@ -156,8 +156,8 @@ def ensure() -> LocalServer:
     Where a supervisor runs it, only that one starts it. Raises `LocalServerFailed` if it does not start.
     """
     home().mkdir(parents=True, exist_ok=True)
-    if is_supervised():
-        return _of_supervisor()
+    if supervised_one := _of_supervisor():
+        return supervised_one
     with _lock():
         server = running()
         if server and server.is_healthy:
@@ -230,15 +230,17 @@ def stop() -> bool:
     return True
 
 
-def _of_supervisor() -> LocalServer:
-    """The server of `winnow up`, once it answers. Raises `LocalServerFailed`."""
+def _of_supervisor() -> LocalServer | None:
+    """The server of `winnow up`, once it answers; None where none is up, or no longer. Raises `LocalServerFailed`."""
     deadline = time.monotonic() + START_WITHIN_S
-    while time.monotonic() < deadline:
+    while is_supervised():
+        if time.monotonic() > deadline:
+            raise LocalServerFailed(f"winnow up runs it, and it gave no answer for {START_WITHIN_S:g} s", up_log_file())
         server = running()
         if server and server.is_healthy:
             return server
         time.sleep(0.2)
-    raise LocalServerFailed(f"winnow up runs it, and it gave no answer for {START_WITHIN_S:g} s", up_log_file())
+    return None
 
 
 def _start() -> LocalServer:

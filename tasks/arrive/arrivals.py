@@ -27,7 +27,7 @@ class Listing:
 
 
 def list_inbox(url: str) -> Listing:
-    """Every file in the inbox and its subfolders; hidden ones are left out.
+    """Every file in the inbox and its subfolders; hidden ones and links are left out.
 
     Raises `SourceMissing` and `SourceHoldsSecret`.
     """
@@ -62,10 +62,12 @@ def _walk(folder: str, listing: Listing, *, is_inbox: bool = False) -> None:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         _walk(entry.path, listing)
-                    elif entry.is_file():
-                        facts = entry.stat()
+                    elif entry.is_file(
+                        follow_symlinks=False
+                    ):  # a link would show any file of this machine to reviewers
+                        facts = entry.stat(follow_symlinks=False)
                         listing.marks[uri_of(entry.path)] = f"{facts.st_size} {facts.st_mtime_ns}"
-                except OSError:  # it is gone, or leads nowhere
+                except OSError:  # it is gone
                     continue
     except OSError as error:
         if is_inbox or not isinstance(error, FileNotFoundError):  # a subfolder may go meanwhile

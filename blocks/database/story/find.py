@@ -1,14 +1,17 @@
 """What people name when they ask for a story: a run or a document by its id, or a file by its place."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote_from_bytes
 
 from sqlalchemy import ColumnElement, Select, func, select
 
 from blocks.database.engine import Database
 from blocks.database.story.errors import StoryAmbiguous, StoryUnknown
 from blocks.database.tables import documents, runs, sources
+from blocks.files.sources import uri_of
 
 _SHOWN = 4
 """A message names so many."""
@@ -32,6 +35,8 @@ def find(database: Database, name: str) -> Found:
     path = Path(name).expanduser()
     if path.is_file():
         return _file(database, name, path)
+    if uri_of(name) != name:  # a path that is not UTF-8: its place is a URL
+        name = uri_of(str(path)) if path.is_absolute() else quote_from_bytes(os.fsencode(name))
     found = [Found(run_id=id_) for id_ in _ids(database, runs.c.run_id, name)]
     found += [Found(document_id=id_) for id_ in _ids(database, documents.c.document_id, name)]
     places = _places(database, name) if not found else {}
@@ -48,9 +53,9 @@ def _file(database: Database, name: str, path: Path) -> Found:
         document_id = hashlib.file_digest(file, "sha256").hexdigest()
     if _ids(database, documents.c.document_id, document_id):
         return Found(document_id=document_id)
-    seen = _latest(database, sources.c.uri == str(path.absolute()))
+    seen = _latest(database, sources.c.uri == uri_of(str(path.absolute())))
     if not seen:
-        raise StoryUnknown(name, is_file=True)
+        raise StoryUnknown(uri_of(name), is_file=True)
     (document_id,) = seen
     return Found(document_id=document_id, note="the file has changed since; winnow run reads it as it is now")
 

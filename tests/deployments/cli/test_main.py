@@ -184,3 +184,9 @@ def test_doctor_reads_defaults_and_leaves_expectations_to_types_check(
     )
     assert done.returncode == (1 if mistakes else 0), done.stdout + done.stderr
     assert ("1 mistake in" if mistakes else "also tries their expectations") in " ".join(done.stdout.split())
+
+
+def test_an_argument_that_is_no_text_is_wrong_usage(tmp_path: Path) -> None:
+    assert winnow("db", "upgrade", cwd=tmp_path).returncode == 0
+    done = winnow("results", "--after", "caf\udce9", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: caf\\xe9 is not UTF-8; only paths of files may be so\n")

@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from deployments.prefect_api import local_server
-from deployments.prefect_api.local_server import LocalServerFailed
+from deployments.prefect_api.local_server import LocalServer, LocalServerFailed
 
 
 def test_a_server_that_does_not_start_is_reported_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,6 +41,19 @@ def test_no_second_server_is_started_while_winnow_up_starts_its_own_anew(
         ):
             local_server.ensure()
     assert not local_server.is_supervised()
+
+
+def test_a_command_that_waits_for_winnow_up_starts_a_server_of_its_own_once_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_server, "home", lambda: tmp_path / "prefect")
+    own = LocalServer(1, 1, 0.0)
+    monkeypatch.setattr(local_server, "_start", lambda: own)
+    with ExitStack() as up:
+        up.enter_context(local_server.supervised())
+        # It ends while the command looks for its server.
+        monkeypatch.setattr(local_server, "running", up.close)
+        assert local_server.ensure() is own
 
 
 class _OtherServer(BaseHTTPRequestHandler):

@@ -72,11 +72,14 @@ def test_inboxes_do_not_share_files(database: Database, folder: Path) -> None:
     assert inbox_files.claim_due(database, "fax", "run-1") == inbox_files.claim_due(database, "post", "run-2")
 
 
-def test_hidden_files_folders_and_dangling_links_have_not_arrived(tmp_path: Path) -> None:
+def test_hidden_files_folders_and_links_have_not_arrived(tmp_path: Path) -> None:
     (tmp_path / "in" / "deeper").mkdir(parents=True)
     (tmp_path / "in" / "deeper" / "a.txt").write_text("whole")
     (tmp_path / "in" / ".a.txt.part").write_text("half")
     (tmp_path / "in" / "nowhere").symlink_to(tmp_path / "nothing")
+    (tmp_path / "secrets.txt").write_text("of the worker's machine")
+    (tmp_path / "in" / "file.txt").symlink_to(tmp_path / "secrets.txt")
+    (tmp_path / "in" / "folder").symlink_to(tmp_path)
     assert list(list_inbox(str(tmp_path / "in")).marks) == [str(tmp_path / "in" / "deeper" / "a.txt")]
     with pytest.raises(SourceMissing):
         list_inbox(str(tmp_path / "out"))

@@ -242,6 +242,8 @@ def test_runs_documents_and_files_are_found_by_what_people_type(worked: Database
     assert find(worked, "2026/bill.pdf")[1] == id_of("c")
     with pytest.raises(StoryAmbiguous, match=r"/box/2026/bill\.pdf"):
         find(worked, "bill.pdf")
+    with_place("file:///box/caf%E9.txt", "b")
+    assert find(worked, "/box/caf\udce9.txt")[1] == find(worked, "caf\udce9.txt")[1] == id_of("b")
     unread = tmp_path / "unread.txt"
     unread.write_bytes(b"x")
     refused: list[tuple[str, Callable[[str], bool]]] = [
