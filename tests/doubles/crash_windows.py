@@ -1,10 +1,10 @@
-"""Runs that die at a chosen commit: just before it, or just after. A process of its own, which forks one for each run.
+"""Runs that die just before a chosen commit. A process of its own, which forks one for each run.
 
-python -m tests.doubles.crash_windows SOURCE TYPE MODEL DATABASES, in the folder and with the variables of a user.
+python -m tests.doubles.crash_windows SOURCE TYPE MODEL DATABASES EACH, in the folder and with the variables of a user.
 
-DATABASES is a folder with `new.db`, a database that has its tables and models. For every commit of a run,
-until one has no such commit any more, `before-N.db` and `after-N.db` are made: the database of a run that was killed
-there, and of the same run once more, to its end. Prints a line of JSON for each: how both ended.
+DATABASES is a folder with `new.db`, a database that has its tables and models. For each commit of a run whose
+number is due, `N.db` is made: the database of a run that was killed there, and of the same run once more, to
+its end. Prints a line of JSON for each: how both ended. To die after a commit is to die before the next one.
 """
 
 import json
@@ -54,20 +54,17 @@ def run_to_its_end(run_id: str, batch: Batch, model: str) -> None:
         finish_run(run.database, run.run_id, "Completed", "")
 
 
-def die_at(commit: int, where: str) -> None:
-    """Have this process killed before or after its commit of this number, which counts from 1."""
+def die_before(commit: int) -> None:
+    """Have this process killed before its commit of this number, which counts from 1."""
     done = 0
     original: Callable[[DefaultDialect, Any], None] = DefaultDialect.do_commit
 
     def do_commit(self: DefaultDialect, connection: Any) -> None:
         nonlocal done
         done += 1
-        is_the_one = done == commit
-        if is_the_one and where == "before":
+        if done == commit:
             os.kill(os.getpid(), signal.SIGKILL)
         original(self, connection)
-        if is_the_one and where == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
 
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
 
@@ -87,23 +84,20 @@ def forked(work: Callable[[], None]) -> int:
 
 
 def main() -> None:
-    source, type_name, model, folder = sys.argv[1:]
+    source, type_name, model, folder, each = sys.argv[1:]
     batch = Batch(sources=(source,), document_type=type_name, rows_column="text", chunk_size=2)
-    for commit in range(1, 1_000):
-        ends = set()
-        for where in ("before", "after"):
-            path = Path(folder) / f"{where}-{commit}.db"
-            shutil.copy(Path(folder) / "new.db", path)
-            os.environ["WINNOW_DATABASE_URL"] = f"sqlite:///{path}"
+    for commit in range(1, 1_000, int(each)):
+        path = Path(folder) / f"{commit}.db"
+        shutil.copy(Path(folder) / "new.db", path)
+        os.environ["WINNOW_DATABASE_URL"] = f"sqlite:///{path}"
 
-            def killed(commit: int = commit, where: str = where) -> None:
-                die_at(commit, where)
-                run_to_its_end("first", batch, model)
+        def killed(commit: int = commit) -> None:
+            die_before(commit)
+            run_to_its_end("first", batch, model)
 
-            ended = (forked(killed), forked(lambda: run_to_its_end("second", batch, model)))
-            print(json.dumps({"database": path.name, "ended": ended}), flush=True)
-            ends.add(ended[0])
-        if ends == {0}:
+        ended = (forked(killed), forked(lambda: run_to_its_end("second", batch, model)))
+        print(json.dumps({"database": path.name, "ended": ended}), flush=True)
+        if ended[0] == 0:
             return
 
 
