@@ -1,4 +1,4 @@
-"""Every crash window of a run: it is killed before its commits, one after the other, and the same run again ends well."""
+"""Crash windows of a run: it is killed before its commits, one after the other, and the same run again ends well."""
 
 import json
 import os
