@@ -165,41 +165,6 @@ def test_a_run_is_shared_and_loses_nothing_with_a_worker(notes: Notes, databases
 
 
 @pytest.mark.usefixtures("pool")
-def test_further_workers_go_on_when_the_process_that_began_the_run_dies_and_the_next_run_closes_it(
-    notes: Notes, databases: list[Database]
-) -> None:
-    shared, alone = databases
-    source = notes.write(DOCUMENTS)
-    options = ("--chunk-size", "2", "--model", "slow", "--json")
-    told = {"hook": TRUTHFUL, "prices": PRICES, "keep_bodies": True}
-    use(notes, shared)
-    notes.provider.script(**told, latency_s=SLOW_S)
-    with (
-        prefect_worker(notes),
-        notes.workplace.started("run", *notes.arguments(source, *options, "--workers", "2")) as command,
-    ):
-        wait_until(lambda: len(at_work(shared, command.pid)) == 2 or command.poll() is not None, WAIT_S)
-        os.killpg(command.pid, signal.SIGKILL)
-        cut_off = len(rows(shared, "select 1 from model_calls where outcome = 'open'"))
-        notes.provider.script(**told)
-        wait_until(lambda: all(run["state"]["name"] in ENDED for run in joined_runs(notes)), WAIT_S)
-    assert {run["state"]["name"] for run in joined_runs(notes)} == {"Completed"}
-    [(done,)] = rows(shared, "select count(*) from run_chunks where is_done")
-    assert done >= DOCUMENTS // 2 - 2, "all chunks but those that the dead process had claimed"
-
-    summary = json.loads(notes.workplace.winnow("run", *notes.arguments(source, *options)).stdout)
-    assert (summary["documents"], summary["failed"]) == (DOCUMENTS, 0)
-    states = rows(shared, "select state from runs order by started_at")
-    assert states == [("Crashed",), ("Completed",)]
-    assert sum(asked_notes(notes.provider.log()).values()) <= DOCUMENTS + cut_off
-
-    use(notes, alone)
-    notes.provider.script(**told)
-    notes.workplace.winnow("run", *notes.arguments(source, *options))
-    assert read_rows(shared, notes.workplace.folder) == read_rows(alone, notes.workplace.folder)
-
-
-@pytest.mark.usefixtures("pool")
 def test_without_a_worker_the_run_works_alone_and_calls_off_what_it_asked_for(
     notes: Notes, databases: list[Database]
 ) -> None:
