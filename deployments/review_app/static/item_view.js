@@ -38,6 +38,11 @@ class ItemView {
     this.acceptButton = root.querySelector('[data-action="accept"]')
     this.pages = pagesOf(root, this.state.id, found => this.point(found))
     this.rows.forEach(row => this.listen(row))
+    for (const row of this.rows.filter(row => row.dataset.judged === 'right')) { // every table has its grid by now
+      this.done.add(row)
+      row.classList.add('done')
+      this.mark(row)
+    }
   }
 
   address(path) {
@@ -54,7 +59,6 @@ class ItemView {
     for (const crop of row.querySelectorAll('.crop')) crop.addEventListener('click', () => this.select(row))
     row.addEventListener('focusin', () => { if (this.current !== row) this.look(row) })
     row.addEventListener('click', event => { if (!event.target.closest('input, select, textarea, button')) this.select(row) })
-    if (row.dataset.judged === 'right') { this.done.add(row); row.classList.add('done'); this.mark(row) }
     row.addEventListener('input', () => this.changed(row))
   }
 
