@@ -42,19 +42,15 @@ _BEHIND = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def is_conditional(before: str) -> bool:
     """Whether the words before an amount, its label among them, say that it is due on a condition or another time."""
-    return _is_condition(before)
+    return _CONDITION.search(_NO_CONDITION.sub(" ", folded(before))) is not None
 
 
 def is_conditional_behind(after: str) -> bool:
     """Whether the words right behind an amount say so: "235.20 if paid by 10 March"."""
     return _BEHIND.match(folded(after[:40])) is not None
-
-
-@lru_cache(maxsize=8192)
-def _is_condition(text: str) -> bool:
-    return _CONDITION.search(_NO_CONDITION.sub(" ", folded(text))) is not None
 
 
 def folded(text: str) -> str:

@@ -133,8 +133,8 @@ class FieldRanker:
             total -= OF_MAIL if is_of_mail else 0.0
             is_of_table = field.type is FieldType.MONEY and candidate.cell.row in self._table_rows
             total -= OF_TABLE if is_of_table else 0.0
-            is_conditional = field.type is FieldType.MONEY and label is not None and _is_on_condition(label, candidate)
-            total -= ON_CONDITION if is_conditional else 0.0
+            if field.type is FieldType.MONEY and label is not None and _is_on_condition(label, candidate):
+                total -= ON_CONDITION
             if key not in best or best[key].weight < total:
                 is_beside = label is not None and label.cell.row == candidate.cell.row
                 best[key] = Place(candidate, total, label is not None, is_beside)

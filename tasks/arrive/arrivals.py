@@ -62,9 +62,7 @@ def _walk(folder: str, listing: Listing, *, is_inbox: bool = False) -> None:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         _walk(entry.path, listing)
-                    elif entry.is_file(
-                        follow_symlinks=False
-                    ):  # a link would show any file of this machine to reviewers
+                    elif entry.is_file(follow_symlinks=False):  # a link would show reviewers any file of this machine
                         facts = entry.stat(follow_symlinks=False)
                         listing.marks[uri_of(entry.path)] = f"{facts.st_size} {facts.st_mtime_ns}"
                 except OSError:  # it is gone
