@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blocks.errors import UsageError
 from blocks.records import Rerun
 from deployments.cli import backfill_options as options
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption
-from deployments.cli.output import note, say
+from deployments.cli.output import note, say, write_file
 
 if TYPE_CHECKING:
     from blocks.backfill.comparison import Comparison
@@ -91,7 +90,7 @@ def plan_(
     )
     plan, comparison = _planned(selection, terms, sample, options.budget_in_all(sample_budget, Decimal(0)))
     if save is not None:
-        _write(plan, save)
+        write_file(save, plan.model_dump_json(indent=2) + "\n")
     if as_json:
         say(plan.model_copy(update={"sample": comparison}).model_dump_json(indent=2))
         return
@@ -252,11 +251,3 @@ def _planned(
     comparison, spent_usd = compute_sample(prepared, PIPELINE, plan, document_ids, sample, sample_usd)
     note(f"the sample cost {spent_usd} USD")
     return plan, comparison
-
-
-def _write(plan: "Plan", file: Path) -> None:
-    """Write a plan. Raises `UsageError` where the file cannot be written."""
-    try:
-        file.write_text(plan.model_dump_json(indent=2) + "\n")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None

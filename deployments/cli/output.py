@@ -78,6 +78,16 @@ class OutputFormat(StrEnum):
     CSV = "csv"
 
 
+def write_file(file: Path, text: str) -> None:
+    """Write a file that the user named. Raises `UsageError` where it cannot be written."""
+    from blocks.errors import UsageError
+
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+
+
 def show_rows(
     rows: Rows, columns: Sequence[str], output_format: OutputFormat, empty: str, narrow: Sequence[str] = ()
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from blocks.errors import UsageError
 from deployments.cli.options import DatabaseOption, open_existing
-from deployments.cli.output import note, say, without_controls
+from deployments.cli.output import note, say, without_controls, write_file
 from deployments.cli.words import aligned, counted
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def report(
     if page is not None:
         from deployments.cli.report_page import period_page
 
-        page.write_text(period_page(period, found), encoding="utf-8")
+        write_file(page, period_page(period, found))
         note(f"{page} has the report with its pictures")
     if as_json:
         print(json.dumps(found.model_dump(mode="json"), ensure_ascii=False, indent=2))
