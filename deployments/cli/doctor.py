@@ -54,6 +54,8 @@ def doctor(
 
 def _fix(settings: "Settings") -> None:
     """Do what is safe about each finding, a line each; a fix that fails leaves its finding in the report."""
+    import httpx
+
     from blocks.errors import WinnowError
 
     for finding in list(examine(settings)):
@@ -62,7 +64,7 @@ def _fix(settings: "Settings") -> None:
         try:
             finding.fix()
             say(f"fixed: {finding.what} ({finding.found})")
-        except WinnowError as error:
+        except (WinnowError, httpx.HTTPError) as error:
             warn(f"{finding.what} could not be fixed: {error}")
 
 

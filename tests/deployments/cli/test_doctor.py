@@ -3,11 +3,15 @@
 import sqlite3
 from pathlib import Path
 
+import httpx
 import pytest
 
 from blocks.database import engine
 from blocks.database.engine import Database, close_database, open_database
-from deployments.cli.doctor import _refused_write
+from blocks.settings import Settings
+from deployments.cli import doctor
+from deployments.cli.doctor import _fix, _refused_write
+from deployments.cli.finding import Finding
 
 
 def test_a_database_that_refuses_a_write_says_why_in_a_line(tmp_path: Path) -> None:
@@ -31,3 +35,17 @@ def test_a_refusal_without_words_is_named_by_its_class(
 
     monkeypatch.setattr(engine, "check_write", refuse)
     assert _refused_write(sqlite_database) == "ConnectionResetError"
+
+
+def test_a_fix_that_the_prefect_server_refuses_does_not_keep_the_next_from_being_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        raise httpx.ConnectError("planted")
+
+    findings = [Finding("work pool", "none", "", fix=refused), Finding("dead runs", "1", "", fix=lambda: None)]
+    monkeypatch.setattr(doctor, "examine", lambda _settings: iter(findings))
+    _fix(Settings())
+    printed = capsys.readouterr()
+    assert "work pool could not be fixed: planted" in printed.err
+    assert "fixed: dead runs (1)" in printed.out
