@@ -1,16 +1,12 @@
 """Processes known documents again under today's types and settings."""
 
-from decimal import Decimal
-from typing import Annotated
-
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
 from blocks.backfill.selection import Selection
 from blocks.records import Rerun
 from tasks.discover.task import select
-from tasks.flow_run.form import Workers
+from tasks.flow_run.form import BudgetUsd, ChunkSize, Workers
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
@@ -28,9 +24,9 @@ ALL = Selection()
 def backfill(
     selection: Selection = ALL,
     rerun: Rerun = Rerun.STALE,
-    chunk_size: Annotated[int, Field(ge=1, le=10_000)] | None = None,
+    chunk_size: ChunkSize | None = None,
     models: tuple[str, ...] = (),
-    budget_usd: Annotated[Decimal, Field(ge=0)] | None = None,
+    budget_usd: BudgetUsd | None = None,
     use_cache: bool = True,
     reopen: bool = False,
     workers: Workers | None = None,
@@ -39,11 +35,13 @@ def backfill(
 
     Args:
         selection: Which documents.
-        rerun: Which documents to compute. "stale": those without an output under today's types and settings.
+        rerun: Which documents to compute. "stale": those without an output under today's types and settings. "all" also
+            asks models again about documents that are up to date, and pays for answers that are not stored.
         chunk_size: Documents per task run.
-        models: Names of models to ask, in order, instead of each type's route; the built-in reader is the fallback.
+        models: Names of models to ask, in order, instead of each type's route. The fallback, the built-in reader, costs
+            nothing.
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
-        use_cache: Whether stored replies of models may answer.
+        use_cache: Whether stored replies of models may answer, at no cost.
         reopen: Replace the decisions of people by today's results, and put the documents into the review queue again.
         workers: Further workers that join this run: a number of them, or "pool": as many as are online.
             They change no result and no budget. Empty: this run works alone.

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from deployments.up.prepare import deployments_of_file
 
 ROOT = Path(__file__).parent.parent
-COSTS = ("models", "budget_usd", "use_cache", "rerun", "limit")
+COSTS = {"models", "budget_usd", "use_cache", "rerun", "limit"}
 """Parameters on which it depends what a run costs; their descriptions say how."""
 
 
@@ -130,12 +130,18 @@ def _needed(deployment: _Deployment) -> dict[str, object]:
     return {name: 1 if shown["properties"][name].get("type") == "integer" else "a name" for name in needed}
 
 
-def test_the_form_of_documents_offers_what_is_known_and_says_what_costs() -> None:
+def test_the_form_of_documents_offers_what_is_known() -> None:
     shown = form("flows/process_documents.py:process_documents")
     fields = shown["properties"]
     types = sorted(folder.parent.name for folder in (ROOT / "data" / "document_types").glob("*/type.yaml"))
     assert fields["document_type"]["anyOf"] == [{"type": "string", "enum": types}, {"type": "null"}]
+
+
+@pytest.mark.parametrize("flow", ["process_documents", "backfill"])
+def test_the_form_of_a_flow_that_asks_models_says_what_costs(flow: str) -> None:
+    shown = form(f"flows/{flow}.py:{flow}")
+    fields = shown["properties"]
     assert shown["definitions"]["Rerun"]["enum"] == ["stale", "never", "failed", "all"]
     assert fields["budget_usd"]["anyOf"] == [{"type": "number", "minimum": 0}, {"type": "null"}]
-    for name in COSTS:
-        assert re.search(r"\b(cost|pays|paid|USD)\b", fields[name]["description"]), name
+    for name in fields.keys() & COSTS:
+        assert re.search(r"\b(costs?|pays|paid|USD)\b", fields[name]["description"]), name
