@@ -95,12 +95,13 @@ def begin(database: Database, begun: Backfill, document_ids: Sequence[str], *, s
 
 def find_backfill(database: Database, letters: str | None) -> Backfill:
     """The backfill whose id begins so; the newest without letters. Raises `BackfillUnknown`."""
-    query = select(backfills).order_by(backfills.c.started_at.desc())
+    newest_first = select(backfills).order_by(backfills.c.started_at.desc())
+    begins_so = backfills.c.backfill_id.startswith(letters or "", autoescape=True)
     with database.read() as connection:
-        rows = connection.execute(query).mappings().all()
-    found = [row for row in rows if row["backfill_id"].startswith(letters or "")]
-    if not found or (letters and len(found) > 1):
-        raise BackfillUnknown(letters or "", [row["backfill_id"] for row in rows[:3]])
+        found = connection.execute(newest_first.where(begins_so).limit(2)).mappings().all()
+        if not found or (letters and len(found) > 1):
+            newest = newest_first.with_only_columns(backfills.c.backfill_id).limit(3)
+            raise BackfillUnknown(letters or "", connection.execute(newest).scalars().all())
     values = dict(found[0])
     return Backfill(**values | {"plan": Plan.model_validate(values["plan"]), "state": BackfillState(values["state"])})
 

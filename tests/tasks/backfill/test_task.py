@@ -11,6 +11,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Failed, Pending
 
 from blocks.backfill.errors import BackfillStopped, BackfillUnknown
+from blocks.backfill.selection import Selection
 from blocks.database.pipeline.backfills import find_backfill
 from blocks.errors import PrefectUnreachable
 from blocks.records import Stage
@@ -95,3 +96,17 @@ def test_who_waits_for_shards_reads_why_one_has_failed(bench: Bench, monkeypatch
 def test_a_database_without_a_backfill_says_so(bench: Bench) -> None:
     with pytest.raises(BackfillUnknown, match="no backfill was run on this database"):
         find_backfill(bench.database, None)
+
+
+def test_a_backfill_is_named_by_its_first_letters(bench: Bench) -> None:
+    ids = []
+    for selection in (Selection(), Selection(limit=1)):
+        bench.versions[Stage.SCORE] = "2"
+        run = Run(bench.prepared, RunContext(run_id="plan"), bench.pipeline()[0])
+        ids.append(begin_backfill(run, NO_MODELS, bench.plan(selection), shard_size=100).backfill_id)
+    assert find_backfill(bench.database, ids[0][:12]).backfill_id == ids[0]
+    assert find_backfill(bench.database, None).backfill_id == ids[1], "the newest"
+    for letters in ("%", "_", "no id"):
+        with pytest.raises(BackfillUnknown, match="there is not exactly one backfill") as refused:
+            find_backfill(bench.database, letters)
+        assert all(id_[:12] in str(refused.value) for id_ in ids)
