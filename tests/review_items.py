@@ -8,7 +8,8 @@ from blocks.database.engine import Database
 from blocks.database.results.results import NewResult, write_results
 from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.review.tables import review
-from blocks.document_types.schema import DocumentField, DocumentType, FieldType, ReviewRules
+from blocks.document_types.review_rules import ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.records import Evidence, Status, Validation
 from blocks.review.records import Person, Role
 from tests.doubles.scripted_stages import id_of

@@ -24,7 +24,8 @@ from blocks.database.review import users
 from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.review.tables import review
 from blocks.database.tables import stage_outputs
-from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType, ReviewRules
+from blocks.document_types.review_rules import ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType
 from blocks.files import media_types
 from blocks.records import DiscoveredDocument, Evidence, Extraction, Rerun, Stage, Status, Validation, Words
 from blocks.records import Page as DocumentPage

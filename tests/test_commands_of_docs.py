@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from blocks.database.engine import Database, close_database, open_database
 from blocks.database.results.results import NewResult, write_results
 from blocks.database.review.items import ReviewNeed, sync_review
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.records import Evidence, Status, Validation
 from deployments.cli.main import app
 from tests.database_fixtures import add_documents

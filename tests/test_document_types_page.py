@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from blocks.document_types import schema
+from blocks.document_types import review_rules, schema
 from blocks.document_types.checks import RESERVED_FIELDS
 from blocks.document_types.loader import ELSEWHERE, check, load_document_types
 from blocks.reader.reading import read
@@ -30,9 +30,9 @@ RECORDS: dict[str, type[BaseModel]] = {
     "Route": schema.RouteStep,
     "A condition": schema.StepCondition,
     "Acceptance": schema.StepAcceptance,
-    "Review": schema.ReviewRules,
-    "A review band": schema.ReviewBand,
-    "reject_when": schema.RejectRule,
+    "Review": review_rules.ReviewRules,
+    "A review band": review_rules.ReviewBand,
+    "reject_when": review_rules.RejectRule,
     "expectations.yaml": schema.Expectation,
     "Examples": schema.Example,
 }

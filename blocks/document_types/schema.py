@@ -7,15 +7,14 @@ what may stand there; `blocks/document_types/loader.py` reads it and names file 
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import time
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, Self
-from zoneinfo import available_timezones
+from typing import Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue
 
+from blocks.document_types.review_rules import HOW_PEOPLE_DECIDE, RejectRule, ReviewRules
 from blocks.records import LOCAL, Page, Record
 
 PROMPT_VARIABLES = (
@@ -35,22 +34,6 @@ PROMPT_VARIABLES = (
 
 `document` is the text with a mark before each page, `written` what an earlier step wrote, by field.
 """
-
-
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-HOW_PEOPLE_DECIDE = {"hours", "decisions", "audit", "blind", "reject_reasons"}
-"""Rules of review that change no verdict, so that a change of them makes no result stale."""
-
-
-def _as_share(value: object) -> object:
-    """A share in [0, 1]; ``2%`` is 0.02."""
-    if isinstance(value, str) and value.strip().endswith("%"):
-        return float(value.strip().removesuffix("%")) / 100
-    return value
-
-
-Share = Annotated[float, BeforeValidator(_as_share), Field(ge=0, le=1)]
 
 
 class FieldType(StrEnum):
@@ -220,61 +203,6 @@ class RouteStep(Record):
     role: Literal["answer", "second_opinion", "rewrite"] = "answer"
     images: bool = False
     timeout_s: float | None = Field(None, gt=0, le=3600)
-
-
-class ReviewBand(Record):
-    """Documents whose confidence is under `below` get this priority (1 is the most urgent), due time and role."""
-
-    below: float = Field(ge=0, le=1)
-    priority: int = Field(ge=1, le=5)
-    due_minutes: int = Field(ge=1)
-    role: Literal["reviewer", "senior"] = Field("reviewer", exclude_if=lambda role: role == "reviewer")
-
-
-class BusinessHours(Record):
-    """When people review: due times count only these hours. `timezone` is a name of the IANA database."""
-
-    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
-    opens: time = time(9)
-    closes: time = time(17)
-    timezone: str = "UTC"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not self.days or self.closes <= self.opens:
-            raise ValueError("business hours need a day, and close after they open")
-        if self.timezone not in available_timezones():
-            raise ValueError(f"{self.timezone!r} is no time zone of the IANA database, such as Europe/Berlin")
-        return self
-
-
-class ReviewRules(Record):
-    """When a document is accepted without a person, how urgent it is otherwise, and how people decide on it.
-
-    `accept_models_at` is asked, in place of `accept_at`, of fields that a language model has read, where it is higher.
-    `bands` are tried from the lowest `below`; the last one serves everything else. `hours`: due times count these
-    only; without them, every hour. `decisions`: how many persons must agree; with 2, neither sees what
-    the other one decided. `audit`: the share of accepted documents that is drawn at random for a person, in a `blind`
-    audit without the values that were read. `reject_reasons` are offered to who rejects.
-    """
-
-    accept_at: float = Field(0.8, ge=0, le=1)
-    accept_models_at: float | None = Field(None, ge=0, le=1)
-    min_ocr_confidence: float = Field(0.6, ge=0, le=1)
-    bands: tuple[ReviewBand, ...] = (ReviewBand(below=1.0, priority=3, due_minutes=24 * 60),)
-    hours: BusinessHours | None = None
-    decisions: Literal[1, 2] = 1
-    audit: Share = 0.0
-    blind: bool = False
-    reject_reasons: tuple[str, ...] = ()
-
-
-class RejectRule(Record):
-    """Reject, without a person, documents whose `field` has one of these values at `min_confidence` or more."""
-
-    field: str
-    values: tuple[JsonValue, ...]
-    min_confidence: float = Field(0.95, ge=0, le=1)
 
 
 class Expectation(Record):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from blocks.document_types.schema import BusinessHours
+from blocks.document_types.review_rules import BusinessHours
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

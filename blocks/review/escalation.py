@@ -8,7 +8,7 @@ is set forward brings a level early, and a scheduler that was away for hours cat
 from dataclasses import dataclass
 from datetime import datetime
 
-from blocks.document_types.schema import BusinessHours
+from blocks.document_types.review_rules import BusinessHours
 from blocks.review.due_times import business_minutes, due_time
 
 REMINDER, ESCALATION = 1, 2

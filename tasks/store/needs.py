@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from blocks.database.results.results import NewResult
 from blocks.database.review.items import ReviewNeed
-from blocks.document_types.schema import DocumentType, ReviewRules
+from blocks.document_types.review_rules import ReviewRules
+from blocks.document_types.schema import DocumentType
 from blocks.records import Status
 from blocks.review.records import ItemKind
 

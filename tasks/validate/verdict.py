@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from blocks.document_types.schema import DocumentField, DocumentType, RejectRule, ReviewRules
+from blocks.document_types.review_rules import RejectRule, ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.evidence.findings import FieldFinding, deciding_fields, gaps, problems
 from blocks.records import UNKNOWN_TYPE, Classification, Status, Validation
 from blocks.values.errors import InvalidValue

@@ -11,7 +11,7 @@ from blocks.database.pipeline.failures import FailedDocument
 from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.review.tables import review
 from blocks.database.tables import documents, results
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.records import UNKNOWN_TYPE, Classification, DiscoveredDocument, Retry, Status, Validation
 from blocks.review.records import ItemKind, ItemStatus
 

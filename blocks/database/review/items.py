@@ -13,7 +13,7 @@ from blocks.database.in_list import in_list
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
 from blocks.database.review.tables import review, review_notices
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.records import Validation
 from blocks.review.due_times import due_time
 from blocks.review.escalation import half_time

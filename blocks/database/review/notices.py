@@ -22,7 +22,8 @@ from blocks.database.outages import survives_outages
 from blocks.database.review import events
 from blocks.database.review.events import NewEvent
 from blocks.database.review.tables import review, review_notices
-from blocks.document_types.schema import DocumentType, ReviewRules
+from blocks.document_types.review_rules import ReviewRules
+from blocks.document_types.schema import DocumentType
 from blocks.review.escalation import ESCALATION, Schedule, Step, next_step
 from blocks.review.records import Event, ItemStatus, Role
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.document_types.schema import Criterion, DocumentField, FieldType, ReviewRules, Rubric
+from blocks.document_types.review_rules import ReviewRules
+from blocks.document_types.schema import Criterion, DocumentField, FieldType, Rubric
 from blocks.evidence.confidence import (
     CEILING,
     UNGROUNDED_CEILING,

@@ -1,6 +1,7 @@
 import pytest
 
-from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldType, ReviewRules, Rubric
+from blocks.document_types.review_rules import ReviewRules
+from blocks.document_types.schema import Criterion, DocumentField, DocumentType, FieldType, Rubric
 from blocks.evidence.confidence import UNGROUNDED_CEILING, UNSUPPORTED_CEILING
 from blocks.evidence.findings import (
     NOTHING,

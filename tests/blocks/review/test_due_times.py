@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time
 
 import pytest
 
-from blocks.document_types.schema import BusinessHours
+from blocks.document_types.review_rules import BusinessHours
 from blocks.review.due_times import business_minutes, due_time
 
 BERLIN = BusinessHours(timezone="Europe/Berlin")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from blocks.document_types.schema import BusinessHours
+from blocks.document_types.review_rules import BusinessHours
 from blocks.review.due_times import due_time
 from blocks.review.escalation import ESCALATION, REMINDER, Schedule, half_time, next_step
 

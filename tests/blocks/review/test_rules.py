@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from blocks.document_types.schema import DocumentField, DocumentType, FieldType, ReviewRules
+from blocks.document_types.review_rules import ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.records import Status
 from blocks.review.errors import (
     FieldUnread,

@@ -18,7 +18,7 @@ from blocks.database.review.judgements import judge
 from blocks.database.review.tables import review_decisions, review_events
 from blocks.database.review.users import add_user
 from blocks.database.tables import results
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.errors import UsageError
 from blocks.review.records import Door, FieldJudgement, Judgement, Role
 from blocks.review.sheets import plain

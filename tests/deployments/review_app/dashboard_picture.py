@@ -25,7 +25,8 @@ from blocks.database.review.item_content import read_item
 from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.review.sessions import open_session
 from blocks.database.review.tables import review
-from blocks.document_types.schema import DocumentField, DocumentType, FieldType, ReviewRules
+from blocks.document_types.review_rules import ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.records import Status, Validation
 from blocks.review.records import Action, Correction, Decision, Door, ItemKind, Look, Person, Role
 from blocks.settings import load_settings

@@ -14,7 +14,7 @@ from blocks.database.engine import Database, now
 from blocks.database.results.results import list_results
 from blocks.database.review.item_content import read_item
 from blocks.database.review.tables import review_sessions
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from deployments.review_app.site import Site
 from tests.review_page import PASSWORD, VALUES, Paper, log_in, ready
 

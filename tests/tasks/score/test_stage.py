@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from blocks.document_types.review_rules import ReviewRules
 from blocks.document_types.schema import (
     Criterion,
     DocumentField,
     DocumentType,
     FieldType,
-    ReviewRules,
     RouteStep,
     Rubric,
     StepAcceptance,

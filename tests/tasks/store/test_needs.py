@@ -18,7 +18,8 @@ from blocks.database.review.queue import list_items
 from blocks.database.review.tables import review, review_events
 from blocks.database.review.verify import verify_trail
 from blocks.database.tables import documents
-from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
+from blocks.document_types.review_rules import BusinessHours, ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.records import Classification, Failure, Rerun, Retry, Stage, Status, Validation
 from blocks.review.chain import Head
 from blocks.review.due_times import business_minutes

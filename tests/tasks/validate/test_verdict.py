@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.document_types.schema import DocumentField, DocumentType, FieldType, RejectRule, ReviewBand, ReviewRules
+from blocks.document_types.review_rules import RejectRule, ReviewBand, ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.findings import FieldFinding
 from blocks.records import Classification, Status, Validation
 from tasks.validate import verdict as verdict_module

@@ -23,7 +23,7 @@ from blocks.database.review.queue import list_items
 from blocks.database.review.tables import review, review_answers, review_events
 from blocks.database.review.verify import Tampered, verify_trail
 from blocks.database.tables import documents
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.records import Evidence, Failure, Rerun, Retry, Stage, Status, Validation
 from blocks.review.chain import Head
 from blocks.review.errors import (

@@ -16,7 +16,7 @@ from blocks.database.review.judgements import judge, read_judged, undo_judgement
 from blocks.database.review.strips import Strip, count_audits, count_unsure_fields, strip_items
 from blocks.database.review.tables import review, review_answers, review_events, review_judgements
 from blocks.database.review.verify import verify_trail
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.errors import DatabaseUnreachable
 from blocks.review.chain import Head
 from blocks.review.errors import InvalidDecision, ItemClaimed, ItemReplaced, SecondLookNeeded, UnknownField

@@ -15,7 +15,8 @@ from blocks.database.review.items import sync_review
 from blocks.database.review.notices import Raised, claim_messages, confirm_sent, leave_unsent, raise_levels
 from blocks.database.review.tables import review, review_events, review_notices
 from blocks.database.review.verify import verify_trail
-from blocks.document_types.schema import BusinessHours, DocumentField, DocumentType, FieldType, ReviewRules
+from blocks.document_types.review_rules import BusinessHours, ReviewRules
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.review.chain import Head
 from blocks.review.errors import NotAllowed
 from blocks.review.records import Action, Decision, Door, Person, Role

@@ -11,7 +11,7 @@ from blocks.database.review.decide import decide, undo
 from blocks.database.review.items import ReviewNeed, sync_review
 from blocks.database.review.stats import review_stats
 from blocks.database.review.tables import review, review_days, review_events
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.records import Status, Validation
 from blocks.review.records import Action, Correction, Decision, Door, ItemKind, Look, Person
 from tests.database_fixtures import add_documents

@@ -17,7 +17,7 @@ from blocks.database.review.inbox import apply_decisions
 from blocks.database.review.judgements import judge, undo_judgement
 from blocks.database.review.tables import review_decisions
 from blocks.database.review.verify import Tampered, verify_trail
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.records import Status
 from blocks.review import chain
 from blocks.review.chain import Head
