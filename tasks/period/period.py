@@ -24,6 +24,8 @@ SHOWN_LETTERS = 4
 class TypeSummary(Record):
     """A type in a period. Shares are of `documents`, those that runs computed; None of none.
 
+    A document that fails in one run after another is one of `failed`, in the run in which it failed first.
+
     `came_in` were first seen in the period; `completed` of them are accepted, or decided by a person, by now. Of the
     `decided` review items half waited `wait_p50_s` seconds at most, and nine of ten `wait_p90_s`.
     """
@@ -114,7 +116,14 @@ def report_of(period: Period, review: ReviewStats | None = None) -> PeriodReport
         until=period.until,
         runs=period.runs,
         uncounted=period.uncounted,
-        sentences=(*_risen(period), *_plain(types), *_of_models(models), *_waited(types), *_of_people(review)),
+        sentences=(
+            *_risen(period),
+            *_plain(types),
+            *_failing(period),
+            *_of_models(models),
+            *_waited(types),
+            *_of_people(review),
+        ),
         types=types,
         models=models,
     )
@@ -213,6 +222,13 @@ def _plain(types: Sequence[TypeSummary]) -> Iterator[str]:
     if came_in:
         share = f"({completed / came_in:.0%})"
         yield f"{completed:,} of the {came_in:,} documents that came in are accepted or decided {share}."
+
+
+def _failing(period: Period) -> Iterator[str]:
+    for each in period.still_failing:
+        documents = "1 document" if each.documents == 1 else f"{each.documents:,} documents"
+        still = "still fails" if each.documents == 1 else "still fail"
+        yield f"{each.document_type}: {documents} that failed before {period.since:%Y-%m-%d %H:%M} {still}."
 
 
 def _waited(types: Sequence[TypeSummary]) -> Iterator[str]:

@@ -30,7 +30,8 @@ class RunReport(Record):
     what attempts without a reply may have cost beside `cost_usd`. `cache_hits` counts stored replies that were used.
     `waiting` counts documents in review that the next run tries again, by kind of failure. `duplicate_files` counts
     files with the bytes of another file of the run; `repeated` names documents with the values of another document.
-    `failed_before` counts failed documents that had failed before a run of `--rerun failed`.
+    `failed_before` counts the failed documents that had failed before the run, by type; `is_rerun_of_failed` says that
+    it is a run of `--rerun failed`.
     """
 
     counts: RunCounts
@@ -46,7 +47,8 @@ class RunReport(Record):
     duplicate_files: int = 0
     repeated: tuple[Repeated, ...] = ()
     models: dict[str, ModelUse] = Field(default_factory=dict)
-    failed_before: int = 0
+    failed_before: dict[str, int] = Field(default_factory=dict)
+    is_rerun_of_failed: bool = False
 
     @property
     def calls(self) -> str:
@@ -67,7 +69,7 @@ class RunReport(Record):
         broken = [finding.name for finding in self.findings if not finding.success and finding.severity == "fail"]
         if self.missing:
             return "Failed", f"{message}; {self.missing} ended in no state, so the counts do not add up"
-        newly_failed = counts.failed - self.failed_before
+        newly_failed = counts.failed - (sum(self.failed_before.values()) if self.is_rerun_of_failed else 0)
         if counts.documents and newly_failed / counts.documents > allowed_failure_share:
             return "Failed", f"{message}; more than the allowed {allowed_failure_share:.0%} failed"
         if broken:
@@ -112,5 +114,6 @@ def build_report(
             )
             for name, use in by_model.items()
         },
-        failed_before=runs.failed_before(database, run.run_id) if run.rerun is Rerun.FAILED else 0,
+        failed_before=runs.failed_before(database, run.run_id) if counts.failed else {},
+        is_rerun_of_failed=run.rerun is Rerun.FAILED,
     )

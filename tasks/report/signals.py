@@ -38,14 +38,15 @@ class Signal:
 def signals(database: Database, run_id: str, report: RunReport) -> Iterator[Signal]:
     """Everything that is not as usual at the end of this run, from the database."""
     earlier = earlier_runs.earlier_runs(database, run_id)
+    by_type = _without_known_failures(report)
     if report.counts.failed:
         usual = earlier_runs.shares(database, earlier, "failed")
-        for name, share in jumped(report.by_type, usual, "failed"):
+        for name, share in jumped(by_type, usual, "failed"):
             kind = earlier_runs.commonest_failure(database, run_id, name)
             yield _share("failure-share", name, share, usual[name], "failed", kind)
     if report.counts.in_review and not report.waiting:  # a model that is away is a signal of its own
         usual = earlier_runs.shares(database, earlier, "in_review")
-        for name, share in jumped(report.by_type, usual, "in_review"):
+        for name, share in jumped(by_type, usual, "in_review"):
             reason = earlier_runs.commonest_reason(database, run_id, name)
             yield _share("review-share", name, share, usual[name], "went to review", reason)
     if report.model_calls:
@@ -59,6 +60,14 @@ def signals(database: Database, run_id: str, report: RunReport) -> Iterator[Sign
     for model, why in earlier_runs.open_circuits(database).items():
         message = f"the circuit of {model} is open at the end of the run: {why}"
         yield Signal("circuit-open", f"winnow.model.{model}", f"{model} does not answer", message)
+
+
+def _without_known_failures(report: RunReport) -> dict[str, dict[str, int]]:
+    """The counts by type, without documents that had failed before and failed again: no run changes their share."""
+    return {
+        name: counts | {"failed": counts.get("failed", 0) - report.failed_before.get(name, 0)}
+        for name, counts in report.by_type.items()
+    }
 
 
 def jumped(

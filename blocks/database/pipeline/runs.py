@@ -253,21 +253,18 @@ def failure_kinds(database: Database, run_id: str) -> dict[str, int]:
 
 
 @survives_outages
-def failed_before(database: Database, run_id: str) -> int:
-    """How many of the documents that failed in the run had an open failure when it began."""
+def failed_before(database: Database, run_id: str) -> dict[str, int]:
+    """How many of the documents that failed in the run had an open failure when it began, by type."""
+    name = func.coalesce(documents.c.document_type, UNKNOWN_TYPE)
     query = (
-        select(func.count(failures.c.document_id.distinct()))
-        .join(run_documents, run_documents.c.document_id == failures.c.document_id)
+        select(name, func.count())
+        .join_from(run_documents, documents, documents.c.document_id == run_documents.c.document_id)
         .join(runs, runs.c.run_id == run_documents.c.run_id)
-        .where(
-            run_documents.c.run_id == run_id,
-            run_documents.c.outcome == "failed",
-            failures.c.first_at < runs.c.started_at,
-            or_(failures.c.resolved_at.is_(None), failures.c.resolved_at >= runs.c.started_at),
-        )
+        .where(run_documents.c.run_id == run_id, run_documents.c.outcome == "failed", FAILED_BEFORE)
+        .group_by(name)
     )
     with database.read() as connection:
-        return connection.execute(query).scalar_one()
+        return dict(connection.execute(query).tuples().all())
 
 
 @survives_outages
@@ -289,6 +286,14 @@ def set_outcomes(connection: Connection, run_id: str, outcomes: Mapping[str, str
         ids = [id_ for id_, ended_as in outcomes.items() if ended_as == outcome]
         connection.execute(_SET_OUTCOME, {"b_run_id": run_id, "b_ids": ids, "b_outcome": outcome})
 
+
+_earlier = failures.alias("earlier_failures").c
+FAILED_BEFORE = exists().where(
+    _earlier.document_id == run_documents.c.document_id,
+    _earlier.first_at < runs.c.started_at,
+    or_(_earlier.resolved_at.is_(None), _earlier.resolved_at >= runs.c.started_at),
+)
+"""Whether a member had an open failure when its run began, in queries of `run_documents` and `runs`."""
 
 _STARTED_AT = select(runs.c.started_at).where(runs.c.run_id == bindparam("run_id"))
 

@@ -1,6 +1,6 @@
 """What is usual: how documents of earlier runs ended, what they cost, how fast models answered them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from sqlalchemy import Float, cast, func, select
 
 from blocks.database.engine import Database, now
 from blocks.database.outages import survives_outages
+from blocks.database.pipeline.runs import FAILED_BEFORE
 from blocks.database.review.tables import review
+from blocks.database.story.records import RunFigures
 from blocks.database.tables import breakers, documents, failures, model_calls, results, run_documents, runs
 from blocks.records import CACHE_HIT, OK, OPEN, UNKNOWN_TYPE, Status
 from blocks.review.records import ItemStatus
 
 EARLIER_RUNS = 20
-EARLIER_CHUNKS = 10
-"""Chunks of an earlier run that count: its shares are estimated, at a bounded cost for big runs."""
 EARLIER_CALLS = 1_000
 
 
@@ -43,39 +43,38 @@ def earlier_runs(database: Database, run_id: str) -> tuple[str, ...]:
 
 @survives_outages
 def shares(database: Database, run_ids: Sequence[str], outcome: str) -> dict[str, Share]:
-    """By document type, how many of the documents in the first chunks of these runs had this outcome.
+    """By document type, how many of the documents that these runs computed had this outcome, by their kept figures.
 
-    Documents of an unknown type are a share of all documents: a file that cannot be read has no type.
+    Documents that had failed before a run and failed again count nowhere. Documents of an unknown type are a share of
+    all documents: a file that cannot be read has no type.
     """
-    name = func.coalesce(documents.c.document_type, UNKNOWN_TYPE)
-    member = run_documents.c
-    query = (
-        select(name, member.outcome, func.count())
-        .join(documents, documents.c.document_id == member.document_id)
-        .where(member.run_id.in_(run_ids), member.chunk <= EARLIER_CHUNKS, member.outcome.is_not(None))
-        .group_by(name, member.outcome)
-    )
+    query = select(runs.c.figures).where(runs.c.run_id.in_(run_ids), runs.c.figures.is_not(None))
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter, {UNKNOWN_TYPE: Counter()})
     with database.read() as connection:
-        rows = connection.execute(query).all()
+        for figures in connection.execute(query).scalars():
+            for each in RunFigures.model_validate(figures).types:
+                counts[each.document_type].update(each.newly_by_status)
+    of_types = {name: counted.total() - counted["skipped"] for name, counted in counts.items()}
     return {
-        type_name: Share(
-            number=sum(number for name, found, number in rows if name == type_name and found == outcome),
-            documents=sum(number for name, _, number in rows if type_name in (name, UNKNOWN_TYPE)),
+        name: Share(
+            number=counted[outcome],
+            documents=sum(of_types.values()) if name == UNKNOWN_TYPE else of_types[name],
         )
-        for type_name in {UNKNOWN_TYPE, *(row[0] for row in rows)}
+        for name, counted in counts.items()
     }
 
 
 @survives_outages
 def commonest_failure(database: Database, run_id: str, document_type: str) -> str | None:
-    """The kind that most documents of the type failed with in the run."""
+    """The kind that most documents of the type failed with in the run, of those that had not failed before."""
     name = func.coalesce(documents.c.document_type, UNKNOWN_TYPE)
     query = (
         select(failures.c.kind)
         .join(run_documents, run_documents.c.document_id == failures.c.document_id)
         .join(documents, documents.c.document_id == failures.c.document_id)
+        .join(runs, runs.c.run_id == run_documents.c.run_id)
         .where(run_documents.c.run_id == run_id, run_documents.c.outcome == "failed", name == document_type)
-        .where(failures.c.resolved_at.is_(None))
+        .where(failures.c.resolved_at.is_(None), ~FAILED_BEFORE)
         .group_by(failures.c.kind)
         .order_by(func.count().desc(), failures.c.kind)
         .limit(1)

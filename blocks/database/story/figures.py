@@ -171,13 +171,19 @@ def quantile(times: Counter[int], share: float) -> int | None:
 
 def _types(database: Database, run_id: str, by_type: Mapping[str, Mapping[str, int]]) -> tuple[TypeFigures, ...]:
     reasons: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    has_failed = any(by_status.get("failed") for by_status in by_type.values())
+    failed_before = run_queries.failed_before(database, run_id) if has_failed else {}
     with database.read() as connection:
         versions = connection.execute(_VERSIONS, {"run_id": run_id}).scalar_one_or_none() or {}
         for name, code, number in connection.execute(_reasons(database), {"run_id": run_id}):
             reasons[name][code] = number
     return tuple(
         TypeFigures(
-            document_type=name, version=versions.get(name, ""), by_status=dict(by_status), reasons=reasons.get(name, {})
+            document_type=name,
+            version=versions.get(name, ""),
+            by_status=dict(by_status),
+            reasons=reasons.get(name, {}),
+            failed_before=failed_before.get(name, 0),
         )
         for name, by_status in sorted(by_type.items())
     )
@@ -213,6 +219,7 @@ def _failures(database: Database, run_id: str) -> tuple[FailureFigures, ...]:
                     kind=row.kind,
                     stage=row.stage,
                     documents=row.number,
+                    failed_before=row.failed_before,
                     examples=tuple(connection.execute(_EXAMPLES, keys).scalars()),
                 )
             )
@@ -268,9 +275,9 @@ _VERSIONS = select(runs.c.document_types).where(runs.c.run_id == bindparam("run_
 
 _TYPE = func.coalesce(documents.c.document_type, UNKNOWN_TYPE)
 _FAILED = (
-    failures.join(run_documents, run_documents.c.document_id == failures.c.document_id).join(
-        documents, documents.c.document_id == failures.c.document_id
-    ),
+    failures.join(run_documents, run_documents.c.document_id == failures.c.document_id)
+    .join(documents, documents.c.document_id == failures.c.document_id)
+    .join(runs, runs.c.run_id == run_documents.c.run_id),
     and_(
         run_documents.c.run_id == bindparam("run_id"),
         run_documents.c.outcome == "failed",
@@ -278,8 +285,9 @@ _FAILED = (
     ),
 )
 _NUMBER = func.count(failures.c.document_id.distinct()).label("number")
+_BEFORE = func.count(case((run_queries.FAILED_BEFORE, failures.c.document_id)).distinct()).label("failed_before")
 _FAILURES = (
-    select(_TYPE.label("document_type"), failures.c.kind, failures.c.stage, _NUMBER)
+    select(_TYPE.label("document_type"), failures.c.kind, failures.c.stage, _NUMBER, _BEFORE)
     .select_from(_FAILED[0])
     .where(_FAILED[1])
     .group_by(_TYPE, failures.c.kind, failures.c.stage)

@@ -15,7 +15,7 @@ from blocks.database.pipeline import runs as run_queries
 from blocks.database.review.tables import review
 from blocks.database.story.figures import count_figures, quantile
 from blocks.database.story.records import RunFigures
-from blocks.database.tables import documents, model_calls, results, runs
+from blocks.database.tables import documents, failures, model_calls, results, runs
 from blocks.records import OK, OPEN, UNKNOWN_TYPE, Record, Status
 
 MAX_LIVE = 50
@@ -23,7 +23,10 @@ MAX_LIVE = 50
 
 
 class TypeInRun(Record):
-    """What a run did with a type's documents. `failures` counts by kind, `reasons` those in review by code."""
+    """What a run did with a type's documents. `failures` counts by kind, `reasons` those in review by code.
+
+    Documents that had failed before the run and failed again count nowhere.
+    """
 
     run_id: str
     started_at: datetime
@@ -70,6 +73,13 @@ class Arrivals(Record):
     completed: int
 
 
+class StillFailing(Record):
+    """A type's documents that failed before a period, and have an open failure now."""
+
+    document_type: str
+    documents: int
+
+
 class Waits(Record):
     """A type's review items that people decided in a period: how long half, and nine of ten, waited at most."""
 
@@ -82,7 +92,7 @@ class Waits(Record):
 class Period(Record):
     """The runs that began from `since` on and before `until`, the earliest first; `uncounted` have no figures.
 
-    `arrivals` and `waits` are of all runs; they are empty for a version of a type.
+    `arrivals`, `waits` and `still_failing` are of all runs; they are empty for a version of a type.
     """
 
     since: datetime
@@ -93,6 +103,7 @@ class Period(Record):
     calls: tuple[CallsInRun, ...]
     arrivals: tuple[Arrivals, ...] = ()
     waits: tuple[Waits, ...] = ()
+    still_failing: tuple[StillFailing, ...] = ()
 
 
 @survives_outages
@@ -119,6 +130,7 @@ def load_period(database: Database, since: datetime, until: datetime, version: s
         calls = _calls(connection.execute(_CALLS, bounds))
         arrivals = [] if version else [Arrivals(**row._mapping) for row in connection.execute(_ARRIVALS, bounds)]
         waits = [] if version else _waits(connection.execute(_DECIDED, bounds))
+        failing = [] if version else connection.execute(_STILL_FAILING, {"since": since}).all()
     if version is not None:
         calls = [each for each in calls if (each.run_id, each.document_type) in kept]
     return Period(
@@ -130,6 +142,7 @@ def load_period(database: Database, since: datetime, until: datetime, version: s
         calls=tuple(calls),
         arrivals=tuple(arrivals),
         waits=tuple(waits),
+        still_failing=tuple(StillFailing(**row._mapping) for row in failing),
     )
 
 
@@ -137,14 +150,15 @@ def _types(row: Any, figures: RunFigures) -> list[TypeInRun]:
     failed: dict[str, dict[str, int]] = {}
     for failure in figures.failures:
         kinds = failed.setdefault(failure.document_type, {})
-        kinds[failure.kind] = kinds.get(failure.kind, 0) + failure.documents
+        if newly := failure.documents - failure.failed_before:
+            kinds[failure.kind] = kinds.get(failure.kind, 0) + newly
     return [
         TypeInRun(
             run_id=row.run_id,
             started_at=row.started_at,
             document_type=each.document_type,
             version=each.version,
-            by_status=each.by_status,
+            by_status=each.newly_by_status,
             reasons=each.reasons,
             failures=failed.get(each.document_type, {}),
         )
@@ -237,6 +251,16 @@ _ARRIVALS = (
         documents.c.first_seen_at < bindparam("until", type_=documents.c.first_seen_at.type),
         ~documents.c.is_container,
         documents.c.erased_at.is_(None),
+    )
+    .group_by(_TYPE)
+    .order_by(_TYPE)
+)
+_STILL_FAILING = (
+    select(_TYPE, func.count(failures.c.document_id.distinct()).label("documents"))
+    .join_from(failures, documents, documents.c.document_id == failures.c.document_id)
+    .where(
+        failures.c.resolved_at.is_(None),
+        failures.c.first_at < bindparam("since", type_=failures.c.first_at.type),
     )
     .group_by(_TYPE)
     .order_by(_TYPE)

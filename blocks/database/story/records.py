@@ -27,12 +27,16 @@ class StepFigures(Record):
 
 
 class FailureFigures(Record):
-    """The run's failed documents of a type and a kind; `examples` are ids of some of them."""
+    """The run's failed documents of a type and a kind; `examples` are ids of some of them.
+
+    `failed_before` of them had failed before the run.
+    """
 
     document_type: str
     kind: str
     stage: str
     documents: int
+    failed_before: int = 0
     examples: tuple[str, ...]
 
 
@@ -47,13 +51,21 @@ class Example(Record):
 class TypeFigures(Record):
     """The run's documents of a type. `version` is the type's, empty for documents without a type.
 
-    `reasons` counts the documents in review by the code of each reason.
+    `reasons` counts the documents in review by the code of each reason. `failed_before` of the failed documents had
+    failed before the run.
     """
 
     document_type: str
     version: str = ""
     by_status: dict[str, int]
     reasons: dict[str, int] = Field(default_factory=dict)
+    failed_before: int = 0
+
+    @property
+    def newly_by_status(self) -> dict[str, int]:
+        """`by_status` without documents that only failed again."""
+        failed = {"failed": self.by_status["failed"] - self.failed_before} if self.failed_before else {}
+        return self.by_status | failed
 
 
 class Wait(Record):

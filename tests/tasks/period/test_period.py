@@ -13,19 +13,22 @@ from sqlalchemy import insert, update
 from blocks.database.engine import Database
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.pipeline import runs
+from blocks.database.pipeline.failures import FailedDocument, record_failures, resolve_failures
 from blocks.database.review.tables import review
+from blocks.database.story.figures import count_figures
 from blocks.database.story.period import load_period
 from blocks.database.story.records import FailureFigures, RunFigures, TypeFigures
 from blocks.database.tables import documents, model_calls, results
 from blocks.database.tables import runs as runs_table
 from blocks.errors import UsageError
 from blocks.ledger import ModelCall, Settlement, new_call_key
+from blocks.records import Retry, Stage
 from deployments.cli.report import report
 from deployments.cli.report_page import period_page
 from tasks.period.period import report_of
 from tasks.period.task import period_markdown
 from tests.database_fixtures import add_documents
-from tests.doubles.scripted_stages import id_of
+from tests.doubles.scripted_stages import failing, id_of
 from tests.review_items import RECEIPT
 
 MONDAY = datetime(2026, 11, 23, 5, tzinfo=UTC)
@@ -111,6 +114,37 @@ def test_a_run_without_kept_figures_is_counted(week: Database) -> None:
         connection.execute(update(runs_table).where(runs_table.c.run_id == "run-2").values(figures=None))
     found = report_of(load_period(week, MONDAY, MONDAY + timedelta(days=3)))
     assert (found.types[0].documents, found.uncounted) == (201, 0)
+
+
+def test_documents_that_fail_in_each_of_several_runs_count_once(database: Database) -> None:
+    """In the run in which they failed first; a period behind it names them as failing still."""
+    ids = {}
+    for number in range(4):
+        runs.start_run(database, f"run-{number}", "", settings={}, types={"receipt": RECEIPT}, source="/in")
+        names = ["a", "b", "c", "d", f"new-{number}"]
+        ids = dict(zip(names, add_documents(database, *names, run_id=f"run-{number}"), strict=True))
+        outcomes = {id_: "accepted" if name.startswith("new") else "failed" for name, id_ in ids.items()}
+        failed = [id_ for id_, outcome in outcomes.items() if outcome == "failed"]
+        stage = Stage.EXTRACT if number else Stage.DISCOVER
+        began = MONDAY + timedelta(days=number)
+        with database.write() as connection:
+            change = update(runs_table).where(runs_table.c.run_id == f"run-{number}")
+            connection.execute(change.values(started_at=began))
+            known = [FailedDocument(id_, failing(stage, Retry.NEVER, "corrupt")) for id_ in failed]
+            record_failures(database, connection, f"run-{number}", known, began + timedelta(minutes=1))
+            resolve_failures(connection, dict.fromkeys(failed, stage), began + timedelta(minutes=1))
+            runs.set_outcomes(connection, f"run-{number}", outcomes)
+            connection.execute(update(documents).values(document_type="receipt"))
+        kept = count_figures(database, f"run-{number}").model_dump(mode="json")
+        if number % 2:
+            runs.finish_run(database, f"run-{number}", "Completed", "done", kept)
+    whole = report_of(load_period(database, MONDAY, MONDAY + timedelta(days=4)))
+    (summary,) = whole.types
+    assert (summary.documents, summary.failed, summary.accepted) == (8, 4, 4)
+    assert (summary.commonest_failure, summary.failure_share) == ("corrupt", 0.5)
+    later = report_of(load_period(database, MONDAY + timedelta(days=2), MONDAY + timedelta(days=4)))
+    assert (later.types[0].documents, later.types[0].failed, later.types[0].commonest_failure) == (2, 0, "")
+    assert "receipt: 4 documents that failed before 2026-11-25 05:00 still fail." in later.sentences
 
 
 def test_page_and_artifact_say_the_same_and_the_page_stands_alone(week: Database) -> None:

@@ -112,7 +112,7 @@ def test_failed_again_does_not_fail_a_run_that_tries_failures_again(sqlite_datab
             record_failures(sqlite_database, connection, "run-1", [failed], first_at)
         runs.set_outcomes(connection, "run-1", {id_of(name): "failed" for name in "abc"})
     again = build_report(sqlite_database, RunContext(run_id="run-1", rerun=Rerun.FAILED), ())
-    assert again.failed_before == 2
+    assert again.failed_before == {"unknown": 2}
     assert again.closing(0.5) == ("CompletedWithErrors", "3 documents: 3 failed")
     assert again.closing(0.3)[0] == "Failed"
     plain = build_report(sqlite_database, RunContext(run_id="run-1"), ())

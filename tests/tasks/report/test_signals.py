@@ -10,6 +10,7 @@ from blocks.database.models.circuit_states import DatabaseCircuitStates
 from blocks.database.results import earlier_runs
 from blocks.database.results.earlier_runs import Share
 from blocks.database.results.results import NewResult, write_results
+from blocks.database.story.records import RunFigures, TypeFigures
 from blocks.database.tables import failures, model_calls, run_documents, runs
 from blocks.records import RunCounts, Status, Validation
 from tasks.report.report import ModelUse, RunReport
@@ -43,7 +44,7 @@ def test_files_that_cannot_be_read_have_no_type_and_are_a_share_of_all_documents
 
 def test_earlier_runs_say_what_is_usual_and_a_jump_names_the_kind(database: Database) -> None:
     for number, failed in ((1, 1), (2, 0), (3, 8)):
-        _run(database, f"run-{number}", number)
+        _run(database, f"run-{number}", number, {"accepted": 20 - failed, "failed": failed + 2, "skipped": 9}, again=2)
         names = [f"{number}-{each}" for each in range(20)]
         ids = add_documents(database, *names, run_id=f"run-{number}")
         with database.write() as connection:
@@ -54,7 +55,7 @@ def test_earlier_runs_say_what_is_usual_and_a_jump_names_the_kind(database: Data
                 update(run_documents).where(run_documents.c.document_id.in_(ids[:failed])).values(outcome="failed")
             )
             for document_id in ids[:failed]:
-                connection.execute(insert(failures), _failure(document_id, f"run-{number}"))
+                connection.execute(insert(failures), _failure(document_id, f"run-{number}", day=number))
     assert earlier_runs.earlier_runs(database, "run-3") == ("run-2", "run-1")
     assert earlier_runs.shares(database, ("run-1", "run-2"), "failed") == {"unknown": Share(1, 40)}
     [signal] = signals(database, "run-3", _report({"unknown": {"accepted": 12, "failed": 8}}))
@@ -62,10 +63,27 @@ def test_earlier_runs_say_what_is_usual_and_a_jump_names_the_kind(database: Data
     assert signal.message == "unknown type: 40% of 20 documents failed, usually 2%, most with encrypted"
 
 
+def test_documents_that_failed_before_and_fail_again_are_no_jump(database: Database) -> None:
+    for number in range(1, 4):
+        _run(database, f"run-{number}", number, {"accepted": 20})
+        add_documents(database, *(f"{number}-{each}" for each in range(5)), run_id=f"run-{number}")
+        known = add_documents(database, *"abcdefgh", run_id=f"run-{number}")
+        with database.write() as connection:
+            failed = run_documents.c.document_id.in_(known)
+            connection.execute(update(run_documents).where(failed).values(outcome="failed"))
+            if number == 1:
+                connection.execute(insert(failures), [_failure(id_, "run-1", day=1) for id_ in known])
+    assert earlier_runs.commonest_failure(database, "run-3", "unknown") is None
+    report = _report({"unknown": {"accepted": 5, "failed": 8}})
+    assert [signal.name for signal in signals(database, "run-3", report)] == ["failure-share"]
+    known_failures = {"failed_before": {"unknown": 8}}
+    assert list(signals(database, "run-3", report.model_copy(update=known_failures))) == []
+
+
 def test_a_type_whose_documents_suddenly_go_to_review_is_named_with_the_reason(database: Database) -> None:
     for number, waiting in ((1, 2), (2, 18)):
         run_id = f"run-{number}"
-        _run(database, run_id, number)
+        _run(database, run_id, number, {"in_review": waiting, "accepted": 20 - waiting})
         ids = add_documents(database, *(f"{number}-{each}" for each in range(20)), run_id=run_id)
         verdicts = [
             Validation(document_type="unknown", status=status, confidence=0.9, reasons=reasons)
@@ -112,16 +130,20 @@ def test_spend_and_latency_are_compared_with_those_of_earlier_runs(sqlite_databa
     assert list(signals(sqlite_database, "run-6", report)) == []
 
 
-def _run(database: Database, run_id: str, day: int) -> None:
+def _run(database: Database, run_id: str, day: int, by_status: dict[str, int] | None = None, again: int = 0) -> None:
+    """A run that ended, with figures of documents without a type; `again` of them had failed before."""
+    of_type = TypeFigures(document_type="unknown", by_status=by_status or {}, failed_before=again)
+    figures = RunFigures(types=(of_type,)).model_dump(mode="json")
     began = NOW + timedelta(days=day)
     row = {"run_id": run_id, "name": run_id, "source": "", "settings": {}, "document_types": {}, "started_at": began}
     with database.write() as connection:
-        connection.execute(insert(runs), row | {"finished_at": began, "state": "Completed"})
+        connection.execute(insert(runs), row | {"finished_at": began, "state": "Completed", "figures": figures})
 
 
-def _failure(document_id: str, run_id: str) -> dict[str, object]:
+def _failure(document_id: str, run_id: str, day: int) -> dict[str, object]:
+    at = NOW + timedelta(days=day)
     row = {"document_id": document_id, "stage": "extract", "kind": "encrypted", "message": "", "attempts": 1}
-    return row | {"retry": "never", "run_id": run_id, "first_at": NOW, "last_at": NOW}
+    return row | {"retry": "never", "run_id": run_id, "first_at": at, "last_at": at}
 
 
 def _call(run_id: str, document: int, cost_usd: Decimal, latency_ms: int) -> dict[str, object]:
