@@ -1,10 +1,12 @@
-"""The process of a local Prefect server: the `prefect` command, with garbage collected outside of its event loop.
+"""The process of a local Prefect server: the `prefect` command, with two settings that it does not have.
 
-Python collects garbage in the thread that happens to allocate, which is mostly that of the event loop. Among the
-garbage are statements of SQLite connections, and freeing one waits while its connection is at work. A connection that
-waits for SQLite's write lock is at work for up to a minute. The request that holds the lock needs the event loop to go
-on. So the server answered nothing for a minute, until SQLite gave up with `database is locked`. A thread that collects
-may wait.
+**Garbage** is collected outside of its event loop. Python collects in the thread that happens to allocate, which is
+mostly that of the event loop. Among the garbage are statements of SQLite connections, and freeing one waits while its
+connection is at work. A connection that waits for SQLite's write lock is at work for up to a minute. The request that
+holds the lock needs the event loop to go on. So the server answered nothing for a minute, until SQLite gave up with
+`database is locked`. A thread that collects may wait.
+
+**PostgreSQL** compiles none of its queries: `blocks/database/prefects.py`.
 """
 
 import gc
@@ -21,7 +23,10 @@ def main() -> None:
     """Run `prefect` with the arguments of this process."""
     from prefect.cli import app
 
+    from blocks.database.prefects import compile_no_queries
+
     collect_in_a_thread()
+    compile_no_queries()
     app()
 
 

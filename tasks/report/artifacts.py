@@ -41,11 +41,10 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings, figures:
         groups = [(group.document_type, group.name, redacted(group.shown_uris())) for group in report.repeated]
         sections.append(table(("type", "expectation", "documents with equal values"), groups))
     if report.duplicate_files:
-        files = "1 more file has" if report.duplicate_files == 1 else f"{report.duplicate_files} more files have"
-        sections.append(f"{files} the bytes of another one, and are one document with it.")
+        sections.append(_duplicates(report.duplicate_files))
     sections += [
         f"{report.calls}, {report.cost_usd:.4f} USD{_beside(report)}.",
-        f"**{report.counts.in_review} documents wait for a person**: {_where(settings.review_url)}.",
+        f"**{_waiting(report.counts.in_review)} for a person**: {_where(settings.review_url)}.",
         f"Failures: `{failures_command(run.run_id)}`. The whole story: `winnow show {run.run_id}`.",
     ]
     return "\n\n".join(section for section in sections if section)
@@ -80,6 +79,16 @@ def _failure_row(failure: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _duplicates(files: int) -> str:
+    if files == 1:
+        return "1 more file has the bytes of another one, and is one document with it."
+    return f"{files:,} more files have the bytes of another one each, and are one document with it."
+
+
+def _waiting(documents: int) -> str:
+    return "1 document waits" if documents == 1 else f"{documents:,} documents wait"
+
+
 def _where(review_url: str | None) -> str:
     ways = "`winnow review list`, or the view `review_queue`"
     return ways if review_url is None else f"[the review page](<{review_url}>), {ways}"
@@ -88,7 +97,13 @@ def _where(review_url: str | None) -> str:
 def _beside(report: RunReport) -> str:
     """Unconfirmed cost and answers from the cache, if any."""
     unconfirmed = f", and up to {report.unconfirmed_usd:.4f} unconfirmed" if report.unconfirmed_usd else ""
-    return unconfirmed + (f"; {report.cache_hits} answers from the cache" if report.cache_hits else "")
+    return unconfirmed + _from_cache(report.cache_hits)
+
+
+def _from_cache(hits: int) -> str:
+    if hits == 0:
+        return ""
+    return "; 1 answer from the cache" if hits == 1 else f"; {hits:,} answers from the cache"
 
 
 def _types_table(by_type: Mapping[str, Mapping[str, int]]) -> str:

@@ -97,7 +97,15 @@ def test_the_artifact_names_what_was_sent_again_and_counts_duplicates() -> None:
     again = Repeated(document_type="invoice", name="invoice_is_unique", documents=63, uris=("/in/a.pdf", "/in/b.pdf"))
     lines = as_markdown(run_report(repeated=(again,), duplicate_files=3), RUN, Settings()).splitlines()
     assert "| invoice | invoice_is_unique | /in/a.pdf, /in/b.pdf and 61 more |" in lines
-    assert "3 more files have the bytes of another one, and are one document with it." in lines
+    assert "3 more files have the bytes of another one each, and are one document with it." in lines
+
+
+def test_one_of_a_kind_is_said_in_the_singular() -> None:
+    one = run_report(RunCounts(documents=1, in_review=1), duplicate_files=1, cache_hits=1)
+    page = as_markdown(one, RUN, Settings())
+    assert "1 more file has the bytes of another one, and is one document with it." in page
+    assert "**1 document waits for a person**" in page
+    assert "; 1 answer from the cache." in page
 
 
 def test_the_artifact_leaves_out_tables_without_rows() -> None:
