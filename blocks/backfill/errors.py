@@ -18,6 +18,18 @@ class GroundMoved(RunError):
         )
 
 
+class WorkerDiffers(RunError):
+    """A worker is to work a shard of a backfill whose outputs it would compute differently."""
+
+    kind = "worker_differs"
+
+    def __init__(self, host: str, backfill_id: str, differing: Sequence[str]) -> None:
+        super().__init__(
+            f"the worker on {host} would compute other outputs than backfill {backfill_id[:12]} does: on that worker, "
+            f"not as planned: {', '.join(differing)}; bring its checkout, settings and models to those of the plan"
+        )
+
+
 class PlanInvalid(UsageError):
     """A file is no plan that this Winnow can run."""
 

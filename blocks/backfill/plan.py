@@ -9,6 +9,9 @@ from blocks.backfill.comparison import Comparison
 from blocks.backfill.selection import Selection
 from blocks.records import Record, Rerun, Stage
 
+SHOWN_LETTERS = 8
+"""So many letters of a version are shown."""
+
 
 class Terms(Record):
     """How a backfill computes: as the options of a run. `budget_usd` bounds what all its shards cost together."""
@@ -33,8 +36,8 @@ class Ground(Record):
 
         Which rows a plan is about depends on all others, so that they are named only where nothing else has moved.
         """
-        named = (("type", self.types, today.types), ("model", self.models, today.models))
-        moved = [f"{what} {name}" for what, then, now in named for name in _changed(then, now)]
+        moved = [f"type {name}{_versions(self.types, today.types, name)}" for name in _changed(self.types, today.types)]
+        moved += [f"model {name}" for name in _changed(self.models, today.models)]
         moved += [f"settings or version of {stage}" for stage in _own_changes(self, today)]
         if with_rows and not moved and self.rows != today.rows:
             moved.append("rows of the selected documents")
@@ -132,6 +135,12 @@ class Plan(Record):
     def work_of(self, stage: Stage) -> StageWork:
         """For how many documents a stage runs."""
         return next(work for work in self.stages if work.stage is stage)
+
+
+def _versions(then: dict[str, str], now: dict[str, str], name: str) -> str:
+    """Both versions of a type, for the end of its name."""
+    planned, today = (versions[name][:SHOWN_LETTERS] if name in versions else "missing" for versions in (then, now))
+    return f" (planned {planned}, here {today})"
 
 
 def _changed(then: dict[str, str], now: dict[str, str]) -> list[str]:

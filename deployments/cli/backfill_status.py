@@ -31,6 +31,8 @@ def show_status(database: "Database", letters: str | None, *, as_json: bool = Fa
     say(f"  {status['done']:,} of {status['documents']:,} documents{left}")
     say(f"  {_counts(status['outcomes'])}")
     say(f"  {status['shards_done']} of {status['shards']} shards")
+    for why, numbers in _by_reason(status["shards_failed"]).items():
+        say(without_controls(f"  not ended well: shard {', '.join(numbers)}, {why}"))
     say(f"  {status['spent_usd']} of {status['budget_usd']} USD spent")
     if status["failures"]:
         say(f"  failures: {_counts(status['failures'])}")
@@ -70,11 +72,24 @@ def status_of(database: "Database", backfill: Backfill) -> dict[str, object]:
         "seconds_left": round(elapsed_s / done * (documents - done)) if is_running and done else None,
         "shards": len(shards),
         "shards_done": sum(shard.is_done for shard in shards),
+        "shards_failed": [
+            {"shard": shard.shard, "run_id": shard.run_id, "state": shard.run_state, "message": shard.message}
+            for shard in shards
+            if shard.has_failed
+        ],
         "runs": [shard.run_id for shard in shards if shard.run_id],
         "spent_usd": str(spent_of(database, BACKFILL, backfill.backfill_id)),
         "budget_usd": str(backfill.plan.terms.budget_usd),
         "failures": backfills.failure_kinds_of(place, backfill.backfill_id),
     }
+
+
+def _by_reason(failed: object) -> dict[str, list[str]]:
+    """Numbers of shards by how their runs ended."""
+    found: dict[str, list[str]] = {}
+    for shard in failed if isinstance(failed, list) else ():
+        found.setdefault(f"{shard['state']}: {shard['message']}", []).append(str(shard["shard"]))
+    return found
 
 
 def _words(status: str) -> str:

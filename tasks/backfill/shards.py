@@ -1,11 +1,12 @@
 """From a plan to shards: a backfill begins where the plan's ground is as it was, and each shard is an ordinary run."""
 
 import hashlib
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from blocks.backfill.errors import GroundMoved, WrongState
+from blocks.backfill.errors import GroundMoved, WorkerDiffers, WrongState
 from blocks.backfill.plan import Plan
 from blocks.database.beside import copy_documents, open_beside
 from blocks.database.engine import Database, now
@@ -66,11 +67,11 @@ def begin_backfill(
         backfills.begin(run.database, begun, () if is_dry_run else document_ids, shard_size=shard_size)
     else:
         check_ground(plan, plan.ground.moved(ground_of(run, registry, ""), with_rows=False))
-        if state not in {BackfillState.RUNNING, BackfillState.CANCELLED}:
+        if state not in {BackfillState.RUNNING, BackfillState.STOPPED, BackfillState.CANCELLED}:
             raise WrongState(backfill_id, state, "make a new plan with winnow backfill plan")
         backfills.set_state(run.database, backfill_id, BackfillState.RUNNING)
     for shard in backfills.shards_of(place, backfill_id):
-        if shard.run_state is not None and not shard.is_done:
+        if shard.has_failed:
             backfills.next_attempt(place, backfill_id, shard)
     return backfills.find_backfill(run.database, backfill_id)
 
@@ -85,14 +86,15 @@ def check_ground(plan: Plan, moved: tuple[str, ...]) -> None:
 def working_shard(run: Run, backfill: Backfill, shard: int) -> Iterator[None]:
     """Within the block, the run works a shard: within the backfill's budget, and until that is cancelled.
 
-    Raises `GroundMoved` where this worker's types, settings or models are not those of the plan, and `WrongState` where
-    the backfill is not running.
+    Raises `WorkerDiffers` where this worker's types, settings or models are not those of the plan, and `WrongState`
+    where the backfill is not running.
     """
     if backfill.state is not BackfillState.RUNNING:
         raise WrongState(backfill.backfill_id, backfill.state, "start it again with winnow backfill run")
     registry = DatabaseRegistry(run.ledger, registry_state).load()
-    check_ground(backfill.plan, backfill.plan.ground.moved(ground_of(run, registry, ""), with_rows=False))
     backfills.set_run(run.database, backfill.backfill_id, shard, run.run_id)
+    if differing := backfill.plan.ground.moved(ground_of(run, registry, ""), with_rows=False):
+        raise WorkerDiffers(socket.gethostname(), backfill.backfill_id, differing)
     join_budget(run.ledger, run.run_id, backfill.backfill_id, backfill.plan.terms.budget_usd)
 
     def is_cancelled() -> bool:

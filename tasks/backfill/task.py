@@ -1,7 +1,8 @@
 """The shards of a backfill as runs in Prefect: in this process, or as runs of a deployment, a few side by side."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,7 +21,7 @@ from blocks.database.address import connect
 from blocks.database.engine import Database
 from blocks.database.pipeline import backfills
 from blocks.database.pipeline.backfills import Backfill, BackfillState, Shard
-from blocks.errors import PrefectUnreachable
+from blocks.errors import DatabaseUnreachable, PrefectUnreachable
 from blocks.records import Stage
 from blocks.settings import load_settings
 from tasks.backfill.shards import place_of, take_shard
@@ -59,10 +60,10 @@ def has_deployment() -> bool:
 
 def run_here(database: Database, backfill: Backfill, work_shard: Callable[[Shard], None]) -> None:
     """Work the shards that are left one after the other in this process. Raises `BackfillStopped`."""
-    for shard in _left(database, backfill):
-        if not _is_cancelled(database, backfill):
-            work_shard(shard)
-    _end(database, backfill)
+    with _ended(database, backfill):
+        for shard in _left(database, backfill):
+            if not _is_cancelled(database, backfill):
+                work_shard(shard)
 
 
 def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, announce: Callable[[str], None]) -> None:
@@ -74,7 +75,7 @@ def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, annou
     """
     waiting = _left(database, backfill)
     in_flight: dict[UUID, int] = {}
-    with get_client(sync_client=True) as client:
+    with _ended(database, backfill), get_client(sync_client=True) as client:
         deployment_id = answered(client, lambda: client.read_deployment_by_name(SHARD_DEPLOYMENT)).id
         try:
             while waiting or in_flight:
@@ -91,7 +92,6 @@ def run_in_pool(database: Database, backfill: Backfill, side_by_side: int, annou
         finally:
             for run_id in in_flight:
                 _cancel(client, run_id)
-    _end(database, backfill)
 
 
 def answered(client: SyncPrefectClient, ask: Callable[[], Answer], wait_s: float = WAIT_S) -> Answer:
@@ -137,6 +137,18 @@ def _is_cancelled(database: Database, backfill: Backfill) -> bool:
     return backfills.state_of(database, backfill.backfill_id) is BackfillState.CANCELLED
 
 
+@contextmanager
+def _ended(database: Database, backfill: Backfill) -> Iterator[None]:
+    """Write after the block how the backfill ended: one that nobody waits for any more is not running."""
+    try:
+        yield
+        _end(database, backfill)
+    except BaseException:
+        with suppress(DatabaseUnreachable):  # the error that ended the block must reach the caller
+            backfills.stop(database, backfill.backfill_id)
+        raise
+
+
 def _end(database: Database, backfill: Backfill) -> None:
     """Write that the backfill is over, if it is. Raises `BackfillStopped`."""
     left = _left(database, backfill)
@@ -144,7 +156,8 @@ def _end(database: Database, backfill: Backfill) -> None:
         raise BackfillStopped("the backfill was cancelled")
     if left:
         shards = "1 shard has" if len(left) == 1 else f"{len(left)} shards have"
-        raise BackfillStopped(f"{shards} not ended well, the first of them shard {left[0].shard}")
+        why = f": {left[0].message}" if left[0].has_failed and left[0].message else ""
+        raise BackfillStopped(f"{shards} not ended well, the first of them shard {left[0].shard}{why}")
     ended = BackfillState.COMPUTED if backfill.is_dry_run else BackfillState.DONE
     backfills.set_state(database, backfill.backfill_id, ended)
 

@@ -19,9 +19,13 @@ COMPLETED = ("Completed", "CompletedWithErrors")
 
 
 class BackfillState(StrEnum):
-    """running: begun and not ended. computed: a dry run that is over. promoted, discarded: what became of it."""
+    """running: begun and not ended. stopped: ended before all shards were done; the same command goes on with it.
+
+    computed: a dry run that is over. promoted, discarded: what became of it.
+    """
 
     RUNNING = "running"
+    STOPPED = "stopped"
     CANCELLED = "cancelled"
     DONE = "done"
     COMPUTED = "computed"
@@ -45,6 +49,8 @@ class Backfill:
 class Shard:
     """A slice of a backfill's documents. `run_id` is its newest run, `run_state` None while that has no end.
 
+    `message` says how the run ended.
+
     `attempt` counts from 1 and is part of the key under which a deployment's run is asked for.
     """
 
@@ -53,11 +59,17 @@ class Shard:
     attempt: int
     run_id: str | None
     run_state: str | None
+    message: str | None
 
     @property
     def is_done(self) -> bool:
         """Whether a run has done its work."""
         return self.run_state in COMPLETED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its newest run ended without its work."""
+        return self.run_state is not None and not self.is_done
 
 
 @survives_outages
@@ -125,11 +137,19 @@ def set_state(database: Database, backfill_id: str, state: BackfillState) -> Non
 
 
 @survives_outages
+def stop(database: Database, backfill_id: str) -> None:
+    """Write that a backfill that was running has stopped before its end."""
+    is_running = and_(backfills.c.backfill_id == backfill_id, backfills.c.state == BackfillState.RUNNING)
+    with database.write() as connection:
+        connection.execute(update(backfills).where(is_running).values(state=BackfillState.STOPPED, ended_at=now()))
+
+
+@survives_outages
 def shards_of(database: Database, backfill_id: str) -> list[Shard]:
     """The shards of a backfill in their order, with the states of their newest runs."""
     shard = backfill_shards.c
     query = (
-        select(shard.shard, shard.documents, shard.attempt, shard.run_id, runs.c.state)
+        select(shard.shard, shard.documents, shard.attempt, shard.run_id, runs.c.state, runs.c.message)
         .select_from(backfill_shards.outerjoin(runs, runs.c.run_id == shard.run_id))
         .where(shard.backfill_id == backfill_id)
         .order_by(shard.shard)

@@ -206,5 +206,7 @@ def test_the_ground_names_what_has_moved(bench: Bench, tmp_path: Path) -> None:
     bench.decide("a")
     assert planned.moved(bench.plan().ground) == ("rows of the selected documents",)
     assert planned.moved(bench.plan().ground, with_rows=False) == ()
+    before = bench.types["receipt"].version[:8]
     bench.types = write_type(tmp_path / "types", "review: {accept_at: 0.5}\n")
-    assert planned.moved(bench.plan().ground, with_rows=False) == ("type receipt",)
+    versions = f"(planned {before}, here {bench.types['receipt'].version[:8]})"
+    assert planned.moved(bench.plan().ground, with_rows=False) == (f"type receipt {versions}",)

@@ -1,5 +1,6 @@
 """A backfill does what its plan says: in shards, within one budget, and only while the ground is as it was."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -9,21 +10,23 @@ import pytest
 from sqlalchemy import select, update
 
 from blocks.backfill.comparison import ChangedValue, Comparison
-from blocks.backfill.errors import GroundMoved, WrongState
+from blocks.backfill.errors import GroundMoved, WorkerDiffers, WrongState
 from blocks.backfill.plan import Plan
 from blocks.database import tables
 from blocks.database.engine import Database, now
 from blocks.database.models.budgets import BACKFILL, join_budget, spent_of
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.pipeline import backfills
-from blocks.database.pipeline.backfills import Backfill, BackfillState
+from blocks.database.pipeline.backfills import Backfill, BackfillState, Shard
 from blocks.database.pipeline.documents import chunk_document_ids
 from blocks.database.pipeline.runs import finish_run
 from blocks.errors import RunInterrupted
 from blocks.ledger import Caps, ModelCall, Reservation, Settlement
 from blocks.records import Rerun, Retry, Stage
+from deployments.cli.backfill_status import show_status
 from tasks.backfill import shards as module
 from tasks.backfill.shards import begin_backfill, take_shard, working_shard
+from tasks.backfill.task import run_here
 from tasks.runs.chunk import RunContext, raise_if_stopped
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import Run
@@ -95,18 +98,38 @@ def test_nothing_begins_on_ground_that_has_moved(
     bench.versions[Stage.SCORE] = "2"
     plan = bench.plan()
     move(bench, tmp_path / "types")
-    with pytest.raises(GroundMoved, match=f"UTC: {moved}; make a new plan"):
+    with pytest.raises(GroundMoved, match=rf"UTC: {moved}( \(planned \w{{8}}, here \w{{8}}\))?; make a new plan"):
         begin(bench, plan)
     assert backfills.state_of(bench.database, plan.plan_id) is None
 
 
-def test_a_worker_with_other_types_works_no_shard(bench: Bench, tmp_path: Path) -> None:
+def test_a_worker_with_other_types_works_no_shard_and_status_says_so(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bench.versions[Stage.SCORE] = "2"
+    planned_types = bench.types
     backfill = begin(bench, bench.plan())
     bench.types = write_type(tmp_path / "types", "sensitive: true\n")
-    with pytest.raises(GroundMoved, match="type receipt"):
-        work(bench, backfill, 1)
-    assert backfills.shards_of(bench.database, backfill.backfill_id)[0].run_id is None
+    planned, here = (types["receipt"].version[:8] for types in (planned_types, bench.types))
+    differing = rf"the worker on \S+ would .* as planned: type receipt \(planned {planned}, here {here}\); bring its"
+
+    def work_shard(shard: Shard) -> None:
+        work(bench, backfill, shard.shard)
+
+    with pytest.raises(WorkerDiffers, match=differing):
+        run_here(bench.database, backfill, work_shard)
+    stopped = backfills.find_backfill(bench.database, backfill.backfill_id)
+    first, second, *_ = backfills.shards_of(bench.database, backfill.backfill_id)
+    assert (stopped.state, first.run_state, second.run_id) == (BackfillState.STOPPED, "Failed", None)
+    show_status(bench.database, None)
+    shown = capsys.readouterr().out
+    assert "stopped, " in shown
+    assert re.search(f"not ended well: shard 1, Failed: {differing}", shown)
+    bench.types = planned_types
+    again = begin(bench, backfill.plan)
+    assert again.state is BackfillState.RUNNING
+    run_here(bench.database, again, work_shard)
+    assert backfills.state_of(bench.database, backfill.backfill_id) is BackfillState.DONE
 
 
 def test_a_cancelled_backfill_stops_its_runs_and_goes_on_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
