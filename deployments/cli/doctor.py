@@ -1,5 +1,6 @@
 """`winnow doctor`: what is there, what is missing, and what to do about it."""
 
+import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,8 @@ def doctor(
     """Check what runs need, and say what to do about what is missing. Exit code 1 where runs cannot work.
 
     That is tesseract, the database, the disk, the document types (`winnow types check` also tries their expectations),
-    and Prefect: its server, and the pools, workers, schedules and automations of deployments.
+    Prefect (its server, and the pools, workers, schedules and automations of deployments), the review page of winnow up
+    and that at WINNOW_REVIEW_URL, and whether winnow up and the Prefect block use the same database.
     """
     from rich.table import Table
     from rich.text import Text
@@ -110,11 +112,14 @@ def _database(settings: "Settings") -> Iterator[Finding]:
             and not (Path.cwd() / ".winnow" / "winnow.db").exists()
         ):
             yield Finding("database", "none in this folder yet; the first run makes it")
+            yield from _other_database(settings, None)
             return
         opened = connect(settings, create=False)
         revision = current_revision(opened)
         is_newest = revision == head_revision()
         yield Finding("database", f"{opened.url} at revision {revision}", "" if is_newest else "winnow db upgrade")
+        if is_newest:
+            yield from _other_database(settings, opened)
         if is_newest and (dead := find_dead_runs(opened)):
             what = f"{len(dead)} say that they go on, and no process works for them: {', '.join(dead[:MAX_NAMED])}"
             remedy = "the next run closes them, and so does the deployment close-dead-runs/every-five-minutes"
@@ -123,6 +128,26 @@ def _database(settings: "Settings") -> Iterator[Finding]:
             yield Finding("database", f"it takes no writes: {why}", "free its disk, end what locks it", is_fatal=True)
     except WinnowError as error:
         yield Finding("database", "cannot be used", str(error), is_fatal=True)
+
+
+def _other_database(settings: "Settings", opened: "Database | None") -> Iterator[Finding]:
+    """Which databases others use: the `winnow up` of this machine, and workers that read the Prefect block."""
+    from blocks.database.engine import database_id
+    from blocks.errors import PrefectUnreachable
+    from deployments.up.running import running
+
+    up = running()
+    if up is not None and (opened is None or database_id(opened) != up.database_id):
+        remedy = f"to work on that one: WINNOW_DATABASE_URL={up.database}, or commands in {up.folder}"
+        yield Finding("database", f"winnow up, which runs in {up.folder}, uses another: {up.database}", remedy)
+    if settings.database_url and settings.prefect_api_url:
+        from blocks.database.block import url_of_block
+
+        with contextlib.suppress(PrefectUnreachable):  # the line about the Prefect API shows it
+            of_block = url_of_block()
+            if of_block is not None and of_block != settings.database_url:
+                remedy = "workers without WINNOW_DATABASE_URL use that one: make both the same"
+                yield Finding("database", f"the Prefect block winnow-database has another address: {of_block}", remedy)
 
 
 def _refused_write(database: "Database") -> str:
@@ -138,13 +163,24 @@ def _refused_write(database: "Database") -> str:
 
 
 def _review_page(settings: "Settings") -> Iterator[Finding]:
+    """The page that the `winnow up` of this machine runs, and the address that people use."""
+    from deployments.prefect_api import local_server as prefect_server
+    from deployments.up.running import running
     from deployments.up.services import answers
 
+    up = running()
+    if up is not None and answers(f"{up.review_url}/health"):
+        yield Finding("review page", f"{up.review_url} of winnow up answers")
+    elif up is not None:
+        remedy = f"winnow up starts it again within a minute; {prefect_server.up_log_file()} says more"
+        yield Finding("review page", f"{up.review_url} of winnow up does not answer", remedy)
     if settings.review_url and answers(settings.review_url):
         yield Finding("review page", f"{settings.review_url} answers")
     elif settings.review_url:
         remedy = "winnow up, or winnow review serve; or correct WINNOW_REVIEW_URL"
         yield Finding("review page", f"{settings.review_url} does not answer", remedy)
+    elif up is None:
+        yield Finding("review page", "not looked for: winnow up does not run here, and WINNOW_REVIEW_URL is not set")
 
 
 def _prefect(settings: "Settings") -> Iterator[Finding]:

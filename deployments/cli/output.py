@@ -79,13 +79,20 @@ class OutputFormat(StrEnum):
 
 
 def write_file(file: Path, text: str) -> None:
-    """Write a file that the user named. Raises `UsageError` where it cannot be written."""
+    """Write a file that the user named, and the folders above it. Raises `UsageError` where it cannot be written."""
     from blocks.errors import UsageError
 
     try:
+        make_folder_of(file)
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def make_folder_of(file: Path) -> None:
+    """Make the folders above a file. Raises `OSError`, except where the file itself says better what is wrong."""
+    if not file.parent.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def show_rows(

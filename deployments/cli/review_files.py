@@ -15,7 +15,7 @@ from blocks.review import label_studio, sheets
 from blocks.review.records import Door
 from blocks.values.spreadsheet_text import inert
 from deployments.cli.options import DatabaseOption, LimitOption, TypeOption, open_existing, open_to_change
-from deployments.cli.output import OutputFormat, say, show_rows
+from deployments.cli.output import OutputFormat, make_folder_of, say, show_rows
 from deployments.cli.review_options import ByOption, JsonOption, Reviewing, reviewing
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def export(
     items = load_items(open_existing(database), QueueFilter(document_type=document_type), limit)
     write = {SheetFormat.CSV: _write_csv, SheetFormat.XLSX: _write_xlsx, SheetFormat.LABEL_STUDIO: _write_tasks}
     try:
+        make_folder_of(file)
         count = write[sheet_format or _BY_ENDING.get(file.suffix.lower(), SheetFormat.CSV)](file, items)
     except (OSError, FileCreateError) as error:
         raise UsageError(f"{file} cannot be written ({error}); name another file") from error

@@ -1,6 +1,5 @@
 """`winnow up`: everything on this machine, until Ctrl-C or SIGTERM."""
 
-import fcntl
 import re
 import signal
 import sys
@@ -41,13 +40,6 @@ class Files(StrEnum):
     SYSTEMD = "systemd"
     COMPOSE = "compose"
     ENV = "env"
-
-
-class UpRunsAlready(UsageError):
-    """Another `winnow up` of this user has not ended."""
-
-    def __init__(self) -> None:
-        super().__init__("winnow up runs already for this user; stop that one first")
 
 
 class NoPostgres(UsageError):
@@ -138,7 +130,9 @@ def up(
         print(text_of(print_.value, profile.value, asked.options), end="")
         return
     _check_profile(profile)
-    with _only_one(), _signals_as_interrupts():
+    from deployments.up.running import only_one
+
+    with only_one(), _signals_as_interrupts():
         from deployments.up.supervisor import Supervisor
 
         supervisor = Supervisor(_log_file())
@@ -191,6 +185,7 @@ def _run_at(given: SecretUrl | None, supervisor: "Supervisor", asked: _Asked) ->
         automations = _automations(client)
         worker = _start_workers(supervisor, asked, environment, client)
         deployed = f"{deployments} in the pool winnow, {automations} automations"
+        _tell_others(asked, database)
         _say_where(url, asked, database, deployed, worker, is_own_server=given is None)
         with _inboxes_watched(url):
             _tend(supervisor, database)
@@ -273,6 +268,13 @@ def _address(database: "Database") -> str:
     return database.engine.url.render_as_string(hide_password=False)
 
 
+def _tell_others(asked: _Asked, database: "Database") -> None:
+    from blocks.database.engine import database_id
+    from deployments.up.running import RunningUp, tell
+
+    tell(RunningUp(asked.review_url, str(database.url), database_id(database), str(Path.cwd())))
+
+
 def _say_where(
     url: str, asked: _Asked, database: "Database", deployed: str, worker: "Worker", *, is_own_server: bool
 ) -> None:
@@ -353,19 +355,6 @@ def _log_file() -> Path:
     from deployments.prefect_api import local_server as prefect_server
 
     return prefect_server.up_log_file()
-
-
-@contextmanager
-def _only_one() -> Iterator[None]:
-    """Hold the lock of this user's only `winnow up`. Raises `UpRunsAlready`."""
-    file = _log_file().with_suffix(".lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UpRunsAlready from None
-        yield
 
 
 @contextmanager

@@ -16,14 +16,16 @@ from blocks.database.keeping.errors import BackupByPostgres, BackupExists, Backu
 def back_up(database: Database, target: Path) -> int:
     """Write the database, as it is at this moment, to a new file that only its owner may read. Gives its bytes.
 
-    Writers go on meanwhile. Nothing of deleted rows is in the file. It is checked before it gets its name. Raises
-    `BackupByPostgres`, `BackupExists` or `BackupFailed`.
+    Folders above it are made. Writers go on meanwhile. Nothing of deleted rows is in the file. It is checked before it
+    gets its name. Raises `BackupByPostgres`, `BackupExists` or `BackupFailed`.
     """
     if not database.is_sqlite:
         raise BackupByPostgres
     if target.exists():
         raise BackupExists(target)
     try:
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.absolute().parent)
     except OSError as error:
         raise BackupFailed(target, error.strerror or str(error)) from error

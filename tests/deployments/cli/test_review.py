@@ -212,7 +212,9 @@ def test_a_file_is_written_as_its_name_ends_or_the_reason_why_not_is_told(review
     assert zipfile.is_zipfile(folder / "items.xlsx")
     review("export", "items.txt")
     assert "no row has a decision" in review("import", "items.txt").stderr
-    for place in ("none/items.csv", "none/items.xlsx", "types"):
+    review("export", "new/folder/items.csv")
+    assert "no row has a decision" in review("import", "new/folder/items.csv").stderr
+    for place in ("items.txt/items.csv", "items.txt/items.xlsx", "types"):
         assert "cannot be written" in review("export", place, expect=2).stderr
 
 

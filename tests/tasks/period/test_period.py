@@ -249,5 +249,7 @@ def test_two_versions_and_two_periods_are_compared(
             report(compare=wrong, database=week.url)
     with pytest.raises(UsageError):
         report(compare=("aaaa", "bbbb"), page=tmp_path / "x.html", database=week.url)
-    with pytest.raises(UsageError, match=r"no-folder/x\.html cannot be written: No such file or directory"):
-        report(page=tmp_path / "no-folder" / "x.html", database=week.url)
+    report(page=tmp_path / "new" / "folder" / "x.html", database=week.url)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"file/x\.html cannot be written: Not a directory"):
+        report(page=tmp_path / "file" / "x.html", database=week.url)

@@ -67,6 +67,11 @@ def bytes_of(file: Path, database: Database) -> bytes:
     return file.read_bytes()
 
 
+def test_the_folders_above_a_backup_are_made(sqlite_database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "backups" / "today" / "winnow.db"
+    assert back_up(sqlite_database, file) == file.stat().st_size
+
+
 def test_what_cannot_be_backed_up_leaves_no_file(sqlite_database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
@@ -75,8 +80,8 @@ def test_what_cannot_be_backed_up_leaves_no_file(sqlite_database: Database, tmp_
     with pytest.raises(BackupExists, match=r"there\.db is there already"):
         back_up(sqlite_database, there)
     assert there.read_text() == "mine"
-    with pytest.raises(BackupFailed, match="No such file or directory"):
-        back_up(sqlite_database, tmp_path / "nowhere" / "new.db")
+    with pytest.raises(BackupFailed, match="Not a directory"):
+        back_up(sqlite_database, there / "new.db")
     with sqlite_database.engine.connect() as connection:  # damage
         connection.exec_driver_sql("PRAGMA writable_schema=ON")
         connection.exec_driver_sql("UPDATE sqlite_schema SET sql = replace(sql, 'uri', 'urx') WHERE name = 'sources'")
