@@ -1,6 +1,7 @@
 """Runs that are killed, stopped, or lose their database, against an undisturbed run over the same documents.
 
-kills: `kill -9` to all processes of a run at random moments, and the same command again, until 20 were killed.
+kills: `kill -9` to all processes of a run at random moments, and the same command again, `--times` times, or for
+`--minutes`.
 restarts: PostgreSQL is stopped at once, as by a crash, and started again every 5 to 20 s under one run.
 stops: a run is stopped past its lease, another does its work, the first goes on; all of it as often as asked.
 
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--documents", type=int, default=500)
     parser.add_argument("--times", type=int, default=20, help="how many kills or stops")
+    parser.add_argument("--minutes", type=float, default=600.0, help="no kill or stop begins after so many")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="postgresql")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here as well")
@@ -65,7 +67,7 @@ def main() -> None:
             undisturbed, disturbed = (Place(home, folder, url) for url in urls)
             seconds = undisturbed.run_to_its_end()
             figures = {"documents": options.documents, "database": options.database, "undisturbed_s": round(seconds, 1)}
-            figures |= MEASURED[options.what](disturbed, server, options.times)
+            figures |= MEASURED[options.what](disturbed, server, Amount(options.times, options.minutes))
             figures |= verdict(undisturbed, disturbed)
         finally:
             subprocess.run([WINNOW, "server", "stop"], env=undisturbed.environment, check=False, capture_output=True)
@@ -87,6 +89,16 @@ def laid_out(data: Path, folder: Path, number: int) -> Path:
         content = texts[index % len(texts)].read_text(encoding="utf-8", errors="replace")
         (folder / f"variant_{index:05}.txt").write_text(f"{content}\nREF {index:06}\n", encoding="utf-8")
     return folder
+
+
+class Amount:
+    """So many times, unless the minutes are over before."""
+
+    def __init__(self, times: int, minutes: float) -> None:
+        self._times, self._until = times, time.monotonic() + 60.0 * minutes
+
+    def has_more(self, done: int) -> bool:
+        return done < self._times and time.monotonic() < self._until
 
 
 @dataclass(frozen=True)
@@ -156,10 +168,10 @@ def outcomes(stored: Stored) -> int:
     return len({row["document_id"] for rows in stored.rows.values() for row in rows})
 
 
-def kills(place: Place, _server: CrashingPostgres, times: int) -> dict[str, object]:
-    """Kill a run `times` times after it has begun to work, then let it end."""
+def kills(place: Place, _server: CrashingPostgres, amount: Amount) -> dict[str, object]:
+    """Kill a run so many times after it has begun to work, then let it end."""
     killed, ended_before, runs_before = 0, 0, 0
-    while killed < times:
+    while amount.has_more(killed):
         process = place.start("--rerun", "all") if ended_before else place.start()
         while (runs := place.one("SELECT COUNT(*) FROM runs") or 0) <= runs_before and process.poll() is None:
             time.sleep(0.05)
@@ -184,7 +196,7 @@ def kills(place: Place, _server: CrashingPostgres, times: int) -> dict[str, obje
     }
 
 
-def restarts(place: Place, server: CrashingPostgres, _times: int) -> dict[str, object]:
+def restarts(place: Place, server: CrashingPostgres, _amount: Amount) -> dict[str, object]:
     """Crash the server every 5 to 20 s under a single run."""
     away: list[float] = []
     ended = threading.Event()
@@ -210,12 +222,12 @@ def restarts(place: Place, server: CrashingPostgres, _times: int) -> dict[str, o
     }
 
 
-def stops(place: Place, _server: CrashingPostgres, times: int) -> dict[str, object]:
+def stops(place: Place, _server: CrashingPostgres, amount: Amount) -> dict[str, object]:
     """Stop a run past its lease, let another do all the work, let the first go on. Each time everything is computed."""
     took: list[float] = []
     waited: list[float] = []
     ends: list[int] = []
-    for _ in range(times):
+    while amount.has_more(len(ends)):
         runs_before = place.one("SELECT COUNT(*) FROM runs") or 0
         stopped = place.start("--rerun", "all")
         while (place.one("SELECT COUNT(*) FROM runs") or 0) <= runs_before and stopped.poll() is None:
@@ -231,7 +243,7 @@ def stops(place: Place, _server: CrashingPostgres, times: int) -> dict[str, obje
         stopped.communicate()
         ends.append(stopped.returncode)
     return {
-        "stops": times,
+        "stops": len(ends),
         "rescue_s, longest": round(max(took), 1),
         "wait for claims_s, longest": round(max(waited), 1),
         "lease_s": LEASE_S,
@@ -259,7 +271,7 @@ def longest_wait(process: "subprocess.Popen[str]") -> float:
     return 0.0 if first is None else time.monotonic() - first
 
 
-MEASURED: dict[str, Callable[[Place, CrashingPostgres, int], dict[str, object]]] = {
+MEASURED: dict[str, Callable[[Place, CrashingPostgres, Amount], dict[str, object]]] = {
     "kills": kills,
     "restarts": restarts,
     "stops": stops,

@@ -5,7 +5,7 @@ its deployment.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from prefect.states import Completed, Crashed
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import dead_runs
+from blocks.database.pipeline.dead_runs import DeadRun
 from blocks.errors import DatabaseUnreachable, PrefectUnreachable
 from tasks.flow_run.pages import all_pages
 
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 def close_dead_runs(database: Database) -> int:
     """Close runs whose processes are dead, in the database and in Prefect. Returns how many.
 
-    In Prefect also runs that have an end in the database: their processes died before they could tell Prefect.
+    In Prefect also runs that have an end in the database: their processes died before they could tell Prefect. Those
+    that joined a dead run get a lease's time to tell their own end, since they may have finished its last chunks.
     """
     dead = dead_runs.close_dead_runs(database)
     for run in dead:
@@ -45,13 +47,21 @@ def close_dead_runs(database: Database) -> int:
     try:
         with get_client(sync_client=True) as client:
             flow_runs = _unended(client)
-            for run in dead_runs.ended_runs(database, set(flow_runs.values())):
-                for id_ in (id_ for id_, run_id in flow_runs.items() if run_id == run.run_id):
-                    with suppress(ObjectNotFound):  # somebody deleted it meanwhile
-                        client.set_flow_run_state(id_, Crashed(message=run.message))
+            joined = {id_: run_id for id_, run_id in flow_runs.items() if run_id != str(id_)}
+            began = {id_: run_id for id_, run_id in flow_runs.items() if id_ not in joined}
+            _close_ended(client, began, dead_runs.ended_runs(database, set(began.values())))
+            _close_ended(client, joined, dead_runs.ended_runs(database, set(joined.values()), long_ago=True))
     except httpx.HTTPError as error:  # the next call tries again
         log.warning("Prefect could not be asked to close dead runs: %s", error)
     return len(dead)
+
+
+def _close_ended(client: SyncPrefectClient, flow_runs: Mapping[UUID, str], ended: Iterable[DeadRun]) -> None:
+    messages = {run.run_id: run.message for run in ended}
+    for id_, run_id in flow_runs.items():
+        if run_id in messages:
+            with suppress(ObjectNotFound):  # somebody deleted it meanwhile
+                client.set_flow_run_state(id_, Crashed(message=messages[run_id]))
 
 
 def closed_state(closed: int) -> State[int]:

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from functools import partial
 
 from blocks.database.address import connect
+from blocks.database.engine import Database
 from blocks.database.pipeline import run_chunks, runs
+from blocks.database.pipeline.dead_runs import close_dead_runs
 from blocks.database.pipeline.runs import OpenedRun
 from blocks.settings import load_settings
-from tasks.runs.chunk import RunContext, raise_if_stopped, stopped_when
+from tasks.runs.chunk import RunContext, stopped_when
 from tasks.runs.errors import OtherConfiguration, RunIsOver, RunNotFound
 from tasks.runs.prepare import prepared_run
 from tasks.runs.run import Pipeline, Run, settings_snapshot, working
@@ -23,33 +25,41 @@ DECISIVE = ("ocr_languages", "ocr_engine")
 def join_run(run_id: str, pipeline: Pipeline) -> Iterator[Run]:
     """Be a worker of a run, with what was asked of it, until the block ends; the work stops when the run has ended.
 
-    Raises `RunNotFound`, `RunIsOver`, `OtherConfiguration`, as `prepared_run`, and `LeaseLost`.
+    While the run's first process discovers documents, it waits and holds no lease: otherwise it would keep a run open
+    whose first process has died. Raises `RunNotFound`, `RunIsOver`, `OtherConfiguration`, as `prepared_run`, and
+    `LeaseLost`.
     """
     database = connect(load_settings())
+    opened = _open_run(database, run_id)
+    asked = dict(opened.asked or {})
+    pipeline_digest = asked.pop("pipeline_digest")
+    context = RunContext.model_validate({"run_id": run_id, "name": opened.name, **asked})
+    prepared = prepared_run(None, context.models)
+    _wait_for_chunks(database, run_id)
+    with working(prepared, context, pipeline) as (run, _):
+        _open_run(database, run_id)  # it may have been closed before this worker held its lease
+        if run.pipeline_digest != pipeline_digest:
+            raise OtherConfiguration(run_id, _differing(run, opened))
+        with stopped_when(run_id, partial(_is_over, run), CHECK_END_EVERY_S):
+            yield run
+
+
+def _open_run(database: Database, run_id: str) -> OpenedRun:
+    """The run as its first process opened it. Raises `RunNotFound` and `RunIsOver`."""
     opened = runs.find_run(database, run_id)
     if opened is None or opened.asked is None:
         raise RunNotFound(run_id, str(database.url))
     if opened.state is not None:
         raise RunIsOver(run_id, opened.state)
-    asked = dict(opened.asked)
-    pipeline_digest = asked.pop("pipeline_digest")
-    context = RunContext.model_validate({"run_id": run_id, "name": opened.name, **asked})
-    with working(prepared_run(None, context.models), context, pipeline) as (run, _):
-        if run.pipeline_digest != pipeline_digest:
-            raise OtherConfiguration(run_id, _differing(run, opened))
-        with stopped_when(run_id, partial(_is_over, run), CHECK_END_EVERY_S):
-            _wait_for_chunks(run)
-            yield run
+    return opened
 
 
-def _wait_for_chunks(run: Run) -> None:
-    """Wait while the run's first process discovers its documents. Raises `RunIsOver` and `RunInterrupted`."""
-    while not any(run_chunks.chunk_totals(run.database, run.run_id)):
-        opened = runs.find_run(run.database, run.run_id)
-        if opened is not None and opened.state is not None:
-            raise RunIsOver(run.run_id, opened.state)
+def _wait_for_chunks(database: Database, run_id: str) -> None:
+    """Wait while the run's first process discovers its documents. Raises `RunIsOver`, also when that process died."""
+    while not any(run_chunks.chunk_totals(database, run_id)):
+        close_dead_runs(database)
+        _open_run(database, run_id)
         time.sleep(CHECK_END_EVERY_S)
-        raise_if_stopped(run.run_id)
 
 
 def _is_over(run: Run) -> bool:

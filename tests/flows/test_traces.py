@@ -63,3 +63,31 @@ def test_a_run_sends_a_trace_per_document_and_metrics_of_its_calls(notes: Notes,
     sent = receiver.raw()
     for secret in (KEY, "REF-", "notes.jsonl", str(notes.workplace.folder)):
         assert secret.encode() not in sent
+
+
+def test_each_run_makes_its_own_trace_of_a_document_and_old_and_new_names_stand_side_by_side(
+    notes: Notes, receiver: OtlpReceiver
+) -> None:
+    notes.type("route:\n  - model: fast\n")
+    notes.provider.script(hook=TRUTHFUL, prices=PRICES)
+    notes.add("fast")
+    notes.workplace.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.url
+    notes.workplace.environment["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental/dup"
+    source = notes.write(2)
+    run_ids = [str(notes.run(source, *again)["run_id"]) for again in ((), ("--rerun", "all"))]
+
+    roots = [span for span in receiver.span_messages() if span.name == "document"]
+    assert sorted(int.from_bytes(root.trace_id, "big") for root in roots) == sorted(
+        trace_id_of(run_id, id_) for run_id in run_ids for id_ in notes.references()
+    )
+    for root in roots:
+        told = attributes_of(root)
+        [link] = root.links
+        assert int.from_bytes(link.span_id, "big") == run_span_id(str(told["winnow.run_id"]))
+    calls = [attributes_of(span) for span in receiver.span_messages() if span.name == "chat up-fast"]
+    assert len(calls) == 2, "stored replies answer the second run, which is no attempt"
+    assert all(call["gen_ai.system"] == call["gen_ai.provider.name"] == "openai" for call in calls)
+    assert receiver.points().keys() >= {
+        *("gen_ai.client.operation.duration", "gen_ai.client.inference.duration"),
+        *("gen_ai.client.token.usage", "gen_ai.client.inference.usage.input_tokens"),
+    }

@@ -59,13 +59,18 @@ def close_dead_runs(database: Database) -> tuple[DeadRun, ...]:
 
 
 @survives_outages
-def ended_runs(database: Database, run_ids: Collection[str]) -> tuple[DeadRun, ...]:
-    """Those of these runs that have an end here, for at least a lease unless they crashed, and no worker."""
+def ended_runs(database: Database, run_ids: Collection[str], *, long_ago: bool = False) -> tuple[DeadRun, ...]:
+    """Those of these runs that have an end here and no worker; for at least a lease, if they did not crash.
+
+    With `long_ago`, for at least a lease in any case. A process gives up its lease before it tells Prefect its end.
+    """
     if not run_ids:
         return ()
     with database.read() as connection:
-        long_ago = database_time(connection) - timedelta(seconds=database.lease_s)
-        rows = connection.execute(_ENDED, {"ids": run_ids, "b_long_ago": long_ago}).all()
+        a_lease_ago = database_time(connection) - timedelta(seconds=database.lease_s)
+        is_late = runs.c.finished_at < a_lease_ago
+        is_due = is_late if long_ago else or_(runs.c.state == CRASHED, is_late)
+        rows = connection.execute(_ENDED.where(is_due), {"ids": run_ids}).all()
     late = "the process died before it could tell Prefect that the run had ended"
     return tuple(
         DeadRun(row.run_id, row.name, row.message if row.state == CRASHED else f"{late} as {row.state}: {row.message}")
@@ -121,6 +126,5 @@ _CLOSE_RUNS = (
 
 _ENDED = select(runs.c.run_id, runs.c.name, runs.c.state, runs.c.message).where(
     in_list(runs.c.run_id, "ids"),
-    or_(runs.c.state == CRASHED, runs.c.finished_at < bindparam("b_long_ago")),
     ~exists().where(workers.c.run_id == runs.c.run_id),
 )

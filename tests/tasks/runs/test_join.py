@@ -90,6 +90,13 @@ def test_a_worker_stops_when_the_run_has_ended(database: Database) -> None:
     assert unfinished(database) > 0
 
 
+def test_a_worker_that_waits_for_chunks_ends_when_the_process_that_discovers_them_has_died(database: Database) -> None:
+    with opened(database, scripted()):
+        waiting = joined(lambda _: pytest.fail("there is nothing to work"))
+    with pytest.raises(RunIsOver, match="has ended as Crashed"):  # the block left the run open, without a process
+        waiting.result(WAIT_S)
+
+
 def is_stopped(run_id: str) -> bool:
     try:
         raise_if_stopped(run_id)

@@ -219,6 +219,7 @@ def test_runs_that_prefect_takes_for_running_have_ended_if_they_have_an_end_and_
     asked = ["crashed", "just ended", "ended", "works", "of another database"]
     with hold_lease(database, "works"):
         found = {run.run_id: run.message for run in ended_runs(database, asked)}
+        assert [run.run_id for run in ended_runs(database, asked, long_ago=True)] == ["ended"]
     assert found == {
         "crashed": "the run is dead: no process works for it",
         "ended": "the process died before it could tell Prefect that the run had ended as Completed: 3 documents",
