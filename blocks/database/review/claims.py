@@ -3,14 +3,14 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, case, cast, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, case, cast, literal_column, or_, select, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database, stored_json
 from blocks.database.outages import survives_outages
 from blocks.database.review.item_content import load_item
 from blocks.database.review.queue import EVERY_OPEN, QueueFilter, behind, conditions, in_work_order
-from blocks.database.review.tables import review
+from blocks.database.review.tables import review, review_decisions
 from blocks.review.records import Item, ItemStatus, Person, Role
 from blocks.review.rules import check_open
 
@@ -99,12 +99,17 @@ def release_all(database: Database, review_ids: Collection[int], person: Person)
 
 
 def takeable(person: Person, at: datetime) -> tuple[ColumnElement[bool], ...]:
-    """The conditions for the items that the person may decide on now, and that nobody else has."""
+    """The conditions for the items that the person may decide on now, and that nobody else has or has decided by SQL.
+
+    A decision by SQL waits for its applier, and would be refused on an item that somebody took meanwhile.
+    """
     is_own = review.c.claimed_by == person.name
+    has_claim = and_(is_own, review.c.claim_expires_at > at)
     return (
         review.c.status == ItemStatus.OPEN,
-        or_(review.c.role.in_(_roles(person)), and_(is_own, review.c.claim_expires_at > at)),
+        or_(review.c.role.in_(_roles(person)), has_claim),
         or_(review.c.claimed_by.is_(None), review.c.claim_expires_at <= at, is_own),
+        or_(review.c.review_id.not_in(_DECIDED_BY_SQL), has_claim),
         ~cast(review.c.opinions, Text).contains(_opinion_of(person), autoescape=True),
     )
 
@@ -139,6 +144,9 @@ def _claimed(connection: Connection, item: Item, person: Person, lease_s: float)
     connection.execute(update(review).where(review.c.review_id == item.review_id).values(claim))
     return item.model_copy(update=claim)
 
+
+_DECIDED_BY_SQL = select(review_decisions.c.review_id).where(review_decisions.c.status == literal_column("'new'"))
+"""A literal, so that PostgreSQL uses the index of new decisions."""
 
 _RELEASE = (
     update(review)

@@ -8,12 +8,13 @@ from sqlalchemy import insert, select, text
 from blocks.database.engine import Database
 from blocks.database.results.results import list_results
 from blocks.database.review import decide
+from blocks.database.review.claims import claim_next
 from blocks.database.review.inbox import Answered, apply_decisions
 from blocks.database.review.tables import review_answers, review_decisions, review_events
 from blocks.database.review.users import add_user
 from blocks.database.review.verify import verify_trail
 from blocks.review.chain import Head
-from blocks.review.records import Role
+from blocks.review.records import Person, Role
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 from tests.review_items import TYPES, open_item
@@ -61,6 +62,21 @@ def test_several_rows_are_one_correction(database: Database) -> None:
         touched = connection.execute(select(review_answers.c.review_id).where(review_answers.c.is_touched)).scalars()
         assert list(touched) == [first, first]
     assert notes == [("seen", "sql"), ("", "sql")]
+
+
+def test_nobody_is_handed_an_item_on_which_a_row_waits(database: Database) -> None:
+    add_documents(database, "a", "b")
+    first, second = open_item(database, "a"), open_item(database, "b")
+    eve = Person(name="eve", role=Role.REVIEWER)
+    write(database, {"review_id": first, "decision": "accept"})
+    taken = claim_next(database, eve)
+    assert taken is not None
+    assert (taken.review_id, claim_next(database, eve, besides=second)) == (second, None)
+    write(database, {"review_id": second, "decision": "accept"})
+    assert apply_decisions(database, TYPES) == Answered(applied=1, refused=1)  # the second came after the claim
+    own = claim_next(database, eve)
+    assert own is not None
+    assert own.review_id == second
 
 
 def test_a_row_decides_on_what_its_person_saw(database: Database) -> None:
