@@ -300,8 +300,9 @@ def accounts(day: Day) -> None:
         "USD that may have been billed beside that, at least the rest of the bill", f">= {lost}", *_rest(place, lost)
     )
     day.check("runs without an end", 0, place.one("SELECT COUNT(*) FROM runs WHERE state IS NULL"))
-    came = alerts(place)
-    day.check("alerts that came", sorted(EXPECTED_ALERTS), sorted(came.keys() - {"no automation"}))
+    came, late = alerts(place), place.late_runs()
+    expected = EXPECTED_ALERTS | ({"winnow-late-runs"} if late else set())  # on a busy machine
+    day.check(f"alerts that came, with {late} runs late", sorted(expected), sorted(came.keys() - {"no automation"}))
     day.check(
         "messages about late review items", ">= 1", len(came.get("no automation", [])), bool(came.get("no automation"))
     )

@@ -14,11 +14,13 @@ GRAPH_HEIGHT = 540
 
 
 def take(place: Place, folder: Path) -> None:
-    """Photograph the list of runs, a run and its summary, the automations and the form of a deployment."""
+    """Photograph the list of runs, a run, its summary and a progress, the automations and the form of a deployment."""
     folder.mkdir(parents=True, exist_ok=True)
     run = place.flow_runs("take-inbox")[0]
     form = place.ask("deployments/name/process-documents/scheduled")["id"]
-    summary = place.ask("artifacts/filter", {"artifacts": {"key": {"any_": ["winnow-run"]}}, "limit": 1})[0]
+    of_run = {"flow_run_id": {"any_": [run["id"]]}}
+    summary = place.ask("artifacts/filter", {"artifacts": {"key": {"any_": ["winnow-run"]}, **of_run}})[0]
+    progress = place.ask("artifacts/filter", {"artifacts": {"key": {"any_": ["winnow-progress"]}}, "limit": 1})[0]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}).new_page()
@@ -35,6 +37,7 @@ def take(place: Place, folder: Path) -> None:
         page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
         for name, path in (
             ("prefect_artifact", f"/artifacts/artifact/{summary['id']}"),
+            ("prefect_progress", f"/artifacts/artifact/{progress['id']}"),
             ("prefect_automations", "/automations"),
             ("prefect_form", f"/deployments/deployment/{form}/run"),
         ):

@@ -84,7 +84,9 @@ class Place:
         self.type_file.write_text(TYPE)
         self.tell()
         self.review_port = _free_port()
-        command = [str(BIN / "winnow"), "up", "--profile", self.profile, "--review-port", str(self.review_port)]
+        # A port of its own: whoever reported to a server at 4200 that has ended goes on reporting there.
+        ports = ("--port", str(_free_port()), "--review-port", str(self.review_port))
+        command = [str(BIN / "winnow"), "up", "--profile", self.profile, *ports]
         self.up = subprocess.Popen(
             command,
             cwd=self.folder,
@@ -204,6 +206,11 @@ class Place:
         begun = {"state": {"type": {"not_any_": ["SCHEDULED", "PENDING"]}}}
         body = {"flows": {"name": {"any_": [flow]}}, "flow_runs": begun, "sort": "START_TIME_ASC"}
         return list(self.ask("flow_runs/filter", body))
+
+    def late_runs(self) -> int:
+        """How many runs Prefect called late: no worker took them in time."""
+        asked = {"filter": {"event": {"name": ["prefect.flow-run.Late"]}}, "limit": 1}
+        return int(self.ask("events/filter", asked)["total"])
 
     def state_messages(self, run_id: str) -> list[str]:
         """The messages of all states that a run was in, the earliest first."""

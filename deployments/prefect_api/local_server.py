@@ -46,6 +46,7 @@ SERVER_PROFILE = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "120",  # 15 by default, as long as a worker waits between polls
+    "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "30",  # 5 by default: a busy PostgreSQL took longer
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "PREFECT_CLI_COLORS": "false",
 }

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
+    Row,
     and_,
     bindparam,
     case,
@@ -39,7 +40,7 @@ from blocks.database.tables import (
     runs,
     stage_outputs,
 )
-from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, LOST, MODELS_PAUSED, OPEN, TEST_LANE
+from blocks.records import CACHE_HIT, CANCELLED, LIMITS_REACHED, LOST, MODELS_PAUSED, OK, OPEN, TEST_LANE
 
 NEWEST_CALLS = 20_000
 """So many of the newest calls are looked at for what calls cost."""
@@ -155,19 +156,34 @@ def mean_durations_ms(connection: Connection, document_ids: Sequence[str]) -> di
 
 
 def calls_of_type(connection: Connection, document_type: str, models: Collection[str]) -> CallsOfType:
-    """What the newest calls of these models for documents of a type cost, per document and run."""
-    rows = connection.execute(_CALLS, {"type": document_type, "models": models}).all()
-    by_document: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
-    for run_id, document_id, cost_usd, unconfirmed_usd, *_ in rows:
-        by_document[run_id, document_id].append(cost_usd + unconfirmed_usd)
-    names = {"ids": {run_id for run_id, _ in by_document}, "type": document_type, "skipped": SKIPPED}
-    computed = connection.execute(_COMPUTED, names).scalar_one() if rows else 0
+    """What the newest calls of these models for documents of a type cost, per document and run.
+
+    A document that waited for a model, or whose worker died, is left out: its calls do not say what computing it costs.
+    """
+    sent: dict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
+    waited: set[tuple[str, str]] = set()
+    for row in connection.execute(_CALLS, {"type": document_type, "models": models}).all():
+        if row.outcome not in _NOT_SENT:
+            sent[row.run_id, row.document_id].append(row)
+        waited.add((row.run_id, row.document_id))
+    answered = {pair: calls for pair, calls in sent.items() if any(map(_is_answered, calls))}
+    run_ids = {run_id for run_id, _ in answered}
+    waited = {pair for pair in waited - answered.keys() if pair[0] in run_ids}
+    names = {"ids": run_ids, "type": document_type, "skipped": SKIPPED}
+    computed = connection.execute(_COMPUTED, names).scalar_one() if answered else 0
     return CallsOfType(
-        calls=tuple(len(costs) for costs in by_document.values()),
-        costs_usd=tuple(sum(costs, Decimal(0)) for costs in by_document.values()),
-        without_calls=max(0, computed - len(by_document)),
-        tokens=tuple((input_tokens, output_tokens) for *_, input_tokens, output_tokens in rows),
+        calls=tuple(map(len, answered.values())),
+        costs_usd=tuple(
+            sum((call.cost_usd + call.unconfirmed_usd for call in calls), Decimal(0)) for calls in answered.values()
+        ),
+        without_calls=max(0, computed - len(answered) - len(waited)),
+        tokens=tuple((call.input_tokens, call.output_tokens) for calls in answered.values() for call in calls),
     )
+
+
+def _is_answered(call: Row[Any]) -> bool:
+    """Whether a model answered, or may have: a provider that is away uses no tokens."""
+    return call.outcome == OK or call.input_tokens + call.output_tokens > 0 or call.unconfirmed_usd > 0
 
 
 _output = stage_outputs.c
@@ -198,13 +214,14 @@ _DURATIONS = (
     .group_by(_output.stage)
 )
 
-_NOT_COUNTED = (OPEN, CACHE_HIT, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, LOST)
+_NOT_SENT = (OPEN, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, LOST)
 """Calls that were not sent; and those whose worker died, at the most that they may have cost: no run plans for that."""
 _newest = select(model_calls).order_by(model_calls.c.call_id.desc()).limit(NEWEST_CALLS).subquery()
 _CALLS = (
     select(
         _newest.c.run_id,
         _newest.c.document_id,
+        _newest.c.outcome,
         _newest.c.cost_usd,
         _newest.c.unconfirmed_usd,
         _newest.c.input_tokens,
@@ -215,7 +232,7 @@ _CALLS = (
         documents.c.document_type == bindparam("type"),
         in_list(_newest.c.model, "models"),
         _newest.c.lane != TEST_LANE,
-        _newest.c.outcome.not_in(_NOT_COUNTED),
+        _newest.c.outcome != CACHE_HIT,
     )
 )
 

@@ -27,7 +27,8 @@ def call(key: int, name: str, **values: Any) -> dict[str, Any]:
 
 
 def test_calls_by_document(database: Database) -> None:
-    add_documents(database, "asked", "twice", "without", "invoice", "skipped")
+    add_documents(database, "asked", "twice", "without", "invoice", "skipped", "away", "killed")
+    nothing = {"cost_usd": Decimal(0), "input_tokens": 0, "output_tokens": 0}
     calls = [
         call(1, "asked"),
         call(2, "twice"),
@@ -38,6 +39,9 @@ def test_calls_by_document(database: Database) -> None:
         call(7, "asked", model="maxi"),
         call(8, "asked", lane="test"),
         call(9, "asked", outcome="lost", cost_usd=Decimal(0), unconfirmed_usd=Decimal(9)),
+        call(10, "away", outcome="unavailable", **nothing),
+        call(11, "killed", outcome="lost", unconfirmed_usd=Decimal(9), **nothing),
+        call(12, "away", outcome="unavailable", run_id="run-2", **nothing),
     ]
     document, member = tables.documents.c, tables.run_documents.c
     with database.write() as connection:
@@ -54,5 +58,5 @@ def test_calls_by_document(database: Database) -> None:
         found = calls_of_type(connection, "note", {"mini"})
         assert calls_of_type(connection, "receipt", {"mini"}).calls == ()
     assert sorted(zip(found.calls, found.costs_usd, strict=True)) == [(1, Decimal("0.25")), (2, Decimal("0.75"))]
-    assert found.without_calls == 1
+    assert found.without_calls == 1  # those that waited for a model, or whose worker died, were not free
     assert set(found.tokens) == {(100, 10)}
