@@ -1,8 +1,6 @@
 """What random audits and second opinions say: the share of wrong rows among accepted ones, and how often people agree.
 
-Intervals have 95 % confidence. That of a simple random sample is exact (Clopper and Pearson, "The use of confidence or
-fiducial limits illustrated in the case of the binomial", Biometrika 26, 1934): it covers the true share in at least 95
-of 100 samples, whatever the share is.
+Intervals have 95 % confidence. That of a simple random sample is exact, by Clopper and Pearson.
 
 Where rows were drawn with different probabilities, because the type's `audit` changed, each counts with the inverse of
 its probability (Horvitz and Thompson, 1952), and the interval is that of Clopper and Pearson for the effective size of
@@ -13,9 +11,8 @@ estimated from survey data", Survey Methodology 24, 1998). It is then no longer 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from blocks.learning.measures import clopper_pearson
 from blocks.records import Record
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +54,3 @@ def wrong_share(rows: Sequence[AuditedRow]) -> Share:
     effective = total**2 / sum(weight**2 for weight in weights)
     low, high = clopper_pearson(share * effective, effective)
     return Share(counted=len(rows), hits=wrong, share=share, low=low, high=high, is_exact=False)
-
-
-def clopper_pearson(hits: float, counted: float) -> tuple[float, float]:
-    """The interval of the share of hits among `counted`, neither of which must be whole; (0, 1) of nothing."""
-    from scipy.special import betaincinv  # type: ignore[import-untyped] # scipy ships no types
-
-    tail = (1 - CONFIDENCE) / 2
-    low = 0.0 if hits <= 0 else float(betaincinv(hits, counted - hits + 1, tail))
-    high = 1.0 if hits >= counted else float(betaincinv(hits + 1, counted - hits, 1 - tail))
-    return low, high

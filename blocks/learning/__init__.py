@@ -1,0 +1,1 @@
+"""What is learnt from decisions: promises, calibration, measures. Plain, without SQL."""

@@ -1,0 +1,115 @@
+"""What readings are worth, measured on labels: calibration, ranking, the price of a threshold, and whether one beats
+another.
+
+Reliability and ranking stand apart, since the one says nothing of the other: confidences that are all equal to the
+share of right values are calibrated, and rank nothing.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from math import comb
+
+from blocks.records import Record
+
+CONFIDENCE = 0.95
+BINS = 10
+
+
+class CurvePoint(Record):
+    """What a threshold costs: the share of rows below it, which people review, and the share of wrong ones among the
+    others.
+    """
+
+    threshold: float
+    review_rate: float
+    error: float
+
+
+class Calibrated(Record):
+    """How far confidences are from the share of right values.
+
+    `error`: the expected calibration error, the mean distance over ten bins of equal width, weighted by their sizes
+    (Guo et al., "On calibration of modern neural networks", ICML 2017). It is above 0 by chance alone, the more the
+    fewer the rows. `debiased`: the root mean square distance over ten bins of equal size, less what chance adds
+    (Kumar, Liang and Ma, "Verified uncertainty calibration", NeurIPS 2019); None with fewer than two rows per bin.
+    """
+
+    error: float
+    debiased: float | None
+
+
+def calibration_of(confidences: Sequence[float], are_right: Sequence[bool]) -> Calibrated | None:
+    """How far the confidences are from fact; None of nothing."""
+    rows = sorted(zip(confidences, are_right, strict=True))
+    if not rows:
+        return None
+    by_width = [list(part) for _, part in groupby(rows, lambda row: min(int(row[0] * BINS), BINS - 1))]
+    error = sum(abs(_gap(part)) * len(part) for part in by_width) / len(rows)
+    if len(rows) < 2 * BINS:
+        return Calibrated(error=error, debiased=None)
+    edges = [len(rows) * number // BINS for number in range(BINS + 1)]
+    by_size = [rows[low:high] for low, high in pairwise(edges)]
+    squares = sum((_gap(part) ** 2 - _variance_of_mean(part)) * len(part) for part in by_size) / len(rows)
+    return Calibrated(error=error, debiased=max(squares, 0.0) ** 0.5)
+
+
+def auroc(confidences: Sequence[float], are_right: Sequence[bool]) -> float | None:
+    """The probability that a right value has more confidence than a wrong one, ties counting half.
+
+    None where all are right, or all wrong. By ranks: Mann and Whitney (Annals of Mathematical Statistics 18, 1947).
+    """
+    right = sum(are_right)
+    if right in {0, len(are_right)}:
+        return None
+    from scipy.stats import rankdata  # type: ignore[import-untyped] # scipy ships no types
+
+    ranks = rankdata(confidences)
+    of_right = sum(float(rank) for rank, is_right in zip(ranks, are_right, strict=True) if is_right)
+    return (of_right - right * (right + 1) / 2) / (right * (len(are_right) - right))
+
+
+def curve(scores: Sequence[float], are_right: Sequence[bool]) -> tuple[CurvePoint, ...]:
+    """The review rate against the error, a point for each score that occurs as a threshold, from strict to loose."""
+    points = []
+    accepted = wrong = 0
+    rows = sorted(zip(scores, are_right, strict=True), reverse=True)
+    for score, group in groupby(rows, lambda row: row[0]):
+        for _, is_right in group:
+            accepted += 1
+            wrong += not is_right
+        points.append(CurvePoint(threshold=score, review_rate=1 - accepted / len(rows), error=wrong / accepted))
+    return tuple(points)
+
+
+def sign_test(better: int, worse: int) -> float:
+    """The probability of so many pairs that got worse, or more, if either way were equally likely; 1 without any
+    pair.
+
+    `better` and `worse` count the documents that only one of two readings got right; those on which both agree say
+    nothing. One-sided and exact: McNemar's test (Psychometrika 12, 1947) by the binomial distribution.
+    """
+    pairs = better + worse
+    return sum(comb(pairs, count) for count in range(worse, pairs + 1)) / (1 << pairs)
+
+
+def clopper_pearson(hits: float, counted: float) -> tuple[float, float]:
+    """The 95 % interval of the share of hits among `counted`, neither of which must be whole; (0, 1) of nothing.
+
+    Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial"
+    (Biometrika 26, 1934): it covers the true share in at least 95 of 100 samples, whatever the share is.
+    """
+    from scipy.special import betaincinv  # type: ignore[import-untyped] # scipy ships no types
+
+    tail = (1 - CONFIDENCE) / 2
+    low = 0.0 if hits <= 0 else float(betaincinv(hits, counted - hits + 1, tail))
+    high = 1.0 if hits >= counted else float(betaincinv(hits + 1, counted - hits, 1 - tail))
+    return low, high
+
+
+def _gap(rows: Sequence[tuple[float, bool]]) -> float:
+    return sum(is_right - confidence for confidence, is_right in rows) / len(rows)
+
+
+def _variance_of_mean(rows: Sequence[tuple[float, bool]]) -> float:
+    right = sum(is_right for _, is_right in rows) / len(rows)
+    return right * (1 - right) / (len(rows) - 1)
