@@ -282,13 +282,15 @@ class FieldReading(Record):
 
     `value` is the document's text or a normalised form of it; a list for a list field, a list of rows for a table
     field. `evidence` has an entry for a value, and an entry per row for a table. The built-in reader's `confidence` is
-    calibrated; that of a language model follows from `signals`, by `blocks/evidence/confidence.py`.
+    calibrated; that of a language model follows from `signals`, by `blocks/evidence/confidence.py`. `printed`: what the
+    document prints where `value` is a name as people write it, known from decided documents of the same issuer.
     """
 
     value: JsonValue = None
     confidence: float = 0.0
     evidence: tuple[Evidence, ...] = ()
     signals: Signals | None = None
+    printed: str | None = Field(None, exclude_if=lambda printed: printed is None)
 
 
 class CriterionReading(Record):

@@ -183,7 +183,10 @@ def yields(  # noqa: PLR0911 - one return per kind of value
 def check(
     field: DocumentField, reading: FieldReading, pages: Sequence[Page], languages: tuple[str, ...] = ("en",)
 ) -> Grounding:
-    """Check a reading against the pages' visible text: every quote stands there, and the quotes yield the value."""
+    """Check a reading against the pages' visible text: every quote stands there, and the quotes yield the value.
+
+    Of a name as people write it, they yield what the document prints in its place.
+    """
     if not reading.evidence:
         return Grounding(False, "no quote was given")
     by_number = {page.number: page for page in pages}
@@ -199,7 +202,8 @@ def check(
         ocr_confidences += [] if confidence is None else [confidence]
     weakest = min(ocr_confidences, default=None)
     notation = notation_of(tuple(page.text for page in pages), languages)
-    if not _all_yield(field, reading.value, quotes, notation):
+    printed = reading.value if reading.printed is None else reading.printed
+    if not _all_yield(field, printed, quotes, notation):
         return Grounding(False, "the quote does not say the value", weakest)
     return Grounding(True, "", weakest)
 

@@ -34,6 +34,7 @@ class Candidate:
     """A possible value: [start, end) in the cell's text, the normalised value, and how well it fits the type.
 
     `more` are the further cells of a value of several lines, `currency` the code beside an amount, where it is clear.
+    `is_written_otherwise`: the value is a name as people write it, and the document prints it in another way.
     """
 
     cell: Cell
@@ -43,6 +44,7 @@ class Candidate:
     weight: float = 0.0
     more: tuple[Cell, ...] = ()
     currency: str = ""
+    is_written_otherwise: bool = False
 
     @property
     def quote(self) -> str:

@@ -5,12 +5,15 @@ probability.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.evidence.document_reading import FieldCandidate
 from blocks.evidence.grounding import quoted
+from blocks.evidence.traces import Remembered
 from blocks.reader.lexicon import TypeVersion
+from blocks.reader.votes import with_votes
 from blocks.records import Evidence, FieldReading, Page
 from blocks.text_classifier.classifier import READ_CHARACTERS, Lesson, TextClassifier
 from blocks.text_classifier.features import Span
@@ -26,11 +29,16 @@ KEPT_CLASSIFIERS = 64
 
 
 def read_enum(
-    field_name: str, field: DocumentField, document_type: DocumentType, pages: tuple[Page, ...]
+    field_name: str,
+    field: DocumentField,
+    document_type: DocumentType,
+    pages: tuple[Page, ...],
+    remembered: Sequence[Remembered] = (),
 ) -> tuple[FieldReading | None, tuple[FieldCandidate, ...]]:
     """The value of an enum field with its evidence, and every value with its probability.
 
-    None and no candidate where no word of the pages counts for the most probable value.
+    `remembered` are decided documents that are like this one; they vote. None and no candidate where no word of the
+    pages counts for the most probable value.
     """
     printed = _printed_value(field, pages)
     if printed is not None:
@@ -39,7 +47,7 @@ def read_enum(
     if not text.strip() or not field.enum:
         return None, ()
     classifier = _classifier(field_name, TypeVersion(document_type.score_digest, document_type))
-    prediction = classifier.predict([text])[0]
+    prediction = with_votes(field_name, classifier.predict([text])[0], remembered)
     evidence = _find_evidence(classifier, prediction.label, pages)
     if evidence is None:
         return None, ()

@@ -19,6 +19,7 @@ from blocks.reader.lines import Cell
 from blocks.reader.parties import PartyFinder, is_named
 from blocks.reader.ranking import CROSSED_LABEL, RIGHT, UNLABELLED, Place, Ranked, Target, paid_amounts, rank, targets
 from blocks.reader.remarks import remarks
+from blocks.reader.remembered import Memory
 from blocks.reader.sheet import Sheet
 from blocks.reader.spaced_out import spaced_numbers
 from blocks.values.currencies import is_currency_word
@@ -72,10 +73,20 @@ _OF_A_NUMBER = re.compile(r"[\s.-]*(?:reg\w*[\s.]*)?(?:n[or°º]|num\w*|nummer|i
 
 
 class FieldRanker:
-    """Ranks the values of every field of one document. `table_rows` are the rows of its tables."""
+    """Ranks the values of every field of one document.
 
-    def __init__(self, document_type: DocumentType, sheet: Sheet, table_rows: frozenset[int] = frozenset()) -> None:
+    `table_rows` are the rows of its tables, `memory` the decided documents that are like it, if any.
+    """
+
+    def __init__(
+        self,
+        document_type: DocumentType,
+        sheet: Sheet,
+        table_rows: frozenset[int] = frozenset(),
+        memory: Memory | None = None,
+    ) -> None:
         self._type = document_type
+        self._memory = memory
         self._table_rows = table_rows
         self._sheet = sheet
         self._parties = PartyFinder(sheet)
@@ -85,7 +96,8 @@ class FieldRanker:
     def ranked(self, name: str) -> list[Ranked]:
         """The values that a field may have, best first."""
         field = self._type.fields[name]
-        return rank(self._places(name, field), field)
+        places = self._places(name, field)
+        return rank(places if self._memory is None else self._memory.weighed(name, field, places), field)
 
     def _places(self, name: str, field: DocumentField) -> Iterable[Place]:
         if field.hints.stated:

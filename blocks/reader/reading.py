@@ -1,12 +1,13 @@
 """Reads every field of a document by the type's own description: deterministic, offline, free."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.document_reading import DocumentReading, FieldCandidate
 from blocks.evidence.grounding import quoted
+from blocks.evidence.traces import Remembered
 from blocks.reader.agreement import agree
 from blocks.reader.calibration import calibrated
 from blocks.reader.charged_sums import charge_rows
@@ -16,6 +17,7 @@ from blocks.reader.lists import read_list
 from blocks.reader.odds import weigh
 from blocks.reader.persons import is_wanted
 from blocks.reader.ranking import Ranked, shares
+from blocks.reader.remembered import Memory
 from blocks.reader.rubric import grade
 from blocks.reader.several import other_documents
 from blocks.reader.sheet import open_sheet
@@ -40,15 +42,19 @@ TYPES_KEPT = 64
 NOT_RANKED = frozenset({FieldType.ENUM, FieldType.LIST, FieldType.TABLE})
 
 
-def read(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReading:
+def read(
+    document_type: DocumentType, pages: tuple[Page, ...], remembered: Sequence[Remembered] = ()
+) -> DocumentReading:
     """Read every field that the pages show, and grade the criteria.
 
-    The reader writes no text: written fields, and the criteria that judge them, are left out.
+    The reader writes no text: written fields, and the criteria that judge them, are left out. `remembered` are decided
+    documents that are like this one; without any, the reading depends on the pages and the type alone.
     """
     tools = _tools(TypeVersion(document_type.score_digest, document_type))
     sheet = open_sheet(document_type, tools.lexicon, pages)
     tables = {name: reader.read(sheet) for name, reader in tools.tables.items()}
-    ranker = FieldRanker(document_type, sheet, frozenset(row for _, rows in tables.values() for row in rows))
+    memory = Memory(remembered, sheet) if remembered else None
+    ranker = FieldRanker(document_type, sheet, frozenset(row for _, rows in tables.values() for row in rows), memory)
     fields = {name: rules for name, rules in document_type.fields.items() if not rules.written}
     ranked = {name: ranker.ranked(name) for name, rules in fields.items() if rules.type not in NOT_RANKED}
     several = other_documents(fields, ranked)
@@ -60,7 +66,7 @@ def read(document_type: DocumentType, pages: tuple[Page, ...]) -> DocumentReadin
         if rules.type is FieldType.ENUM:
             from blocks.reader.enums import read_enum  # brings NumPy
 
-            best[name], candidates[name] = read_enum(name, rules, document_type, pages)
+            best[name], candidates[name] = read_enum(name, rules, document_type, pages, remembered)
         elif rules.type in NOT_RANKED:
             reading = tables[name][0] if rules.type is FieldType.TABLE else read_list(name, rules, sheet)
             best[name] = reading
@@ -101,7 +107,8 @@ def _best(rules: DocumentField, ranked: list[Ranked], pages: tuple[Page, ...]) -
     page = next(page for page in pages if page.number == best.cell.page)
     first = quoted(page, best.cell.start + best.start, best.cell.start + best.end)
     more = (quoted(page, cell.start, cell.end) for cell in best.more)
-    return FieldReading(value=best.value, confidence=confidence, evidence=(first, *more))
+    printed = best.quote if best.is_written_otherwise else None
+    return FieldReading(value=best.value, confidence=confidence, evidence=(first, *more), printed=printed)
 
 
 def _share_of_figures(ranked: list[Ranked]) -> float:
