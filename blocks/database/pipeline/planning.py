@@ -183,7 +183,7 @@ def calls_of_type(connection: Connection, document_type: str, models: Collection
 
 def _is_answered(call: Row[Any]) -> bool:
     """Whether a model answered, or may have: a provider that is away uses no tokens."""
-    return call.outcome == OK or call.input_tokens + call.output_tokens > 0 or call.unconfirmed_usd > 0
+    return bool(call.outcome == OK or call.input_tokens + call.output_tokens > 0 or call.unconfirmed_usd > 0)
 
 
 _output = stage_outputs.c
