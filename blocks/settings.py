@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -252,6 +253,41 @@ def configure(**overrides: object) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     _current = _checked(lambda: Settings.model_validate(load_settings().model_dump() | given))
     return _current
+
+
+_NO_SETTINGS = ("WINNOW_PASSWORD", "WINNOW_DOCUMENTS")
+"""Variables of the compose file."""
+_NEAR = 0.75
+"""From this similarity on a name is a misspelt setting: others may be keys of models, which the registry names."""
+_has_told = False
+
+
+def misspelt_variables() -> tuple[str, ...]:
+    """A sentence for each variable that is nearly a setting; nothing when the process asks again."""
+    global _has_told  # noqa: PLW0603 - as above
+    if _has_told:
+        return ()
+    _has_told = True
+    known = {name.removeprefix("WINNOW_"): name for name in map(variable_of, Settings.model_fields)}
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.upper().startswith("WINNOW") and name.upper() not in known.values() and not _is_another(name)
+    )
+    near = {name: get_close_matches(_bare(name), known, n=1, cutoff=_NEAR) for name in unknown}
+    return tuple(
+        f"{name} is no setting and changes nothing; did you mean {known[nearest[0]]}?"
+        for name, nearest in near.items()
+        if nearest
+    )
+
+
+def _is_another(name: str) -> bool:
+    return name in _NO_SETTINGS or name.startswith("WINNOW_TEST_")
+
+
+def _bare(name: str) -> str:
+    return name.upper().removeprefix("WINNOW").strip("_")
 
 
 def variable_of(setting: str) -> str:

@@ -6,7 +6,7 @@ from prefect.client.schemas.objects import State
 from blocks.backfill.selection import Selection
 from blocks.records import Rerun
 from tasks.discover.task import select
-from tasks.flow_run.form import BudgetUsd, ChunkSize, Workers
+from tasks.flow_run.form import BudgetUsd, ChunkSize, Documents, Workers
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
@@ -22,7 +22,7 @@ ALL = Selection()
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)
 @ends_in_one_line
 def backfill(
-    selection: Selection = ALL,
+    selection: Documents = ALL,
     rerun: Rerun = Rerun.STALE,
     chunk_size: ChunkSize | None = None,
     models: tuple[str, ...] = (),

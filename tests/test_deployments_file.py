@@ -134,7 +134,10 @@ def test_the_form_of_documents_offers_what_is_known() -> None:
     shown = form("flows/process_documents.py:process_documents")
     fields = shown["properties"]
     types = sorted(folder.parent.name for folder in (ROOT / "data" / "document_types").glob("*/type.yaml"))
-    assert fields["document_type"]["anyOf"] == [{"type": "string", "enum": types}, {"type": "null"}]
+    offered = [{"type": "string", "enum": types}, {"type": "null"}]
+    assert fields["document_type"]["anyOf"] == offered
+    of_selection = form("flows/backfill.py:backfill")["definitions"]["Selection"]["properties"]
+    assert of_selection["document_type"]["anyOf"] == offered
 
 
 @pytest.mark.parametrize("flow", ["process_documents", "backfill"])

@@ -143,7 +143,9 @@ def check_expectation(expectation: Expectation, document_type: DocumentType) -> 
 @cache
 def _library() -> dict[str, Any]:
     """The library's expectations by class name. Its log is switched off: findings and errors say the same."""
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
+    library_log = logging.getLogger("great_expectations")
+    library_log.propagate = False  # a level here would not bind its modules that set one of their own
+    library_log.addHandler(logging.NullHandler())
     with IMPORT_LOCK, lean_imports():
         import great_expectations.expectations as library
 

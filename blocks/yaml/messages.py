@@ -58,6 +58,13 @@ def typed_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{_mistake(detail, model, 0, reprlib.repr).message}; correct it"
 
 
+def first_finding(error: ValidationError) -> str:
+    """Pydantic's first finding, behind the place where it is; a text that is no JSON has no place."""
+    detail = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, detail["loc"]))
+    return f"{place}: {detail['msg']}" if place else detail["msg"]
+
+
 def did_you_mean(word: object, known: Iterable[object]) -> str:
     """What to do about an unknown word: the nearest known word, or all of them."""
     names = [str(name) for name in known]

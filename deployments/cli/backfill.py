@@ -221,14 +221,14 @@ def read_plan(file: Path) -> "Plan":
 
     from blocks.backfill.errors import PlanInvalid
     from blocks.backfill.plan import Plan
+    from blocks.yaml.messages import first_finding
 
     try:
         return Plan.model_validate_json(file.read_bytes())
     except OSError as error:
         raise PlanInvalid(str(file), str(error.strerror)) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise PlanInvalid(str(file), f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise PlanInvalid(str(file), first_finding(error)) from None
 
 
 def _planned(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from deployments.cli.lazy_group import LazyGroup
-from deployments.cli.output import note
+from deployments.cli.output import note, warn
 
 app = typer.Typer(
     name="winnow",
@@ -39,6 +39,11 @@ def _options(
     ] = False,
 ) -> None:
     """Read batches of documents, store what is sure, and send the rest to people for review."""
+    if "--help" not in sys.argv:
+        from blocks.settings import misspelt_variables
+
+        for sentence in misspelt_variables():
+            warn(sentence)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from blocks.review.errors import InvalidDecision
 from blocks.review.records import Decision, Door, FieldJudgement, Person, Role
+from blocks.yaml.messages import first_finding
 from deployments.review_app.site import Site
 
 SESSION_COOKIE = "winnow_session"
@@ -71,9 +72,7 @@ class Call:
         try:
             return record.model_validate({name: value for name, value in self.json.items() if name != leave_out} | own)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidDecision(f"the {what} has no meaning: {where}: {first['msg']}") from error
+            raise InvalidDecision(f"the {what} has no meaning: {first_finding(error)}") from error
 
 
 Handler = Callable[[Call], Response]

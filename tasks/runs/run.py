@@ -17,7 +17,7 @@ from blocks.errors import RunInterrupted
 from blocks.logs import configure_logs, log_event, log_ids
 from blocks.records import CHUNK_STAGES, Batch, Stage
 from blocks.secret_url import redacted
-from blocks.settings import SECRETS, Settings
+from blocks.settings import SECRETS, Settings, misspelt_variables
 from blocks.telemetry.document_spans import run_span
 from blocks.telemetry.telemetry import configure_telemetry
 from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
@@ -119,6 +119,8 @@ def working(prepared: PreparedRun, asked: RunContext, pipeline: Pipeline) -> Ite
     with hold_gateway(prepared.ledger or database), lease as held, stopping_waits(partial(raise_if_stopped, run_id)):
         run = Run(prepared, asked.model_copy(update={"worker_id": held.worker_id}), pipeline)
         configure_logs(prepared.settings)
+        for sentence in misspelt_variables():
+            log.warning("%s", sentence)
         configure_telemetry(prepared.settings)
         try:
             with log_ids(run=run_id):

@@ -6,7 +6,7 @@ import pytest
 
 from blocks import settings as module
 from blocks.errors import SettingInvalid
-from blocks.settings import child_environment, configure, key_variable, load_settings, variable_of
+from blocks.settings import child_environment, configure, key_variable, load_settings, misspelt_variables, variable_of
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +87,19 @@ def test_a_blank_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     key = key_variable("SOME_KEY")
     assert key is not None
     assert key.get_secret_value() == "sk-1"
+
+
+def test_a_variable_that_is_nearly_a_setting_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_has_told", False)
+    misspelt = {
+        "WINNOW_CHUNKSIZE": "WINNOW_CHUNK_SIZE",
+        "WINNOW_REVEIW_URL": "WINNOW_REVIEW_URL",
+        "WINNOWDATABASE_URL": "WINNOW_DATABASE_URL",
+    }
+    for name in (*misspelt, "winnow_chunk_size", "WINNOW_HOUSE_KEY", "WINNOW_PASSWORD", "WINNOW_LEASE_S"):
+        monkeypatch.setenv(name, "secret")
+    told = misspelt_variables()
+    assert told == tuple(
+        f"{name} is no setting and changes nothing; did you mean {known}?" for name, known in sorted(misspelt.items())
+    )
+    assert misspelt_variables() == ()

@@ -5,7 +5,7 @@ the sums of rows that no longer change, and reads those behind them. So rows tha
 long as the reader lives.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -113,9 +113,9 @@ class MetricsReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._calls: dict[tuple[str, str], CallFigures] = defaultdict(CallFigures)
+        self._calls: Calls = {}
         self._calls_to = 0
-        self._decisions: dict[str, int] = defaultdict(int)
+        self._decisions: Mapping[str, int] = {}
         self._decisions_to = 0
 
     def read(self) -> Figures:
@@ -148,21 +148,27 @@ class MetricsReader:
         settled = {"after": self._calls_to, "before": at - timedelta(seconds=SETTLES_S)}
         to = connection.execute(_LAST_SETTLED, settled).scalar_one() or self._calls_to
         to = max(self._calls_to, to if first_open is None else min(to, first_open - 1))
-        for row in connection.execute(_CALLS, {"after": self._calls_to, "to": to}):
-            self._calls[row.model, row.outcome].add(row.bucket, _figures_of(row))
-        self._calls_to = to
-        calls = defaultdict(CallFigures, {key: figures.copy() for key, figures in self._calls.items()})
-        for row in connection.execute(_CALLS, {"after": to, "to": _NO_END}):
+        kept = self._with_calls(self._calls, connection, self._calls_to, to)
+        calls = self._with_calls(kept, connection, to, _NO_END)
+        self._calls, self._calls_to = kept, to  # both at once: a query that fails must not count rows twice
+        return calls
+
+    @staticmethod
+    def _with_calls(known: Calls, connection: Connection, after: int, to: int) -> Calls:
+        """Sums of calls and of those with ids behind `after`, up to `to`."""
+        calls = defaultdict(CallFigures, {key: figures.copy() for key, figures in known.items()})
+        for row in connection.execute(_CALLS, {"after": after, "to": to}):
             calls[row.model, row.outcome].add(row.bucket, _figures_of(row))
         return calls
 
     def _sum_decisions(self, connection: Connection) -> Mapping[str, int]:
         """Final decisions by action. Events are only added, in the order of their ids."""
         to = connection.execute(_LAST_EVENT).scalar_one() or 0
+        decisions = Counter(self._decisions)
         for action, count in connection.execute(_DECISIONS, {"after": self._decisions_to, "to": to}):
-            self._decisions[action or "unknown"] += count
-        self._decisions_to = to
-        return dict(self._decisions)
+            decisions[action or "unknown"] += count
+        self._decisions, self._decisions_to = decisions, to
+        return dict(decisions)
 
 
 def _documents(connection: Connection) -> Iterator[tuple[tuple[str, str], int]]:

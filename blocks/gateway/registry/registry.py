@@ -18,6 +18,7 @@ from pydantic import Field, JsonValue, ValidationError
 from blocks.gateway.registry.errors import ModelInvalid
 from blocks.gateway.registry.shown_values import looks_like_a_key
 from blocks.records import LOCAL, Record
+from blocks.yaml.messages import first_finding
 
 ProviderName = Literal["openai", "openai-responses", "anthropic", "gemini"]
 Tier = Literal["cheap", "strong"]
@@ -155,8 +156,7 @@ def registry_state(rows: Sequence[Mapping[str, object]], is_paused: bool) -> Reg
         try:
             models.append(RegisteredModel.model_validate(row))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}; correct it with winnow models set"
+            problem = f"{first_finding(error)}; correct it with winnow models set"
             raise ModelInvalid(str(row.get("name")), problem) from None
     return RegistryState(tuple(models), is_paused)
 

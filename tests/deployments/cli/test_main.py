@@ -98,6 +98,12 @@ def test_an_unreachable_database_is_told_before_anything_starts(tmp_path: Path) 
     assert "Prefect" not in done.stderr
 
 
+def test_a_misspelt_setting_is_named_on_a_line_and_the_command_goes_on(tmp_path: Path) -> None:
+    done = winnow("types", "check", cwd=tmp_path, WINNOW_CHUNKSIZE="5")
+    assert done.returncode == 0
+    assert done.stderr.count("did you mean WINNOW_CHUNK_SIZE?") == 1
+
+
 def test_an_unreachable_prefect_api_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     done = winnow_process("run", "a.txt", cwd=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")

@@ -1,13 +1,16 @@
 """The figures that are exported: what each counts, and that sums neither miss a row nor count it twice."""
 
+import itertools
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import Row, delete, insert, update
 
 from blocks.database.engine import Database, now
-from blocks.database.monitoring.figures import LATENCY_BUCKETS_S, MetricsReader
+from blocks.database.monitoring import figures as module
+from blocks.database.monitoring.figures import LATENCY_BUCKETS_S, CallFigures, MetricsReader
 from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.database.pipeline.runs import finish_run, start_run
 from blocks.database.review.decide import decide
@@ -94,3 +97,26 @@ def test_a_call_counts_once_and_when_it_has_ended(database: Database) -> None:
     with database.write() as connection:
         connection.execute(delete(model_calls).where(model_calls.c.call_id == first))
     assert reader.read().calls["m", "ok"].calls == 3, "retention took a counted call back"
+
+
+def test_a_reading_that_fails_midway_counts_nothing_twice(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each row in turn: of calls that no longer change, of those behind them."""
+    for latency_ms in (50, 400, 2_000):
+        add_call(database, latency_ms=latency_ms)
+    add_call(database, outcome="open")
+    for latency_ms in (50, 400):
+        add_call(database, latency_ms=latency_ms, age=timedelta(0))
+    reader, summed = MetricsReader(database), module._figures_of
+    for fails_at in range(5):
+        rows = itertools.count()
+
+        def fail_at_a_row(row: Row[Any], rows: "itertools.count[int]" = rows, at: int = fails_at) -> CallFigures:
+            if next(rows) == at:
+                raise ConnectionResetError
+            return summed(row)
+
+        monkeypatch.setattr(module, "_figures_of", fail_at_a_row)
+        with pytest.raises(ConnectionResetError):
+            reader.read()
+    monkeypatch.setattr(module, "_figures_of", summed)
+    assert reader.read().calls["m", "ok"].calls == 5
