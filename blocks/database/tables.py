@@ -63,8 +63,8 @@ runs = Table(
     Column("finished_at", UtcDateTime),
     Column("state", Text),
     Column("message", AnyText),
-    Column("figures", JSON),
-    Column("asked", JSON),
+    Column("figures", JSON(none_as_null=True)),
+    Column("asked", JSON(none_as_null=True)),
     Index(None, "started_at"),
 )
 

@@ -48,10 +48,12 @@ def shares(database: Database, run_ids: Sequence[str], outcome: str) -> dict[str
     Documents that had failed before a run and failed again count nowhere. Documents of an unknown type are a share of
     all documents: a file that cannot be read has no type.
     """
-    query = select(runs.c.figures).where(runs.c.run_id.in_(run_ids), runs.c.figures.is_not(None))
+    query = select(runs.c.figures).where(runs.c.run_id.in_(run_ids))
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter, {UNKNOWN_TYPE: Counter()})
     with database.read() as connection:
         for figures in connection.execute(query).scalars():
+            if figures is None:  # the run failed before it had any; NULL, and JSON's null in rows of older versions
+                continue
             for each in RunFigures.model_validate(figures).types:
                 counts[each.document_type].update(each.newly_by_status)
     of_types = {name: counted.total() - counted["skipped"] for name, counted in counts.items()}

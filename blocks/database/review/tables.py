@@ -53,7 +53,7 @@ review = Table(
     Column("run_id", Text, nullable=False),
     Column("decided_by", AnyText),
     Column("decided_at", UtcDateTime),
-    Column("decision", JSON),
+    Column("decision", JSON(none_as_null=True)),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("kind", Text, nullable=False, server_default="verdict"),
     Column("role", Text, nullable=False, server_default="reviewer"),

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import insert, update
+from sqlalchemy import JSON, insert, update
 
 from blocks.database.engine import Database
 from blocks.database.models.circuit_states import DatabaseCircuitStates
+from blocks.database.pipeline.runs import finish_run, start_run
 from blocks.database.results import earlier_runs
 from blocks.database.results.earlier_runs import Share
 from blocks.database.results.results import NewResult, write_results
@@ -78,6 +79,21 @@ def test_documents_that_failed_before_and_fail_again_are_no_jump(database: Datab
     assert [signal.name for signal in signals(database, "run-3", report)] == ["failure-share"]
     known_failures = {"failed_before": {"unknown": 8}}
     assert list(signals(database, "run-3", report.model_copy(update=known_failures))) == []
+
+
+def test_a_run_that_failed_before_it_had_figures_is_none_of_the_usual_ones(database: Database) -> None:
+    _run(database, "run-1", 1, {"failed": 1, "accepted": 9})
+    start_run(database, "run-2", "run-2", settings={}, types={}, source="/missing")
+    finish_run(database, "run-2", "Failed", "/missing does not exist")
+    _run(database, "run-3", 3)
+    with database.write() as connection:  # as older versions wrote it
+        connection.execute(update(runs).where(runs.c.run_id == "run-3").values(figures=JSON.NULL))
+    assert earlier_runs.shares(database, ["run-1", "run-2", "run-3"], "failed") == {"unknown": Share(1, 10)}
+    began = datetime.now(UTC) + timedelta(days=1)
+    with database.write() as connection:
+        row = {"run_id": "run-4", "name": "", "source": "", "settings": {}, "document_types": {}, "started_at": began}
+        connection.execute(insert(runs), row)
+    assert list(signals(database, "run-4", _report({"unknown": {"accepted": 10}}))) == []
 
 
 def test_a_type_whose_documents_suddenly_go_to_review_is_named_with_the_reason(database: Database) -> None:
