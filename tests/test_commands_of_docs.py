@@ -152,4 +152,4 @@ def test_commands_that_run_elsewhere_have_the_options_that_the_pages_name() -> N
         assert any(re.match(start, command) for command in skipped), f"no page has {start} any more"
 
 
-GROUPS = {"automations", "backfill", "db", "review", "models", "types", "server"}
+GROUPS = {"automations", "backfill", "db", "review", "models", "types", "server", "labels"}

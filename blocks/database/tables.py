@@ -1,4 +1,4 @@
-"""The tables, but for those of review. Migrations make them; a test compares the two.
+"""The tables, but for those of review and learning. Migrations make them; a test compares the two.
 
 Ids and digests are SHA-256 in hexadecimal. Times are UTC. Payloads are JSON, compressed by zlib unless they are short;
 the content of parts is always compressed.
@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, text
 
 from blocks.database.column_types import AnyText, ExactDecimal, UtcDateTime
+from blocks.database.learning import tables as _learning_tables  # noqa: F401 - so that the metadata has every table
 from blocks.database.metadata import RowId, document_id_column, metadata
-from blocks.database.review import tables as _review_tables  # noqa: F401 - so that the metadata has every table
+from blocks.database.review import tables as _review_tables  # noqa: F401 - as above
 
 
 def columns_of(table: Table, record: type) -> list[Column[Any]]:

@@ -1,1 +1,1 @@
-"""What is learnt from decisions: memory, promises, calibration, measures. Plain, without SQL."""
+"""What is learnt from people: labels, memory, promises, calibration, measures. Plain, without SQL, web and Prefect."""

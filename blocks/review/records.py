@@ -166,8 +166,8 @@ class Opinion(Record):
 class Item(Record):
     """A review item with the content that a person sees.
 
-    `drawn_with` is the probability with which the random audit drew it. `opinions` are the decisions so far where the
-    type asks for several; `decisions_needed` says how many.
+    `drawn_with` is the probability with which chance drew it from all documents of its type; None: chance did not.
+    `opinions` are the decisions so far where the type asks for several; `decisions_needed` says how many.
     """
 
     review_id: int

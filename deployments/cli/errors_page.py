@@ -18,6 +18,7 @@ from blocks.errors import DocumentError, RunError, UsageError, WinnowError
 from blocks.gateway import errors as gateway_errors
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.registry import errors as configuration_errors
+from blocks.learning import errors as learning_errors
 from blocks.records import Retry
 from blocks.review import errors as review_errors
 from deployments.prefect_api import local_server
@@ -35,6 +36,7 @@ MODULES = tuple(
         gateway_errors,
         configuration_errors,
         review_errors,
+        learning_errors,
         run_errors,
         inbox_errors,
         local_server,

@@ -2,9 +2,7 @@
 
 import getpass
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +11,8 @@ import typer
 from blocks.errors import UsageError
 from blocks.records import Status
 from deployments.cli.options import DatabaseOption, TypeOption, open_existing
-from deployments.cli.output import OutputFormat, note, say, show_rows, stderr
+from deployments.cli.output import OutputFormat, note, say, show_rows
+from deployments.cli.progress_bars import count_progress
 
 if TYPE_CHECKING:
     from blocks.database.engine import Database
@@ -117,7 +116,7 @@ def retain(
     opened = open_existing(database)
     expired = retention.expired_rows(opened, wanted)
     if yes:
-        with _progress("deleting", sum(expired.values())) as advance:
+        with count_progress("deleting", sum(expired.values())) as advance:
             expired = retention.retain(opened, wanted, advance)
     if as_json:
         print(json.dumps({"rows": expired, "deleted": yes}))
@@ -149,7 +148,7 @@ def _found(
     if subject is not None:
         from blocks.database.keeping.subjects import find_subject, row_count
 
-        with _progress("searching", row_count(database)) as advance:
+        with count_progress("searching", row_count(database)) as advance:
             return find_subject(database, subject, advance)
     from datetime import UTC
 
@@ -186,7 +185,7 @@ def _erased(database: "Database", wanted: frozenset[str], by: str) -> int:
     from blocks.database.keeping.erasure import erase as erase_documents
     from deployments.review_app.page_cache import clear
 
-    with _progress("erasing", len(wanted)) as advance:
+    with count_progress("erasing", len(wanted)) as advance:
         erased = erase_documents(database, wanted, by, advance)
     clear()
     return erased
@@ -194,16 +193,3 @@ def _erased(database: "Database", wanted: frozenset[str], by: str) -> int:
 
 def _in_words(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} of {name}" for name, count in rows.items()) or "none"
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; elsewhere nothing."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=stderr(), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)

@@ -37,6 +37,7 @@ COMMANDS = {
     "report": Command("report:report", "Say what happened lately, per document type and per model."),
     "doctor": Command("doctor:doctor", "Check what runs need, and say what to do about what is missing."),
     "review": Command("review:app", "The documents that wait for a person."),
+    "labels": Command("labels:app", "What people know to be right: import, list, export and forget it."),
     "types": Command("types:app", "The document types, and what is wrong with them."),
     "models": Command("models:app", "The language models: prices, limits, switches, and the calls."),
     "up": Command("up:up", "Run all of Winnow on this machine, until Ctrl-C."),

@@ -1,4 +1,4 @@
-"""A run's progress on standard error: bars on a terminal, elsewhere a line every few seconds."""
+"""Progress on standard error, of a run or of a count: bars on a terminal, elsewhere a line every few seconds."""
 
 import sys
 import threading
@@ -27,6 +27,37 @@ def show_progress(run_page: Callable[[str], str]) -> Iterator[None]:
             yield
     finally:
         unsubscribe()
+
+
+@contextmanager
+def count_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Draw how far a count is until the block ends; gives the function that takes what was done since its last call.
+
+    `total` is None where nobody knows it.
+    """
+    if not sys.stderr.isatty():
+        yield _Count(what).take
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=stderr(), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+class _Count:
+    """A line with the count, every few seconds."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._done = what, 0
+        self._drawn_at = time.monotonic()
+
+    def take(self, done: int) -> None:
+        self._done += done
+        if time.monotonic() - self._drawn_at >= LINE_EVERY_S:
+            self._drawn_at = time.monotonic()
+            note(f"{self._what}: {self._done:,}")
 
 
 class _View:

@@ -1,4 +1,4 @@
-"""Which results a person must look at: unsure verdicts, and the random audit."""
+"""Which results a person must look at: unsure verdicts, and the random audit; and which of them chance has drawn."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -19,21 +19,24 @@ def needs_of_results(
 ) -> tuple[list[ReviewNeed], list[str]]:
     """The needs of current results, and the ids of the documents that need no person.
 
-    An accepted document is drawn for the audit with the probability that its type sets. The draw is a hash of the
-    document, its fingerprint and a `salt`: storing the same result again draws the same.
+    Documents are drawn with the probability that their type sets as `audit`: an accepted one becomes an audit, and an
+    unsure one keeps its kind and says with which probability it was drawn. So the drawn ones are a random sample of all
+    documents of the type, whatever the threshold. The draw is a hash of the document, its fingerprint and a `salt`:
+    storing the same result again draws the same.
     """
     needs, settled = [], []
     for result in new:
         validation = result.validation
         type_ = types.get(validation.document_type)
         rules = type_.review if type_ is not None else _NO_RULES
+        drawn_with = rules.audit if _chance(salt, result) < rules.audit else None
         if result.needs_review:
-            needs.append(ReviewNeed(result.document_id, result.fingerprint, validation, rules))
-        elif validation.status is Status.ACCEPTED and _chance(salt, result) < rules.audit:
-            audited = validation.model_copy(update={"priority": AUDIT_PRIORITY, "due_minutes": None})
             needs.append(
-                ReviewNeed(result.document_id, result.fingerprint, audited, rules, ItemKind.AUDIT, rules.audit)
+                ReviewNeed(result.document_id, result.fingerprint, validation, rules, ItemKind.VERDICT, drawn_with)
             )
+        elif validation.status is Status.ACCEPTED and drawn_with is not None:
+            audited = validation.model_copy(update={"priority": AUDIT_PRIORITY, "due_minutes": None})
+            needs.append(ReviewNeed(result.document_id, result.fingerprint, audited, rules, ItemKind.AUDIT, drawn_with))
         else:
             settled.append(result.document_id)
     return needs, settled

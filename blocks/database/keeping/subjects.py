@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from blocks.database.engine import Database
 from blocks.database.keeping.errors import SubjectTooShort
+from blocks.database.learning.tables import labels
 from blocks.database.payloads import unpack
 from blocks.database.review.tables import review, review_answers, review_decisions, review_events, review_judgements
 from blocks.database.tables import (
@@ -139,6 +140,7 @@ _PLACES: tuple[tuple[str, Select[Any], Callable[[Sequence[Any]], Iterator[str]]]
         ),
         _payload,
     ),
+    ("label", select(labels.c.document_id, labels.c.value), _columns),
     ("review", select(review.c.document_id, review.c.reasons, review.c.decision), _columns),
     ("review", _of_items(review_events.c.content), _columns),
     ("review", _of_items(review_answers.c.shown, review_answers.c.decided, review_answers.c.evidence), _columns),

@@ -39,7 +39,7 @@ _ITEM = (
 class ReviewNeed:
     """A document that a person must look at, its verdict, and its type's rules of review.
 
-    `drawn_with` is the probability with which the random audit drew it.
+    `drawn_with` is the probability with which chance drew it from all documents of its type; None: chance did not.
     """
 
     document_id: str

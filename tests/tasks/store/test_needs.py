@@ -86,7 +86,17 @@ def test_a_draw_is_repeated_by_an_equal_result_alone() -> None:
         assert abs(len(drawn("25%") & another) - independent) < 4 * sqrt(independent)
 
 
-def test_only_accepted_current_results_are_drawn() -> None:
+def test_accepted_and_unsure_results_are_drawn_alike() -> None:
+    drawn_by_status = []
+    for status in (ACCEPTED, IN_REVIEW):
+        needs, _ = needs_of_results([new(number, status) for number in range(500)], receipts(audit="25%"), "salt")
+        drawn_by_status.append({need.document_id for need in needs if need.drawn_with == 0.25})
+    accepted, unsure = drawn_by_status
+    assert accepted == unsure, "chance does not look at the verdict"
+    assert 0 < len(accepted) < 500
+
+
+def test_only_accepted_current_results_become_audits() -> None:
     results = [
         new(1, ACCEPTED),
         new(2, IN_REVIEW),
@@ -96,7 +106,7 @@ def test_only_accepted_current_results_are_drawn() -> None:
     needs, settled = needs_of_results(results, receipts(audit="100%", blind=True), "salt")
     assert [(need.document_id, need.kind, need.drawn_with) for need in needs] == [
         ("document 1", ItemKind.AUDIT, 1.0),
-        ("document 2", ItemKind.VERDICT, None),
+        ("document 2", ItemKind.VERDICT, 1.0),
     ]
     assert settled == ["document 3", "document 4"]
 
@@ -120,9 +130,7 @@ def test_an_audit_item_says_with_which_probability_it_was_drawn(database: Databa
 
 def test_an_item_of_the_queue_is_never_blind(database: Database) -> None:
     process(database, "run", "a", {Stage.VALIDATE: {"a": IN_REVIEW}}, types=receipts(audit="100%", blind=True))
-    assert [(item.kind, item.is_blind, item.drawn_with) for item in items(database)] == [
-        (ItemKind.VERDICT, False, None)
-    ]
+    assert [(item.kind, item.is_blind, item.drawn_with) for item in items(database)] == [(ItemKind.VERDICT, False, 1.0)]
 
 
 @pytest.mark.parametrize("rerun", [Rerun.STALE, Rerun.ALL])
@@ -146,7 +154,7 @@ def test_a_later_unsure_result_makes_of_the_audit_item_one_of_the_queue(database
     process(database, "first", "a", {Stage.VALIDATE: {"a": ACCEPTED}}, types=receipts(audit="100%"))
     process(database, "second", "a", {Stage.VALIDATE: {"a": IN_REVIEW}}, types=receipts(audit="100%"), version="2")
     [item] = items(database)
-    assert (item.kind, item.version, item.drawn_with, item.status) == (ItemKind.VERDICT, 2, None, "open")
+    assert (item.kind, item.version, item.drawn_with, item.status) == (ItemKind.VERDICT, 2, 1.0, "open")
 
 
 def test_no_audit_is_drawn_where_a_decision_stands(database: Database) -> None:

@@ -1,0 +1,1 @@
+"""The SQL of learning: labels, where they come from, and what was forgotten."""

@@ -1,0 +1,48 @@
+"""The tables of learning.
+
+`labels` has what people knew outside of review, as they imported it; what they decided in review stays in the tables of
+review. `label_events` says who imported or forgot labels, and when. `forgotten_answers` names answers of decisions that
+count as labels no longer; the decisions stand.
+"""
+
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Table, Text
+
+from blocks.database.column_types import AnyText, UtcDateTime
+from blocks.database.metadata import RowId, document_id_column, metadata
+
+label_events = Table(
+    "label_events",
+    metadata,
+    Column("event_id", RowId, primary_key=True, autoincrement=True),
+    Column("event", Text, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("actor", AnyText, nullable=False),
+    Column("happened_at", UtcDateTime, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("label_id", RowId, primary_key=True, autoincrement=True),
+    document_id_column(),
+    Column("document_type", Text, nullable=False),
+    Column("type_version", Text, nullable=False),
+    Column("field", AnyText, nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("labelled_by", AnyText, nullable=False),
+    Column("labelled_at", UtcDateTime, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("drawn_with", Float),
+    Column("import_id", RowId, ForeignKey("label_events.event_id"), nullable=False),
+    Index(None, "document_id"),
+    Index(None, "document_type"),
+    Index(None, "import_id"),
+)
+
+forgotten_answers = Table(
+    "forgotten_answers",
+    metadata,
+    Column("event_id", RowId, ForeignKey("review_events.event_id"), primary_key=True, autoincrement=False),
+    Column("field", AnyText, primary_key=True),
+    Column("forgotten_in", RowId, ForeignKey("label_events.event_id"), nullable=False),
+)
