@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from blocks.document_types.schema import DocumentType
 from blocks.learning.errors import LabelFileInvalid
 from blocks.learning.labels import Cells, Label, written_value
-from blocks.review.typed_text import text_of
+from blocks.values.given_values import text_of
 from blocks.values.spreadsheet_text import inert, restored
 
 if TYPE_CHECKING:

@@ -16,9 +16,7 @@ from pydantic import JsonValue
 from blocks.document_types.schema import DocumentField, DocumentType
 from blocks.learning.errors import DrawInvalid, LabelRefused
 from blocks.records import Record
-from blocks.review.corrections import corrected_value
-from blocks.review.errors import InvalidCorrection, UnknownField
-from blocks.review.typed_text import correction_of
+from blocks.values.given_values import GivenFieldUnknown, GivenValueInvalid, given_value, raw_of_text
 from blocks.values.typed_values import NUMERIC
 
 TYPE_FIELD = "document_type"
@@ -163,11 +161,9 @@ def typed_label(document_type: DocumentType, field: str, raw: JsonValue) -> Json
     """
     try:
         if isinstance(raw, str):
-            raw = correction_of(document_type, field, raw).value
-        return corrected_value(document_type, field, raw)
-    except InvalidCorrection as error:
-        raise LabelRefused(f"{error.field}: {error.why}") from error
-    except UnknownField as error:
+            raw = raw_of_text(document_type, field, raw)
+        return given_value(document_type, field, raw)
+    except (GivenFieldUnknown, GivenValueInvalid) as error:
         raise LabelRefused(str(error)) from error
 
 

@@ -111,7 +111,6 @@ class InvalidCorrection(InvalidDecision):
     kind = "review_value_invalid"
 
     def __init__(self, field: str, why: str) -> None:
-        self.field, self.why = field, why
         super().__init__(f"{field}: {why}; nothing was decided")
 
 

@@ -11,8 +11,8 @@ from pydantic import JsonValue
 
 from blocks.review.errors import InvalidDecision
 from blocks.review.records import Action, Item
-from blocks.review.typed_text import text_of
 from blocks.review.written import WrittenDecision
+from blocks.values.given_values import text_of
 from blocks.values.spreadsheet_text import restored
 
 SHOWN = (

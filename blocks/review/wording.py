@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from blocks.review.records import Event
-from blocks.review.typed_text import text_of
+from blocks.values.given_values import text_of
 
 _DONE = {
     Event.DECIDED: "decided",

@@ -15,7 +15,7 @@ import typer
 
 from blocks.errors import UsageError
 from blocks.learning.labels import Label, Origin
-from blocks.review.typed_text import text_of
+from blocks.values.given_values import text_of
 from deployments.cli.labels_import import import_
 from deployments.cli.lazy_group import COMMANDS, new_group
 from deployments.cli.options import DatabaseOption, FormatOption, LimitOption, TypeOption, open_existing, open_to_change

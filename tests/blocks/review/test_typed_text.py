@@ -7,8 +7,9 @@ from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.review.corrections import corrected_value
 from blocks.review.errors import InvalidCorrection
 from blocks.review.sheets import decisions_in
-from blocks.review.typed_text import correction_of, text_of
+from blocks.review.typed_text import correction_of
 from blocks.review.written import WrittenDecision
+from blocks.values.given_values import text_of
 
 TYPE = DocumentType(
     name="receipt",
