@@ -18,7 +18,7 @@ from blocks.database.review.decide import decide, undo
 from blocks.database.review.tables import review
 from blocks.database.review.verify import verify_trail
 from blocks.database.tables import documents, sources
-from blocks.document_types.schema import ReviewRules
+from blocks.document_types.review_rules import ReviewRules
 from blocks.learning.errors import ImportUnknown, LabelUnknown
 from blocks.learning.label_files import FileRow, row_of
 from blocks.learning.labels import Label, Origin
