@@ -31,6 +31,8 @@ KEY = {"DAY_API_KEY": "sk-of-the-day"}
 PRICES = {"*": {"input": "20", "output": "80"}}
 LATENCY_S = 0.5
 IN_FLIGHT = 6
+WAIT_FOR_UP_S = 900
+"""It took 220 s at a load of 28 on two cores."""
 BLOCKS = """
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from blocks.inbox.block import Inbox
@@ -97,7 +99,7 @@ class Place:
             start_new_session=True,
         )
         out = self.folder / "up.out"
-        wait(lambda: "Start a run" in out.read_text() or self.up is None or self.up.poll() is not None, 240)
+        wait(lambda: "Start a run" in out.read_text() or self.up is None or self.up.poll() is not None, WAIT_FOR_UP_S)
         self.write_down("winnow up", out.read_text())
         subprocess.run(
             [sys.executable, "-c", BLOCKS, self.webhook, str(self.inbox)],
