@@ -3,11 +3,12 @@
 What people decided, the results that count and the audit trail stay; `erasure` is for these.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, literal, select, tuple_
 
 from blocks.backfill.selection import Selection
 from blocks.database.clock import database_time
@@ -70,11 +71,10 @@ def retain(
         at = database_time(connection)
     for table, condition in _expired(retention, at):
         key = tuple_(*table.primary_key.columns)
-        expired = select(*table.primary_key.columns).where(condition).limit(BATCH)
-        deleted = BATCH
-        while deleted == BATCH:
+        for keys in _batches(database, table, condition):
             with database.write() as connection:
-                deleted = connection.execute(delete(table).where(key.in_(expired))).rowcount
+                # The condition again: a run may have taken up one of these rows meanwhile.
+                deleted = connection.execute(delete(table).where(condition, key.in_(keys))).rowcount
             counts[table.name] = counts.get(table.name, 0) + deleted
             on_deleted(deleted)
     return {name: count for name, count in counts.items() if count}
@@ -88,6 +88,25 @@ def selected_ids(database: Database, selection: Selection) -> tuple[str, ...]:
     query = select(documents.c.document_id).where(*conditions(selection, "")).order_by(*NEWEST_FIRST)
     with database.read() as connection:
         return tuple(connection.execute(query.limit(selection.limit)).scalars())
+
+
+def _batches(database: Database, table: Table, condition: ColumnElement[bool]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """The keys of the rows under a condition, in their order: a batch begins behind the last one.
+
+    Batches that all began at the front would pass the rows that stay, and on PostgreSQL the deleted ones, each time.
+    """
+    columns = table.primary_key.columns
+    query = select(*columns).where(condition).order_by(*columns).limit(BATCH)
+    behind = query
+    while True:
+        with database.read() as connection:
+            keys = [tuple(row) for row in connection.execute(behind)]
+        if keys:
+            yield keys
+        if len(keys) < BATCH:
+            return
+        last = tuple_(*(literal(value, column.type) for column, value in zip(columns, keys[-1], strict=True)))
+        behind = query.where(tuple_(*columns) > last)
 
 
 def _expired(retention: Retention, at: datetime) -> Iterator[tuple[Table, ColumnElement[bool]]]:
@@ -109,7 +128,7 @@ def _expired(retention: Retention, at: datetime) -> Iterator[tuple[Table, Column
         yield model_call_texts, model_call_texts.c.kept_at < before(days)
     if (days := retention.calls_days) is not None:
         old = and_(model_calls.c.called_at < before(days), model_calls.c.outcome != "open")
-        yield model_call_texts, model_call_texts.c.call_key.in_(select(model_calls.c.call_key).where(old))
+        yield model_call_texts, exists().where(model_calls.c.call_key == model_call_texts.c.call_key, old)
         yield model_calls, old
     if (days := retention.replies_days) is not None:
         yield reply_cache, reply_cache.c.used_at < before(days)

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import select
 
 from blocks.database.engine import Database
+from blocks.database.first_letters import begins_with
 from blocks.database.tables import model_calls
 
 _HIDDEN = ("call_id", "worker_id")
@@ -23,7 +24,7 @@ def list_calls(
     if run_id is not None:
         query = query.where(model_calls.c.run_id == run_id)
     if document_id is not None:
-        query = query.where(model_calls.c.document_id.startswith(document_id, autoescape=True))
+        query = query.where(begins_with(model_calls.c.document_id, document_id))
     with database.read() as connection:
         rows = connection.execute(query).mappings().all()
     return [dict(row) | {"called_at": row["called_at"].isoformat()} for row in reversed(rows)]

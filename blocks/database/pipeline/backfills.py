@@ -10,6 +10,7 @@ from sqlalchemy import and_, func, insert, select, update
 from blocks.backfill.errors import BackfillUnknown
 from blocks.backfill.plan import Plan
 from blocks.database.engine import Database, now
+from blocks.database.first_letters import begins_with
 from blocks.database.outages import survives_outages
 from blocks.database.tables import backfill_documents, backfill_shards, backfills, failures, run_documents, runs
 
@@ -108,7 +109,7 @@ def begin(database: Database, begun: Backfill, document_ids: Sequence[str], *, s
 def find_backfill(database: Database, letters: str | None) -> Backfill:
     """The backfill whose id begins so; the newest without letters. Raises `BackfillUnknown`."""
     newest_first = select(backfills).order_by(backfills.c.started_at.desc())
-    begins_so = backfills.c.backfill_id.startswith(letters or "", autoescape=True)
+    begins_so = begins_with(backfills.c.backfill_id, letters or "")
     with database.read() as connection:
         found = connection.execute(newest_first.where(begins_so).limit(2)).mappings().all()
         if not found or (letters and len(found) > 1):

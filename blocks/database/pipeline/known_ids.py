@@ -3,6 +3,7 @@
 from sqlalchemy import Select, select
 
 from blocks.database.engine import Database
+from blocks.database.first_letters import begins_with
 from blocks.database.tables import documents, model_calls, runs
 from blocks.errors import DocumentUnknown, RunUnknown
 
@@ -15,8 +16,8 @@ def find_run(database: Database, letters: str) -> str:
 
     Raises `RunUnknown`.
     """
-    begun = select(runs.c.run_id).where(runs.c.run_id.startswith(letters, autoescape=True))
-    called = select(model_calls.c.run_id).where(model_calls.c.run_id.startswith(letters, autoescape=True)).distinct()
+    begun = select(runs.c.run_id).where(begins_with(runs.c.run_id, letters))
+    called = select(model_calls.c.run_id).where(begins_with(model_calls.c.run_id, letters)).distinct()
     exact = select(runs.c.run_id).where(runs.c.run_id == letters)
     for query in (exact, begun, called) if letters else ():
         found = _ids(database, query)
@@ -31,7 +32,7 @@ def find_run(database: Database, letters: str) -> str:
 def check_document(database: Database, letters: str) -> None:
     """Check that a document's id begins so. Raises `DocumentUnknown`."""
     for column in (documents.c.document_id, model_calls.c.document_id) if letters else ():
-        if _ids(database, select(column).where(column.startswith(letters, autoescape=True))):
+        if _ids(database, select(column).where(begins_with(column, letters))):
             return
     raise DocumentUnknown(letters)
 
@@ -39,7 +40,7 @@ def check_document(database: Database, letters: str) -> None:
 def find_document(database: Database, letters: str) -> str:
     """The id of the only document whose id is `letters` or begins so. Raises `DocumentUnknown`."""
     column = documents.c.document_id
-    found = _ids(database, select(column).where(column.startswith(letters, autoescape=True))) if letters else []
+    found = _ids(database, select(column).where(begins_with(column, letters))) if letters else []
     if letters not in found and len(found) != 1:
         raise DocumentUnknown(letters)
     return letters if letters in found else found[0]

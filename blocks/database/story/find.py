@@ -9,6 +9,7 @@ from urllib.parse import quote_from_bytes
 from sqlalchemy import ColumnElement, Select, func, select
 
 from blocks.database.engine import Database
+from blocks.database.first_letters import begins_with
 from blocks.database.story.errors import StoryAmbiguous, StoryUnknown
 from blocks.database.tables import documents, runs, sources
 from blocks.files.sources import uri_of
@@ -66,7 +67,7 @@ def _ids(database: Database, column: ColumnElement[str], letters: str) -> list[s
         return []
     with database.read() as connection:
         exact = connection.execute(select(column).where(column == letters)).scalars().all()
-        begun = select(column).where(column.startswith(letters, autoescape=True)).limit(_SHOWN + 1)
+        begun = select(column).where(begins_with(column, letters)).limit(_SHOWN + 1)
         return list(exact) or list(connection.execute(begun).scalars())
 
 

@@ -1,13 +1,17 @@
 """Retention deletes what is old and replaced, and nothing that counts, is shown or was decided."""
 
 import os
+import sqlite3
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+import pytest
+from sqlalchemy import delete, func, insert, select, update
 
 from blocks.backfill.selection import Selection
 from blocks.database.engine import Database, now
+from blocks.database.keeping import retention
 from blocks.database.keeping.retention import Retention, expired_rows, retain, selected_ids
 from blocks.database.keeping.sizes import table_sizes, vacuum
 from blocks.database.pipeline.run_chunks import publish_chunks
@@ -88,6 +92,25 @@ def test_calls_go_in_several_transactions(database: Database) -> None:
     steps: list[int] = []
     assert retain(database, Retention(calls_days=1), steps.append) == {"model_calls": 4_500}
     assert [step for step in steps if step] == [2_000, 2_000, 500]
+
+
+def test_small_batches_read_no_more_than_large_ones(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that stay, in front of those that go, are passed once and not once for each batch."""
+    add_documents(sqlite_database, "a")
+    steps = Counter[int]()
+    for batch in (1_000, 50):
+        outputs(sqlite_database, *({"is_current": True, "fingerprint": f"c{number:04}"} for number in range(2_000)))
+        outputs(sqlite_database, *({"fingerprint": f"f{number:04}"} for number in range(1_000)))
+        with sqlite_database.read() as connection:  # the pool has this connection for all that follows
+            driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_progress_handler(lambda batch=batch: steps.update([batch]), 1_000)
+        monkeypatch.setattr(retention, "BATCH", batch)
+        assert retain(sqlite_database, Retention(outputs_days=1)) == {"stage_outputs": 1_000}
+        driver.set_progress_handler(None, 0)
+        with sqlite_database.write() as connection:
+            connection.execute(delete(stage_outputs))
+    assert steps[50] < 2 * steps[1_000], steps
 
 
 def test_a_selection_finds_what_is_to_be_erased(database: Database) -> None:
