@@ -87,6 +87,8 @@ def test_every_flow_is_deployed_and_has_the_tag_that_automations_look_for() -> N
     flows = {f"flows/{file.name}" for file in (ROOT / "flows").glob("*.py")} - {"flows/__init__.py"}
     assert {deployment.entrypoint.partition(":")[0] for deployment in deployments()} == flows
     assert all("winnow" in deployment.tags for deployment in deployments())
+    told_of = [{"documents", "upkeep"} & set(deployment.tags) for deployment in deployments()]
+    assert all(len(tags) == 1 for tags in told_of), "one automation tells of a failure: failed-runs or -upkeep"
     names = [(deployment.entrypoint, deployment.name) for deployment in deployments()]
     assert len(names) == len(set(names))
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 KEPT_FOR_S = 5.0
 """Several monitors, or an impatient one, cost the database one reading in this time."""
+RESTS = 10
+"""After a reading the database rests so many times as long as it took: counting grows with the documents."""
 
 Labels = tuple[str, ...]
 Values = Mapping[Any, float]
@@ -45,14 +47,23 @@ class Exporter:
         self._text, self._until = b"", 0.0
 
     def text(self) -> bytes:
-        """The metrics, at most `kept_for_s` seconds old. Raises `DatabaseUnreachable`."""
-        with self._lock:
-            if time.monotonic() >= self._until:
-                started = time.monotonic()
-                figures = self._reader.read()
-                self._text = rendered(figures, time.monotonic() - started)
-                self._until = time.monotonic() + self._kept_for_s
+        """The metrics, kept for `kept_for_s` seconds, or for `RESTS` times as long as reading them took.
+
+        Those of before while another thread reads: that may take longer than a monitor waits. Raises
+        `DatabaseUnreachable`.
+        """
+        if not self._lock.acquire(blocking=not self._text):
             return self._text
+        try:
+            started = time.monotonic()
+            if started >= self._until:
+                figures = self._reader.read()
+                took_s = time.monotonic() - started
+                self._text = rendered(figures, took_s)
+                self._until = time.monotonic() + max(self._kept_for_s, RESTS * took_s)
+            return self._text
+        finally:
+            self._lock.release()
 
 
 def is_authorised(header: str | None, token: "SecretStr | None") -> bool:

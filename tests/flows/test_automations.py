@@ -149,6 +149,31 @@ def test_a_failed_run_is_told_of(
     assert body.endswith("What to do: docs/operations.md, winnow-failed-runs")
 
 
+def test_upkeep_that_fails_each_minute_is_told_of_once(
+    client: SyncPrefectClient, runs: Runs, operators: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.api_url
+    upkeep = runs._make(
+        "deployments/", name="minutely", flow_id=runs.deployment["flow_id"], tags=["winnow", "upkeep", "review"]
+    )
+    monkeypatch.setattr(runs, "deployment", upkeep)
+    for minute in range(3):
+        run_id = runs.start(f"of minute {minute}")
+        runs.enter(run_id, "RUNNING")
+        runs.enter(run_id, "FAILED", "the database stayed away")
+    assert notice(operators, "process-documents/minutely fails").startswith("the database stayed away")
+    monkeypatch.undo()
+    run_id = runs.start("of the minute after")  # its notice comes behind theirs
+    runs.enter(run_id, "RUNNING")
+    runs.enter(run_id, "FAILED", "3 documents: 3 failed")
+    notice(operators, "of the minute after has failed")
+    assert [post["subject"] for post in operators.posts if "minute" in post["subject"]] == [
+        "Winnow: process-documents/minutely fails",
+        "Winnow: of the minute after has failed",
+    ]
+    runs.workplace.delete(f"deployments/{upkeep['id']}")
+
+
 def test_a_crashed_run_is_taken_up_twice_and_then_told_of(
     client: SyncPrefectClient, runs: Runs, operators: Webhook
 ) -> None:

@@ -1,15 +1,29 @@
 """The figures of a period: what runs did per document type, what they asked of models, what people decided."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import and_, bindparam, case, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from blocks.database.engine import Database
+from blocks.database.in_list import in_list
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline import runs as run_queries
 from blocks.database.review.tables import review
@@ -111,7 +125,7 @@ def load_period(database: Database, since: datetime, until: datetime, version: s
     """The figures of a period; with `version`, of the documents that were read under a type version that begins so."""
     bounds = {"since": since, "until": until}
     with database.read() as connection:
-        rows = connection.execute(_RUNS, bounds).all()
+        rows = connection.execute(_RUNS if version is None else _RUNS.where(_names(version)), bounds).all()
     types: list[TypeInRun] = []
     live = uncounted = 0
     for row in rows:
@@ -126,8 +140,8 @@ def load_period(database: Database, since: datetime, until: datetime, version: s
     if version is not None:
         types = [each for each in types if each.version.startswith(version)]
     kept = {(each.run_id, each.document_type) for each in types}
-    with database.read() as connection:
-        calls = _calls(connection.execute(_CALLS, bounds))
+    with database.snapshot() as connection:
+        calls = _calls(connection, bounds, None if version is None else {run_id for run_id, _ in kept})
         arrivals = [] if version else [Arrivals(**row._mapping) for row in connection.execute(_ARRIVALS, bounds)]
         waits = [] if version else _waits(connection.execute(_DECIDED, bounds))
         failing = [] if version else connection.execute(_STILL_FAILING, {"since": since}).all()
@@ -166,21 +180,27 @@ def _types(row: Any, figures: RunFigures) -> list[TypeInRun]:
     ]
 
 
-def _calls(rows: Iterable[Any]) -> list[CallsInRun]:
-    """Rows of `_CALLS`, those that differ in latency alone together."""
+def _calls(connection: Connection, bounds: Mapping[str, datetime], run_ids: Collection[str] | None) -> list[CallsInRun]:
+    """The calls of the period's runs, or of these of them, by type, model, prompt and outcome."""
+    chosen = {**bounds, "run_ids": run_ids}
+
+    def rows(query: Select[Any]) -> Iterable[Any]:
+        of_runs = query if run_ids is None else query.where(in_list(runs.c.run_id, "run_ids"))
+        return connection.execute(of_runs.execution_options(yield_per=1_000), chosen)
+
+    # SQLite would sum decimals as binary floats.
+    costs: defaultdict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    for row in rows(_COSTS):
+        costs[tuple(row[: len(_GROUP)])] += row.cost_usd * row.calls
     found: dict[tuple[Any, ...], CallsInRun] = {}
-    for row in rows:
-        values = dict(row._mapping)
-        latency_ms, number = values.pop("latency_ms"), row.calls
-        key = tuple(values[name] for name in _GROUP_NAMES)
-        # SQLite would sum decimals as binary floats, so equal costs are a group.
-        cost_usd = row.cost_usd * number
-        if known := found.get(key):
-            known.times[latency_ms] = number
-            changed = {"calls": known.calls + number, "tokens": known.tokens + row.tokens}
-            found[key] = known.model_copy(update=changed | {"cost_usd": known.cost_usd + cost_usd})
-        else:
-            found[key] = CallsInRun(**values | {"cost_usd": cost_usd, "times": {latency_ms: number}})
+    for row in rows(_TIMES):
+        key = tuple(row[: len(_GROUP)])
+        known = found.get(key)
+        if known is None:
+            values = {column.name: value for column, value in zip(_GROUP, key, strict=True)}
+            known = CallsInRun(**values, calls=0, tokens=0, cost_usd=costs[key])
+        known.times[row.latency_ms] = row.calls
+        found[key] = known.model_copy(update={"calls": known.calls + row.calls, "tokens": known.tokens + row.tokens})
     return list(found.values())
 
 
@@ -208,22 +228,23 @@ _RUNS = (
     .order_by(runs.c.started_at, runs.c.run_id)
 )
 
+
+def _names(version: str) -> ColumnElement[bool]:
+    """Whether a run may have read documents under a version that begins so: it names one."""
+    texts = (cast(runs.c.figures, Text), cast(runs.c.document_types, Text))
+    return or_(*(stored.contains(f'"{version}', autoescape=True) for stored in texts))
+
+
 _call = model_calls.c
-_GROUP = (
+_GROUP: tuple[ColumnElement[Any], ...] = (
     _call.run_id,
     runs.c.started_at,
     func.coalesce(documents.c.document_type, UNKNOWN_TYPE).label("document_type"),
-    *(_call.model, _call.prompt_version, _call.outcome, _call.cost_usd),
+    *(_call.model, _call.prompt_version, _call.outcome),
 )
-_GROUP_NAMES = ("run_id", "document_type", "model", "prompt_version", "outcome")
 _LATENCY = ((_call.latency_ms + literal_column("5")) // literal_column("10") * literal_column("10")).label("latency_ms")
 _CALLS = (
-    select(
-        *_GROUP,
-        _LATENCY,
-        func.count().label("calls"),
-        func.sum(_call.input_tokens + _call.output_tokens).label("tokens"),
-    )
+    select(*_GROUP, func.count().label("calls"))
     .select_from(runs)
     .join(model_calls, _call.run_id == runs.c.run_id)
     .outerjoin(documents, documents.c.document_id == _call.document_id)
@@ -232,9 +253,14 @@ _CALLS = (
         runs.c.started_at < bindparam("until", type_=runs.c.started_at.type),
         _call.outcome != OPEN,
     )
-    .group_by(*_GROUP, _LATENCY)
+    .group_by(*_GROUP)
     .order_by(runs.c.started_at)
 )
+# By latency and cost together, nearly every call would be a group of its own.
+_TIMES = _CALLS.add_columns(_LATENCY, func.sum(_call.input_tokens + _call.output_tokens).label("tokens")).group_by(
+    _LATENCY
+)
+_COSTS = _CALLS.add_columns(_call.cost_usd).group_by(_call.cost_usd)
 
 _TYPE = func.coalesce(documents.c.document_type, UNKNOWN_TYPE).label("document_type")
 _IS_COMPLETED = results.c.status.in_([Status.ACCEPTED, Status.REJECTED])

@@ -10,9 +10,9 @@ import promql_parser
 import pytest
 from ruamel.yaml import YAML
 
-from blocks.database.engine import now
+from blocks.database.engine import Database, now
 from blocks.database.monitoring.figures import CallFigures, Figures, ReviewFigures
-from deployments.monitoring.exporter import families
+from deployments.monitoring.exporter import Exporter, families
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deployments" / "monitoring"
@@ -71,6 +71,15 @@ def test_an_expression_asks_for_what_is_exported(name: str) -> None:
     matched = {matcher.name for selector in found for matcher in selector.matchers.matchers}
     grouped = {label for by in re.findall(r"by \(([^)]*)\)", EXPRESSIONS[name]) for label in by.split(", ")}
     assert matched | grouped <= labels
+
+
+def test_a_new_database_gives_no_alarm_by_what_it_has_none_of(sqlite_database: Database) -> None:
+    of_new = {
+        line.partition(" ")[0].partition("{")[0] for line in Exporter(sqlite_database).text().decode().splitlines()
+    }
+    missed = {name for rule in ALERTS for name in re.findall(r"absent\((\w+)\)", rule["expr"])}
+    assert missed
+    assert missed <= of_new
 
 
 def test_the_dashboard_shows_every_metric_and_has_one_place_per_panel() -> None:

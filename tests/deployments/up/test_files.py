@@ -47,6 +47,19 @@ def test_every_variable_in_them_is_known() -> None:
         assert set(written) - known == set()
 
 
+def test_their_prefect_servers_are_set_as_that_of_winnow_up() -> None:
+    image = dict(re.findall(r"(\w+)=(\S+)", (CONTAINERS / "Dockerfile").read_text()))
+    of_process = {"PREFECT_SERVER_LOGGING_LEVEL", "PREFECT_CLI_COLORS"}  # they decide what stands in the one log
+    wanted = {name: value for name, value in SERVER_PROFILE.items() if name not in of_process}
+    [server] = [one for one in manifests() if one["kind"] == "Deployment" and one["metadata"]["name"] == "prefect"]
+    [container] = server["spec"]["template"]["spec"]["containers"]
+    of_kubernetes = {one["name"]: one.get("value") for one in container["env"]}
+    for given in (compose()["services"]["prefect"]["environment"], of_kubernetes):
+        assert wanted.items() <= (image | given).items()
+    assert container["volumeMounts"][0]["mountPath"] == "/home/winnow/.prefect", "leases of limits outlive a restart"
+    assert compose()["services"]["prefect"]["volumes"] == ["prefect:/home/winnow/.prefect"]
+
+
 def test_no_container_runs_as_root_or_without_limits() -> None:
     deployments = [one for one in manifests() if one["kind"] == "Deployment"]
     assert {one["metadata"]["name"] for one in deployments} == {"prefect", "winnow", "worker"}

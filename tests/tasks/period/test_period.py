@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from blocks.database.engine import Database
 from blocks.database.models.ledger import DatabaseLedger
@@ -106,6 +106,16 @@ def test_a_period_has_the_runs_that_began_in_it_and_a_version_has_its_own(week: 
     second = report_of(load_period(week, *whole, "bbbb"))
     assert (second.runs, second.types[0].failed, second.types[0].model_calls) == (2, 42, 40)
     assert load_period(week, *whole, "cccc").types == ()
+
+
+def test_calls_come_in_few_groups_though_each_has_its_own_cost_and_latency(database: Database) -> None:
+    ran(database, 0, "2bd6", "4f2a", failed=0, too_long=0)
+    with database.write() as connection:  # costs that binary floats would not add up
+        for number, call_id in enumerate(connection.execute(select(model_calls.c.call_id)).scalars().all()):
+            own = {"cost_usd": Decimal("0.1") + Decimal("0.0001") * number, "latency_ms": 400 + number % 4}
+            connection.execute(update(model_calls).where(model_calls.c.call_id == call_id).values(own))
+    [calls] = load_period(database, MONDAY, MONDAY + timedelta(days=1)).calls
+    assert (calls.calls, calls.tokens, calls.cost_usd, calls.times) == (20, 2_000, Decimal("2.019"), {400: 20})
 
 
 def test_a_run_without_kept_figures_is_counted(week: Database) -> None:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -104,7 +105,7 @@ def test_small_batches_read_no_more_than_large_ones(sqlite_database: Database, m
         with sqlite_database.read() as connection:  # the pool has this connection for all that follows
             driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        driver.set_progress_handler(lambda batch=batch: steps.update([batch]), 1_000)
+        driver.set_progress_handler(partial(steps.update, [batch]), 1_000)
         monkeypatch.setattr(retention, "BATCH", batch)
         assert retain(sqlite_database, Retention(outputs_days=1)) == {"stage_outputs": 1_000}
         driver.set_progress_handler(None, 0)
