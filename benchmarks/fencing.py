@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.work:
         database = open_database(options.work, lease_s=LEASE_S)
-        work(database, options.run, each_s=0.02, begun=lambda: print("working", flush=True))
+        with suppress(LeaseLost):  # it is stopped past its lease
+            work(database, options.run, each_s=0.02, begun=lambda: print("working", flush=True))
         return
     random.seed(options.seed)
     with CrashingPostgres() as server:
@@ -96,7 +98,10 @@ def written(database: Database) -> set[tuple[Any, ...]]:
 
 
 def work(database: Database, run_id: str, each_s: float, begun: Callable[[], None] = lambda: None) -> float:
-    """Compute all documents, each after `each_s`. Gives the time at which nothing was claimed by others any more."""
+    """Compute all documents, each after `each_s`. Gives the time at which nothing was claimed by others any more.
+
+    Raises `LeaseLost`.
+    """
     runs.start_run(database, run_id, run_id, settings={}, types={}, source="{}")
     with hold_lease(database, run_id) as lease:
         context = RunContext(run_id=run_id, rerun=Rerun.ALL, worker_id=lease.worker_id)
@@ -108,10 +113,7 @@ def work(database: Database, run_id: str, each_s: float, begun: Callable[[], Non
         begun()
         is_contested = False
         while left:
-            try:
-                left = through_stages(database, context, left, each_s, is_contested)
-            except LeaseLost:
-                return 0.0
+            left = through_stages(database, context, left, each_s, is_contested)
             is_contested = True
             time.sleep(0.02)
     return time.monotonic()

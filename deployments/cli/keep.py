@@ -21,8 +21,9 @@ COLUMNS = ("document_id", "document_type", "uri", "found_in")
 SHOWN = 20
 """So many documents are listed before anything is erased; --json lists all."""
 NOT_REACHED = (
-    "Not reached: the files at these places, backups and exports of the database, pages and logs in Prefect, and "
-    "pictures of pages that a review page on another machine keeps."
+    "Not reached: the files at these places, backups and exports of the database, pages and logs in Prefect, "
+    "pictures of pages that a review page on another machine keeps, rows of dry runs and samples of backfills, the "
+    "sources that runs were given, and places in inboxes while the file is there."
 )
 YesOption = Annotated[bool, typer.Option("--yes", help="do it; without this, only show what would go")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]

@@ -39,7 +39,10 @@ class DeployTooSlow(RunError):
 
 
 def make_pool(client: "SyncPrefectClient") -> bool:
-    """Make the process work pool with the lanes of inboxes, and register our blocks; False where there is one."""
+    """Make the process work pool and the lanes of inboxes, as far as they are missing, and register our blocks.
+
+    False where there was a pool: one made by hand, or by a call that was cut off, may lack lanes.
+    """
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound
 
@@ -49,14 +52,17 @@ def make_pool(client: "SyncPrefectClient") -> bool:
     for block in (WinnowDatabase, Inbox):
         block.register_type_and_schema()
 
+    is_new = False
     try:
         client.read_work_pool(POOL)
     except ObjectNotFound:
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        for lane, priority in LANES.items():
+        is_new = True
+    there = {queue.name for queue in all_pages(client.read_work_queues, work_pool_name=POOL)}
+    for lane, priority in LANES.items():
+        if lane not in there:
             client.create_work_queue(name=lane, work_pool_name=POOL, priority=priority)
-        return True
-    return False
+    return is_new
 
 
 def deploy(client: "SyncPrefectClient", environment: Mapping[str, str]) -> int:

@@ -1,6 +1,7 @@
 """What an inbox holds, by one listing: each file with a mark that changes when the file does."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def list_inbox(url: str) -> Listing:
     check_source(url)
     if is_local(url):
         listing = Listing()
-        _walk(str(Path(path_of(url)).absolute()), listing, is_inbox=True)
+        _walk(str(Path(path_of(url)).absolute()), listing)
         return listing
     return Listing(_remote_marks(url))
 
@@ -53,23 +54,29 @@ def mark_of(uri: str) -> str:
     return next((_mark(facts) for facts in listed if facts["name"] == path), "")
 
 
-def _walk(folder: str, listing: Listing, *, is_inbox: bool = False) -> None:
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if is_system_file(entry.name):
-                    continue
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        _walk(entry.path, listing)
-                    elif entry.is_file(follow_symlinks=False):  # a link would show reviewers any file of this machine
-                        facts = entry.stat(follow_symlinks=False)
-                        listing.marks[uri_of(entry.path)] = f"{facts.st_size} {facts.st_mtime_ns}"
-                except OSError:  # it is gone
-                    continue
-    except OSError as error:
-        if is_inbox or not isinstance(error, FileNotFoundError):  # a subfolder may go meanwhile
-            listing.unreadable.append(UnreadableSource(uri_of(folder), cause_of(error)))
+def _walk(inbox: str, listing: Listing) -> None:
+    """List the inbox and its subfolders, without recursion: senders may nest them deeper than Python's stack."""
+    folders = [inbox]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # it has gone meanwhile
+                        _see(entry, folders, listing)
+        except OSError as error:
+            if folder == inbox or not isinstance(error, FileNotFoundError):  # a subfolder may go meanwhile
+                listing.unreadable.append(UnreadableSource(uri_of(folder), cause_of(error)))
+
+
+def _see(entry: "os.DirEntry[str]", folders: list[str], listing: Listing) -> None:
+    if is_system_file(entry.name):
+        return
+    if entry.is_dir(follow_symlinks=False):
+        folders.append(entry.path)
+    elif entry.is_file(follow_symlinks=False):  # a link would show reviewers any file of this machine
+        facts = entry.stat(follow_symlinks=False)
+        listing.marks[uri_of(entry.path)] = f"{facts.st_size} {facts.st_mtime_ns}"
 
 
 def _remote_marks(url: str) -> dict[str, str]:

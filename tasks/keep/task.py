@@ -1,12 +1,13 @@
 """Deletes old rows and erases old documents, and says in the run's log what went."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from blocks.backfill.selection import Selection
+from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.keeping import erasure, retention
 from blocks.database.keeping.retention import Retention
@@ -36,10 +37,14 @@ def delete_old_rows(database: Database, ages: Retention) -> dict[str, int]:
 def erase_old_documents(
     database: Database, days: float | None, document_type: str | None, status: Status | None
 ) -> int:
-    """Erase the documents of this type and status that were first seen before so many days; none if it is None."""
+    """Erase the documents of this type and status that were first seen before so many days; none if it is None.
+
+    Days are counted by the database's clock, as those of rows.
+    """
     if days is None:
         return 0
-    before = datetime.now(UTC) - timedelta(days=days)
+    with database.read() as connection:
+        before = database_time(connection) - timedelta(days=days)
     chosen = retention.selected_ids(database, Selection(document_type=document_type, status=status, seen_before=before))
     erased = erasure.erase(database, erasure.with_parts(database, chosen), BY)
     log.info("%d documents were erased", erased)

@@ -1,4 +1,4 @@
-"""What a deploy keeps, and how one ends that does not: the Prefect server is a double, and so is its command."""
+"""What a pool lacks, what a deploy keeps, how one ends that does not: Prefect's server and command are doubles."""
 
 import subprocess
 from types import SimpleNamespace
@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
-from deployments.up.prepare import DeployTooSlow, deploy
+from blocks.database.block import WinnowDatabase
+from blocks.inbox.block import Inbox
+from deployments.up.prepare import LANES, DeployTooSlow, deploy, make_pool
 from tasks.flow_run.pages import PAGE
 
 
@@ -53,3 +55,29 @@ def test_a_deploy_that_does_not_end_is_an_error_in_a_line(monkeypatch: pytest.Mo
     monkeypatch.setattr(subprocess, "run", hangs)
     with pytest.raises(DeployTooSlow, match="did not end within 300 s"):
         deploy(cast(SyncPrefectClient, Server()), {})
+
+
+class ServerWithPool:
+    """A server with a work pool that was made by hand, and with one lane: making the others was cut off."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[str, int | None] = {"default": None, "urgent": 9}
+
+    def read_work_pool(self, name: str) -> Any:
+        return SimpleNamespace(name=name)
+
+    def read_work_queues(self, *, work_pool_name: str, limit: int, offset: int) -> list[Any]:
+        assert work_pool_name == "winnow"
+        return [SimpleNamespace(name=name) for name in self.lanes][offset : offset + limit]
+
+    def create_work_queue(self, *, name: str, work_pool_name: str, priority: int) -> None:
+        assert work_pool_name == "winnow"
+        self.lanes[name] = priority
+
+
+def test_a_pool_that_is_there_gets_the_lanes_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for block in (WinnowDatabase, Inbox):
+        monkeypatch.setattr(block, "register_type_and_schema", lambda: None)
+    server = ServerWithPool()
+    assert not make_pool(cast(SyncPrefectClient, server)), "the pool is not new"
+    assert server.lanes == {"default": None, **LANES, "urgent": 9}, "a priority that a person set stays"

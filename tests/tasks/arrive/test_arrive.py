@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -117,6 +119,48 @@ def test_files_of_a_folder_that_cannot_be_read_are_not_forgotten_and_it_is_named
     assert [error.uri for error in listing.unreadable] == [str(closed)]
     (folder / "a.txt").write_text("whole")
     assert poll(database, folder) == Poll(listed=2, arrived=1, due=0), "only the file that was gone arrives again"
+
+
+def test_a_folder_that_shows_names_only_is_named_and_its_files_are_not_forgotten(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the right to enter a folder its names can be read, and nothing of its files."""
+    closed = folder / "closed"
+    closed.mkdir()
+    (closed / "b.txt").write_text("whole")
+    taken(database, folder)
+    scandir = os.scandir
+
+    class Closed:
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.name, self.path, self.is_dir, self.is_file = entry.name, entry.path, entry.is_dir, entry.is_file
+
+        def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+            raise PermissionError(13, "Permission denied")
+
+    def without_entry(path: str) -> Any:
+        return nullcontext([Closed(entry) for entry in scandir(path)]) if Path(path) == closed else scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", without_entry)
+        assert [error.uri for error in list_inbox(str(folder)).unreadable] == [str(closed)]
+        poll(database, folder)
+    assert poll(database, folder) == Poll(listed=1, arrived=0, due=0), "it does not arrive again"
+
+
+def test_folders_nested_deeper_than_the_stack_keep_no_inbox_from_being_listed(folder: Path) -> None:
+    nested = [folder]
+    for _ in range(1_200):
+        nested.append(nested[-1] / "d")
+        nested[-1].mkdir()
+    (nested[-1] / "a.txt").write_text("whole")
+    try:
+        listing = list_inbox(str(folder))
+        assert (len(listing.marks), listing.unreadable) == (1, [])
+    finally:  # what removes a test's folder is recursive
+        (nested[-1] / "a.txt").unlink()
+        for path in reversed(nested):
+            path.rmdir()
 
 
 def test_an_inbox_that_is_no_folder_is_named(folder: Path) -> None:
