@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from digest_rows import Rows, digest, read
 from recovery import DATA, LEASE_S, WINNOW, Place, all_stopped, laid_out
@@ -244,7 +245,8 @@ def summary(rounds: list[dict[str, object]], expected: str) -> dict[str, object]
         "by fault": {fault: faults.count(fault) for fault in sorted(set(faults))},
         "rounds with other rows": sum(not each["rows are equal"] for each in rounds),
         "rounds left undisturbed": sum(
-            each["fault"] in ENDS_RUNS and not any(each["disturbed runs ended with"]) for each in rounds
+            each["fault"] in ENDS_RUNS and set(cast("list[int]", each["disturbed runs ended with"])) == {0}
+            for each in rounds
         ),
         "rounds without an end": sum(not each["has ended"] for each in rounds),
         "runs without an end": sum(int(str(each["runs without an end"])) for each in rounds),
