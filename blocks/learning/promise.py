@@ -99,8 +99,8 @@ def level(certainty: Decimal | Fraction, promises: int = 1, look: int | None = N
     Several promises that are made together share it (Bonferroni). Repeated looks at growing labels spend it: look j,
     from 1 on, gets 1 / (j (j + 1)) of it, which adds up to 1 over all looks, however many there will be. Spending
     over looks: Lan and DeMets, "Discrete sequential boundaries for clinical trials" (Biometrika 70, 1983); here the
-    looks are added up by Boole's inequality, as their number and times are not known beforehand. Looks are dear: whoever takes
-    one where even labels without an error would not pass spends half of delta on nothing.
+    looks are added up by Boole's inequality, as their number and times are not known beforehand. Looks are dear:
+    whoever takes one where even labels without an error would not pass spends half of delta on nothing.
     """
     delta = (1 - Fraction(certainty)) / promises
     return delta if look is None else delta / (look * (look + 1))
