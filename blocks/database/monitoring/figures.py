@@ -32,7 +32,7 @@ from blocks.database.models.budgets import DAY, day_of
 from blocks.database.pipeline.documents import FAILED
 from blocks.database.review.tables import review, review_events
 from blocks.database.tables import breakers, budgets, documents, failures, model_calls, models, results, runs, workers
-from blocks.records import OPEN
+from blocks.records import OPEN, UNKNOWN_TYPE
 from blocks.review.records import Event, ItemStatus
 
 RUNS_OF_DAYS = 7
@@ -175,7 +175,7 @@ def _documents(connection: Connection) -> Iterator[tuple[tuple[str, str], int]]:
     for document_type, status, count in connection.execute(_RESULTS):
         yield (document_type, status), count
     for document_type, count in connection.execute(_FAILED):
-        yield (document_type or "unknown", FAILED), count
+        yield (document_type, FAILED), count
 
 
 def _circuits(connection: Connection, at: datetime) -> Mapping[str, bool]:
@@ -205,11 +205,12 @@ _RESULTS = (
 )
 
 _HAS_RESULT = exists().where(results.c.document_id == failures.c.document_id, results.c.is_current)
+_TYPE = func.coalesce(documents.c.document_type, literal_column(f"'{UNKNOWN_TYPE}'"))
 _FAILED = (
-    select(documents.c.document_type, func.count(failures.c.document_id.distinct()))
+    select(_TYPE, func.count(failures.c.document_id.distinct()))
     .join_from(failures, documents, failures.c.document_id == documents.c.document_id)
     .where(failures.c.resolved_at.is_(None), ~_HAS_RESULT)
-    .group_by(documents.c.document_type)
+    .group_by(_TYPE)
 )
 
 _FAILURES = (

@@ -14,9 +14,9 @@ from blocks.database.monitoring.figures import LATENCY_BUCKETS_S, CallFigures, M
 from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.database.pipeline.runs import finish_run, start_run
 from blocks.database.review.decide import decide
-from blocks.database.tables import breakers, model_calls
+from blocks.database.tables import breakers, documents, model_calls
 from blocks.ledger import new_call_key
-from blocks.records import Failure, Retry, Stage, Status
+from blocks.records import UNKNOWN_TYPE, Failure, Retry, Stage, Status
 from blocks.review.records import Action, Decision, Door
 from tests.database_fixtures import add_documents, dead_worker, lease_of
 from tests.doubles.scripted_stages import id_of
@@ -73,6 +73,19 @@ def test_documents_failures_runs_workers_and_reviews_are_counted(database: Datab
         assert figures.decisions == {"reject": 1}
     assert figures.runs == {"CompletedWithErrors": 1}
     assert figures.last_completed_at is not None
+
+
+def test_failed_documents_without_a_type_and_of_an_unknown_one_are_counted_together(database: Database) -> None:
+    start_run(database, "run-1", "letters", settings={}, types={}, source="/in")
+    add_documents(database, "a", "b", "c")
+    with database.write() as connection:
+        classified = documents.c.document_id.in_([id_of("b"), id_of("c")])
+        connection.execute(update(documents).where(classified).values(document_type=UNKNOWN_TYPE))
+        for stage, names in ((Stage.EXTRACT, "a"), (Stage.VALIDATE, "bc")):
+            failure = Failure(stage=stage, kind="internal", message="a defect", retry=Retry.NEVER)
+            failed = [FailedDocument(id_of(name), failure) for name in names]
+            record_failures(database, connection, "run-1", failed, now())
+    assert MetricsReader(database).read().documents == {("unknown", "failed"): 3}
 
 
 def test_a_call_counts_once_and_when_it_has_ended(database: Database) -> None:
