@@ -45,7 +45,7 @@ def examine_server(url: SecretUrl, notify_blocks: Sequence[str] = ()) -> Iterato
             yield from _overdue(client, deployed)
             if not any(s.active for closing in _deployments(client, (CLOSING,)) for s in closing.schedules):
                 what = f"no active schedule of {CLOSING} closes them before the next run does"
-                yield Finding("dead runs", what, "prefect deploy --all, or resume its schedule")
+                yield Finding("dead runs", what, "prefect --no-prompt deploy --all, or resume its schedule")
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
         yield Finding(
             "Prefect API", f"it refuses to answer: {type(error).__name__}", "check PREFECT_API_AUTH_STRING or its log"
@@ -106,7 +106,9 @@ def _pools(client: "SyncPrefectClient", deployed: Sequence["DeploymentResponse"]
     pools = {pool.name: pool for pool in client.read_work_pools()}
     for name in sorted({deployment.work_pool_name or "" for deployment in deployed}):
         if name not in pools:
-            remedy = f"prefect work-pool create {name or 'winnow'} --type process, then prefect deploy --all"
+            remedy = (
+                f"prefect work-pool create {name or 'winnow'} --type process, then prefect --no-prompt deploy --all"
+            )
             fix = partial(with_client, url, make_pool) if name == POOL else None
             yield Finding(
                 "work pool", f"{name or 'none'} does not exist, so that no deployment can run", remedy, fix=fix
