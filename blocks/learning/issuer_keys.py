@@ -56,7 +56,7 @@ PHONE_DIGITS = 7
 
 
 def issuer_keys(pages: Sequence[Page], names: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
-    """The keys of a document. `names` are the issuer's names where a person said them; else any line at its head or
+    """The keys of a document. `names` are the issuer's names where a person stated them; else any line at its head or
     foot may be one.
     """
     text = "\n".join(page.text for page in pages)

@@ -35,7 +35,7 @@ class Decided(Record):
     """What is remembered of a decided document: less than two kilobytes, and none of its text.
 
     `keys` are digests of what identifies its issuer, by kind; `issuer` is the digest of the issuer's name as a person
-    said it, empty if nobody did. `sketch` is its text for comparisons.
+    states it, empty if nobody does. `sketch` is its text for comparisons.
     """
 
     document_id: str
