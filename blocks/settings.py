@@ -259,15 +259,15 @@ _NO_SETTINGS = ("WINNOW_PASSWORD", "WINNOW_DOCUMENTS")
 """Variables of the compose file."""
 _NEAR = 0.75
 """From this similarity on a name is a misspelt setting: others may be keys of models, which the registry names."""
-_has_told = False
+_has_warned = False
 
 
 def misspelt_variables() -> tuple[str, ...]:
     """A sentence for each variable that is nearly a setting; nothing when the process asks again."""
-    global _has_told  # noqa: PLW0603 - as above
-    if _has_told:
+    global _has_warned  # noqa: PLW0603 - as above
+    if _has_warned:
         return ()
-    _has_told = True
+    _has_warned = True
     known = {name.removeprefix("WINNOW_"): name for name in map(variable_of, Settings.model_fields)}
     unknown = sorted(
         name

@@ -55,7 +55,7 @@ def winnow(*arguments: str, cwd: Path, **environment: str) -> Done:
             patch.setenv(name, value)
         patch.chdir(cwd)
         patch.setattr(settings, "_current", None)
-        patch.setattr(settings, "_has_told", False)
+        patch.setattr(settings, "_has_warned", False)
         patch.setattr(sys, "argv", ["winnow", *arguments])
         with redirect_stdout(out), redirect_stderr(err):
             try:

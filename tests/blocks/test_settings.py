@@ -90,7 +90,7 @@ def test_a_blank_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_variable_that_is_nearly_a_setting_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_has_told", False)
+    monkeypatch.setattr(module, "_has_warned", False)
     misspelt = {
         "WINNOW_CHUNKSIZE": "WINNOW_CHUNK_SIZE",
         "WINNOW_REVEIW_URL": "WINNOW_REVIEW_URL",
