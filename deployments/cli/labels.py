@@ -281,7 +281,13 @@ def _field_stats(document_type: str, field: str, labels: list[Label]) -> dict[st
 
 
 def _in_words(counts: Counter[str]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.most_common())
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in sorted(counts.items(), key=_rank))
+
+
+def _rank(item: tuple[str, int]) -> tuple[int, str]:
+    """The most frequent first, then by name."""
+    name, count = item
+    return -count, name
 
 
 @contextmanager

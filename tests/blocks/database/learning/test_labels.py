@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from blocks.database.engine import Database
 from blocks.database.keeping.erasure import erase, held_rows
 from blocks.database.keeping.subjects import find_subject
+from blocks.database.learning import imports
 from blocks.database.learning.forget import Forgotten, forget, held_labels
 from blocks.database.learning.imports import Imported, ImportOptions, import_labels
 from blocks.database.learning.labels import LabelFilter, read_labels
@@ -298,7 +299,10 @@ def test_labels_of_an_erased_document_are_found_and_go(database: Database, items
         assert connection.execute(select(forgotten_answers)).all() == []
 
 
-def test_long_files_are_imported_in_parts_and_read_in_order(database: Database) -> None:
+def test_long_files_are_imported_in_parts_and_read_in_order(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "AT_ONCE", 2_000)
     names = [f"n{number}" for number in range(1_200)]
     batch = [found(name) for name in names]
     record_batch(database, "run-1", batch, given_type="receipt", rerun=Rerun.ALL, pipeline_digest="p", chunk_size=100)
