@@ -9,6 +9,7 @@ truncated SVD; Mu and Viswanath, "All-but-the-Top", ICLR 2018).
 
 import base64
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -40,10 +41,9 @@ def sketch(text: str) -> str:
     names = [name for name, _ in words(text[:READ_CHARACTERS]) if not name.isdigit()]
     if not names:
         return base64.b64encode(bytes(DIMENSIONS)).decode()
-    distinct, counts = np.unique(np.array(names), return_counts=True)
-    vector = np.zeros(DIMENSIONS, dtype=np.float32)
-    for name, count in zip(distinct, counts, strict=True):
-        vector += _word_vector(str(name)) * np.float32(1.0 + np.log(count))
+    counts = Counter(names)
+    weights = 1.0 + np.log(np.fromiter(counts.values(), dtype=np.float32))
+    vector = weights @ np.stack([_word_vector(name) for name in counts])
     length = float(np.abs(vector).max()) or 1.0
     return base64.b64encode(np.round(vector * (127.0 / length)).astype(np.int8).tobytes()).decode()
 

@@ -27,6 +27,8 @@ HABIT = 0.1
 """What each document counts in the habits of its type, beside one that is like the new document."""
 MIN_HABIT_DOCUMENTS = 20
 """So many decided documents have habits; fewer are chance."""
+MAX_OF_A_KEY = 50
+"""So many documents of a key are looked at, the latest of them."""
 MANY_ISSUERS = 2
 """A key on documents of so many issuers identifies none of them."""
 
@@ -69,7 +71,7 @@ def remember(
 
 
 class Memory:
-    """The decided documents of one type."""
+    """The decided documents of one type, the latest last."""
 
     def __init__(self, decided: Sequence[Decided]) -> None:
         self._decided = tuple(decided)
@@ -97,7 +99,8 @@ class Memory:
         keys = issuer_keys(pages)
         likeness = self._likeness.of(sketch(text_of(pages)))
         agreeing = self._same_issuer(keys)
-        near = np.argsort(-likeness, kind="stable")[: NEAREST + len(but)].tolist()
+        number = min(NEAREST + len(but), len(likeness))
+        near = sorted(np.argpartition(-likeness, number - 1)[:number].tolist(), key=lambda place: -likeness[place])
         ranked = [*sorted(agreeing, key=lambda place: (-agreeing[place], -likeness[place])), *near]
         kept = [
             place
@@ -119,7 +122,7 @@ class Memory:
         shared: Counter[int] = Counter()
         for found in keys.values():
             for key in found:
-                if key not in self._ignored:
-                    shared.update(self._places.get(key, ()))
+                if key in self._places and key not in self._ignored:
+                    shared.update(self._places[key][-MAX_OF_A_KEY:])
         weighed = {place: agreement(keys, self._decided[place].keys, self._ignored) for place in shared}
         return {place: weight for place, weight in weighed.items() if weight >= SAME_FROM}

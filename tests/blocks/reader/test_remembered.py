@@ -34,7 +34,7 @@ def test_readings_of_the_samples_do_not_change_without_likes(path: Path) -> None
 
 
 def test_the_nearest_documents_vote() -> None:
-    prediction = Prediction("a", 0.5, {"a": 0.5, "b": 0.4, "c": 0.1})
+    prediction = Prediction("a", 0.5, {"a": 0.5, "b": 0.45, "c": 0.05})
     b, c = ({"kind": Trace(value=value)} for value in ("b", "c"))
     found = with_votes("kind", prediction, [Remembered(likeness=0.8, fields=b), Remembered(likeness=0.3, fields=c)])
     assert found.label == "b"
