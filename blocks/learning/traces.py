@@ -118,7 +118,8 @@ def _trace(
     if value is not None and not right:
         return Trace()
     kept = right[:MAX_RIGHT_PLACES]
-    found = dict.fromkeys(sign for candidate in kept for sign in _signs(field, candidate, rows, sizes))
+    of_right = dict.fromkeys(sign for candidate in kept for sign in _signs(field, candidate, rows, sizes))
+    found = list(of_right)[:most]
     taken = {candidate.place for candidate in right}
     rivals = [candidate for candidate in places if not is_equal(field, candidate.value, value)]
     rivals.sort(key=lambda other: min((abs(other.cell.row - own.cell.row) for own in kept), default=other.cell.row))
@@ -126,7 +127,7 @@ def _trace(
     for rival in rivals:
         own = _signs(field, rival, rows, sizes)
         if rival.place in taken:
-            own = tuple(sign for sign in own if sign not in found)
+            own = tuple(sign for sign in own if sign not in of_right)
         against.update(dict.fromkeys(own))
     left = max(most - len(found), 0)
     return Trace(right=dict.fromkeys(found, 1), wrong=dict.fromkeys(list(against)[:left], 1), is_absent=value is None)
