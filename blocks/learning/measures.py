@@ -25,6 +25,18 @@ class CurvePoint(Record):
     error: float
 
 
+class Share(Record):
+    """`hits` of `counted`, and the exact interval of the true share, which holds where each of them is drawn for
+    itself. `share` is None of nothing.
+    """
+
+    hits: int
+    counted: int
+    share: float | None
+    low: float
+    high: float
+
+
 class Calibrated(Record):
     """How far confidences are from the share of right values.
 
@@ -92,15 +104,21 @@ def sign_test(better: int, worse: int) -> float:
     return sum(comb(pairs, count) for count in range(worse, pairs + 1)) / (1 << pairs)
 
 
-def clopper_pearson(hits: float, counted: float) -> tuple[float, float]:
-    """The 95 % interval of the share of hits among `counted`, neither of which must be whole; (0, 1) of nothing.
+def share_of(hits: int, counted: int) -> Share:
+    """The share of hits among `counted`, with its 95 % interval."""
+    low, high = clopper_pearson(hits, counted)
+    return Share(hits=hits, counted=counted, share=hits / counted if counted else None, low=low, high=high)
+
+
+def clopper_pearson(hits: float, counted: float, *, certainty: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval of the share of hits among `counted`, neither of which must be whole; (0, 1) of nothing.
 
     Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial"
-    (Biometrika 26, 1934): it covers the true share in at least 95 of 100 samples, whatever the share is.
+    (Biometrika 26, 1934): it covers the true share in at least 95 of 100 samples (`certainty`), whatever the share is.
     """
     from scipy.special import betaincinv  # type: ignore[import-untyped] # scipy ships no types
 
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - certainty) / 2
     low = 0.0 if hits <= 0 else float(betaincinv(hits, counted - hits + 1, tail))
     high = 1.0 if hits >= counted else float(betaincinv(hits + 1, counted - hits, 1 - tail))
     return low, high

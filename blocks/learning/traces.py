@@ -18,7 +18,7 @@ from blocks.reader.parties import is_named
 from blocks.reader.signs import signs
 from blocks.records import Page
 from blocks.values.notation import Notation, notation_of
-from blocks.values.typed_values import NUMERIC
+from blocks.values.typed_values import NUMERIC, fold
 
 MAX_SIGNS = 80
 """So many signs are kept of a document: its traces stay below two kilobytes."""
@@ -156,12 +156,40 @@ def _places(field: DocumentField, value: JsonValue, rows: tuple[Row, ...], notat
 
 
 def is_equal(field: DocumentField, found: JsonValue, value: JsonValue) -> bool:
-    """Whether two values of a field are the same: amounts as numbers, texts without case, blanks and marks."""
+    """Whether two values of a field are the same: amounts as numbers, texts without case, blanks and marks.
+
+    A list's order says nothing, its marks do: C is not C++. A table's rows have an order. None, not on the document,
+    equals None only.
+    """
+    if found is None or value is None:
+        return found is value
     if field.type in NUMERIC:
         try:
             return Decimal(str(found)) == Decimal(str(value))
         except InvalidOperation:
             return False
     if field.type is FieldType.TEXT:
-        return plain(str(found)) == plain(str(value))
+        return _compared(found) == _compared(value)
+    if isinstance(found, list) and isinstance(value, list):
+        return _is_equal_list(field, found, value)
     return found == value
+
+
+def _is_equal_list(field: DocumentField, found: list[JsonValue], value: list[JsonValue]) -> bool:
+    if field.type is not FieldType.TABLE:
+        return {fold(str(item)) for item in found} == {fold(str(item)) for item in value}
+    return len(found) == len(value) and all(
+        is_equal_row(field, one, other) for one, other in zip(found, value, strict=True)
+    )
+
+
+def is_equal_row(table: DocumentField, found: JsonValue, value: JsonValue) -> bool:
+    """Whether two rows of a table are the same in every column."""
+    if not isinstance(found, dict) or not isinstance(value, dict):
+        return found == value
+    return all(is_equal(column, found.get(name), value.get(name)) for name, column in table.columns.items())
+
+
+def _compared(text: JsonValue) -> str:
+    """A text as it is compared; one of marks only, such as €, is compared by its marks."""
+    return plain(str(text)) or fold(str(text))

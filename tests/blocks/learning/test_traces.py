@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+from pydantic import JsonValue
+
+from blocks.document_types.schema import DocumentField, FieldType
 from blocks.evidence.traces import Trace
-from blocks.learning.traces import habits, size_bytes, traces_of
+from blocks.learning.traces import habits, is_equal, size_bytes, traces_of
 from tests.blocks.learning.documents import INVOICE, acme
 
 VALUES = {
@@ -58,3 +62,25 @@ def test_habits_add_up_signs_and_leave_names_out() -> None:
     assert found.documents == 2
     assert found.fields["seller"] == Trace(right={"a": 2})
     assert found.fields["total"] == Trace(right={"b": 2}, wrong={"c": 2})
+
+
+TEXT, LIST = DocumentField(type=FieldType.TEXT), DocumentField(type=FieldType.LIST)
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other", "expected"),
+    [
+        (TEXT, "none", None, False),  # a word, and not on the document
+        (TEXT, None, None, True),
+        (TEXT, "€", "$", False),  # marks only
+        (TEXT, "A-17", "a 17", True),
+        (LIST, ["Python", "C++"], ["c++", "python"], True),
+        (LIST, ["Python"], ["Python", "Go"], False),
+        (LIST, ["C"], ["C++"], False),
+        (INVOICE.fields["total"], "10", "10.00", True),
+        (INVOICE.fields["total"], None, "10.00", False),
+    ],
+)
+def test_values_are_equal(field: DocumentField, one: JsonValue, other: JsonValue, expected: bool) -> None:
+    assert is_equal(field, one, other) is expected
+    assert is_equal(field, other, one) is expected
