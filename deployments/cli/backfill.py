@@ -1,5 +1,6 @@
 """`winnow backfill`: known documents again, by a plan."""
 
+import shlex
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,7 +99,7 @@ def plan_(
     if comparison is not None:
         show_comparison(comparison)
     if save is not None:
-        note(f"the plan is in {save}; run it with: winnow backfill run {save}")
+        note(f"the plan is in {save}; run it with: winnow backfill run {shlex.quote(str(save))}")
 
 
 @app.command("run")

@@ -5,6 +5,7 @@ Rich takes as long to import as the rest of a small command, so only colours and
 
 import csv
 import json
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Rows = Sequence[Mapping[str, object]]
+
+_log = logging.getLogger("deployments")
+"""It has handlers only where `configure_logs` was asked for JSON."""
+_LEVELS = {"yellow": logging.WARNING, "red": logging.ERROR}
 
 _FILE_WIDTH = 160
 """The width of tables that are written to a file or a pipe."""
@@ -58,8 +63,13 @@ def say(line: str = "", style: str = "") -> None:
 
 
 def note(line: str, style: str = "") -> None:
-    """Print a line about what the command does on standard error; `style` shows on a terminal only."""
-    if sys.stderr.isatty():
+    """Print a line about what the command does on standard error; `style` shows on a terminal only.
+
+    Where the command logs JSON there, the line is a record too: every line can be parsed.
+    """
+    if _log.handlers:
+        _log.log(_LEVELS.get(style, logging.INFO), "%s", line)
+    elif sys.stderr.isatty():
         stderr().print(line, style=style, markup=False, highlight=False, soft_wrap=True)
     else:
         print(line, file=sys.stderr)

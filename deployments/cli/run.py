@@ -116,6 +116,7 @@ def run(
     # These imports take a second: wrong usage ends before them.
     from blocks.backfill.selection import Selection
     from blocks.files.sources import uri_of
+    from blocks.logs import configure_logs
     from blocks.settings import configure
     from deployments.cli.run_summary import show_summary, summary_of
     from deployments.prefect_api import local_server
@@ -123,6 +124,7 @@ def run(
     from tasks.runs.prepare import load_types, prepare_run
 
     settings = configure(database_url=database)
+    configure_logs(settings)
     types = load_types(document_type)
     pin_database(settings)
     # Prefect may hold models as blocks. If it cannot, mistakes are found before a server is started.

@@ -45,6 +45,8 @@ def document_lines(story: DocumentStory) -> list[str]:
 
 
 def _state(story: DocumentStory) -> str:
+    if story.origin.erased_at:
+        return f"erased at {moment(story.origin.erased_at)} UTC: nothing of it is kept but this"
     if story.status is None:
         return "no run has finished it yet"
     version = next((v for v in story.history.versions if v.is_current), None)
@@ -68,6 +70,8 @@ def _origin(story: DocumentStory) -> Iterator[str]:
 
 
 def _type(story: DocumentStory) -> str:
+    if story.origin.erased_at:
+        return "erased"
     if story.type is None:
         given = story.origin.given_type
         return f"{given}, as the run was labelled" if given else "not known: classify has not read it"

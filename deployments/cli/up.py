@@ -217,8 +217,9 @@ def _start_server(
     prefect_server.stop()  # the one that a run started: it has the same database
     service = services.server(port, environment, client, _log_file())
     supervisor.start(service)
-    is_up = supervisor.wait_for(service, lambda: prefect_server.answers(f"http://127.0.0.1:{port}/api"))
-    if not is_up or not supervisor.wait_for(service):
+    if not supervisor.wait_for(service, prefect_server.is_up) or not supervisor.wait_for(service):
+        if prefect_server.is_taken(port):  # by a server that another user started at the same time
+            raise UsageError(f"port {port} is taken: choose another with --port")
         raise ServiceDown("the Prefect server", _log_file())
 
 

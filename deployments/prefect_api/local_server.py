@@ -5,6 +5,7 @@ server would take seconds to start at every run, and print stack traces at its e
 """
 
 import contextlib
+import errno
 import fcntl
 import http.client
 import json
@@ -68,6 +69,18 @@ class LocalServerFailed(RunError):
         super().__init__(f"the local Prefect server did not start ({cause}); see {log}")
 
 
+class HomeUnusable(RunError):
+    """The folder of the local Prefect server cannot be made or written."""
+
+    kind = "home_unusable"
+
+    def __init__(self, folder: Path, cause: str) -> None:
+        super().__init__(
+            f"the folder {folder} of Winnow's Prefect server cannot be written ({cause}): get the right to write it, "
+            "or set XDG_STATE_HOME to a folder of yours"
+        )
+
+
 @dataclass(frozen=True)
 class LocalServer:
     """A server that Winnow started. `began_at` is when its process began, in seconds since 1970; `log` is a file."""
@@ -107,6 +120,18 @@ def home() -> Path:
     return user_state_path("winnow") / "prefect"
 
 
+def make_home() -> None:
+    """Make that folder, and see that this process may write it and its parent. Raises `HomeUnusable`."""
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeUnusable(folder, error.strerror or str(error)) from error
+    for each in (folder, folder.parent):
+        if not os.access(each, os.W_OK | os.X_OK):
+            raise HomeUnusable(each, os.strerror(errno.EACCES))
+
+
 def has_been_used() -> bool:
     """Whether a local server has stored anything here, such as blocks."""
     return (home() / "prefect.db").exists()
@@ -130,6 +155,18 @@ def running() -> LocalServer | None:
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return server if server.is_alive else None
+
+
+def is_up() -> bool:
+    """Whether the local server answers: that one, and not another that has taken its port."""
+    server = running()
+    return server is not None and server.is_healthy
+
+
+def is_taken(port: int) -> bool:
+    """Whether a program of this machine listens at the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def service_errors() -> list[str]:
@@ -156,7 +193,7 @@ def ensure() -> LocalServer:
 
     Where a supervisor runs it, only that one starts it. Raises `LocalServerFailed` if it does not start.
     """
-    home().mkdir(parents=True, exist_ok=True)
+    make_home()
     if supervised_one := _of_supervisor():
         return supervised_one
     with _lock():
@@ -171,7 +208,7 @@ def ensure() -> LocalServer:
 @contextlib.contextmanager
 def supervised() -> Iterator[None]:
     """Within, this process runs the local server, and other processes start none: two would share a database."""
-    home().mkdir(parents=True, exist_ok=True)
+    make_home()
     with _supervisor_file().open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -208,7 +245,7 @@ def free_port(wanted: int | None) -> int:
 
 def adopted(port: int, log: Path) -> Callable[[int], None]:
     """What notes the process of a server that another part of Winnow starts, so that runs find it."""
-    home().mkdir(parents=True, exist_ok=True)
+    make_home()
 
     def note(pid: int) -> None:
         _note(pid, port, log)
@@ -269,7 +306,7 @@ def _start_at(port: int) -> LocalServer | None:
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            if _is_taken(port):
+            if is_taken(port):
                 return None
             raise LocalServerFailed(f"it ended with code {process.returncode}", log_file())
         if answers(server.url, timeout_s=1.0) and _listens(process.pid, port):
@@ -302,11 +339,6 @@ def _listens(pid: int, port: int) -> bool:
     except psutil.Error:
         return False
     return any(found.status == psutil.CONN_LISTEN and found.laddr.port == port for found in connections)
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port(*ports: int) -> int:

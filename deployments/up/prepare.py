@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 DEPLOY_WITHIN_S = 300
+RIVALS = 5
+"""How often another machine may be faster at making a thing: there are two block types, a pool and its lanes."""
 LANES = {"urgent": 1, "normal": 2, "bulk": 3}
 """Work queues of the pool with their priorities; the queue `default`, for all but inboxes, keeps the one it gets."""
 
@@ -41,8 +43,20 @@ class DeployTooSlow(RunError):
 def make_pool(client: "SyncPrefectClient") -> bool:
     """Make the process work pool and the lanes of inboxes, as far as they are missing, and register our blocks.
 
-    False where there was a pool: one made by hand, or by a call that was cut off, may lack lanes.
+    False where there was a pool: one made by hand, or by a call that was cut off, may lack lanes. Another machine that
+    starts just now may make the same: what it made first is looked for once more.
     """
+    from prefect.exceptions import ObjectAlreadyExists
+
+    for _ in range(RIVALS):
+        try:
+            return _make_pool(client)
+        except ObjectAlreadyExists:
+            continue
+    return _make_pool(client)
+
+
+def _make_pool(client: "SyncPrefectClient") -> bool:
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound
 
@@ -68,10 +82,16 @@ def make_pool(client: "SyncPrefectClient") -> bool:
 def deploy(client: "SyncPrefectClient", environment: Mapping[str, str]) -> int:
     """Deploy all that prefect.yaml names; returns how many deployments there are.
 
-    A schedule that a person switched on or off stays so: Prefect would set it back to what the file says. Raises
-    `DeployFailed` and `DeployTooSlow`.
+    A schedule that a person switched on or off stays so, and a deployment that a person paused stays paused: Prefect
+    would set them back to what the file says. Raises `DeployFailed` and `DeployTooSlow`.
     """
-    before = _active_schedules(client)
+    existing = all_pages(client.read_deployments)
+    before = {
+        (str(deployment.id), str(schedule.schedule)): schedule.active
+        for deployment in existing
+        for schedule in deployment.schedules
+    }
+    paused = {deployment.id for deployment in existing if deployment.paused}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
@@ -89,20 +109,13 @@ def deploy(client: "SyncPrefectClient", environment: Mapping[str, str]) -> int:
         raise DeployFailed(done.stdout + done.stderr)
     deployed = all_pages(client.read_deployments)
     for deployment in deployed:
+        if deployment.id in paused and not deployment.paused:
+            client.pause_deployment(deployment.id)
         for schedule in deployment.schedules:
             was_active = before.get((str(deployment.id), str(schedule.schedule)))
             if was_active is not None and was_active != schedule.active:
                 client.update_deployment_schedule(deployment.id, schedule.id, active=was_active)
     return sum(deployment.work_pool_name == POOL for deployment in deployed)
-
-
-def _active_schedules(client: "SyncPrefectClient") -> dict[tuple[str, str], bool]:
-    """Whether each schedule is active, by deployment and by what it says."""
-    return {
-        (str(deployment.id), str(schedule.schedule)): schedule.active
-        for deployment in all_pages(client.read_deployments)
-        for schedule in deployment.schedules
-    }
 
 
 def deploy_all(client: "SyncPrefectClient") -> int:

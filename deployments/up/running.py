@@ -30,8 +30,8 @@ class RunningUp:
 
 @contextmanager
 def only_one() -> Iterator[None]:
-    """Be this user's only `winnow up`. Raises `UpRunsAlready`."""
-    _lock_file().parent.mkdir(parents=True, exist_ok=True)
+    """Be this user's only `winnow up`. Raises `UpRunsAlready` and `HomeUnusable`."""
+    prefect_server.make_home()
     with _lock_file().open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,5 +1,7 @@
 """Errors of inboxes."""
 
+from collections.abc import Sequence
+
 from blocks.errors import RunError, UsageError, WinnowError
 
 
@@ -19,6 +21,15 @@ class InboxInvalid(UsageError):
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"the inbox {name!r} cannot be used: {why}; correct its block in the Prefect UI (Blocks)")
+
+
+class InboxesFailed(RunError):
+    """A poll could not use, list or take an inbox: what it found in the others, and the reason for each that failed."""
+
+    kind = "inboxes_failed"
+
+    def __init__(self, parts: Sequence[str]) -> None:
+        super().__init__("; ".join(parts))
 
 
 class TakerNotDeployed(RunError):

@@ -1,7 +1,7 @@
 """Polls the inboxes that Prefect has as blocks, starts a run for each with arrivals, and takes its files."""
 
 import logging
-from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -19,20 +19,21 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import State, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 from pydantic import ValidationError
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import inbox_files
 from blocks.database.pipeline.inbox_files import Poll
-from blocks.errors import WinnowError
+from blocks.errors import DocumentTypeInvalid, WinnowError
 from blocks.files.sources import is_local, path_of
 from blocks.inbox.block import BLOCK_SLUG, Inbox
 from blocks.records import Batch
 from tasks.arrive.arrivals import list_inbox
-from tasks.arrive.errors import InboxInvalid, InboxUnknown, TakerNotDeployed
+from tasks.arrive.errors import InboxesFailed, InboxInvalid, InboxUnknown, TakerNotDeployed
 from tasks.arrive.put_away import put_away as move
 from tasks.discover.batch import record_sources
+from tasks.runs.prepare import load_types
 from tasks.runs.run import Run
 
 DEPLOYMENT = "take-inbox/arrived"
@@ -62,8 +63,7 @@ def batch_of(inbox: Inbox) -> Batch:
 def poll_inboxes(database: Database) -> State[int]:
     """List every inbox once, and start a run for each that has stable files which no run has taken.
 
-    An inbox that cannot be used, listed or taken is named in the final state, which is then failed; the others are
-    polled.
+    Raises `InboxesFailed` at the end for those that cannot be used, listed or taken; the others are polled.
     """
     polls: dict[str, Poll] = {}
     failed: list[str] = []
@@ -71,6 +71,9 @@ def poll_inboxes(database: Database) -> State[int]:
         for name in _inbox_names(client):
             try:
                 inbox = load_inbox(name)
+                if inbox.document_type:
+                    with suppress(DocumentTypeInvalid):  # a run names the line, and its alert is not for inboxes
+                        load_types(inbox.document_type)
                 listing = list_inbox(inbox.url)
                 failed += [f"{name}: {error}" for error in listing.unreadable[:FOLDERS_SHOWN]]
                 polls[name] = inbox_files.record_poll(database, name, listing.marks, listing.may_hold)
@@ -80,7 +83,10 @@ def poll_inboxes(database: Database) -> State[int]:
                 failed.append(f"{name}: {error}")
             except (httpx.TransportError, PrefectHTTPStatusError) as error:  # the next poll starts it
                 get_run_logger().warning("the run of inbox %s could not be started: %s", name, error)
-    return _closing_state(polls, failed)
+    counts = "; ".join(f"{name}: {p.listed} listed, {p.arrived} arrived, {p.due} due" for name, p in polls.items())
+    if failed:
+        raise InboxesFailed([*([counts] if counts else []), *failed])
+    return Completed(message=counts or "no inboxes", data=len(polls))
 
 
 @task(name="take", task_run_name="take", cache_policy=NO_CACHE, persist_result=False)
@@ -149,9 +155,3 @@ def _start(name: str, inbox: Inbox) -> None:
         )
     except ObjectNotFound:
         raise TakerNotDeployed(DEPLOYMENT) from None
-
-
-def _closing_state(polls: Mapping[str, Poll], failed: list[str]) -> State[int]:
-    parts = [f"{name}: {poll.listed} listed, {poll.arrived} arrived, {poll.due} due" for name, poll in polls.items()]
-    message = "; ".join([*parts, *failed]) or "no inboxes"
-    return Failed(message=message) if failed else Completed(message=message, data=len(polls))

@@ -29,7 +29,7 @@ from blocks import progress
 from blocks.backfill.selection import Selection
 from blocks.database.engine import database_id
 from blocks.database.pipeline import runs
-from blocks.errors import RunInterrupted, StageCrashed, WinnowError
+from blocks.errors import RunError, RunInterrupted, StageCrashed, WinnowError
 from blocks.records import UNKNOWN_TYPE, Batch, Rerun
 from blocks.secret_url import redacted
 from tasks.runs.chunk import RunContext
@@ -74,6 +74,8 @@ def ends_in_one_line(flow_function: Callable[P, State[R]]) -> Callable[P, State[
             state = Cancelled(message=str(error), data=error)
         except WinnowError as error:
             state = Failed(message=str(error), data=error)
+        if state.is_failed() and state.data is None:  # Prefect would raise an error of its own, with a stack
+            state = state.model_copy(update={"data": RunError(state.message or "")})
         if not state.is_completed():
             get_run_logger().error("%s", state.message)
         return state

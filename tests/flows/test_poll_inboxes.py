@@ -39,9 +39,11 @@ def inboxes(workplace: Workplace, tmp_path: Path) -> Iterator[Path]:
     (folder / "a.txt").write_text("whole")
     with prefect_api(workplace.server):
         Inbox(url=str(folder)).save("post", overwrite=True)
+        Inbox(url=str(folder), document_type="invoce").save("misspelt", overwrite=True)
         made = block_made_in_the_ui(workplace, url=str(folder), done_folder=str(folder / "done"))
         yield folder
-        Inbox.delete("post")
+        for name in ("post", "misspelt"):
+            Inbox.delete(name)
         workplace.delete(f"block_documents/{made}")
 
 
@@ -66,6 +68,7 @@ def test_an_inbox_that_cannot_be_used_is_named_and_the_others_are_polled(
 ) -> None:
     ended = polled(workplace, sqlite_database)
     assert ended.startswith("Failed; post: 1 listed, 0 arrived, 1 due; ")
+    assert "misspelt: no document type is called 'invoce'" in ended, "it started a run at each poll, which failed"
     assert "bad: the inbox 'bad' cannot be used: done_folder is within the inbox" in ended
     assert "post: files have arrived, and Prefect has no deployment take-inbox/arrived" in ended
 

@@ -40,7 +40,10 @@ class DocumentFailure(Record):
 
 
 class Origin(Record):
-    """Where a document came from: a part has a parent and its place in it. `parent_uri` is where that was seen last."""
+    """Where a document came from: a part has a parent and its place in it. `parent_uri` is where that was seen last.
+
+    `erased_at` says that nothing else is left of it.
+    """
 
     media_type: str
     size_bytes: int
@@ -50,6 +53,7 @@ class Origin(Record):
     parent_uri: str | None = None
     given_type: str | None
     is_type_decided: bool
+    erased_at: datetime | None = None
 
 
 class TypeVerdict(Record):

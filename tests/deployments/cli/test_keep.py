@@ -46,6 +46,9 @@ def test_an_erased_document_s_history_says_who_erased_it(tmp_path: Path, url: st
     ran(tmp_path, url, "erase", "--document", id_of("a")[:12], "--yes", "--by", "ann")
     last = load_history(sqlite_database, id_of("a"), "ann").entries[-1]
     assert (last.event, last.actor) == ("erased", "ann")
+    shown = ran(tmp_path, url, "show", id_of("a")[:12]).stdout
+    assert "erased at 20" in shown
+    assert "no run has finished it yet" not in shown
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A local Prefect server that does not start, or whose port is taken; tests/flows has those that do."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from deployments.prefect_api import local_server
-from deployments.prefect_api.local_server import LocalServer, LocalServerFailed
+from deployments.prefect_api.local_server import HomeUnusable, LocalServer, LocalServerFailed
+from deployments.up.running import only_one
 
 
 def test_a_server_that_does_not_start_is_reported_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +58,24 @@ def test_a_command_that_waits_for_winnow_up_starts_a_server_of_its_own_once_that
         assert local_server.ensure() is own
 
 
+def test_a_folder_that_cannot_be_made_is_an_error_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").write_text("no folder")
+    monkeypatch.setattr(local_server, "home", lambda: tmp_path / "state" / "prefect")
+    with pytest.raises(HomeUnusable, match=r"state/prefect .* cannot be written \(Not a directory\)"):
+        local_server.ensure()
+    with pytest.raises(HomeUnusable), only_one():
+        pytest.fail("winnow up has no place for its log")
+
+
+def test_a_folder_without_the_right_to_write_is_an_error_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_server, "home", lambda: tmp_path / "prefect")
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != tmp_path)  # a test may run as root
+    with pytest.raises(HomeUnusable, match=r"cannot be written \(Permission denied\)"):
+        local_server.make_home()
+
+
 class _OtherServer(BaseHTTPRequestHandler):
     """A server of somebody else that also answers `/api/health`."""
 
@@ -65,6 +85,22 @@ class _OtherServer(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives it
         """Say nothing."""
+
+
+def test_another_server_at_the_port_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "home", lambda: tmp_path)
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), _OtherServer) as other,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ours,
+    ):
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        port = other.server_address[1]
+        local_server.adopted(port, tmp_path / "up.log")(ours.pid)
+        assert local_server.answers(f"http://127.0.0.1:{port}/api")
+        assert local_server.is_taken(port)
+        assert not local_server.is_up(), "two users started winnow up at the same port"
+        ours.kill()
+        other.shutdown()
 
 
 @pytest.mark.prefect

@@ -5,28 +5,33 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.exceptions import ObjectAlreadyExists
 
 from blocks.database.block import WinnowDatabase
 from blocks.inbox.block import Inbox
+from deployments.up import prepare
 from deployments.up.prepare import LANES, DeployTooSlow, deploy, make_pool
 from tasks.flow_run.pages import PAGE
 
 
 class Server:
-    """A server with more deployments than it gives at once. The last one's schedule is switched off."""
+    """A server with more deployments than it gives at once. The last one is paused, and its schedule switched off."""
 
     def __init__(self) -> None:
         self.active: dict[UUID, bool] = {uuid4(): True for _ in range(PAGE)}
         self.last = uuid4()
         self.active[self.last] = False
+        self.paused = {self.last}
 
     def read_deployments(self, *, limit: int = PAGE, offset: int = 0) -> list[Any]:
         return [
             SimpleNamespace(
                 id=id_,
                 work_pool_name="winnow",
+                paused=id_ in self.paused,
                 schedules=[SimpleNamespace(id=id_, schedule="every hour", active=active)],
             )
             for id_, active in list(self.active.items())[offset : offset + limit]
@@ -35,17 +40,22 @@ class Server:
     def update_deployment_schedule(self, deployment_id: UUID, _schedule_id: UUID, *, active: bool) -> None:
         self.active[deployment_id] = active
 
+    def pause_deployment(self, deployment_id: UUID) -> None:
+        self.paused.add(deployment_id)
 
-def test_a_schedule_that_was_switched_off_stays_so_behind_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_what_was_switched_off_or_paused_stays_so_behind_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server()
 
     def deployed(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         server.active = dict.fromkeys(server.active, True)
+        server.paused = set()
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", deployed)
     assert deploy(cast(SyncPrefectClient, server), {}) == PAGE + 1
     assert [id_ for id_, active in server.active.items() if not active] == [server.last]
+    assert server.paused == {server.last}
 
 
 def test_a_deploy_that_does_not_end_is_an_error_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +91,15 @@ def test_a_pool_that_is_there_gets_the_lanes_that_it_lacks(monkeypatch: pytest.M
     server = ServerWithPool()
     assert not make_pool(cast(SyncPrefectClient, server)), "the pool is not new"
     assert server.lanes == {"default": None, **LANES, "urgent": 9}, "a priority that a person set stays"
+
+
+def test_a_machine_that_starts_beside_others_takes_what_they_have_made_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter([False, False, True])
+
+    def faster_machine(_client: object) -> bool:
+        if not next(made):
+            raise ObjectAlreadyExists(http_exc=httpx.HTTPError("planted"))
+        return False
+
+    monkeypatch.setattr(prepare, "_make_pool", faster_machine)
+    assert not make_pool(cast(SyncPrefectClient, Server()))
