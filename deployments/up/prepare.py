@@ -59,12 +59,15 @@ def make_pool(client: "SyncPrefectClient") -> bool:
 def _make_pool(client: "SyncPrefectClient") -> bool:
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from blocks.database.block import WinnowDatabase
     from blocks.inbox.block import Inbox
 
-    for block in (WinnowDatabase, Inbox):
-        block.register_type_and_schema()
+    # A block takes no client: it asks the server of the settings, and Prefect starts one where there is none.
+    with temporary_settings({PREFECT_API_URL: str(client.api_url).rstrip("/")}):
+        for block in (WinnowDatabase, Inbox):
+            block.register_type_and_schema()
 
     is_new = False
     try:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import ObjectAlreadyExists
+from prefect.settings import PREFECT_API_URL
 
 from blocks.database.block import WinnowDatabase
 from blocks.inbox.block import Inbox
@@ -70,6 +71,8 @@ def test_a_deploy_that_does_not_end_is_an_error_in_a_line(monkeypatch: pytest.Mo
 class ServerWithPool:
     """A server with a work pool that was made by hand, and with one lane: making the others was cut off."""
 
+    api_url = "http://127.0.0.1:14200/api/"
+
     def __init__(self) -> None:
         self.lanes: dict[str, int | None] = {"default": None, "urgent": 9}
 
@@ -86,10 +89,12 @@ class ServerWithPool:
 
 
 def test_a_pool_that_is_there_gets_the_lanes_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
     for block in (WinnowDatabase, Inbox):
-        monkeypatch.setattr(block, "register_type_and_schema", lambda: None)
+        monkeypatch.setattr(block, "register_type_and_schema", lambda: asked.append(PREFECT_API_URL.value()))
     server = ServerWithPool()
     assert not make_pool(cast(SyncPrefectClient, server)), "the pool is not new"
+    assert asked == ["http://127.0.0.1:14200/api"] * 2, "winnow doctor --fix registered blocks at a server of its own"
     assert server.lanes == {"default": None, **LANES, "urgent": 9}, "a priority that a person set stays"
 
 
