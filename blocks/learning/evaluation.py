@@ -20,6 +20,9 @@ from blocks.learning.table_rows import RowCounts, count_rows
 from blocks.learning.traces import is_equal
 from blocks.records import Record, ResultStatus
 
+COST_PLACES = 8
+"""The cost per document is rounded to a millionth of a cent."""
+
 
 class Match(StrEnum):
     """What became of a field: as the label has it, another value, not read though it is on the document, or read
@@ -151,7 +154,9 @@ def evaluate(document_type: DocumentType, documents: Sequence[ReadDocument]) -> 
             counted=len(ranked), calibration=calibration_of(scores, are_right), auroc=auroc(scores, are_right)
         ),
         curve=curve(scores, are_right),
-        cost_usd_per_document=sum((document.cost_usd for document in documents), Decimal(0)) / max(count, 1),
+        cost_usd_per_document=round(
+            sum((each.cost_usd for each in documents), Decimal(0)) / max(count, 1), COST_PLACES
+        ),
         seconds_per_document=fsum(document.duration_s for document in documents) / max(count, 1),
     )
 

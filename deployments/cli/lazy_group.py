@@ -38,6 +38,7 @@ COMMANDS = {
     "doctor": Command("doctor:doctor", "Check what runs need, and say what to do about what is missing."),
     "review": Command("review:app", "The documents that wait for a person."),
     "labels": Command("labels:app", "What people know to be right: import, list, export and forget it."),
+    "evaluate": Command("evaluate:evaluate", "Say how good readings are, by the labels."),
     "types": Command("types:app", "The document types, and what is wrong with them."),
     "models": Command("models:app", "The language models: prices, limits, switches, and the calls."),
     "up": Command("up:up", "Run all of Winnow on this machine, until Ctrl-C."),

@@ -1,0 +1,1 @@
+"""From labels and what is in the database to how good readings are."""
