@@ -44,20 +44,20 @@ def evaluate(document_type: TypeOption = None, as_json: JsonOption = False, data
 
 def _lines(found: "Evaluation") -> list[str]:
     facts = [
-        ("rows right", _share(found.right)),
+        ("documents right", _share(found.right)),
         ("wrong among accepted", _share(found.wrong_among_accepted)),
         ("in review", _share(found.review)),
         ("failed", str(found.statuses["failed"]) if "failed" in found.statuses else ""),
         ("read as another type", _other_type(found)),
-        ("calibration error", f"values {_error(found.values)}, rows {_error(found.confidences)}"),
-        ("ranking (AUROC)", f"values {_auroc(found.values)}, rows {_auroc(found.confidences)}"),
+        ("calibration error", f"values {_error(found.values)}, documents {_error(found.confidences)}"),
+        ("ranking (AUROC)", f"values {_auroc(found.values)}, documents {_auroc(found.confidences)}"),
         ("per document", f"{money(found.cost_usd_per_document)} USD, {found.seconds_per_document:.2f} s"),
     ]
     lines = [f"{found.document_type}: {counted(found.documents, 'labelled document')}, {_drawn(found.draw)}", ""]
     lines += [f"{name:<22}{text}" for name, text in facts if text]
     if found.judged < found.documents:
         rest = found.documents - found.judged
-        lines.append(f"{'':<22}rows of {counted(rest, 'document')} not judged: a deciding field has no label")
+        lines.append(f"{'':<22}{counted(rest, 'document')} not judged: a deciding field has no label")
     if found.fields:
         cells = [_row(name, field) for name, field in found.fields.items()]
         lines += ["", *aligned(HEAD, cells, left={"field"}, droppable=("ranking", "calibration"))]
