@@ -251,7 +251,7 @@ def _prepare_folder(path: Path, shown_url: str, create: bool) -> None:
     if not create:
         raise DatabaseMissing(str(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # for its owner: it will hold texts of documents
     except OSError as error:
         raise DatabaseUnreachable(shown_url, f"its folder cannot be made ({error.strerror})") from error
 

@@ -124,7 +124,8 @@ def make_home() -> None:
     """Make that folder, and see that this process may write it and its parent. Raises `HomeUnusable`."""
     folder = home()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for each in (folder.parent, folder):  # for their owner: database and log name documents
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise HomeUnusable(folder, error.strerror or str(error)) from error
     for each in (folder, folder.parent):

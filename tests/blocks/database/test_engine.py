@@ -78,6 +78,12 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "Dear Madam, " * 500
 
 
+def test_a_folder_that_is_made_is_its_owners(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'winnow.db'}"
+    close_database(open_database(url))
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DatabaseUnreachable, match="folder cannot be made"):

@@ -58,10 +58,17 @@ def test_a_command_that_waits_for_winnow_up_starts_a_server_of_its_own_once_that
         assert local_server.ensure() is own
 
 
+def test_the_folders_of_database_and_log_are_their_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "home", lambda: tmp_path / "winnow" / "prefect")
+    local_server.make_home()
+    modes = [folder.stat().st_mode & 0o777 for folder in (tmp_path / "winnow", tmp_path / "winnow" / "prefect")]
+    assert modes == [0o700, 0o700]
+
+
 def test_a_folder_that_cannot_be_made_is_an_error_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state").write_text("no folder")
     monkeypatch.setattr(local_server, "home", lambda: tmp_path / "state" / "prefect")
-    with pytest.raises(HomeUnusable, match=r"state/prefect .* cannot be written \(Not a directory\)"):
+    with pytest.raises(HomeUnusable, match=r"state/prefect .* cannot be written \(File exists\)"):
         local_server.ensure()
     with pytest.raises(HomeUnusable), only_one():
         pytest.fail("winnow up has no place for its log")
