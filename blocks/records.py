@@ -133,6 +133,7 @@ class Document:
     it (`is_type_decided`); `document_type` is the current one. `inputs` holds the upstream payloads of the stage,
     `digests` the digest of every current upstream output, and `provisional` the failure kind of provisional ones. Only
     extract gets places: `uri`, empty elsewhere, and `other_uris`, further places of the same bytes, the latest first.
+    `current`: the fingerprint of the stage's current output. `remembered`: what score recalled for another process.
     """
 
     document_id: str
@@ -148,6 +149,8 @@ class Document:
     inputs: Mapping[Stage, bytes] = field(default_factory=dict)
     provisional: Mapping[Stage, str] = field(default_factory=dict)
     other_uris: tuple[str, ...] = ()
+    current: str | None = None
+    remembered: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from blocks.backfill.plan import Terms
 from blocks.backfill.selection import Selection
 from blocks.records import Rerun
 from tasks.discover.task import select
@@ -29,6 +30,7 @@ def backfill(
     budget_usd: BudgetUsd | None = None,
     use_cache: bool = True,
     reopen: bool = False,
+    relearn: bool = False,
     workers: Workers | None = None,
 ) -> State[RunReport]:
     """Compute known documents again, from the first stage on that is stale.
@@ -43,10 +45,13 @@ def backfill(
         budget_usd: What the run may spend on models, in USD; by default WINNOW_BUDGET_PER_RUN_USD.
         use_cache: Whether stored replies of models may answer, at no cost.
         reopen: Replace the decisions of people by today's results, and put the documents into the review queue again.
+        relearn: Read documents again by what was learnt from people's decisions since they were read.
         workers: Further workers that join this run: a number of them, or "pool": as many as are online.
             They change no result and no budget. Empty: this run works alone.
     """
-    asked = this_run(rerun, models, budget_usd, use_cache, reopen)
+    asked = this_run(
+        Terms(rerun=rerun, models=models, budget_usd=budget_usd, use_cache=use_cache, reopen=reopen, relearn=relearn)
+    )
     with (
         tried_again_after_outages(),
         pool_of(workers) as pool,

@@ -25,7 +25,7 @@ def backfill_shard(backfill_id: str, shard: int) -> State[RunReport]:
     """
     backfill = load_backfill(backfill_id)
     plan, terms = backfill.plan, backfill.plan.terms
-    asked = this_run(terms.rerun, terms.models, terms.budget_usd, terms.use_cache, terms.reopen)
+    asked = this_run(terms)
     with (
         tried_again_after_outages(),
         in_its_place(backfill),

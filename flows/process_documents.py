@@ -3,6 +3,7 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from blocks.backfill.plan import Terms
 from blocks.records import Batch, Rerun
 from tasks.discover.task import discover
 from tasks.flow_run.form import BudgetUsd, ChunkSize, DocumentTypeName, Limit, Workers
@@ -52,7 +53,7 @@ def process_documents(
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size
     )
-    asked = this_run(rerun, models, budget_usd, use_cache)
+    asked = this_run(Terms(rerun=rerun, models=models, budget_usd=budget_usd, use_cache=use_cache))
     with (
         tried_again_after_outages(),
         pool_of(workers) as pool,

@@ -3,7 +3,7 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from blocks.records import Rerun
+from blocks.backfill.plan import Terms
 from tasks.arrive.task import batch_of, load_inbox, put_away, take
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
@@ -25,7 +25,7 @@ def take_inbox(inbox: str) -> State[RunReport]:
     """
     block = load_inbox(inbox)
     batch = batch_of(block)
-    asked = this_run(Rerun.STALE, (), block.budget_usd, use_cache=True)
+    asked = this_run(Terms(budget_usd=block.budget_usd))
     with (
         tried_again_after_outages(),
         open_run(asked, batch, PIPELINE) as run,

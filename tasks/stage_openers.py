@@ -5,6 +5,7 @@ Without Prefect, whose import takes as long as the plan of a small backfill: a p
 
 from functools import partial
 
+from blocks.database.learning.learned import load_memories
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.files.page_images import draw_pages
@@ -13,6 +14,7 @@ from tasks.classify.stage import ClassifyStage
 from tasks.extract.stage import ExtractStage
 from tasks.runs.chunk import raise_if_stopped
 from tasks.runs.run import Pipeline, PipelineStage, Run, TaskState
+from tasks.score.memory import RunMemory
 from tasks.score.models import DatabaseModels
 from tasks.score.stage import ScoreRules, ScoreStage
 from tasks.store.store import STORE_VERSION
@@ -42,9 +44,15 @@ def open_score(run: Run) -> ScoreStage:
         run.types,
         DatabaseModels(run),
         run.run_id,
-        ScoreRules(run.context.models, settings.budget_per_document_usd, settings.outage_wait_limit_s),
+        ScoreRules(
+            run.context.models,
+            settings.budget_per_document_usd,
+            settings.outage_wait_limit_s,
+            relearn=run.context.relearn,
+        ),
         load_last=DatabaseLastScorings(database).load,
         draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
+        memory=RunMemory(run.learned, partial(load_memories, run.ledger)),
     )
 
 

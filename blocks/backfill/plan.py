@@ -14,13 +14,18 @@ SHOWN_LETTERS = 8
 
 
 class Terms(Record):
-    """How a backfill computes: as the options of a run. `budget_usd` bounds what all its shards cost together."""
+    """How a backfill computes: as the options of a run. `budget_usd` bounds what all its shards cost together.
+
+    `learned` are the ids of what its runs use of what was learnt; None: what is in use when each begins.
+    """
 
     rerun: Rerun = Rerun.STALE
     models: tuple[str, ...] = ()
     budget_usd: Decimal | None = None
     use_cache: bool = True
     reopen: bool = False
+    relearn: bool = False
+    learned: tuple[int, ...] | None = None
 
 
 class Ground(Record):

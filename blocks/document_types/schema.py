@@ -205,6 +205,15 @@ class RouteStep(Record):
     timeout_s: float | None = Field(None, gt=0, le=3600)
 
 
+class MemoryRules(Record):
+    """How documents of the type are read by what people decided on others: docs/learning.md.
+
+    `refresh`: whether what is learnt later serves new documents only, or earlier ones are stale and read again.
+    """
+
+    refresh: Literal["new", "stale"] = "new"
+
+
 class Expectation(Record):
     """A Great Expectations expectation by the library's own name and arguments (`kwargs`).
 
@@ -243,6 +252,7 @@ class DocumentType(Record):
     route: tuple[RouteStep, ...] = (RouteStep(model=LOCAL),)
     budget_usd: Decimal | None = Field(None, ge=0)
     review: ReviewRules = ReviewRules()
+    memory: MemoryRules = Field(MemoryRules(), exclude_if=lambda memory: memory == MemoryRules())
     sensitive: bool = False
     reject_when: tuple[RejectRule, ...] = ()
     expectations: tuple[Expectation, ...] = ()

@@ -46,6 +46,7 @@ def plan_(
     budget: options.BudgetOption = None,
     no_cache: options.NoCacheOption = False,
     reopen: options.ReopenOption = False,
+    relearn: options.RelearnOption = False,
     database: DatabaseOption = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="write the plan for winnow backfill run")] = None,
     sample: Annotated[
@@ -88,6 +89,7 @@ def plan_(
         budget_usd=options.budget_in_all(budget, settings.budget_per_run_usd),
         use_cache=not no_cache,
         reopen=reopen,
+        relearn=relearn,
     )
     plan, comparison = _planned(selection, terms, sample, options.budget_in_all(sample_budget, Decimal(0)))
     if save is not None:

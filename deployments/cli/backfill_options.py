@@ -63,6 +63,9 @@ NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="call models aga
 ReopenOption = Annotated[
     bool, typer.Option("--reopen", help="replace decisions of people by today's results, and review them again")
 ]
+RelearnOption = Annotated[
+    bool, typer.Option("--relearn", help="read documents again by what was learnt from people's decisions since")
+]
 
 
 def selection_of(source: str | None, **given: object) -> "Selection":

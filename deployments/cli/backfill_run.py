@@ -25,7 +25,14 @@ def planning_run(selection: "Selection", terms: "Terms") -> "tuple[Run, Prepared
     from tasks.stage_openers import READ_ONLY
 
     prepared = prepare_run(load_types(selection.document_type), terms.models, with_blocks=False)
-    context = RunContext(run_id="plan", rerun=terms.rerun, models=terms.models, reopen=terms.reopen)
+    context = RunContext(
+        run_id="plan",
+        rerun=terms.rerun,
+        models=terms.models,
+        reopen=terms.reopen,
+        relearn=terms.relearn,
+        learned=terms.learned,
+    )
     return Run(prepared, context, READ_ONLY), prepared
 
 

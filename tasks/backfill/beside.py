@@ -48,6 +48,8 @@ def compute_sample(
         models=terms.models,
         budget_usd=budget_usd,
         use_cache=terms.use_cache,
+        relearn=terms.relearn,
+        learned=terms.learned,
     )
     beside = open_beside(main, name)
     try:

@@ -80,7 +80,7 @@ def plan_with_documents(
     plan = Plan(
         made_at=now(),
         selection=selection,
-        terms=terms,
+        terms=terms.model_copy(update={"learned": run.context.learned}),
         selected=len(selected),
         documents=len(tally.document_ids),
         decided=sum(document.is_decided for document in selected),

@@ -1,7 +1,7 @@
 """Which stages a run would work for a document, by today's fingerprints. The stages themselves are asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from blocks.database.pipeline.chunk_state import DONE, FAILED, PROVISIONAL, STARTED, USABLE
 from blocks.database.pipeline.planning import OutputKey, SelectedDocument
@@ -47,8 +47,10 @@ def work_of(selected: SelectedDocument, rows: Sequence[OutputKey], works: Works,
     work = DocumentWork()
     may_fail = may_differ = False
     for stage in OUTPUT_STAGES:
-        today = by_key.get((stage, works[stage].fingerprint(document)))
-        known = today or current.get(stage)
+        earlier = current.get(stage)
+        seen = document if earlier is None else replace(document, current=earlier.fingerprint)
+        today = by_key.get((stage, works[stage].fingerprint(seen)))
+        known = today or earlier
         if today is None or _is_due(today, rerun):
             (work.possible if may_fail else work.certain).append(stage)
             may_differ = True

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import datetime
-from decimal import Decimal
 from functools import wraps
 from pathlib import PurePosixPath
 from typing import ParamSpec, TypeVar, cast
@@ -26,11 +25,12 @@ from prefect.exceptions import ParameterTypeError, PrefectHTTPStatusError
 from prefect.states import Cancelled, Completed, Failed
 
 from blocks import progress
+from blocks.backfill.plan import Terms
 from blocks.backfill.selection import Selection
 from blocks.database.engine import database_id
 from blocks.database.pipeline import runs
 from blocks.errors import RunError, RunInterrupted, StageCrashed, WinnowError
-from blocks.records import UNKNOWN_TYPE, Batch, Rerun
+from blocks.records import UNKNOWN_TYPE, Batch
 from blocks.secret_url import redacted
 from tasks.runs.chunk import RunContext
 from tasks.runs.errors import RunIsOver
@@ -107,20 +107,14 @@ def run_name() -> str:
     return " ".join(["backfill", *filter(None, filters), began])
 
 
-def this_run(
-    rerun: Rerun, models: tuple[str, ...], budget_usd: Decimal | None, use_cache: bool, reopen: bool = False
-) -> RunContext:
+def this_run(terms: Terms) -> RunContext:
     """What this flow run is to do, with the id of the database that it began in if it is tried again."""
     flow_run = _flow_run()
     began_in = flow_run.labels.get(DATABASE_LABEL)
     return RunContext(
         run_id=str(flow_run.id),
         name=flow_run.name,
-        rerun=rerun,
-        models=models,
-        budget_usd=budget_usd,
-        use_cache=use_cache,
-        reopen=reopen,
+        **terms.model_dump(),
         database_id=None if began_in is None else str(began_in),
     )
 

@@ -149,8 +149,9 @@ class RunContext(Record):
 
     `models` replace the types' routes, in that order, unless empty. `budget_usd` bounds the run's cost; None: by the
     setting. `use_cache`: whether stored replies may answer. `reopen`: whether results replace decisions of people.
-    `worker_id` is the id of this process's lease in the run, by default the run's id. `database_id` is set if the run
-    is tried again: that of the database that it began in.
+    `relearn`: whether documents are read again by what was learnt since. `learned` are the ids of what the run uses of
+    what was learnt; None: what is in use when it begins. `worker_id` is the id of this process's lease in the run, by
+    default the run's id. `database_id` is set if the run is tried again: that of the database that it began in.
     """
 
     run_id: str
@@ -162,6 +163,8 @@ class RunContext(Record):
     budget_usd: Decimal | None = None
     use_cache: bool = True
     reopen: bool = False
+    relearn: bool = False
+    learned: tuple[int, ...] | None = None
     database_id: str | None = None
 
     @property

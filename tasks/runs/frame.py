@@ -17,6 +17,16 @@ def digest_of(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def with_learnt(base: str, learned_id: str | None, kept: str | None = None) -> str:
+    """The fingerprint of an output that what was learnt under this id decides too; `base` while nothing was.
+
+    It is `kept`, that of an earlier output, where the two differ in what was learnt alone.
+    """
+    if kept is not None and kept.partition(".")[0] == base:
+        return kept
+    return base if learned_id is None else f"{base}.{learned_id}"
+
+
 def failed(stage: Stage, document: Document, error: Exception) -> Outcome:
     """The outcome of a document that a stage failed on. Raises a `RunError` again: it concerns the run, no document.
 

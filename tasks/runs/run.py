@@ -8,7 +8,9 @@ from functools import partial
 from typing import Protocol
 
 from blocks.backfill.selection import Selection
+from blocks.database.engine import Database
 from blocks.database.errors import LeaseLost
+from blocks.database.learning.learned import Learned, Part, by_ids, in_use
 from blocks.database.outages import stopping_waits
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.leases import Lease, hold_lease
@@ -20,12 +22,13 @@ from blocks.secret_url import redacted
 from blocks.settings import SECRETS, Settings, misspelt_variables
 from blocks.telemetry.document_spans import run_span
 from blocks.telemetry.telemetry import configure_telemetry
+from tasks.learn.learn import learn_for_run
 from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
 from tasks.runs.frame import digest_of
 from tasks.runs.models import hold_gateway
 from tasks.runs.prepare import PreparedRun, prepared_run, refuse_other_database
 
-ASKED = {"rerun", "max_attempts", "models", "budget_usd", "use_cache", "reopen"}
+ASKED = {"rerun", "max_attempts", "models", "budget_usd", "use_cache", "reopen", "relearn", "learned"}
 """What a worker that joins a run needs to know of what was asked."""
 
 log = logging.getLogger(__name__)
@@ -36,15 +39,20 @@ class Run:
 
     `pipeline` has the Prefect task of each stage, `works` the stages that were opened for the run.
     `pipeline_digest` covers all that fingerprints hold beside a document's own digests: discovery skips a document that
-    was settled under it. It is no dataclass, because Prefect searches those among a task's parameters.
+    was settled under it. `learned` is what the run uses of what was learnt, as it was when the run began. It is no
+    dataclass, because Prefect searches those among a task's parameters.
     """
 
-    __slots__ = ("context", "database", "ledger", "pipeline", "pipeline_digest", "settings", "types", "works")
+    __slots__ = (
+        *("context", "database", "learned", "ledger", "pipeline", "pipeline_digest", "settings", "types", "works"),
+    )
 
     def __init__(self, prepared: PreparedRun, context: RunContext, pipeline: "Pipeline") -> None:
-        self.context = context
         self.settings, self.types, self.database = prepared.settings, prepared.types, prepared.database
         self.ledger = prepared.ledger or prepared.database
+        self.learned = _learned(self.ledger, context.learned)
+        ids = tuple(sorted(found.learned_id for found in self.learned.values()))
+        self.context = context.model_copy(update={"learned": ids})
         self.pipeline = {stage: pipeline[stage] for stage in CHUNK_STAGES if stage in pipeline}
         self.works: dict[Stage, StageWork] = {
             stage: part.open(self) for stage, part in self.pipeline.items() if part.open is not None
@@ -63,6 +71,10 @@ class Run:
     def name(self) -> str:
         """The run's name in the Prefect UI."""
         return self.context.name
+
+
+def _learned(database: Database, ids: tuple[int, ...] | None) -> Mapping[tuple[str, Part], Learned]:
+    return in_use(database) if ids is None else by_ids(database, ids)
 
 
 class TaskState(Protocol):
@@ -98,6 +110,8 @@ def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) ->
     prepared = prepared_run(batch.document_type, asked.models)
     asked = asked.model_copy(update={"max_attempts": prepared.settings.max_attempts})
     refuse_other_database(prepared.database, asked.database_id)
+    if prepared.ledger is None and asked.learned is None:
+        learn_for_run(prepared.database, prepared.types)
     with working(prepared, asked, pipeline) as (run, lease):
         _begin(run, batch)
         try:

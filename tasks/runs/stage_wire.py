@@ -12,16 +12,18 @@ CARRIED = ("document_id", "uri", "media_type", "size_bytes", "given_type", "is_t
 
 
 def pack_documents(documents: Sequence[Document]) -> bytes:
-    """The documents with their inputs."""
+    """The documents with their inputs, and with what was recalled for them."""
     header = [
         {name: getattr(document, name) for name in CARRIED}
         | {
             "provisional": dict(document.provisional),
             "inputs": {stage: len(payload) for stage, payload in document.inputs.items()},
+            "remembered": len(document.remembered),
         }
         for document in documents
     ]
-    return _packed(header, (payload for document in documents for payload in document.inputs.values()))
+    parts = (part for document in documents for part in (*document.inputs.values(), document.remembered))
+    return _packed(header, parts)
 
 
 def unpack_documents(content: bytes) -> list[Document]:
@@ -33,7 +35,10 @@ def unpack_documents(content: bytes) -> list[Document]:
         for stage, size in entry.pop("inputs").items():
             inputs[Stage(stage)] = content[at : at + size]
             at += size
-        documents.append(Document(**entry | {"provisional": _by_stage(entry["provisional"]), "inputs": inputs}))
+        entry |= {"provisional": _by_stage(entry["provisional"]), "inputs": inputs}
+        entry["remembered"] = content[at : at + entry["remembered"]]
+        at += len(entry["remembered"])
+        documents.append(Document(**entry))
     return documents
 
 

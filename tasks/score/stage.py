@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from blocks.document_types.schema import DocumentType
+from blocks.evidence.traces import Remembered
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.event_loop import gateway_loop
 from blocks.gateway.registry.registry import RegistryState
@@ -34,7 +35,8 @@ from blocks.records import (
     StepTrace,
 )
 from tasks.runs.chunk import raise_if_stopped
-from tasks.runs.frame import digest_of, failed, guarded
+from tasks.runs.frame import digest_of, failed, guarded, with_learnt
+from tasks.score.remembered import pack_remembered, unpack_remembered
 from tasks.score.total import total_score
 
 STAGE_VERSION = "2"
@@ -52,12 +54,13 @@ DrawPages = Callable[[Document, Sequence[Page]], Sequence[PageImage]]
 
 @dataclass(frozen=True, slots=True)
 class ScoreRules:
-    """A run's rules: models that replace the routes, what a document may cost, and how long to wait for models that are
-    down."""
+    """A run's rules: models that replace the routes, what a document may cost, how long to wait for models that are
+    down, and whether documents are read again by what was learnt since."""
 
     models: tuple[str, ...] = ()
     document_budget_usd: Decimal | None = None
     outage_wait_limit_s: float = OUTAGE_WAIT_LIMIT_S
+    relearn: bool = False
 
 
 class RunModels(Protocol):
@@ -69,6 +72,18 @@ class RunModels(Protocol):
 
     def gateway(self) -> AnsweringGateway:
         """The gateway under the run's terms; opens it, and reads the database."""
+        ...
+
+
+class ReadsMemory(Protocol):
+    """The decided documents of a run's types. `tasks/score/memory.py` implements it with the database."""
+
+    def learned_id(self, document_type: str) -> str | None:
+        """The id of what was learnt for a type, None where nothing was."""
+        ...
+
+    def recall(self, document: Document, pages: Sequence[Page]) -> tuple[Remembered, ...]:
+        """The decided documents that are most like this one; reads the database with a type's first document."""
         ...
 
 
@@ -92,6 +107,7 @@ class ScoreStage:
         rules: ScoreRules | None = None,
         load_last: LoadLastScorings | None = None,
         draw: DrawPages | None = None,
+        memory: ReadsMemory | None = None,
     ) -> None:
         self._types = dict(types)
         self._models = models
@@ -99,6 +115,7 @@ class ScoreStage:
         self._rules = rules or ScoreRules()
         self._load_last = load_last
         self._draw = draw
+        self._memory = memory
         self._route: Route | None = None
         self._opening = threading.Lock()
         registry = models.registry()
@@ -107,24 +124,29 @@ class ScoreStage:
             for name, document_type in self._types.items()
         }
         self.configuration = digest_of(
-            STAGE_VERSION, *(f"{name}={self._digests[name]}" for name in sorted(self._digests))
+            STAGE_VERSION, *(f"{name}={self._settled_by(name)}" for name in sorted(self._digests))
         )
 
     def fingerprint(self, document: Document) -> str:
-        """Digest of the stage's version, the extraction, and the document's type with its models at the run's start."""
+        """Digest of the stage's version, the extraction, and the document's type with its models at the run's start.
+
+        Behind it stands the id of what was learnt. A document keeps the one that it was read by, unless its type, or
+        the run, wants all documents to be read by what was learnt since.
+        """
         name = document.document_type or UNKNOWN_TYPE
         extraction = document.digests.get(Stage.EXTRACT, "")
-        return digest_of(STAGE_VERSION, extraction, name, self._digests.get(name, UNKNOWN_TYPE))
+        base = digest_of(STAGE_VERSION, extraction, name, self._digests.get(name, UNKNOWN_TYPE))
+        return with_learnt(base, self._learned_id(name), None if self._learns_again(name) else document.current)
 
     def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
-        """The documents whose routes ask no model; reads the database."""
+        """The documents whose routes ask no model, with the decided ones that are like them; reads the database."""
         registry = self._models.registry()
         asking = {
             name
             for name, document_type in self._types.items()
             if asks_models(plan_route(document_type, registry, self._rules.models))
         }
-        return [document for document in documents if document.document_type not in asking]
+        return [self._recalled(document) for document in documents if document.document_type not in asking]
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """An outcome per document, as soon as it is known. If the caller stops, calls under way are cancelled."""
@@ -146,6 +168,27 @@ class ScoreStage:
         finally:
             for future in reversed(sizes):  # waiting calls first, so that none takes the place of a cancelled call
                 future.cancel()
+
+    def _learned_id(self, name: str) -> str | None:
+        return None if self._memory is None else self._memory.learned_id(name)
+
+    def _learns_again(self, name: str) -> bool:
+        known = self._types.get(name)
+        return self._rules.relearn or (known is not None and known.memory.refresh == "stale")
+
+    def _settled_by(self, name: str) -> str:
+        """What decides whether a document of this type is settled."""
+        return with_learnt(self._digests[name], self._learned_id(name) if self._learns_again(name) else None)
+
+    def _recalled(self, document: Document) -> Document:
+        """The document with the decided ones that are like it, for a process that has no database."""
+        if self._memory is None or self._learned_id(document.document_type or UNKNOWN_TYPE) is None:
+            return document
+        try:
+            pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
+            return replace(document, remembered=pack_remembered(self._memory.recall(document, pages)))
+        except ValueError:  # no extraction: the process that reads it says so, as the document's failure
+            return document
 
     def _next(self, finished: "SimpleQueue[Future[Outcome]]", sizes: dict[Future[Outcome], int]) -> Outcome:
         """The next outcome. Raises `RunInterrupted` if the run is stopped meanwhile."""
@@ -172,7 +215,11 @@ class ScoreStage:
         if document_type is None:
             return _scored(document, Scoring(document_type=UNKNOWN_TYPE, model=NO_MODEL))
         pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
-        reading = read(document_type, pages)
+        if document.remembered or self._memory is None:
+            remembered = unpack_remembered(document.remembered)
+        else:
+            remembered = self._memory.recall(document, pages)
+        reading = read(document_type, pages, remembered)
         steps = plan_route(document_type, registry, self._rules.models)
         if not asks_models(steps):
             answer = built_in_answer(document_type, reading)

@@ -19,7 +19,7 @@ print(json.dumps([state.name, state.message]))
 """
 
 
-@pytest.mark.parametrize("flow", ["escalate_reviews", "apply_decisions"])
+@pytest.mark.parametrize("flow", ["escalate_reviews", "apply_decisions", "learn"])
 def test_upkeep_ends_in_one_line_where_a_type_has_a_mistake(
     flow: str, workplace: Workplace, sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

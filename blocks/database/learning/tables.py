@@ -3,9 +3,10 @@
 `labels` has what people knew outside of review, as they imported it; what they decided in review stays in the tables of
 review. `label_events` says who imported or forgot labels, and when. `forgotten_answers` names answers of decisions that
 count as labels no longer; the decisions stand.
+`learned` has what was learnt, a row each time, and `memories` what is remembered of each decided document.
 """
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Table, Text
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from blocks.database.column_types import AnyText, UtcDateTime
 from blocks.database.metadata import RowId, document_id_column, metadata
@@ -45,4 +46,35 @@ forgotten_answers = Table(
     Column("event_id", RowId, ForeignKey("review_events.event_id"), primary_key=True, autoincrement=False),
     Column("field", AnyText, primary_key=True),
     Column("forgotten_in", RowId, ForeignKey("label_events.event_id"), nullable=False),
+)
+
+learned = Table(
+    "learned",
+    metadata,
+    Column("learned_id", RowId, primary_key=True, autoincrement=True),
+    Column("document_type", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("labels", Integer, nullable=False),
+    Column("gate", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("changed_by", AnyText),
+    Index(None, "document_type", "part", "learned_id"),
+)
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("memory_id", RowId, primary_key=True, autoincrement=True),
+    document_id_column(),
+    Column("document_type", Text, nullable=False),
+    Column("since", RowId, ForeignKey("learned.learned_id"), nullable=False),
+    Column("until", RowId, ForeignKey("learned.learned_id")),
+    Column("made_of", Text, nullable=False),
+    Column("text_digest", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index(None, "document_id"),
+    Index(None, "document_type", "since"),
 )

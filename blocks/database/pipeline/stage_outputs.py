@@ -86,6 +86,7 @@ def load_chunk(database: Database, stage: Stage, document_ids: Sequence[str]) ->
             digests=digests.get(id_, {}),
             provisional=provisional.get(id_, {}),
             other_uris=tuple(uris[1:]),
+            current=next((own.fingerprint for own in rows.get(id_, {}).values() if own.is_current), None),
         )
         for row in found
         if len(digests.get(id_ := row[0], ())) == len(upstream)

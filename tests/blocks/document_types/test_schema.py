@@ -49,6 +49,7 @@ def changed_by(**changes: object) -> set[str]:
         ({"classification": {"threshold": 0.6}}, {"classify_digest", "version"}),
         ({"examples": [{"text": "Dear"}]}, {"classify_digest", "score_digest", "version"}),
         ({"review": {"accept_at": 0.7}}, {"validate_digest", "version"}),
+        ({"memory": {"refresh": "stale"}}, {"version"}),
         ({"sensitive": True}, {"validate_digest", "version"}),
         ({"reject_when": [{"field": "day", "values": ["2026-01-01"]}]}, {"validate_digest", "version"}),
         (

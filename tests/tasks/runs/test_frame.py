@@ -8,7 +8,7 @@ import pytest
 
 from blocks.errors import Corrupt, DatabaseUnreachable, RunError, RunInterrupted, StageCrashed
 from blocks.records import Document, Outcome, Retry, Stage
-from tasks.runs.frame import digest_of, failed, guarded, together
+from tasks.runs.frame import digest_of, failed, guarded, together, with_learnt
 
 DOCUMENT = Document("d", "/d", "text/plain", 1)
 
@@ -16,6 +16,19 @@ DOCUMENT = Document("d", "/d", "text/plain", 1)
 def test_a_digest_is_of_the_parts_in_their_order_and_tells_them_apart() -> None:
     assert digest_of("a", "b") == hashlib.sha256(b"a\nb").hexdigest()
     assert len({digest_of("a", "b"), digest_of("b", "a"), digest_of("ab"), digest_of("a", "b", "")}) == 4
+
+
+def test_what_was_learnt_is_part_of_a_fingerprint_once_something_was() -> None:
+    base = digest_of("a")
+    assert with_learnt(base, None) == base
+    assert len({base, with_learnt(base, "one"), with_learnt(base, "two")}) == 3
+
+
+def test_an_output_that_differs_in_what_was_learnt_alone_can_be_kept() -> None:
+    base, other = digest_of("a"), digest_of("b")
+    for earlier in (base, with_learnt(base, "one")):
+        assert with_learnt(base, "two", kept=earlier) == earlier
+    assert with_learnt(other, "two", kept=with_learnt(base, "one")) == with_learnt(other, "two")
 
 
 def test_an_error_of_ours_is_the_documents_failure_and_no_defect() -> None:

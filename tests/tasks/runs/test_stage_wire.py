@@ -18,6 +18,7 @@ def test_documents_arrive_with_all_that_a_stage_reads() -> None:
         document_type="invoice",
         inputs={Stage.EXTRACT: b'{"pages": []}\n', Stage.CLASSIFY: b""},
         provisional={Stage.EXTRACT: "ocr_unavailable"},
+        remembered=b"[{}]",
     )
     second = Document("b" * 64, "", "application/pdf", 0, inputs={Stage.EXTRACT: b"\n\xff"})
     assert unpack_documents(pack_documents([first, second])) == [first, second]

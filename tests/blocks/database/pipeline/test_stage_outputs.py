@@ -272,8 +272,9 @@ def test_a_document_has_one_current_row_in_a_stage(database: Database) -> None:
     (id_,) = record(database, "a")
     for fingerprint in ("f", "g", "f"):
         begin(database, "run-1", fingerprint)
-        rows = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_]).rows[id_]
-        assert [row.fingerprint for row in rows.values() if row.is_current] == [fingerprint]
+        state = stage_outputs.load_chunk(database, Stage.EXTRACT, [id_])
+        assert [row.fingerprint for row in state.rows[id_].values() if row.is_current] == [fingerprint]
+        assert [document.current for document in state.ready] == [fingerprint]
 
 
 def test_a_stage_waits_for_the_documents_that_a_stage_before_has_begun(database: Database) -> None:

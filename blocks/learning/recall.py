@@ -1,0 +1,30 @@
+"""From what is remembered to what one document may be read by: the decided documents like it, without its twins."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+
+from blocks.evidence.traces import Remembered
+from blocks.learning.memory import Decided, Memory
+from blocks.learning.memory_rows import MemoryRow
+from blocks.records import Page
+
+
+class TypeMemory:
+    """The memory of one document type, and the twins in it."""
+
+    def __init__(self, rows: Sequence[MemoryRow]) -> None:
+        self._memory = Memory([Decided.model_validate_json(row.content) for row in rows])
+        self._twins: dict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            self._twins[row.text_digest].add(row.document_id)
+
+    def recall(self, document_id: str, pages: Sequence[Page]) -> tuple[Remembered, ...]:
+        """The decided documents that are most like this one; never the document itself, nor one with the same text."""
+        return self._memory.recall(pages, {document_id} | self._twins.get(text_digest(pages), set()))
+
+
+def text_digest(pages: Sequence[Page]) -> str:
+    """Digest of the visible text without case and blanks: documents with the same one are twins."""
+    words = " ".join(word for page in pages for word in page.text.casefold().split())
+    return hashlib.sha256(words.encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""`winnow learn`: what was learnt from people's decisions, and whether runs read by it."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blocks.errors import UsageError
+from deployments.cli.lazy_group import COMMANDS, new_group
+from deployments.cli.options import DatabaseOption, TypeOption, open_existing, open_to_change
+from deployments.cli.output import OutputFormat, say, show_rows
+from deployments.cli.progress_bars import count_progress
+from deployments.cli.review_options import ByOption, JsonOption, person_of
+from deployments.cli.words import counted, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blocks.database.learning.learned import Learned
+    from blocks.document_types.schema import DocumentType
+
+COLUMNS = ("no", "document_type", "part", "labels", "measured", "changed fields", "state", "made_at")
+NONE_YET = "nothing was learnt yet; runs learn from people's decisions by themselves, and winnow learn run does it now"
+
+app = new_group(COMMANDS["learn"].help)
+
+
+@app.callback()
+def _group() -> None:
+    """What was learnt from decisions: how it was measured, rollback."""
+
+
+@app.command()
+def status(document_type: TypeOption = None, as_json: JsonOption = False, database: DatabaseOption = None) -> None:
+    """List what was learnt, the newest first, and whether runs use it.
+
+    Runs use the newest of each document type whose state is used. refused: on documents that it had not seen, a field
+    was read worse than without it, beyond chance. rolled_back: a person took it back.
+    """
+    from blocks.database.learning.learned import history
+
+    found = history(open_existing(database), document_type)
+    if as_json:
+        print(json.dumps([_as_json(row) for row in found], ensure_ascii=False))
+        return
+    show_rows([_row(row) for row in found], COLUMNS, OutputFormat.TABLE, NONE_YET)
+
+
+@app.command()
+def run(document_type: TypeOption = None, as_json: JsonOption = False, database: DatabaseOption = None) -> None:
+    """Learn what people decided since the last time, and measure it.
+
+    Every decided document is remembered: where its values stood, and its issuer's name as people write it. Up to 200 of
+    them are read with what the others teach, and without. Where a field becomes worse beyond chance, runs go on with
+    what was learnt before. It asks no model and costs nothing.
+    """
+    from tasks.learn.learn import learn, sentence
+
+    with count_progress("documents", None) as count:
+        found = learn(open_to_change(database), _types(document_type), lambda _what, documents: count(documents))
+    if as_json:
+        print(json.dumps([came.model_dump(mode="json") for came in found], ensure_ascii=False))
+        return
+    for came in found:
+        say(sentence(came))
+
+
+@app.command()
+def rollback(
+    number: Annotated[int, typer.Argument(metavar="NO", help="what to use no longer; winnow learn status shows it")],
+    by: ByOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Use what was learnt under a number no longer; runs go on with what was learnt before it.
+
+    Labels stay. What is learnt next is made of all labels again: forget wrong ones first (winnow labels forget).
+    """
+    from blocks.database.learning import learned
+    from blocks.database.learning.learned import LearnedState
+
+    opened = open_to_change(database)
+    with opened.write() as connection:
+        (taken, *_) = (*learned.by_ids(opened, [number]).values(), None)
+        if taken is None:
+            raise UsageError(f"nothing was learnt under {number}; winnow learn status lists what was")
+        if taken.state is not LearnedState.USED:
+            raise UsageError(f"{number} is {taken.state} already")
+        learned.set_state(connection, number, LearnedState.ROLLED_BACK, person_of(opened, by).name)
+    before = learned.in_use(opened).get((taken.document_type, taken.part))
+    now = "runs read by the document type alone" if before is None else f"runs use {before.learned_id}"
+    say(f"{number} is used no longer; for {taken.document_type}, {now}")
+
+
+def _types(document_type: str | None) -> "Mapping[str, DocumentType]":
+    from blocks.document_types.loader import load_document_types
+    from blocks.errors import DocumentTypeUnknown
+    from blocks.settings import load_settings
+
+    types = load_document_types(load_settings().document_types_dir)
+    if document_type is None:
+        return types
+    if document_type not in types:
+        raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
+    return {document_type: types[document_type]}
+
+
+def _row(found: "Learned") -> dict[str, object]:
+    from tasks.learn.gate import Gate
+
+    gate = Gate.model_validate(found.gate)
+    changed = [
+        f"{name} {field.right_before} to {field.right_after}"
+        for name, field in gate.fields.items()
+        if field.better or field.worse
+    ]
+    return {
+        "no": found.learned_id,
+        "document_type": found.document_type,
+        "part": str(found.part),
+        "labels": found.labels,
+        "measured": counted(gate.documents, "document"),
+        "changed fields": ", ".join(changed),
+        "state": str(found.state) if found.changed_by is None else f"{found.state} by {found.changed_by}",
+        "made_at": moment(found.made_at),
+    }
+
+
+def _as_json(found: "Learned") -> dict[str, object]:
+    return found.model_dump(mode="json", exclude={"content"})

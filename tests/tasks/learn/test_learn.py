@@ -1,0 +1,192 @@
+"""What people decided on one document makes others of the same issuer right, and changes no row that was settled."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from blocks.database.engine import Database
+from blocks.database.learning import learned
+from blocks.database.learning.learned import LearnedState, Part
+from blocks.database.tables import results, sources, stage_outputs
+from blocks.document_types.loader import load_document_types
+from blocks.document_types.schema import DocumentType
+from blocks.gateway.registry.registry import RegistryState
+from blocks.records import Batch, Stage
+from blocks.settings import Settings
+from tasks.backfill.plain import without_prefect
+from tasks.discover.batch import record_sources
+from tasks.learn import gate
+from tasks.learn.learn import learn, sentence
+from tasks.runs.chunk import RunContext
+from tasks.runs.pipeline import process_chunks
+from tasks.runs.prepare import PreparedRun, handed_over
+from tasks.runs.run import open_run
+from tasks.stages import PIPELINE
+from tests.label_rows import add_label
+
+TYPE = """title: Slip
+description: What the kiosk hands out.
+fields:
+  sum:
+    type: money
+    required: true
+    aliases: [total]
+"""
+SLIP = """Kiosk Anna Berg
+Tel. 030 555 0199
+VAT DE811907980
+Slip {number}
+Coffee 3.20
+Cake 4.10
+{label} {amount}
+Paid in notes 50.00
+"""
+
+
+@dataclass
+class Desk:
+    """A database, a type with slips, and runs over them."""
+
+    database: Database
+    folder: Path
+    types_folder: Path
+    runs: int = 0
+
+    @property
+    def types(self) -> Mapping[str, DocumentType]:
+        return load_document_types(self.types_folder)
+
+    def write_type(self, more: str = "") -> None:
+        (self.types_folder / "slip").mkdir(parents=True, exist_ok=True)
+        (self.types_folder / "slip" / "type.yaml").write_text(TYPE + more)
+
+    def hand_out(self, number: int, amount: str, label: str = "Obolus") -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / f"{number}.txt").write_text(SLIP.format(number=number, label=label, amount=amount))
+
+    def run(self, **asked: Any) -> str:
+        self.runs += 1
+        settings = Settings(document_types_dir=self.types_folder, ocr_languages=())
+        prepared = PreparedRun(settings, self.types, self.database, RegistryState(), ())
+        batch = Batch(sources=(str(self.folder),), document_type="slip")
+        context = RunContext(run_id=f"run-{self.runs}", **asked)
+        with handed_over(prepared), open_run(context, batch, without_prefect(PIPELINE)) as run:
+            record_sources(run, batch)
+            process_chunks(run)
+        return context.run_id
+
+    def id_of(self, number: int) -> str:
+        query = select(sources.c.document_id).where(sources.c.uri.like(f"%/{number}.txt"))
+        with self.database.read() as connection:
+            return str(connection.execute(query).scalar_one())
+
+    def sum_of(self, number: int) -> Any:
+        query = select(results.c.fields).where(results.c.document_id == self.id_of(number), results.c.is_current)
+        with self.database.read() as connection:
+            return connection.execute(query).scalar_one()["sum"]
+
+    def scored_in(self, number: int) -> list[str]:
+        """The runs that scored the document."""
+        of_score = (stage_outputs.c.document_id == self.id_of(number), stage_outputs.c.stage == Stage.SCORE)
+        with self.database.read() as connection:
+            return sorted(connection.execute(select(stage_outputs.c.run_id).where(*of_score)).scalars())
+
+    def label(self, number: int, amount: str) -> None:
+        add_label(self.database, self.id_of(number), self.types["slip"], "sum", amount)
+
+
+@pytest.fixture
+def desk(database: Database, tmp_path: Path) -> Desk:
+    desk = Desk(database, tmp_path / "in", tmp_path / "types")
+    desk.write_type()
+    return desk
+
+
+def with_decided_slips(desk: Desk) -> Desk:
+    """Three slips, whose sums stand beside a label that the type does not know, read and then decided."""
+    for number, amount in ((1, "27.30"), (2, "18.45"), (3, "9.95")):
+        desk.hand_out(number, amount)
+    desk.run()
+    assert desk.sum_of(1) != "27.30"
+    for number, amount in ((1, "27.30"), (2, "18.45"), (3, "9.95")):
+        desk.label(number, amount)
+    return desk
+
+
+def test_a_new_document_of_a_decided_issuer_is_read_right(desk: Desk) -> None:
+    with_decided_slips(desk)
+    desk.hand_out(4, "31.60")
+    desk.run()
+    assert desk.sum_of(4) == "31.60"
+
+
+def test_what_was_read_before_is_read_again_only_where_that_is_wanted(desk: Desk) -> None:
+    with_decided_slips(desk)
+    desk.hand_out(4, "31.60")
+    second = desk.run()
+    assert desk.scored_in(4) == [second]
+    assert desk.scored_in(1) == ["run-1"]
+    third = desk.run(relearn=True)
+    assert desk.scored_in(1) == ["run-1", third]
+    assert desk.sum_of(1) == "27.30"
+    desk.hand_out(5, "12.00")
+    desk.run()
+    desk.label(5, "12.00")
+    desk.write_type("memory: {refresh: stale}\n")
+    last = desk.run()
+    assert last in desk.scored_in(4)
+
+
+def test_nothing_new_makes_nothing_new(desk: Desk) -> None:
+    with_decided_slips(desk)
+    (came,) = learn(desk.database, desk.types)
+    assert came.is_used
+    assert came.documents == 3
+    (again,) = learn(desk.database, desk.types)
+    assert (again.learned_id, again.why) == (None, "nothing new was decided since")
+
+
+def test_a_document_whose_label_changes_is_remembered_anew_and_an_older_state_comes_back(desk: Desk) -> None:
+    with_decided_slips(desk)
+    (first,) = learn(desk.database, desk.types)
+    desk.label(1, "27.31")
+    (second,) = learn(desk.database, desk.types)
+    assert first.learned_id is not None
+    assert second.learned_id is not None
+    rows = {id_: learned.load_memories(desk.database, "slip", id_) for id_ in (first.learned_id, second.learned_id)}
+    assert [len(found) for found in rows.values()] == [3, 3]
+    changed = set(rows[first.learned_id]) ^ set(rows[second.learned_id])
+    assert {row.document_id for row in changed} == {desk.id_of(1)}
+    with desk.database.write() as connection:
+        learned.set_state(connection, second.learned_id, LearnedState.ROLLED_BACK, "ann")
+    assert learned.in_use(desk.database)["slip", Part.MEMORY].learned_id == first.learned_id
+
+
+def test_what_reads_a_field_worse_is_not_used(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_decided_slips(desk)
+    was_right = iter([{"sum": True}, {"sum": False}] * 3)
+    monkeypatch.setattr(gate, "right_fields", lambda *_: next(was_right))
+    monkeypatch.setattr(gate, "WORSE_AT", 0.2)
+    (came,) = learn(desk.database, desk.types)
+    assert not came.is_used
+    assert came.gate is not None
+    assert came.gate.fields["sum"].p_worse == 0.125
+    assert sentence(came).endswith("not used, because it reads sum worse: sum 3 to 0 of 3 right")
+    assert learned.in_use(desk.database) == {}
+
+
+def test_an_erased_document_is_remembered_no_longer(desk: Desk) -> None:
+    from blocks.database.keeping.erasure import erase
+
+    with_decided_slips(desk)
+    (came,) = learn(desk.database, desk.types)
+    assert came.learned_id is not None
+    erased = desk.id_of(1)
+    erase(desk.database, [erased], "ann")
+    left = learned.load_memories(desk.database, "slip", came.learned_id)
+    assert erased not in {row.document_id for row in left}
+    assert len(left) == 2
