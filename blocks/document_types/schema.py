@@ -206,7 +206,7 @@ class RouteStep(Record):
 
 
 class MemoryRules(Record):
-    """How documents of the type are read by what people decided on others: docs/learning.md.
+    """Documents of the type are read by what people decided on others, and how: docs/learning.md.
 
     `refresh`: whether what is learnt later serves new documents only, or earlier ones are stale and read again.
     """
@@ -252,7 +252,7 @@ class DocumentType(Record):
     route: tuple[RouteStep, ...] = (RouteStep(model=LOCAL),)
     budget_usd: Decimal | None = Field(None, ge=0)
     review: ReviewRules = ReviewRules()
-    memory: MemoryRules = Field(MemoryRules(), exclude_if=lambda memory: memory == MemoryRules())
+    memory: MemoryRules | None = Field(None, exclude_if=lambda memory: memory is None)
     sensitive: bool = False
     reject_when: tuple[RejectRule, ...] = ()
     expectations: tuple[Expectation, ...] = ()

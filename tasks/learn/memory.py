@@ -41,6 +41,9 @@ def learn_memory(
     Only documents that were decided, or corrected, since the last time are read. Nothing is written if there are none.
     """
     name = document_type.name
+    if document_type.memory is None:
+        why = "its type.yaml does not ask for it; write: memory: {refresh: new}"
+        return MemoryLearned(document_type=name, documents=0, why=why)
     values = labelled_values(database, document_type)
     wanted = {document_id: made_of(document_type, own) for document_id, own in values.items()}
     known = _known(database, name)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from blocks.document_types.schema import DocumentType
+from blocks.document_types.schema import DocumentType, MemoryRules
 from blocks.evidence.traces import Remembered
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.event_loop import gateway_loop
@@ -169,12 +169,18 @@ class ScoreStage:
             for future in reversed(sizes):  # waiting calls first, so that none takes the place of a cancelled call
                 future.cancel()
 
+    def _rules_of_memory(self, name: str) -> MemoryRules | None:
+        known = self._types.get(name)
+        return None if known is None else known.memory
+
     def _learned_id(self, name: str) -> str | None:
-        return None if self._memory is None else self._memory.learned_id(name)
+        if self._memory is None or self._rules_of_memory(name) is None:
+            return None
+        return self._memory.learned_id(name)
 
     def _learns_again(self, name: str) -> bool:
-        known = self._types.get(name)
-        return self._rules.relearn or (known is not None and known.memory.refresh == "stale")
+        rules = self._rules_of_memory(name)
+        return self._rules.relearn or (rules is not None and rules.refresh == "stale")
 
     def _settled_by(self, name: str) -> str:
         """What decides whether a document of this type is settled."""
@@ -182,13 +188,20 @@ class ScoreStage:
 
     def _recalled(self, document: Document) -> Document:
         """The document with the decided ones that are like it, for a process that has no database."""
-        if self._memory is None or self._learned_id(document.document_type or UNKNOWN_TYPE) is None:
+        if self._learned_id(document.document_type or UNKNOWN_TYPE) is None:
             return document
         try:
             pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
-            return replace(document, remembered=pack_remembered(self._memory.recall(document, pages)))
+            return replace(document, remembered=pack_remembered(self._remembered(document, pages)))
         except ValueError:  # no extraction: the process that reads it says so, as the document's failure
             return document
+
+    def _remembered(self, document: Document, pages: Sequence[Page]) -> Sequence[Remembered]:
+        """The decided documents that are like this one: those that it carries, else those of this process's memory."""
+        if document.remembered or self._memory is None:
+            return unpack_remembered(document.remembered)
+        is_learnt = self._learned_id(document.document_type or UNKNOWN_TYPE) is not None
+        return self._memory.recall(document, pages) if is_learnt else ()
 
     def _next(self, finished: "SimpleQueue[Future[Outcome]]", sizes: dict[Future[Outcome], int]) -> Outcome:
         """The next outcome. Raises `RunInterrupted` if the run is stopped meanwhile."""
@@ -215,11 +228,7 @@ class ScoreStage:
         if document_type is None:
             return _scored(document, Scoring(document_type=UNKNOWN_TYPE, model=NO_MODEL))
         pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
-        if document.remembered or self._memory is None:
-            remembered = unpack_remembered(document.remembered)
-        else:
-            remembered = self._memory.recall(document, pages)
-        reading = read(document_type, pages, remembered)
+        reading = read(document_type, pages, self._remembered(document, pages))
         steps = plan_route(document_type, registry, self._rules.models)
         if not asks_models(steps):
             answer = built_in_answer(document_type, reading)

@@ -84,8 +84,8 @@ def in_use(database: Database) -> dict[tuple[str, Part], Learned]:
 def by_ids(database: Database, learned_ids: Collection[int]) -> dict[tuple[str, Part], Learned]:
     """What was learnt under these ids, for a worker that joins a run."""
     with database.read() as connection:
-        query = select(learned).where(in_list(learned.c.learned_id, "ids"))
-        rows = connection.execute(query, {"ids": list(learned_ids)}).mappings().all()
+        query = select(learned).where(learned.c.learned_id.in_(learned_ids))
+        rows = connection.execute(query).mappings().all()
     return {(found.document_type, found.part): found for found in (_learned(row) for row in rows)}
 
 

@@ -60,7 +60,7 @@ class Desk:
     def types(self) -> Mapping[str, DocumentType]:
         return load_document_types(self.types_folder)
 
-    def write_type(self, more: str = "") -> None:
+    def write_type(self, more: str = "memory: {refresh: new}\n") -> None:
         (self.types_folder / "slip").mkdir(parents=True, exist_ok=True)
         (self.types_folder / "slip" / "type.yaml").write_text(TYPE + more)
 
@@ -190,3 +190,21 @@ def test_an_erased_document_is_remembered_no_longer(desk: Desk) -> None:
     left = learned.load_memories(desk.database, "slip", came.learned_id)
     assert erased not in {row.document_id for row in left}
     assert len(left) == 2
+
+
+def test_a_type_that_does_not_ask_for_it_is_read_as_ever(desk: Desk) -> None:
+    desk.write_type("")
+    with_decided_slips(desk)
+    desk.hand_out(4, "31.60")
+    desk.run()
+    assert desk.sum_of(4) != "31.60"
+    (came,) = learn(desk.database, desk.types)
+    assert came.why.startswith("its type.yaml does not ask for it")
+
+
+def test_what_was_learnt_is_found_by_its_ids(desk: Desk) -> None:
+    with_decided_slips(desk)
+    (came,) = learn(desk.database, desk.types)
+    assert came.learned_id is not None
+    assert learned.by_ids(desk.database, [came.learned_id]) == learned.in_use(desk.database)
+    assert learned.by_ids(desk.database, []) == {}
