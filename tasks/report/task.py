@@ -1,5 +1,7 @@
 """The Prefect task that ends a run: expectations about all results of a type, the artifacts, the end of its row."""
 
+from collections.abc import Callable
+
 import httpx
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -11,6 +13,8 @@ from prefect.states import Completed, Failed
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.failures import list_failures
 from blocks.database.story.figures import count_figures
+from blocks.database.story.records import RunFigures
+from blocks.errors import RunInterrupted
 from tasks.report.artifacts import MAX_FAILURES_SHOWN, as_markdown, failures_command, failures_table
 from tasks.report.repeated import repeated_documents
 from tasks.report.report import RunFailed, RunReport, build_report
@@ -28,16 +32,28 @@ def report(run: Run) -> RunReport:
     name, message = result.closing(run.settings.allowed_failure_share)
     figures = count_figures(run.database, run.run_id, result.by_type, result.waiting)
     runs.finish_run(run.database, run.run_id, name, message, figures.model_dump(mode="json"))
-    try:
-        page = as_markdown(result, run.context, run.settings, figures)
-        create_markdown_artifact(page, key="winnow-run", description=message)
-        if result.counts.failed:
-            _show_failures(run, result)
-    except httpx.HTTPError as error:  # the database has the report; only Prefect's pages lack it
-        get_run_logger().warning("an artifact could not be written: %s", error)
-    for signal in signals(run.database, run.run_id, result):
-        _send(run, signal)
+    _for_people("the artifacts", lambda: _write_artifacts(run, result, figures))
+    _for_people("what is not as usual", lambda: _send_signals(run, result))
     return result
+
+
+def _for_people(what: str, show: Callable[[], None]) -> None:
+    """Show something about a run whose end is written: what goes wrong here must not make a failure of its work."""
+    try:
+        show()
+    except RunInterrupted:
+        raise
+    except httpx.HTTPError as error:  # the database has the report; only Prefect's pages lack it
+        get_run_logger().warning("Prefect did not take %s of the run: %s", what, error)
+    except Exception:  # noqa: BLE001 - a defect of ours, logged with its stack
+        get_run_logger().exception("a defect: %s of the run could not be shown; the run itself is done", what)
+
+
+def _write_artifacts(run: Run, result: RunReport, figures: RunFigures) -> None:
+    page = as_markdown(result, run.context, run.settings, figures)
+    create_markdown_artifact(page, key="winnow-run", description=result.closing(run.settings.allowed_failure_share)[1])
+    if result.counts.failed:
+        _show_failures(run, result)
 
 
 def closing_state(run: Run, result: RunReport) -> State[RunReport]:
@@ -46,6 +62,11 @@ def closing_state(run: Run, result: RunReport) -> State[RunReport]:
     if name == "Failed":
         return Failed(message=message, data=RunFailed(message, result))
     return Completed(name=name, message=message, data=result)
+
+
+def _send_signals(run: Run, result: RunReport) -> None:
+    for signal in signals(run.database, run.run_id, result):
+        _send(run, signal)
 
 
 def _send(run: Run, signal: Signal) -> None:

@@ -139,7 +139,7 @@ def test_a_run_ends_although_prefect_cannot_be_reached(
     monkeypatch.setattr(task, "get_run_logger", logging.getLogger)
     assert report.fn(as_run(ended)).counts.failed == 1
     assert row_of(ended.database)[0] == "CompletedWithErrors"
-    assert "an artifact could not be written: nobody listens" in caplog.text
+    assert "Prefect did not take the artifacts of the run: nobody listens" in caplog.text
 
 
 class RefusingPrefect(BaseHTTPRequestHandler):
@@ -174,4 +174,21 @@ def test_a_run_ends_although_prefect_refuses_its_artifacts(
             assert report.fn(as_run(ended)).counts.failed == 1
         server.shutdown()
     assert row_of(ended.database)[0] == "CompletedWithErrors"
-    assert "an artifact could not be written: Client error '403 Forbidden'" in caplog.text
+    assert "Prefect did not take the artifacts of the run: Client error '403 Forbidden'" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["as_markdown", "signals"])
+def test_a_defect_in_what_is_shown_of_a_run_does_not_make_a_failure_of_it(
+    part: str, ended: OpenRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(task, part, broken)
+    for create in ("create_markdown_artifact", "create_table_artifact"):
+        monkeypatch.setattr(task, create, lambda *_, **__: None)
+    monkeypatch.setattr(task, "get_run_logger", logging.getLogger)
+    assert report.fn(as_run(ended)).counts.failed == 1
+    assert row_of(ended.database)[0] == "CompletedWithErrors"
+    assert "the run itself is done" in caplog.text
+    assert "ZeroDivisionError: planted" in caplog.text
