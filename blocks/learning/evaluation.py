@@ -42,7 +42,7 @@ class ReadDocument:
     `labels` has the right value of each field that has one; None: the field is not on the document. `drawn_with` is the
     probability with which chance picked the document; None: somebody chose it. `read_as` is the type under which
     `values` and `confidences` were read; all three are empty for a document that failed. `confidence` is that of the
-    document; `cost_usd` and `duration_s` are what all stages took.
+    document, and `reasons` sent it to review; `cost_usd` and `duration_s` are what all stages took.
     """
 
     document_id: str
@@ -55,6 +55,7 @@ class ReadDocument:
     confidences: Mapping[str, float]
     cost_usd: Decimal
     duration_s: float
+    reasons: tuple[str, ...] = ()
 
 
 class Draw(Record):

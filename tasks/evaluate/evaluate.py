@@ -1,7 +1,7 @@
 """How good the current readings of labelled documents are, type by type."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby, islice
 
 from blocks.database.engine import Database
@@ -38,17 +38,21 @@ def evaluate_readings(database: Database, types: Mapping[str, DocumentType], wan
                 unread += 1
                 continue
             document_type = types[of_document[0].document_type]
-            by_type[document_type.name].append(_read_document(document_type, of_document, reading))
+            id_ = of_document[0].document_id
+            by_type[document_type.name].append(read_document(document_type, id_, of_document, reading))
     return Evaluated(types=tuple(evaluate(types[name], by_type[name]) for name in sorted(by_type)), unread=unread)
 
 
-def _read_document(document_type: DocumentType, labels: list[Label], reading: Reading) -> ReadDocument:
+def read_document(
+    document_type: DocumentType, document_id: str, labels: Sequence[Label], reading: Reading
+) -> ReadDocument:
+    """A document with its labels, of which it may have none, and what the machine read of it last."""
     validation = None if reading.validation is None else Validation.model_validate_json(reading.validation)
     status: ResultStatus = "failed" if validation is None else validation.status.value
     if reading.is_provisional and status == "accepted":
         status = "in_review"
     return ReadDocument(
-        document_id=labels[0].document_id,
+        document_id=document_id,
         labels={label.field: label.value for label in labels if label.field in document_type.fields},
         drawn_with=min((label.drawn_with for label in labels if label.drawn_with is not None), default=None),
         read_as="" if validation is None else validation.document_type,
@@ -56,6 +60,7 @@ def _read_document(document_type: DocumentType, labels: list[Label], reading: Re
         confidence=0.0 if validation is None else validation.confidence,
         values={} if validation is None else validation.fields,
         confidences={} if validation is None else validation.confidences,
+        reasons=() if validation is None else validation.reasons,
         cost_usd=reading.cost_usd,
         duration_s=reading.duration_ms / 1000,
     )

@@ -1,0 +1,146 @@
+"""What random labels prove: only drawn documents count, the hard ones among them too, and nothing is promised early."""
+
+from datetime import timedelta
+from fractions import Fraction
+
+from sqlalchemy import insert, update
+
+from blocks.database.engine import Database, now
+from blocks.database.learning.tables import labels
+from blocks.database.payloads import pack
+from blocks.database.review.tables import review
+from blocks.database.tables import stage_outputs
+from blocks.document_types.schema import DocumentField, DocumentType, FieldType
+from blocks.records import Stage, Status, Validation
+from tasks.evaluate import trust
+from tasks.evaluate.trust import NEVER, Trust, score_of, trust_of
+from tests.database_fixtures import add_documents
+from tests.doubles.scripted_stages import id_of
+from tests.label_rows import add_label
+
+SLIP = DocumentType(
+    name="slip",
+    title="Slip",
+    fields={
+        "total": DocumentField(type=FieldType.MONEY, required=True),
+        "note": DocumentField(type=FieldType.TEXT),
+    },
+)
+TENTH, SURE = Fraction(1, 10), Fraction(19, 20)
+
+
+def add_read(database: Database, name: str, confidence: float, total: str, reasons: tuple[str, ...] = ()) -> None:
+    """A document that was read, with the verdict of the machine."""
+    add_documents(database, name)
+    verdict = Validation(
+        document_type="slip",
+        status=Status.IN_REVIEW if reasons else Status.ACCEPTED,
+        confidence=confidence,
+        reasons=reasons,
+        fields={"total": total, "note": None},
+        confidences={"total": confidence, "note": 0.0},
+    )
+    content = {
+        "document_id": id_of(name),
+        "stage": Stage.VALIDATE,
+        "fingerprint": "f",
+        "state": "done",
+        "is_current": True,
+        "payload": pack(verdict.model_dump_json().encode()),
+        "attempts": 1,
+        "solo_attempts": 0,
+        "run_id": "run-1",
+        "updated_at": now(),
+    }
+    with database.write() as connection:
+        connection.execute(insert(stage_outputs).values(**content))
+
+
+def add_drawn(database: Database, names: list[str], wrong: int = 0, confidence: float = 0.99) -> None:
+    """Documents that chance drew and people decided; the first `wrong` ones were read wrongly."""
+    for number, name in enumerate(names):
+        add_read(database, name, confidence, "1.00" if number < wrong else "9.00")
+        add_label(database, id_of(name), SLIP, "total", "9.00", drawn_with=0.5)
+
+
+def trusted(database: Database, error: Fraction = TENTH) -> Trust:
+    return trust_of(database, SLIP, error, SURE)
+
+
+def names(number: int, first: str = "d") -> list[str]:
+    return [f"{first}{count}" for count in range(number)]
+
+
+def test_a_threshold_is_proven_by_enough_random_labels_without_an_error(database: Database) -> None:
+    add_drawn(database, names(29))
+    found = trusted(database)
+    assert found.proof.threshold is not None
+    assert (found.drawn, found.used, found.accepted) == (29, 29, 1.0)
+    assert found.needed is None
+
+
+def test_one_label_less_proves_nothing_and_says_how_many_are_missing(database: Database) -> None:
+    add_drawn(database, names(28))
+    found = trusted(database)
+    assert found.proof.threshold is None
+    assert found.needed is not None
+    assert found.needed.without_errors == 1
+
+
+def test_chosen_documents_prove_nothing(database: Database) -> None:
+    add_drawn(database, names(40))
+    with database.write() as connection:
+        connection.execute(update(labels).values(drawn_with=None))
+    found = trusted(database)
+    assert (found.drawn, found.proof.threshold) == (0, None)
+
+
+def test_a_drawn_item_counts_as_wrong_once_it_is_past_due(database: Database) -> None:
+    add_drawn(database, names(40))
+    add_read(database, "late", 0.99, "9.00")
+    for hours, waiting, drawn in ((1, 1, 40), (-1, 0, 41)):
+        row = {
+            "document_id": id_of("late"),
+            "fingerprint": "f",
+            "document_type": "slip",
+            "status": "open",
+            "reasons": [],
+            "confidence": 0.99,
+            "priority": 3,
+            "due_at": now() + timedelta(hours=hours),
+            "created_at": now(),
+            "run_id": "run-1",
+            "drawn_with": 0.5,
+        }
+        with database.write() as connection:
+            connection.execute(review.delete())
+            connection.execute(insert(review).values(**row))
+        found = trusted(database)
+        assert (found.waiting, found.drawn) == (waiting, drawn)
+        assert found.proof.tests[0].wrong == drawn - 40
+
+
+def test_a_row_that_something_else_sends_to_review_is_never_counted_as_accepted(database: Database) -> None:
+    add_drawn(database, names(29))
+    for name in names(10, "h"):
+        add_read(database, name, 0.99, "1.00", ("hidden_text",))
+        add_label(database, id_of(name), SLIP, "total", "9.00", drawn_with=0.5)
+    found = trusted(database)
+    assert found.proof.threshold is not None
+    assert found.proof.tests[0].wrong == 0
+    assert found.accepted == 29 / 39
+
+
+def test_a_document_whose_deciding_field_has_no_label_counts_as_wrong(database: Database) -> None:
+    add_drawn(database, names(28))
+    add_read(database, "half", 0.99, "9.00")
+    add_label(database, id_of("half"), SLIP, "note", None, drawn_with=0.5)
+    found = trusted(database)
+    assert (found.unjudged, found.proof.tests[0].wrong, found.proof.threshold) == (1, 1, None)
+
+
+def test_only_want_of_confidence_can_be_mended_by_a_threshold() -> None:
+    assert score_of(SLIP, 0.4, ["low_confidence:total", "low_type_confidence:marked void"]) == 0.4
+    for reason in ("low_confidence:note", "missing:total", "hidden_text", "contradiction:1 and 2"):
+        assert score_of(SLIP, 0.99, [reason]) == NEVER
+    assert min(trust.FIXED_THRESHOLDS) > NEVER
