@@ -30,7 +30,7 @@ def trust(
     as_json: JsonOption = False,
     database: DatabaseOption = None,
 ) -> None:
-    """Say what could be promised of the rows that are accepted, and how many labels are missing for more.
+    """Say what could be promised of accepted rows, and what that needs.
 
     Only documents that chance drew prove something: random audits of review, and imports with --drawn. Thresholds are
     tested from strict to loose until one fails; the test is exact. Nothing is changed: runs go on by the type's
