@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from blocks.settings import Settings
 
 ROOMS = ("flows", "tasks", "blocks", "deployments")
+HANDLER = "winnow-json-lines"
+"""The name of the handlers that write JSON lines. `deployments/cli/output.py` knows them by it, without an import."""
 _NO_IDS: Mapping[str, str | int] = {}
 _ids: ContextVar[Mapping[str, str | int]] = ContextVar("winnow_log_ids", default=_NO_IDS)
 
@@ -64,8 +66,9 @@ def configure_logs(settings: Settings) -> bool:
         return False
     for room in ROOMS:
         logger = logging.getLogger(room)
-        if not any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
+        if not any(handler.name == HANDLER for handler in logger.handlers):
             handler = logging.StreamHandler()
+            handler.name = HANDLER
             handler.setFormatter(JsonLines())
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)

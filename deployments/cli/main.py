@@ -39,23 +39,30 @@ def _options(
     ] = False,
 ) -> None:
     """Read batches of documents, store what is sure, and send the rest to people for review."""
-    if "--help" not in sys.argv:
-        from blocks.settings import misspelt_variables
-
-        for sentence in misspelt_variables():
-            warn(sentence)
 
 
 def main() -> None:
     """Run the command and end the process with its exit code."""
     warnings.simplefilter("ignore")  # those of libraries say nothing to the user of a command
     try:
-        app()
+        try:
+            app()
+        finally:
+            _name_misspelt_settings()
     except BrokenPipeError:  # the reader of our output, such as head, has ended
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - raised again unless it is an error of ours
         sys.exit(_exit_code(error))
+
+
+def _name_misspelt_settings() -> None:
+    """Name variables that are nearly settings, where the command has read the settings: their import takes long."""
+    if "blocks.settings" in sys.modules:
+        from blocks.settings import misspelt_variables
+
+        for sentence in misspelt_variables():
+            warn(sentence)
 
 
 def _exit_code(error: Exception) -> int:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, object]]
 
 _log = logging.getLogger("deployments")
-"""It has handlers only where `configure_logs` was asked for JSON."""
+_JSON_LINES = "winnow-json-lines"
+"""The name of the handler that `configure_logs` adds where JSON is asked for. Prefect adds handlers of its own."""
 _LEVELS = {"yellow": logging.WARNING, "red": logging.ERROR}
 
 _FILE_WIDTH = 160
@@ -67,7 +68,7 @@ def note(line: str, style: str = "") -> None:
 
     Where the command logs JSON there, the line is a record too: every line can be parsed.
     """
-    if _log.handlers:
+    if any(handler.name == _JSON_LINES for handler in _log.handlers):
         _log.log(_LEVELS.get(style, logging.INFO), "%s", line)
     elif sys.stderr.isatty():
         stderr().print(line, style=style, markup=False, highlight=False, soft_wrap=True)

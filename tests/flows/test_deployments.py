@@ -225,7 +225,7 @@ def test_a_failed_run_has_one_line_starts_an_automation_and_is_retried_in_its_ow
     project: Project,
 ) -> None:
     automation_id = backfill_failures(project)
-    wrong = project.start(AD_HOC, selection={"document_type": "invoce"})
+    wrong = project.start(AD_HOC, models=["gpt-x"])
     folder = project.folder / "later"
     run_id = project.start(SCHEDULED, sources=[str(folder)])
     message = f"{folder} does not exist; give a file, a folder, a glob or a URL that fsspec reads"
@@ -252,7 +252,7 @@ def test_a_failed_run_has_one_line_starts_an_automation_and_is_retried_in_its_ow
     completed = project.wait_for(run_id, *ENDED)
     assert completed["state"]["message"].startswith("1 document: ")
     assert completed["name"] == failed["name"] == refused["name"]
-    for each, says in ((run_id, message), (wrong, "no document type is called 'invoce'")):
+    for each, says in ((run_id, message), (wrong, "there is no model 'gpt-x'")):
         project.wait_for(each, *ENDED)
         errors = project.log(each)
         assert any(says in line for line in errors)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from blocks import progress
-from blocks.logs import JsonLines
+from blocks.logs import HANDLER, JsonLines
 from blocks.records import CHUNK_STAGES, Stage
 from deployments.cli import output, progress_bars
 from deployments.cli.progress_bars import show_progress
@@ -33,6 +33,7 @@ def test_where_the_command_logs_json_each_of_its_lines_is_a_record(
 ) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.name = HANDLER
     room = logging.Logger("deployments", logging.INFO)
     room.addHandler(handler)
     monkeypatch.setattr(output, "_log", room)
@@ -45,3 +46,13 @@ def test_where_the_command_logs_json_each_of_its_lines_is_a_record(
     assert records[0]["message"] == "Prefect UI: http://prefect/run"
     assert [record["level"] for record in records[-2:]] == ["warning", "warning"]
     assert records[-1]["message"] == "a setting is misspelt: 100%"
+
+
+def test_a_handler_of_prefect_does_not_take_the_lines_of_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = logging.Logger("deployments", logging.INFO)
+    room.addHandler(logging.NullHandler())
+    monkeypatch.setattr(output, "_log", room)
+    output.note("the plan is in plan.json")
+    assert capsys.readouterr().err == "the plan is in plan.json\n"
