@@ -79,7 +79,7 @@ def measure(url: str, number: int) -> None:
             timed("record", documents.record_batch, database, "run", group, **options)
         show("discovery", number)
         context = RunContext(run_id="run", worker_id=lease.worker_id)
-        works = [_nothing(stage) for stage in OUTPUT_STAGES]
+        works = [nothing(stage) for stage in OUTPUT_STAGES]
         chunks, done, shown = documents.chunk_count(database, "run"), 0, 0
         for chunk in range(1, chunks + 1):
             ids = timed("members", documents.chunk_document_ids, database, "run", chunk)
@@ -102,7 +102,8 @@ def _found(number: int) -> Iterator[Any]:
         yield DiscoveredDocument(id_, f"file:///data/documents/in/{index:07}.txt", "text/plain", 300)
 
 
-def _nothing(stage: Any) -> Any:
+def nothing(stage: Any) -> Any:
+    """A stage that does nothing: every output is the same verdict."""
     from blocks.records import Document, Outcome, Status, Validation
 
     verdict = Validation(document_type="unknown", status=Status.ACCEPTED, confidence=1.0)
