@@ -6,6 +6,7 @@ libraries are imported already.
 
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from typing import Any
 import pytest
 
 from blocks import settings
+from blocks.logs import ROOMS
 from deployments.cli.main import main
 from deployments.prefect_api.local_server import LocalServer
 
@@ -57,6 +59,9 @@ def winnow(*arguments: str, cwd: Path, **environment: str) -> Done:
         patch.setattr(settings, "_current", None)
         patch.setattr(settings, "_has_warned", False)
         patch.setattr(sys, "argv", ["winnow", *arguments])
+        for logger in map(logging.getLogger, ROOMS):  # a command that logs JSON has handlers until it ends
+            patch.setattr(logger, "handlers", list(logger.handlers))
+            patch.setattr(logger, "propagate", logger.propagate)
         with redirect_stdout(out), redirect_stderr(err):
             try:
                 main()
