@@ -45,17 +45,8 @@ class IsolatedProcess:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can take another request."""
-        if not self._is_usable:
-            return False
-        try:
-            self._status.setblocking(False)
-            self._status.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True  # no end is reported
-        except OSError:
-            return False
-        return False
+        """Whether it can take another request. Its own end of the channel closes before the fork server reports it."""
+        return self._is_usable and _is_silent(self._channel) and _is_silent(self._status)
 
     def run(self, function: str, content: bytes | None, arguments: Mapping[str, JsonValue], timeout_s: float) -> bytes:
         """What `function` gives for the content; None stands for the content that the process has already.
@@ -140,6 +131,18 @@ class IsolatedProcess:
         self._is_usable = False
         self._channel.close()
         self._status.close()
+
+
+def _is_silent(connection: socket.socket) -> bool:
+    """Whether nothing has come over a connection, and its other end is open."""
+    try:
+        connection.setblocking(False)  # what sends or receives next sets its own time limit
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _last_line(stderr: bytes) -> str:
