@@ -92,27 +92,17 @@ def rollback(
 
 
 def _types(document_type: str | None) -> "Mapping[str, DocumentType]":
-    from blocks.document_types.loader import load_document_types
-    from blocks.errors import DocumentTypeUnknown
-    from blocks.settings import load_settings
+    from tasks.runs.prepare import load_types
 
-    types = load_document_types(load_settings().document_types_dir)
-    if document_type is None:
-        return types
-    if document_type not in types:
-        raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
-    return {document_type: types[document_type]}
+    types = load_types(document_type)
+    return types if document_type is None else {document_type: types[document_type]}
 
 
 def _row(found: "Learned") -> dict[str, object]:
     from tasks.learn.gate import Gate
 
     gate = Gate.model_validate(found.gate)
-    changed = [
-        f"{name} {field.right_before} to {field.right_after}"
-        for name, field in gate.fields.items()
-        if field.better or field.worse
-    ]
+    changed = [f"{name} {field.right_before} to {field.right_after}" for name, field in gate.changes.items()]
     return {
         "no": found.learned_id,
         "document_type": found.document_type,

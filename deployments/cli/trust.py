@@ -38,15 +38,11 @@ def trust(
 
     Example: winnow trust --type receipt --error 2%
     """
-    from blocks.document_types.loader import load_document_types
-    from blocks.errors import DocumentTypeUnknown
-    from blocks.settings import load_settings
     from tasks.evaluate.trust import trust_of
+    from tasks.runs.prepare import load_types
 
     wrong, sure = _share("--error", error), _share("--certainty", certainty)
-    opened, types = open_existing(database), load_document_types(load_settings().document_types_dir)
-    if document_type is not None and document_type not in types:
-        raise DocumentTypeUnknown(document_type, tuple(sorted(types)))
+    opened, types = open_existing(database), load_types(document_type)
     names = sorted(types) if document_type is None else [document_type]
     found = [trust_of(opened, types[name], wrong, sure) for name in names]
     if as_json:

@@ -50,6 +50,11 @@ class Gate(Record):
     fields: dict[str, FieldGate]
 
     @property
+    def changes(self) -> dict[str, FieldGate]:
+        """The fields that are read otherwise in some document."""
+        return {name: field for name, field in self.fields.items() if field.better or field.worse}
+
+    @property
     def worse_fields(self) -> tuple[str, ...]:
         """The fields that are worse beyond chance: with any, what was learnt is not used."""
         return tuple(name for name, field in self.fields.items() if field.is_worse)

@@ -44,8 +44,7 @@ def sentence(came: MemoryLearned) -> str:
         return f"{came.document_type}: nothing was learnt: {came.why}"
     changes = [
         f"{name} {field.right_before} to {field.right_after} of {field.documents} right"
-        for name, field in came.gate.fields.items()
-        if field.better or field.worse
+        for name, field in came.gate.changes.items()
     ]
     measured = "; ".join(changes) or "no field is read otherwise"
     head = f"{came.document_type}: learnt from {came.documents:,} decided documents (no. {came.learned_id})"
