@@ -365,19 +365,6 @@ class Validation(Record):
     role: Literal["reviewer", "senior"] = Field("reviewer", exclude_if=lambda role: role == "reviewer")
 
 
-class TypeFinding(Record):
-    """The result of an expectation about all results of a type, at the end of a run.
-
-    `observed` says what was found, or why the expectation could not be checked (`success` is then False).
-    """
-
-    document_type: str
-    name: str
-    success: bool
-    observed: str
-    severity: Literal["warn", "fail"] = "warn"
-
-
 class RunCounts(Record):
     """How a run's documents ended; `documents` is the sum of the others."""
 

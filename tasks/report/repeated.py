@@ -6,8 +6,9 @@ from blocks.database.engine import Database
 from blocks.database.results.repeated import Group, repeated_results
 from blocks.document_types.expectations import VIEW_COLUMNS, column_in_view, columns_of, wants_uniqueness
 from blocks.document_types.schema import DocumentType, FieldType
-from blocks.records import Record, TypeFinding
+from blocks.records import Record
 from tasks.runs.chunk import RunContext
+from tasks.validate.type_expectations import TypeFinding
 
 MAX_REPEATED = 20
 """So many groups of documents with equal values are named per expectation."""

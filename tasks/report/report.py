@@ -9,9 +9,10 @@ from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.sources import duplicate_files
 from blocks.errors import RunError
-from blocks.records import Record, Rerun, RunCounts, TypeFinding
+from blocks.records import Record, Rerun, RunCounts
 from tasks.report.repeated import Repeated
 from tasks.runs.chunk import RunContext
+from tasks.validate.type_expectations import TypeFinding
 
 
 class ModelUse(Record):

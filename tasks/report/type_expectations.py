@@ -7,9 +7,8 @@ from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.database.results.views import view_name
 from blocks.document_types.schema import DocumentType
-from blocks.records import TypeFinding
 from tasks.runs.chunk import RunContext
-from tasks.validate.type_expectations import check_results
+from tasks.validate.type_expectations import TypeFinding, check_results
 
 
 def type_findings(database: Database, run: RunContext, types: Mapping[str, DocumentType]) -> tuple[TypeFinding, ...]:

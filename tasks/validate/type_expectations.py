@@ -8,7 +8,7 @@ import itertools
 import logging
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from blocks.document_types.expectations import (
@@ -20,7 +20,7 @@ from blocks.document_types.expectations import (
 )
 from blocks.document_types.schema import DocumentType, Expectation
 from blocks.errors import ExpectationInvalid
-from blocks.records import TypeFinding
+from blocks.records import Record
 from tasks.validate.library import LOCK, NAME_KEY, context, exception_of, name_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,19 @@ RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 
 log = logging.getLogger(__name__)
 _source_numbers = itertools.count(1)
+
+
+class TypeFinding(Record):
+    """The result of an expectation about all results of a type, at the end of a run.
+
+    `observed` says what was found, or why the expectation could not be checked (`success` is then False).
+    """
+
+    document_type: str
+    name: str
+    success: bool
+    observed: str
+    severity: Literal["warn", "fail"] = "warn"
 
 
 def check_results(connection_url: str, view_name: str, document_type: DocumentType) -> tuple[TypeFinding, ...]:

@@ -5,10 +5,10 @@ import pytest
 from blocks.database.engine import Database
 from blocks.database.results.repeated import Group
 from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
-from blocks.records import TypeFinding
 from tasks.report import repeated
 from tasks.report.repeated import Repeated
 from tasks.runs.chunk import RunContext
+from tasks.validate.type_expectations import TypeFinding
 
 RUN = RunContext(run_id="r")
 

@@ -9,10 +9,11 @@ from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.pipeline import runs, stage_outputs
 from blocks.database.pipeline.failures import FailedDocument, record_failures
 from blocks.ledger import ModelCall, Settlement
-from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage, TypeFinding
+from blocks.records import CACHE_HIT, Outcome, Rerun, Retry, RunCounts, Stage
 from tasks.report.repeated import Repeated
 from tasks.report.report import ModelUse, RunReport, build_report
 from tasks.runs.chunk import RunContext
+from tasks.validate.type_expectations import TypeFinding
 from tests.database_fixtures import add_documents, dead_worker, worker
 from tests.doubles.scripted_stages import failing, id_of
 from tests.run_reports import run_report

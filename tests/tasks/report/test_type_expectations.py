@@ -5,9 +5,9 @@ import pytest
 from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.document_types.schema import DocumentType, Expectation
-from blocks.records import TypeFinding
 from tasks.report import type_expectations
 from tasks.runs.chunk import RunContext
+from tasks.validate.type_expectations import TypeFinding
 
 RUN = RunContext(run_id="r")
 

@@ -11,9 +11,8 @@ from blocks.database.engine import Database
 from blocks.database.results.views import create_views, view_name
 from blocks.document_types.expectations import VIEW_COLUMNS
 from blocks.document_types.schema import DocumentField, DocumentType, Expectation, FieldType
-from blocks.records import TypeFinding
 from tasks.validate import type_expectations
-from tasks.validate.type_expectations import check_results
+from tasks.validate.type_expectations import TypeFinding, check_results
 
 VIEW = "results_bill"
 
