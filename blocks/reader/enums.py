@@ -13,6 +13,7 @@ from blocks.evidence.document_reading import FieldCandidate
 from blocks.evidence.grounding import quoted
 from blocks.evidence.traces import Remembered
 from blocks.reader.lexicon import TypeVersion
+from blocks.reader.remembered import held_down
 from blocks.reader.votes import with_votes
 from blocks.records import Evidence, FieldReading, Page
 from blocks.text_classifier.classifier import READ_CHARACTERS, Lesson, TextClassifier
@@ -47,12 +48,19 @@ def read_enum(
     if not text.strip() or not field.enum:
         return None, ()
     classifier = _classifier(field_name, TypeVersion(document_type.score_digest, document_type))
-    prediction = with_votes(field_name, classifier.predict([text])[0], remembered)
+    plain = classifier.predict([text])[0]
+    prediction = with_votes(field_name, plain, remembered)
     evidence = _find_evidence(classifier, prediction.label, pages)
     if evidence is None:
         return None, ()
     candidates = tuple(FieldCandidate(label, probability) for label, probability in prediction.scores.items())
-    return FieldReading(value=prediction.label, confidence=prediction.confidence, evidence=(evidence,)), candidates
+    reading = FieldReading(value=prediction.label, confidence=prediction.confidence, evidence=(evidence,))
+    if not remembered:
+        return reading, candidates
+    without = FieldReading(value=plain.label, confidence=plain.confidence, evidence=(evidence,))
+    same = [document.fields.get(field_name) for document in remembered if document.is_same_issuer]
+    support = sum(trace is not None and trace.value == reading.value for trace in same)
+    return held_down(field, reading, without, support), candidates
 
 
 @lru_cache(maxsize=KEPT_CLASSIFIERS)

@@ -75,29 +75,25 @@ _OF_A_NUMBER = re.compile(r"[\s.-]*(?:reg\w*[\s.]*)?(?:n[or°º]|num\w*|nummer|i
 class FieldRanker:
     """Ranks the values of every field of one document.
 
-    `table_rows` are the rows of its tables, `memory` the decided documents that are like it, if any.
+    `table_rows` are the rows of its tables.
     """
 
-    def __init__(
-        self,
-        document_type: DocumentType,
-        sheet: Sheet,
-        table_rows: frozenset[int] = frozenset(),
-        memory: Memory | None = None,
-    ) -> None:
+    def __init__(self, document_type: DocumentType, sheet: Sheet, table_rows: frozenset[int] = frozenset()) -> None:
         self._type = document_type
-        self._memory = memory
         self._table_rows = table_rows
         self._sheet = sheet
         self._parties = PartyFinder(sheet)
         self._persons = persons.PersonFinder(sheet, document_type)
         self._found: dict[tuple[str, str | None], dict[int, list[Candidate]]] = {}
+        self._known_places: dict[str, list[Place]] = {}
 
-    def ranked(self, name: str) -> list[Ranked]:
-        """The values that a field may have, best first."""
+    def ranked(self, name: str, memory: Memory | None = None) -> list[Ranked]:
+        """The values that a field may have, best first; `memory` are the decided documents that are like this one."""
         field = self._type.fields[name]
-        places = self._places(name, field)
-        return rank(places if self._memory is None else self._memory.weighed(name, field, places), field)
+        if name not in self._known_places:
+            self._known_places[name] = list(self._places(name, field))
+        places = self._known_places[name]
+        return rank(places if memory is None else memory.weighed(name, field, places), field)
 
     def _places(self, name: str, field: DocumentField) -> Iterable[Place]:
         if field.hints.stated:

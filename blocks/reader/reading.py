@@ -17,10 +17,10 @@ from blocks.reader.lists import read_list
 from blocks.reader.odds import weigh
 from blocks.reader.persons import is_wanted
 from blocks.reader.ranking import Ranked, shares
-from blocks.reader.remembered import Memory
+from blocks.reader.remembered import Memory, held_down
 from blocks.reader.rubric import grade
 from blocks.reader.several import other_documents
-from blocks.reader.sheet import open_sheet
+from blocks.reader.sheet import Sheet, open_sheet
 from blocks.reader.sums import rates
 from blocks.reader.tables import TableReader
 from blocks.records import FieldReading, Page
@@ -53,14 +53,15 @@ def read(
     tools = _tools(TypeVersion(document_type.score_digest, document_type))
     sheet = open_sheet(document_type, tools.lexicon, pages)
     tables = {name: reader.read(sheet) for name, reader in tools.tables.items()}
-    memory = Memory(remembered, sheet) if remembered else None
-    ranker = FieldRanker(document_type, sheet, frozenset(row for _, rows in tables.values() for row in rows), memory)
+    ranking = _Ranking(document_type, sheet, frozenset(row for _, rows in tables.values() for row in rows))
     fields = {name: rules for name, rules in document_type.fields.items() if not rules.written}
-    ranked = {name: ranker.ranked(name) for name, rules in fields.items() if rules.type not in NOT_RANKED}
-    several = other_documents(fields, ranked)
-    shares_printed = rates([page.text for page in pages])
-    agree(document_type, ranked, sheet.rate_rows, shares_printed, charge_rows(sheet.rows, sheet.notation))
-    best = {name: _best(fields[name], found, pages) for name, found in ranked.items()}
+    ranked, several = ranking.ranked()
+    best = ranking.best(ranked)
+    if remembered:
+        memory, plain = Memory(remembered, sheet), best
+        ranked, found = ranking.ranked(memory)
+        best = _held_down(fields, ranking.best(ranked), plain, ranked, memory)
+        several = several or found
     candidates = weigh(fields, ranked, sheet)
     for name, rules in fields.items():
         if rules.type is FieldType.ENUM:
@@ -87,6 +88,44 @@ class _Tools:
 
     lexicon: Lexicon
     tables: Mapping[str, TableReader]
+
+
+class _Ranking:
+    """Ranks the fields of one document: by its pages alone, and with the decided documents that are like it."""
+
+    def __init__(self, document_type: DocumentType, sheet: Sheet, table_rows: frozenset[int]) -> None:
+        self._type, self._sheet = document_type, sheet
+        self._ranker = FieldRanker(document_type, sheet, table_rows)
+        self._fields = {
+            name: rules
+            for name, rules in document_type.fields.items()
+            if rules.type not in NOT_RANKED and not rules.written
+        }
+        self._printed = rates([page.text for page in sheet.pages])
+        self._charges = charge_rows(sheet.rows, sheet.notation)
+
+    def ranked(self, memory: Memory | None = None) -> tuple[dict[str, list[Ranked]], tuple[str, ...]]:
+        """The values of each field, best first, after sums and parties agree, and the file's other documents."""
+        found = {name: self._ranker.ranked(name, memory) for name in self._fields}
+        several = other_documents(self._type.fields, found)
+        agree(self._type, found, self._sheet.rate_rows, self._printed, self._charges)
+        return found, several
+
+    def best(self, ranked: Mapping[str, list[Ranked]]) -> dict[str, FieldReading | None]:
+        """The value of each field that ranks first."""
+        return {name: _best(self._fields[name], found, self._sheet.pages) for name, found in ranked.items()}
+
+
+def _held_down(
+    fields: Mapping[str, DocumentField],
+    best: Mapping[str, FieldReading | None],
+    plain: Mapping[str, FieldReading | None],
+    ranked: Mapping[str, list[Ranked]],
+    memory: Memory,
+) -> dict[str, FieldReading | None]:
+    """What was read with the memory, where few documents speak for it with less confidence; `plain` is without it."""
+    support = {name: memory.support(name, fields[name], found[0].best) for name, found in ranked.items() if found}
+    return {name: held_down(fields[name], best[name], plain[name], support.get(name, 0)) for name in best}
 
 
 @lru_cache(maxsize=TYPES_KEPT)
