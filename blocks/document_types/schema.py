@@ -209,9 +209,11 @@ class MemoryRules(Record):
     """Documents of the type are read by what people decided on others, and how: docs/learning.md.
 
     `refresh`: whether what is learnt later serves new documents only, or earlier ones are stale and read again.
+    `split`: whether each label teaches and proves in turn, or half of them only ever teach and the other half prove.
     """
 
     refresh: Literal["new", "stale"] = "new"
+    split: Literal["turns", "strict"] = Field("turns", exclude_if=lambda split: split == "turns")
 
 
 class Expectation(Record):

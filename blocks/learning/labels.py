@@ -80,6 +80,15 @@ def fold_of(document_id: str, issuer_key: str | None = None, *, folds: int = FOL
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % folds
 
 
+def proves(text_digest: str, issuer_key: str = "") -> bool:
+    """Whether a document's labels only prove, where its type asks for a strict split; else they only teach.
+
+    Half of the issuers prove, with all of their documents, and half of the documents without a known issuer. It follows
+    from the document alone: no setting and no other document changes it.
+    """
+    return fold_of(text_digest, issuer_key, folds=2) == 1
+
+
 def probability_of(text: str) -> float | None:
     """The probability that `all`, `random:P` or `chosen` says; P is a number or a percentage. Raises `DrawInvalid`."""
     word, _, share = text.strip().lower().partition(":")

@@ -53,11 +53,7 @@ def remember(
 ) -> Decided:
     """What to remember of a document. `values` are the right ones of the fields that people decided."""
     rows = read_rows(pages)
-    named = [
-        str(value)
-        for name, value in values.items()
-        if value is not None and (field := document_type.fields.get(name)) and is_issuer(field)
-    ]
+    named = _stated_names(document_type, values)
     names = list(dict.fromkeys(name for value in named for name in (value, printed_name(value, rows)) if plain(name)))
     keys = issuer_keys(pages, names)
     return Decided(
@@ -68,6 +64,20 @@ def remember(
         sketch=sketch(text_of(pages)),
         fields=traces_of(document_type, pages, values),
     )
+
+
+def stated_issuer(document_type: DocumentType, values: Mapping[str, JsonValue]) -> str:
+    """The digest of the issuer's name as a person states it, `Decided.issuer`; empty if nobody does."""
+    name = next((name for name in _stated_names(document_type, values) if plain(name)), "")
+    return issuer_keys((), (name,))[NAME][0] if name else ""
+
+
+def _stated_names(document_type: DocumentType, values: Mapping[str, JsonValue]) -> list[str]:
+    return [
+        str(value)
+        for name, value in values.items()
+        if value is not None and (field := document_type.fields.get(name)) and is_issuer(field)
+    ]
 
 
 class Memory:

@@ -35,6 +35,8 @@ def evaluate(document_type: TypeOption = None, as_json: JsonOption = False, data
         return
     if found.unread:
         note(f"{counted(found.unread, 'labelled document')} left out: no run has read them, or their readings are gone")
+    if found.teaching:
+        note(f"{counted(found.teaching, 'labelled document')} left out: they only teach, by a strict split")
     if not found.types:
         say(NONE_YET if document_type is None else f"no labelled document of type {document_type} was read")
     for number, of_type in enumerate(found.types):

@@ -26,6 +26,7 @@ from blocks.learning.promise import (
 )
 from blocks.records import Record
 from tasks.evaluate.evaluate import read_document
+from tasks.learn.split import proving
 
 FIXED_THRESHOLDS = (0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 """Tested where too few documents without a random label are there to choose thresholds from."""
@@ -64,6 +65,8 @@ def trust_of(database: Database, document_type: DocumentType, error: Fraction, c
     refused, or that nobody decided in time, counts as wrong: nobody can leave out the hard ones.
     """
     drawn = _latest(read_drawn(database, document_type.name))
+    proves = proving(database, document_type, [each.document_id for each in drawn])
+    drawn = [each for each in drawn if each.document_id in proves]
     at = now()
     counted = [each for each in drawn if each.outcome is not DrawnOutcome.OPEN or _is_late(each, at)]
     labels, unjudged = _labels(database, document_type, counted)

@@ -14,6 +14,7 @@ from blocks.learning.memory_rows import MemoryRow
 from blocks.records import Record
 from tasks.learn.gate import Gate, measure, measured_ids
 from tasks.learn.labelled import labelled_values, made_of, with_pages
+from tasks.learn.split import teaching
 
 MIN_DOCUMENTS = 2
 """What is learnt from a single document cannot be measured on another one."""
@@ -44,7 +45,7 @@ def learn_memory(
     if document_type.memory is None:
         why = "its type.yaml does not ask for it; write: memory: {refresh: new}"
         return MemoryLearned(document_type=name, documents=0, why=why)
-    values = labelled_values(database, document_type)
+    values = teaching(database, document_type, labelled_values(database, document_type))
     wanted = {document_id: made_of(document_type, own) for document_id, own in values.items()}
     known = _known(database, name)
     if wanted == known:

@@ -16,7 +16,7 @@ from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
 from blocks.database.keeping.errors import DocumentsInWork
-from blocks.database.learning.tables import labels, memories
+from blocks.database.learning.tables import labels, memories, splits
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.leases import live_workers
 from blocks.database.pipeline.sources import uris_of
@@ -177,7 +177,7 @@ _REVIEWS = select(review.c.review_id).where(in_list(review.c.document_id, _IDS))
 _DELETED: tuple[tuple[Table, ColumnElement[bool]], ...] = (
     *(
         (table, in_list(table.c.document_id, _IDS))
-        for table in (stage_outputs, results, failures, sources, labels, memories)
+        for table in (stage_outputs, results, failures, sources, labels, memories, splits)
     ),
     (model_call_texts, model_call_texts.c.call_key.in_(_CALLS)),
     (reply_cache, reply_cache.c.cache_key.in_(_REQUESTS)),
