@@ -104,10 +104,12 @@ class Evaluation(Record):
     `read_as_type`: the documents that were read as this type. `judged` counts those of which it is known whether the
     row is right (see `is_right`); `right`, `wrong_among_accepted`, `confidences` and `curve` are of them. `review` is
     the share in review among all documents. `values` are the confidences of all fields together. Documents that failed
-    or were rejected are not in `confidences` and `curve`: no threshold accepts them.
+    or were rejected are not in `confidences` and `curve`: no threshold accepts them. `accept_at` is the type's
+    threshold today, which is on confidences of fields, where `curve` has those of documents.
     """
 
     document_type: str
+    accept_at: float
     documents: int
     draw: Draw
     read_as_type: Share
@@ -137,6 +139,7 @@ def evaluate(document_type: DocumentType, documents: Sequence[ReadDocument]) -> 
     readings = {name: _readings(document_type, name, documents) for name in evaluated_fields(document_type)}
     return Evaluation(
         document_type=document_type.name,
+        accept_at=document_type.review.accept_at,
         documents=count,
         draw=draw_of([document.drawn_with for document in documents]),
         read_as_type=share_of(sum(document.read_as == document_type.name for document in documents), count),

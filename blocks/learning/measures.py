@@ -37,6 +37,18 @@ class Share(Record):
     high: float
 
 
+class Bin(Record):
+    """Readings whose confidences lie in one tenth of the scale, from `low` to `high`: their mean confidence, and how
+    many were right.
+    """
+
+    low: float
+    high: float
+    mean: float
+    counted: int
+    right: int
+
+
 class Calibrated(Record):
     """How far confidences are from the share of right values.
 
@@ -44,10 +56,12 @@ class Calibrated(Record):
     (Guo et al., "On calibration of modern neural networks", ICML 2017). It is above 0 by chance alone, the more the
     fewer the rows. `debiased`: the root mean square distance over ten bins of equal size, less what chance adds
     (Kumar, Liang and Ma, "Verified uncertainty calibration", NeurIPS 2019); None with fewer than two rows per bin.
+    `bins` are those of equal width that have a row, from low to high: a reliability diagram shows them.
     """
 
     error: float
     debiased: float | None
+    bins: tuple[Bin, ...]
 
 
 def calibration_of(confidences: Sequence[float], are_right: Sequence[bool]) -> Calibrated | None:
@@ -55,14 +69,15 @@ def calibration_of(confidences: Sequence[float], are_right: Sequence[bool]) -> C
     rows = sorted(zip(confidences, are_right, strict=True))
     if not rows:
         return None
-    by_width = [list(part) for _, part in groupby(rows, lambda row: min(int(row[0] * BINS), BINS - 1))]
-    error = sum(abs(_gap(part)) * len(part) for part in by_width) / len(rows)
+    by_width = {number: list(part) for number, part in groupby(rows, lambda row: min(int(row[0] * BINS), BINS - 1))}
+    error = sum(abs(_gap(part)) * len(part) for part in by_width.values()) / len(rows)
+    bins = tuple(_bin(number, part) for number, part in by_width.items())
     if len(rows) < 2 * BINS:
-        return Calibrated(error=error, debiased=None)
+        return Calibrated(error=error, debiased=None, bins=bins)
     edges = [len(rows) * number // BINS for number in range(BINS + 1)]
     by_size = [rows[low:high] for low, high in pairwise(edges)]
     squares = sum((_gap(part) ** 2 - _variance_of_mean(part)) * len(part) for part in by_size) / len(rows)
-    return Calibrated(error=error, debiased=max(squares, 0.0) ** 0.5)
+    return Calibrated(error=error, debiased=max(squares, 0.0) ** 0.5, bins=bins)
 
 
 def auroc(confidences: Sequence[float], are_right: Sequence[bool]) -> float | None:
@@ -122,6 +137,16 @@ def clopper_pearson(hits: float, counted: float, *, certainty: float = CONFIDENC
     low = 0.0 if hits <= 0 else float(betaincinv(hits, counted - hits + 1, tail))
     high = 1.0 if hits >= counted else float(betaincinv(hits + 1, counted - hits, 1 - tail))
     return low, high
+
+
+def _bin(number: int, rows: Sequence[tuple[float, bool]]) -> Bin:
+    return Bin(
+        low=number / BINS,
+        high=(number + 1) / BINS,
+        mean=sum(confidence for confidence, _ in rows) / len(rows),
+        counted=len(rows),
+        right=sum(is_right for _, is_right in rows),
+    )
 
 
 def _gap(rows: Sequence[tuple[float, bool]]) -> float:

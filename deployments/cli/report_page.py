@@ -1,59 +1,30 @@
-"""The report of a period as one page of HTML, without a script and without another file."""
+"""The report of a period as one page of HTML."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from blocks.database.story.period import Period
-from deployments import review_app
+from deployments.cli.html_page import Section, Table, page
 from deployments.review_app.charts import ROW, Chart, Column, bars, columns, lines
 from tasks.period.period import FIGURES, MODEL_FIGURES, ModelSummary, PeriodReport
 
 MODELS_SHOWN, REASONS_SHOWN = 4, 10
 STATUSES = ("accepted", "in_review", "rejected", "failed")
-_ROOM = Path(str(review_app.__file__)).parent
-_PAGE = """\
-{% from 'chart.html' import picture %}
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Winnow report</title><style>{{ style }}</style></head>
-<body><main class="dashboard">
-<h1>{{ found.runs }} runs from {{ found.since.strftime('%Y-%m-%d') }} to {{ found.until.strftime('%Y-%m-%d') }}</h1>
-<ul>{% for sentence in found.sentences %}<li>{{ sentence }}</li>{% else %}<li>No run did anything.</li>{% endfor %}</ul>
-<div class="charts">{% for chart in charts %}{{ picture(chart) }}{% endfor %}
-{% for title, head, figures, rows in tables %}{% if rows %}
-<section class="chart wide"><h2>{{ title }}</h2><table><thead><tr><th scope="col">{{ head }}</th>
-{% for name, _ in figures %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead><tbody>
-{% for name, each in rows %}<tr><th scope="row">{{ name }}</th>
-{% for _, figure in figures %}<td>{{ figure(each) }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></section>
-{% endif %}{% endfor %}
-</div></main></body></html>
-"""
 
 
 def period_page(period: Period, found: PeriodReport) -> str:
-    """The page. The pictures are those of the review page's dashboard in kind and style."""
-    loader = FileSystemLoader(_ROOM / "templates")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    style = "".join((_ROOM / "static" / name).read_text("utf-8") for name in ("page.css", "dashboard.css"))
-    template = environment.from_string(_PAGE)
+    """The page of a period."""
+    of_types = [(each.document_type, *(figure(each) for _, figure in FIGURES)) for each in found.types]
+    of_models = [(each.model, *(figure(each) for _, figure in MODEL_FIGURES)) for each in found.models]
     tables = (
-        ("Document types", "type", FIGURES, [(each.document_type, each) for each in found.types]),
-        ("Models", "model", MODEL_FIGURES, [(each.model, each) for each in found.models]),
+        Table("Document types", ("type", *(name for name, _ in FIGURES)), of_types),
+        Table("Models", ("model", *(name for name, _ in MODEL_FIGURES)), of_models),
     )
-    return template.render(found=found, charts=list(_charts(period, found)), tables=tables, style=_Style(style))
-
-
-class _Style(str):
-    """Style sheets of the project's own, which are not escaped."""
-
-    __slots__ = ()
-
-    def __html__(self) -> str:
-        return str(self)
+    sentences = found.sentences or ("No run did anything.",)
+    heading = f"{found.runs} runs from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}"
+    section = Section(sentences=sentences, charts=list(_charts(period, found)), tables=tables)
+    return page("Winnow report", heading, [section])
 
 
 def _charts(period: Period, found: PeriodReport) -> Iterator[Chart]:

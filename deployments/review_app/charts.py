@@ -5,7 +5,7 @@ Policy refuses.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 from typing import Literal
 
@@ -15,6 +15,7 @@ ROW = 30
 NAMES = 132  # what the names of rows take
 LETTERS = 20
 BARS_LABELLED = 5
+DOTS = 60  # a line through more points has no dot at each
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +128,26 @@ def lines(names: Sequence[str], series: Sequence[Sequence[float | None]]) -> tup
     return tuple(marks)
 
 
-def bars(names: Sequence[str], parts: Sequence[tuple[int, int]], legend: tuple[str, str]) -> tuple[Mark, ...]:
-    """Lying bars of two parts each, with their sum at the end."""
-    most = max((sum(pair) for pair in parts), default=0) or 1
+def bars(
+    names: Sequence[str],
+    parts: Sequence[Sequence[int]],
+    legend: Sequence[str],
+    styles: Sequence[str] = ("s0", "bad"),
+) -> tuple[Mark, ...]:
+    """Lying bars whose parts stand behind each other, with their sum at the end."""
+    most = max(map(sum, parts), default=0) or 1
     room = WIDTH - NAMES - 62
     marks = []
-    for number, (name, pair) in enumerate(zip(names, parts, strict=True)):
+    for number, (name, counts) in enumerate(zip(names, parts, strict=True)):
         x, y = float(NAMES), number * ROW + 6
         marks.append(Mark("text", (NAMES - 8, y + 14), "end", short(name)))
-        for part, count in enumerate(pair):
+        for part, count in enumerate(counts):
             width = room * count / most
             if count:
                 says = f"{name}: {count:,} {legend[part]}"
-                marks.append(Mark("rect", _rounded(x, y, max(width, 1), 19), ("s0", "bad")[part], says))
+                marks.append(Mark("rect", _rounded(x, y, max(width, 1), 19), styles[part], says))
             x += width
-        marks.append(Mark("text", _rounded(x + 6, y + 14), "", f"{sum(pair):,}"))
+        marks.append(Mark("text", _rounded(x + 6, y + 14), "", f"{sum(counts):,}"))
     return tuple(marks)
 
 
@@ -185,6 +191,33 @@ def diagonal(points: Sequence[tuple[float, float, int, str]]) -> tuple[Mark, ...
         radius = 3 + 7 * (count / most) ** 0.5
         marks.append(Mark("circle", _rounded(left + side * x, top + side * (1 - y), radius), "s0 dot", says))
     return tuple(marks)
+
+
+def trade(points: Sequence[tuple[float, float, str]], marked: Sequence[Mark]) -> tuple[Mark, ...]:
+    """A line through points of two shares, each with what it says; `marked` are circles at shares that stand out."""
+    top = share_scale(max([y for _, y, _ in points] + [mark.box[1] for mark in marked], default=0))
+    width = WIDTH - LEFT - RIGHT
+
+    def at(x: float, y: float) -> tuple[float, ...]:
+        return _rounded(LEFT + width * x, _y(y, top))
+
+    marks = []
+    for part in range(5):
+        x, y = at(part / 4, top * part / 4)
+        marks.append(Mark("line", (LEFT, y, WIDTH - RIGHT, y), "grid"))
+        marks.append(Mark("text", (LEFT - 6, y + 4), "end", f"{100 * top * part / 4:.3g} %"))
+        marks.append(Mark("text", (x, HEIGHT - 7), "end" if part == 4 else "middle", f"{part / 4:.0%}"))
+    places = [at(x, y) for x, y, _ in points]
+    marks.append(Mark("path", style="stroke", path="M" + " L".join(f"{x} {y}" for x, y in places)))
+    if len(places) <= DOTS:
+        marks += [Mark("circle", (*place, 2.5), "s0", says) for place, (*_, says) in zip(places, points, strict=True)]
+    marks += [replace(mark, box=(*at(*mark.box[:2]), mark.box[2])) for mark in marked]
+    return tuple(marks)
+
+
+def share_scale(most: float) -> float:
+    """The end of a scale of shares."""
+    return next(end for end in (0.02, 0.04, 0.1, 0.2, 0.4, 0.6, 1.0) if end >= most or end == 1.0)
 
 
 def nice(most: float) -> float:

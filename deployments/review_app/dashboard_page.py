@@ -20,7 +20,19 @@ from blocks.review.statistics import (
     WeekOfReasons,
 )
 from deployments.review_app.call import Call
-from deployments.review_app.charts import Chart, Column, Span, area, bars, columns, diagonal, nice, spans, spans_height
+from deployments.review_app.charts import (
+    Chart,
+    Column,
+    Span,
+    area,
+    bars,
+    columns,
+    diagonal,
+    nice,
+    share_scale,
+    spans,
+    spans_height,
+)
 from deployments.review_app.words import label
 
 PERIODS = (7, 30, 90, 365)
@@ -174,7 +186,7 @@ def _wrong(audits: Sequence[tuple[str, Share, int]]) -> Chart:
         says="; ".join(f"{span.name}: {span.text}" for span in given),
         head=("type", "wrong, with the 95 % interval", "drawn and not decided yet"),
         rows=tuple((label(n), _in_words(share) if share.counted else "–", f"{w:,}") for n, share, w in audits),
-        marks=spans(given, _round_share(top), "%") if given else (),
+        marks=spans(given, share_scale(top), "%") if given else (),
         note="From the random audit. The bar is the interval that holds the true share with 95 % confidence.",
         empty="Here you will see which share of the accepted rows is wrong, once people have decided on some of the "
         "random audit. type.yaml sets how many are drawn: review: {audit: 2%}.",
@@ -235,8 +247,3 @@ def _in_words(share: Share) -> str:
 
 def _seconds(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds:g} s"
-
-
-def _round_share(share: float) -> float:
-    """The end of a scale of shares."""
-    return next(end for end in (0.02, 0.04, 0.1, 0.2, 0.4, 1.0) if end >= share or end == 1.0)

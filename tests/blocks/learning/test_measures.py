@@ -61,6 +61,9 @@ def test_calibration_is_the_distance_per_bin() -> None:
     found = calibration_of(confidences, are_right)
     assert found is not None
     assert found.error == pytest.approx(0.125)
+    bins = [(each.low, each.high, each.counted, each.right) for each in found.bins]
+    assert bins == [(0.7, 0.8, 10, 5), (0.9, 1.0, 10, 9)]
+    assert [each.mean for each in found.bins] == pytest.approx([0.75, 0.9])
     assert calibration_of([], []) is None
     few = calibration_of([0.9], [True])
     assert few is not None

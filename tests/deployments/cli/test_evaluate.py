@@ -42,6 +42,10 @@ def test_readings_are_measured_on_imported_labels(workplace: Workplace) -> None:
     assert sum(receipts["statuses"].values()) == 3
     assert receipts["seconds_per_document"] > 0
 
+    done = workplace.command("evaluate", "--html", "page.html")
+    assert done.stderr == "page.html has the evaluation with its pictures\n"
+    assert "What was read of 3 labelled documents" in (workplace.folder / "page.html").read_text()
+
     workplace.environment["COLUMNS"] = "80"
     shown = workplace.command("evaluate", "--type", "receipt").stdout.splitlines()
     assert shown[0] == "receipt: 3 labelled documents, chosen: no estimate for other documents"
