@@ -350,6 +350,7 @@ class Validation(Record):
     `fields` has a value for each field of the type (money as a decimal string, dates in ISO form, None if nothing was
     read); `confidences` and `evidence` have the same keys. `confidence` is that of the weakest required field. A reason
     is ``code`` or ``code:detail``. `priority` 1 is the most urgent; `due_minutes` counts from storing; `role` decides.
+    `raw_confidences` are those before calibration, of fields whose confidence it changed.
     """
 
     document_type: str
@@ -359,6 +360,7 @@ class Validation(Record):
     score: float | None = None
     fields: dict[str, JsonValue] = {}
     confidences: dict[str, float] = {}
+    raw_confidences: dict[str, float] = Field(default={}, exclude_if=lambda raw: not raw)
     evidence: dict[str, tuple[Evidence, ...]] = {}
     priority: int = 3
     due_minutes: int | None = None

@@ -6,13 +6,13 @@ from prefect.client.schemas.objects import State
 from blocks.database.address import connect
 from blocks.settings import load_settings
 from tasks.flow_run.task import ends_in_one_line, run_name
-from tasks.learn.memory import MemoryLearned
+from tasks.learn.learn import PartLearned
 from tasks.learn.task import closing_learning, learn_from_labels
 
 
 @flow(name="learn", flow_run_name=run_name, persist_result=False)
 @ends_in_one_line
-def learn() -> State[list[MemoryLearned]]:
+def learn() -> State[list[PartLearned]]:
     """Learn what people decided since the last time, where it is not worse on labels that it did not see.
 
     It asks no model and costs nothing. Runs learn by themselves when they begin; this flow keeps their beginning short.

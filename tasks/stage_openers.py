@@ -18,6 +18,7 @@ from tasks.score.memory import RunMemory
 from tasks.score.models import DatabaseModels
 from tasks.score.stage import ScoreRules, ScoreStage
 from tasks.store.store import STORE_VERSION
+from tasks.validate.calibration import RunCalibrations
 from tasks.validate.stage import ValidateStage
 
 
@@ -58,7 +59,7 @@ def open_score(run: Run) -> ScoreStage:
 
 def open_validate(run: Run) -> ValidateStage:
     """The validate stage of a run."""
-    return ValidateStage(run.types)
+    return ValidateStage(run.types, RunCalibrations(run.types, run.learned), relearn=run.context.relearn)
 
 
 def _works_no_chunk(*_: object, **__: object) -> TaskState:

@@ -53,6 +53,7 @@ class BusinessHours(Record):
 class ReviewRules(Record):
     """When a document is accepted without a person, how urgent it is otherwise, and how people decide on it.
 
+    `calibrate`: whether confidences are calibrated by labels first (docs/learning.md).
     `accept_models_at` is asked, in place of `accept_at`, of fields that a language model has read, where it is higher.
     `bands` are tried from the lowest `below`; the last one serves everything else. `hours`: due times count these
     only; without them, every hour. `decisions`: how many persons must agree; with 2, neither sees what
@@ -62,6 +63,7 @@ class ReviewRules(Record):
 
     accept_at: float = Field(0.8, ge=0, le=1)
     accept_models_at: float | None = Field(None, ge=0, le=1)
+    calibrate: bool = Field(False, exclude_if=lambda is_on: not is_on)
     min_ocr_confidence: float = Field(0.6, ge=0, le=1)
     bands: tuple[ReviewBand, ...] = (ReviewBand(below=1.0, priority=3, due_minutes=24 * 60),)
     hours: BusinessHours | None = None

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from blocks.evidence.traces import Remembered
 from blocks.learning.memory import Decided, Memory
@@ -26,5 +26,10 @@ class TypeMemory:
 
 def text_digest(pages: Sequence[Page]) -> str:
     """Digest of the visible text without case and blanks: documents with the same one are twins."""
-    words = " ".join(word for page in pages for word in page.text.casefold().split())
+    return digest_of_texts(page.text for page in pages)
+
+
+def digest_of_texts(texts: Iterable[str]) -> str:
+    """`text_digest` of pages with these texts."""
+    words = " ".join(word for text in texts for word in text.casefold().split())
     return hashlib.sha256(words.encode()).hexdigest()

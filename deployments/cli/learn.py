@@ -34,8 +34,10 @@ def _group() -> None:
 def status(document_type: TypeOption = None, as_json: JsonOption = False, database: DatabaseOption = None) -> None:
     """List what was learnt, the newest first, and whether runs use it.
 
-    Runs use the newest of each document type whose state is used. refused: on documents that it had not seen, a field
-    was read worse than without it, beyond chance. rolled_back: a person took it back.
+    Runs use the newest memory and the newest calibration of each document type whose state is used. refused: on
+    documents that it had not seen, a memory read a field worse, beyond chance, or a calibration improved no field.
+    rolled_back: a person took it back. A memory's fields say how many documents are read right, before and with it; a
+    calibration's say how it was fitted, on how many labels, and the log loss before and with it.
     """
     from blocks.database.learning.learned import history
 
@@ -52,7 +54,7 @@ def run(document_type: TypeOption = None, as_json: JsonOption = False, database:
 
     Every decided document is remembered: where its values stood, and its issuer's name as people write it. Up to 200 of
     them are read with what the others teach, and without. Where a field becomes worse beyond chance, runs go on with
-    what was learnt before. It asks no model and costs nothing.
+    what was learnt before. Confidences are calibrated where the type asks for it. It asks no model and costs nothing.
     """
     from tasks.learn.learn import learn, sentence
 
@@ -76,7 +78,7 @@ def rollback(
     Labels stay. What is learnt next is made of all labels again: forget wrong ones first (winnow labels forget).
     """
     from blocks.database.learning import learned
-    from blocks.database.learning.learned import LearnedState
+    from blocks.database.learning.learned import LearnedState, Part
 
     opened = open_to_change(database)
     with opened.write() as connection:
@@ -87,7 +89,8 @@ def rollback(
             raise UsageError(f"{number} is {taken.state} already")
         learned.set_state(connection, number, LearnedState.ROLLED_BACK, person_of(opened, by).name)
     before = learned.in_use(opened).get((taken.document_type, taken.part))
-    now = "runs read by the document type alone" if before is None else f"runs use {before.learned_id}"
+    without = {Part.MEMORY: "runs read by the document type alone", Part.CALIBRATION: "confidences stay as they come"}
+    now = without[taken.part] if before is None else f"runs use {before.learned_id}"
     say(f"{number} is used no longer; for {taken.document_type}, {now}")
 
 
@@ -99,20 +102,35 @@ def _types(document_type: str | None) -> "Mapping[str, DocumentType]":
 
 
 def _row(found: "Learned") -> dict[str, object]:
-    from tasks.learn.gate import Gate
-
-    gate = Gate.model_validate(found.gate)
-    changed = [f"{name} {field.right_before} to {field.right_after}" for name, field in gate.changes.items()]
+    documents, changes = _measured(found)
     return {
         "no": found.learned_id,
         "document_type": found.document_type,
         "part": str(found.part),
         "labels": found.labels,
-        "measured": counted(gate.documents, "document"),
-        "changed fields": ", ".join(changed),
+        "measured": counted(documents, "document"),
+        "changed fields": ", ".join(changes),
         "state": str(found.state) if found.changed_by is None else f"{found.state} by {found.changed_by}",
         "made_at": moment(found.made_at),
     }
+
+
+def _measured(found: "Learned") -> "tuple[int, list[str]]":
+    """On how many documents it was measured, and what changed."""
+    from blocks.database.learning.learned import Part
+    from tasks.learn.calibration import CalibrationGate
+    from tasks.learn.gate import Gate
+
+    if found.part is Part.CALIBRATION:
+        losses = CalibrationGate.model_validate(found.gate)
+        changes = [
+            f"{name} {field.method} by {field.labels}, {field.loss_before:.3f} to {field.loss_after:.3f}"
+            for name, field in losses.changes.items()
+        ]
+        return losses.documents, changes or ["none is better than what is in use"]
+    gate = Gate.model_validate(found.gate)
+    changes = [f"{name} {field.right_before} to {field.right_after}" for name, field in gate.changes.items()]
+    return gate.documents, changes
 
 
 def _as_json(found: "Learned") -> dict[str, object]:

@@ -12,7 +12,7 @@ from blocks.database.learning.labels import LabelFilter, read_labels
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.stage_outputs import load_payloads
 from blocks.document_types.schema import DocumentType
-from blocks.learning.recall import text_digest
+from blocks.learning.recall import digest_of_texts, text_digest
 from blocks.records import Extraction, Page, Stage
 
 AT_ONCE = 50
@@ -59,6 +59,16 @@ def with_pages(
         for document_id, payload in _extractions(database, ids).items():
             pages = Extraction.model_validate_json(payload).pages
             yield LabelledDocument(document_id, pages, values[document_id])
+
+
+def text_digests(database: Database, document_ids: Sequence[str]) -> dict[str, str]:
+    """The digest of each document's text, of those whose pages the database still has; the words' boxes are not
+    read."""
+    found = {}
+    for first in range(0, len(document_ids), AT_ONCE):
+        for document_id, payload in _extractions(database, document_ids[first : first + AT_ONCE]).items():
+            found[document_id] = digest_of_texts(page["text"] for page in json.loads(payload)["pages"])
+    return found
 
 
 @survives_outages

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from blocks.database.engine import Database
 from blocks.document_types.schema import DocumentType
 from blocks.errors import RunError
+from tasks.learn.calibration import CalibrationLearned, learn_calibration
 from tasks.learn.memory import MemoryLearned, OnProgress, learn_memory
+
+PartLearned = MemoryLearned | CalibrationLearned
+"""What came of learning a part of a type."""
 
 log = logging.getLogger(__name__)
 
@@ -16,16 +20,25 @@ def learn(
     database: Database,
     types: Mapping[str, DocumentType],
     on_progress: OnProgress = lambda what, documents: None,
-) -> list[MemoryLearned]:
-    """Learn the memory of each type, and log what came of it. Raises as the database does."""
-    found = []
+) -> list[PartLearned]:
+    """Learn the memory and the calibration of each type, and log what came of it. Raises as the database does.
+
+    Of a calibration that a type does not ask for nothing is reported.
+    """
+    found: list[PartLearned] = []
     for name in sorted(types):
         started = time.monotonic()
-        came = learn_memory(database, types[name], on_progress)
-        found.append(came)
-        if came.learned_id is not None:
-            log.info("%s, in %.1f s", sentence(came), time.monotonic() - started)
+        found.append(_logged(learn_memory(database, types[name], on_progress), started))
+        if types[name].review.calibrate:
+            started = time.monotonic()
+            found.append(_logged(learn_calibration(database, types[name]), started))
     return found
+
+
+def _logged(came: PartLearned, started: float) -> PartLearned:
+    if came.learned_id is not None:
+        log.info("%s, in %.1f s", sentence(came), time.monotonic() - started)
+    return came
 
 
 def learn_for_run(database: Database, types: Mapping[str, DocumentType]) -> None:
@@ -38,8 +51,10 @@ def learn_for_run(database: Database, types: Mapping[str, DocumentType]) -> None
         log.exception("nothing new was learnt; the run uses what was learnt before")
 
 
-def sentence(came: MemoryLearned) -> str:
-    """What came of learning a type's memory, in words."""
+def sentence(came: PartLearned) -> str:
+    """What came of learning a part of a type, in words."""
+    if isinstance(came, CalibrationLearned):
+        return _calibration_sentence(came)
     if came.learned_id is None or came.gate is None:
         return f"{came.document_type}: nothing was learnt: {came.why}"
     changes = [
@@ -52,3 +67,16 @@ def sentence(came: MemoryLearned) -> str:
         return f"{head}: {measured}"
     worse = ", ".join(came.gate.worse_fields)
     return f"{head}, and not used, because it reads {worse} worse: {measured}"
+
+
+def _calibration_sentence(came: CalibrationLearned) -> str:
+    if came.learned_id is None or came.gate is None:
+        return f"{came.document_type}: no calibration was learnt: {came.why}"
+    head = f"{came.document_type}: calibrated by {came.documents:,} decided documents (no. {came.learned_id})"
+    if not came.is_used:
+        return f"{head}, and not used, because no field loses less than without it"
+    changes = [
+        f"{name} {field.method} by {field.labels:,} labels, log loss {field.loss_before:.3f} to {field.loss_after:.3f}"
+        for name, field in came.gate.changes.items()
+    ]
+    return f"{head}: {'; '.join(changes)}"

@@ -11,12 +11,12 @@ from prefect.states import Completed
 from blocks.database.engine import Database
 from blocks.document_types.loader import load_document_types
 from blocks.settings import load_settings
-from tasks.learn.learn import learn, sentence
+from tasks.learn.learn import PartLearned, learn, sentence
 from tasks.learn.memory import MemoryLearned
 
 
 @task(name="learn-from-labels", cache_policy=NO_CACHE, persist_result=False)
-def learn_from_labels(database: Database) -> list[MemoryLearned]:
+def learn_from_labels(database: Database) -> list[PartLearned]:
     """Learn every type of this checkout, and write what came of it as an artifact."""
     found = learn(database, load_document_types(load_settings().document_types_dir))
     sentences = "\n".join(f"- {sentence(came)}" for came in found)
@@ -24,8 +24,8 @@ def learn_from_labels(database: Database) -> list[MemoryLearned]:
     return found
 
 
-def measured_rows(found: Sequence[MemoryLearned]) -> list[dict[str, str | int | float]]:
-    """The artifact's table: a row per field that was measured."""
+def measured_rows(found: Sequence[PartLearned]) -> list[dict[str, str | int | float]]:
+    """The artifact's table: a row per field that a memory was measured on."""
     return [
         {
             "document type": came.document_type,
@@ -38,12 +38,12 @@ def measured_rows(found: Sequence[MemoryLearned]) -> list[dict[str, str | int | 
             "p of worse by chance": field.p_worse,
         }
         for came in found
-        if came.gate is not None
+        if isinstance(came, MemoryLearned) and came.gate is not None
         for name, field in came.gate.fields.items()
     ]
 
 
-def closing_learning(found: Sequence[MemoryLearned]) -> State[list[MemoryLearned]]:
+def closing_learning(found: Sequence[PartLearned]) -> State[list[PartLearned]]:
     """The flow's final state."""
     new = [came for came in found if came.learned_id is not None]
     used = sum(came.is_used for came in new)

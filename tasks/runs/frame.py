@@ -2,7 +2,7 @@
 
 import errno
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from blocks.errors import DiskFull, RunError, StageCrashed, WinnowError
@@ -17,14 +17,14 @@ def digest_of(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def with_learnt(base: str, learned_id: str | None, kept: str | None = None) -> str:
-    """The fingerprint of an output that what was learnt under this id decides too; `base` while nothing was.
+def with_learnt(base: str, learned_ids: Collection[int], kept: str | None = None) -> str:
+    """The fingerprint of an output that what was learnt under these ids decides too; `base` while nothing was.
 
     It is `kept`, that of an earlier output, where the two differ in what was learnt alone.
     """
     if kept is not None and kept.partition(".")[0] == base:
         return kept
-    return base if learned_id is None else f"{base}.{learned_id}"
+    return f"{base}.{'-'.join(map(str, sorted(learned_ids)))}" if learned_ids else base
 
 
 def failed(stage: Stage, document: Document, error: Exception) -> Outcome:

@@ -22,10 +22,9 @@ class RunMemory:
         self._memories: dict[str, TypeMemory] = {}
         self._loading = threading.Lock()
 
-    def learned_id(self, document_type: str) -> str | None:
+    def learned_id(self, document_type: str) -> int | None:
         """The id of what was learnt for a type, None where nothing was."""
-        learned_id = self._ids.get(document_type)
-        return None if learned_id is None else str(learned_id)
+        return self._ids.get(document_type)
 
     def recall(self, document: Document, pages: Sequence[Page]) -> tuple[Remembered, ...]:
         """The decided documents that are most like this one."""

@@ -78,7 +78,7 @@ class RunModels(Protocol):
 class ReadsMemory(Protocol):
     """The decided documents of a run's types. `tasks/score/memory.py` implements it with the database."""
 
-    def learned_id(self, document_type: str) -> str | None:
+    def learned_id(self, document_type: str) -> int | None:
         """The id of what was learnt for a type, None where nothing was."""
         ...
 
@@ -136,7 +136,7 @@ class ScoreStage:
         name = document.document_type or UNKNOWN_TYPE
         extraction = document.digests.get(Stage.EXTRACT, "")
         base = digest_of(STAGE_VERSION, extraction, name, self._digests.get(name, UNKNOWN_TYPE))
-        return with_learnt(base, self._learned_id(name), None if self._learns_again(name) else document.current)
+        return with_learnt(base, self._learned_ids(name), None if self._learns_again(name) else document.current)
 
     def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
         """The documents whose routes ask no model, with the decided ones that are like them; reads the database."""
@@ -173,10 +173,11 @@ class ScoreStage:
         known = self._types.get(name)
         return None if known is None else known.memory
 
-    def _learned_id(self, name: str) -> str | None:
+    def _learned_ids(self, name: str) -> tuple[int, ...]:
         if self._memory is None or self._rules_of_memory(name) is None:
-            return None
-        return self._memory.learned_id(name)
+            return ()
+        learned_id = self._memory.learned_id(name)
+        return () if learned_id is None else (learned_id,)
 
     def _learns_again(self, name: str) -> bool:
         rules = self._rules_of_memory(name)
@@ -184,11 +185,11 @@ class ScoreStage:
 
     def _settled_by(self, name: str) -> str:
         """What decides whether a document of this type is settled."""
-        return with_learnt(self._digests[name], self._learned_id(name) if self._learns_again(name) else None)
+        return with_learnt(self._digests[name], self._learned_ids(name) if self._learns_again(name) else ())
 
     def _recalled(self, document: Document) -> Document:
         """The document with the decided ones that are like it, for a process that has no database."""
-        if self._learned_id(document.document_type or UNKNOWN_TYPE) is None:
+        if not self._learned_ids(document.document_type or UNKNOWN_TYPE):
             return document
         try:
             pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
@@ -200,7 +201,7 @@ class ScoreStage:
         """The decided documents that are like this one: those that it carries, else those of this process's memory."""
         if document.remembered or self._memory is None:
             return unpack_remembered(document.remembered)
-        is_learnt = self._learned_id(document.document_type or UNKNOWN_TYPE) is not None
+        is_learnt = bool(self._learned_ids(document.document_type or UNKNOWN_TYPE))
         return self._memory.recall(document, pages) if is_learnt else ()
 
     def _next(self, finished: "SimpleQueue[Future[Outcome]]", sizes: dict[Future[Outcome], int]) -> Outcome:

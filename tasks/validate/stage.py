@@ -14,7 +14,8 @@ from blocks.document_types.expectations import warm_up
 from blocks.document_types.schema import DocumentType
 from blocks.evidence.findings import FieldFinding, find_fields
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Scoring, Stage, Validation
-from tasks.runs.frame import digest_of, failed, guarded, together
+from tasks.runs.frame import digest_of, failed, guarded, together, with_learnt
+from tasks.validate.calibration import RunCalibrations, raw_confidences
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
 from tasks.validate.rows import Row, RowExpectations
@@ -34,6 +35,7 @@ class _Judged:
     document: Document
     document_type: DocumentType | None
     fields: Mapping[str, FieldFinding]
+    raw_confidences: Mapping[str, float]
     classification: Classification
     facts: PageFacts
     score: float | None
@@ -46,19 +48,33 @@ class ValidateStage:
     reads = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE)
     can_kill_worker = True  # row expectations are computed by pandas
 
-    def __init__(self, types: Mapping[str, DocumentType]) -> None:
+    def __init__(
+        self,
+        types: Mapping[str, DocumentType],
+        calibrations: RunCalibrations | None = None,
+        *,
+        relearn: bool = False,
+    ) -> None:
         self._types = dict(types)
+        self._calibrations = calibrations or RunCalibrations(types)
+        self._relearn = relearn
         self._expectations: dict[str, RowExpectations] = {}
-        parts = (STAGE_VERSION, *(f"{name}={types[name].validate_digest}" for name in sorted(types)))
+        parts = (STAGE_VERSION, *(f"{name}={self._settled_by(name)}" for name in sorted(types)))
         self.configuration = digest_of(*parts)
 
     def fingerprint(self, document: Document) -> str:
-        """Digest of the stage's version, the rules of the document's type, and the upstream outputs."""
+        """Digest of the stage's version, the rules of the document's type, and the upstream outputs.
+
+        Behind it stand the ids of what was learnt. A document keeps the one that it was judged by, unless its type, or
+        the run, wants all documents to be judged by what was learnt since.
+        """
         document_type = self._types.get(document.document_type or UNKNOWN_TYPE)
         upstream = (f"{stage}={document.digests.get(stage, '')}" for stage in self.reads)
         provisional = (f"{stage}~{kind}" for stage, kind in sorted(document.provisional.items()))
         rules = document_type.validate_digest if document_type is not None else UNKNOWN_TYPE
-        return digest_of(STAGE_VERSION, rules, *upstream, *provisional)
+        base = digest_of(STAGE_VERSION, rules, *upstream, *provisional)
+        name = "" if document_type is None else document_type.name
+        return with_learnt(base, self._learned_ids(name), None if self._learns_again(name) else document.current)
 
     def warm_up(self) -> None:
         """Import Great Expectations, which takes seconds, while the run's first documents are read."""
@@ -84,6 +100,19 @@ class ValidateStage:
             judge_rows = partial(self._judge_rows, self._types[name])
             yield from together(group, judge_rows, lambda judged, error: failed(self.stage, judged.document, error))
 
+    def _learned_ids(self, name: str) -> tuple[int, ...]:
+        learned_id = self._calibrations.learned_id(name)
+        return () if learned_id is None else (learned_id,)
+
+    def _learns_again(self, name: str) -> bool:
+        memory = self._types[name].memory if name in self._types else None
+        return self._relearn or (memory is not None and memory.refresh == "stale")
+
+    def _settled_by(self, name: str) -> str:
+        """What decides whether a document of this type is settled."""
+        learned_ids = self._learned_ids(name) if self._learns_again(name) else ()
+        return with_learnt(self._types[name].validate_digest, learned_ids)
+
     def _judge(self, document: Document) -> _Judged | Outcome:
         """The verdict; for a type with expectations, what decides it beside them."""
         started = perf_counter()
@@ -93,13 +122,16 @@ class ValidateStage:
         pages, unread = read_pages(document.inputs[Stage.EXTRACT])
         facts = page_facts(pages, unread, tuple(dict.fromkeys(document.provisional.values())))
         fields: Mapping[str, FieldFinding] = {}
+        raw: Mapping[str, float] = {}
         if document_type is not None and scoring.document_type == document_type.name:
-            fields = find_fields(document_type, scoring.fields, pages, scoring.criteria)
+            found = find_fields(document_type, scoring.fields, pages, scoring.criteria)
+            fields = self._calibrations.calibrated(document_type, found, pages)
+            raw = raw_confidences(found, fields)
             partly = (READ_IN_PART,) if scoring.notes else ()
             ungrounded = (f"ungrounded:{criterion.name}" for criterion in scoring.criteria if not criterion.is_grounded)
             replies = (*scoring.doubts, *scoring.refused, *partly, *ungrounded)
             facts = replace(facts, replies=replies)
-        judged = _Judged(document, document_type, fields, classification, facts, scoring.score)
+        judged = _Judged(document, document_type, fields, raw, classification, facts, scoring.score)
         if document_type is None or not document_type.expectations:
             return _outcome(judged, (), perf_counter() - started)
         return judged
@@ -134,6 +166,8 @@ def _outcome(judged: _Judged, broken_expectations: Sequence[str], duration_s: fl
 def _verdict(judged: _Judged, broken_expectations: Sequence[str]) -> Validation:
     if judged.document_type is None:
         return decide_unknown(judged.facts, judged.classification)
-    return decide(
+    verdict = decide(
         judged.document_type, judged.fields, judged.classification, judged.facts, broken_expectations, judged.score
     )
+    raw = judged.raw_confidences
+    return verdict.model_copy(update={"raw_confidences": dict(raw)}) if raw else verdict

@@ -1,7 +1,8 @@
 """What was learnt, by document type and part: each time a new row, of which runs use the newest that its gate let pass.
 
-A row of the part `memory` has no content of its own. `memories` has what is remembered of each decided document: in the
-memories from `since` on, and before `until`. So an earlier state comes back by a change of one row.
+A row of the part `calibration` has a `TypeCalibration` as content. One of the part `memory` has no content of its own:
+`memories` has what is remembered of each decided document, in the memories from `since` on, and before `until`. So an
+earlier state comes back by a change of one row.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -28,6 +29,7 @@ class Part(StrEnum):
     """What is learnt for a document type, each by itself."""
 
     MEMORY = "memory"
+    CALIBRATION = "calibration"
 
 
 class LearnedState(StrEnum):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.learning.calibration import Calibration, calibrate, log_loss
+from blocks.learning.calibration import Calibration, TypeCalibration, calibrate, calibrate_by_fold, log_loss, loss_of
 from blocks.learning.measures import calibration_of
 
 
@@ -80,6 +80,27 @@ def test_a_calibration_is_plain_and_needs_no_scikit_learn() -> None:
     assert float(done.stdout) == fitted.probability(0.8)
 
 
+def test_outside_of_what_had_labels_lines_lead_to_0_and_1() -> None:
+    fitted = Calibration(method="isotonic", labels=180, points=((0.4, 0.2), (0.6, 0.3)), lowest=0.4, highest=0.6)
+    assert fitted.probability(0.6) == pytest.approx(0.9 * 0.3 + 0.1 * 0.6)
+    assert fitted.probability(0.8) == pytest.approx((0.33 + 1) / 2)
+    assert fitted.probability(0.2) == pytest.approx((0.9 * 0.2 + 0.1 * 0.4) / 2)
+    assert (fitted.probability(0.0), fitted.probability(1.0)) == (0.0, 1.0)
+    assert (calibrate(*labels(200, 7, 0.2), [0] * 200)).method == "identity"
+
+
+def test_each_fold_has_a_calibration_of_the_others() -> None:
+    confidences, are_right = labels(300, 8, 0.25)
+    folds = [number % 5 for number in range(300)]
+    fitted = calibrate_by_fold(confidences, are_right, folds)
+    assert [own.labels for own in fitted] == [240] * 5
+    others = [row for row in zip(confidences, are_right, folds, strict=True) if row[2] != 3]
+    assert fitted[3] == calibrate(*zip(*others, strict=True))
+    known = TypeCalibration(fields={"total": fitted})
+    assert known.probability("total", 0.8, 3) == fitted[3].probability(0.8)
+    assert known.probability("date", 0.8, 3) == 0.8
+
+
 def test_the_loss_is_that_of_what_was_given() -> None:
     assert log_loss(Calibration(), [(0.5, True), (0.5, False)]) == pytest.approx(0.6931, abs=1e-4)
-    assert log_loss(Calibration(), [(0.0, True)]) == pytest.approx(6.9078, abs=1e-4)
+    assert loss_of(0.0, True) == pytest.approx(6.9078, abs=1e-4)

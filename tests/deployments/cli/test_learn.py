@@ -8,6 +8,7 @@ import pytest
 from blocks.database.engine import Database
 from blocks.database.learning import learned
 from blocks.database.learning.learned import NewLearned, Part
+from tasks.learn.calibration import CalibrationGate, FieldLoss
 from tasks.learn.gate import FieldGate, Gate
 from tests.winnow_command import Done, winnow
 
@@ -53,6 +54,32 @@ def test_status_shows_what_changed_and_whether_runs_use_it(sqlite_database: Data
     (row,) = json.loads(command(sqlite_database, tmp_path, "status", "--json").stdout)
     assert (row["learned_id"], row["state"], row["labels"]) == (number, "used", 120)
     assert row["gate"]["fields"]["total"]["worse"] == 1
+
+
+def test_status_shows_how_each_field_is_calibrated(sqlite_database: Database, tmp_path: Path) -> None:
+    loss = FieldLoss(labels=90, right=70, methods=("isotonic",) * 5, loss_before=0.52, loss_after=0.41, is_used=True)
+    kept = loss.model_copy(update={"loss_after": 0.6, "is_used": False})
+    gate = CalibrationGate(documents=95, fields={"total": loss, "date": kept})
+    new = NewLearned(
+        document_type="receipt",
+        part=Part.CALIBRATION,
+        digest="1",
+        labels=180,
+        gate=gate.model_dump(mode="json"),
+        is_used=True,
+    )
+    with sqlite_database.write() as connection:
+        number = learned.add(connection, new)
+    shown = command(sqlite_database, tmp_path, "status").stdout
+    assert "calibration" in shown
+    assert "total isotonic by 90, 0.520 to 0.410" in shown
+    assert "date" not in shown.split("total isotonic")[1]
+    refused = gate.model_copy(update={"fields": {"date": kept}}).model_dump(mode="json")
+    with sqlite_database.write() as connection:
+        learned.add(connection, new.model_copy(update={"gate": refused, "is_used": False}))
+    assert "none is better than what is in use" in command(sqlite_database, tmp_path, "status").stdout
+    done = command(sqlite_database, tmp_path, "rollback", str(number), "--by", "ann")
+    assert done.stdout.endswith("for receipt, confidences stay as they come\n")
 
 
 def test_rollback_goes_back_to_what_was_learnt_before(sqlite_database: Database, tmp_path: Path) -> None:

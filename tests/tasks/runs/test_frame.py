@@ -20,15 +20,16 @@ def test_a_digest_is_of_the_parts_in_their_order_and_tells_them_apart() -> None:
 
 def test_what_was_learnt_is_part_of_a_fingerprint_once_something_was() -> None:
     base = digest_of("a")
-    assert with_learnt(base, None) == base
-    assert len({base, with_learnt(base, "one"), with_learnt(base, "two")}) == 3
+    assert with_learnt(base, ()) == base
+    assert with_learnt(base, (15, 12)) == f"{base}.12-15"
+    assert len({base, with_learnt(base, (1,)), with_learnt(base, (2,)), with_learnt(base, (1, 2))}) == 4
 
 
 def test_an_output_that_differs_in_what_was_learnt_alone_can_be_kept() -> None:
     base, other = digest_of("a"), digest_of("b")
-    for earlier in (base, with_learnt(base, "one")):
-        assert with_learnt(base, "two", kept=earlier) == earlier
-    assert with_learnt(other, "two", kept=with_learnt(base, "one")) == with_learnt(other, "two")
+    for earlier in (base, with_learnt(base, (1, 2))):
+        assert with_learnt(base, (3,), kept=earlier) == earlier
+    assert with_learnt(other, (3,), kept=with_learnt(base, (1,))) == with_learnt(other, (3,))
 
 
 def test_an_error_of_ours_is_the_documents_failure_and_no_defect() -> None:

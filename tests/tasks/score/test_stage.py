@@ -433,10 +433,10 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 class OneMemory:
     """What was learnt of letters under an id; it recalls one document for each."""
 
-    def __init__(self, learned_id: str | None) -> None:
+    def __init__(self, learned_id: int | None) -> None:
         self._learned_id = learned_id
 
-    def learned_id(self, document_type: str) -> str | None:
+    def learned_id(self, document_type: str) -> int | None:
         return self._learned_id if document_type == "letter" else None
 
     def recall(self, document: Document, pages: Sequence[Page]) -> tuple[Remembered, ...]:
@@ -444,7 +444,7 @@ class OneMemory:
         return (Remembered(likeness=0.5, fields={"day": Trace(right={document.document_id: 1})}),)
 
 
-def remembering(learned_id: str | None, refresh: str = "new", *, relearn: bool = False) -> ScoreStage:
+def remembering(learned_id: int | None, refresh: str = "new", *, relearn: bool = False) -> ScoreStage:
     read_so = DocumentType.model_validate(LETTER.model_dump() | {"memory": {"refresh": refresh}})
     return ScoreStage({"letter": read_so}, NoModels(), "run", ScoreRules(relearn=relearn), memory=OneMemory(learned_id))
 
@@ -452,21 +452,21 @@ def remembering(learned_id: str | None, refresh: str = "new", *, relearn: bool =
 def test_a_document_keeps_the_fingerprint_that_it_was_read_under_unless_it_is_to_be_read_again() -> None:
     unlearnt = remembering(None).fingerprint(document("a"))
     assert unlearnt == ScoreStage({"letter": LETTER}, NoModels(), "run").fingerprint(document("a"))
-    first = remembering("1").fingerprint(document("a"))
+    first = remembering(1).fingerprint(document("a"))
     assert first != unlearnt
     for earlier in (unlearnt, first):
         read_before = replace(document("a"), current=earlier)
-        assert remembering("2").fingerprint(read_before) == earlier
-        assert remembering("2", "stale").fingerprint(read_before) == remembering("2").fingerprint(document("a"))
-        assert remembering("2", relearn=True).fingerprint(read_before) not in {unlearnt, first}
+        assert remembering(2).fingerprint(read_before) == earlier
+        assert remembering(2, "stale").fingerprint(read_before) == remembering(2).fingerprint(document("a"))
+        assert remembering(2, relearn=True).fingerprint(read_before) not in {unlearnt, first}
     changed = replace(document("a", digest="e2"), current=first)
-    assert remembering("2").fingerprint(changed) == remembering("2").fingerprint(document("a", digest="e2"))
+    assert remembering(2).fingerprint(changed) == remembering(2).fingerprint(document("a", digest="e2"))
 
 
 def test_what_is_learnt_unsettles_documents_only_where_they_are_to_be_read_again() -> None:
-    assert remembering("1").configuration == remembering("2").configuration == remembering(None).configuration
-    assert remembering("1", "stale").configuration != remembering("2", "stale").configuration
-    assert remembering("1", relearn=True).configuration != remembering("1").configuration
+    assert remembering(1).configuration == remembering(2).configuration == remembering(None).configuration
+    assert remembering(1, "stale").configuration != remembering(2, "stale").configuration
+    assert remembering(1, relearn=True).configuration != remembering(1).configuration
 
 
 def test_a_process_without_a_database_reads_by_what_was_recalled_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,7 +479,7 @@ def test_a_process_without_a_database_reads_by_what_was_recalled_for_it(monkeypa
         return scripted(document_type, pages, remembered)
 
     monkeypatch.setattr(score_stage, "read", reader)
-    (sent,) = remembering("1").computable([document("a")])
+    (sent,) = remembering(1).computable([document("a")])
     list(ScoreStage({"letter": LETTER}, NoModels(), "").work([sent]))
-    list(remembering("1").work([document("a")]))
+    list(remembering(1).work([document("a")]))
     assert [[dict(own.fields["day"].right) for own in remembered] for remembered in seen] == [[{"a": 1}]] * 2

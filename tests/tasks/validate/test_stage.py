@@ -2,8 +2,16 @@
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 
+import pytest
+
+from blocks.database.learning.learned import Learned, LearnedState, Part
+from blocks.document_types.review_rules import ReviewRules
 from blocks.document_types.schema import Criterion, DocumentField, DocumentType, Expectation, FieldType, Rubric
+from blocks.learning.calibration import Calibration, TypeCalibration
+from blocks.learning.labels import FOLDS, fold_of
+from blocks.learning.recall import text_digest
 from blocks.records import (
     PAGES_UNREAD,
     Classification,
@@ -21,6 +29,7 @@ from blocks.records import (
     Validation,
     Words,
 )
+from tasks.validate.calibration import RunCalibrations
 from tasks.validate.stage import ValidateStage
 
 TEXT = "ACME Ltd\nDate 31/01/2024\nTotal 12.50 EUR"
@@ -239,3 +248,74 @@ def test_what_models_gave_up_and_what_their_grades_quote_in_vain_is_seen_in_revi
         verdict = Validation.model_validate_json(outcome.payload)
         assert verdict.reasons == reasons
         assert verdict.status is (Status.IN_REVIEW if reasons else Status.ACCEPTED)
+
+
+def learnt(learned_id: int, *shares_right: float) -> RunCalibrations:
+    """What was learnt of bills: whatever their confidence, such a share of totals and dates is right, by fold."""
+    by_fold = tuple(Calibration(method="isotonic", labels=10**9, points=((0.5, share),)) for share in shares_right)
+    row = Learned(
+        learned_id=learned_id,
+        document_type="bill",
+        part=Part.CALIBRATION,
+        content=TypeCalibration(fields={"total": by_fold, "date": by_fold}).model_dump_json().encode(),
+        digest="",
+        labels=1,
+        gate={},
+        state=LearnedState.USED,
+        made_at=datetime.now(UTC),
+    )
+    return RunCalibrations({"bill": CALIBRATED, "memo": MEMO}, {("bill", Part.CALIBRATION): row})
+
+
+CALIBRATED = BILL.model_copy(update={"review": ReviewRules(calibrate=True)})
+
+
+def calibrating(learned_id: int, *, relearn: bool = False) -> ValidateStage:
+    calibrations = learnt(learned_id, *[0.7] * FOLDS)
+    return ValidateStage({"bill": CALIBRATED, "memo": MEMO}, calibrations, relearn=relearn)
+
+
+def test_the_verdict_is_by_calibrated_confidences_and_the_raw_ones_remain_known() -> None:
+    (outcome,) = calibrating(1).work([document()])
+    verdict = validated(outcome)
+    assert verdict.confidences == {"company": 0.95, "total": 0.7, "date": 0.7, "currency": 0.0}
+    assert verdict.raw_confidences == {"total": 0.9, "date": 0.9}
+    assert (verdict.confidence, verdict.reasons) == (0.7, ("low_confidence:total",))
+    (plain,) = ValidateStage({"bill": CALIBRATED}).work([document()])
+    assert b"raw_confidences" not in (plain.payload or b"")
+
+
+def test_values_with_a_problem_keep_their_confidence() -> None:
+    unseen = {
+        **READINGS,
+        "total": FieldReading(value="99.00", confidence=0.9, evidence=(Evidence(page=1, quote="99"),)),
+    }
+    (outcome,) = calibrating(1).work([document(readings=unseen)])
+    assert validated(outcome).confidences["total"] == 0.2
+    assert "total" not in validated(outcome).raw_confidences
+
+
+def test_a_document_is_calibrated_by_the_fold_of_its_text() -> None:
+    stage = ValidateStage({"bill": CALIBRATED}, learnt(1, 0.1, 0.2, 0.3, 0.4, 0.5))
+    seen = set()
+    for number in range(12):
+        pages = (Page(number=1, method="parsed", text=f"{TEXT}\nNo {number}"),)
+        twin = (Page(number=1, method="parsed", text=f"{TEXT.upper()}\n\nNo  {number}"),)
+        one, other = (validated(outcome) for outcome in stage.work([document("a", pages), document("b", twin)]))
+        assert one.confidences["total"] == pytest.approx(0.1 * (fold_of(text_digest(pages)) + 1), abs=1e-6)
+        assert other.confidences["total"] == one.confidences["total"]
+        seen.add(one.confidences["total"])
+    assert len(seen) > 2
+
+
+def test_a_settled_document_keeps_its_fingerprint_unless_it_is_to_be_judged_again() -> None:
+    unlearnt = ValidateStage({"bill": CALIBRATED, "memo": MEMO}).fingerprint(document())
+    assert calibrating(5).fingerprint(document()) == f"{unlearnt}.5"
+    memo = document(document_type="memo")
+    assert calibrating(5).fingerprint(memo) == ValidateStage({"memo": MEMO}).fingerprint(memo)
+    for earlier in (unlearnt, f"{unlearnt}.5"):
+        settled = dataclasses.replace(document(), current=earlier)
+        assert calibrating(6).fingerprint(settled) == earlier
+        assert calibrating(6, relearn=True).fingerprint(settled) == f"{unlearnt}.6"
+    assert calibrating(5).configuration == calibrating(6).configuration
+    assert calibrating(5, relearn=True).configuration != calibrating(6, relearn=True).configuration
