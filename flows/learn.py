@@ -5,6 +5,7 @@ from prefect.client.schemas.objects import State
 
 from blocks.database.address import connect
 from blocks.settings import load_settings
+from tasks.classify.judge import judge_types
 from tasks.flow_run.task import ends_in_one_line, run_name
 from tasks.learn.learn import PartLearned
 from tasks.learn.task import closing_learning, learn_from_labels
@@ -17,4 +18,4 @@ def learn() -> State[list[PartLearned]]:
 
     It asks no model and costs nothing. Runs learn by themselves when they begin; this flow keeps their beginning short.
     """
-    return closing_learning(learn_from_labels(connect(load_settings())))
+    return closing_learning(learn_from_labels(connect(load_settings()), judge_types))

@@ -3,13 +3,19 @@
 Without Prefect, whose import takes as long as the plan of a small backfill: a plan asks stages for fingerprints only.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
-from blocks.database.learning.learned import load_memories
+from blocks.database.engine import Database
+from blocks.database.learning.learned import latest_remembered, load_memories
+from blocks.database.learning.texts import decided_texts
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.files.page_images import draw_pages
+from blocks.learning.lessons import MAX_OF_TYPE
 from blocks.records import Stage
+from tasks.classify.judge import judge_types
+from tasks.classify.lessons import TypeLessons
 from tasks.classify.stage import ClassifyStage
 from tasks.extract.stage import ExtractStage
 from tasks.runs.chunk import raise_if_stopped
@@ -34,7 +40,14 @@ def open_extract(run: Run) -> ExtractStage:
 
 def open_classify(run: Run) -> ClassifyStage:
     """The classify stage of a run."""
-    return ClassifyStage(run.types)
+    return ClassifyStage(
+        run.types, TypeLessons(run.learned, partial(_latest_texts, run.ledger)), relearns=run.context.relearn
+    )
+
+
+def _latest_texts(database: Database, document_type: str, learned_id: int) -> Sequence[str]:
+    latest = latest_remembered(database, document_type, learned_id, MAX_OF_TYPE)
+    return list(decided_texts(database, [document_id for document_id, _ in latest]).values())
 
 
 def open_score(run: Run) -> ScoreStage:
@@ -53,7 +66,7 @@ def open_score(run: Run) -> ScoreStage:
         ),
         load_last=DatabaseLastScorings(database).load,
         draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
-        memory=RunMemory(run.learned, partial(load_memories, run.ledger)),
+        memory=RunMemory(run.learned, partial(load_memories, run.ledger), partial(decided_texts, run.ledger)),
     )
 
 
@@ -68,7 +81,7 @@ def _works_no_chunk(*_: object, **__: object) -> TaskState:
 
 READ_ONLY: Pipeline = {
     Stage.EXTRACT: PipelineStage(_works_no_chunk, open_extract),
-    Stage.CLASSIFY: PipelineStage(_works_no_chunk, open_classify),
+    Stage.CLASSIFY: PipelineStage(_works_no_chunk, open_classify, judges=judge_types),
     Stage.SCORE: PipelineStage(_works_no_chunk, open_score),
     Stage.VALIDATE: PipelineStage(_works_no_chunk, open_validate),
     Stage.STORE: PipelineStage(_works_no_chunk, version=STORE_VERSION),

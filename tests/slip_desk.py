@@ -64,11 +64,11 @@ class Desk:
         self.folder.mkdir(exist_ok=True)
         (self.folder / f"{number}.txt").write_text(SLIP.format(number=number, label=label, amount=amount))
 
-    def run(self, **asked: Any) -> str:
+    def run(self, given: str | None = "slip", **asked: Any) -> str:
         self.runs += 1
         settings = Settings(document_types_dir=self.types_folder, ocr_languages=())
         prepared = PreparedRun(settings, self.types, self.database, RegistryState(), ())
-        batch = Batch(sources=(str(self.folder),), document_type="slip")
+        batch = Batch(sources=(str(self.folder),), document_type=given)
         context = RunContext(run_id=f"run-{self.runs}", **asked)
         with handed_over(prepared), open_run(context, batch, without_prefect(PIPELINE)) as run:
             record_sources(run, batch)

@@ -241,6 +241,10 @@ class Example(Record):
     reply: dict[str, JsonValue] | None = Field(None, exclude_if=lambda reply: reply is None)
 
 
+class DecidedExample(Example):
+    """An example that people's decisions made. Its text, and what is trained on it, are written to no file."""
+
+
 class DocumentType(Record):
     """A document type as its folder says it. `budget_usd` is what one document of it may cost in one run."""
 

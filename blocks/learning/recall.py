@@ -4,6 +4,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from pydantic import JsonValue
+
 from blocks.evidence.traces import Remembered
 from blocks.learning.memory import Decided, Memory
 from blocks.learning.memory_rows import MemoryRow
@@ -22,6 +24,15 @@ class TypeMemory:
     def recall(self, document_id: str, pages: Sequence[Page]) -> tuple[Remembered, ...]:
         """The decided documents that are most like this one; never the document itself, nor one with the same text."""
         return self._memory.recall(pages, {document_id} | self._twins.get(text_digest(pages), set()))
+
+
+def values_in(rows: Sequence[MemoryRow]) -> dict[str, dict[str, JsonValue]]:
+    """By document, in the order of the rows, the values that are kept: those of enum fields, and names of issuers."""
+    decided = (Decided.model_validate_json(row.content) for row in rows)
+    return {
+        document.document_id: {name: trace.value for name, trace in document.fields.items() if trace.value is not None}
+        for document in decided
+    }
 
 
 def text_digest(pages: Sequence[Page]) -> str:

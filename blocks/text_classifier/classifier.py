@@ -31,11 +31,15 @@ KEYWORD_SCALE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A text and its label. `is_hint`: the text is words about the label, no example of it."""
+    """A text and its label. `is_hint`: the text is words about the label, no example of it.
+
+    `is_decided`: the text is that of a document of the database; what is trained on it is not kept on disk.
+    """
 
     text: str
     label: str
     is_hint: bool = False
+    is_decided: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,17 +77,20 @@ def train(
     """The classifier of these lessons: taken from memory or disk where it was trained before.
 
     `keywords` are words that speak for a label; `top` gives those in the first lines features of their own. A label
-    is known once it has a lesson or keywords; at least one must be. Deterministic.
+    is known once it has a lesson or keywords; at least one must be. Deterministic. What is trained on people's
+    documents is kept in memory alone: it holds their words.
     """
     keywords = {label: terms for label, terms in (keywords or {}).items() if terms}
     digest = _digest(lessons, keywords, top)
     with _lock:
         classifier = _kept.get(digest)
         if classifier is None:
-            classifier = kept.load(digest, keywords, top=top)
+            is_on_disk = not any(lesson.is_decided for lesson in lessons)
+            classifier = kept.load(digest, keywords, top=top) if is_on_disk else None
             if classifier is None:
                 classifier = fit(lessons, keywords, top=top)
-                kept.save(digest, classifier)
+                if is_on_disk:
+                    kept.save(digest, classifier)
             while len(_kept) >= MAX_KEPT:
                 del _kept[next(iter(_kept))]
             _kept[digest] = classifier

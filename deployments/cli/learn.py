@@ -14,10 +14,7 @@ from deployments.cli.review_options import ByOption, JsonOption, person_of
 from deployments.cli.words import counted, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from blocks.database.learning.learned import Learned
-    from blocks.document_types.schema import DocumentType
 
 COLUMNS = ("no", "document_type", "part", "labels", "measured", "changed fields", "state", "made_at")
 NONE_YET = "nothing was learnt yet; runs learn from people's decisions by themselves, and winnow learn run does it now"
@@ -52,14 +49,19 @@ def status(document_type: TypeOption = None, as_json: JsonOption = False, databa
 def run(document_type: TypeOption = None, as_json: JsonOption = False, database: DatabaseOption = None) -> None:
     """Learn what people decided since the last time, and measure it.
 
-    Every decided document is remembered: where its values stood, and its issuer's name as people write it. Up to 200 of
-    them are read with what the others teach, and without. Where a field becomes worse beyond chance, runs go on with
-    what was learnt before. Confidences are calibrated where the type asks for it. It asks no model and costs nothing.
+    Every decided document is remembered: where its values stood, and its issuer's name as people write it; its text
+    teaches the classifiers. Up to 200 of them are read with what the others teach, and without. Where a field becomes
+    worse beyond chance, runs go on with what was learnt before. Confidences are calibrated where the type asks for it.
+    It asks no model and costs nothing.
     """
+    from tasks.classify.judge import judge_types
     from tasks.learn.learn import learn, sentence
+    from tasks.runs.prepare import load_types
 
     with count_progress("documents", None) as count:
-        found = learn(open_to_change(database), _types(document_type), lambda _what, documents: count(documents))
+        types = load_types(document_type)
+        opened = open_to_change(database)
+        found = learn(opened, types, judge_types, lambda _what, documents: count(documents), only=document_type)
     if as_json:
         print(json.dumps([came.model_dump(mode="json") for came in found], ensure_ascii=False))
         return
@@ -92,13 +94,6 @@ def rollback(
     without = {Part.MEMORY: "runs read by the document type alone", Part.CALIBRATION: "confidences stay as they come"}
     now = without[taken.part] if before is None else f"runs use {before.learned_id}"
     say(f"{number} is used no longer; for {taken.document_type}, {now}")
-
-
-def _types(document_type: str | None) -> "Mapping[str, DocumentType]":
-    from tasks.runs.prepare import load_types
-
-    types = load_types(document_type)
-    return types if document_type is None else {document_type: types[document_type]}
 
 
 def _row(found: "Learned") -> dict[str, object]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from blocks.document_types.schema import DocumentType
+from blocks.document_types.schema import DecidedExample, DocumentType
 from blocks.records import UNKNOWN_TYPE, Classification
 from blocks.text_classifier.classifier import Lesson, TextClassifier
 from blocks.text_classifier.features import words
@@ -176,9 +176,16 @@ class TypeJudge:
     @cached_property
     def _classifier(self) -> TextClassifier:
         lessons = [
-            Lesson(example.text, name) for name, known in sorted(self.types.items()) for example in known.examples
+            Lesson(example.text, name, is_decided=isinstance(example, DecidedExample))
+            for name, known in sorted(self.types.items())
+            for example in known.examples
         ]
         return train([*lessons, *(Lesson(text, UNKNOWN_TYPE) for text in ordinary_texts())])
+
+
+def judge_types(types: Mapping[str, DocumentType], texts: Sequence[str]) -> list[str]:
+    """The type of each text, decided between the given types."""
+    return [found.document_type for found in TypeJudge(types).judge(texts)]
 
 
 def ordinary_texts() -> list[str]:

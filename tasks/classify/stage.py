@@ -1,6 +1,7 @@
 """The classify stage: from a document's text to its type."""
 
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
@@ -12,9 +13,10 @@ from blocks.errors import DocumentTypeUnknown
 from blocks.files.media_types import TABLES
 from blocks.records import UNKNOWN_TYPE, Classification, Document, Outcome, Stage
 from tasks.classify.judge import ORDINARY_TEXTS, TypeJudge
+from tasks.classify.lessons import TypeLessons
 from tasks.classify.papers import PAPERS
 from tasks.classify.signals import READ_CHARACTERS
-from tasks.runs.frame import digest_of, failed, together
+from tasks.runs.frame import digest_of, failed, together, with_learnt
 
 STAGE_VERSION = "11"
 """Raise it when the same text may get another type; see docs/decisions/fingerprints-and-versions.md."""
@@ -30,28 +32,55 @@ class ClassifyStage:
     reads = (Stage.EXTRACT,)
     can_kill_worker = True  # the classifier is native code
 
-    def __init__(self, types: Mapping[str, DocumentType]) -> None:
+    def __init__(
+        self, types: Mapping[str, DocumentType], lessons: TypeLessons | None = None, *, relearns: bool = False
+    ) -> None:
         self._types = dict(types)
         self._judge = TypeJudge(self._types)
+        self._lessons = lessons
+        self._learned_ids = lessons.learned_ids(self._types) if lessons is not None else ()
+        self._relearns = relearns or any(t.memory is not None and t.memory.refresh == "stale" for t in types.values())
+        self._learning = threading.Lock()
+        self._learnt: TypeJudge | None = None
         known = hashlib.sha256(ORDINARY_TEXTS.read_bytes() + PAPERS.read_bytes()).hexdigest()
         digests = (f"{name}={types[name].classify_digest}" for name in sorted(types))
-        self.configuration = digest_of(STAGE_VERSION, known, *digests)
+        self._described_by = digest_of(STAGE_VERSION, known, *digests)
+        self.configuration = with_learnt(self._described_by, self._learned_ids if self._relearns else ())
 
     def fingerprint(self, document: Document) -> str:
-        """Digest of the type that a person decided, or else of the given type, of all types and of the text."""
+        """Digest of the type that a person decided, or else of the given type, of all types and of the text.
+
+        Behind it stand the ids of what was learnt, unless the type was given. A document keeps the ones by which it was
+        judged, unless a type, or the run, wants all documents to be judged by what was learnt since.
+        """
         given = document.given_type or ""
         if given and (document.is_type_decided or given not in self._types):
             return digest_of(STAGE_VERSION, "decided" if given in self._types else "unknown", given)
-        return digest_of(self.configuration, document.digests.get(Stage.EXTRACT, ""), given)
+        base = digest_of(self._described_by, document.digests.get(Stage.EXTRACT, ""), given)
+        return with_learnt(base, () if given else self._learned_ids, None if self._relearns else document.current)
 
     def get_ready(self, documents: Sequence[Document]) -> None:
         """Load the classifier, or train it, if a document has no given type."""
         if any(document.given_type is None for document in documents):
-            self._judge.get_ready()
+            self._learnt_judge().get_ready()
+
+    @property
+    def is_computable(self) -> bool:
+        """Whether other processes can compute it: decided texts, which teach the classifier, are handed to none."""
+        return not self._learned_ids
 
     def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
         """All of them: a type needs the text alone."""
         return documents
+
+    def _learnt_judge(self) -> TypeJudge:
+        """The judge that has learnt from decided documents; reads them the first time."""
+        if self._lessons is None or not self._learned_ids:
+            return self._judge
+        with self._learning:
+            if self._learnt is None:
+                self._learnt = TypeJudge(self._lessons.taught(self._types))
+            return self._learnt
 
     def work(self, documents: Sequence[Document]) -> Iterator[Outcome]:
         """An outcome per document: those with a type first, then all others together, or one by one if that fails."""
@@ -88,7 +117,7 @@ class ClassifyStage:
 
     def _judge_all(self, documents: Sequence[Document]) -> list[Classification]:
         texts = [_text(document) for document in documents]
-        verdicts = self._judge.judge(texts)
+        verdicts = self._learnt_judge().judge(texts)
         for position, (document, text) in enumerate(zip(documents, texts, strict=True)):
             if document.media_type in TABLES and verdicts[position].document_type != UNKNOWN_TYPE:
                 verdicts[position] = self._as_table(text, verdicts[position])
@@ -99,7 +128,7 @@ class ClassifyStage:
         rows = [line for line in text.splitlines() if line.strip()][1 : CHECKED_ROWS + 1]
         if len(rows) < MIN_ROWS:
             return verdict
-        alike = sum(row.document_type == verdict.document_type for row in self._judge.judge(rows))
+        alike = sum(row.document_type == verdict.document_type for row in self._learnt_judge().judge(rows))
         if alike < DOCUMENT_ROWS * len(rows):
             return verdict
         return verdict.model_copy(update={"document_type": UNKNOWN_TYPE, "confidence": round(alike / len(rows), 4)})

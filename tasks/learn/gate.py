@@ -7,19 +7,22 @@ McNemar (Psychometrika 12, 1947), one-sided, says how likely so many that got wo
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-from blocks.document_types.schema import DocumentType
+from blocks.document_types.schema import DocumentType, Example
 from blocks.evidence.findings import find_fields
 from blocks.evidence.traces import Remembered
 from blocks.learning.labels import fold_of
+from blocks.learning.lessons import chosen, enum_values, taught
 from blocks.learning.measures import sign_test
 from blocks.learning.memory_rows import MemoryRow
-from blocks.learning.recall import TypeMemory
+from blocks.learning.recall import TypeMemory, values_in
 from blocks.learning.traces import is_equal
 from blocks.reader.reading import read
 from blocks.records import Record
 from tasks.learn.labelled import LabelledDocument
+
+LoadTexts = Callable[[Sequence[str]], Mapping[str, str]]
+"""Gives the texts of documents by their ids."""
 
 WORSE_AT = 0.05
 """A field is worse if chance alone would give so many documents that got worse, or more, less often than this."""
@@ -44,7 +47,10 @@ class FieldGate(Record):
 
 
 class Gate(Record):
-    """What was measured, by field. `documents` were measured, each with what was learnt from the other folds."""
+    """What was measured, by field. `documents` were measured, each with what was learnt from the other folds.
+
+    The field `document_type` is whether documents are known as what they are.
+    """
 
     documents: int
     fields: dict[str, FieldGate]
@@ -60,63 +66,68 @@ class Gate(Record):
         return tuple(name for name, field in self.fields.items() if field.is_worse)
 
 
-@dataclass(slots=True)
-class _Pairs:
-    documents: int = 0
-    before: int = 0
-    after: int = 0
-    better: int = 0
-    worse: int = 0
-
-    def count(self, *, before: bool, after: bool) -> None:
-        self.documents += 1
-        self.before += before
-        self.after += after
-        self.better += after and not before
-        self.worse += before and not after
+def compared(pairs: Iterable[tuple[bool, bool]]) -> FieldGate:
+    """What pairs say: of each document, whether it was right before and after."""
+    found = list(pairs)
+    better, worse = (sum(pair == gone for pair in found) for gone in ((False, True), (True, False)))
+    return FieldGate(
+        documents=len(found),
+        right_before=sum(before for before, _ in found),
+        right_after=sum(after for _, after in found),
+        better=better,
+        worse=worse,
+        p_worse=round(sign_test(better, worse), 4),
+    )
 
 
-def measured_ids(rows: Sequence[MemoryRow]) -> list[str]:
+def measured_ids(document_ids: Iterable[str], most: int = MEASURED) -> list[str]:
     """The documents that a gate measures."""
-    ids = (row.document_id for row in rows)
-    return sorted(ids, key=lambda id_: hashlib.sha256(f"gate:{id_}".encode()).digest())[:MEASURED]
+    return sorted(document_ids, key=lambda id_: hashlib.sha256(f"gate:{id_}".encode()).digest())[:most]
+
+
+class _Learnt:
+    """What the other folds teach: their memories, and the type with their texts as examples."""
+
+    def __init__(self, document_type: DocumentType, rows: Sequence[MemoryRow], load_texts: LoadTexts) -> None:
+        self._type, self._rows = document_type, rows
+        self._folds = {row.document_id: fold_of(row.text_digest) for row in rows}
+        self._lessons = chosen(document_type, values_in(rows)) if enum_values(document_type) else {}
+        self._texts = load_texts(list(self._lessons)) if self._lessons else {}
+        self._made: dict[int, tuple[TypeMemory, DocumentType]] = {}
+
+    def without(self, fold: int) -> tuple[TypeMemory, DocumentType]:
+        """The memory, and the type, of all folds but one."""
+        if fold not in self._made:
+            lessons = [
+                Example(text=self._texts[id_], labels=dict(labels))
+                for id_, labels in self._lessons.items()
+                if id_ in self._texts and self._folds[id_] != fold
+            ]
+            memory = TypeMemory([row for row in self._rows if self._folds[row.document_id] != fold])
+            self._made[fold] = memory, taught(self._type, lessons)
+        return self._made[fold]
 
 
 def measure(
     document_type: DocumentType,
     rows: Sequence[MemoryRow],
     documents: Iterable[LabelledDocument],
+    load_texts: LoadTexts,
     on_measured: Callable[[int], None] = lambda documents: None,
 ) -> Gate:
-    """Read each of the `documents` with what the memories of the other folds say, and without."""
-    folds = [fold_of(row.text_digest) for row in rows]
-    memories: dict[int, TypeMemory] = {}
-    pairs: dict[str, _Pairs] = {}
+    """Read each of the `documents` with what the other folds teach, and without."""
+    learnt = _Learnt(document_type, rows, load_texts)
+    pairs: dict[str, list[tuple[bool, bool]]] = {}
     measured = 0
     for document in documents:
-        own = fold_of(document.text_digest)
-        if own not in memories:
-            memories[own] = TypeMemory([row for row, fold in zip(rows, folds, strict=True) if fold != own])
+        memory, as_taught = learnt.without(fold_of(document.text_digest))
         before = right_fields(document_type, document)
-        after = right_fields(document_type, document, memories[own].recall(document.document_id, document.pages))
+        after = right_fields(as_taught, document, memory.recall(document.document_id, document.pages))
         for name, was_right in before.items():
-            pairs.setdefault(name, _Pairs()).count(before=was_right, after=after[name])
+            pairs.setdefault(name, []).append((was_right, after[name]))
         measured += 1
         on_measured(1)
-    return Gate(
-        documents=measured,
-        fields={
-            name: FieldGate(
-                documents=own.documents,
-                right_before=own.before,
-                right_after=own.after,
-                better=own.better,
-                worse=own.worse,
-                p_worse=round(sign_test(own.better, own.worse), 4),
-            )
-            for name, own in pairs.items()
-        },
-    )
+    return Gate(documents=measured, fields={name: compared(own) for name, own in pairs.items()})
 
 
 def right_fields(

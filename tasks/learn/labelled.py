@@ -12,6 +12,7 @@ from blocks.database.learning.labels import LabelFilter, read_labels
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.stage_outputs import load_payloads
 from blocks.document_types.schema import DocumentType
+from blocks.learning.labels import TYPE_FIELD
 from blocks.learning.recall import digest_of_texts, text_digest
 from blocks.records import Extraction, Page, Stage
 
@@ -36,11 +37,16 @@ class LabelledDocument:
 
 
 def labelled_values(database: Database, document_type: DocumentType) -> dict[str, dict[str, JsonValue]]:
-    """By document, the right values of its labelled fields, of those that the type has."""
+    """By document, the right values of its labelled fields, of those that the type has.
+
+    A document of which a person decided the type alone has none, and shows what documents of the type look like.
+    """
     found: dict[str, dict[str, JsonValue]] = {}
     for label, _ in read_labels(database, LabelFilter(document_type=document_type.name)):
         if label.field in document_type.fields:
             found.setdefault(label.document_id, {})[label.field] = label.value
+        elif label.field == TYPE_FIELD:
+            found.setdefault(label.document_id, {})
     return found
 
 

@@ -9,6 +9,7 @@ from blocks.document_types.schema import DocumentType
 from blocks.errors import RunError
 from tasks.learn.calibration import CalibrationLearned, learn_calibration
 from tasks.learn.memory import MemoryLearned, OnProgress, learn_memory
+from tasks.learn.types import JudgeTypes
 
 PartLearned = MemoryLearned | CalibrationLearned
 """What came of learning a part of a type."""
@@ -19,16 +20,19 @@ log = logging.getLogger(__name__)
 def learn(
     database: Database,
     types: Mapping[str, DocumentType],
+    judge: JudgeTypes | None = None,
     on_progress: OnProgress = lambda what, documents: None,
+    only: str | None = None,
 ) -> list[PartLearned]:
-    """Learn the memory and the calibration of each type, and log what came of it. Raises as the database does.
+    """Learn the memory and the calibration of each type, or of one `only`, and log what came of it.
 
-    Of a calibration that a type does not ask for nothing is reported.
+    `judge` is how a run decides between types. Of a calibration that a type does not ask for nothing is reported.
+    Raises as the database does.
     """
     found: list[PartLearned] = []
-    for name in sorted(types):
+    for name in sorted(types) if only is None else [only]:
         started = time.monotonic()
-        found.append(_logged(learn_memory(database, types[name], on_progress), started))
+        found.append(_logged(learn_memory(database, types, name, judge, on_progress), started))
         if types[name].review.calibrate:
             started = time.monotonic()
             found.append(_logged(learn_calibration(database, types[name]), started))
@@ -41,10 +45,10 @@ def _logged(came: PartLearned, started: float) -> PartLearned:
     return came
 
 
-def learn_for_run(database: Database, types: Mapping[str, DocumentType]) -> None:
+def learn_for_run(database: Database, types: Mapping[str, DocumentType], judge: JudgeTypes | None) -> None:
     """Learn before a run. What goes wrong costs the run nothing but what is new: it uses what was learnt before."""
     try:
-        learn(database, types)
+        learn(database, types, judge)
     except RunError:
         raise
     except Exception:

@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from blocks.database.engine import Database
 from blocks.database.learning import learned
 from blocks.database.learning.learned import NewLearned, Part
+from blocks.database.learning.texts import decided_texts
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.documents import lock_documents
 from blocks.document_types.schema import DocumentType
+from blocks.learning.labels import TYPE_FIELD
 from blocks.learning.memory import remember
 from blocks.learning.memory_rows import MemoryRow
 from blocks.records import Record
-from tasks.learn.gate import Gate, measure, measured_ids
-from tasks.learn.labelled import labelled_values, made_of, with_pages
+from tasks.learn.gate import MEASURED, Gate, measure, measured_ids
+from tasks.learn.labelled import Values, labelled_values, made_of, with_pages
 from tasks.learn.split import teaching
+from tasks.learn.types import JudgeTypes, measure_types
 
 MIN_DOCUMENTS = 2
 """What is learnt from a single document cannot be measured on another one."""
@@ -35,13 +39,18 @@ class MemoryLearned(Record):
 
 
 def learn_memory(
-    database: Database, document_type: DocumentType, on_progress: OnProgress = lambda what, documents: None
+    database: Database,
+    types: Mapping[str, DocumentType],
+    name: str,
+    judge: JudgeTypes | None = None,
+    on_progress: OnProgress = lambda what, documents: None,
 ) -> MemoryLearned:
     """Remember the documents that people decided, measure what this changes, and have runs use it unless it is worse.
 
     Only documents that were decided, or corrected, since the last time are read. Nothing is written if there are none.
+    Without a `judge`, it is not measured what they teach the classifier of types.
     """
-    name = document_type.name
+    document_type = types[name]
     if document_type.memory is None:
         why = "its type.yaml does not ask for it; write: memory: {refresh: new}"
         return MemoryLearned(document_type=name, documents=0, why=why)
@@ -67,9 +76,7 @@ def learn_memory(
     if len(rows) < MIN_DOCUMENTS:
         why = f"{len(rows)} decided document; {MIN_DOCUMENTS} are needed to measure what is learnt"
         return MemoryLearned(document_type=name, documents=len(rows), why=why)
-    gate = measure(
-        document_type, rows, with_pages(database, values, measured_ids(rows)), lambda n: on_progress("measured", n)
-    )
+    gate = _measured(database, types, name, values, rows, judge, on_progress)
     new = NewLearned(
         document_type=name,
         part=Part.MEMORY,
@@ -83,6 +90,31 @@ def learn_memory(
         why = "another process has learnt it meanwhile"
         return MemoryLearned(document_type=name, documents=len(rows), why=why)
     return MemoryLearned(document_type=name, documents=len(rows), learned_id=learned_id, is_used=new.is_used, gate=gate)
+
+
+def _measured(
+    database: Database,
+    types: Mapping[str, DocumentType],
+    name: str,
+    values: Mapping[str, Values],
+    rows: Sequence[MemoryRow],
+    judge: JudgeTypes | None,
+    on_progress: OnProgress,
+) -> Gate:
+    load_texts = partial(decided_texts, database)
+    documents = with_pages(database, values, measured_ids(row.document_id for row in rows))
+    gate = measure(types[name], rows, documents, load_texts, lambda n: on_progress("measured", n))
+    if judge is None or TYPE_FIELD in types[name].fields:
+        return gate
+    known = {
+        other: found
+        for (other, part), used in learned.in_use(database).items()
+        if part is Part.MEMORY and other in types and types[other].memory is not None
+        if (found := learned.latest_remembered(database, other, used.learned_id, MEASURED))
+    }
+    known[name] = [(row.document_id, row.text_digest) for row in reversed(rows)]
+    of_types = measure_types(name, types, known, load_texts, judge)
+    return gate.model_copy(update={"fields": {**gate.fields, TYPE_FIELD: of_types}})
 
 
 @survives_outages

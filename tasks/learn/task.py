@@ -13,12 +13,13 @@ from blocks.document_types.loader import load_document_types
 from blocks.settings import load_settings
 from tasks.learn.learn import PartLearned, learn, sentence
 from tasks.learn.memory import MemoryLearned
+from tasks.learn.types import JudgeTypes
 
 
 @task(name="learn-from-labels", cache_policy=NO_CACHE, persist_result=False)
-def learn_from_labels(database: Database) -> list[PartLearned]:
-    """Learn every type of this checkout, and write what came of it as an artifact."""
-    found = learn(database, load_document_types(load_settings().document_types_dir))
+def learn_from_labels(database: Database, judge: JudgeTypes) -> list[PartLearned]:
+    """Learn every type of this checkout, and write what came of it as an artifact. `judge` decides between types."""
+    found = learn(database, load_document_types(load_settings().document_types_dir), judge)
     sentences = "\n".join(f"- {sentence(came)}" for came in found)
     create_table_artifact(measured_rows(found), key="winnow-learn", description=sentences)
     return found

@@ -23,6 +23,7 @@ from blocks.settings import SECRETS, Settings, misspelt_variables
 from blocks.telemetry.document_spans import run_span
 from blocks.telemetry.telemetry import configure_telemetry
 from tasks.learn.learn import learn_for_run
+from tasks.learn.types import JudgeTypes
 from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
 from tasks.runs.frame import digest_of
 from tasks.runs.models import hold_gateway
@@ -90,11 +91,13 @@ class PipelineStage:
     """A stage of the pipeline: the Prefect task of a chunk, called as `(run, chunk)`, and what opens the stage.
 
     `open` gets the run with its settings, types and database. A stage without outputs has a `version` instead.
+    `judges` is how the stage decides between document types, if it does: what it learns is measured by it.
     """
 
     task: Callable[..., "TaskState"]
     open: Callable[[Run], StageWork] | None = None
     version: str = ""
+    judges: JudgeTypes | None = None
 
 
 Pipeline = Mapping[Stage, PipelineStage]
@@ -111,7 +114,8 @@ def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) ->
     asked = asked.model_copy(update={"max_attempts": prepared.settings.max_attempts})
     refuse_other_database(prepared.database, asked.database_id)
     if prepared.ledger is None and asked.learned is None:
-        learn_for_run(prepared.database, prepared.types)
+        judges = (part.judges for part in pipeline.values())
+        learn_for_run(prepared.database, prepared.types, next(filter(None, judges), None))
     with working(prepared, asked, pipeline) as (run, lease):
         _begin(run, batch)
         try:

@@ -48,6 +48,11 @@ log = logging.getLogger(__name__)
 class Computable(StageWork, Protocol):
     """A stage that the module of stage processes knows, under the stage's name."""
 
+    @property
+    def is_computable(self) -> bool:
+        """Whether other processes can compute the stage at all."""
+        ...
+
     def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
         """The documents that need nothing of this process: no model's call and no row of the database."""
         ...
@@ -181,7 +186,7 @@ def computed_in_processes(
     raise_if_stopped: Callable[[], None],
 ) -> Iterator[None]:
     """Have the run's stages computed by processes within the block, if it has many documents and several cores."""
-    known = {stage: work for stage, work in works.items() if isinstance(work, Computable)}
+    known = {stage: work for stage, work in works.items() if isinstance(work, Computable) and work.is_computable}
     if not known or documents < MIN_DOCUMENTS or settings.processes < 2:
         yield
         return

@@ -86,6 +86,10 @@ class ReadsMemory(Protocol):
         """The decided documents that are most like this one; reads the database with a type's first document."""
         ...
 
+    def taught(self, document_type: DocumentType) -> DocumentType:
+        """The type as its classifiers learn it from decided documents; reads the database the first time."""
+        ...
+
 
 class ScoreStage:
     """Scores the documents of a run. Thread-safe.
@@ -138,13 +142,22 @@ class ScoreStage:
         base = digest_of(STAGE_VERSION, extraction, name, self._digests.get(name, UNKNOWN_TYPE))
         return with_learnt(base, self._learned_ids(name), None if self._learns_again(name) else document.current)
 
+    @property
+    def is_computable(self) -> bool:
+        """True: which documents other processes can compute, `computable` says."""
+        return True
+
     def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
-        """The documents whose routes ask no model, with the decided ones that are like them; reads the database."""
+        """The documents whose routes ask no model, with the decided ones that are like them; reads the database.
+
+        Where decided texts teach a type's classifiers, its documents stay here: the texts are handed to no process.
+        """
         registry = self._models.registry()
         asking = {
             name
             for name, document_type in self._types.items()
             if asks_models(plan_route(document_type, registry, self._rules.models))
+            or self._taught(document_type) is not document_type
         }
         return [self._recalled(document) for document in documents if document.document_type not in asking]
 
@@ -178,6 +191,11 @@ class ScoreStage:
             return ()
         learned_id = self._memory.learned_id(name)
         return () if learned_id is None else (learned_id,)
+
+    def _taught(self, document_type: DocumentType) -> DocumentType:
+        if self._memory is None or not self._learned_ids(document_type.name):
+            return document_type
+        return self._memory.taught(document_type)
 
     def _learns_again(self, name: str) -> bool:
         rules = self._rules_of_memory(name)
@@ -229,7 +247,7 @@ class ScoreStage:
         if document_type is None:
             return _scored(document, Scoring(document_type=UNKNOWN_TYPE, model=NO_MODEL))
         pages = Extraction.model_validate_json(document.inputs[Stage.EXTRACT]).pages
-        reading = read(document_type, pages, self._remembered(document, pages))
+        reading = read(self._taught(document_type), pages, self._remembered(document, pages))
         steps = plan_route(document_type, registry, self._rules.models)
         if not asks_models(steps):
             answer = built_in_answer(document_type, reading)

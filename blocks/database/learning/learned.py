@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, insert, or_, select, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
@@ -159,7 +159,7 @@ def replace_memories(
 
 @survives_outages
 def load_memories(database: Database, document_type: str, learned_id: int) -> list[MemoryRow]:
-    """All that is remembered of a type in the memory of this id."""
+    """All that is remembered of a type in the memory of this id, what was remembered last at the end."""
     with database.read() as connection:
         return list(_memories(connection, document_type, learned_id))
 
@@ -171,16 +171,35 @@ def newest_memories(database: Database, document_type: str) -> list[MemoryRow]:
         return list(_memories(connection, document_type, MAX_ROW_ID))
 
 
+@survives_outages
+def latest_remembered(database: Database, document_type: str, learned_id: int, most: int) -> list[tuple[str, str]]:
+    """The documents that were remembered last in the memory of this id, each with the digest of its text."""
+    own = memories.c
+    query = (
+        select(own.document_id, own.text_digest)
+        .where(_is_in(document_type, learned_id))
+        .order_by(own.since.desc(), own.document_id)
+        .limit(most)
+    )
+    with database.read() as connection:
+        return [(row.document_id, row.text_digest) for row in connection.execute(query)]
+
+
+def _is_in(document_type: str, learned_id: int) -> ColumnElement[bool]:
+    own = memories.c
+    return and_(
+        own.document_type == document_type,
+        own.since <= learned_id,
+        or_(own.until.is_(None), own.until > learned_id),
+    )
+
+
 def _memories(connection: Connection, document_type: str, learned_id: int) -> Iterator[MemoryRow]:
     own = memories.c
     query = (
         select(own.document_id, own.made_of, own.text_digest, own.content)
-        .where(
-            own.document_type == document_type,
-            own.since <= learned_id,
-            or_(own.until.is_(None), own.until > learned_id),
-        )
-        .order_by(own.document_id)
+        .where(_is_in(document_type, learned_id))
+        .order_by(own.since, own.document_id)
     )
     for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
         yield MemoryRow(row.document_id, row.made_of, row.text_digest, unpack(row.content))

@@ -149,3 +149,11 @@ def test_a_cache_that_cannot_be_written_costs_time_and_is_warned_of_once(
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert "cannot be kept in /proc/no_such_place/classifiers, so each command trains them again" in record.message
+
+
+def test_what_is_trained_on_peoples_documents_is_not_on_disk(cache: Path) -> None:
+    decided = [*LESSONS, Lesson("the soup of Jane Roe", "food", is_decided=True)]
+    assert train(decided).predict(["soup for Jane Roe"])[0].label == "food"
+    assert not cache.exists() or not list(cache.iterdir())
+    train(LESSONS)
+    assert len(list(cache.iterdir())) == 1

@@ -83,17 +83,17 @@ def test_without_a_strict_split_each_label_does_both(slips: Database) -> None:
 
 def test_learning_remembers_what_teaches_and_figures_count_what_proves(slips: Database) -> None:
     proven = proving(slips, STRICT, [id_of(name) for name in NAMES])
-    learn_memory(slips, STRICT)
+    learn_memory(slips, {"slip": STRICT}, "slip")
     assert {row.document_id for row in learned.newest_memories(slips, "slip")} == {*map(id_of, NAMES)} - proven
     found = evaluate_readings(slips, {"slip": STRICT})
     assert (found.types[0].documents, found.teaching) == (len(proven), len(NAMES) - len(proven))
     assert trust_of(slips, STRICT, Fraction(1, 10), Fraction(19, 20)).drawn == len(proven)
-    assert learn_memory(slips, STRICT).why == "nothing new was decided since"
+    assert learn_memory(slips, {"slip": STRICT}, "slip").why == "nothing new was decided since"
 
 
 def test_a_corrected_issuer_moves_no_document_to_the_other_side(slips: Database) -> None:
     before = proving(slips, STRICT, [id_of(name) for name in NAMES])
-    learn_memory(slips, STRICT)
+    learn_memory(slips, {"slip": STRICT}, "slip")
     with slips.write() as connection:
         connection.execute(update(labels).where(labels.c.field == "shop").values(value="Another shop"))
     assert proving(slips, STRICT, [id_of(name) for name in NAMES]) == before
@@ -108,7 +108,7 @@ def test_the_side_without_an_issuer_follows_from_the_text(database: Database) ->
 
 
 def test_an_erased_document_has_no_side(slips: Database) -> None:
-    learn_memory(slips, STRICT)
+    learn_memory(slips, {"slip": STRICT}, "slip")
     erase(slips, [id_of("0-0")], "ann")
     with slips.read() as connection:
         assert set(known_sides(connection, "slip", [*map(id_of, NAMES)])) == {*map(id_of, NAMES[1:])}

@@ -40,6 +40,8 @@ DOUBLE = "tests.doubles.mortal_stages"
 class Scored(ScriptedStage):
     """A stage that processes may compute; `worked` lists what this process computed."""
 
+    is_computable = True
+
     def computable(self, documents: Sequence[Document]) -> Sequence[Document]:
         return documents
 
@@ -172,6 +174,15 @@ def test_few_documents_and_a_single_core_start_no_process(monkeypatch: pytest.Mo
         settings = SETTINGS.model_copy(update={"processes": cores})
         with module.computed_in_processes(works, documents, settings, {}, lambda: None):
             assert works == {Stage.SCORE: stage}
+
+
+def test_a_stage_that_no_other_process_can_compute_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StageProcesses, "start", lambda _self: pytest.fail("processes are started"))
+    stage = Scored(Stage.CLASSIFY, NAMES)
+    stage.is_computable = False
+    works: dict[Stage, StageWork] = {Stage.CLASSIFY: stage}
+    with module.computed_in_processes(works, module.MIN_DOCUMENTS, SETTINGS, {}, lambda: None):
+        assert works == {Stage.CLASSIFY: stage}
 
 
 def test_batches_are_bounded_by_documents_and_by_bytes() -> None:

@@ -443,6 +443,9 @@ class OneMemory:
         assert pages
         return (Remembered(likeness=0.5, fields={"day": Trace(right={document.document_id: 1})}),)
 
+    def taught(self, document_type: DocumentType) -> DocumentType:
+        return document_type
+
 
 def remembering(learned_id: int | None, refresh: str = "new", *, relearn: bool = False) -> ScoreStage:
     read_so = DocumentType.model_validate(LETTER.model_dump() | {"memory": {"refresh": refresh}})
