@@ -41,7 +41,8 @@ class ModelCall(Consumption):
     usage that the provider stated. Where a request was sent and no usage came back, `unconfirmed_usd` has what it may
     have cost, and where the provider states a higher cost, the difference: budgets count it, bills may not. `outcome`
     is ok, cache_hit, cancelled, lost, open, or the `kind` of a `CallFailed`; `error_kind` is that kind, or None.
-    `prompt_version` digests the prompt template, `lane` says on whose behalf the call was made.
+    `prompt_version` digests the prompt template, `lane` says on whose behalf the call was made. `examples` are the ids
+    of the decided documents that the prompt shows.
     """
 
     document_id: str
@@ -58,6 +59,7 @@ class ModelCall(Consumption):
     first_byte_ms: int = 0
     outcome: str = OK
     error_kind: str | None = None
+    examples: tuple[str, ...] = ()
 
 
 def new_call_key() -> str:

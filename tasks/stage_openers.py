@@ -18,6 +18,7 @@ from tasks.classify.judge import judge_types
 from tasks.classify.lessons import TypeLessons
 from tasks.classify.stage import ClassifyStage
 from tasks.extract.stage import ExtractStage
+from tasks.learn.labelled import decided_documents
 from tasks.runs.chunk import raise_if_stopped
 from tasks.runs.run import Pipeline, PipelineStage, Run, TaskState
 from tasks.score.memory import RunMemory
@@ -66,7 +67,12 @@ def open_score(run: Run) -> ScoreStage:
         ),
         load_last=DatabaseLastScorings(database).load,
         draw=lambda document, pages: draw_pages(document, pages, settings, fetch_part),
-        memory=RunMemory(run.learned, partial(load_memories, run.ledger), partial(decided_texts, run.ledger)),
+        memory=RunMemory(
+            run.learned,
+            partial(load_memories, run.ledger),
+            partial(decided_texts, run.ledger),
+            partial(decided_documents, run.ledger),
+        ),
     )
 
 

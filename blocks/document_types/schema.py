@@ -210,9 +210,13 @@ class MemoryRules(Record):
 
     `refresh`: whether what is learnt later serves new documents only, or earlier ones are stale and read again.
     `split`: whether each label teaches and proves in turn, or half of them only ever teach and the other half prove.
+    `examples`: so many decided documents, the most alike, are shown to the models that read a document. Where the type
+    is sensitive, only with `share_sensitive`: they are other people's documents.
     """
 
     refresh: Literal["new", "stale"] = "new"
+    examples: int = Field(0, ge=0, le=8, exclude_if=lambda examples: examples == 0)
+    share_sensitive: bool = Field(False, exclude_if=lambda share: not share)
     split: Literal["turns", "strict"] = Field("turns", exclude_if=lambda split: split == "turns")
 
 
@@ -269,6 +273,12 @@ class DocumentType(Record):
     def criteria(self) -> tuple[Criterion, ...]:
         """The rubric's criteria; none without a rubric."""
         return self.rubric.criteria if self.rubric is not None else ()
+
+    @property
+    def examples_shown(self) -> int:
+        """So many decided documents at most are shown to a model."""
+        rules = self.memory
+        return 0 if rules is None or (self.sensitive and not rules.share_sensitive) else rules.examples
 
     @cached_property
     def classify_digest(self) -> str:

@@ -9,11 +9,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from blocks.document_types.schema import Criterion, DocumentType
 from blocks.ledger import Consumption
 from blocks.records import CriterionReading, FieldReading, Page, PageImage, Record
+
+
+class DecidedExample(Record):
+    """A decided document like the one to read. `text` is that of its pages, each under its number; `fields` has those
+    that people decided, as a reply has them."""
+
+    document_id: str
+    text: str
+    fields: dict[str, JsonValue]
 
 
 class ModelRequest(Record):
@@ -22,6 +31,7 @@ class ModelRequest(Record):
     `prompt` is the template of the route step that asks, `variant` its name. `fields` are those that are asked, all of
     the type's where it is empty. `images` are of pages of the document. `written` has what an earlier step wrote, by
     field, for a step that is to rewrite it. `notes` describes changes of the pages, such as leaving some out.
+    `examples` are decided documents to learn from, the most alike first.
     """
 
     document_id: str
@@ -33,6 +43,7 @@ class ModelRequest(Record):
     images: tuple[PageImage, ...] = ()
     written: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    examples: tuple[DecidedExample, ...] = ()
 
     @property
     def asked(self) -> tuple[str, ...]:

@@ -104,28 +104,35 @@ class Memory:
 
         `but` are the ids of documents that may not be recalled.
         """
+        found = [
+            Remembered(
+                likeness=round(float(np.clip(likeness, 0.0, 1.0)), 4),
+                is_same_issuer=is_same_issuer,
+                fields=self._decided[place].fields,
+            )
+            for place, likeness, is_same_issuer in self._ranked(pages, but)[:NEAREST]
+        ]
+        return (*found, self._habits) if self._habits is not None and self._decided else tuple(found)
+
+    def nearest(self, pages: Sequence[Page], but: Collection[str] = ()) -> list[str]:
+        """The ids of the decided documents that are most like this one, those of its issuer first, but for `but`."""
+        return [self._decided[place].document_id for place, _, _ in self._ranked(pages, but)]
+
+    def _ranked(self, pages: Sequence[Page], but: Collection[str]) -> list[tuple[int, float, bool]]:
+        """The documents that are like this one, by their place, each with its likeness and whether the issuer is the
+        same one: all of the issuer first, then the nearest ones."""
         if not self._decided:
-            return ()
-        keys = issuer_keys(pages)
+            return []
         likeness = self._likeness.of(sketch(text_of(pages)))
-        agreeing = self._same_issuer(keys)
+        agreeing = self._same_issuer(issuer_keys(pages))
         number = min(NEAREST + len(but), len(likeness))
         near = sorted(np.argpartition(-likeness, number - 1)[:number].tolist(), key=lambda place: -likeness[place])
         ranked = [*sorted(agreeing, key=lambda place: (-agreeing[place], -likeness[place])), *near]
-        kept = [
-            place
+        return [
+            (place, float(likeness[place]), place in agreeing)
             for place in dict.fromkeys(ranked)
             if self._decided[place].document_id not in but and (place in agreeing or likeness[place] >= MIN_LIKENESS)
-        ][:NEAREST]
-        found = [
-            Remembered(
-                likeness=round(float(np.clip(likeness[place], 0.0, 1.0)), 4),
-                is_same_issuer=place in agreeing,
-                fields=self._decided[place].fields,
-            )
-            for place in kept
         ]
-        return (*found, self._habits) if self._habits is not None else tuple(found)
 
     def _same_issuer(self, keys: Mapping[str, tuple[str, ...]]) -> dict[int, int]:
         """The documents of the same issuer by their place, with the weight of the keys that agree."""

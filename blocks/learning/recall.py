@@ -18,12 +18,24 @@ class TypeMemory:
     def __init__(self, rows: Sequence[MemoryRow]) -> None:
         self._memory = Memory([Decided.model_validate_json(row.content) for row in rows])
         self._twins: dict[str, set[str]] = defaultdict(set)
+        self._digests = {row.document_id: row.text_digest for row in rows}
         for row in rows:
             self._twins[row.text_digest].add(row.document_id)
 
     def recall(self, document_id: str, pages: Sequence[Page]) -> tuple[Remembered, ...]:
         """The decided documents that are most like this one; never the document itself, nor one with the same text."""
-        return self._memory.recall(pages, {document_id} | self._twins.get(text_digest(pages), set()))
+        return self._memory.recall(pages, self._own(document_id, pages))
+
+    def nearest(self, document_id: str, pages: Sequence[Page]) -> list[str]:
+        """The ids of the decided documents that are most like this one, without the same ones, and no two twins."""
+        by_text: dict[str, str] = {}
+        for found in self._memory.nearest(pages, self._own(document_id, pages)):
+            by_text.setdefault(self._digests[found], found)
+        return list(by_text.values())
+
+    def _own(self, document_id: str, pages: Sequence[Page]) -> set[str]:
+        """The document itself, and those with its text."""
+        return {document_id} | self._twins.get(text_digest(pages), set())
 
 
 def values_in(rows: Sequence[MemoryRow]) -> dict[str, dict[str, JsonValue]]:

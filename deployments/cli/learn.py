@@ -31,10 +31,11 @@ def _group() -> None:
 def status(document_type: TypeOption = None, as_json: JsonOption = False, database: DatabaseOption = None) -> None:
     """List what was learnt, the newest first, and whether runs use it.
 
-    Runs use the newest memory and the newest calibration of each document type whose state is used. refused: on
-    documents that it had not seen, a memory read a field worse, beyond chance, or a calibration improved no field.
-    rolled_back: a person took it back. A memory's fields say how many documents are read right, before and with it; a
-    calibration's say how it was fitted, on how many labels, and the log loss before and with it.
+    Runs use the newest row of each document type and part whose state is used. refused: on documents that it had not
+    seen, a memory read a field worse, beyond chance, or a calibration improved no field. rolled_back: a person took it
+    back. A memory's fields say how many documents are read right, before and with it; a calibration's say how it was
+    fitted, on how many labels, and the log loss before and with it. Examples are the decided documents that models are
+    shown; no gate measures them, since that would cost money.
     """
     from blocks.database.learning.learned import history
 
@@ -91,19 +92,25 @@ def rollback(
             raise UsageError(f"{number} is {taken.state} already")
         learned.set_state(connection, number, LearnedState.ROLLED_BACK, person_of(opened, by).name)
     before = learned.in_use(opened).get((taken.document_type, taken.part))
-    without = {Part.MEMORY: "runs read by the document type alone", Part.CALIBRATION: "confidences stay as they come"}
+    without = {
+        Part.MEMORY: "runs read by the document type alone",
+        Part.CALIBRATION: "confidences stay as they come",
+        Part.EXAMPLES: "models are shown no decided document",
+    }
     now = without[taken.part] if before is None else f"runs use {before.learned_id}"
     say(f"{number} is used no longer; for {taken.document_type}, {now}")
 
 
 def _row(found: "Learned") -> dict[str, object]:
+    from blocks.database.learning.learned import Part
+
     documents, changes = _measured(found)
     return {
         "no": found.learned_id,
         "document_type": found.document_type,
         "part": str(found.part),
         "labels": found.labels,
-        "measured": counted(documents, "document"),
+        "measured": "not measured" if found.part is Part.EXAMPLES else counted(documents, "document"),
         "changed fields": ", ".join(changes),
         "state": str(found.state) if found.changed_by is None else f"{found.state} by {found.changed_by}",
         "made_at": moment(found.made_at),

@@ -120,6 +120,10 @@ def _calls(history: History) -> Iterator[str]:
     head = ("at (UTC)", "model", "step", "try", "outcome", "tokens", "took", "USD")
     left = {"at (UTC)", "model", "outcome"}
     yield from aligned(head, [_call(call) for call in shown], left=left, droppable=("at (UTC)",))
+    last = next((call for call in reversed(shown) if call.examples), None)
+    if last is not None:
+        ids = ", ".join(id_[:12] for id_ in last.examples)
+        yield f"{last.model} was shown {counted(len(last.examples), 'decided document')} last: {ids}"
 
 
 def _call(call: CallOfDocument) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from blocks.gateway.registry.errors import ModelUnknown
 from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.replies.json_text import read_object
 from blocks.gateway.replies.schema_fit import fit
-from blocks.records import Page
+from blocks.records import LOCAL, Page
 from blocks.settings import load_settings
 from deployments.cli.model_registry import current_models, has_database
 from deployments.cli.output import note
@@ -68,3 +68,39 @@ def worked_problems(folder: Path, document_type: DocumentType) -> Iterator[Probl
                 yield Problem(
                     *place, f"the reply of this example quotes {quote[:40]!r}, which its text does not have; correct it"
                 )
+
+
+def memory_sentences(document_type: DocumentType) -> Iterator[str]:
+    """How documents of the type are read by decided ones, in words."""
+    rules = document_type.memory
+    if rules is None:
+        return
+    yield "memory: the built-in reader reads by decided documents" + (
+        "; half of the labels teach, the other half prove" if rules.split == "strict" else ""
+    )
+    if why := _why_none_shown(document_type):
+        yield f"examples: models are shown no decided document: {why}"
+    elif rules.examples:
+        yield f"examples: models are shown up to {rules.examples} decided documents with each document"
+
+
+def memory_notes(folder: Path, document_type: DocumentType) -> Iterator[str]:
+    """Where a type.yaml asks for examples that no model is shown."""
+    if why := _why_none_shown(document_type):
+        yaml, _ = read_yaml(folder / TYPE_FILE, [])
+        line = yaml.line(("memory", "examples")) if yaml is not None else 1
+        yield f"{folder / TYPE_FILE}:{line}: note: models are shown no decided document: {why}"
+
+
+def _why_none_shown(document_type: DocumentType) -> str:
+    """Why models are shown no decided document although the type asks for some; empty where they are."""
+    rules = document_type.memory
+    if rules is None or not rules.examples:
+        return ""
+    if not document_type.examples_shown:
+        return (
+            "the type is sensitive; where models may see other documents of it, write share_sensitive: true in memory"
+        )
+    if all(step.model == LOCAL for step in document_type.route):
+        return "no step of the type's route asks a model"
+    return ""

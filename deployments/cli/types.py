@@ -37,6 +37,7 @@ def show(name: Annotated[str, typer.Argument(help="a document type")]) -> None:
     from blocks.document_types.loader import load_document_types
     from blocks.errors import DocumentTypeUnknown
     from blocks.settings import load_settings
+    from deployments.cli.type_checks import memory_sentences
 
     types = load_document_types(load_settings().document_types_dir)
     if name not in types:
@@ -65,6 +66,8 @@ def show(name: Annotated[str, typer.Argument(help="a document type")]) -> None:
     for band in review.bands:
         say(f"  reviewed below {band.below:g}: priority {band.priority}, due in {band.due_minutes} minutes")
     say("route: " + " → ".join(step.model or f"{step.tier} tier" for step in document_type.route))
+    for sentence in memory_sentences(document_type):
+        say(sentence)
 
 
 @app.command()
@@ -79,19 +82,22 @@ def check(
     from blocks.document_types.loader import check as check_types
     from blocks.settings import load_settings
     from blocks.values.values_of_types import value_problems
-    from deployments.cli.type_checks import known_models, route_problems, worked_problems
+    from deployments.cli.type_checks import known_models, memory_notes, route_problems, worked_problems
 
     folder = path or load_settings().document_types_dir
     known = known_models()
+
+    notes: list[str] = []
 
     def more_problems(folder: Path, document_type: "DocumentType") -> "Iterator[Problem]":
         yield from value_problems(folder, document_type)
         yield from route_problems(folder, document_type, known)
         yield from worked_problems(folder, document_type)
+        notes.extend(memory_notes(folder, document_type))
 
     problems = check_types(folder, more_problems, remedy=SET_FOLDER if path is None else "correct the path")
-    for problem in problems:
-        note(str(problem))
+    for line in (*map(str, problems), *notes):
+        note(line)
     if problems:
         raise typer.Exit(1)
     say(f"{folder}: no mistakes")

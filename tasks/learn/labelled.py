@@ -2,17 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from blocks.database.engine import Database
-from blocks.database.learning.labels import LabelFilter, read_labels
+from blocks.database.learning.labels import LabelFilter, labels_of, read_labels
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.stage_outputs import load_payloads
 from blocks.document_types.schema import DocumentType
-from blocks.learning.labels import TYPE_FIELD
+from blocks.learning.labels import TYPE_FIELD, Label, that_count
 from blocks.learning.recall import digest_of_texts, text_digest
 from blocks.records import Extraction, Page, Stage
 
@@ -48,6 +49,34 @@ def labelled_values(database: Database, document_type: DocumentType) -> dict[str
         elif label.field == TYPE_FIELD:
             found.setdefault(label.document_id, {})
     return found
+
+
+@survives_outages
+def values_of(
+    database: Database, document_type: DocumentType, document_ids: Collection[str]
+) -> dict[str, dict[str, JsonValue]]:
+    """The right values of each of the documents, as labels of this type have them now; empty where none has."""
+    found: dict[str, dict[str, JsonValue]] = {document_id: {} for document_id in document_ids}
+    if not found:
+        return found
+    every: defaultdict[str, list[Label]] = defaultdict(list)
+    with database.read() as connection:
+        for (document_id, _), labels in labels_of(connection, document_ids).items():
+            every[document_id] += labels
+    for document_id, labels in every.items():
+        for label in that_count(labels):
+            if label.document_type == document_type.name and label.field in document_type.fields:
+                found[document_id][label.field] = label.value
+    return found
+
+
+def decided_documents(
+    database: Database, document_type: DocumentType, document_ids: Sequence[str]
+) -> list[LabelledDocument]:
+    """Those of the documents that have labels of this type and pages, as both are now, in this order."""
+    values = {id_: own for id_, own in values_of(database, document_type, document_ids).items() if own}
+    found = {document.document_id: document for document in with_pages(database, values, list(values))}
+    return [found[document_id] for document_id in document_ids if document_id in found]
 
 
 def made_of(document_type: DocumentType, values: Values) -> str:

@@ -8,6 +8,7 @@ from blocks.database.engine import Database
 from blocks.document_types.schema import DocumentType
 from blocks.errors import RunError
 from tasks.learn.calibration import CalibrationLearned, learn_calibration
+from tasks.learn.examples import learn_examples
 from tasks.learn.memory import MemoryLearned, OnProgress, learn_memory
 from tasks.learn.types import JudgeTypes
 
@@ -32,7 +33,9 @@ def learn(
     found: list[PartLearned] = []
     for name in sorted(types) if only is None else [only]:
         started = time.monotonic()
-        found.append(_logged(learn_memory(database, types, name, judge, on_progress), started))
+        came = learn_memory(database, types, name, judge, on_progress)
+        came = came.model_copy(update={"examples_id": learn_examples(database, types[name])})
+        found.append(_logged(came, started))
         if types[name].review.calibrate:
             started = time.monotonic()
             found.append(_logged(learn_calibration(database, types[name]), started))
@@ -59,6 +62,11 @@ def sentence(came: PartLearned) -> str:
     """What came of learning a part of a type, in words."""
     if isinstance(came, CalibrationLearned):
         return _calibration_sentence(came)
+    shown = "" if came.examples_id is None else f"; models are shown these documents (no. {came.examples_id})"
+    return f"{_memory_sentence(came)}{shown}"
+
+
+def _memory_sentence(came: MemoryLearned) -> str:
     if came.learned_id is None or came.gate is None:
         return f"{came.document_type}: nothing was learnt: {came.why}"
     changes = [

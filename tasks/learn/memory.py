@@ -28,7 +28,10 @@ OnProgress = Callable[[str, int], None]
 
 
 class MemoryLearned(Record):
-    """What came of learning a type's memory. `learned_id` is None where nothing was learnt, and `why` says why."""
+    """What came of learning a type's memory. `learned_id` is None where nothing was learnt, and `why` says why.
+
+    `examples_id` is the id under which models are shown the remembered documents, where that is new.
+    """
 
     document_type: str
     documents: int
@@ -36,6 +39,7 @@ class MemoryLearned(Record):
     is_used: bool = False
     why: str = ""
     gate: Gate | None = None
+    examples_id: int | None = None
 
 
 def learn_memory(

@@ -4,17 +4,15 @@ A document's side follows from its issuer, or else from its text. Learning write
 corrected later moves no document to the other side.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from blocks.database.engine import Database
-from blocks.database.learning.labels import labels_of
 from blocks.database.learning.splits import keep_sides, known_sides
 from blocks.database.outages import survives_outages
 from blocks.document_types.schema import DocumentType
-from blocks.learning.labels import Label, proves, that_count
+from blocks.learning.labels import proves
 from blocks.learning.memory import stated_issuer
-from tasks.learn.labelled import Values, with_pages
+from tasks.learn.labelled import Values, text_digests, values_of
 
 _AT_ONCE = 500
 
@@ -50,7 +48,7 @@ def proving(database: Database, document_type: DocumentType, document_ids: Colle
     for ids in _batches(sorted(document_ids)):
         sides = _known(database, document_type, ids)
         new = [id_ for id_ in ids if id_ not in sides]
-        sides |= dict(_new_sides(database, document_type, _values(database, new)))
+        sides |= dict(_new_sides(database, document_type, values_of(database, document_type, new)))
         found |= {id_ for id_, does_prove in sides.items() if does_prove}
     return frozenset(found)
 
@@ -58,19 +56,8 @@ def proving(database: Database, document_type: DocumentType, document_ids: Colle
 def _new_sides(
     database: Database, document_type: DocumentType, values: Mapping[str, Values]
 ) -> Iterator[tuple[str, bool]]:
-    for document in with_pages(database, values, list(values)):
-        yield document.document_id, proves(document.text_digest, stated_issuer(document_type, document.values))
-
-
-@survives_outages
-def _values(database: Database, document_ids: Sequence[str]) -> dict[str, Values]:
-    """The labelled values of the documents, of which a document may have none."""
-    of_document: defaultdict[str, list[Label]] = defaultdict(list)
-    if document_ids:
-        with database.read() as connection:
-            for (id_, _), labels in labels_of(connection, document_ids).items():
-                of_document[id_] += labels
-    return {id_: {label.field: label.value for label in that_count(of_document[id_])} for id_ in document_ids}
+    for document_id, digest in text_digests(database, list(values)).items():
+        yield document_id, proves(digest, stated_issuer(document_type, values[document_id]))
 
 
 def _batches(document_ids: Sequence[str]) -> Iterator[Sequence[str]]:

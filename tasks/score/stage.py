@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from blocks.document_types.schema import DocumentType, MemoryRules
 from blocks.evidence.traces import Remembered
 from blocks.gateway.errors import CallFailed
 from blocks.gateway.event_loop import gateway_loop
+from blocks.gateway.model import DecidedExample
 from blocks.gateway.registry.registry import RegistryState
 from blocks.gateway.routing.calls import AnsweringGateway
 from blocks.gateway.routing.merge import built_in_answer
@@ -90,6 +92,16 @@ class ReadsMemory(Protocol):
         """The type as its classifiers learn it from decided documents; reads the database the first time."""
         ...
 
+    def examples_id(self, document_type: str) -> int | None:
+        """The id under which decided documents of a type are shown to models, None where none are."""
+        ...
+
+    def examples(
+        self, document_type: DocumentType, document_id: str, pages: Sequence[Page]
+    ) -> tuple[DecidedExample, ...]:
+        """The decided documents that are most like this one, as a model is shown them; reads the database."""
+        ...
+
 
 class ScoreStage:
     """Scores the documents of a run. Thread-safe.
@@ -123,6 +135,7 @@ class ScoreStage:
         self._route: Route | None = None
         self._opening = threading.Lock()
         registry = models.registry()
+        self._asking = _asking(self._types, registry, self._rules)
         self._digests = {
             name: route_digest(document_type, registry, self._rules.models, reader_version=VERSION)
             for name, document_type in self._types.items()
@@ -152,12 +165,9 @@ class ScoreStage:
 
         Where decided texts teach a type's classifiers, its documents stay here: the texts are handed to no process.
         """
-        registry = self._models.registry()
-        asking = {
-            name
-            for name, document_type in self._types.items()
-            if asks_models(plan_route(document_type, registry, self._rules.models))
-            or self._taught(document_type) is not document_type
+        asking = _asking(self._types, self._models.registry(), self._rules)
+        asking |= {
+            name for name, document_type in self._types.items() if self._taught(document_type) is not document_type
         }
         return [self._recalled(document) for document in documents if document.document_type not in asking]
 
@@ -187,10 +197,13 @@ class ScoreStage:
         return None if known is None else known.memory
 
     def _learned_ids(self, name: str) -> tuple[int, ...]:
+        """The ids of what was learnt of a type: its memory, and the examples where models are asked and shown some."""
         if self._memory is None or self._rules_of_memory(name) is None:
             return ()
-        learned_id = self._memory.learned_id(name)
-        return () if learned_id is None else (learned_id,)
+        found = [self._memory.learned_id(name)]
+        if name in self._asking and self._types[name].examples_shown:
+            found.append(self._memory.examples_id(name))
+        return tuple(learned_id for learned_id in found if learned_id is not None)
 
     def _taught(self, document_type: DocumentType) -> DocumentType:
         if self._memory is None or not self._learned_ids(document_type.name):
@@ -253,7 +266,8 @@ class ScoreStage:
             answer = built_in_answer(document_type, reading)
             return _scored(document, _scoring(document_type, Routed(answer), reading.doubts), started_at)
         budgets = (self._rules.document_budget_usd, document_type.budget_usd)
-        draw = self._draw
+        draw, memory = self._draw, self._memory
+        shows = memory is not None and document_type.examples_shown > 0
         return Assignment(
             document_id=document.document_id,
             document_type=document_type,
@@ -263,6 +277,7 @@ class ScoreStage:
             steps=steps,
             budget_usd=min((budget for budget in budgets if budget is not None), default=None),
             draw=None if draw is None else lambda: draw(document, pages),
+            examples=partial(memory.examples, document_type, document.document_id, pages) if memory and shows else None,
         )
 
     def _open_route(self) -> Route:
@@ -299,6 +314,11 @@ class ScoreStage:
         )
         steps = (*scoring.steps, stands_in)
         return last.model_copy(update={"fields": fields, "criteria": criteria, "score": score, "steps": steps})
+
+
+def _asking(types: Mapping[str, DocumentType], registry: RegistryState, rules: ScoreRules) -> frozenset[str]:
+    """The types whose routes ask a model."""
+    return frozenset(name for name, each in types.items() if asks_models(plan_route(each, registry, rules.models)))
 
 
 def _graded(document_type: DocumentType, last: Scoring) -> tuple[tuple[CriterionReading, ...], float | None]:

@@ -2,7 +2,8 @@
 
 The row of `documents` stays, with `erased_at`: its id is a digest, and runs that worked on it keep their counts. So
 does the audit trail: an event keeps the digest of its content, which the chain of hashes covers, and loses the content
-itself. Calls of models keep their tokens and cost. A document that was erased is not read again.
+itself. Calls of models keep their tokens and cost; the texts of those that showed the document as an example go too. A
+document that was erased is not read again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, func, or_, select, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
 from blocks.database.keeping.errors import DocumentsInWork
 from blocks.database.learning.tables import labels, memories, splits
+from blocks.database.models.tables import model_call_examples
 from blocks.database.pipeline.documents import lock_documents
 from blocks.database.pipeline.leases import live_workers
 from blocks.database.pipeline.sources import uris_of
@@ -170,8 +172,11 @@ def _marks(answer: Row[Any]) -> dict[str, str | None]:
 
 _IDS = "ids"
 
-_CALLS = select(model_calls.c.call_key).where(in_list(model_calls.c.document_id, _IDS))
-_REQUESTS = select(model_calls.c.request_digest).where(in_list(model_calls.c.document_id, _IDS))
+_QUOTING = select(model_call_examples.c.call_key).where(in_list(model_call_examples.c.document_id, _IDS))
+"""Calls about other documents whose prompts show these as examples."""
+_OF_CALL = or_(in_list(model_calls.c.document_id, _IDS), model_calls.c.call_key.in_(_QUOTING))
+_CALLS = select(model_calls.c.call_key).where(_OF_CALL)
+_REQUESTS = select(model_calls.c.request_digest).where(_OF_CALL)
 _REVIEWS = select(review.c.review_id).where(in_list(review.c.document_id, _IDS))
 
 _DELETED: tuple[tuple[Table, ColumnElement[bool]], ...] = (
@@ -181,6 +186,7 @@ _DELETED: tuple[tuple[Table, ColumnElement[bool]], ...] = (
     ),
     (model_call_texts, model_call_texts.c.call_key.in_(_CALLS)),
     (reply_cache, reply_cache.c.cache_key.in_(_REQUESTS)),
+    (model_call_examples, in_list(model_call_examples.c.document_id, _IDS)),
 )
 """The tables that lose their rows of a document."""
 

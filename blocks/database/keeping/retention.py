@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, literal
 from blocks.backfill.selection import Selection
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
+from blocks.database.models.tables import model_call_examples
 from blocks.database.pipeline.chunk_state import STARTED
 from blocks.database.pipeline.selected import NEWEST_FIRST, conditions
 from blocks.database.review.tables import review
@@ -129,6 +130,7 @@ def _expired(retention: Retention, at: datetime) -> Iterator[tuple[Table, Column
     if (days := retention.calls_days) is not None:
         old = and_(model_calls.c.called_at < before(days), model_calls.c.outcome != "open")
         yield model_call_texts, exists().where(model_calls.c.call_key == model_call_texts.c.call_key, old)
+        yield model_call_examples, exists().where(model_calls.c.call_key == model_call_examples.c.call_key, old)
         yield model_calls, old
     if (days := retention.replies_days) is not None:
         yield reply_cache, reply_cache.c.used_at < before(days)

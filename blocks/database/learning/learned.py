@@ -2,7 +2,8 @@
 
 A row of the part `calibration` has a `TypeCalibration` as content. One of the part `memory` has no content of its own:
 `memories` has what is remembered of each decided document, in the memories from `since` on, and before `until`. So an
-earlier state comes back by a change of one row.
+earlier state comes back by a change of one row. A row of the part `examples` names the memory of which models are shown
+documents.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -30,6 +31,7 @@ class Part(StrEnum):
 
     MEMORY = "memory"
     CALIBRATION = "calibration"
+    EXAMPLES = "examples"
 
 
 class LearnedState(StrEnum):

@@ -5,7 +5,6 @@ review. `label_events` says who imported or forgot labels, and when. `forgotten_
 count as labels no longer; the decisions stand.
 `learned` has what was learnt, a row each time, and `memories` what is remembered of each decided document.
 `splits` says of documents of a type with a strict split whether their labels prove; else they teach.
-`model_call_examples` has the decided documents that the prompt of a call showed as examples, from position 1 on.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, Table, Text
@@ -87,13 +86,4 @@ splits = Table(
     document_id_column(primary_key=True),
     Column("document_type", Text, primary_key=True),
     Column("proves", Boolean, nullable=False),
-)
-
-model_call_examples = Table(
-    "model_call_examples",
-    metadata,
-    Column("call_key", Text, primary_key=True),
-    document_id_column(primary_key=True),
-    Column("position", Integer, nullable=False),
-    Index(None, "document_id"),
 )

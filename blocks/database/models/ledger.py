@@ -65,7 +65,8 @@ class DatabaseLedger:
         if not settlements and not reservations:
             return ()
         settled = [
-            SettledCall(settlement.run_id, row_of(settlement.call), settlement.text) for settlement in settlements
+            SettledCall(settlement.run_id, row_of(settlement.call), settlement.text, settlement.call.examples)
+            for settlement in settlements
         ]
         asked = [_Asked(reservation, row_of(reservation.call)) for reservation in reservations]
         try:

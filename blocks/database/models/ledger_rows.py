@@ -13,7 +13,8 @@ from blocks.database.engine import Database
 from blocks.database.in_list import in_list
 from blocks.database.models.budgets import DAY, RUN, ZERO, BudgetKey, BudgetSheet, day_of
 from blocks.database.models.ledger_writes import end_calls, insert_calls, update_calls
-from blocks.database.tables import model_call_texts, model_calls
+from blocks.database.models.tables import model_call_examples
+from blocks.database.tables import documents, model_call_texts, model_calls
 from blocks.ledger import CallText, ModelCall
 from blocks.records import LOST, OPEN
 
@@ -25,11 +26,12 @@ LedgerRow = Row[Any]
 
 @dataclass(frozen=True, slots=True)
 class SettledCall:
-    """A call that is over: `row` has a value for every column that its record decides."""
+    """A call that is over: `row` has a value for every column that its record decides. `examples` are ids."""
 
     run_id: str
     row: dict[str, Any]
     text: CallText | None = None
+    examples: tuple[str, ...] = ()
 
     @property
     def spent_usd(self) -> Decimal:
@@ -98,7 +100,7 @@ def settle_calls(
 
     A call that was marked `lost` is settled after all when its worker turns out to live.
     """
-    new, changed, texts = [], [], []
+    new, changed, texts, examples = [], [], [], []
     for call in settled:
         key = call.row["call_key"]
         row = existing.get(key)
@@ -112,10 +114,16 @@ def settle_calls(
             continue
         if call.text is not None:
             texts.append(asdict(call.text) | {"kept_at": called_at})
+        examples += [{"call_key": key, "document_id": id_, "position": at} for at, id_ in enumerate(call.examples, 1)]
     if new:
         insert_calls(connection, new)
     if changed:
         update_calls(connection, changed)
+    if examples:
+        connection.execute(database.insert(model_call_examples).on_conflict_do_nothing(), examples)
+        erased = connection.execute(_SHOWN_AND_ERASED, {"b_keys": {row["call_key"] for row in examples}}).scalars()
+        quoting = set(erased)  # the document was erased while the call was under way
+        texts = [row for row in texts if row["call_key"] not in quoting]
     if texts:
         connection.execute(database.insert(model_call_texts).on_conflict_do_nothing(), texts)
 
@@ -155,6 +163,11 @@ _READ = select(
     model_calls.c.cost_usd,
     model_calls.c.unconfirmed_usd,
     model_calls.c.reserved_usd,
+)
+_SHOWN_AND_ERASED = (
+    select(model_call_examples.c.call_key)
+    .join_from(model_call_examples, documents, documents.c.document_id == model_call_examples.c.document_id)
+    .where(in_list(model_call_examples.c.call_key, "b_keys"), documents.c.erased_at.is_not(None))
 )
 _LOCKED = _READ.where(in_list(model_calls.c.call_key, "b_keys")).order_by(model_calls.c.call_key).with_for_update()
 _OPEN_OF = (

@@ -1,5 +1,6 @@
 """The history of a document: its results, its audit trail, the runs that read it, the steps of its route, its calls."""
 
+from collections import defaultdict
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
+from blocks.database.models.tables import model_call_examples
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.pipeline.stage_outputs import load_payloads
@@ -49,7 +51,7 @@ class StageOfDocument(Record):
 
 
 class CallOfDocument(Record):
-    """An attempt at a model."""
+    """An attempt at a model. `examples` are the ids of the decided documents that it was shown."""
 
     called_at: datetime
     run_id: str
@@ -63,6 +65,7 @@ class CallOfDocument(Record):
     latency_ms: int
     cost_usd: Decimal
     unconfirmed_usd: Decimal
+    examples: tuple[str, ...] = ()
 
 
 class History(Record):
@@ -186,8 +189,11 @@ def _scoring(connection: Connection, document_id: str) -> Scoring | None:
 def _calls(
     connection: Connection, document_id: str
 ) -> tuple[tuple[CallOfDocument, ...], list[tuple[Decimal, Decimal]]]:
-    rows = connection.execute(_CALLS, {"id": document_id}).mappings()
-    calls = tuple(CallOfDocument.model_validate(dict(row)) for row in rows)
+    shown: defaultdict[str, list[str]] = defaultdict(list)
+    for call_key, example in connection.execute(_EXAMPLES, {"id": document_id}):
+        shown[call_key].append(example)
+    rows = [dict(row) for row in connection.execute(_CALLS, {"id": document_id}).mappings()]
+    calls = tuple(CallOfDocument.model_validate({"examples": shown[row.pop("call_key")]} | row) for row in rows)
     return calls, [(call.cost_usd, call.unconfirmed_usd) for call in calls]
 
 
@@ -232,7 +238,14 @@ _RUNS = (
 _TYPE_VERSION = select(document_type_versions.c.content).where(document_type_versions.c.version == bindparam("version"))
 
 _CALLS = (
-    select(*(model_calls.c[name] for name in CallOfDocument.model_fields))
+    select(*(model_calls.c[name] for name in CallOfDocument.model_fields if name != "examples"), model_calls.c.call_key)
     .where(model_calls.c.document_id == bindparam("id"))
     .order_by(model_calls.c.called_at, model_calls.c.call_id)
+)
+
+_EXAMPLES = (
+    select(model_call_examples.c.call_key, model_call_examples.c.document_id)
+    .join_from(model_call_examples, model_calls, model_calls.c.call_key == model_call_examples.c.call_key)
+    .where(model_calls.c.document_id == bindparam("id"))
+    .order_by(model_call_examples.c.call_key, model_call_examples.c.position)
 )

@@ -1,6 +1,6 @@
-"""Asks a model once more in another way: with its mistake shown to it, or with fewer pages.
+"""Asks a model once more in another way: with its mistake shown to it, without decided examples, or with fewer pages.
 
-Each happens at most once per question, so that with `retries.MAX_ATTEMPTS` it is sent five times at most. The notes of
+Each happens at most once per question, so that with `retries.MAX_ATTEMPTS` it is sent six times at most. The notes of
 the request, and of its reply, name the pages that are left out, so that reviewers see it.
 """
 
@@ -39,20 +39,27 @@ class Correcting(Wrapper):
         """
         before = question.request.notes
         question = self._fitting(question)
-        try:
-            reply = await self._corrected(question)
-        except ContextTooLong as error:
-            if question.request.notes != before:
-                raise  # it was shortened already
-            pages = question.request.pages
-            keep = int(sum(estimate_tokens(page.text) for page in pages) * SHORTENED_TO)
-            shorter = shortened(question.request, keep, self.name)
-            if shorter is None:
-                raise
-            question = replace(question, request=shorter, digest="", attempt=error.attempt + 1)
-            reply = await self._corrected(question)
+        reply: ModelReply | None = None
+        while reply is None:
+            try:
+                reply = await self._corrected(question)
+            except ContextTooLong as error:
+                if not question.request.examples and question.request.notes != before:
+                    raise  # it was shortened already
+                question = self._smaller(question, error)
         missing = tuple(note for note in question.request.notes if note not in reply.notes)
         return reply.model_copy(update={"notes": (*missing, *reply.notes)}) if missing else reply
+
+    def _smaller(self, question: Question, error: ContextTooLong) -> Question:
+        """The question without its examples, or else with fewer pages. Raises the error where it has one page."""
+        if question.request.examples:
+            alone = question.request.model_copy(update={"examples": ()})
+            return replace(question, request=alone, attempt=error.attempt + 1)
+        keep = int(sum(estimate_tokens(page.text) for page in question.request.pages) * SHORTENED_TO)
+        shorter = shortened(question.request, keep, self.name)
+        if shorter is None:
+            raise error
+        return replace(question, request=shorter, digest="", attempt=error.attempt + 1)
 
     async def _corrected(self, question: Question) -> ModelReply:
         try:

@@ -220,6 +220,7 @@ def _row(
         prompt_version=prompt_version(question.request),
         input_characters=input_characters,
         outcome=outcome,
+        examples=tuple(example.document_id for example in question.request.examples),
     )
 
 

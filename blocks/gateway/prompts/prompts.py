@@ -1,7 +1,8 @@
 """What a model is asked, in words: the type's prompt template, the rules that hold for every type, the document.
 
 The document is untrusted. It stands between two lines with a random code of this request, so that no text in it can
-close the fence. What nobody could see on the page is removed first. What does not depend on the document
+close the fence, and so do decided documents that it is read by (`decided_examples.py`), before it. What nobody could
+see on the page is removed first. What does not depend on the document
 (`Prompt.system`) comes first, and is the same for all documents of a type: providers cache such prefixes and charge
 less for them. The code therefore stands in `Prompt.user` only.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from blocks.document_types.schema import DocumentType, document_text, prompt_variables
 from blocks.gateway.errors import PromptFailed
 from blocks.gateway.model import ModelRequest, criteria_of
+from blocks.gateway.prompts.decided_examples import CODE_MARK, DECIDED_RULES, between_lines, reply_to
 from blocks.records import Page
 
 if TYPE_CHECKING:
@@ -151,7 +153,8 @@ class _Rendered:
         return hashlib.sha256(self.canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _fenced(self, code: str) -> str:
-        user = self.user.replace(_OPEN, f"--- document {code} begins ---\n")
+        user = self.user.replace(CODE_MARK, code) if CODE_MARK in self.user else self.user
+        user = user.replace(_OPEN, f"--- document {code} begins ---\n")
         user = user.replace(_CLOSE, f"\n--- document {code} ends ---")
         if _OPEN_DRAFT in user:
             user = user.replace(_OPEN_DRAFT, f"--- draft {code} begins ---\n")
@@ -205,7 +208,18 @@ def _parted(request: ModelRequest, text: str, pages: tuple[Page, ...]) -> tuple[
     rules = RULES + CRITERIA_RULES if request.asked_criteria else RULES
     notes = "".join(f"\nNote: {visible(note)}" for note in request.notes)
     worked = worked_examples(request.document_type, request.asked)
-    return f"{rules}\n{text[:at].strip()}{worked}", f"{text[at:].rstrip()}{notes}"
+    return f"{rules}\n{text[:at].strip()}{worked}", f"{_examples(request)}{text[at:].rstrip()}{notes}"
+
+
+def _examples(request: ModelRequest) -> str:
+    """The decided documents that the request shows, before the document; empty without any."""
+    if not request.examples:
+        return ""
+    shown = [
+        between_lines(number, visible(example.text), visible(reply_to(example, request.asked)))
+        for number, example in enumerate(request.examples, 1)
+    ]
+    return "\n".join((DECIDED_RULES, *shown, "", ""))
 
 
 @lru_cache(maxsize=256)

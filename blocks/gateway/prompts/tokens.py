@@ -7,9 +7,11 @@ text's bytes in C, about a microsecond per page.
 import math
 import string
 from functools import lru_cache
+from itertools import accumulate
 
 from blocks.document_types.schema import DocumentType
-from blocks.gateway.model import ModelRequest
+from blocks.gateway.model import DecidedExample, ModelRequest
+from blocks.gateway.prompts.decided_examples import reply_to
 from blocks.gateway.prompts.prompts import worked_examples
 
 LETTERS = (string.ascii_letters + string.whitespace).encode()
@@ -31,6 +33,8 @@ most that those tokenizers take for Cyrillic, Arabic, Chinese, Japanese and Kore
 too high rather than too low."""
 
 REQUEST_TOKENS = 400
+EXAMPLE_TOKENS = 150
+"""The lines around a decided document; those of the first one hold the rules as well."""
 FIELD_TOKENS = 60
 PIXELS_PER_TOKEN, MAX_IMAGE_TOKENS = 750, 1_600
 """Anthropic's documentation of vision: pixels per token, and the tokens that a larger image is scaled down to."""
@@ -56,11 +60,12 @@ def estimate_tokens(text: str) -> int:
 
 
 def estimate_request_tokens(request: ModelRequest) -> int:
-    """About how many input tokens a request is: pages, images, earlier drafts, instructions and reply schema."""
+    """About how many input tokens a request is: pages, images, earlier drafts, examples, instructions, reply schema."""
     return (
         sum(estimate_tokens(page.text) for page in request.pages)
         + sum(min(image.width * image.height // PIXELS_PER_TOKEN, MAX_IMAGE_TOKENS) for image in request.images)
         + sum(estimate_tokens(text) for text in request.written.values())
+        + sum(example_tokens(example) for example in request.examples)
         + _instruction_tokens(request.document_type, request.asked, request.prompt)
     )
 
@@ -69,7 +74,22 @@ def max_request_tokens(request: ModelRequest) -> int:
     """An upper bound of `estimate_request_tokens` from lengths alone. It is quick, and enough for most requests."""
     texts = [*(page.text for page in request.pages), *request.written.values()]
     document = math.ceil(sum(map(len, texts)) * TOKENS_PER_WIDE) + len(texts) + MAX_IMAGE_TOKENS * len(request.images)
+    document += sum(example_tokens(example) for example in request.examples)
     return document + _instruction_tokens(request.document_type, request.asked, request.prompt)
+
+
+def example_tokens(example: DecidedExample) -> int:
+    """About how many tokens a decided document takes as an example, with its reply."""
+    return EXAMPLE_TOKENS + estimate_tokens(example.text) + estimate_tokens(reply_to(example, tuple(example.fields)))
+
+
+def with_fitting_examples(request: ModelRequest, room: int | None) -> ModelRequest:
+    """The request with as many of its examples, the first ones, as leave it within so many tokens; None: all."""
+    if room is None or not request.examples:
+        return request
+    left = room - estimate_request_tokens(request.model_copy(update={"examples": ()}))
+    fitting = [taken <= left for taken in accumulate(map(example_tokens, request.examples))]
+    return request if all(fitting) else request.model_copy(update={"examples": request.examples[: sum(fitting)]})
 
 
 @lru_cache(maxsize=256)

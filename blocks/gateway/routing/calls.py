@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from blocks.errors import DocumentError, WinnowError
-from blocks.gateway.errors import CallFailed, LimitsReached, ModelUnavailable
+from blocks.gateway.errors import BudgetExhausted, CallFailed, LimitsReached, ModelUnavailable
 from blocks.gateway.model import ModelReply, ModelRequest, Question
-from blocks.gateway.prompts.tokens import estimate_request_tokens
+from blocks.gateway.prompts.tokens import estimate_request_tokens, with_fitting_examples
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing.outages import Outages
 from blocks.records import PageImage, StepTrace
@@ -111,12 +111,15 @@ class Caller:
         }
         if not rooms:
             return names
-        tokens = estimate_request_tokens(request)
+        tokens = estimate_request_tokens(request.model_copy(update={"examples": ()}))  # they give way to the document
         return sorted(names, key=lambda name: rooms.get(name, tokens) < tokens)
 
     async def _ask(self, question: Question, name: str, draw: Draw | None) -> ModelReply:
         model = self._enabled(name)
         request = await _with_images(question.request, draw) if draw and model.images else question.request
+        request = with_fitting_examples(
+            request, model.context_window and model.context_window - model.max_output_tokens
+        )
         waits_until = self._clock() + RATE_LIMIT_WAIT_S
         async with self._turns.at(name, model.in_flight):
             while True:
@@ -124,6 +127,10 @@ class Caller:
                 timed = replace(question, request=request, deadline=self._clock() + timeout_s)
                 try:
                     reply = await self._gateway.answer(name, timed)
+                except BudgetExhausted:  # perhaps the document alone is within it
+                    if not request.examples:
+                        raise
+                    request = request.model_copy(update={"examples": ()})
                 except LimitsReached:
                     if self._clock() >= waits_until:
                         raise

@@ -17,7 +17,7 @@ from blocks.evidence.cross_check import cross_check
 from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.findings import check_criteria
 from blocks.gateway.errors import BudgetExhausted, CallFailed
-from blocks.gateway.model import ModelReply, ModelRequest, Question
+from blocks.gateway.model import DecidedExample, ModelReply, ModelRequest, Question
 from blocks.gateway.routing.calls import Caller
 from blocks.gateway.routing.facts import facts_of, what_fails
 from blocks.gateway.routing.judge import JudgedAnswer, control_fields, judge_answer, unsure_fields, what_is_missed
@@ -48,7 +48,7 @@ _judging = ThreadPoolExecutor(JUDGING_THREADS, thread_name_prefix="judging")
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """A document with its planned steps, of which at least one asks a model, and the built-in reader's reading. `draw`
-    gives images of its pages; it blocks."""
+    gives images of its pages, `examples` decided documents that are like it; both block."""
 
     document_id: str
     document_type: DocumentType
@@ -58,6 +58,7 @@ class Assignment:
     steps: tuple[PlannedStep, ...]
     budget_usd: Decimal | None = None
     draw: Callable[[], Sequence[PageImage]] | None = None
+    examples: Callable[[], Sequence[DecidedExample]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class DocumentSteps:
         self._facts = facts_of(document.document_type, document.pages)
         self._caller = caller
         self._images: tuple[PageImage, ...] | None = None
+        self._examples: tuple[DecidedExample, ...] | None = None
 
     async def take(self, state: RouteState, steps: Sequence[PlannedStep]) -> tuple[RouteState, Unanswered | None]:
         """The state after the steps, of which the last is the first whose answer ends the route.
@@ -149,7 +151,7 @@ class DocumentSteps:
         if planned.is_local:
             return await self._with_reply(state, ask, built_in_reply(self._document.reading), has_more=has_more)
         draw = partial(self._draw, self._document.draw) if planned.step.images and self._document.draw else None
-        reply, traces, failures = await self._caller.ask(self._question(state, ask), ask.models, draw)
+        reply, traces, failures = await self._caller.ask(await self._question(state, ask), ask.models, draw)
         state = replace(state, traces=(*state.traces, *traces), failures=(*state.failures, *failures))
         if reply is None:
             return state
@@ -169,7 +171,7 @@ class DocumentSteps:
             fields = unsure_fields(state.missed, self._type, state.judged)
         return _Ask(planned, role, fields, models)
 
-    def _question(self, state: RouteState, ask: _Ask) -> Question:
+    async def _question(self, state: RouteState, ask: _Ask) -> Question:
         document, step = self._document, ask.planned.step
         names = {*ask.fields, *(control_fields(self._type, ask.fields) if step.asks == "unsure" else ())}
         fields = tuple(name for name in self._type.fields if name in names)
@@ -182,6 +184,7 @@ class DocumentSteps:
             variant=step.prompt,
             fields=() if len(fields) == len(self._type.fields) else fields,
             written={name: str(state.answer.fields[name].value) for name in written if name in state.answer.fields},
+            examples=tuple(each for each in await self._recalled() if not each.fields.keys().isdisjoint(fields)),
         )
         return Question(
             request=request,
@@ -191,6 +194,13 @@ class DocumentSteps:
             document_budget_usd=document.budget_usd,
             timeout_s=step.timeout_s,
         )
+
+    async def _recalled(self) -> tuple[DecidedExample, ...]:
+        """Decided documents that are like this one, recalled once."""
+        if self._examples is None:
+            recall = self._document.examples
+            self._examples = () if recall is None else tuple(await asyncio.to_thread(recall))
+        return self._examples
 
     async def _draw(self, draw: Callable[[], Sequence[PageImage]]) -> Sequence[PageImage]:
         """Images of the document's pages, drawn once."""

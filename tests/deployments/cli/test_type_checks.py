@@ -88,3 +88,28 @@ def test_a_worked_example_is_held_to_what_a_model_may_reply(
     assert checked.exit_code == bool(says), checked.stderr
     assert says in checked.stderr
     assert not says or "worked.jsonl:2: " in checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "is_noted"),
+    [
+        ("sensitive: true\nmemory: {examples: 3}\n", True),
+        ("sensitive: true\nmemory: {examples: 3, share_sensitive: true}\n", False),
+        ("sensitive: true\nmemory: {refresh: new}\n", False),
+    ],
+)
+def test_a_sensitive_type_is_told_that_its_examples_are_not_shown(
+    more: str, is_noted: bool, note_type: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (note_type / "type.yaml").write_text(TYPE.replace("nobody", "local") + more)
+    checked = check(note_type, sqlite_database.url.get_secret_value(), monkeypatch)
+    assert checked.exit_code == 0
+    assert ("the type is sensitive" in checked.stderr) is is_noted
+
+
+def test_examples_of_a_type_that_asks_no_model_are_noted(
+    note_type: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (note_type / "type.yaml").write_text(TYPE.replace("nobody", "local") + "memory: {examples: 3}\n")
+    checked = check(note_type, sqlite_database.url.get_secret_value(), monkeypatch)
+    assert "type.yaml:8: note: models are shown no decided document: no step" in checked.stderr

@@ -20,7 +20,7 @@ from blocks.errors import DatabaseUnreachable, RunInterrupted, WinnowError
 from blocks.evidence.document_reading import DocumentReading
 from blocks.evidence.traces import Remembered, Trace
 from blocks.gateway.errors import ModelRefusal, ServerFailed
-from blocks.gateway.model import ModelReply, Question
+from blocks.gateway.model import DecidedExample, ModelReply, Question
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.gateway.routing import plan as route_plan
 from blocks.reader.reading import VERSION, read
@@ -445,6 +445,12 @@ class OneMemory:
 
     def taught(self, document_type: DocumentType) -> DocumentType:
         return document_type
+
+    def examples_id(self, document_type: str) -> int | None:
+        return None
+
+    def examples(self, document_type: DocumentType, document_id: str, pages: Sequence[Page]) -> tuple[DecidedExample]:
+        raise AssertionError("no model is asked")
 
 
 def remembering(learned_id: int | None, refresh: str = "new", *, relearn: bool = False) -> ScoreStage:

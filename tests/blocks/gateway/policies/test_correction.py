@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from blocks.gateway.errors import CallFailed, ContextTooLong, RequestRefused, ServerFailed, WrongSchema
-from blocks.gateway.model import ModelReply, Question
+from blocks.gateway.model import DecidedExample, ModelReply, Question
 from blocks.gateway.policies.correction import Correcting, page_signal, shortened
 from blocks.gateway.policies.retries import RetryBudget, Retrying
 from blocks.gateway.prompts.tokens import estimate_request_tokens, estimate_tokens
@@ -99,6 +99,21 @@ def test_what_does_not_fit_is_asked_once_more_with_fewer_pages_and_says_so() -> 
     assert after.notes == (note,)
     assert reply.notes == (note,)
     assert asked(model, 1).attempt == 2
+
+
+def test_decided_examples_are_left_out_before_pages_are_and_nobody_is_told() -> None:
+    example = DecidedExample(document_id="e", text="Total due 7.00", fields={"total": None})
+    question = a_question(FAR, *LONG)
+    question = replace(question, request=question.request.model_copy(update={"examples": (example,)}), digest="key")
+    model = first_fails(lambda: ContextTooLong("m"))
+    assert asyncio.run(Correcting(model).answer(question)).notes == ()
+    alone = asked(model, 1)
+    assert (alone.request.examples, len(alone.request.pages), alone.digest) == ((), len(LONG), "key")
+    model = first_fails(lambda: ContextTooLong("m"), times=9)
+    with pytest.raises(ContextTooLong):
+        asyncio.run(Correcting(model).answer(question))
+    assert [len(asked(model, at).request.pages) for at in range(3)] == [8, 8, 5]
+    assert len(model.asked) == 3
 
 
 def test_a_note_that_the_reply_has_is_not_doubled() -> None:
