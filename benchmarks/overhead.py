@@ -156,6 +156,9 @@ def _no_op(folder: Path) -> None:
         def __init__(self, stage: Stage) -> None:
             self.stage = stage
 
+        def basis(self, document_type: str) -> str:
+            return document_type
+
         def fingerprint(self, document: Document) -> str:
             return f"{self.stage}-{document.document_id}"
 

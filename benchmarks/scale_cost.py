@@ -117,6 +117,9 @@ def nothing(stage: Any) -> Any:
         def __init__(self) -> None:
             self.stage = stage
 
+        def basis(self, document_type: str) -> str:
+            return document_type
+
         def fingerprint(self, document: Document) -> str:
             return hashlib.sha256(f"{stage} {document.document_id}".encode()).hexdigest()
 

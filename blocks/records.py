@@ -351,6 +351,7 @@ class Validation(Record):
     read); `confidences` and `evidence` have the same keys. `confidence` is that of the weakest required field. A reason
     is ``code`` or ``code:detail``. `priority` 1 is the most urgent; `due_minutes` counts from storing; `role` decides.
     `raw_confidences` are those before calibration, of fields whose confidence it changed.
+    `accepted_by` is of an accepted row of a type that promises an error: what accepted it.
     """
 
     document_type: str
@@ -365,6 +366,7 @@ class Validation(Record):
     priority: int = 3
     due_minutes: int | None = None
     role: Literal["reviewer", "senior"] = Field("reviewer", exclude_if=lambda role: role == "reviewer")
+    accepted_by: Literal["promise", "unproven"] | None = Field(None, exclude_if=lambda by: by is None)
 
 
 class RunCounts(Record):

@@ -6,7 +6,7 @@ from prefect.client.schemas.objects import State
 from blocks.backfill.plan import Terms
 from blocks.records import Batch, Rerun
 from tasks.discover.task import discover
-from tasks.flow_run.form import BudgetUsd, ChunkSize, DocumentTypeName, Limit, Workers
+from tasks.flow_run.form import AcceptError, BudgetUsd, ChunkSize, DocumentTypeName, Limit, Workers
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
@@ -29,6 +29,7 @@ def process_documents(
     models: tuple[str, ...] = (),
     budget_usd: BudgetUsd | None = None,
     use_cache: bool = True,
+    accept_error: AcceptError | None = None,
     workers: Workers | None = None,
 ) -> State[RunReport]:
     """Read, classify, score, validate and store every document of the sources.
@@ -47,13 +48,17 @@ def process_documents(
         budget_usd: The most that this run may spend on models, in USD; empty: WINNOW_BUDGET_PER_RUN_USD. Documents
             that the budget does not reach go to review. 0: no model is asked.
         use_cache: Whether stored replies of models may answer, at no cost. Off: every question is paid for again.
+        accept_error: Accept rows from the confidence on above which labels prove at most this share of wrong ones, such
+            as 0.05. While nothing is proven, all rows go to review. Empty: what the types promise, or their accept_at.
         workers: Further workers that join this run: a number of them, or "pool": as many as are online.
             They change no result and no budget. Empty: this run works alone.
     """
     batch = Batch(
         sources=sources, document_type=document_type, rows_column=rows_column, limit=limit, chunk_size=chunk_size
     )
-    asked = this_run(Terms(rerun=rerun, models=models, budget_usd=budget_usd, use_cache=use_cache))
+    asked = this_run(
+        Terms(rerun=rerun, models=models, budget_usd=budget_usd, use_cache=use_cache, accept_error=accept_error)
+    )
     with (
         tried_again_after_outages(),
         pool_of(workers) as pool,

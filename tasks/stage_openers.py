@@ -4,7 +4,7 @@ Without Prefect, whose import takes as long as the plan of a small backfill: a p
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 
 from blocks.database.engine import Database
 from blocks.database.learning.learned import latest_remembered, load_memories
@@ -12,7 +12,9 @@ from blocks.database.learning.texts import decided_texts
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
 from blocks.files.page_images import draw_pages
+from blocks.learning.evaluation import deciding_fields
 from blocks.learning.lessons import MAX_OF_TYPE
+from blocks.learning.promised import Promise
 from blocks.records import Stage
 from tasks.classify.judge import judge_types
 from tasks.classify.lessons import TypeLessons
@@ -26,6 +28,7 @@ from tasks.score.models import DatabaseModels
 from tasks.score.stage import ScoreRules, ScoreStage
 from tasks.store.store import STORE_VERSION
 from tasks.validate.calibration import RunCalibrations
+from tasks.validate.promises import TypePromise
 from tasks.validate.stage import ValidateStage
 
 
@@ -78,7 +81,19 @@ def open_score(run: Run) -> ScoreStage:
 
 def open_validate(run: Run) -> ValidateStage:
     """The validate stage of a run."""
-    return ValidateStage(run.types, RunCalibrations(run.types, run.learned), relearn=run.context.relearn)
+
+    def promise_of(name: str) -> TypePromise | None:
+        rules = run.accept_rules(name)
+        if rules is None:
+            return None
+        deciding, own = deciding_fields(run.types[name]), run.promises.get(name)
+        if own is None:
+            return TypePromise(rules, deciding)
+        return TypePromise(rules, deciding, Promise.model_validate_json(own.content), own.learned_id)
+
+    return ValidateStage(
+        run.types, RunCalibrations(run.types, run.learned), cache(promise_of), relearn=run.context.relearn
+    )
 
 
 def _works_no_chunk(*_: object, **__: object) -> TaskState:

@@ -31,6 +31,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "A condition": schema.StepCondition,
     "Acceptance": schema.StepAcceptance,
     "Review": review_rules.ReviewRules,
+    "A promise": review_rules.AcceptRules,
     "Memory": schema.MemoryRules,
     "A review band": review_rules.ReviewBand,
     "reject_when": review_rules.RejectRule,

@@ -17,6 +17,7 @@ class Terms(Record):
     """How a backfill computes: as the options of a run. `budget_usd` bounds what all its shards cost together.
 
     `learned` are the ids of what its runs use of what was learnt; None: what is in use when each begins.
+    `accept_error`: the error that is promised of accepted rows, in place of the types' own.
     """
 
     rerun: Rerun = Rerun.STALE
@@ -26,6 +27,7 @@ class Terms(Record):
     reopen: bool = False
     relearn: bool = False
     learned: tuple[int, ...] | None = None
+    accept_error: Decimal | None = None
 
 
 class Ground(Record):

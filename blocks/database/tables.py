@@ -197,6 +197,7 @@ results = Table(
     Column("evidence", JSON, nullable=False),
     Column("provisional", Boolean, nullable=False),
     Column("decided_by", Text),
+    Column("accepted_by", Text),
     Column("run_id", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "run_id"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROW_COLUMNS = ("document_id", "score")
 """Columns that the rows of every type have beside its fields."""
 
-VIEW_COLUMNS = ("document_id", "uri", "status", "confidence", "score", "reasons", "run_id", "created_at")
+VIEW_COLUMNS = ("document_id", "uri", "status", "confidence", "score", "reasons", "run_id", "created_at", "accepted_by")
 """Columns that the view of every type has beside its fields, in their order there."""
 
 ABOUT_OTHER_ROWS = frozenset(

@@ -1,6 +1,7 @@
 """The rules of review in a type.yaml: what is accepted without a person, how urgent the rest is, how people decide."""
 
 from datetime import time
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
@@ -10,8 +11,9 @@ from blocks.records import Record
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
-HOW_PEOPLE_DECIDE = {"hours", "decisions", "audit", "blind", "reject_reasons"}
-"""Rules of review that change no verdict, so that a change of them makes no result stale."""
+MAKES_NOTHING_STALE = {"hours", "decisions", "audit", "blind", "reject_reasons", "accept"}
+"""Rules of review whose change makes no result stale: those of how people decide change no verdict, and what is
+promised is for new documents. `--relearn` judges earlier ones by it."""
 
 
 def _as_share(value: object) -> object:
@@ -22,6 +24,18 @@ def _as_share(value: object) -> object:
 
 
 Share = Annotated[float, BeforeValidator(_as_share), Field(ge=0, le=1)]
+
+
+def _as_exact_share(value: object) -> object:
+    """A share as a decimal number, so that no binary fraction stands for what was written; ``2%`` is 0.02."""
+    text = str(value).strip()
+    try:
+        return Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except InvalidOperation:
+        return value
+
+
+ExactShare = Annotated[Decimal, BeforeValidator(_as_exact_share), Field(gt=0, lt=1)]
 
 
 class ReviewBand(Record):
@@ -50,6 +64,19 @@ class BusinessHours(Record):
         return self
 
 
+class AcceptRules(Record):
+    """The error that a type promises: at most the share `error` of its accepted rows is wrong, with this `certainty`.
+
+    `per`: a row is wrong if any of its deciding fields is; or the error is promised for each of these fields. While
+    nothing is proven, `unproven` rows go to review, or are accepted from the type's `accept_at` on.
+    """
+
+    error: ExactShare
+    certainty: ExactShare = Decimal("0.95")
+    per: Literal["document", "field"] = "document"
+    unproven: Literal["review", "accept"] = "review"
+
+
 class ReviewRules(Record):
     """When a document is accepted without a person, how urgent it is otherwise, and how people decide on it.
 
@@ -58,10 +85,12 @@ class ReviewRules(Record):
     `bands` are tried from the lowest `below`; the last one serves everything else. `hours`: due times count these
     only; without them, every hour. `decisions`: how many persons must agree; with 2, neither sees what
     the other one decided. `audit`: the share of accepted documents that is drawn at random for a person, in a `blind`
-    audit without the values that were read. `reject_reasons` are offered to who rejects.
+    audit without the values that were read. `reject_reasons` are offered to who rejects. `accept` promises an error:
+    the confidence from which on rows are accepted is then what labels prove, in place of `accept_at`.
     """
 
     accept_at: float = Field(0.8, ge=0, le=1)
+    accept: AcceptRules | None = Field(None, exclude_if=lambda accept: accept is None)
     accept_models_at: float | None = Field(None, ge=0, le=1)
     calibrate: bool = Field(False, exclude_if=lambda is_on: not is_on)
     min_ocr_confidence: float = Field(0.6, ge=0, le=1)

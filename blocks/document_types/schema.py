@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue
 
-from blocks.document_types.review_rules import HOW_PEOPLE_DECIDE, RejectRule, ReviewRules
+from blocks.document_types.review_rules import MAKES_NOTHING_STALE, RejectRule, ReviewRules
 from blocks.records import LOCAL, Page, Record
 
 PROMPT_VARIABLES = (
@@ -317,7 +317,7 @@ class DocumentType(Record):
 
     def _digest(self, *parts: str) -> str:
         content = self.model_dump_json(
-            include=set(parts), exclude={"route": {"__all__": {"timeout_s"}}, "review": HOW_PEOPLE_DECIDE}
+            include=set(parts), exclude={"route": {"__all__": {"timeout_s"}}, "review": MAKES_NOTHING_STALE}
         )
         return hashlib.sha256(content.encode()).hexdigest()
 

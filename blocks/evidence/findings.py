@@ -106,11 +106,13 @@ def problems(found: Mapping[str, FieldFinding]) -> dict[str, Problem]:
     return {name: finding.problem for name, finding in found.items() if finding.problem is not None}
 
 
-def gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> dict[str, Gap]:
+def gaps(
+    document_type: DocumentType, found: Mapping[str, FieldFinding], proven: Mapping[str, float] | None = None
+) -> dict[str, Gap]:
     """The fields that are missing or not sure enough to be stored without review. Values with a problem are left out.
 
-    Deciding fields need the type's `accept_at`, or `accept_models_at` where a language model read them. Other fields
-    must be likelier right than wrong, but for defaults.
+    Deciding fields need what is `proven` of them, or else the type's `accept_at`, or `accept_models_at` where a
+    language model read them. Other fields must be likelier right than wrong, but for defaults.
     """
     review, accept_at = document_type.review, document_type.review.accept_at
     of_models = max(accept_at, review.accept_models_at or 0.0)
@@ -120,7 +122,8 @@ def gaps(document_type: DocumentType, found: Mapping[str, FieldFinding]) -> dict
         if finding.problem is not None:
             continue
         optional = 0.0 if finding.is_default else min(LIKELY_AT, accept_at)
-        needed = (of_models if finding.is_of_model else accept_at) if name in deciding else optional
+        fixed = of_models if finding.is_of_model else accept_at
+        needed = (proven or {}).get(name, fixed) if name in deciding else optional
         if finding.value is not None and (finding.confidence < needed or finding.doubt):
             lacking[name] = "low_confidence"
         elif finding.value is None and name in deciding:

@@ -170,13 +170,18 @@ def evaluated_fields(document_type: DocumentType) -> tuple[str, ...]:
     return tuple(name for name, field in document_type.fields.items() if not field.written)
 
 
+def deciding_fields(document_type: DocumentType) -> tuple[str, ...]:
+    """The fields that make a row right or wrong: the required ones, or all where none is required."""
+    fields = evaluated_fields(document_type)
+    return tuple(name for name in fields if document_type.fields[name].required) or fields
+
+
 def is_right(document_type: DocumentType, document: ReadDocument) -> bool | None:
     """Whether a document's row is right: in every required field, or in every field where none is required.
 
     None where one of them has no label. A document that was read as another type, or failed, is wrong.
     """
-    fields = evaluated_fields(document_type)
-    deciding = [name for name in fields if document_type.fields[name].required] or fields
+    deciding = deciding_fields(document_type)
     if not document.labels.keys() >= set(deciding):
         return None
     if document.read_as != document_type.name:

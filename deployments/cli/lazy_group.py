@@ -39,7 +39,7 @@ COMMANDS = {
     "review": Command("review:app", "The documents that wait for a person."),
     "labels": Command("labels:app", "What people know to be right: import, list, export and forget it."),
     "evaluate": Command("evaluate:evaluate", "Say how good readings are, by the labels."),
-    "trust": Command("trust:trust", "Say what could be promised of accepted rows, and what that needs."),
+    "trust": Command("trust:app", "What is promised of accepted rows, and what proves it."),
     "learn": Command("learn:app", "What was learnt from decisions: how it was measured, rollback."),
     "types": Command("types:app", "The document types, and what is wrong with them."),
     "models": Command("models:app", "The language models: prices, limits, switches, and the calls."),

@@ -53,21 +53,31 @@ def run(document_type: TypeOption = None, as_json: JsonOption = False, database:
     Every decided document is remembered: where its values stood, and its issuer's name as people write it; its text
     teaches the classifiers. Up to 200 of them are read with what the others teach, and without. Where a field becomes
     worse beyond chance, runs go on with what was learnt before. Confidences are calibrated where the type asks for it.
+    Types that promise an error are looked at too: what labels prove of them, and whether audits speak against it.
     It asks no model and costs nothing.
     """
     from tasks.classify.judge import judge_types
     from tasks.learn.learn import learn, sentence
+    from tasks.promise.prove import prove_promises
+    from tasks.reading_run import reading_run
     from tasks.runs.prepare import load_types
+    from tasks.runs.run import asked_promises
 
+    types, opened = load_types(document_type), open_to_change(database)
     with count_progress("documents", None) as count:
-        types = load_types(document_type)
-        opened = open_to_change(database)
         found = learn(opened, types, judge_types, lambda _what, documents: count(documents), only=document_type)
+    promised = prove_promises(opened, asked_promises(reading_run())) if _promise(types) else []
     if as_json:
-        print(json.dumps([came.model_dump(mode="json") for came in found], ensure_ascii=False))
+        print(json.dumps([came.model_dump(mode="json") for came in (*found, *promised)], ensure_ascii=False))
         return
     for came in found:
         say(sentence(came))
+    for looked in promised:
+        say(f"{looked.document_type}: {looked.why}")
+
+
+def _promise(types: "Mapping[str, DocumentType]") -> bool:
+    return any(known.review.accept for known in types.values())
 
 
 @app.command()
@@ -102,37 +112,42 @@ def rollback(
 
 
 def _row(found: "Learned") -> dict[str, object]:
-    from blocks.database.learning.learned import Part
-
-    documents, changes = _measured(found)
+    measured, changes = _measured(found)
     return {
         "no": found.learned_id,
         "document_type": found.document_type,
         "part": str(found.part),
         "labels": found.labels,
-        "measured": "not measured" if found.part is Part.EXAMPLES else counted(documents, "document"),
+        "measured": measured,
         "changed fields": ", ".join(changes),
         "state": str(found.state) if found.changed_by is None else f"{found.state} by {found.changed_by}",
         "made_at": moment(found.made_at),
     }
 
 
-def _measured(found: "Learned") -> "tuple[int, list[str]]":
-    """On how many documents it was measured, and what changed."""
+def _measured(found: "Learned") -> "tuple[str, list[str]]":
+    """On what it was measured, and what changed."""
     from blocks.database.learning.learned import Part
+    from blocks.learning.promised import Promise
     from tasks.learn.calibration import CalibrationGate
     from tasks.learn.gate import Gate
+    from tasks.promise.prove import threshold_words
 
+    if found.part is Part.PROMISE:
+        promise = Promise.model_validate_json(found.content)
+        return f"look {promise.look}", [threshold_words(promise) if promise.thresholds else "not proven"]
+    if found.part is Part.EXAMPLES:
+        return "not measured", []
     if found.part is Part.CALIBRATION:
         losses = CalibrationGate.model_validate(found.gate)
         changes = [
             f"{name} {field.method} by {field.labels}, {field.loss_before:.3f} to {field.loss_after:.3f}"
             for name, field in losses.changes.items()
         ]
-        return losses.documents, changes or ["none is better than what is in use"]
+        return counted(losses.documents, "document"), changes or ["none is better than what is in use"]
     gate = Gate.model_validate(found.gate)
     changes = [f"{name} {field.right_before} to {field.right_after}" for name, field in gate.changes.items()]
-    return gate.documents, changes
+    return counted(gate.documents, "document"), changes
 
 
 def _as_json(found: "Learned") -> dict[str, object]:

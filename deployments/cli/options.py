@@ -8,6 +8,8 @@ from blocks.secret_url import SecretUrl
 from deployments.cli.output import OutputFormat
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from blocks.database.engine import Database
 
 DatabaseOption = Annotated[
@@ -35,6 +37,21 @@ AfterOption = Annotated[
         "--after", metavar="ID", help="only rows behind the document of this id, the last one of an earlier list"
     ),
 ]
+
+
+def share_of(option: str, text: str) -> "Decimal":
+    """A share between 0 and 1, as `2%` or `0.02`. Raises `UsageError`."""
+    from decimal import Decimal, InvalidOperation
+
+    from blocks.errors import UsageError
+
+    try:
+        value = Decimal(text.strip().removesuffix("%")) / (100 if text.strip().endswith("%") else 1)
+    except InvalidOperation as error:
+        raise UsageError(f"{option} {text} is no share; write 2% or 0.02") from error
+    if not 0 < value < 1:  # also where it is not finite
+        raise UsageError(f"{option} {text} must be above 0 and below 1; write 2% or 0.02")
+    return value
 
 
 def chosen_run(database: "Database", run: str | None) -> str | None:

@@ -16,7 +16,7 @@ import typer
 from blocks.errors import PrefectUnreachable, RunError, UsageError, WinnowError
 from blocks.records import Rerun, ResultStatus
 from deployments.cli.extract import check_sources
-from deployments.cli.options import DatabaseOption
+from deployments.cli.options import DatabaseOption, share_of
 from deployments.cli.output import note, say
 
 if TYPE_CHECKING:
@@ -93,6 +93,14 @@ def run(
             help="with --from-database: replace the decisions of people by today's results, and review them again",
         ),
     ] = False,
+    accept_error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="accept rows from the confidence on above which labels prove at most this share wrong, such as 5%; "
+            "docs/learning.md says how",
+        ),
+    ] = None,
     workers: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +119,7 @@ def run(
     from deployments.cli.run_models import budget_of, names_of, show_models
 
     models, budget_usd = names_of(model), budget_of(budget)
+    promised = None if accept_error is None else share_of("--accept-error", accept_error)
     if sources:
         check_sources(sources)
     # These imports take a second: wrong usage ends before them.
@@ -137,6 +146,7 @@ def run(
         "models": models,
         "budget_usd": budget_usd,
         "use_cache": not no_cache,
+        "accept_error": promised,
         "workers": joining,
     }
     parameters |= (

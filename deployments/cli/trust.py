@@ -1,78 +1,204 @@
-"""`winnow trust`: what random labels prove of the rows that are accepted."""
+"""`winnow trust`: what is promised of accepted rows, what proves it, and what it costs."""
 
 import json
-from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blocks.errors import UsageError
-from deployments.cli.options import DatabaseOption, TypeOption, open_existing
+from deployments.cli.lazy_group import COMMAND_OPTIONS, COMMANDS
+from deployments.cli.options import DatabaseOption, TypeOption, open_existing, share_of
 from deployments.cli.output import say
 from deployments.cli.review_options import JsonOption
-from deployments.cli.words import aligned, counted
+from deployments.cli.words import aligned, counted, moment
 
 if TYPE_CHECKING:
-    from blocks.learning.promise import Tested
-    from tasks.evaluate.trust import Trust
+    from decimal import Decimal
+
+    from blocks.document_types.review_rules import AcceptRules
+    from blocks.document_types.schema import DocumentType
+    from blocks.learning.promise import NeededLabels, Tested
+    from tasks.promise.plan import TrustPlan
+    from tasks.promise.trust import InUse, Trust, UnitTrust
 
 SHOWN_OFFERS = 8
+DEFAULT_ERROR, DEFAULT_CERTAINTY = "5%", "95%"
 CAUTION = "Each line holds for itself: to pick the best one of them promises more than was proven."
 HEAD = ("accepted from confidence", "of all documents", "could be promised")
+PLAN_HEAD = ("accepted from confidence", "to review", "wrong so far", "to draw and label", "at the rate so far")
+NO_DRAW = "nothing can be proven: no labelled document was drawn by chance; docs/learning.md says how to draw some"
+NOTHING_READ = "no document was read yet: nothing is known to plan by"
+ErrorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--error", metavar="SHARE", help="at most so many of the accepted rows are wrong; by default the type's, or 5%"
+    ),
+]
+CertaintyOption = Annotated[
+    str | None,
+    typer.Option("--certainty", metavar="SHARE", help="how sure that is to be; by default the type's, or 95%"),
+]
+
+app = typer.Typer(help=COMMANDS["trust"].help, invoke_without_command=True, **COMMAND_OPTIONS)
 
 
+@app.callback()
 def trust(
+    context: typer.Context,
     document_type: TypeOption = None,
-    error: Annotated[
-        str, typer.Option("--error", metavar="SHARE", help="at most so many of the accepted rows are wrong")
-    ] = "5%",
-    certainty: Annotated[str, typer.Option("--certainty", metavar="SHARE", help="how sure that is to be")] = "95%",
+    error: ErrorOption = None,
+    certainty: CertaintyOption = None,
     as_json: JsonOption = False,
     database: DatabaseOption = None,
 ) -> None:
-    """Say what could be promised of accepted rows, and what that needs.
+    """What is promised of accepted rows, and what proves it.
 
     Only documents that chance drew prove something: random audits of review, and imports with --drawn. Thresholds are
-    tested from strict to loose until one fails; the test is exact. Nothing is changed: runs go on by the type's
-    accept_at. Look once: who looks again and again until a promise is proven breaks it more often than it says.
+    tested from strict to loose until one fails; the test is exact. Runs look by themselves, by what a type.yaml has in
+    `review: {accept: {error: 5%}}`; this command shows what they found, and what a single look would prove today. Look
+    once: who looks again and again until a promise is proven breaks it more often than it says.
 
     Example: winnow trust --type receipt --error 2%
     """
-    from tasks.evaluate.trust import trust_of
-    from tasks.runs.prepare import load_types
+    if context.invoked_subcommand is not None:
+        return
+    from blocks.document_types.review_rules import AcceptRules
+    from tasks.promise.trust import trust_of
+    from tasks.reading_run import reading_run
 
-    wrong, sure = _share("--error", error), _share("--certainty", certainty)
-    opened, types = open_existing(database), load_types(document_type)
-    names = sorted(types) if document_type is None else [document_type]
-    found = [trust_of(opened, types[name], wrong, sure) for name in names]
+    asked = _asked(error, certainty)
+    opened = open_existing(database)
+    types = _types(document_type)
+    run = reading_run() if any(each.review.accept for each in types) else None
+    found = []
+    for each in types:
+        own = each.review.accept
+        rules = (own or AcceptRules(error=DEFAULT_ERROR)).model_copy(update=asked)
+        basis = run.basis(each.name) if run is not None and own is not None else None
+        found.append(trust_of(opened, each, rules, basis))
     if as_json:
         say(json.dumps([_as_json(each) for each in found], ensure_ascii=False))
         return
-    shown = [each for each in found if each.drawn or each.waiting or document_type is not None]
+    shown = [one for one in found if one.drawn or one.waiting or one.is_asked or document_type is not None]
     if not shown:
-        say("nothing can be proven: no labelled document was drawn by chance; docs/learning.md says how to draw some")
-    for number, each in enumerate(shown):
-        for line in ("", *_lines(each)) if number else _lines(each):
+        say(NO_DRAW)
+    _say_apart([_lines(one) for one in shown])
+
+
+@app.command()
+def plan(
+    document_type: TypeOption = None,
+    error: ErrorOption = None,
+    certainty: CertaintyOption = None,
+    as_json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Say how many labels and how many reviews a promise costs.
+
+    For each confidence from which on rows could be accepted: the share of documents that go to people there, and how
+    many more documents chance must draw, and people label, until the promise is proven - if no accepted row is wrong,
+    and if they are wrong as often as so far. The first look of runs counts.
+
+    Example: winnow trust plan --type receipt --error 1%
+    """
+    from blocks.document_types.review_rules import AcceptRules
+    from tasks.promise.plan import plan_of
+
+    asked = _asked(error, certainty)
+    opened = open_existing(database)
+    plans = []
+    for each in _types(document_type):
+        rules = each.review.accept or AcceptRules(error=DEFAULT_ERROR)
+        plans.append(plan_of(opened, each, rules.model_copy(update=asked)))
+    if as_json:
+        say(json.dumps([each.model_dump(mode="json") for each in plans], ensure_ascii=False))
+        return
+    shown = [one for one in plans if one.documents or document_type is not None]
+    if not shown:
+        say(NOTHING_READ)
+    _say_apart([_plan_lines(one) for one in shown])
+
+
+def _say_apart(parts: list[list[str]]) -> None:
+    for number, lines in enumerate(parts):
+        for line in ("", *lines) if number else lines:
             say(line)
 
 
+def _asked(error: str | None, certainty: str | None) -> "dict[str, Decimal]":
+    given = {"error": error, "certainty": certainty}
+    return {name: share_of(f"--{name}", text) for name, text in given.items() if text is not None}
+
+
+def _types(document_type: str | None) -> "list[DocumentType]":
+    from tasks.runs.prepare import load_types
+
+    types = load_types(document_type)
+    return [types[name] for name in (sorted(types) if document_type is None else [document_type])]
+
+
 def _lines(found: "Trust") -> list[str]:
-    aim = f"at most {_percent(found.error)} of the accepted rows wrong, {_percent(found.certainty)} sure"
     rest = found.drawn - found.used
     facts = [
+        ("in use", _in_use(found.in_use) if found.in_use else "no look was taken yet" if found.is_asked else ""),
+        ("", _watched(found.in_use) if found.in_use else ""),
         ("labels", f"{counted(found.drawn, 'document')} drawn by chance and decided, or past due"),
         ("", f"{rest:,} left out, so that all had the same chance to be drawn" if rest else ""),
         ("", f"{found.unjudged:,} counted as wrong: a deciding field has no label" if found.unjudged else ""),
+        ("", f"{found.changed:,} counted as wrong: read otherwise since the type changed" if found.changed else ""),
+        (
+            "",
+            f"{found.other_basis:,} left out: last read by another version of the type, the reader or the models"
+            if found.other_basis
+            else "",
+        ),
         ("waiting", f"{counted(found.waiting, 'drawn document')} not decided and not due yet" if found.waiting else ""),
-        ("tested", ", ".join(map(_tested, found.proof.tests[-2:]))),
     ]
-    lines = [f"{found.document_type}: {aim}: {_verdict(found)}", ""]
+    lines = [f"{found.document_type}: {_aim(found.rules)}: {_verdict(found)}", ""]
     lines += [f"{name:<10}{text}" for name, text in facts if text]
-    if found.offers:
-        offers = found.offers[:: max(1, len(found.offers) // SHOWN_OFFERS)]
+    for unit in found.units:
+        lines += _unit_lines(unit)
+    return lines
+
+
+def _unit_lines(unit: "UnitTrust") -> list[str]:
+    tested = ", ".join(map(_tested, unit.proof.tests[-2:]))
+    lines = [f"{'tested':<10}{f'{unit.name}: ' if unit.name else ''}{tested}"] if tested else []
+    if unit.offers:
+        offers = unit.offers[:: max(1, len(unit.offers) // SHOWN_OFFERS)]
         rows = [(f"{o.threshold:.3f}", f"{o.accepted:.1%}", f"{float(o.error):.1%} wrong") for o in offers]
         lines += ["", *aligned(HEAD, rows, left=()), CAUTION]
     return lines
+
+
+def _aim(rules: "AcceptRules") -> str:
+    of_what = "the accepted rows" if rules.per == "document" else "each deciding field of the accepted rows"
+    return f"at most {_percent(rules.error)} of {of_what} wrong, {_percent(rules.certainty)} sure"
+
+
+def _in_use(found: "InUse") -> str:
+    from tasks.promise.prove import threshold_words
+
+    own, when = found.learned, moment(found.learned.made_at)
+    if own.state == "used":
+        return f"no. {own.learned_id} since {when}, look {found.looks}: {threshold_words(found.promise)}"
+    state = {
+        "refused": f"nothing: look {found.looks} of {when} proved nothing",
+        "closed": f"nothing: the alarm closed no. {own.learned_id} of {when}, since too many of its audits were wrong",
+        "rolled_back": f"nothing: {own.changed_by} took no. {own.learned_id} of {when} back",
+    }[str(own.state)]
+    more = f"; runs look again at {counted(found.next_look, 'label')}" if found.next_look else ""
+    return state + more
+
+
+def _watched(found: "InUse") -> str:
+    watched = found.watched
+    if watched is None:
+        return ""
+    drifted = ""
+    if watched.drift is not None:
+        gap, p_value = watched.drift.gap, watched.drift.p_value
+        drifted = f"; scores have moved by {gap:.2f} (by chance in {p_value:.1%} of cases)"
+    return f"since then {watched.wrong} of {counted(watched.audits, 'audit')} wrong{drifted}"
 
 
 def _tested(test: "Tested") -> str:
@@ -80,40 +206,61 @@ def _tested(test: "Tested") -> str:
 
 
 def _verdict(found: "Trust") -> str:
-    if found.proof.threshold is not None:
-        return f"proven from confidence {found.proof.threshold:.3f} on, {found.accepted or 0:.1%} of all documents"
+    if all(unit.proof.threshold is not None for unit in found.units):
+        from tasks.promise.trust import share_accepted
+
+        where = ", ".join(f"{unit.name} {unit.proof.threshold:.3f}".strip() for unit in found.units)
+        return f"proven from confidence {where} on, {share_accepted(found) or 0:.1%} of all documents"
     if not found.used:
         return "not proven: no label of a document that chance drew"
-    if found.needed is None:
+    missing = [unit.needed for unit in found.units if unit.proof.threshold is None]
+    if None in missing:
         return "not proven, and no document is sure enough for more labels to help"
-    more = found.needed.at_this_rate
-    if more is None:
+    more = [needed.at_this_rate for needed in missing if needed is not None]
+    if None in more:
         return "not proven: the surest rows are wrong too often"
-    return f"not proven: about {more:,} more documents to draw and label"
+    most = max(number for number in more if number is not None)
+    return f"not proven: about {most:,} more documents to draw and label"
 
 
-def _share(option: str, text: str) -> Fraction:
-    """A share between 0 and 1, as `2%` or `0.02`. Raises `UsageError`."""
-    try:
-        value = Fraction(text.strip().removesuffix("%")) / (100 if text.strip().endswith("%") else 1)
-    except (ValueError, ZeroDivisionError) as error:
-        raise UsageError(f"{option} {text} is no share; write 2% or 0.02") from error
-    if not 0 < value < 1:
-        raise UsageError(f"{option} {text} must be above 0 and below 1; write 2% or 0.02")
-    return value
+def _plan_lines(found: "TrustPlan") -> list[str]:
+    lines = [f"{found.document_type}: {_aim(found.rules)}", ""]
+    if not found.thresholds:
+        return [*lines, NOTHING_READ]
+    labelled = f"{counted(found.labelled, 'document')} of {found.documents:,} drawn by chance and labelled"
+    lines.append(f"{labelled}; runs look first at {found.first_look:,}")
+    if found.audit:
+        lines.append(f"its audit of {found.audit:.3g} draws one of {1 / found.audit:,.0f} documents")
+    else:
+        lines.append("it draws none: write review: {audit: 5%} into its type.yaml")
+    rows = [
+        (
+            f"{each.threshold:.2f}",
+            f"{each.review:.1%}",
+            f"{each.wrong} of {each.counted}",
+            f"{each.needed.without_errors:,}",
+            _at_this_rate(each.needed),
+        )
+        for each in found.thresholds
+    ]
+    return [*lines, "", *aligned(PLAN_HEAD, rows, left=())]
 
 
-def _percent(share: Fraction) -> str:
+def _at_this_rate(needed: "NeededLabels") -> str:
+    return "wrong too often" if needed.at_this_rate is None else f"{needed.at_this_rate:,}"
+
+
+def _percent(share: "Decimal") -> str:
     return f"{float(share) * 100:g}%"
 
 
 def _as_json(found: "Trust") -> dict[str, object]:
-    threshold = found.proof.threshold
-    plain = found.model_dump(mode="json", exclude={"error", "certainty", "offers"})
-    promised = [offer.model_dump(exclude={"error"}) | {"error": float(offer.error)} for offer in found.offers]
-    return plain | {
-        "error": float(found.error),
-        "certainty": float(found.certainty),
-        "threshold": threshold,
-        "offers": promised,
-    }
+    plain = found.model_dump(mode="json", exclude={"units": {"__all__": {"offers"}}, "in_use": {"promise"}})
+    for unit, shown in zip(found.units, plain["units"], strict=True):
+        shown["threshold"] = unit.proof.threshold
+        shown["offers"] = [o.model_dump(exclude={"error"}) | {"error": float(o.error)} for o in unit.offers]
+    plain["rules"] = {**plain["rules"], "error": float(found.rules.error), "certainty": float(found.rules.certainty)}
+    if found.in_use is not None:
+        plain["in_use"]["learned"] = found.in_use.learned.model_dump(mode="json", exclude={"content"})
+        plain["in_use"]["thresholds"] = found.in_use.promise.thresholds
+    return dict(plain)

@@ -47,6 +47,10 @@ class ClassifyStage:
         self._described_by = digest_of(STAGE_VERSION, known, *digests)
         self.configuration = with_learnt(self._described_by, self._learned_ids if self._relearns else ())
 
+    def basis(self, document_type: str) -> str:
+        """Digest of the stage's version and of what it reads of the type. Other types are left out."""
+        return digest_of(STAGE_VERSION, self._types[document_type].classify_digest)
+
     def fingerprint(self, document: Document) -> str:
         """Digest of the type that a person decided, or else of the given type, of all types and of the text.
 

@@ -72,6 +72,10 @@ class ExtractStage:
             "ocr_engine": self._settings.ocr_engine,
         }
 
+    def basis(self, document_type: str) -> str:
+        """The stage's configuration: no type changes how a document is extracted."""
+        return self.configuration
+
     def fingerprint(self, document: Document) -> str:
         """Digest of the document's bytes (its id), its media type and what decides how that type is read."""
         return digest_of(document.document_id, self._decisive(document.media_type))

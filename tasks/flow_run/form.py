@@ -50,6 +50,11 @@ Documents = Annotated[Selection, _OfKnownTypes()]
 BudgetUsd = Annotated[Decimal, Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
 """An amount in USD: a single number in the form, where a Decimal's own schema asks for a number or a text."""
 
+AcceptError = Annotated[
+    Decimal, Field(gt=0, lt=1), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
+]
+"""A share of rows, above 0 and below 1."""
+
 Limit = Annotated[int, Field(ge=1)]
 """At most this many."""
 

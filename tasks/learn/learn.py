@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 
 from blocks.database.engine import Database
+from blocks.database.learning.learned import Part, in_use
 from blocks.document_types.schema import DocumentType
 from blocks.errors import RunError
 from tasks.learn.calibration import CalibrationLearned, learn_calibration
@@ -27,16 +28,18 @@ def learn(
 ) -> list[PartLearned]:
     """Learn the memory and the calibration of each type, or of one `only`, and log what came of it.
 
-    `judge` is how a run decides between types. Of a calibration that a type does not ask for nothing is reported.
-    Raises as the database does.
+    `judge` is how a run decides between types. Of a calibration that a type does not ask for nothing is reported. It
+    stays as it is while a promise is in use that was proven with the confidences that it gives. Raises as the database
+    does.
     """
     found: list[PartLearned] = []
+    used = in_use(database)
     for name in sorted(types) if only is None else [only]:
         started = time.monotonic()
         came = learn_memory(database, types, name, judge, on_progress)
         came = came.model_copy(update={"examples_id": learn_examples(database, types[name])})
         found.append(_logged(came, started))
-        if types[name].review.calibrate:
+        if types[name].review.calibrate and (name, Part.PROMISE) not in used:
             started = time.monotonic()
             found.append(_logged(learn_calibration(database, types[name]), started))
     return found

@@ -44,9 +44,10 @@ def measured_rows(found: Sequence[PartLearned]) -> list[dict[str, str | int | fl
     ]
 
 
-def closing_learning(found: Sequence[PartLearned]) -> State[list[PartLearned]]:
-    """The flow's final state."""
+def closing_learning(found: Sequence[PartLearned], closed: Sequence[str]) -> State[list[PartLearned]]:
+    """The flow's final state. `closed`: the types whose promise was closed."""
     new = [came for came in found if came.learned_id is not None]
     used = sum(came.is_used for came in new)
     message = f"{used} of {len(new)} used" if new else "nothing new was decided since"
+    message += f"; closed: the promise of {', '.join(closed)}" if closed else ""
     return Completed(message=message, data=list(found))

@@ -94,6 +94,10 @@ class StageWork(Protocol):
         """The fingerprint of this stage's output for a document. Reads the document's digests, not its inputs."""
         ...
 
+    def basis(self, document_type: str) -> str:
+        """Digest of all that decides how this stage works on any document of a type, what was learnt left out."""
+        ...
+
     @property
     def can_kill_worker(self) -> bool:
         """Whether a document can kill this process: native code handles its content here, in no isolated process."""
@@ -150,7 +154,8 @@ class RunContext(Record):
     `models` replace the types' routes, in that order, unless empty. `budget_usd` bounds the run's cost; None: by the
     setting. `use_cache`: whether stored replies may answer. `reopen`: whether results replace decisions of people.
     `relearn`: whether documents are read again by what was learnt since. `learned` are the ids of what the run uses of
-    what was learnt; None: what is in use when it begins. `worker_id` is the id of this process's lease in the run, by
+    what was learnt; None: what is in use when it begins. `accept_error`: the error that is promised of accepted rows,
+    in place of the types' own. `worker_id` is the id of this process's lease in the run, by
     default the run's id. `database_id` is set if the run is tried again: that of the database that it began in.
     """
 
@@ -165,6 +170,7 @@ class RunContext(Record):
     reopen: bool = False
     relearn: bool = False
     learned: tuple[int, ...] | None = None
+    accept_error: Decimal | None = None
     database_id: str | None = None
 
     @property

@@ -7,6 +7,7 @@ from functools import partial
 
 from blocks.database.address import connect
 from blocks.database.engine import Database
+from blocks.database.learning.readings import BASES
 from blocks.database.pipeline import run_chunks, runs
 from blocks.database.pipeline.dead_runs import close_dead_runs
 from blocks.database.pipeline.runs import OpenedRun
@@ -33,6 +34,7 @@ def join_run(run_id: str, pipeline: Pipeline) -> Iterator[Run]:
     opened = _open_run(database, run_id)
     asked = dict(opened.asked or {})
     pipeline_digest = asked.pop("pipeline_digest")
+    asked.pop(BASES, None)
     context = RunContext.model_validate({"run_id": run_id, "name": opened.name, **asked})
     prepared = prepared_run(None, context.models)
     _wait_for_chunks(database, run_id)

@@ -10,11 +10,13 @@ from typing import Protocol
 from blocks.backfill.selection import Selection
 from blocks.database.engine import Database
 from blocks.database.errors import LeaseLost
-from blocks.database.learning.learned import Learned, Part, by_ids, in_use
+from blocks.database.learning.learned import Learned, LearnedState, Part, by_ids, in_use
+from blocks.database.learning.readings import BASES
 from blocks.database.outages import stopping_waits
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.leases import Lease, hold_lease
 from blocks.database.results import views
+from blocks.document_types.review_rules import AcceptRules
 from blocks.errors import RunInterrupted
 from blocks.logs import configure_logs, log_event, log_ids
 from blocks.records import CHUNK_STAGES, Batch, Stage
@@ -24,12 +26,14 @@ from blocks.telemetry.document_spans import run_span
 from blocks.telemetry.telemetry import configure_telemetry
 from tasks.learn.learn import learn_for_run
 from tasks.learn.types import JudgeTypes
+from tasks.promise.asked import AskedPromise, newest_look
+from tasks.promise.prove import prove_for_run
 from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
 from tasks.runs.frame import digest_of
 from tasks.runs.models import hold_gateway
 from tasks.runs.prepare import PreparedRun, prepared_run, refuse_other_database
 
-ASKED = {"rerun", "max_attempts", "models", "budget_usd", "use_cache", "reopen", "relearn", "learned"}
+ASKED = {"rerun", "max_attempts", "models", "budget_usd", "use_cache", "reopen", "relearn", "learned", "accept_error"}
 """What a worker that joins a run needs to know of what was asked."""
 
 log = logging.getLogger(__name__)
@@ -40,24 +44,28 @@ class Run:
 
     `pipeline` has the Prefect task of each stage, `works` the stages that were opened for the run.
     `pipeline_digest` covers all that fingerprints hold beside a document's own digests: discovery skips a document that
-    was settled under it. `learned` is what the run uses of what was learnt, as it was when the run began. It is no
-    dataclass, because Prefect searches those among a task's parameters.
+    was settled under it. `learned` is what the run uses of what was learnt, and `promises` what is proven of its types,
+    as both were when the run began. It is no dataclass, because Prefect searches those among a task's parameters.
     """
 
     __slots__ = (
-        *("context", "database", "learned", "ledger", "pipeline", "pipeline_digest", "settings", "types", "works"),
+        *("context", "database", "learned", "ledger", "pipeline", "pipeline_digest", "promises", "settings", "types"),
+        "works",
     )
 
     def __init__(self, prepared: PreparedRun, context: RunContext, pipeline: "Pipeline") -> None:
         self.settings, self.types, self.database = prepared.settings, prepared.types, prepared.database
         self.ledger = prepared.ledger or prepared.database
         self.learned = _learned(self.ledger, context.learned)
-        ids = tuple(sorted(found.learned_id for found in self.learned.values()))
-        self.context = context.model_copy(update={"learned": ids})
+        self.context = context
+        self.promises: Mapping[str, Learned] = {}
         self.pipeline = {stage: pipeline[stage] for stage in CHUNK_STAGES if stage in pipeline}
         self.works: dict[Stage, StageWork] = {
             stage: part.open(self) for stage, part in self.pipeline.items() if part.open is not None
         }
+        self.promises = _promises(self)
+        ids = (found.learned_id for found in (*self.learned.values(), *self.promises.values()))
+        self.context = context.model_copy(update={"learned": tuple(sorted(ids))})
         digests = (
             self.works[stage].configuration if part.open else part.version for stage, part in self.pipeline.items()
         )
@@ -68,6 +76,17 @@ class Run:
         """The id of the run, and of its Prefect flow run."""
         return self.context.run_id
 
+    def basis(self, document_type: str) -> str:
+        """Digest of all that decides how documents of a type are read and judged, but for what was learnt."""
+        return digest_of(*(self.works[stage].basis(document_type) for stage in sorted(self.works)))
+
+    def accept_rules(self, document_type: str) -> AcceptRules | None:
+        """What the type promises about its accepted rows, with the error that was asked of this run."""
+        rules, error = self.types[document_type].review.accept, self.context.accept_error
+        if error is None:
+            return rules
+        return AcceptRules(error=error) if rules is None else rules.model_copy(update={"error": error})
+
     @property
     def name(self) -> str:
         """The run's name in the Prefect UI."""
@@ -75,7 +94,24 @@ class Run:
 
 
 def _learned(database: Database, ids: tuple[int, ...] | None) -> Mapping[tuple[str, Part], Learned]:
-    return in_use(database) if ids is None else by_ids(database, ids)
+    """What was learnt of how documents are read: what is in use, or what these ids name."""
+    found = in_use(database) if ids is None else by_ids(database, ids)
+    return {key: learned for key, learned in found.items() if key[1] is not Part.PROMISE}
+
+
+def _promises(run: Run) -> Mapping[str, Learned]:
+    """By type what proves its promise: what `run.context.learned` names, else the newest look unless it is closed."""
+    if run.context.learned is not None:
+        named = by_ids(run.ledger, run.context.learned)
+        return {name: own for (name, part), own in named.items() if part is Part.PROMISE}
+    found = {asked.document_type.name: newest_look(run.ledger, asked) for asked in asked_promises(run)}
+    return {name: own for name, own in found.items() if own is not None and own.state is LearnedState.USED}
+
+
+def asked_promises(run: Run) -> list[AskedPromise]:
+    """What the types of a run promise."""
+    rules = {name: run.accept_rules(name) for name in run.types}
+    return [AskedPromise(run.types[name], own, run.basis(name)) for name, own in rules.items() if own is not None]
 
 
 class TaskState(Protocol):
@@ -116,6 +152,8 @@ def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) ->
     if prepared.ledger is None and asked.learned is None:
         judges = (part.judges for part in pipeline.values())
         learn_for_run(prepared.database, prepared.types, next(filter(None, judges), None))
+        if asked.accept_error is not None or any(known.review.accept for known in prepared.types.values()):
+            prove_for_run(prepared.database, asked_promises(Run(prepared, asked, pipeline)))
     with working(prepared, asked, pipeline) as (run, lease):
         _begin(run, batch)
         try:
@@ -170,7 +208,11 @@ def _begin(run: Run, batch: Batch | Selection) -> None:
         settings=settings_snapshot(run.settings),
         types=run.types,
         source=redacted(batch.model_dump_json(exclude_none=True)),
-        asked={"pipeline_digest": run.pipeline_digest, **_asked(run)},
+        asked={
+            "pipeline_digest": run.pipeline_digest,
+            BASES: {name: run.basis(name) for name in run.types},
+            **_asked(run),
+        },
     )
 
 

@@ -156,6 +156,7 @@ class InProcesses:
     def __init__(self, work: Computable, processes: StageProcesses) -> None:
         self.stage, self.reads = work.stage, work.reads
         self.configuration = work.configuration
+        self.basis: Callable[[str], str] = work.basis
         self.fingerprint: Callable[[Document], str] = work.fingerprint
         self._work = work
         self._processes = processes

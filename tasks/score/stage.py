@@ -144,6 +144,10 @@ class ScoreStage:
             STAGE_VERSION, *(f"{name}={self._settled_by(name)}" for name in sorted(self._digests))
         )
 
+    def basis(self, document_type: str) -> str:
+        """Digest of the stage's version, and of the type with the reader and the models that may answer."""
+        return digest_of(STAGE_VERSION, self._digests[document_type])
+
     def fingerprint(self, document: Document) -> str:
         """Digest of the stage's version, the extraction, and the document's type with its models at the run's start.
 

@@ -5,7 +5,7 @@ result depends on that row alone. So no verdict depends on how a batch was cut i
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -18,8 +18,9 @@ from tasks.runs.frame import digest_of, failed, guarded, together, with_learnt
 from tasks.validate.calibration import RunCalibrations, raw_confidences
 from tasks.validate.library import LOCK
 from tasks.validate.pages import page_facts, read_pages
+from tasks.validate.promises import TypePromise
 from tasks.validate.rows import Row, RowExpectations
-from tasks.validate.verdict import PageFacts, decide, decide_unknown
+from tasks.validate.verdict import PageFacts, Promised, decide, decide_unknown
 
 STAGE_VERSION = "4"
 """Raise it when the same inputs may get another verdict; see docs/decisions/fingerprints-and-versions.md."""
@@ -39,10 +40,18 @@ class _Judged:
     classification: Classification
     facts: PageFacts
     score: float | None
+    promised: Promised | None
+
+
+PromiseOf = Callable[[str], TypePromise | None]
+"""Gives what a document type promises; None for a type that promises nothing."""
 
 
 class ValidateStage:
-    """Judges documents by the rules of their types. Thread-safe."""
+    """Judges documents by the rules of their types, and by what labels prove of them. Thread-safe.
+
+    `relearn`: documents are judged by what is proven today, and do not keep the verdict of an earlier run.
+    """
 
     stage = Stage.VALIDATE
     reads = (Stage.EXTRACT, Stage.CLASSIFY, Stage.SCORE)
@@ -52,21 +61,32 @@ class ValidateStage:
         self,
         types: Mapping[str, DocumentType],
         calibrations: RunCalibrations | None = None,
+        promise_of: PromiseOf = lambda document_type: None,
         *,
         relearn: bool = False,
     ) -> None:
         self._types = dict(types)
         self._calibrations = calibrations or RunCalibrations(types)
+        self._promise_of = promise_of
         self._relearn = relearn
         self._expectations: dict[str, RowExpectations] = {}
-        parts = (STAGE_VERSION, *(f"{name}={self._settled_by(name)}" for name in sorted(types)))
-        self.configuration = digest_of(*parts)
+
+    @property
+    def configuration(self) -> str:
+        """Digest of the stage's version, the rules of all types, and what was learnt where documents are judged again
+        by that.
+        """
+        return digest_of(STAGE_VERSION, *(f"{name}={self._settled_by(name)}" for name in sorted(self._types)))
+
+    def basis(self, document_type: str) -> str:
+        """Digest of the stage's version and of the type's rules."""
+        return digest_of(STAGE_VERSION, self._types[document_type].validate_digest)
 
     def fingerprint(self, document: Document) -> str:
         """Digest of the stage's version, the rules of the document's type, and the upstream outputs.
 
-        Behind it stand the ids of what was learnt. A document keeps the one that it was judged by, unless its type, or
-        the run, wants all documents to be judged by what was learnt since.
+        Behind it stand the ids of what was learnt and proven. A document keeps the one that it was judged by, unless
+        its type, or the run, wants all documents to be judged by what was learnt since.
         """
         document_type = self._types.get(document.document_type or UNKNOWN_TYPE)
         upstream = (f"{stage}={document.digests.get(stage, '')}" for stage in self.reads)
@@ -101,8 +121,11 @@ class ValidateStage:
             yield from together(group, judge_rows, lambda judged, error: failed(self.stage, judged.document, error))
 
     def _learned_ids(self, name: str) -> tuple[int, ...]:
-        learned_id = self._calibrations.learned_id(name)
-        return () if learned_id is None else (learned_id,)
+        if name not in self._types:
+            return ()
+        promise = self._promise_of(name)
+        found = (self._calibrations.learned_id(name), None if promise is None else promise.learned_id)
+        return tuple(learned_id for learned_id in found if learned_id is not None)
 
     def _learns_again(self, name: str) -> bool:
         memory = self._types[name].memory if name in self._types else None
@@ -131,7 +154,9 @@ class ValidateStage:
             ungrounded = (f"ungrounded:{criterion.name}" for criterion in scoring.criteria if not criterion.is_grounded)
             replies = (*scoring.doubts, *scoring.refused, *partly, *ungrounded)
             facts = replace(facts, replies=replies)
-        judged = _Judged(document, document_type, fields, raw, classification, facts, scoring.score)
+        promise = None if document_type is None else self._promise_of(document_type.name)
+        promised = None if promise is None else promise.promised()
+        judged = _Judged(document, document_type, fields, raw, classification, facts, scoring.score, promised)
         if document_type is None or not document_type.expectations:
             return _outcome(judged, (), perf_counter() - started)
         return judged
@@ -167,7 +192,13 @@ def _verdict(judged: _Judged, broken_expectations: Sequence[str]) -> Validation:
     if judged.document_type is None:
         return decide_unknown(judged.facts, judged.classification)
     verdict = decide(
-        judged.document_type, judged.fields, judged.classification, judged.facts, broken_expectations, judged.score
+        judged.document_type,
+        judged.fields,
+        judged.classification,
+        judged.facts,
+        broken_expectations,
+        judged.score,
+        judged.promised,
     )
     raw = judged.raw_confidences
     return verdict.model_copy(update={"raw_confidences": dict(raw)}) if raw else verdict

@@ -4,7 +4,7 @@ A document is accepted if and only if there is no reason against it, so the reas
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import JsonValue
@@ -21,6 +21,24 @@ SENSITIVE_ACCEPT_AT = 0.95
 
 MIN_NAMED_CHANCE = 0.01
 """The reason for an unknown type names the nearest type from this probability on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """How a type that promises an error accepts rows: from which confidence of each field on, where that is proven.
+
+    `of_type` is the confidence that the type itself needs. Nothing is proven where `fields` is empty; rows are accepted
+    by the type's fixed thresholds then, if it `accepts_unproven` ones.
+    """
+
+    fields: Mapping[str, float] = field(default_factory=dict)
+    of_type: float | None = None
+    accepts_unproven: bool = False
+
+    @property
+    def accepts_by(self) -> Literal["promise", "unproven"]:
+        """What accepts a row."""
+        return "promise" if self.fields else "unproven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +64,9 @@ def decide(
     facts: PageFacts,
     broken_expectations: Sequence[str] = (),
     score: float | None = None,
+    promised: Promised | None = None,
 ) -> Validation:
-    """The verdict on a document of a known type.
+    """The verdict on a document of a known type. `promised` is given where the type promises an error.
 
     Each of these reasons sends the document to review:
     - `missing:<field>` and `low_confidence:<field>` (under the type's `accept_at`, or its `accept_models_at`) for a
@@ -59,19 +78,20 @@ def decide(
     - `pages_unread:<numbers>` for a file of which some pages are damaged;
     - `several_documents:<numbers>` for a file with several documents of the type;
     - `low_type_confidence`, with what the text says against the type, if the type is less sure than `accept_at`;
-    - `sensitive` if a document of a sensitive type is less sure than 0.95.
+    - `sensitive` if a document of a sensitive type is less sure than 0.95;
+    - `unproven` if there is no other reason, the type promises an error, and labels do not prove it yet.
     A reject rule whose value is sure enough rejects, with `rejected:<field>` as the first reason, unless there are
     signs of tampering or of a bad reading. If the value is not sure enough, its field gets `low_confidence`.
     """
     found = {name: fields.get(name, FieldFinding()) for name in document_type.fields}
     confidence = _document_confidence(document_type, found, classification)
     doubts = (
-        *_page_reasons(document_type.review, classification, facts),
+        *_page_reasons(_type_needs(document_type, promised), document_type.review, classification, facts),
         *(_problem_reason(name, found[name]) for name in problems(found)),
     )
     reasons = [
         *doubts,
-        *(f"{gap}:{name}" for name, gap in gaps(document_type, found).items()),
+        *(f"{gap}:{name}" for name, gap in gaps(document_type, found, promised.fields if promised else None).items()),
         *(f"contradiction:{finding.doubt}" for finding in found.values() if finding.doubt),
         *(f"expectation:{name}" for name in broken_expectations),
     ]
@@ -86,6 +106,8 @@ def decide(
         reasons += [f"rejected:{rule.field}" for rule in sure]
         if document_type.sensitive and confidence < SENSITIVE_ACCEPT_AT:
             reasons.append("sensitive")
+        if not reasons and promised is not None and not promised.fields and not promised.accepts_unproven:
+            reasons.append("unproven")
         if reasons:
             status = Status.IN_REVIEW
     priority, due_minutes, role = _urgency(document_type.review, confidence)
@@ -101,6 +123,7 @@ def decide(
         priority=priority,
         due_minutes=due_minutes if status is Status.IN_REVIEW else None,
         role=role,
+        accepted_by=promised.accepts_by if promised is not None and status is Status.ACCEPTED else None,
     )
 
 
@@ -117,7 +140,7 @@ def decide_unknown(facts: PageFacts, classification: Classification | None = Non
         document_type=UNKNOWN_TYPE,
         status=Status.IN_REVIEW,
         confidence=0.0,
-        reasons=(_unknown_type(classification or nothing), *_page_reasons(review, nothing, facts)),
+        reasons=(_unknown_type(classification or nothing), *_page_reasons(0.0, review, nothing, facts)),
         priority=priority,
         due_minutes=due_minutes,
     )
@@ -140,7 +163,15 @@ def _document_confidence(
     return min(weakest, classification.confidence)
 
 
-def _page_reasons(review: ReviewRules, classification: Classification, facts: PageFacts) -> Iterator[str]:
+def _type_needs(document_type: DocumentType, promised: Promised | None) -> float:
+    """The confidence in the type itself that a document needs."""
+    proven = promised.of_type if promised is not None else None
+    return document_type.review.accept_at if proven is None else proven
+
+
+def _page_reasons(
+    type_needs: float, review: ReviewRules, classification: Classification, facts: PageFacts
+) -> Iterator[str]:
     if facts.has_hidden_text:
         yield "hidden_text"
     if facts.unread:
@@ -148,7 +179,7 @@ def _page_reasons(review: ReviewRules, classification: Classification, facts: Pa
     yield from (*facts.provisional, *facts.replies)
     if facts.ocr_confidence is not None and facts.ocr_confidence < review.min_ocr_confidence:
         yield "low_ocr_confidence"
-    if classification.confidence < review.accept_at:
+    if classification.confidence < type_needs:
         yield f"low_type_confidence:{classification.remark}" if classification.remark else "low_type_confidence"
 
 

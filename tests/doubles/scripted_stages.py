@@ -68,6 +68,9 @@ class ScriptedStage:
     def configuration(self) -> str:
         return self.version
 
+    def basis(self, document_type: str) -> str:
+        return f"{self.version} {document_type}"
+
     def fingerprint(self, document: Document) -> str:
         digests = sorted(document.digests.items())
         return hashlib.sha256(f"{self.stage} {self.version} {digests}".encode()).hexdigest()

@@ -29,8 +29,8 @@ class DrawnOutcome(StrEnum):
 class DrawnDocument(Record):
     """A drawn document. `due_at` is when it should have been decided; None for audits, and for imports.
 
-    `drawn_at` is when its item was opened, or its first label imported. Of a document that was drawn several times
-    there is a record for each.
+    `drawn_at` is when its item was opened, or its first label imported. `fingerprint` is that of the row that was
+    drawn; None for imports. Of a document that was drawn several times there is a record for each.
     """
 
     document_id: str
@@ -38,6 +38,7 @@ class DrawnDocument(Record):
     drawn_at: datetime
     outcome: DrawnOutcome
     due_at: datetime | None = None
+    fingerprint: str | None = None
 
 
 def read_drawn(database: Database, document_type: str) -> Iterator[DrawnDocument]:
@@ -61,7 +62,7 @@ def _outcome(status: str, action: str | None) -> DrawnOutcome:
     return DrawnOutcome.LABELLED if action in {Action.ACCEPT, Action.CORRECT} else DrawnOutcome.REFUSED
 
 
-_COLUMNS = ("document_id", "drawn_with", "drawn_at", "due_at")
+_COLUMNS = ("document_id", "drawn_with", "drawn_at", "due_at", "fingerprint")
 
 _ITEMS = (
     select(
@@ -69,6 +70,7 @@ _ITEMS = (
         review.c.drawn_with,
         review.c.created_at.label("drawn_at"),
         review.c.due_at,
+        review.c.fingerprint,
         review.c.status,
         review.c.decision["action"].as_string().label("action"),
     )

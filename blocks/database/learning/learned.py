@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, insert, or_, select, text, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
@@ -27,19 +27,23 @@ _AT_ONCE = 1_000
 
 
 class Part(StrEnum):
-    """What is learnt for a document type, each by itself."""
+    """What is learnt for a document type, each by itself. A promise is one look at what labels prove."""
 
     MEMORY = "memory"
     CALIBRATION = "calibration"
     EXAMPLES = "examples"
+    PROMISE = "promise"
 
 
 class LearnedState(StrEnum):
-    """Whether runs use what was learnt. refused: its gate did not let it pass. rolled_back: a person took it back."""
+    """Whether runs use what was learnt. refused: its gate did not let it pass. rolled_back: a person took it back.
+    closed: audits speak against the promise.
+    """
 
     USED = "used"
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
+    CLOSED = "closed"
 
 
 class NewLearned(Record):
@@ -83,6 +87,18 @@ def in_use(database: Database) -> dict[tuple[str, Part], Learned]:
 
 
 @survives_outages
+def looks(database: Database, document_type: str, key: str) -> list[Learned]:
+    """Every look at what labels prove of a type under this key, the newest first."""
+    query = (
+        select(learned)
+        .where(learned.c.document_type == document_type, learned.c.part == Part.PROMISE, learned.c.digest == key)
+        .order_by(learned.c.learned_id.desc())
+    )
+    with database.read() as connection:
+        return [_learned(row) for row in connection.execute(query).mappings().all()]
+
+
+@survives_outages
 def by_ids(database: Database, learned_ids: Collection[int]) -> dict[tuple[str, Part], Learned]:
     """What was learnt under these ids, for a worker that joins a run."""
     with database.read() as connection:
@@ -122,6 +138,19 @@ def add(connection: Connection, new: NewLearned) -> int:
         "made_at": database_time(connection),
     }
     return int(connection.execute(insert(learned).returning(learned.c.learned_id), row).scalar_one())
+
+
+def add_look(connection: Connection, new: NewLearned, looks_before: int) -> int | None:
+    """Write a look at what labels prove, and return its id. None, and nothing is written, if there are other looks than
+    so many under its key: each is counted once.
+    """
+    if connection.dialect.name == "postgresql":  # SQLite has one writer
+        connection.execute(text("LOCK TABLE learned IN EXCLUSIVE MODE"))
+    own = and_(learned.c.document_type == new.document_type, learned.c.digest == new.digest)
+    number = connection.execute(
+        select(func.count()).select_from(learned).where(own, learned.c.part == Part.PROMISE)
+    ).scalar_one()
+    return add(connection, new) if number == looks_before else None
 
 
 def set_state(connection: Connection, learned_id: int, state: LearnedState, by: str) -> None:

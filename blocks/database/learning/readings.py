@@ -1,16 +1,18 @@
-"""What the machine read of documents last, whatever people decided afterwards."""
+"""What the machine read of documents, last and before, whatever people decided afterwards."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, case, null, select
 
 from blocks.database.in_list import in_list
 from blocks.database.payloads import unpack
 from blocks.database.pipeline.chunk_state import FAILED, PROVISIONAL
-from blocks.database.tables import model_calls, stage_outputs
+from blocks.database.tables import columns_of, model_calls, results, runs, stage_outputs
 from blocks.records import OUTPUT_STAGES, Stage
 
 
@@ -19,13 +21,32 @@ class Reading:
     """A document's current outputs. `validation` is that of validate as JSON; None: a stage failed.
 
     `is_provisional`: a stage will be tried again, so the row is in review. `cost_usd`: all attempts at models for the
-    document in the runs that its outputs are of. `duration_ms` is that of all stages.
+    document in the runs that its outputs are of. `duration_ms` is that of all stages. `run_id` is the run that made the
+    validation.
     """
 
     validation: bytes | None
     is_provisional: bool
     cost_usd: Decimal
     duration_ms: int
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A row as the machine wrote it, current or not."""
+
+    document_id: str
+    fingerprint: str
+    document_type: str
+    status: str
+    confidence: float
+    reasons: list[str]
+    fields: dict[str, Any]
+    confidences: dict[str, float]
+    accepted_by: str | None
+    run_id: str
+    created_at: datetime
 
 
 def readings_of(connection: Connection, document_ids: Collection[str]) -> dict[str, Reading]:
@@ -49,12 +70,35 @@ def readings_of(connection: Connection, document_ids: Collection[str]) -> dict[s
             is_provisional=any(row.state == PROVISIONAL for row in rows),
             cost_usd=costs[id_],
             duration_ms=sum(row.duration_ms or 0 for row in rows),
+            run_id=next((row.run_id for row in rows if row.stage == Stage.VALIDATE), ""),
         )
     return found
 
 
+def verdicts_of(connection: Connection, document_ids: Collection[str]) -> dict[str, list[Verdict]]:
+    """Every row that the machine wrote of each document and that is still there, the oldest first."""
+    found: dict[str, list[Verdict]] = {}
+    for row in connection.execute(_VERDICTS, {"ids": document_ids}):
+        found.setdefault(row.document_id, []).append(Verdict(*row))
+    return found
+
+
+def bases_of(connection: Connection, run_ids: Collection[str], document_type: str) -> Mapping[str, str]:
+    """By run, the basis under which it read documents of a type; runs that wrote none are left out."""
+    found = {}
+    for run_id, asked in connection.execute(_ASKED, {"ids": run_ids}).tuples():
+        basis = (asked or {}).get(BASES, {}).get(document_type)
+        if basis is not None:
+            found[run_id] = str(basis)
+    return found
+
+
+BASES = "bases"
+"""The key of a run's `asked` with the basis of each document type: see `Run.basis`."""
+
 _OUTPUTS = select(
     stage_outputs.c.document_id,
+    stage_outputs.c.stage,
     stage_outputs.c.state,
     stage_outputs.c.run_id,
     stage_outputs.c.duration_ms,
@@ -67,3 +111,9 @@ _OUTPUTS = select(
 _CALLS = select(model_calls.c.document_id, model_calls.c.run_id, model_calls.c.cost_usd).where(
     in_list(model_calls.c.document_id, "ids")
 )
+_VERDICTS = (
+    select(*columns_of(results, Verdict))
+    .where(in_list(results.c.document_id, "ids"), results.c.decided_by.is_(None))
+    .order_by(results.c.document_id, results.c.created_at)
+)
+_ASKED = select(runs.c.run_id, runs.c.asked).where(in_list(runs.c.run_id, "ids"))

@@ -110,7 +110,7 @@ def write_results(
     connection.execute(_CLEAR_CURRENT, {"b_ids": ids})
     rows = []
     for result in new:
-        verdict = result.validation.model_dump(mode="json", exclude={"priority", "due_minutes", "role"})
+        verdict = result.validation.model_dump(mode="json", exclude={"priority", "due_minutes", "role", "accepted_by"})
         rows.append(
             verdict
             | {
@@ -119,6 +119,7 @@ def write_results(
                 "is_current": result.is_current,
                 "provisional": result.provisional,
                 "decided_by": None,
+                "accepted_by": result.validation.accepted_by,
                 "run_id": run_id,
                 "created_at": at,
             }

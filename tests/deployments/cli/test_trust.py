@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from blocks.database.engine import Database
-from tests.tasks.evaluate.test_trust import SLIP, add_drawn, names
+from tests.tasks.promise.test_trust import SLIP, add_drawn, names
 from tests.winnow_command import Done, winnow
 
 
@@ -42,8 +42,9 @@ def test_it_says_what_is_proven_and_what_is_missing(sqlite_database: Database, t
     # 0.99 to the power of 299 is below 0.05, and that of 298 is not
     assert "about 259 more documents to draw and label" in trust(sqlite_database, types, "--error", "1%").stdout
     (found,) = json.loads(trust(sqlite_database, types, "--error", "10%", "--json").stdout)
-    assert (found["document_type"], found["error"], found["used"]) == ("slip", 0.1, 40)
-    assert found["threshold"] == found["offers"][-1]["threshold"]
+    assert (found["document_type"], found["rules"]["error"], found["used"]) == ("slip", 0.1, 40)
+    (unit,) = found["units"]
+    assert unit["threshold"] == unit["offers"][-1]["threshold"]
 
 
 @pytest.mark.parametrize("wrong", ["x", "0", "100%", "1/0"])

@@ -1,6 +1,6 @@
 """A strict split: half of the labelled documents teach, the other half prove, and none changes its side."""
 
-from fractions import Fraction
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import insert, update
@@ -12,13 +12,14 @@ from blocks.database.learning.splits import known_sides
 from blocks.database.learning.tables import labels
 from blocks.database.payloads import pack
 from blocks.database.tables import stage_outputs
+from blocks.document_types.review_rules import AcceptRules
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType, MemoryRules
 from blocks.records import Extraction, Page, Stage, Status, Validation
 from tasks.evaluate.evaluate import evaluate_readings
-from tasks.evaluate.trust import trust_of
 from tasks.learn.labelled import labelled_values
 from tasks.learn.memory import learn_memory
 from tasks.learn.split import proving, teaching
+from tasks.promise.trust import trust_of
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 from tests.label_rows import add_label
@@ -87,7 +88,7 @@ def test_learning_remembers_what_teaches_and_figures_count_what_proves(slips: Da
     assert {row.document_id for row in learned.newest_memories(slips, "slip")} == {*map(id_of, NAMES)} - proven
     found = evaluate_readings(slips, {"slip": STRICT})
     assert (found.types[0].documents, found.teaching) == (len(proven), len(NAMES) - len(proven))
-    assert trust_of(slips, STRICT, Fraction(1, 10), Fraction(19, 20)).drawn == len(proven)
+    assert trust_of(slips, STRICT, AcceptRules(error=Decimal("0.1"))).drawn == len(proven)
     assert learn_memory(slips, {"slip": STRICT}, "slip").why == "nothing new was decided since"
 
 

@@ -11,7 +11,7 @@ from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.evidence.findings import FieldFinding
 from blocks.records import Classification, Status, Validation
 from tasks.validate import verdict as verdict_module
-from tasks.validate.verdict import PageFacts, decide, decide_unknown
+from tasks.validate.verdict import PageFacts, Promised, decide, decide_unknown
 
 REVIEW = ReviewRules(
     accept_at=0.8,
@@ -352,3 +352,33 @@ def test_an_exact_score_and_the_evidence_stand_in_the_verdict() -> None:
     decided = decide(POST, GOOD, SURE, CLEAN, score=42.5)
     assert decided.score == 42.5
     assert decided.confidences == {"label": 0.95, "author": 0.9, "note": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("promised", "status", "reasons", "accepted_by"),
+    [
+        (Promised({"label": 0.9, "author": 0.9}, 0.9), Status.ACCEPTED, (), "promise"),
+        (Promised({"label": 0.9, "author": 0.91}), Status.IN_REVIEW, ("low_confidence:author",), None),
+        (Promised({"label": 0.9, "author": 0.9}, 0.995), Status.IN_REVIEW, ("low_type_confidence",), None),
+        (Promised(), Status.IN_REVIEW, ("unproven",), None),
+        (Promised(accepts_unproven=True), Status.ACCEPTED, (), "unproven"),
+    ],
+)
+def test_what_is_proven_takes_the_place_of_the_types_threshold(
+    promised: Promised, status: Status, reasons: tuple[str, ...], accepted_by: str | None
+) -> None:
+    found = decide(POST, GOOD, SURE, CLEAN, promised=promised)
+    assert (found.status, found.reasons, found.accepted_by) == (status, reasons, accepted_by)
+
+
+def test_a_proven_threshold_may_be_below_the_types_own_and_lowers_no_other_check() -> None:
+    low = {**GOOD, "author": FieldFinding("Ann", 0.6)}
+    proven = Promised({"label": 0.55, "author": 0.55}, 0.55)
+    assert decide(POST, low, SURE, CLEAN).status is Status.IN_REVIEW
+    assert decide(POST, low, SURE, CLEAN, promised=proven).status is Status.ACCEPTED
+    unsure_note = {**low, "note": FieldFinding("hi", 0.4)}
+    assert decide(POST, unsure_note, SURE, CLEAN, promised=proven).reasons == ("low_confidence:note",)
+
+
+def test_a_row_with_another_reason_is_not_called_unproven() -> None:
+    assert decide(POST, GOOD, SURE, PageFacts(has_hidden_text=True), promised=Promised()).reasons == ("hidden_text",)

@@ -1,19 +1,23 @@
 """What random labels prove: only drawn documents count, the hard ones among them too, and nothing is promised early."""
 
 from datetime import timedelta
-from fractions import Fraction
+from decimal import Decimal
 
 from sqlalchemy import insert, update
 
 from blocks.database.engine import Database, now
+from blocks.database.learning.scores import Scored
 from blocks.database.learning.tables import labels
 from blocks.database.payloads import pack
 from blocks.database.review.tables import review
 from blocks.database.tables import stage_outputs
+from blocks.document_types.review_rules import AcceptRules
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
+from blocks.learning.promised import WHOLE
 from blocks.records import Stage, Status, Validation
-from tasks.evaluate import trust
-from tasks.evaluate.trust import NEVER, Trust, score_of, trust_of
+from tasks.promise.prove import FIXED_THRESHOLDS
+from tasks.promise.sample import NEVER, score_of
+from tasks.promise.trust import Trust, UnitTrust, trust_of
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
 from tests.label_rows import add_label
@@ -26,7 +30,7 @@ SLIP = DocumentType(
         "note": DocumentField(type=FieldType.TEXT),
     },
 )
-TENTH, SURE = Fraction(1, 10), Fraction(19, 20)
+TENTH = AcceptRules(error=Decimal("0.1"))
 
 
 def add_read(database: Database, name: str, confidence: float, total: str, reasons: tuple[str, ...] = ()) -> None:
@@ -63,8 +67,10 @@ def add_drawn(database: Database, names: list[str], wrong: int = 0, confidence: 
         add_label(database, id_of(name), SLIP, "total", "9.00", drawn_with=0.5)
 
 
-def trusted(database: Database, error: Fraction = TENTH) -> Trust:
-    return trust_of(database, SLIP, error, SURE)
+def trusted(database: Database) -> tuple[Trust, UnitTrust]:
+    found = trust_of(database, SLIP, TENTH)
+    (unit,) = found.units
+    return found, unit
 
 
 def names(number: int, first: str = "d") -> list[str]:
@@ -73,26 +79,26 @@ def names(number: int, first: str = "d") -> list[str]:
 
 def test_a_threshold_is_proven_by_enough_random_labels_without_an_error(database: Database) -> None:
     add_drawn(database, names(29))
-    found = trusted(database)
-    assert found.proof.threshold is not None
-    assert (found.drawn, found.used, found.accepted) == (29, 29, 1.0)
-    assert found.needed is None
+    found, unit = trusted(database)
+    assert unit.proof.threshold is not None
+    assert (found.drawn, found.used, unit.accepted) == (29, 29, 1.0)
+    assert unit.needed is None
 
 
 def test_one_label_less_proves_nothing_and_says_how_many_are_missing(database: Database) -> None:
     add_drawn(database, names(28))
-    found = trusted(database)
-    assert found.proof.threshold is None
-    assert found.needed is not None
-    assert found.needed.without_errors == 1
+    _, unit = trusted(database)
+    assert unit.proof.threshold is None
+    assert unit.needed is not None
+    assert unit.needed.without_errors == 1
 
 
 def test_chosen_documents_prove_nothing(database: Database) -> None:
     add_drawn(database, names(40))
     with database.write() as connection:
         connection.execute(update(labels).values(drawn_with=None))
-    found = trusted(database)
-    assert (found.drawn, found.proof.threshold) == (0, None)
+    found, unit = trusted(database)
+    assert (found.drawn, unit.proof.threshold) == (0, None)
 
 
 def test_a_drawn_item_counts_as_wrong_once_it_is_past_due(database: Database) -> None:
@@ -115,9 +121,9 @@ def test_a_drawn_item_counts_as_wrong_once_it_is_past_due(database: Database) ->
         with database.write() as connection:
             connection.execute(review.delete())
             connection.execute(insert(review).values(**row))
-        found = trusted(database)
+        found, unit = trusted(database)
         assert (found.waiting, found.drawn) == (waiting, drawn)
-        assert found.proof.tests[0].wrong == drawn - 40
+        assert unit.proof.tests[0].wrong == drawn - 40
 
 
 def test_a_row_that_something_else_sends_to_review_is_never_counted_as_accepted(database: Database) -> None:
@@ -125,22 +131,38 @@ def test_a_row_that_something_else_sends_to_review_is_never_counted_as_accepted(
     for name in names(10, "h"):
         add_read(database, name, 0.99, "1.00", ("hidden_text",))
         add_label(database, id_of(name), SLIP, "total", "9.00", drawn_with=0.5)
-    found = trusted(database)
-    assert found.proof.threshold is not None
-    assert found.proof.tests[0].wrong == 0
-    assert found.accepted == 29 / 39
+    _, unit = trusted(database)
+    assert unit.proof.threshold is not None
+    assert unit.proof.tests[0].wrong == 0
+    assert unit.accepted == 29 / 39
 
 
 def test_a_document_whose_deciding_field_has_no_label_counts_as_wrong(database: Database) -> None:
     add_drawn(database, names(28))
     add_read(database, "half", 0.99, "9.00")
     add_label(database, id_of("half"), SLIP, "note", None, drawn_with=0.5)
-    found = trusted(database)
-    assert (found.unjudged, found.proof.tests[0].wrong, found.proof.threshold) == (1, 1, None)
+    found, unit = trusted(database)
+    assert (found.unjudged, unit.proof.tests[0].wrong, unit.proof.threshold) == (1, 1, None)
 
 
 def test_only_want_of_confidence_can_be_mended_by_a_threshold() -> None:
-    assert score_of(SLIP, 0.4, ["low_confidence:total", "low_type_confidence:marked void"]) == 0.4
+    assert score_of(SLIP, WHOLE, scored(0.4, "low_confidence:total", "low_type_confidence:marked void")) == 0.4
+    assert score_of(SLIP, WHOLE, scored(0.9, "unproven")) == 0.9
     for reason in ("low_confidence:note", "missing:total", "hidden_text", "contradiction:1 and 2"):
-        assert score_of(SLIP, 0.99, [reason]) == NEVER
-    assert min(trust.FIXED_THRESHOLDS) > NEVER
+        assert score_of(SLIP, WHOLE, scored(0.99, reason)) == NEVER
+    assert min(FIXED_THRESHOLDS) > NEVER
+
+
+def test_a_field_is_ranked_by_itself_and_only_where_the_type_is_sure() -> None:
+    assert score_of(SLIP, "total", scored(0.4, "low_confidence:total")) == 0.4
+    assert score_of(SLIP, "total", scored(0.4, "low_type_confidence:marked void")) == NEVER
+
+
+def scored(confidence: float, *reasons: str) -> Scored:
+    return Scored(
+        document_id="a",
+        status="in_review",
+        confidence=confidence,
+        confidences={"total": confidence},
+        reasons=reasons,
+    )

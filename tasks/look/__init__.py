@@ -1,0 +1,1 @@
+"""The Prefect task that looks at what labels prove of types that promise an error."""

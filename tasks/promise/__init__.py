@@ -1,0 +1,1 @@
+"""What is promised of accepted rows: proven by labels, watched by audits."""
