@@ -66,7 +66,9 @@ def run(document_type: TypeOption = None, as_json: JsonOption = False, database:
     types, opened = load_types(document_type), open_to_change(database)
     with count_progress("documents", None) as count:
         found = learn(opened, types, judge_types, lambda _what, documents: count(documents), only=document_type)
-    promised = prove_promises(opened, asked_promises(reading_run())) if _promise(types) else []
+    names = {name for name, known in types.items() if known.review.accept and document_type in {None, name}}
+    asked = [each for each in asked_promises(reading_run()) if each.document_type.name in names] if names else []
+    promised = prove_promises(opened, asked)
     if as_json:
         print(json.dumps([came.model_dump(mode="json") for came in (*found, *promised)], ensure_ascii=False))
         return
@@ -74,10 +76,6 @@ def run(document_type: TypeOption = None, as_json: JsonOption = False, database:
         say(sentence(came))
     for looked in promised:
         say(f"{looked.document_type}: {looked.why}")
-
-
-def _promise(types: "Mapping[str, DocumentType]") -> bool:
-    return any(known.review.accept for known in types.values())
 
 
 @app.command()
