@@ -1,8 +1,9 @@
 """From what is remembered to what one document may be read by: the decided documents like it, without its twins."""
 
 import hashlib
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from pydantic import JsonValue
 
@@ -22,9 +23,12 @@ class TypeMemory:
         for row in rows:
             self._twins[row.text_digest].add(row.document_id)
 
-    def recall(self, document_id: str, pages: Sequence[Page]) -> tuple[Remembered, ...]:
-        """The decided documents that are most like this one; never the document itself, nor one with the same text."""
-        return self._memory.recall(pages, self._own(document_id, pages))
+    def recall(
+        self, document_id: str, pages: Sequence[Page], but: Collection[str] = frozenset()
+    ) -> tuple[Remembered, ...]:
+        """The decided documents that are most like this one; never the document itself, nor one with the same text, nor
+        one of `but`."""
+        return self._memory.recall(pages, {*self._own(document_id, pages), *but})
 
     def nearest(self, document_id: str, pages: Sequence[Page]) -> list[str]:
         """The ids of the decided documents that are most like this one, without the same ones, and no two twins."""
@@ -45,6 +49,12 @@ def values_in(rows: Sequence[MemoryRow]) -> dict[str, dict[str, JsonValue]]:
         document.document_id: {name: trace.value for name, trace in document.fields.items() if trace.value is not None}
         for document in decided
     }
+
+
+def issuers_in(rows: Sequence[MemoryRow]) -> dict[str, str]:
+    """By document the digest of its issuer's name, of those whose issuer people named."""
+    issuers = {row.document_id: str(json.loads(row.content).get("issuer", "")) for row in rows}
+    return {document_id: issuer for document_id, issuer in issuers.items() if issuer}
 
 
 def text_digest(pages: Sequence[Page]) -> str:

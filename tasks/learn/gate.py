@@ -1,12 +1,17 @@
 """The gate: what was learnt is measured on labels that it did not see, and used only where it is not worse.
 
 Documents are cut into folds, twins into the same one. Each document is read with what was learnt from the other folds,
-and without anything learnt. Only documents on which the two readings differ say which is better: the exact test of
-McNemar (Psychometrika 12, 1947), one-sided, says how likely so many that got worse would be by chance.
+and without anything learnt. Where other documents of its issuer were decided, it is read once more without these, as
+the first one of an issuer would be. Neither may be worse. Only documents on which the two readings differ say which is
+better: the exact test of McNemar (Psychometrika 12, 1947), one-sided, says how likely so many that got worse would be
+by chance.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from pydantic import Field
 
 from blocks.document_types.schema import DocumentType, Example
 from blocks.evidence.findings import find_fields
@@ -15,7 +20,7 @@ from blocks.learning.labels import fold_of
 from blocks.learning.lessons import chosen, enum_values, taught
 from blocks.learning.measures import sign_test
 from blocks.learning.memory_rows import MemoryRow
-from blocks.learning.recall import TypeMemory, values_in
+from blocks.learning.recall import TypeMemory, issuers_in, values_in
 from blocks.learning.traces import is_equal
 from blocks.reader.reading import read
 from blocks.records import Record
@@ -49,11 +54,13 @@ class FieldGate(Record):
 class Gate(Record):
     """What was measured, by field. `documents` were measured, each with what was learnt from the other folds.
 
-    The field `document_type` is whether documents are known as what they are.
+    The field `document_type` is whether documents are known as what they are. `new_issuers` are the same fields where
+    nothing of a document's issuer was learnt.
     """
 
     documents: int
     fields: dict[str, FieldGate]
+    new_issuers: dict[str, FieldGate] = Field(default_factory=dict)
 
     @property
     def changes(self) -> dict[str, FieldGate]:
@@ -63,7 +70,9 @@ class Gate(Record):
     @property
     def worse_fields(self) -> tuple[str, ...]:
         """The fields that are worse beyond chance: with any, what was learnt is not used."""
-        return tuple(name for name, field in self.fields.items() if field.is_worse)
+        known = [name for name, field in self.fields.items() if field.is_worse]
+        new = (name for name, field in self.new_issuers.items() if field.is_worse and name not in known)
+        return (*known, *(f"{name} of new issuers" for name in new))
 
 
 def compared(pairs: Iterable[tuple[bool, bool]]) -> FieldGate:
@@ -93,7 +102,15 @@ class _Learnt:
         self._folds = {row.document_id: fold_of(row.text_digest) for row in rows}
         self._lessons = chosen(document_type, values_in(rows)) if enum_values(document_type) else {}
         self._texts = load_texts(list(self._lessons)) if self._lessons else {}
+        self._issuers = issuers_in(rows)
+        self._of_issuer: defaultdict[str, set[str]] = defaultdict(set)
+        for document_id, issuer in self._issuers.items():
+            self._of_issuer[issuer].add(document_id)
         self._made: dict[int, tuple[TypeMemory, DocumentType]] = {}
+
+    def of_its_issuer(self, document_id: str) -> set[str]:
+        """The other documents of the same issuer; none where nobody named it."""
+        return self._of_issuer.get(self._issuers.get(document_id, ""), set()) - {document_id}
 
     def without(self, fold: int) -> tuple[TypeMemory, DocumentType]:
         """The memory, and the type, of all folds but one."""
@@ -117,17 +134,25 @@ def measure(
 ) -> Gate:
     """Read each of the `documents` with what the other folds teach, and without."""
     learnt = _Learnt(document_type, rows, load_texts)
-    pairs: dict[str, list[tuple[bool, bool]]] = {}
+    pairs: defaultdict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    of_new_issuers: defaultdict[str, list[tuple[bool, bool]]] = defaultdict(list)
     measured = 0
     for document in documents:
         memory, as_taught = learnt.without(fold_of(document.text_digest))
         before = right_fields(document_type, document)
-        after = right_fields(as_taught, document, memory.recall(document.document_id, document.pages))
+        after = first = right_fields(as_taught, document, memory.recall(document.document_id, document.pages))
+        if own := learnt.of_its_issuer(document.document_id):
+            first = right_fields(as_taught, document, memory.recall(document.document_id, document.pages, own))
         for name, was_right in before.items():
-            pairs.setdefault(name, []).append((was_right, after[name]))
+            pairs[name].append((was_right, after[name]))
+            of_new_issuers[name].append((was_right, first[name]))
         measured += 1
         on_measured(1)
-    return Gate(documents=measured, fields={name: compared(own) for name, own in pairs.items()})
+    return Gate(
+        documents=measured,
+        fields={name: compared(each) for name, each in pairs.items()},
+        new_issuers={name: compared(each) for name, each in of_new_issuers.items()},
+    )
 
 
 def right_fields(
