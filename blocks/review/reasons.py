@@ -23,6 +23,7 @@ _OF_DOCUMENTS: Mapping[str, str] = {
     "pages_unread": "The file is damaged. These pages could not be read: {detail}.",
     "read_in_part": "A model saw only a part of the document.",
     "sensitive": "Documents of this type are checked by a person unless every value is nearly certain.",
+    "unproven": "The row is sure, and labels do not prove yet what its type promises.",
     "reopened": "A run was asked to open the decision on this document again.",
     "unreadable": "A person found the document unreadable.",
     "rejected_by_person": "A person rejected the document: {detail}.",

@@ -104,6 +104,7 @@ def rollback(
         Part.MEMORY: "runs read by the document type alone",
         Part.CALIBRATION: "confidences stay as they come",
         Part.EXAMPLES: "models are shown no decided document",
+        Part.PROMISE: "nothing is proven, until there are a quarter more labels",
     }
     now = without[taken.part] if before is None else f"runs use {before.learned_id}"
     say(f"{number} is used no longer; for {taken.document_type}, {now}")

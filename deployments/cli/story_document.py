@@ -55,7 +55,8 @@ def _state(story: DocumentStory) -> str:
     who = f"decided by {version.decided_by}" if version.decided_by else None
     sure = None if story.confidence is None or version.decided_by else f"confidence {story.confidence:.2f}"
     score = None if version.score is None else f"score {version.score:g}"
-    parts = [story.status.replace("_", " "), who, sure, score]
+    by = {"promise": "by a promise that labels prove", "unproven": "although its type's promise is not proven"}
+    parts = [story.status.replace("_", " "), by.get(story.accepted_by or ""), who, sure, score]
     parts.append("provisional: the next run tries again" if version.provisional else None)
     return ", ".join(part for part in parts if part)
 

@@ -96,8 +96,10 @@ def _look(database: Database, asked: AskedPromise) -> Looked:
 
 
 def labels_for_look(asked: AskedPromise, number: int, last: Learned | None) -> int:
-    """With how many labels the next look is taken: the first one where labels without an error would pass."""
-    if last is not None and last.state is LearnedState.REFUSED:
+    """With how many labels the next look is taken: the first one, and the one after an alarm, where labels without an
+    error would pass; others with a quarter more than the last.
+    """
+    if last is not None and last.state is not LearnedState.CLOSED:
         return int(-(-last.labels * GROWTH.numerator // GROWTH.denominator))
     delta = delta_of(asked, number)
     return int(-(-fewest_labels(0, Fraction(asked.rules.error), delta) * MARGIN.numerator // MARGIN.denominator))

@@ -20,6 +20,8 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings, figures:
     """The run's page: counts by type and status, failures by kind, models, steps, findings, and the next commands."""
     _, message = report.closing(settings.allowed_failure_share)
     sections = [f"# {cell(run.name)}", message, _types_table(report.by_type)]
+    if report.accepted_by:
+        sections.append(f"Accepted {in_words(report.accepted_by)}.")
     if report.failure_kinds:
         sections.append(table(("failure", "documents"), report.failure_kinds.items()))
     if report.waiting:
@@ -48,6 +50,12 @@ def as_markdown(report: RunReport, run: RunContext, settings: Settings, figures:
         f"Failures: `{failures_command(run.run_id)}`. The whole story: `winnow show {run.run_id}`.",
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def in_words(accepted_by: Mapping[str, int]) -> str:
+    """What accepted the rows of types that promise an error."""
+    by = {"promise": "by a promise that labels prove", "unproven": "by accept_at, although nothing is proven"}
+    return ", ".join(f"{number:,} {by[name]}" for name, number in sorted(accepted_by.items()))
 
 
 def _step(step: StepFigures) -> tuple[object, ...]:

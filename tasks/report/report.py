@@ -8,6 +8,7 @@ from pydantic import Field
 from blocks.database.engine import Database
 from blocks.database.pipeline import runs
 from blocks.database.pipeline.sources import duplicate_files
+from blocks.database.results.results import accepted_by
 from blocks.errors import RunError
 from blocks.records import Record, Rerun, RunCounts
 from tasks.report.repeated import Repeated
@@ -32,7 +33,8 @@ class RunReport(Record):
     `waiting` counts documents in review that the next run tries again, by kind of failure. `duplicate_files` counts
     files with the bytes of another file of the run; `repeated` names documents with the values of another document.
     `failed_before` counts the failed documents that had failed before the run, by type; `is_rerun_of_failed` says that
-    it is a run of `--rerun failed`.
+    it is a run of `--rerun failed`. `accepted_by` counts accepted rows of types that promise an error, by what accepted
+    them.
     """
 
     counts: RunCounts
@@ -50,6 +52,7 @@ class RunReport(Record):
     models: dict[str, ModelUse] = Field(default_factory=dict)
     failed_before: dict[str, int] = Field(default_factory=dict)
     is_rerun_of_failed: bool = False
+    accepted_by: dict[str, int] = Field(default_factory=dict)
 
     @property
     def calls(self) -> str:
@@ -117,4 +120,5 @@ def build_report(
         },
         failed_before=runs.failed_before(database, run.run_id) if counts.failed else {},
         is_rerun_of_failed=run.rerun is Rerun.FAILED,
+        accepted_by=accepted_by(database, run.run_id),
     )

@@ -10,6 +10,7 @@ from math import sqrt
 from statistics import median, quantiles
 
 from blocks.database.engine import Database
+from blocks.database.learning.learned import closed_promises
 from blocks.database.results import earlier_runs
 from blocks.database.results.earlier_runs import Share
 from blocks.records import UNKNOWN_TYPE
@@ -57,6 +58,11 @@ def signals(database: Database, run_id: str, report: RunReport) -> Iterator[Sign
     if late := earlier_runs.reviews_past_due(database):
         items = "1 review item is" if late == 1 else f"{late} review items are"
         yield Signal("reviews-due", "winnow.review", f"{items} past due", f"{items} past due: winnow review list")
+    for name in closed_promises(database, report.by_type):
+        message = (
+            f"{name}: audits speak against its promise, so sure rows wait for a person: winnow trust --type {name}"
+        )
+        yield Signal("promise-closed", f"winnow.type.{name}", f"{name}: the promise is closed", message)
     for model, why in earlier_runs.open_circuits(database).items():
         message = f"the circuit of {model} is open at the end of the run: {why}"
         yield Signal("circuit-open", f"winnow.model.{model}", f"{model} does not answer", message)

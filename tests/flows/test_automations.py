@@ -30,7 +30,7 @@ from tests.winnow_command import Workplace, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = "custom-webhook/operators"
-SIGNALS = ("failure-share", "review-share", "spend", "latency", "reviews-due", "circuit-open")
+SIGNALS = ("failure-share", "review-share", "spend", "latency", "reviews-due", "circuit-open", "promise-closed")
 
 pytestmark = pytest.mark.prefect
 

@@ -99,6 +99,21 @@ def looks(database: Database, document_type: str, key: str) -> list[Learned]:
 
 
 @survives_outages
+def closed_promises(database: Database, document_types: Collection[str]) -> list[str]:
+    """The types whose last look is a promise that the alarm closed."""
+    newest = (
+        select(func.max(learned.c.learned_id))
+        .where(learned.c.part == Part.PROMISE, learned.c.document_type.in_(document_types))
+        .group_by(learned.c.document_type)
+    )
+    query = select(learned.c.document_type).where(
+        learned.c.learned_id.in_(newest), learned.c.state == LearnedState.CLOSED
+    )
+    with database.read() as connection:
+        return sorted(connection.execute(query).scalars())
+
+
+@survives_outages
 def by_ids(database: Database, learned_ids: Collection[int]) -> dict[tuple[str, Part], Learned]:
     """What was learnt under these ids, for a worker that joins a run."""
     with database.read() as connection:

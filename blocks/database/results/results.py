@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select, tuple_, update
 
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
+from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import in_byte_order, latest_uri, uris_of
 from blocks.database.tables import columns_of, documents, results, run_documents
 from blocks.errors import DocumentUnknown
@@ -88,6 +89,15 @@ def list_results(
         for row in rows
         for seen in [uris[row["document_id"]]]
     ]
+
+
+@survives_outages
+def accepted_by(database: Database, run_id: str) -> dict[str, int]:
+    """How many rows of a run were accepted, by what accepted them, of types that promise an error."""
+    by = results.c.accepted_by
+    query = select(by, func.count()).where(results.c.run_id == run_id, by.is_not(None)).group_by(by)
+    with database.read() as connection:
+        return dict(connection.execute(query).tuples().all())
 
 
 def current_results(connection: Connection, document_ids: Sequence[str]) -> dict[str, CurrentResult]:

@@ -81,12 +81,14 @@ class DocumentStory(Record):
     """All of a document. `history` has the stages, the calls, the decisions and the versions, and no items: `reviews`
     has what anybody may see of them.
 
-    `status` is its current verdict, failed, or None where no run has finished it. `reasons` are in words. `engine` and
+    `status` is its current verdict, failed, or None where no run has finished it. `accepted_by` is of an accepted row
+    of a type that promises an error. `reasons` are in words. `engine` and
     `pages` are those of extract. Values are hidden while a blind audit waits for a person.
     """
 
     document_id: str
     status: str | None
+    accepted_by: str | None
     reasons: tuple[str, ...]
     confidence: float | None
     origin: Origin
@@ -122,6 +124,7 @@ def load_document(database: Database, document_id: str) -> DocumentStory:
     return DocumentStory(
         document_id=document_id,
         status="failed" if is_failed else (current["status"] if current else None),
+        accepted_by=current["accepted_by"] if current else None,
         reasons=tuple(sentence(reason) for reason in current["reasons"]) if shows and current else (),
         confidence=current["confidence"] if shows and current else None,
         origin=Origin.model_validate(row | {"parent_uri": parent}),
@@ -169,6 +172,8 @@ _FAILURES = (
 _CURRENT = select(
     *(
         results.c[name]
-        for name in ("status", "reasons", "confidence", "fields", "confidences", "evidence", "decided_by")
+        for name in (
+            *("status", "reasons", "confidence", "fields", "confidences", "evidence", "decided_by", "accepted_by"),
+        )
     )
 ).where(results.c.document_id == bindparam("id"), results.c.is_current)

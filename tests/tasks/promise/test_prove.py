@@ -13,6 +13,7 @@ from blocks.database.engine import Database, now
 from blocks.database.learning import learned
 from blocks.database.learning.learned import Learned, LearnedState
 from blocks.database.learning.readings import bases_of
+from blocks.database.results.results import accepted_by
 from blocks.database.review.tables import review
 from blocks.database.tables import results, sources
 from blocks.document_types.loader import load_document_types
@@ -26,6 +27,7 @@ from tasks.backfill.plain import without_prefect
 from tasks.discover.batch import record_sources
 from tasks.promise.sample import sample_of
 from tasks.promise.trust import trust_of
+from tasks.report.artifacts import in_words
 from tasks.runs.chunk import RunContext
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.prepare import PreparedRun, handed_over
@@ -228,7 +230,7 @@ def test_one_run_may_ask_for_an_error_of_its_own(desk: Desk) -> None:
     assert desk.row_of(loose)[:3] == ("accepted", [], "promise")
 
 
-def test_audits_that_do_not_bear_it_out_close_it_until_later_labels_prove_it_again(desk: Desk) -> None:
+def test_audits_against_it_close_it_until_later_labels_prove_it_again(desk: Desk) -> None:
     proven(desk)
     audited = desk.hand_out(40)
     desk.run()
@@ -237,6 +239,7 @@ def test_audits_that_do_not_bear_it_out_close_it_until_later_labels_prove_it_aga
     (after,) = desk.hand_out(1)
     desk.run()
     assert [look.state for look in desk.looks()] == [LearnedState.CLOSED]
+    assert learned.closed_promises(desk.database, ["slip", "note"]) == ["slip"]
     assert desk.row_of(after)[:2] == ("in_review", ["unproven"])
     desk.run()
     # The 40 audits since the proof are looked at again, and the 14 labels before it are not: nothing is proven.
@@ -244,9 +247,29 @@ def test_audits_that_do_not_bear_it_out_close_it_until_later_labels_prove_it_aga
         (LearnedState.REFUSED, 40),
         (LearnedState.CLOSED, FIRST_LOOK),
     ]
+    assert learned.closed_promises(desk.database, ["slip"]) == []
 
 
-def test_audits_that_bear_it_out_leave_it_open(desk: Desk) -> None:
+def test_a_proof_that_a_person_took_back_does_not_return_with_the_next_run(desk: Desk) -> None:
+    proven(desk)
+    with desk.database.write() as connection:
+        learned.set_state(connection, desk.looks()[0].learned_id, LearnedState.ROLLED_BACK, "ann")
+    (slip,) = desk.hand_out(1)
+    desk.run()
+    assert desk.row_of(slip)[1] == ["unproven"]
+    assert [look.state for look in desk.looks()] == [LearnedState.ROLLED_BACK]
+
+
+def test_what_accepted_rows_is_counted_for_the_artifact_of_the_run(desk: Desk) -> None:
+    proven(desk)
+    desk.hand_out(2)
+    assert accepted_by(desk.database, desk.run()) == {"promise": 2}
+    assert in_words({"promise": 2, "unproven": 1}) == (
+        "2 by a promise that labels prove, 1 by accept_at, although nothing is proven"
+    )
+
+
+def test_audits_within_the_promise_leave_it_open(desk: Desk) -> None:
     proven(desk)
     audited = desk.hand_out(40)
     desk.run()
