@@ -22,8 +22,10 @@ from blocks.learning.labels import Label, NewLabel, new_label, that_count
 from blocks.records import Record
 
 AT_ONCE = 10_000
-"""Rows of one transaction. All places are read once for each, where rows name files without their folders."""
+"""Rows that are read and written together. All places are read once for each, where rows name files without their
+folders. A strict import is written in one transaction."""
 IMPORTED = "imported"
+ERASED = "the document was erased"
 
 
 class ImportOptions(Record):
@@ -75,31 +77,39 @@ def import_labels(
     imported, or any of the row's own time. Known rows change nothing, so that a file may be imported again.
     """
     work = _Import(options, types)
-    if options.is_dry_run:
-        for batch in _batches(rows):
+    checked: list[list[NewLabel]] = []
+    for batch in _batches(rows):
+        if options.is_dry_run or options.is_strict:
             with database.read() as connection:
-                work.take(connection, batch)
-            on_rows(len(batch))
-    elif options.is_strict:
-        try:
+                new = work.checked(connection, batch)
+            checked += [new] if options.is_strict else []
+        else:
             with database.write() as connection:
-                for batch in _batches(rows):
-                    work.take(connection, batch)
-                    on_rows(len(batch))
-                if work.done.refused:
-                    raise _Refused
-        except _Refused:
-            work.done.written, work.done.import_id = 0, None
-    else:
-        for batch in _batches(rows):
-            with database.write() as connection:
-                work.take(connection, batch)
-            on_rows(len(batch))
+                work.write(connection, work.checked(connection, batch))
+        on_rows(len(batch))
+    if options.is_strict and not options.is_dry_run:
+        _write_all(database, work, checked)
     return work.done
 
 
+def _write_all(database: Database, work: "_Import", checked: Sequence[Sequence[NewLabel]]) -> None:
+    """Write the labels of all batches in one transaction, or none. The rows were read and checked before it, so that
+    others wait for the writing alone."""
+    try:
+        if not work.done.refused:
+            with database.write() as connection:
+                for new in checked:
+                    work.write(connection, work.still_new(connection, new))
+                if work.done.refused:
+                    raise _Refused
+    except _Refused:
+        work.done.import_id = None
+    if work.done.refused:
+        work.done.written = 0
+
+
 class _Refused(Exception):
-    """A row of a strict import was refused: nothing is written."""
+    """A document was erased while a strict import read its file: nothing is written."""
 
 
 def _batches(rows: Iterable[FileRow]) -> Iterator[list[FileRow]]:
@@ -118,9 +128,9 @@ class _Import:
         self._places: dict[str, Seen] = {}
         self._lines: dict[str, dict[str, tuple[int, int]]] = {}
 
-    def take(self, connection: Connection, batch: Sequence[FileRow]) -> None:
-        """Read the rows of a batch, and write their labels unless this is a dry run."""
-        at = self._at = self._at or database_time(connection)
+    def checked(self, connection: Connection, batch: Sequence[FileRow]) -> list[NewLabel]:
+        """The labels of a batch that nobody has given yet. Counts the other rows, and names the wrong ones."""
+        self._at = self._at or database_time(connection)
         self._find_places(connection, batch)
         ids = {id_ for row in batch if (id_ := self._id_of(row))}
         documents = known_documents(connection, ids)
@@ -137,12 +147,26 @@ class _Import:
                 place, field = (str(row.cells.get(name) or "") for name in ("uri", "field"))
                 place = place or str(row.cells.get("document_id") or "")
                 self.done.refused.append(RefusedRow(line=row.line, place=place, field=field, why=str(error)))
-        there = _Known(connection, {label.document_id for label in new})
-        written = [label for label in new if not there.has(label)]
-        self.done.known += len(new) - len(written)
-        self.done.written += len(written)
-        if written and not self._options.is_dry_run:
-            self._write(connection, written, at)
+        self.done.written += len(new)
+        return self._unknown(connection, new)
+
+    def still_new(self, connection: Connection, labels: Sequence[NewLabel]) -> list[NewLabel]:
+        """Those of the checked labels that nobody has given meanwhile. Refuses those of erased documents."""
+        documents = known_documents(connection, {label.document_id for label in labels})
+        erased = {id_ for id_, document in documents.items() if document.is_erased}
+        for label in labels:
+            if label.document_id in erased:
+                line, _ = self._lines[label.document_id][label.field]
+                refused = RefusedRow(line=line, place=label.document_id, field=label.field, why=ERASED)
+                self.done.refused.append(refused)
+        return self._unknown(connection, labels)
+
+    def _unknown(self, connection: Connection, labels: Sequence[NewLabel]) -> list[NewLabel]:
+        there = _Known(connection, {label.document_id for label in labels})
+        unknown = [label for label in labels if not there.has(label)]
+        self.done.known += len(labels) - len(unknown)
+        self.done.written -= len(labels) - len(unknown)
+        return unknown
 
     def _find_places(self, connection: Connection, batch: Sequence[FileRow]) -> None:
         named = {_cell(row, "uri") for row in batch if not _cell(row, "document_id")} - {""}
@@ -162,7 +186,7 @@ class _Import:
         if document is None:
             raise LabelRefused("no document has this document_id; winnow results --format json has the ids")
         if document.is_erased:
-            raise LabelRefused("the document was erased")
+            raise LabelRefused(ERASED)
         if document.is_container:
             raise LabelRefused("it is a file whose parts are documents; label these")
         label = new_label(document_id, document.document_type, row.cells, self._types)
@@ -182,8 +206,11 @@ class _Import:
             raise LabelRefused(f"line {first} says something else of this field")
         return first == line
 
-    def _write(self, connection: Connection, written: Sequence[NewLabel], at: datetime) -> None:
-        options = self._options
+    def write(self, connection: Connection, labels_: Sequence[NewLabel]) -> None:
+        """Write labels, and that they were imported."""
+        if not labels_:
+            return
+        options, at = self._options, self._at or database_time(connection)
         if self.done.import_id is None:
             content = {"file": options.file, "labels": 0}
             event = {"event": IMPORTED, "content": content, "actor": options.by, "happened_at": at}
@@ -197,7 +224,7 @@ class _Import:
                 "labelled_at": label.labelled_at or at,
                 "import_id": self.done.import_id,
             }
-            for label in written
+            for label in labels_
         ]
         connection.execute(insert(labels), rows)
         content = {"file": options.file, "labels": self.done.written}

@@ -3,8 +3,8 @@
 `winnow_reader` sees the views and nothing else. Views run with the rights of their owner: with `security_invoker` a
 reader would need rights on the tables, and would see there what views hide, such as the decisions of others.
 `winnow_reviewer` may also insert into `review_decisions`, in its own name, and sees only its own rows there: who
-decides second must not see what the first one decided. `winnow_admin` reads the tables of review, decides in any name,
-and changes the roles of users. Nobody but the owner of the tables changes a decision or an event.
+decides second must not see what the first one decided. `winnow_admin` reads the tables of review and of learning,
+decides in any name, and changes the roles of users. Nobody but the owner of the tables changes a decision or an event.
 """
 
 import logging
@@ -42,6 +42,7 @@ _READ_BY_ADMINS = (
     *("review", "review_events", "review_chain", "review_answers", "review_judgements"),
     *("review_decisions", "review_notices", "review_days"),
     *("results", "failures", "documents", "sources", "runs"),
+    *("labels", "label_events", "forgotten_answers", "splits", "learned", "memories"),
 )
 _INSERTED = "review_id, decision, field, value, note, decided_by, version"
 _OWN_ROWS = """

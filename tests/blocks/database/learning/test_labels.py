@@ -215,6 +215,33 @@ def test_a_strict_import_writes_all_or_nothing_and_a_dry_run_nothing(database: D
     assert values(database) == {("a", "total"): "1.00"}
 
 
+def test_a_strict_import_lets_others_write_while_it_reads_its_file(database: Database, items: dict[str, int]) -> None:
+    rows = [row(2, "a", "total", "1"), row(3, "b", "total", "2")]
+    strict = CHOSEN.model_copy(update={"is_strict": True})
+
+    def label_one(_: int) -> None:
+        imported(database, rows[0])
+
+    done = import_labels(database, rows, strict, TYPES, label_one)
+    assert (done.rows, done.written, done.known) == (2, 1, 1)
+    assert values(database) == {("a", "total"): "1.00", ("b", "total"): "2.00"}
+
+
+def test_a_document_that_is_erased_while_a_strict_import_reads_keeps_all_from_being_written(
+    database: Database, items: dict[str, int]
+) -> None:
+    rows = [row(2, "a", "total", "1"), row(3, "b", "total", "2")]
+    strict = CHOSEN.model_copy(update={"is_strict": True})
+
+    def erase_one(_: int) -> None:
+        erase(database, [id_of("b")], "ann")
+
+    done = import_labels(database, rows, strict, TYPES, erase_one)
+    assert (done.written, done.import_id) == (0, None)
+    assert [(refused.line, refused.why) for refused in done.refused] == [(3, "the document was erased")]
+    assert values(database) == {}
+
+
 def test_a_place_may_be_the_end_of_one_where_it_names_one_document(database: Database) -> None:
     add_documents(database, *"abcd")
     later = datetime(2026, 11, 2, tzinfo=UTC)

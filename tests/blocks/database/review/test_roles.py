@@ -18,6 +18,8 @@ from blocks.database.review.roles import SqlRole, create_roles, grant, revoke
 from blocks.document_types.schema import DocumentField, FieldType
 from blocks.review.records import Action, Decision, Door
 from tests.database_fixtures import add_documents, database_at, on_server
+from tests.doubles.scripted_stages import id_of
+from tests.label_rows import add_label
 from tests.review_items import SUE, TYPES, open_item
 
 pytestmark = pytest.mark.postgres
@@ -158,6 +160,20 @@ def test_an_admin_reads_all_of_review_and_decides_in_any_name(postgres_database:
         assert tried(engine, "SELECT password_hash FROM review_users") == REFUSED
         assert tried(engine, "UPDATE review_events SET actor = 'eve'") == REFUSED
         assert tried(engine, "UPDATE review SET status = 'decided'") == REFUSED
+
+
+def test_an_admin_reads_labels_and_what_was_learnt_and_changes_none(
+    postgres_database: Database, items: list[int]
+) -> None:
+    add_label(postgres_database, id_of("a"), TYPES["receipt"], "company", "Baker")
+    with connected(postgres_database, SqlRole.ADMIN) as (_, engine):
+        assert tried(engine, "SELECT field, value FROM labels") == [("company", "Baker")]
+        for table in ("label_events", "forgotten_answers", "splits", "learned", "memories"):
+            assert tried(engine, f"SELECT * FROM {table}") != REFUSED, table
+        assert tried(engine, "UPDATE labels SET field = 'total'") == REFUSED
+        assert tried(engine, "DELETE FROM label_events") == REFUSED
+    with connected(postgres_database, SqlRole.REVIEWER) as (_, engine):
+        assert tried(engine, "SELECT * FROM labels") == REFUSED
 
 
 def test_rights_survive_views_that_are_made_anew(postgres_database: Database, items: list[int]) -> None:
