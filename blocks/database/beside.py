@@ -42,11 +42,18 @@ def drop_beside(database: Database, name: str) -> None:
         connection.execute(text(f'DROP SCHEMA "{_schema(name)}" CASCADE'))
 
 
-def copy_documents(database: Database, beside: Database, document_ids: Sequence[str]) -> None:
-    """Copy documents with their places and outputs. To repeat it changes nothing."""
+def copy_documents(
+    database: Database, beside: Database, document_ids: Sequence[str], *, as_settled: bool = True
+) -> None:
+    """Copy documents with their places and outputs. To repeat it changes nothing.
+
+    Unless `as_settled`, a run asks every stage whether its outputs stand, also of documents that were settled.
+    """
+    unsettled: dict[str, object] = {} if as_settled else {"settled_under": None, "settled_as": None}
     for start in range(0, len(document_ids), COPY_AT_ONCE):
         ids = document_ids[start : start + COPY_AT_ONCE]
-        for table in (documents, sources, stage_outputs):
+        _copy(database, beside, documents, ids, unsettled)
+        for table in (sources, stage_outputs):
             _copy(database, beside, table, ids)
 
 

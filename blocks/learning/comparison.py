@@ -19,6 +19,7 @@ class Verdict(StrEnum):
 
 class Compared(Record):
     """Pairs of readings: `better` counts those that only the second got right, `worse` those that only the first did.
+    Of all pairs, the first got `right_first` right, and the second `right_second`.
 
     `p_value` is that of the exact sign test, two-sided (McNemar's test). `difference` is the share of right ones of the
     second less that of the first, None of nothing, and [`low`, `high`] its 95 % interval: exact intervals of both
@@ -27,6 +28,8 @@ class Compared(Record):
     """
 
     pairs: int
+    right_first: int
+    right_second: int
     better: int
     worse: int
     p_value: float
@@ -89,6 +92,8 @@ def _count(pairs: Iterable[tuple[bool, bool]]) -> Compared:
     lost = clopper_pearson(worse, count, certainty=certainty)
     return Compared(
         pairs=count,
+        right_first=sum(before for before, _ in found),
+        right_second=sum(after for _, after in found),
         better=better,
         worse=worse,
         p_value=min(1.0, 2 * min(sign_test(better, worse), sign_test(worse, better))),

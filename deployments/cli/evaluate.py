@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deployments.cli.backfill_options import NoCacheOption
+from deployments.cli.evaluate_pairs import left_out_lines, side_by_side_lines
+from deployments.cli.evaluate_settings import checked_budget, settings_of
 from deployments.cli.evaluate_words import NOTHING, drawn, in_words, percent, point_at
 from deployments.cli.labels import NONE_YET
 from deployments.cli.options import DatabaseOption, TypeOption, open_existing
@@ -14,8 +17,13 @@ from deployments.cli.review_options import JsonOption
 from deployments.cli.words import aligned, counted, money
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blocks.database.engine import Database
     from blocks.learning.evaluation import Evaluation, FieldEvaluation, Reliability
     from blocks.learning.measures import CurvePoint
+    from tasks.compare.compare import Setting
+    from tasks.evaluate.evaluate import Evaluated, Labelled, Types
 
 HEAD = ("field", "labels", "right", "95 %", "wrong", "missed", "invented", "calibration", "ranking")
 REVIEW_RATES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
@@ -23,6 +31,27 @@ REVIEW_RATES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 
 def evaluate(
     document_type: TypeOption = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare",
+            metavar="SETTING",
+            help="read the labelled documents by another setting too, and compare: a folder of document types, "
+            "models:NAME, today (types and models of today), learnt (by all that was learnt), unlearnt (by nothing)",
+        ),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--models", metavar="NAME[,NAME...]", help="read by each of these models too, and compare"),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, metavar="N", help="only N labelled documents, drawn by a hash")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="USD", help="what models may cost in all; 0: stored replies only"),
+    ] = None,
+    no_cache: NoCacheOption = False,
     page: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="also write a page with pictures")] = None,
     as_json: JsonOption = False,
     database: DatabaseOption = None,
@@ -30,30 +59,77 @@ def evaluate(
     """Say how good readings are, by the labels.
 
     What the machine read last of each labelled document is compared with its labels; what people decided afterwards
-    changes nothing. Ranges in brackets are exact 95 % intervals.
+    changes nothing. Ranges in brackets are exact 95 % intervals. With --compare or --models the documents are read
+    again beside what is stored, which stays as it is.
+
+    \b
+    winnow evaluate --type receipt --html receipts.html
+    winnow evaluate --compare unlearnt            what was learnt against nothing learnt
+    winnow evaluate --compare edited_types        a changed copy of the document types
+    winnow evaluate --models gpt-x,claude-y --sample 50 --budget 2
     """
     from blocks.document_types.loader import load_document_types
     from blocks.settings import load_settings
-    from tasks.evaluate.evaluate import evaluate_readings
+    from tasks.evaluate.evaluate import evaluate_stored, labelled_documents, sample_of
 
     opened = open_existing(database)
-    found = evaluate_readings(opened, load_document_types(load_settings().document_types_dir), document_type)
+    types = load_document_types(load_settings().document_types_dir)
+    labelled, teaching = labelled_documents(opened, types, document_type)
+    if sample is not None:
+        labelled = sample_of(labelled, sample)
+    if (compare or models) and labelled:
+        settings = settings_of(compare or (), models or (), types, document_type)
+        found = _compared(opened, types, labelled, settings, budget, use_cache=not no_cache)
+    else:
+        found = evaluate_stored(opened, types, labelled)
+    found = found.model_copy(update={"teaching": teaching})
     if page is not None and found.types:
         from deployments.cli.evaluate_page import evaluation_page
 
-        write_file(page, evaluation_page(found.types))
+        write_file(page, evaluation_page(found))
         note(f"{page} has the evaluation with its pictures")
     if as_json:
         say(json.dumps(found.model_dump(mode="json"), ensure_ascii=False))
         return
+    _show(found, document_type)
+
+
+def _compared(
+    database: "Database",
+    types: "Types",
+    labelled: "Labelled",
+    settings: "Sequence[Setting]",
+    budget: str | None,
+    *,
+    use_cache: bool,
+) -> "Evaluated":
+    """The labelled documents by each setting, within the budget."""
+    from tasks.compare.compare import estimates, side_by_side
+
+    budget_usd = checked_budget(budget, estimates(settings, labelled, database))
+    from tasks.stages import PIPELINE
+
+    names = ", ".join(setting.name for setting in settings)
+    note(f"reading {counted(len(labelled), 'labelled document')} by {names}, beside what is stored")
+    found = side_by_side(database, types, labelled, settings, PIPELINE, budget_usd, use_cache=use_cache)
+    for other in found.others:
+        for line in left_out_lines(other):
+            note(line)
+    return found
+
+
+def _show(found: "Evaluated", wanted: str | None) -> None:
     if found.unread:
         note(f"{counted(found.unread, 'labelled document')} left out: no run has read them, or their readings are gone")
     if found.teaching:
         note(f"{counted(found.teaching, 'labelled document')} left out: they only teach, by a strict split")
     if not found.types:
-        say(NONE_YET if document_type is None else f"no labelled document of type {document_type} was read")
+        say(NONE_YET if wanted is None else f"no labelled document of type {wanted} was read")
     for number, of_type in enumerate(found.types):
-        for line in ("", *_lines(of_type)) if number else _lines(of_type):
+        lines = _lines(of_type)
+        if found.others:
+            lines += side_by_side_lines(found, of_type.document_type)
+        for line in ("", *lines) if number else lines:
             say(line)
 
 

@@ -1,9 +1,11 @@
 """An evaluation as one page of HTML: what readings are worth, in pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from blocks.learning.comparison import Compared
 from blocks.learning.evaluation import Evaluation, FieldEvaluation, Reliability
 from blocks.learning.measures import Bin, CurvePoint, Share
+from deployments.cli.evaluate_pairs import DOCUMENTS, compared_cells, evaluation_of, figures
 from deployments.cli.evaluate_words import drawn, in_words, percent, point_at
 from deployments.cli.html_page import Section, Table, page
 from deployments.cli.words import counted, money
@@ -14,22 +16,74 @@ from deployments.review_app.charts import (
     Span,
     bars,
     diagonal,
+    share_scale,
     spans,
     spans_height,
     trade,
 )
+from tasks.evaluate.evaluate import STORED, Evaluated
 
 MATCHES = ("right", "wrong", "missed", "invented")
 ROW_MATCHES = ("right", "wrong", "missing", "invented")
 STYLES = ("s0", "bad", "s1", "s2")
 
 
-def evaluation_page(found: Sequence[Evaluation], sentences: Sequence[str] = ()) -> str:
-    """The page of all types; `sentences` stand before them."""
-    sections = [Section(sentences=sentences, charts=())] if sentences else []
-    sections += [_section(each) for each in found]
-    documents = counted(sum(each.documents for each in found), "labelled document")
+def evaluation_page(found: Evaluated) -> str:
+    """The page of all types."""
+    sections = [section for each in found.types for section in (_section(each), *_side_by_side(found, each))]
+    documents = counted(sum(each.documents for each in found.types), "labelled document")
     return page("Winnow evaluation", f"What was read of {documents}", sections)
+
+
+def _side_by_side(found: Evaluated, stored: Evaluation) -> Iterator[Section]:
+    """The settings of a type beside the stored readings."""
+    pairs = [
+        (pair, comparison)
+        for pair in found.pairs
+        for comparison in pair.types
+        if comparison.document_type == stored.document_type
+    ]
+    if not pairs:
+        return
+    others = {each.setting: evaluation_of(each.types, stored.document_type) for each in found.others}
+    known = {STORED: stored} | {name: each for name, each in others.items() if each is not None}
+    tables = [Table("Figures", ("figure", *known), [(name, *cells) for name, cells in figures(list(known.values()))])]
+    charts = []
+    for number, (pair, comparison) in enumerate(pairs):
+        name = f"{pair.second} against {pair.first}"
+        compared = {DOCUMENTS: comparison.documents, **comparison.fields}
+        head = ("field", pair.first, pair.second, "gained", "lost", "difference", "95 % interval", "verdict")
+        note = f"{counted(comparison.left_out, 'document')} left out." if comparison.left_out else ""
+        tables.append(Table(name, head, [compared_cells(field, each) for field, each in compared.items()], note))
+        charts.append(_differences(f"{stored.document_type}-pair-{number}", name, compared))
+    yield Section(
+        title=f"{stored.document_type}, side by side",
+        sentences=[f"{pair.second} against {pair.first}: {each.documents.verdict}." for pair, each in pairs],
+        charts=charts,
+        tables=tables,
+    )
+
+
+def _differences(key: str, name: str, compared: Mapping[str, Compared]) -> Chart:
+    given = [
+        Span(
+            field, each.low, each.high, each.difference, f"{each.difference:+.1%}, {each.low:+.1%} to {each.high:+.1%}"
+        )
+        for field, each in compared.items()
+        if each.difference is not None
+    ]
+    top = share_scale(max((abs(end) for span in given for end in (span.low, span.high)), default=0))
+    return Chart(
+        key=key,
+        title=f"{name}: difference of right ones",
+        says="; ".join(f"{span.name}: {span.text}" for span in given),
+        head=("field", "difference, with the 95 % interval", "verdict"),
+        rows=tuple((span.name, span.text, str(compared[span.name].verdict)) for span in given),
+        marks=spans(given, top, "%", bottom=-top) if given else (),
+        note="To the right of 0, more are right. The bar is the 95 % interval; it is wider than the verdict needs.",
+        height=spans_height(len(given)),
+        empty="No document has both readings.",
+    )
 
 
 def _section(found: Evaluation) -> Section:

@@ -151,22 +151,24 @@ def bars(
     return tuple(marks)
 
 
-def spans(given: Sequence[Span], top: float, unit: Literal["%", "s"]) -> tuple[Mark, ...]:
-    """Intervals below each other on one scale from 0 to `top`."""
+def spans(given: Sequence[Span], top: float, unit: Literal["%", "s"], bottom: float = 0.0) -> tuple[Mark, ...]:
+    """Intervals below each other on one scale from `bottom` to `top`."""
     room, height = WIDTH - NAMES - 24, len(given) * ROW + 8
+
+    def at(value: float) -> float:
+        return NAMES + room * (max(min(value, top), bottom) - bottom) / (top - bottom)
+
     marks = []
     for part in range(5):
-        x = NAMES + room * part / 4
-        marks.append(Mark("line", _rounded(x, 0, x, height), "grid"))
-        tick = top * part / 4
+        tick = bottom + (top - bottom) * part / 4
+        marks.append(Mark("line", _rounded(at(tick), 0, at(tick), height), "grid" if tick or not bottom else "ideal"))
         label = f"{100 * tick:.3g} %" if unit == "%" else f"{tick:.3g} s"
-        marks.append(Mark("text", _rounded(x, height + 15), "middle", label))
+        marks.append(Mark("text", _rounded(at(tick), height + 15), "middle", label))
     for number, span in enumerate(given):
-        y = number * ROW + 19
-        low, high, at = (NAMES + room * min(value, top) / top for value in (span.low, span.high, span.at))
+        y, low, high = number * ROW + 19, at(span.low), at(span.high)
         marks.append(Mark("text", (NAMES - 8, y + 4), "end", short(span.name)))
         marks.append(Mark("rect", _rounded(low, y - 5, max(high - low, 2), 10), "range", f"{span.name}: {span.text}"))
-        marks.append(Mark("circle", _rounded(at, y, 5), "s0", f"{span.name}: {span.text}"))
+        marks.append(Mark("circle", _rounded(at(span.at), y, 5), "s0", f"{span.name}: {span.text}"))
     return tuple(marks)
 
 

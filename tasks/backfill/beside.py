@@ -2,7 +2,8 @@
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
@@ -38,11 +39,9 @@ def compute_sample(
     The documents are drawn by a hash, so that the same plan draws the same. The calls are in the ledger.
     """
     drawn = sorted(document_ids, key=lambda id_: hashlib.sha256(f"{plan.plan_id} {id_}".encode()).digest())[:number]
-    run_id = str(uuid.uuid4())
-    name, main = run_id.replace("-", ""), prepared.database
     terms = plan.terms
     context = RunContext(
-        run_id=run_id,
+        run_id=str(uuid.uuid4()),
         name=f"sample of {plan.selection}",
         rerun=terms.rerun,
         models=terms.models,
@@ -51,17 +50,39 @@ def compute_sample(
         relearn=terms.relearn,
         learned=terms.learned,
     )
+    with computed_beside(prepared, pipeline, context, drawn) as beside:
+        pairs = result_pairs(prepared.database, beside, drawn)
+    return compare(pairs), spent_of(prepared.database, RUN, context.run_id)
+
+
+@contextmanager
+def computed_beside(
+    prepared: PreparedRun,
+    pipeline: Pipeline,
+    context: RunContext,
+    document_ids: Sequence[str],
+    *,
+    as_settled: bool = True,
+) -> Iterator[Database]:
+    """Compute documents in a database beside the main one, which is deleted after the block.
+
+    The calls of models are in the ledger of the main one. Unless `as_settled`, documents that were settled are asked
+    about too: outputs that stand are kept.
+    """
+    name, main = context.run_id.replace("-", ""), prepared.database
     beside = open_beside(main, name)
     try:
-        copy_documents(main, beside, drawn)
+        copy_documents(main, beside, document_ids, as_settled=as_settled)
         with (
-            handed_over(replace(prepared, database=beside, ledger=main)),
-            open_run(context, plan.selection, without_prefect(pipeline)) as run,
+            handed_over(replace(prepared, database=beside, ledger=prepared.ledger or main)),
+            open_run(context, Selection(), without_prefect(pipeline)) as run,
         ):
             size, digest = run.settings.chunk_size, run.pipeline_digest
-            record_selected(beside, run_id, Selection(), rerun=terms.rerun, pipeline_digest=digest, chunk_size=size)
+            record_selected(
+                beside, context.run_id, Selection(), rerun=context.rerun, pipeline_digest=digest, chunk_size=size
+            )
             process_chunks(run)
-        return compare(result_pairs(main, beside, drawn)), spent_of(main, RUN, run_id)
+        yield beside
     finally:
         drop_beside(main, name)
 

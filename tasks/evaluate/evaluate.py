@@ -1,62 +1,155 @@
 """How good the current readings of labelled documents are, type by type."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import groupby, islice
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
 
 from blocks.database.engine import Database
 from blocks.database.learning.labels import LabelFilter, read_labels
 from blocks.database.learning.readings import Reading, readings_of
 from blocks.document_types.schema import DocumentType
+from blocks.learning.comparison import Comparison
 from blocks.learning.evaluation import Evaluation, ReadDocument, evaluate
 from blocks.learning.labels import Label
 from blocks.records import Record, ResultStatus, Validation
 from tasks.learn.split import proving
 
+STORED = "stored"
+"""The name of the readings that the database has."""
 _AT_ONCE = 500
+
+Types = Mapping[str, DocumentType]
+Labelled = Mapping[str, Sequence[Label]]
+"""The labels of each document, by its id."""
+
+
+class ReadBeside(Record):
+    """What readings of a setting are worth, by type, and what the models have cost meanwhile.
+
+    Left out are `without_pages` documents, whose pages are not stored, `unopened` ones, whose files could not be read
+    again, and `unanswered` ones, where no model answered.
+    """
+
+    setting: str
+    types: tuple[Evaluation, ...]
+    without_pages: int
+    unopened: int
+    unanswered: int
+    spent_usd: Decimal
+
+
+class Pair(Record):
+    """Two settings side by side, type by type."""
+
+    first: str
+    second: str
+    types: tuple[Comparison, ...]
 
 
 class Evaluated(Record):
     """Evaluations by type. `unread` counts labelled documents that no run has read, or whose readings were deleted;
-    `teaching` those that only teach, since their type has a strict split: they are not counted elsewhere."""
+    `teaching` those that only teach, since their type has a strict split: they are not counted elsewhere.
+
+    `others` are other settings, and `pairs` each of them against the stored readings and against each earlier one.
+    """
 
     types: tuple[Evaluation, ...]
     unread: int
     teaching: int = 0
+    others: tuple[ReadBeside, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
 
-def evaluate_readings(database: Database, types: Mapping[str, DocumentType], wanted: str | None = None) -> Evaluated:
+@dataclass(slots=True)
+class Readings:
+    """What was read of labelled documents, by type.
+
+    Left out and counted are `unread` ones, which no run has read or whose readings were deleted, and of readings that
+    are computed beside the stored ones: `unanswered`, where no model answered, and `unopened`, where the file could not
+    be read again.
+    """
+
+    by_type: defaultdict[str, list[ReadDocument]] = field(default_factory=lambda: defaultdict(list))
+    unread: int = 0
+    unanswered: int = 0
+    unopened: int = 0
+
+    def evaluations(self, types: Types) -> tuple[Evaluation, ...]:
+        """The evaluation of each type."""
+        return tuple(evaluate(types[name], self.by_type[name]) for name in sorted(self.by_type))
+
+
+def evaluate_readings(database: Database, types: Types, wanted: str | None = None) -> Evaluated:
     """What the machine read last of the labelled documents of every type, or of one, under today's fields."""
-    by_type: defaultdict[str, list[ReadDocument]] = defaultdict(list)
-    unread = teaching = 0
-    labels = (label for label, _ in read_labels(database, LabelFilter(document_type=wanted)))
-    by_document = (list(group) for _, group in groupby(labels, key=lambda label: label.document_id))
-    known = (each for each in by_document if each[0].document_type in types)
-    while batch := list(islice(known, _AT_ONCE)):
-        with database.read() as connection:
-            readings = readings_of(connection, [of_document[0].document_id for of_document in batch])
-        proves = _proving(database, types, batch)
-        for of_document in batch:
-            if of_document[0].document_id not in proves:
-                teaching += 1
-                continue
-            reading = readings.get(of_document[0].document_id)
-            if reading is None:
-                unread += 1
-                continue
-            document_type = types[of_document[0].document_type]
-            id_ = of_document[0].document_id
-            by_type[document_type.name].append(read_document(document_type, id_, of_document, reading))
-    of_types = tuple(evaluate(types[name], by_type[name]) for name in sorted(by_type))
-    return Evaluated(types=of_types, unread=unread, teaching=teaching)
+    labelled, teaching = labelled_documents(database, types, wanted)
+    return evaluate_stored(database, types, labelled).model_copy(update={"teaching": teaching})
 
 
-def _proving(database: Database, types: Mapping[str, DocumentType], batch: Sequence[Sequence[Label]]) -> frozenset[str]:
-    """The labelled documents of a batch whose labels prove."""
+def evaluate_stored(database: Database, types: Types, labelled: Labelled) -> Evaluated:
+    """What the machine read last of the documents, by their labels."""
+    readings = stored_readings(database, types, labelled)
+    return Evaluated(types=readings.evaluations(types), unread=readings.unread)
+
+
+def labelled_documents(database: Database, types: Types, wanted: str | None = None) -> tuple[Labelled, int]:
+    """The labels of every document of the types, or of one of them, whose labels prove; and how many only teach."""
+    found: defaultdict[str, list[Label]] = defaultdict(list)
     ids: defaultdict[str, list[str]] = defaultdict(list)
-    for of_document in batch:
-        ids[of_document[0].document_type].append(of_document[0].document_id)
-    return frozenset().union(*(proving(database, types[name], of_type) for name, of_type in ids.items()))
+    for label, _ in read_labels(database, LabelFilter(document_type=wanted)):
+        if label.document_type in types:
+            if label.document_id not in found:
+                ids[label.document_type].append(label.document_id)
+            found[label.document_id].append(label)
+    proves = frozenset().union(*(proving(database, types[name], of_type) for name, of_type in ids.items()))
+    return {id_: labels for id_, labels in found.items() if id_ in proves}, len(found) - len(proves)
+
+
+def sample_of(labelled: Labelled, number: int) -> Labelled:
+    """So many of the documents at most, drawn by a hash: the same ones each time. Their chances shrink accordingly."""
+    drawn = sorted(labelled, key=lambda id_: hashlib.sha256(f"evaluate:{id_}".encode()).digest())[:number]
+    share = len(drawn) / max(len(labelled), 1)
+    return {id_: [_drawn_again(label, share) for label in labelled[id_]] for id_ in drawn}
+
+
+def _drawn_again(label: Label, share: float) -> Label:
+    drawn_with = None if label.drawn_with is None else label.drawn_with * share
+    return label.model_copy(update={"drawn_with": drawn_with})
+
+
+def stored_readings(database: Database, types: Types, labelled: Labelled) -> Readings:
+    """What the machine read last of the documents."""
+    return _readings(database, types, labelled, None)
+
+
+def readings_beside(beside: Database, ledger: Database, types: Types, labelled: Labelled) -> Readings:
+    """What was read of the documents in a database beside the main one, whose `ledger` has the calls of models."""
+    return _readings(beside, types, labelled, ledger)
+
+
+def _readings(database: Database, types: Types, labelled: Labelled, ledger: Database | None) -> Readings:
+    found = Readings()
+    remaining = iter(labelled)
+    while ids := list(islice(remaining, _AT_ONCE)):
+        with ExitStack() as stack:
+            connection = stack.enter_context(database.read())
+            calls = None if ledger is None else stack.enter_context(ledger.read())
+            readings = readings_of(connection, ids, calls)
+        for id_ in ids:
+            reading = readings.get(id_)
+            if reading is None:
+                found.unread += 1
+            elif ledger is not None and reading.is_unopened:
+                found.unopened += 1
+            elif ledger is not None and reading.is_provisional:
+                found.unanswered += 1
+            else:
+                document_type = types[labelled[id_][0].document_type]
+                found.by_type[document_type.name].append(read_document(document_type, id_, labelled[id_], reading))
+    return found
 
 
 def read_document(

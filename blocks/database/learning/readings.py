@@ -1,13 +1,13 @@
 """What the machine read of documents, last and before, whatever people decided afterwards."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, case, null, select
+from sqlalchemy import Connection, Row, case, null, select
 
 from blocks.database.in_list import in_list
 from blocks.database.payloads import unpack
@@ -21,8 +21,8 @@ class Reading:
     """A document's current outputs. `validation` is that of validate as JSON; None: a stage failed.
 
     `is_provisional`: a stage will be tried again, so the row is in review. `cost_usd`: all attempts at models for the
-    document in the runs that its outputs are of. `duration_ms` is that of all stages. `run_id` is the run that made the
-    validation.
+    document in the run that its scoring is of. `duration_ms` is that of all stages. `run_id` is the run that made the
+    validation. `is_unopened`: its file could not be read.
     """
 
     validation: bytes | None
@@ -30,6 +30,7 @@ class Reading:
     cost_usd: Decimal
     duration_ms: int
     run_id: str = ""
+    is_unopened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,19 @@ class Verdict:
     created_at: datetime
 
 
-def readings_of(connection: Connection, document_ids: Collection[str]) -> dict[str, Reading]:
-    """What was read of each document. Those that no run has finished, or whose outputs are gone, are left out."""
+def readings_of(
+    connection: Connection, document_ids: Collection[str], ledger: Connection | None = None
+) -> dict[str, Reading]:
+    """What was read of each document. Those that no run has finished, or whose outputs are gone, are left out.
+
+    `ledger` is the database that has the calls of models, where it is another one.
+    """
     by_document = defaultdict(list)
     for row in connection.execute(_OUTPUTS, {"ids": document_ids}):
         by_document[row.document_id].append(row)
-    runs_of = {id_: {row.run_id for row in rows} for id_, rows in by_document.items()}
+    runs_of = {id_: _paying_runs(rows) for id_, rows in by_document.items()}
     costs: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for call in connection.execute(_CALLS, {"ids": document_ids}):
+    for call in (ledger or connection).execute(_CALLS, {"ids": document_ids}):
         if call.run_id in runs_of.get(call.document_id, ()):
             costs[call.document_id] += call.cost_usd
     found = {}
@@ -71,6 +77,7 @@ def readings_of(connection: Connection, document_ids: Collection[str]) -> dict[s
             cost_usd=costs[id_],
             duration_ms=sum(row.duration_ms or 0 for row in rows),
             run_id=next((row.run_id for row in rows if row.stage == Stage.VALIDATE), ""),
+            is_unopened=any(row.state == FAILED and row.stage == Stage.EXTRACT for row in rows),
         )
     return found
 
@@ -96,6 +103,17 @@ def bases_of(connection: Connection, run_ids: Collection[str], document_type: st
 BASES = "bases"
 """The key of a run's `asked` with the basis of each document type: see `Run.basis`."""
 
+
+def has_pages(connection: Connection, document_ids: Collection[str]) -> set[str]:
+    """Those of the documents whose pages are stored."""
+    return set(connection.execute(_EXTRACTED, {"ids": document_ids}).scalars())
+
+
+def _paying_runs(rows: Sequence[Row[Any]]) -> set[str]:
+    """The runs that asked models for these outputs: score alone does. Without a scoring, all that worked on them."""
+    return {row.run_id for row in rows if row.stage == Stage.SCORE} or {row.run_id for row in rows}
+
+
 _OUTPUTS = select(
     stage_outputs.c.document_id,
     stage_outputs.c.stage,
@@ -107,6 +125,12 @@ _OUTPUTS = select(
     in_list(stage_outputs.c.document_id, "ids"),
     stage_outputs.c.stage.in_([stage.value for stage in OUTPUT_STAGES]),
     stage_outputs.c.is_current,
+)
+_EXTRACTED = select(stage_outputs.c.document_id).where(
+    in_list(stage_outputs.c.document_id, "ids"),
+    stage_outputs.c.stage == Stage.EXTRACT.value,
+    stage_outputs.c.is_current,
+    stage_outputs.c.payload.is_not(None),
 )
 _CALLS = select(model_calls.c.document_id, model_calls.c.run_id, model_calls.c.cost_usd).where(
     in_list(model_calls.c.document_id, "ids")

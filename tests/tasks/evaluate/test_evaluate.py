@@ -17,7 +17,14 @@ from tests.review_items import TYPES
 
 
 def add_output(
-    database: Database, name: str, state: str = "done", *, is_current: bool = True, total: str = "9.00"
+    database: Database,
+    name: str,
+    state: str = "done",
+    *,
+    is_current: bool = True,
+    total: str = "9.00",
+    stage: Stage = Stage.VALIDATE,
+    run_id: str = "run-1",
 ) -> None:
     verdict = Validation(
         document_type="receipt",
@@ -28,7 +35,7 @@ def add_output(
     )
     content = {
         "document_id": id_of(name),
-        "stage": Stage.VALIDATE,
+        "stage": stage,
         "fingerprint": f"{is_current}",
         "state": state,
         "is_current": is_current,
@@ -36,7 +43,7 @@ def add_output(
         "attempts": 1,
         "solo_attempts": 0,
         "duration_ms": 500,
-        "run_id": "run-1",
+        "run_id": run_id,
         "updated_at": now(),
     }
     with database.write() as connection:
@@ -68,6 +75,8 @@ def test_current_readings_are_measured_and_only_they(database: Database) -> None
     add_output(database, "b", "provisional", total="1.00")
     add_output(database, "c", "failed")
     add_call(database, "run-1", "0.03")
+    add_output(database, "a", stage=Stage.SCORE)
+    add_output(database, "a", stage=Stage.EXTRACT, run_id="run-0")  # which asked models too, for another scoring
     add_call(database, "run-0", "5")
     rows = [
         FileRow(line, {"uri": name, "document_type": "receipt", "field": field, "value": value})
@@ -85,5 +94,5 @@ def test_current_readings_are_measured_and_only_they(database: Database) -> None
     assert (receipts.right.hits, receipts.wrong_among_accepted.hits, receipts.wrong_among_accepted.counted) == (1, 0, 1)
     total = receipts.fields["total"]
     assert [share.hits for share in (total.right, total.wrong, total.missed)] == [1, 1, 1]
-    assert (receipts.cost_usd_per_document, receipts.seconds_per_document) == (Decimal("0.01"), 0.5)
+    assert (receipts.cost_usd_per_document, receipts.seconds_per_document) == (Decimal("0.01"), 2.5 / 3)
     assert evaluate_readings(database, TYPES, "invoice").types == ()
