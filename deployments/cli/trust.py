@@ -139,10 +139,11 @@ def _types(document_type: str | None) -> "list[DocumentType]":
 def _lines(found: "Trust") -> list[str]:
     rest = found.drawn - found.used
     facts = [
-        ("in use", _in_use(found.in_use) if found.in_use else "no look was taken yet" if found.is_asked else ""),
+        ("in use", _in_use(found)),
         ("", _watched(found.in_use) if found.in_use else ""),
+        ("one look", f"would say today: {_verdict(found)}" if found.is_asked else ""),
         ("labels", f"{counted(found.drawn, 'document')} drawn by chance and decided, or past due"),
-        ("", f"{rest:,} left out, so that all had the same chance to be drawn" if rest else ""),
+        ("", f"{rest:,} left out: they choose the thresholds, or had another chance to be drawn" if rest else ""),
         ("", f"{found.unjudged:,} counted as wrong: a deciding field has no label" if found.unjudged else ""),
         ("", f"{found.changed:,} counted as wrong: read otherwise since the type changed" if found.changed else ""),
         (
@@ -153,7 +154,8 @@ def _lines(found: "Trust") -> list[str]:
         ),
         ("waiting", f"{counted(found.waiting, 'drawn document')} not decided and not due yet" if found.waiting else ""),
     ]
-    lines = [f"{found.document_type}: {_aim(found.rules)}: {_verdict(found)}", ""]
+    verdict = _state(found) if found.is_asked else _verdict(found)
+    lines = [f"{found.document_type}: {_aim(found.rules)}: {verdict}", ""]
     lines += [f"{name:<10}{text}" for name, text in facts if text]
     for unit in found.units:
         lines += _unit_lines(unit)
@@ -175,9 +177,17 @@ def _aim(rules: "AcceptRules") -> str:
     return f"at most {_percent(rules.error)} of {of_what} wrong, {_percent(rules.certainty)} sure"
 
 
-def _in_use(found: "InUse") -> str:
+def _state(found: "Trust") -> str:
+    """Whether runs accept by it."""
+    return "in use" if found.in_use is not None and found.in_use.learned.state == "used" else "not proven so far"
+
+
+def _in_use(trust: "Trust") -> str:
     from tasks.promise.prove import threshold_words
 
+    found = trust.in_use
+    if found is None:
+        return "nothing: no run has looked at the labels yet" if trust.is_asked else ""
     own, when = found.learned, moment(found.learned.made_at)
     if own.state == "used":
         return f"no. {own.learned_id} since {when}, look {found.looks}: {threshold_words(found.promise)}"

@@ -1,5 +1,6 @@
 """Looks at the labels of a type that promises an error, and keeps what they prove."""
 
+import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -20,6 +21,8 @@ from tasks.promise.watch import watch
 FIXED_THRESHOLDS = (0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 """Tested where too few documents without a random label are there to choose thresholds from."""
 MIN_SCORES = 20
+CHOOSERS_FROM = 60
+"""With fewer labels none is spared to choose thresholds."""
 GROWTH = Fraction(5, 4)
 """A further look is taken when there are so many times the labels of the last one: each costs a part of the
 certainty."""
@@ -74,14 +77,13 @@ def _look(database: Database, asked: AskedPromise) -> Looked:
     closed = next((look.made_at for look in before if look.state is LearnedState.CLOSED), None)
     units = units_of(asked.document_type, asked.rules)
     sample = sample_of(database, asked.document_type, units, asked.basis, closed)
-    labels = {unit: evenly_drawn(own) for unit, own in sample.labels.items()}
-    used = min(map(len, labels.values()))
+    used = min(len(evenly_drawn(own)) for own in sample.labels.values())
     number = len(before) + 1
     needed = labels_for_look(asked, number, last)
     if used < needed:
         why = f"not proven: {used:,} documents drawn by chance are labelled; at {needed:,} they are looked at"
         return Looked(document_type=name, why=why)
-    promise = _proven(database, asked, sample, labels, number)
+    promise = _proven(database, asked, sample, number)
     learned_id = _write(database, asked, promise, len(before))
     if learned_id is None:
         return Looked(document_type=name, why="another process has looked meanwhile")
@@ -118,11 +120,22 @@ def threshold_words(promise: Promise) -> str:
     return "accepted from " + ", ".join(f"{name} {threshold:.3f}" for name, threshold in thresholds.items())
 
 
-def thresholds_of(scores: list[float], labels: int, error: Fraction, delta: Fraction) -> tuple[float, ...]:
-    """What is tested: chosen by the scores of documents without a random label, or fixed where these are few."""
+def tested_on(
+    labels: Sequence[DrawnLabel], scores: Sequence[float], error: Fraction, delta: Fraction
+) -> tuple[tuple[DrawnLabel, ...], tuple[float, ...]]:
+    """The labels that prove, thinned to equal chances, and the thresholds that they are tested at.
+
+    `scores` of documents without a random label choose the thresholds. Where these are few, as when all documents of
+    a type were labelled, the scores of some labelled ones do, which prove nothing then; they are picked by a hash. With
+    few labels as well, the thresholds are fixed.
+    """
+    even = evenly_drawn(labels)
+    if len(scores) < MIN_SCORES and len(even) < CHOOSERS_FROM:
+        return even, FIXED_THRESHOLDS
     if len(scores) < MIN_SCORES:
-        return FIXED_THRESHOLDS
-    return tuple(each for each in candidate_thresholds(scores, labels, error, delta) if each > NEVER)
+        ranked = sorted(even, key=lambda label: hashlib.sha256(f"thresholds:{label.document_id}".encode()).digest())
+        scores, even = [*scores, *(label.score for label in ranked[:MIN_SCORES])], tuple(ranked[MIN_SCORES:])
+    return even, tuple(each for each in candidate_thresholds(scores, len(even), error, delta) if each > NEVER)
 
 
 def other_scores(database: Database, asked: AskedPromise, sample: Sample) -> dict[str, list[float]]:
@@ -135,23 +148,19 @@ def other_scores(database: Database, asked: AskedPromise, sample: Sample) -> dic
     return found
 
 
-def _proven(
-    database: Database, asked: AskedPromise, sample: Sample, labels: dict[str, tuple[DrawnLabel, ...]], number: int
-) -> Promise:
+def _proven(database: Database, asked: AskedPromise, sample: Sample, number: int) -> Promise:
     error, delta = Fraction(asked.rules.error), delta_of(asked, number)
     scores = other_scores(database, asked, sample)
     proofs = {
-        unit: prove(own, thresholds_of(scores[unit], len(own), error, delta), error, delta)
-        for unit, own in labels.items()
+        unit: prove(*tested_on(own, scores[unit], error, delta), error, delta) for unit, own in sample.labels.items()
     }
-    ranked = scores.get(WHOLE) or [label.score for label in labels.get(WHOLE, ())]
     return Promise(
         rules=asked.rules,
         basis=asked.basis,
         look=number,
-        labels=min(map(len, labels.values())),
+        labels=min(len(evenly_drawn(own)) for own in sample.labels.values()),
         proofs=proofs,
-        scores=thinned(ranked),
+        scores=thinned([*scores.get(WHOLE, ()), *(label.score for label in sample.labels.get(WHOLE, ()))]),
     )
 
 

@@ -10,7 +10,6 @@ from blocks.learning.promise import (
     NeededLabels,
     Offer,
     Proof,
-    evenly_drawn,
     level,
     needed_labels,
     offers,
@@ -19,7 +18,7 @@ from blocks.learning.promise import (
 from blocks.learning.promised import Promise, units_of
 from blocks.records import Record
 from tasks.promise.asked import AskedPromise
-from tasks.promise.prove import labels_for_look, other_scores, thresholds_of
+from tasks.promise.prove import labels_for_look, other_scores, tested_on
 from tasks.promise.sample import sample_of
 from tasks.promise.watch import Watched, watch
 
@@ -55,8 +54,8 @@ class Trust(Record):
     """What labels say of a type's accepted rows under the rules.
 
     `is_asked`: whether the type's own type.yaml promises this. `drawn` counts the documents that chance drew and that
-    are decided or past due, and whose readings count; `used` what is left of them when all are thinned to the same
-    probability. `waiting`, `unjudged`, `other_basis` and `changed` are as in `Sample`.
+    are decided or past due, and whose readings count; `used` those that prove: all are thinned to the same probability,
+    and some may choose the thresholds. `waiting`, `unjudged`, `other_basis` and `changed` are as in `Sample`.
     """
 
     document_type: str
@@ -85,9 +84,8 @@ def trust_of(database: Database, document_type: DocumentType, rules: AcceptRules
     error, delta = Fraction(rules.error), level(rules.certainty, len(units))
     found, used = [], 0
     for unit, labels in sample.labels.items():
-        own = evenly_drawn(labels)
+        own, thresholds = tested_on(labels, scores[unit], error, delta)
         used = len(own)
-        thresholds = thresholds_of(scores[unit], used, error, delta)
         proof = prove(own, thresholds, error, delta)
         of_own = [label.score for label in own]
         found.append(
