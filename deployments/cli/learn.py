@@ -130,7 +130,7 @@ def _measured(found: "Learned") -> "tuple[str, list[str]]":
     from blocks.learning.promised import Promise
     from tasks.learn.calibration import CalibrationGate
     from tasks.learn.gate import Gate
-    from tasks.promise.prove import threshold_words
+    from tasks.promise.words import threshold_words
 
     if found.part is Part.PROMISE:
         promise = Promise.model_validate_json(found.content)

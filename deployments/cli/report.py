@@ -45,6 +45,7 @@ def report(
     winnow report --compare 2026-11-01..2026-11-07 2026-11-08..2026-11-14
     """
     from blocks.database.engine import now
+    from blocks.database.learning.learned import newest_promises
     from blocks.database.review.stats import review_stats
     from tasks.period.period import report_of
 
@@ -56,7 +57,8 @@ def report(
         _show_pair(pair, as_json)
         return
     period = _load(opened, _time(since, until), until)
-    found = report_of(period, review_stats(opened, days=max((until - period.since).days, 1)))
+    stats = review_stats(opened, days=max((until - period.since).days, 1))
+    found = report_of(period, stats, newest_promises(opened))
     if page is not None:
         from deployments.cli.report_page import period_page
 

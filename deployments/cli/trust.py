@@ -14,7 +14,6 @@ from deployments.cli.words import aligned, counted, moment
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from blocks.document_types.review_rules import AcceptRules
     from blocks.document_types.schema import DocumentType
     from blocks.learning.promise import NeededLabels, Tested
     from tasks.promise.plan import TrustPlan
@@ -137,6 +136,8 @@ def _types(document_type: str | None) -> "list[DocumentType]":
 
 
 def _lines(found: "Trust") -> list[str]:
+    from tasks.promise.words import aim_words
+
     rest = found.drawn - found.used
     facts = [
         ("in use", _in_use(found)),
@@ -155,7 +156,7 @@ def _lines(found: "Trust") -> list[str]:
         ("waiting", f"{counted(found.waiting, 'drawn document')} not decided and not due yet" if found.waiting else ""),
     ]
     verdict = _state(found) if found.is_asked else _verdict(found)
-    lines = [f"{found.document_type}: {_aim(found.rules)}: {verdict}", ""]
+    lines = [f"{found.document_type}: {aim_words(found.rules)}: {verdict}", ""]
     lines += [f"{name:<10}{text}" for name, text in facts if text]
     for unit in found.units:
         lines += _unit_lines(unit)
@@ -172,18 +173,13 @@ def _unit_lines(unit: "UnitTrust") -> list[str]:
     return lines
 
 
-def _aim(rules: "AcceptRules") -> str:
-    of_what = "the accepted rows" if rules.per == "document" else "each deciding field of the accepted rows"
-    return f"at most {_percent(rules.error)} of {of_what} wrong, {_percent(rules.certainty)} sure"
-
-
 def _state(found: "Trust") -> str:
     """Whether runs accept by it."""
     return "in use" if found.in_use is not None and found.in_use.learned.state == "used" else "not proven so far"
 
 
 def _in_use(trust: "Trust") -> str:
-    from tasks.promise.prove import threshold_words
+    from tasks.promise.words import threshold_words
 
     found = trust.in_use
     if found is None:
@@ -234,7 +230,9 @@ def _verdict(found: "Trust") -> str:
 
 
 def _plan_lines(found: "TrustPlan") -> list[str]:
-    lines = [f"{found.document_type}: {_aim(found.rules)}", ""]
+    from tasks.promise.words import aim_words
+
+    lines = [f"{found.document_type}: {aim_words(found.rules)}", ""]
     if not found.thresholds:
         return [*lines, NOTHING_READ]
     labelled = f"{counted(found.labelled, 'document')} of {found.documents:,} drawn by chance and labelled"
@@ -258,10 +256,6 @@ def _plan_lines(found: "TrustPlan") -> list[str]:
 
 def _at_this_rate(needed: "NeededLabels") -> str:
     return "wrong too often" if needed.at_this_rate is None else f"{needed.at_this_rate:,}"
-
-
-def _percent(share: "Decimal") -> str:
-    return f"{float(share) * 100:g}%"
 
 
 def _as_json(found: "Trust") -> dict[str, object]:

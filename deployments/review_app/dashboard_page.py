@@ -7,6 +7,8 @@ from datetime import timedelta
 from fastapi import Response
 
 from blocks.database.engine import now
+from blocks.database.learning.learned import newest_promises
+from blocks.learning.promised import Promise
 from blocks.review.audit import Share
 from blocks.review.errors import InvalidDecision
 from blocks.review.statistics import (
@@ -34,6 +36,7 @@ from deployments.review_app.charts import (
     spans_height,
 )
 from deployments.review_app.words import label
+from tasks.promise.words import aim_words, state_words
 
 PERIODS = (7, 30, 90, 365)
 MAX_REASONS = 5
@@ -65,7 +68,16 @@ def dashboard(call: Call) -> Response:
         ),
         charts=list(_charts(stats)),
         calibrations=list(_calibrations(stats.calibration)),
+        promises=list(_promises(call, wanted)),
     )
+
+
+def _promises(call: Call, wanted: str) -> Iterator[tuple[str, str, str, str]]:
+    """What each type promises, what became of it, and since when."""
+    for look in newest_promises(call.site.database):
+        if wanted in {"", look.document_type}:
+            rules = Promise.model_validate_json(look.content).rules
+            yield look.document_type, aim_words(rules), state_words(look), f"{look.made_at:%d %b %Y}"
 
 
 def _charts(stats: ReviewStats) -> Iterator[Chart]:

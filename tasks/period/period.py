@@ -7,10 +7,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from math import sqrt
 
+from blocks.database.learning.learned import Learned
 from blocks.database.story.figures import quantile
 from blocks.database.story.period import CallsInRun, Period
 from blocks.records import CACHE_HIT, Record
 from blocks.review.statistics import ReviewStats
+from tasks.promise.words import promise_sentence
 
 LEAST_Z, LEAST_RISE, LEAST_HITS = 3.0, 0.05, 5
 """A share has risen where the two-proportion z is at least 3, the rise 5 points, and 5 are hit after it."""
@@ -108,8 +110,10 @@ class _Point:
     version: str = ""
 
 
-def report_of(period: Period, review: ReviewStats | None = None) -> PeriodReport:
-    """The report of a period; `review` has what waits for people, and what they found wrong among accepted rows."""
+def report_of(period: Period, review: ReviewStats | None = None, promises: Sequence[Learned] = ()) -> PeriodReport:
+    """The report of a period; `review` has what waits for people, and what they found wrong among accepted rows, and
+    `promises` the last look at the promise of each type.
+    """
     types, models = tuple(_type_summaries(period)), tuple(_model_summaries(period))
     return PeriodReport(
         since=period.since,
@@ -123,6 +127,7 @@ def report_of(period: Period, review: ReviewStats | None = None) -> PeriodReport
             *_of_models(models),
             *_waited(types),
             *_of_people(review),
+            *map(promise_sentence, promises),
         ),
         types=types,
         models=models,

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from blocks.database.engine import Database, now
+from blocks.database.learning.learned import newest_promises
 from blocks.database.review.stats import review_stats
 from blocks.database.story.period import load_period
 from tasks.period.period import FIGURES, MODEL_FIGURES, PeriodReport, report_of
@@ -19,7 +20,8 @@ from tasks.report.artifacts import cell, table
 def report_period(database: Database, days: int) -> PeriodReport:
     """The report of the last days, also written as an artifact."""
     until = now()
-    found = report_of(load_period(database, until - timedelta(days=days), until), review_stats(database, days=days))
+    period = load_period(database, until - timedelta(days=days), until)
+    found = report_of(period, review_stats(database, days=days), newest_promises(database))
     create_markdown_artifact(period_markdown(found), key="winnow-report", description=f"the last {days} days")
     return found
 

@@ -17,6 +17,7 @@ from blocks.records import Record
 from tasks.promise.asked import AskedPromise
 from tasks.promise.sample import NEVER, Sample, sample_of, score_of
 from tasks.promise.watch import watch
+from tasks.promise.words import threshold_words
 
 FIXED_THRESHOLDS = (0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 """Tested where too few documents without a random label are there to choose thresholds from."""
@@ -110,14 +111,6 @@ def labels_for_look(asked: AskedPromise, number: int, last: Learned | None) -> i
 def delta_of(asked: AskedPromise, number: int) -> Fraction:
     """The part of 1 - certainty that a look has, shared by all that is promised about."""
     return level(asked.rules.certainty, len(units_of(asked.document_type, asked.rules)), number)
-
-
-def threshold_words(promise: Promise) -> str:
-    """From which confidence on rows are accepted."""
-    thresholds = promise.thresholds
-    if WHOLE in thresholds:
-        return f"accepted from confidence {thresholds[WHOLE]:.3f} on"
-    return "accepted from " + ", ".join(f"{name} {threshold:.3f}" for name, threshold in thresholds.items())
 
 
 def tested_on(

@@ -99,18 +99,22 @@ def looks(database: Database, document_type: str, key: str) -> list[Learned]:
 
 
 @survives_outages
+def newest_promises(database: Database) -> list[Learned]:
+    """The last look at the promise of each document type, by type."""
+    newest = (
+        select(func.max(learned.c.learned_id)).where(learned.c.part == Part.PROMISE).group_by(learned.c.document_type)
+    )
+    query = select(learned).where(learned.c.learned_id.in_(newest)).order_by(learned.c.document_type)
+    with database.read() as connection:
+        return [_learned(row) for row in connection.execute(query).mappings().all()]
+
+
 def closed_promises(database: Database, document_types: Collection[str]) -> list[str]:
     """The types whose last look is a promise that the alarm closed."""
-    newest = (
-        select(func.max(learned.c.learned_id))
-        .where(learned.c.part == Part.PROMISE, learned.c.document_type.in_(document_types))
-        .group_by(learned.c.document_type)
-    )
-    query = select(learned.c.document_type).where(
-        learned.c.learned_id.in_(newest), learned.c.state == LearnedState.CLOSED
-    )
-    with database.read() as connection:
-        return sorted(connection.execute(query).scalars())
+    found = newest_promises(database)
+    return [
+        own.document_type for own in found if own.state is LearnedState.CLOSED and own.document_type in document_types
+    ]
 
 
 @survives_outages
