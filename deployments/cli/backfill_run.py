@@ -32,6 +32,7 @@ def planning_run(selection: "Selection", terms: "Terms") -> "tuple[Run, Prepared
         reopen=terms.reopen,
         relearn=terms.relearn,
         learned=terms.learned,
+        accept_error=terms.accept_error,
     )
     return Run(prepared, context, READ_ONLY), prepared
 

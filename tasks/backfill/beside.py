@@ -49,6 +49,7 @@ def compute_sample(
         use_cache=terms.use_cache,
         relearn=terms.relearn,
         learned=terms.learned,
+        accept_error=terms.accept_error,
     )
     with computed_beside(prepared, pipeline, context, drawn) as beside:
         pairs = result_pairs(prepared.database, beside, drawn)
