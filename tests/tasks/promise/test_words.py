@@ -7,7 +7,8 @@ import pytest
 from blocks.database.engine import now
 from blocks.database.learning.learned import Learned, LearnedState, Part
 from blocks.document_types.review_rules import AcceptRules
-from blocks.learning.promise import Proof, Tested
+from blocks.learning import promise as proofs_of
+from blocks.learning.promise import Proof
 from blocks.learning.promised import WHOLE, Promise
 from tasks.promise.words import aim_words, promise_sentence
 
@@ -19,7 +20,7 @@ def look(state: LearnedState, **proofs: float) -> Learned:
         look=1,
         labels=80,
         proofs={
-            name: Proof(tests=(Tested(threshold=threshold, counted=80, wrong=0, has_passed=True),))
+            name: Proof(tests=(proofs_of.Tested(threshold=threshold, counted=80, wrong=0, has_passed=True),))
             for name, threshold in (proofs or {WHOLE: 0.9}).items()
         },
     )
