@@ -4,7 +4,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from blocks.backfill.plan import Terms
-from tasks.arrive.task import batch_of, load_inbox, put_away, take
+from tasks.arrive.task import batch_of, fails_once, load_inbox, put_away, take
 from tasks.flow_run.task import ends_in_one_line, run_name, shown_in_prefect, this_run
 from tasks.recover.task import close_dead_runs, tried_again_after_outages
 from tasks.report.report import RunReport
@@ -15,6 +15,7 @@ from tasks.stages import PIPELINE
 
 
 @flow(name="take-inbox", flow_run_name=run_name, persist_result=False)
+@fails_once
 @ends_in_one_line
 def take_inbox(inbox: str) -> State[RunReport]:
     """Read, classify, score, validate and store the documents that have arrived in an inbox.

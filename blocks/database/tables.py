@@ -380,6 +380,17 @@ inbox_files = Table(
     ),
 )
 
+inbox_tries = Table(
+    "inbox_tries",
+    metadata,
+    Column("inbox", Text, primary_key=True),
+    Column("block", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+)
+
 model_call_texts = Table(
     "model_call_texts",
     metadata,

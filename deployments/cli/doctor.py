@@ -124,10 +124,22 @@ def _database(settings: "Settings") -> Iterator[Finding]:
             what = f"{len(dead)} say that they go on, and no process works for them: {', '.join(dead[:MAX_NAMED])}"
             remedy = "the next run closes them, and so does the deployment close-dead-runs/every-five-minutes"
             yield Finding("dead runs", what, remedy, fix=partial(close_dead_runs, opened))
+        if is_newest:
+            yield from _failing_inboxes(opened)
         if is_newest and (why := _refused_write(opened)):
             yield Finding("database", f"it takes no writes: {why}", "free its disk, end what locks it", is_fatal=True)
     except WinnowError as error:
         yield Finding("database", "cannot be used", str(error), is_fatal=True)
+
+
+def _failing_inboxes(opened: "Database") -> Iterator[Finding]:
+    """Inboxes whose files no run could take."""
+    from blocks.database.pipeline.inbox_tries import failing
+
+    for found in failing(opened):
+        remedy = f"runs with the tag inbox:{found.inbox} say why in the Prefect UI; the next begins after "
+        remedy += f"{found.next_at:%H:%M} UTC, or when its block is changed"
+        yield Finding("inbox", f"{found.inbox}: {found}", remedy)
 
 
 def _other_database(settings: "Settings", opened: "Database | None") -> Iterator[Finding]:

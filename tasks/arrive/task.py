@@ -1,10 +1,11 @@
 """Polls the inboxes that Prefect has as blocks, starts a run for each with arrivals, and takes its files."""
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import httpx
 from prefect import get_run_logger, task
@@ -22,21 +23,29 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed
 from pydantic import ValidationError
 
+from blocks.database.address import connect
 from blocks.database.engine import Database
-from blocks.database.pipeline import inbox_files
+from blocks.database.pipeline import inbox_files, inbox_tries
 from blocks.database.pipeline.inbox_files import Poll
-from blocks.errors import DocumentTypeInvalid, WinnowError
+from blocks.database.pipeline.inbox_tries import Tries
+from blocks.errors import DatabaseUnreachable, DocumentTypeInvalid, PrefectUnreachable, WinnowError
 from blocks.files.sources import is_local, path_of
 from blocks.inbox.block import BLOCK_SLUG, Inbox
 from blocks.records import Batch
+from blocks.settings import load_settings
 from tasks.arrive.arrivals import list_inbox
 from tasks.arrive.errors import InboxesFailed, InboxInvalid, InboxUnknown, TakerNotDeployed
 from tasks.arrive.put_away import put_away as move
 from tasks.discover.batch import record_sources
+from tasks.runs.frame import digest_of
 from tasks.runs.prepare import load_types
 from tasks.runs.run import Run
 
+R = TypeVar("R")
+
 DEPLOYMENT = "take-inbox/arrived"
+FAILED_AGAIN = "FailedAgain"
+"""The name of a failed state for which no automation alerts anybody: the first failure did."""
 LEFT_SHOWN, FOLDERS_SHOWN = 5, 5
 log = logging.getLogger(__name__)
 NOT_BEGUN = [StateType.SCHEDULED, StateType.PENDING]
@@ -63,9 +72,11 @@ def batch_of(inbox: Inbox) -> Batch:
 def poll_inboxes(database: Database) -> State[int]:
     """List every inbox once, and start a run for each that has stable files which no run has taken.
 
-    Raises `InboxesFailed` at the end for those that cannot be used, listed or taken; the others are polled.
+    Where earlier runs were to take them and did not, the next waits: a minute, then twice as long after each, an hour
+    at most. Raises `InboxesFailed` at the end for those that cannot be used, listed or taken; the others are polled.
     """
     polls: dict[str, Poll] = {}
+    waiting: dict[str, Tries] = {}
     failed: list[str] = []
     with get_client(sync_client=True) as client:
         for name in _inbox_names(client):
@@ -77,16 +88,47 @@ def poll_inboxes(database: Database) -> State[int]:
                 listing = list_inbox(inbox.url)
                 failed += [f"{name}: {error}" for error in listing.unreadable[:FOLDERS_SHOWN]]
                 polls[name] = inbox_files.record_poll(database, name, listing.marks, listing.may_hold)
+                inbox_tries.forget_without_files(database, name)
                 if polls[name].due and not _waits(client, name):
-                    _start(name, inbox)
+                    if tries := inbox_tries.waiting(database, name, _digest(inbox)):
+                        waiting[name] = tries
+                    else:
+                        _try_to_start(database, name, inbox)
             except WinnowError as error:
                 failed.append(f"{name}: {error}")
             except (httpx.TransportError, PrefectHTTPStatusError) as error:  # the next poll starts it
                 get_run_logger().warning("the run of inbox %s could not be started: %s", name, error)
-    counts = "; ".join(f"{name}: {p.listed} listed, {p.arrived} arrived, {p.due} due" for name, p in polls.items())
+    counts = "; ".join(
+        f"{name}: {p.listed} listed, {p.arrived} arrived, {p.due} due" + _wait_of(waiting.get(name))
+        for name, p in polls.items()
+    )
     if failed:
         raise InboxesFailed([*([counts] if counts else []), *failed])
     return Completed(message=counts or "no inboxes", data=len(polls))
+
+
+def fails_once(flow_function: Callable[[str], State[R]]) -> Callable[[str], State[R]]:
+    """The flow's function, whose failed state is named `FailedAgain` if a run of the inbox failed shortly before.
+
+    So people are alerted once, and not at each try. A run that took its files fails as `Failed` in any case.
+    """
+
+    @wraps(flow_function)
+    def failed(inbox: str) -> State[R]:
+        state = flow_function(inbox)
+        if not state.is_failed() or isinstance(state.data, DatabaseUnreachable | PrefectUnreachable):
+            return state
+        try:
+            tries = inbox_tries.count_failure(connect(load_settings()), inbox)
+        except WinnowError as error:
+            log.warning("the failure could not be counted, so that people are alerted again: %s", error)
+            return state
+        if tries is None or tries.failures == 1:
+            return state
+        message = f"{state.message}; {tries} ({inbox}), the next begins after {tries.next_at:%H:%M} UTC"
+        return state.model_copy(update={"name": FAILED_AGAIN, "message": message})
+
+    return failed
 
 
 @task(name="take", task_run_name="take", cache_policy=NO_CACHE, persist_result=False)
@@ -139,6 +181,25 @@ def _waits(client: SyncPrefectClient, name: str) -> bool:
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=NOT_BEGUN)),
     )
     return bool(client.read_flow_runs(flow_run_filter=not_begun, limit=1))
+
+
+def _wait_of(tries: Tries | None) -> str:
+    return "" if tries is None else f" ({tries}; the next after {tries.next_at:%H:%M} UTC)"
+
+
+def _digest(inbox: Inbox) -> str:
+    """Of all that a person can fill in an inbox's block: a block that was changed is tried at once."""
+    return digest_of(inbox.model_dump_json(include=set(Inbox.model_fields)))
+
+
+def _try_to_start(database: Database, name: str, inbox: Inbox) -> None:
+    """Count a try, and start it. One that could not be started does not count."""
+    inbox_tries.count_try(database, name, _digest(inbox))
+    try:
+        _start(name, inbox)
+    except Exception:
+        inbox_tries.take_back_try(database, name)
+        raise
 
 
 def _start(name: str, inbox: Inbox) -> None:

@@ -9,7 +9,7 @@ from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.documents import FAILED
-from blocks.database.tables import inbox_files, run_documents, runs, sources
+from blocks.database.tables import inbox_files, inbox_tries, run_documents, runs, sources
 
 WRITE_AT_ONCE = 5_000
 
@@ -75,11 +75,15 @@ def claim_due(database: Database, inbox: str, run_id: str) -> list[str]:
 
 @survives_outages
 def confirm_taken(database: Database, inbox: str, run_id: str) -> None:
-    """Write that the documents of the run's files are recorded: no later poll gives them out."""
+    """Write that the documents of the run's files are recorded: no later poll gives them out.
+
+    Earlier tries to take files of the inbox are forgotten.
+    """
     file = inbox_files.c
     mine = (file.inbox == inbox, file.run_id == run_id, file.taken_at.is_(None))
     with database.write() as connection:
         connection.execute(update(inbox_files).where(*mine).values(taken_at=now()))
+        connection.execute(delete(inbox_tries).where(inbox_tries.c.inbox == inbox))
 
 
 @survives_outages

@@ -12,10 +12,11 @@ import pytest
 
 from blocks.database import block, engine
 from blocks.database.engine import Database, close_database, database_id, open_database
+from blocks.database.pipeline import inbox_tries
 from blocks.secret_url import SecretUrl
 from blocks.settings import Settings
 from deployments.cli import doctor
-from deployments.cli.doctor import _fix, _other_database, _refused_write, _review_page
+from deployments.cli.doctor import _failing_inboxes, _fix, _other_database, _refused_write, _review_page
 from deployments.cli.finding import Finding
 from deployments.prefect_api import local_server
 from deployments.up import running as running_module
@@ -111,6 +112,16 @@ def test_a_prefect_block_with_another_address_is_named(
         findings = list(_other_database(settings, sqlite_database))
         assert len(findings) == number
         assert "secret" not in str(findings)
+
+
+def test_an_inbox_whose_files_no_run_could_take_is_named_with_its_next_try(sqlite_database: Database) -> None:
+    inbox_tries.count_try(sqlite_database, "post", "block")
+    assert list(_failing_inboxes(sqlite_database)) == [], "its first run may be at work"
+    inbox_tries.count_failure(sqlite_database, "post")
+    [found] = _failing_inboxes(sqlite_database)
+    assert found.found.startswith("post: 1 run did not take its files since 20")
+    assert found.remedy.startswith("runs with the tag inbox:post say why in the Prefect UI; the next begins after ")
+    assert not found.is_fatal
 
 
 def test_a_refusal_without_words_is_named_by_its_class(
