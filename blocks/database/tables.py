@@ -41,6 +41,7 @@ documents = Table(
     Column("erased_at", UtcDateTime),
     Index(None, "document_type"),
     Index(None, "parent_id"),
+    Index(None, "first_seen_at"),
 )
 
 sources = Table(

@@ -20,11 +20,19 @@ def list_calls(
     has the outcome ``open``.
     """
     columns = [column for column in model_calls.columns if column.name not in _HIDDEN]
-    query = select(*columns).order_by(model_calls.c.called_at.desc(), model_calls.c.call_id.desc()).limit(newest)
+    when = (model_calls.c.called_at, model_calls.c.call_id)
+    query = select(*columns, model_calls.c.call_id).limit(newest)
+    if run_id is None and document_id is None:
+        # Calls get their ids as they begin. By time, the whole ledger would be sorted.
+        query = query.order_by(model_calls.c.call_id.desc())
+    else:
+        query = query.order_by(*(column.desc() for column in when))
     if run_id is not None:
         query = query.where(model_calls.c.run_id == run_id)
     if document_id is not None:
         query = query.where(begins_with(model_calls.c.document_id, document_id))
     with database.read() as connection:
         rows = connection.execute(query).mappings().all()
-    return [dict(row) | {"called_at": row["called_at"].isoformat()} for row in reversed(rows)]
+    rows = sorted(rows, key=lambda row: tuple(row[column] for column in when))
+    shown = [column.name for column in columns]
+    return [{name: row[name] for name in shown} | {"called_at": row["called_at"].isoformat()} for row in rows]

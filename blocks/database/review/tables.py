@@ -68,6 +68,7 @@ review = Table(
     Column("notice_level", Integer, nullable=False, server_default="0"),
     Column("notice_at", UtcDateTime),
     Index(None, "document_id"),
+    Index(None, "run_id"),
     Index("ix_review_queue", "status", "priority", text("(due_at IS NULL)"), "due_at", "confidence", "review_id"),
     Index("ix_review_types", "status", "document_type", "due_at"),
     Index("ix_review_status", "status", "review_id"),
