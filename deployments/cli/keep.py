@@ -16,14 +16,16 @@ from deployments.cli.progress_bars import count_progress
 
 if TYPE_CHECKING:
     from blocks.database.engine import Database
+    from blocks.database.keeping.run_names import Changes
 
 COLUMNS = ("document_id", "document_type", "uri", "found_in")
 SHOWN = 20
 """So many documents are listed before anything is erased; --json lists all."""
+SHOWN_RUNS = 3
 NOT_REACHED = (
     "Not reached: the files at these places, backups and exports of the database, pages and logs in Prefect, "
-    "pictures of pages that a review page on another machine keeps, rows of dry runs and samples of backfills, the "
-    "sources that runs were given, and places in inboxes while the file is there."
+    "pictures of pages that a review page on another machine keeps, rows of dry runs and samples of backfills, and "
+    "places in inboxes while the file is there."
 )
 YesOption = Annotated[bool, typer.Option("--yes", help="do it; without this, only show what would go")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -54,28 +56,35 @@ def erase(
     """Erase documents, and all that was read of them.
 
     Name documents, or a subject that they hold: text, results, file names, prompts, replies and decisions are searched,
-    whatever the case and the punctuation. Or choose by type, status and age. Parts of a document, such as attachments,
-    go with it. Without --yes, the command shows what would go. Erased documents are not read again. Counts, costs and
+    whatever the case and the punctuation; in runs that name it, a pseudonym takes its place. Or choose by type, status
+    and age. Parts of a document, such as attachments, go with it, and so does an archive of which nothing else is left.
+    Without --yes, the command shows what would go. Erased documents are not read again. Counts, costs and
     the audit trail stay; the trail still verifies.
 
     Example: winnow erase --subject "Maria Muster"
     """
+    from blocks.database.keeping import run_names
     from blocks.database.keeping.erasure import held_rows, with_parts
 
     opened = open_existing(database)
     found = _found(opened, documents, subject, document_type, status, seen_before)
     wanted = with_parts(opened, found)
     rows = held_rows(opened, wanted)
+    changes = run_names.naming_files(opened, wanted) if subject is None else run_names.naming_subject(opened, subject)
     if not as_json:
-        _show(opened, wanted, found, rows)
-    erased = _erased(opened, wanted, by or getpass.getuser()) if yes and wanted else 0
+        _show(opened, wanted, found, rows, changes)
+    erased = 0
+    if yes:
+        run_names.rename(opened, changes)
+        erased = _erased(opened, wanted, by or getpass.getuser()) if wanted else 0
     if as_json:
         listed = {id_: sorted(found.get(id_, ())) for id_ in sorted(wanted)}
-        print(json.dumps({"documents": listed, "rows": rows, "erased": erased}, ensure_ascii=False))
-    elif erased:
-        say(f"erased: {erased:,}")
+        content = {"documents": listed, "runs": sorted(changes), "rows": rows, "erased": erased}
+        print(json.dumps(content, ensure_ascii=False))
+    elif yes and (wanted or changes):
+        say(f"erased: {erased:,}" + (f"; runs with a pseudonym now: {len(changes):,}" if changes else ""))
         note("winnow db vacuum takes the deleted rows out of the database's files, too")
-    elif wanted and not yes:
+    elif wanted or changes:
         note("nothing was erased; --yes erases all of this")
 
 
@@ -161,7 +170,13 @@ def _found(
     return {id_: set() for id_ in selected_ids(database, selection)}
 
 
-def _show(database: "Database", wanted: frozenset[str], found: Mapping[str, set[str]], rows: Mapping[str, int]) -> None:
+def _show(
+    database: "Database",
+    wanted: frozenset[str],
+    found: Mapping[str, set[str]],
+    rows: Mapping[str, int],
+    changes: "Changes",
+) -> None:
     from blocks.database.keeping.erasure import places_of
 
     first = sorted(wanted)[:SHOWN]
@@ -170,15 +185,22 @@ def _show(database: "Database", wanted: frozenset[str], found: Mapping[str, set[
             "document_id": place.document_id[:12],
             "document_type": place.document_type,
             "uri": place.uri,
-            "found_in": sorted(found.get(place.document_id, ())) or "named" if place.document_id in found else "a part",
+            "found_in": sorted(found.get(place.document_id, ())) or "named"
+            if place.document_id in found
+            else "with them",
         }
         for place in places_of(database, first)
     ]
-    show_rows(listed, COLUMNS, OutputFormat.TABLE, "no document is like that, or it was erased before")
+    if listed or not changes:
+        show_rows(listed, COLUMNS, OutputFormat.TABLE, "no document is like that, or it was erased before")
     if len(wanted) > SHOWN:
         note(f"and {len(wanted) - SHOWN:,} more")
     if wanted:
         say(f"documents: {len(wanted):,}; rows: {_in_words(rows)}")
+    if changes:
+        named = ", ".join(sorted(changes)[:SHOWN_RUNS]) + (" …" if len(changes) > SHOWN_RUNS else "")
+        say(f"runs that name it in what they were given, their name or their message: {len(changes):,} ({named})")
+    if wanted or changes:
         note(NOT_REACHED)
 
 

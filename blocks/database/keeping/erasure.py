@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete,
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
+from blocks.database.keeping import run_names
 from blocks.database.keeping.errors import DocumentsInWork
 from blocks.database.learning.tables import labels, memories, splits
 from blocks.database.models.tables import model_call_examples
@@ -46,12 +47,23 @@ BATCH = 100
 
 
 def with_parts(database: Database, document_ids: Iterable[str]) -> frozenset[str]:
-    """The documents and all that was found within them: attachments, members of archives, rows of tables."""
+    """The documents and all that was found within them: attachments, members of archives, rows of tables.
+
+    So are archives and tables of which nothing else is left: their names may say whose files they held.
+    """
     known = set(document_ids)
     new = known
     with database.read() as connection:
         while new:
             new = set(connection.execute(_PARTS, {_IDS: new}).scalars()) - known
+            known |= new
+        new = known
+        while new:
+            containers = set(connection.execute(_CONTAINERS, {_IDS: new}).scalars()) - known
+            left = {
+                row.parent_id for row in connection.execute(_LEFT, {_IDS: containers}) if row.document_id not in known
+            }
+            new = containers - left
             known |= new
     return frozenset(known)
 
@@ -90,13 +102,15 @@ def erase(
 ) -> int:
     """Erase documents, a batch per transaction; returns how many there were.
 
-    `by` is in the audit trail. The kept bytes of the containers that they came in go too: they hold them. To repeat it
-    changes nothing. `on_erased` is called with the number of documents of each batch.
+    `by` is in the audit trail. The kept bytes of the containers that they came in go too: they hold them. So do their
+    names in the rows of runs that were given one by its name, before anything else. To repeat it changes nothing.
+    `on_erased` is called with the number of documents of each batch.
 
     Raises `DocumentsInWork` for documents that a live run has not finished. Earlier batches are erased then.
     """
-    erased = 0
-    for batch in _batches(document_ids):
+    erased, wanted = 0, frozenset(document_ids)
+    run_names.rename(database, run_names.naming_files(database, wanted))  # their places are still known
+    for batch in _batches(wanted):
         with database.write() as connection:
             lock_documents(database, connection, batch)
             _check_work(connection, batch)
@@ -199,13 +213,25 @@ _EMPTIED: tuple[tuple[Table, ColumnElement[bool]], ...] = (
 )
 """The tables whose rows of a document lose their content."""
 
+_container = documents.alias("container")
+
 _PARTS = select(documents.c.document_id).where(in_list(documents.c.parent_id, _IDS))
+
+_LEFT = select(documents.c.parent_id, documents.c.document_id).where(
+    in_list(documents.c.parent_id, _IDS), documents.c.erased_at.is_(None)
+)
 
 _OWN = in_list(documents.c.document_id, _IDS)
 
 _TYPES = select(documents.c.document_id, documents.c.document_type).where(_OWN)
 
 _PARENTS = select(documents.c.parent_id).where(_OWN, documents.c.parent_id.is_not(None))
+
+_CONTAINERS = (
+    select(_container.c.document_id.distinct())
+    .join_from(documents, _container, _container.c.document_id == documents.c.parent_id)
+    .where(_OWN, _container.c.is_container, _container.c.erased_at.is_(None))
+)
 
 _NOT_ERASED = select(documents.c.document_id).where(_OWN, documents.c.erased_at.is_(None))
 

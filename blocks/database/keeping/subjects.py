@@ -3,6 +3,8 @@
 Payloads are compressed, so no index helps: every row that may hold the value is read.
 """
 
+import bisect
+import itertools
 import json
 import re
 import unicodedata
@@ -42,14 +44,14 @@ def find_subject(
     `de893704`, and a name also across a line break. It must stand as words of its own. `on_read` is called with the
     number of rows that were read since its last call. Raises `SubjectTooShort`.
     """
-    holds = _matcher(subject)
+    wanted = Subject(subject)
     found: dict[str, set[str]] = {}
     with database.snapshot() as connection:
         for place, query, texts in _PLACES:
             for rows in _batches(connection, query):
                 on_read(len(rows))
                 for document_id, *values in rows:
-                    if place not in found.get(document_id, ()) and holds(texts(values)):
+                    if place not in found.get(document_id, ()) and wanted.is_in(texts(values)):
                         found.setdefault(document_id, set()).add(place)
     return found
 
@@ -63,12 +65,33 @@ def row_count(database: Database) -> int:
         )
 
 
-def _matcher(subject: str) -> Callable[[Iterable[str]], bool]:
-    letters = [letter for letter in _plain(subject) if letter.isalnum()]
-    if len(letters) < LEAST_CHARACTERS:
-        raise SubjectTooShort(LEAST_CHARACTERS)
-    pattern = re.compile(r"(?<![^\W_])" + r"[\W_]*".join(map(re.escape, letters)) + r"(?![^\W_])")
-    return lambda texts: any(pattern.search(_plain(text)) for text in texts)
+class Subject:
+    """What is looked for: letters and digits as words of their own, whatever their case and what stands between them.
+
+    Raises `SubjectTooShort`.
+    """
+
+    def __init__(self, subject: str) -> None:
+        letters = [letter for letter in _plain(subject) if letter.isalnum()]
+        if len(letters) < LEAST_CHARACTERS:
+            raise SubjectTooShort(LEAST_CHARACTERS)
+        self._pattern = re.compile(r"(?<![^\W_])" + r"[\W_]*".join(map(re.escape, letters)) + r"(?![^\W_])")
+
+    def is_in(self, texts: Iterable[str]) -> bool:
+        """Whether one of the texts holds it."""
+        return any(self._pattern.search(_plain(text)) for text in texts)
+
+    def replaced(self, text: str, by: str) -> str:
+        """The text with something else wherever it stands; a text without it is not changed."""
+        composed = unicodedata.normalize("NFKC", text)
+        folded = [letter.casefold() for letter in composed]  # some letters become two
+        ends = list(itertools.accumulate(map(len, folded)))
+        parts, behind = list[str](), 0
+        for found in self._pattern.finditer("".join(folded)):
+            begin = bisect.bisect_right(ends, found.start())
+            parts += [composed[behind:begin], by]
+            behind = bisect.bisect_right(ends, found.end() - 1) + 1
+        return "".join([*parts, composed[behind:]]) if parts else text
 
 
 def _plain(text: str) -> str:

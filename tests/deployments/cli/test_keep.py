@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from blocks.database.engine import Database
+from blocks.database.pipeline.runs import start_run
 from blocks.database.review.history import load_history
 from tests.database_fixtures import add_documents
 from tests.doubles.scripted_stages import id_of
@@ -49,6 +50,22 @@ def test_an_erased_document_s_history_says_who_erased_it(tmp_path: Path, url: st
     shown = ran(tmp_path, url, "show", id_of("a")[:12]).stdout
     assert "erased at 20" in shown
     assert "no run has finished it yet" not in shown
+
+
+def test_a_subject_that_only_a_run_names_is_found_and_gets_a_pseudonym(
+    tmp_path: Path, url: str, sqlite_database: Database
+) -> None:
+    start_run(
+        sqlite_database, "run-1", "Jo Muster.pdf", settings={}, types={}, source='{"sources":["/in/Jo Muster.pdf"]}'
+    )
+    shown = ran(tmp_path, url, "erase", "--subject", "jo muster")
+    assert "their name or their message: 1 (run-1)" in " ".join(shown.stdout.split())
+    assert "nothing was erased" in shown.stderr
+    done = ran(tmp_path, url, "erase", "--subject", "jo muster", "--yes")
+    assert "erased: 0; runs with a pseudonym now: 1" in done.stdout
+    listed = ran(tmp_path, url, "runs", "--json").stdout
+    assert ("Muster" in listed, "/in/erased-" in listed) == (False, True)
+    assert "no document is like that" in ran(tmp_path, url, "erase", "--subject", "jo muster").stderr
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from blocks.database.tables import (
     model_call_texts,
     model_calls,
     reply_cache,
+    sources,
     stage_outputs,
 )
 from blocks.records import Rerun
@@ -170,6 +171,24 @@ def test_parts_go_with_their_container_and_kept_containers_lose_their_bytes(data
         of_container = select(documents.c.content).where(documents.c.document_id == id_of("b"))
         assert connection.execute(of_container).scalar_one() is None
     assert set(find_subject(database, SUBJECT)) == {id_of("a"), id_of("b")}
+
+
+def test_an_archive_goes_when_nothing_else_of_it_is_left(database: Database) -> None:
+    """Archive d holds archive c, which holds a and b."""
+    add_documents(database, *"abcd")
+    with database.write() as connection:
+        for name, parent in (("a", "c"), ("b", "c"), ("c", "d")):
+            own = documents.c.document_id == id_of(name)
+            connection.execute(update(documents).where(own).values(parent_id=id_of(parent), part=f"member:{name}"))
+        archives = documents.c.document_id.in_([id_of("c"), id_of("d")])
+        connection.execute(update(documents).where(archives).values(is_container=True))
+    assert with_parts(database, [id_of("a")]) == {id_of("a")}
+    assert with_parts(database, [id_of("a"), id_of("b")]) == {id_of(name) for name in "abcd"}
+    erase(database, with_parts(database, [id_of("a")]), "ann")
+    assert with_parts(database, [id_of("b")]) == {id_of(name) for name in "bcd"}, "a was erased before"
+    erase(database, with_parts(database, [id_of("b")]), "ann")
+    with database.read() as connection:
+        assert connection.execute(select(sources.c.uri)).all() == []
 
 
 def test_an_erased_document_is_not_read_again(database: Database) -> None:
