@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import posixpath
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -28,13 +29,10 @@ def put_away(uri: str, mark: str, inbox: str, folder: str, record: Callable[[str
         digest, _ = digest_source(uri)
         wanted = posixpath.join(root, _relative(path, _opened(inbox)[1]))
         target.makedirs(posixpath.dirname(wanted), exist_ok=True)
-        place = next(name for name in _names(wanted) if _is_free_or_equal(target, name, digest))
+        place, is_ours = _placed(source, path, target, wanted, digest)
         new = _uri(target, place)
-        is_copied = not target.exists(place)
-        if is_copied:
-            _copy(source, path, target, place)
         if digest_source(new)[0] != digest:
-            if is_copied:  # a file that was there before is not ours to delete
+            if is_ours:
                 target.rm_file(place)
             raise NotMoved(uri, "the copy differs")
         record(new)
@@ -76,19 +74,28 @@ def _names(path: str) -> Iterator[str]:
         yield str(pure.with_name(f"{pure.stem} ({number}){pure.suffix}"))
 
 
-def _is_free_or_equal(target: Any, path: str, digest: str) -> bool:
-    return not target.exists(path) or (target.isfile(path) and digest_source(_uri(target, path))[0] == digest)
+def _placed(source: Any, path: str, target: Any, wanted: str, digest: str) -> tuple[str, bool]:
+    """Where the file is now, and whether nobody else can have written there, so that it is ours to delete."""
+    for name in _names(wanted):
+        if not target.exists(name):
+            with contextlib.suppress(FileExistsError):  # another writer took the name meanwhile
+                return name, _copy(source, path, target, name)
+        if target.isfile(name) and digest_source(_uri(target, name))[0] == digest:
+            return name, False
+    raise AssertionError("there are names without end")
 
 
-def _copy(source: Any, path: str, target: Any, place: str) -> None:
-    """On a disk under a hidden name first: nobody sees half a file. In a store it appears when it is closed."""
+def _copy(source: Any, path: str, target: Any, place: str) -> bool:
+    """Copy to a name that is free; gives whether nobody else can have written there. Raises `FileExistsError`.
+
+    On a disk under a hidden name first, which no other writer has: nobody sees half a file. In a store it appears when
+    it is closed.
+    """
     if "file" not in target.protocol:
-        with source.open(path, "rb") as reading, target.open(place, "wb") as writing:
-            shutil.copyfileobj(reading, writing, MEGABYTE)
-        return
-    partial = Path(place).with_name(f".{posixpath.basename(place)}.part")
+        return _copy_to_store(source, path, target, place)
+    partial = Path(place).with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with source.open(path, "rb") as reading, partial.open("wb") as writing:
+        with source.open(path, "rb") as reading, partial.open("xb") as writing:
             shutil.copyfileobj(reading, writing, MEGABYTE)
             writing.flush()
             os.fsync(writing.fileno())
@@ -96,3 +103,15 @@ def _copy(source: Any, path: str, target: Any, place: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+    return True
+
+
+def _copy_to_store(source: Any, path: str, target: Any, place: str) -> bool:
+    """Most stores can refuse to write over what is there; two writers of one name may meet in the others."""
+    try:
+        writer, is_exclusive = target.open(place, "xb"), True
+    except (NotImplementedError, ValueError):
+        writer, is_exclusive = target.open(place, "wb"), False
+    with source.open(path, "rb") as reading, writer as writing:
+        shutil.copyfileobj(reading, writing, MEGABYTE)
+    return is_exclusive

@@ -1,7 +1,9 @@
 """A stored file leaves its inbox whole or not at all, and overwrites nothing."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -110,6 +112,66 @@ def test_a_file_of_others_that_changes_meanwhile_is_not_deleted(
         moved(inbox, tmp_path / "done")
     assert theirs.read_text() == "theirs, and changed"
     assert (inbox / "march" / "a.txt").read_text() == "whole"
+
+
+@pytest.mark.parametrize("done", ["disk", "memory://done-by-two"])
+def test_two_writers_of_one_name_lose_no_file(done: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second inbox's file of the same name is moved while the first one is being copied."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(name)
+    folder = str(tmp_path / "done") if done == "disk" else done
+    copyfileobj = shutil.copyfileobj
+    places: list[str] = []
+
+    def put(name: str) -> None:
+        [(uri, mark)] = list_inbox(str(tmp_path / name)).marks.items()
+        places.append(put_away(uri, mark, str(tmp_path / name), folder, nothing))
+
+    def copied(reading: Any, writing: Any, length: int) -> None:
+        monkeypatch.setattr(shutil, "copyfileobj", copyfileobj)
+        copyfileobj(reading, writing, length)
+        put("second")
+
+    monkeypatch.setattr(shutil, "copyfileobj", copied)
+    put("first")
+    texts = {place.rpartition("/")[2]: fsspec.open(place).open().read().decode() for place in places}
+    assert sorted(texts) == ["a (2).txt", "a.txt"]
+    assert sorted(texts.values()) == ["first", "second"]
+    assert [list_inbox(str(tmp_path / name)).marks for name in ("first", "second")] == [{}, {}]
+    if done == "disk":
+        assert sorted(file.name for file in (tmp_path / "done").iterdir()) == sorted(texts), "no part is left"
+
+
+def test_a_store_that_cannot_refuse_to_write_over_a_file_is_written_and_nothing_of_others_is_deleted(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = fsspec.filesystem("memory")
+    opened = store.open
+
+    def plain(path: str, mode: str = "rb", **options: object) -> object:
+        if mode == "xb":
+            raise NotImplementedError
+        return opened(path, mode, **options)
+
+    monkeypatch.setattr(store, "open", plain)
+    [(uri, mark)] = list_inbox(str(inbox)).marks.items()
+    new = put_away(uri, mark, str(inbox), "memory://plain-store", nothing)
+    assert store.cat(new) == b"whole"
+    (inbox / "march" / "b.txt").write_text("mine")
+    copyfileobj = shutil.copyfileobj
+
+    def overwritten(reading: Any, writing: Any, length: int) -> None:
+        copyfileobj(reading, writing, length)
+        writing.seek(0)
+        writing.write(b"theirs")
+
+    monkeypatch.setattr(shutil, "copyfileobj", overwritten)
+    [(uri, mark)] = list_inbox(str(inbox)).marks.items()
+    with pytest.raises(NotMoved, match="the copy differs"):
+        put_away(uri, mark, str(inbox), "memory://plain-store", nothing)
+    assert store.cat("/plain-store/march/b.txt") == b"theirs"
+    assert Path(uri).read_text() == "mine"
 
 
 def test_any_url_of_fsspec_serves_as_inbox_and_as_folder(tmp_path: Path) -> None:
