@@ -13,27 +13,32 @@ from deployments.cli.words import aligned, counted, cut, moment, money, took, wi
 MAX_REASONS = 5
 STATES = {"CompletedWithErrors": "with errors"}
 """States that the list shortens."""
+DROPPABLE = ("source", "accepted", "took")
+"""Columns of the list that a narrow terminal lacks, the first one first."""
 LABEL = 11
 """The width of the labels at the left."""
 
 
 def list_lines(listed: Sequence[ListedRun]) -> list[str]:
-    """A line per run; a narrow terminal lacks some columns."""
-    head = ("run", "started (UTC)", "state", "documents", "accepted", "review", "failed", "USD", "took", "source")
+    """A line per run; a narrow terminal lacks some columns. Skipped documents are a column where there are any."""
+    statuses = {"skipped": "skipped", "accepted": "accepted", "in_review": "review", "failed": "failed"}
+    if not any(run.by_status.get("skipped") for run in listed):
+        del statuses["skipped"]
+    head = ("run", "started (UTC)", "state", "documents", *statuses.values(), "USD", "took", "source")
     rows = [
         (
             run.run_id[:8],
             moment(run.started_at),
             STATES.get(run.state, run.state).lower(),
             f"{run.documents:,}",
-            *(f"{run.by_status.get(name, 0):,}" for name in ("accepted", "in_review", "failed")),
+            *(f"{run.by_status.get(name, 0):,}" for name in statuses),
             money(run.cost_total_usd),
             took(run.total_duration_ms),
             source_in_words(run.source),
         )
         for run in listed
     ]
-    return aligned(head, rows, left={"run", "started (UTC)", "state", "source"}, droppable=("source", "accepted"))
+    return aligned(head, rows, left={"run", "started (UTC)", "state", "source"}, droppable=DROPPABLE)
 
 
 def run_lines(run: RunStory) -> list[str]:

@@ -63,6 +63,20 @@ def test_runs_are_listed_in_80_columns_with_what_to_type_next(
     assert (older["run_id"], older["state"], older["total_duration_ms"] >= 0) == ("run-1", "Completed", True)
 
 
+def test_a_run_that_skipped_everything_shows_it_and_other_lists_have_no_such_column(
+    url: SecretUrl, sqlite_database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs(limit=5, database=url)
+    assert "skipped" not in lines(capsys)[0]
+    skipped = {"documents": 1_200, "by_status": {"skipped": 1_200, "accepted": 0}}
+    figures = count_figures(sqlite_database, "run-2").model_dump(mode="json") | skipped
+    finish_run(sqlite_database, "run-2", "Completed", "done", figures)
+    runs(limit=5, database=url)
+    head, first, *_ = lines(capsys)
+    assert head.split()[-5:] == ["documents", "skipped", "review", "failed", "USD"]
+    assert first.split()[-5:] == ["1,200", "1,200", "0", "0", "0.00"]
+
+
 def test_a_run_is_shown_without_secrets(url: SecretUrl, capsys: pytest.CaptureFixture[str]) -> None:
     show("run-1", database=url)
     said = lines(capsys)
