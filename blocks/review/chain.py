@@ -6,6 +6,7 @@ Each entry's hash covers the hash of the entry before it (Haber and Stornetta, "
 
 import hashlib
 import json
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,6 +53,11 @@ class Broken:
 
     event_id: int
     why: str
+
+
+def is_hash(text: str) -> bool:
+    """Whether the text can be the hash of an entry."""
+    return len(text) == len(START) and set(text) <= set(string.hexdigits.lower())
 
 
 def content_digest(content: Mapping[str, JsonValue], salt: str) -> str:

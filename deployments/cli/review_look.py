@@ -111,7 +111,14 @@ def verify(
     Keep the hash that it prints in another place, and give it to a later verify.
     """
     from blocks.database.review.verify import Tampered, verify_trail
+    from blocks.review.chain import is_hash
 
+    kept = None if kept is None else kept.strip().lower()
+    if kept is not None and not is_hash(kept):
+        raise UsageError(
+            f"--kept is no hash: {without_controls(repr(kept))}; it takes the one that an earlier verify printed, 64 "
+            "digits and letters from a to f"
+        )
     found = verify_trail(open_existing(database), kept)
     if isinstance(found, Tampered):
         if as_json:

@@ -145,7 +145,11 @@ def test_every_other_decision(review: Command, database: Database) -> None:
     verified = review.json("verify")
     assert verified["is_valid"] is True
     assert review.json("verify", "--kept", verified["hash"])["events"] == verified["events"]
-    assert "no event has the hash 00ff" in review("verify", "--kept", "00ff", expect=1).stderr
+    assert review.json("verify", "--kept", f" {verified['hash'].upper()} ")["is_valid"] is True
+    assert f"no event has the hash {'00ff' * 16}" in review("verify", "--kept", "00ff" * 16, expect=1).stderr
+    for typed in ("zzz", "00ff", "z" * 64, ""):
+        refused = review("verify", "--kept", typed, expect=2).stderr
+        assert f"--kept is no hash: '{typed}'; it takes the one that an earlier verify printed" in refused
     with database.write() as connection:
         connection.execute(text("UPDATE review_events SET actor = 'eve' WHERE event_id = 4"))
     assert "row 4 of review_events was tampered with: its content was changed" in review("verify", expect=1).stderr
