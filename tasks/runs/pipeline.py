@@ -20,7 +20,7 @@ from blocks.errors import ChunkIncomplete, RunError, WinnowError
 from blocks.records import CHUNK_STAGES
 from tasks.runs.chunk import Chunk, StageCounts, raise_if_stopped, stop_run
 from tasks.runs.run import Run
-from tasks.runs.stage_processes import computed_in_processes
+from tasks.runs.stage_processes import IsLoaded, computed_in_processes
 
 CHECK_CLAIMS_EVERY_S = 0.5
 LOG_CLAIMS_EVERY_S = 30.0
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 class WarmsUp(Protocol):
     """A stage that needs seconds to load its libraries, and can do so while the run's first documents are read."""
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> IsLoaded:
         """Begin to load the libraries, without waiting."""
         ...
 
@@ -50,23 +50,30 @@ def process_chunks(run: Run) -> None:
     the run. Raises `RunInterrupted` when the run is stopped.
     """
     run_chunks.publish_chunks(run.database, run.run_id)
-    work_chunks(run)
+    _work_chunks(run)
 
 
 def work_chunks(run: Run) -> None:
-    """Work the run's chunks, with its other workers, until all are done. Takes over those of workers that die."""
+    """Work the chunks of a run that another process began, with its other workers, until all are done.
+
+    Takes over the chunks of workers that die. The first is claimed when the libraries are loaded, which takes seconds:
+    until then the other workers get on with the chunks.
+    """
+    _work_chunks(run, is_joined=True)
+
+
+def _work_chunks(run: Run, *, is_joined: bool = False) -> None:
     chunks, planned = run_chunks.chunk_totals(run.database, run.run_id)
     progress.publish(progress.Planned(run.run_id, planned))
-    if chunks:
-        for work in run.works.values():
-            if isinstance(work, WarmsUp):
-                work.warm_up()
+    loading = [work.warm_up() for work in run.works.values() if chunks and isinstance(work, WarmsUp)]
     slots = min(run.settings.chunks_in_flight, chunks)
     raise_if_run_stopped = partial(raise_if_stopped, run.run_id)
     with (
-        computed_in_processes(run.works, planned, run.settings, run.types, raise_if_run_stopped),
+        computed_in_processes(run.works, planned, run.settings, run.types, raise_if_run_stopped) as processes,
         _others_counted(run),
     ):
+        if is_joined:
+            _wait_for_libraries(run, [*loading, processes])
         contested = _at_once(run, [partial(_work_free_chunks, run)] * slots)
         waiting = _Waiting(run)
         while contested or run_chunks.chunks_left(run.database, run.context.worker).any:
@@ -78,6 +85,15 @@ def work_chunks(run: Run) -> None:
             contested = {**others, **again}
             if run_chunks.chunks_left(run.database, run.context.worker, contested.keys()).free:
                 contested |= _at_once(run, [partial(_work_free_chunks, run)] * slots)
+
+
+def _wait_for_libraries(run: Run, loading: Sequence[IsLoaded]) -> None:
+    """Wait until all is loaded, or no chunk is free any more. Raises `RunInterrupted` when the run is stopped."""
+    while not all(is_loaded() for is_loaded in loading):
+        if not run_chunks.chunks_left(run.database, run.context.worker).free:
+            return
+        time.sleep(CHECK_CLAIMS_EVERY_S)
+        raise_if_stopped(run.run_id)
 
 
 def _at_once(run: Run, works: Sequence[Callable[[], Chunks]]) -> dict[int, tuple[str, ...]]:

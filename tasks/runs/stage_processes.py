@@ -41,6 +41,9 @@ GIVE_UP_AFTER = 5
 TIMEOUT_FACTOR = 30
 """A batch may take so many times the time limit of parsing one document."""
 
+IsLoaded = Callable[[], bool]
+"""Says whether libraries that are being loaded are there, or could not be loaded."""
+
 log = logging.getLogger(__name__)
 
 
@@ -89,9 +92,9 @@ class StageProcesses:
         self._pool = ProcessPool(kind, threading.BoundedSemaphore(settings.processes))
         self._threads = ThreadPoolExecutor(settings.processes, thread_name_prefix="stage-process")
 
-    def start(self) -> None:
+    def start(self) -> IsLoaded:
         """Load the libraries, without waiting, while the run's first documents are read."""
-        self._threads.submit(self._start)
+        return self._threads.submit(self._start).done
 
     def _start(self) -> None:
         try:
@@ -185,17 +188,17 @@ def computed_in_processes(
     settings: Settings,
     types: Mapping[str, DocumentType],
     raise_if_stopped: Callable[[], None],
-) -> Iterator[None]:
+) -> Iterator[IsLoaded]:
     """Have the run's stages computed by processes within the block, if it has many documents and several cores."""
     known = {stage: work for stage, work in works.items() if isinstance(work, Computable) and work.is_computable}
     if not known or documents < MIN_DOCUMENTS or settings.processes < 2:
-        yield
+        yield lambda: True
         return
     processes = StageProcesses(settings, types, raise_if_stopped)
-    processes.start()
+    is_loaded = processes.start()
     works.update((stage, InProcesses(work, processes)) for stage, work in known.items())
     try:
-        yield
+        yield is_loaded
     finally:
         works.update(known)
         processes.close()

@@ -96,10 +96,12 @@ class ValidateStage:
         name = "" if document_type is None else document_type.name
         return with_learnt(base, self._learned_ids(name), None if self._learns_again(name) else document.current)
 
-    def warm_up(self) -> None:
-        """Import Great Expectations, which takes seconds, while the run's first documents are read."""
-        if any(known.expectations for known in self._types.values()):
-            warm_up()
+    def warm_up(self) -> Callable[[], bool]:
+        """Import Great Expectations, which takes seconds, without waiting; gives whether that is done."""
+        if not any(known.expectations for known in self._types.values()):
+            return lambda: True
+        thread = warm_up()
+        return lambda: not thread.is_alive()
 
     def get_ready(self, documents: Sequence[Document]) -> None:
         """Import Great Expectations, and compile the expectations of the documents' types."""

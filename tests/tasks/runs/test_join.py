@@ -4,19 +4,24 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
+from blocks.database import tables
 from blocks.database.engine import Database
 from blocks.database.pipeline import run_chunks, runs
 from blocks.errors import RunInterrupted
+from blocks.records import Stage
 from tasks.runs import join as module
 from tasks.runs import pipeline
 from tasks.runs.chunk import RunContext, raise_if_stopped
 from tasks.runs.errors import OtherConfiguration, RunIsOver, RunNotFound
 from tasks.runs.join import join_run
 from tasks.runs.pipeline import process_chunks, work_chunks
+from tests.doubles.scripted_stages import ScriptedStage
 from tests.tasks.runs.test_pipeline import NAMES, opened, scripted, unfinished
 from tests.winnow_command import wait_until
 
@@ -95,6 +100,68 @@ def test_a_worker_that_waits_for_chunks_ends_when_the_process_that_discovers_the
         waiting = joined(lambda _: pytest.fail("there is nothing to work"))
     with pytest.raises(RunIsOver, match="has ended as Crashed"):  # the block left the run open, without a process
         waiting.result(WAIT_S)
+
+
+@dataclass
+class LoadingStage(ScriptedStage):
+    """A stage whose libraries are loaded when the test says so; `asked` has each question whether they are."""
+
+    is_loaded: threading.Event = field(default_factory=threading.Event)
+    asked: list[bool] = field(default_factory=list)
+
+    def warm_up(self) -> Callable[[], bool]:
+        def is_loaded() -> bool:
+            self.asked.append(self.is_loaded.is_set())
+            return self.asked[-1]
+
+        return is_loaded
+
+
+def loading(stage: LoadingStage) -> "Future[None]":
+    """A worker that joins the run of `opened` in a thread, whose validate is this stage."""
+    stages = scripted()
+    stages[Stage.VALIDATE] = replace(stages[Stage.VALIDATE], open=lambda _run: stage)
+
+    def work() -> None:
+        with join_run("run", stages) as run:
+            work_chunks(run)
+
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(copy_context().run, work)
+    pool.shutdown(wait=False)
+    return future
+
+
+def test_a_worker_claims_no_chunk_before_its_libraries_are_loaded(database: Database) -> None:
+    stage = LoadingStage(Stage.VALIDATE, NAMES)
+    with opened(database, scripted()) as run:
+        run_chunks.publish_chunks(database, "run")
+        other = loading(stage)
+        wait_until(lambda: len(stage.asked) > 3, WAIT_S)
+        assert unfinished(database) == len(NAMES)
+        assert run_chunks.chunks_left(database, run.context.worker).free
+        assert claimed(database) == []
+        stage.is_loaded.set()
+        other.result(WAIT_S)
+    assert sorted(stage.worked) == sorted(NAMES)
+
+
+def test_a_worker_whose_libraries_still_load_ends_when_others_have_done_all_chunks(database: Database) -> None:
+    stage = LoadingStage(Stage.VALIDATE, NAMES)
+    with opened(database, scripted()) as run:
+        run_chunks.publish_chunks(database, "run")
+        other = loading(stage)
+        wait_until(lambda: len(stage.asked) > 3, WAIT_S)
+        process_chunks(run)
+        other.result(WAIT_S)
+    assert stage.worked == []
+
+
+def claimed(database: Database) -> list[str]:
+    """Who has claimed a chunk."""
+    with database.read() as connection:
+        claimants = connection.execute(select(tables.run_chunks.c.worker_id)).scalars()
+        return [worker_id for worker_id in claimants if worker_id]
 
 
 def is_stopped(run_id: str) -> bool:
