@@ -204,8 +204,8 @@ def cancel(
 
     opened = open_existing(database)
     found = backfills.find_backfill(opened, backfill_id)
-    if found.state is not backfills.BackfillState.RUNNING:
-        raise WrongState(found.backfill_id, found.state, "only a running one can be cancelled")
+    if found.state not in {backfills.BackfillState.RUNNING, backfills.BackfillState.STOPPED}:
+        raise WrongState(found.backfill_id, found.state, "only one that runs or has stopped can be cancelled")
     backfills.set_state(opened, found.backfill_id, backfills.BackfillState.CANCELLED)
     note(f"backfill {found.backfill_id[:12]} is cancelled; its runs end within seconds")
 

@@ -57,28 +57,32 @@ def run_plan(plan: "Plan", url: SecretUrl | None, options: RunOptions) -> "tuple
     pin_database(configure(database_url=url))
     with contextlib.redirect_stdout(sys.stderr):  # what a library prints is not our output
         server = use_prefect(announce=note)
+        from blocks.database.pipeline.leases import hold_lease
         from flows.backfill_shard import backfill_shard
         from tasks.backfill import task
         from tasks.backfill.beside import bring_outputs
-        from tasks.backfill.shards import begin_backfill
+        from tasks.backfill.shards import backfill_id_of, begin_backfill
         from tasks.runs.prepare import load_types, prepare_run
 
         run, prepared_plan = planning_run(plan.selection, plan.terms)
-        backfill = begin_backfill(
-            run, prepared_plan.registry, plan, shard_size=options.shard_size, is_dry_run=options.is_dry_run
-        )
-        if options.outputs_of is not None:
-            bring_outputs(run.database, options.outputs_of)
-        note(f"backfill {backfill.backfill_id[:12]}: {plan.documents:,} documents")
-        if not options.here and task.has_deployment():
-            note(f"its shards are runs of the deployment {task.SHARD_DEPLOYMENT}, {options.side_by_side} side by side")
-            task.run_in_pool(run.database, backfill, options.side_by_side, announce=note)
-            return backfill, run.database
+        backfill_id = backfill_id_of(plan, is_dry_run=options.is_dry_run)
+        with hold_lease(run.database, backfill_id, wait_s=run.database.outage_wait_s):  # who reads its state sees it
+            backfill = begin_backfill(
+                run, prepared_plan.registry, plan, shard_size=options.shard_size, is_dry_run=options.is_dry_run
+            )
+            if options.outputs_of is not None:
+                bring_outputs(run.database, options.outputs_of)
+            note(f"backfill {backfill.backfill_id[:12]}: {plan.documents:,} documents")
+            if not options.here and task.has_deployment():
+                side_by_side = f"{options.side_by_side} side by side"
+                note(f"its shards are runs of the deployment {task.SHARD_DEPLOYMENT}, {side_by_side}")
+                task.run_in_pool(run.database, backfill, options.side_by_side, announce=note)
+                return backfill, run.database
 
-        def work_shard(shard: "Shard") -> None:
-            prepared = prepare_run(load_types(None), plan.terms.models)
-            parameters: dict[str, object] = {"backfill_id": backfill.backfill_id, "shard": shard.shard}
-            report_of(run_flow(backfill_shard, parameters, prepared, server))
+            def work_shard(shard: "Shard") -> None:
+                prepared = prepare_run(load_types(None), plan.terms.models)
+                parameters: dict[str, object] = {"backfill_id": backfill.backfill_id, "shard": shard.shard}
+                report_of(run_flow(backfill_shard, parameters, prepared, server))
 
-        task.run_here(run.database, backfill, work_shard)
+            task.run_here(run.database, backfill, work_shard)
     return backfill, run.database

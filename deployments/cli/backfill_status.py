@@ -28,6 +28,8 @@ def show_status(database: "Database", letters: str | None, *, as_json: bool = Fa
     left_s = status["seconds_left"]
     left = f", about {left_s} s left" if left_s is not None else ""
     say(f"backfill {status['backfill_id']}: {status['state']}, {status['selection']}")
+    if status["state"] in {BackfillState.STOPPED, BackfillState.CANCELLED}:
+        say("  the same winnow backfill run goes on with it where it stopped")
     say(f"  {status['done']:,} of {status['documents']:,} documents{left}")
     say(f"  {_counts(status['outcomes'])}")
     say(f"  {status['shards_done']} of {status['shards']} shards")
@@ -60,10 +62,11 @@ def status_of(database: "Database", backfill: Backfill) -> dict[str, object]:
     outcomes = backfills.outcomes_of(place, backfill.backfill_id)
     done, documents = sum(outcomes.values()), sum(shard.documents for shard in shards)
     elapsed_s = (datetime.now(UTC) - backfill.started_at).total_seconds()
-    is_running = backfill.state is BackfillState.RUNNING
+    state = backfills.state_today(database, backfill)
+    is_running = state is BackfillState.RUNNING
     return {
         "backfill_id": backfill.backfill_id,
-        "state": str(backfill.state),
+        "state": str(state),
         "is_dry_run": backfill.is_dry_run,
         "selection": str(backfill.plan.selection),
         "documents": documents,

@@ -12,6 +12,7 @@ from blocks.backfill.plan import Plan
 from blocks.database.engine import Database, now
 from blocks.database.first_letters import begins_with
 from blocks.database.outages import survives_outages
+from blocks.database.pipeline.leases import live_workers_of
 from blocks.database.tables import backfill_documents, backfill_shards, backfills, failures, run_documents, runs
 
 INSERT_AT_ONCE = 5_000
@@ -21,6 +22,7 @@ COMPLETED = ("Completed", "CompletedWithErrors")
 
 class BackfillState(StrEnum):
     """running: begun and not ended. stopped: ended before all shards were done; the same command goes on with it.
+    So is one whose process has died, once somebody notices: `state_today`, and `close_dead_runs`.
 
     computed: a dry run that is over. promoted, discarded: what became of it.
     """
@@ -135,6 +137,19 @@ def set_state(database: Database, backfill_id: str, state: BackfillState) -> Non
     written = update(backfills).where(backfills.c.backfill_id == backfill_id).values(state=state, ended_at=ended_at)
     with database.write() as connection:
         connection.execute(written)
+
+
+@survives_outages
+def state_today(database: Database, backfill: Backfill) -> BackfillState:
+    """Its state as it is: one that runs by its row, and whose process has died, has stopped.
+
+    The process that has its shards worked holds a lease under the backfill's id.
+    """
+    if backfill.state is not BackfillState.RUNNING:
+        return backfill.state
+    with database.read() as connection:
+        is_alive = bool(live_workers_of(connection, backfill.backfill_id))
+    return BackfillState.RUNNING if is_alive else BackfillState.STOPPED
 
 
 @survives_outages

@@ -1,17 +1,21 @@
-"""Closes runs whose workers are dead: the rows of their ends, and the leases that hold their claims."""
+"""Closes runs whose workers are dead: the rows of their ends, and the leases that hold their claims.
+
+A backfill that runs has a lease too, of the process that has its shards worked.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, exists, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
 from blocks.database.outages import survives_outages
+from blocks.database.pipeline.backfills import BackfillState
 from blocks.database.pipeline.leases import is_dead
-from blocks.database.tables import runs, workers
+from blocks.database.tables import backfills, runs, workers
 
 CRASHED = "Crashed"
 """The state of a run whose workers died, in `runs.state` as in Prefect."""
@@ -30,12 +34,14 @@ class DeadRun:
 def close_dead_runs(database: Database) -> tuple[DeadRun, ...]:
     """Close the leases of dead workers, and the runs that have no other worker. Returns these runs.
 
-    One that goes on later, because it was only stopped, finds its lease closed and can write nothing more.
+    Backfills whose process has died are written as stopped. A run that goes on later, because it was only stopped,
+    finds its lease closed and can write nothing more.
     """
     with database.read() as connection:
         time = database_time(connection)
         dead = [row for row in connection.execute(_WORKERS).all() if is_dead(row, time)]
-        if not dead and connection.execute(_WITHOUT_WORKER.limit(1)).first() is None:
+        without_process = (_WITHOUT_WORKER, _ABANDONED)
+        if not dead and all(connection.execute(query.limit(1)).first() is None for query in without_process):
             return ()
     with database.write() as connection:
         time = database_time(connection)
@@ -43,6 +49,7 @@ def close_dead_runs(database: Database) -> tuple[DeadRun, ...]:
         ids = {"b_ids": [row.worker_id for row in dead], "b_time": time}
         ended = {"b_ended": [row.worker_id for row in dead if row.expires_at > time]}
         connection.execute(_CLOSE_LEASES, ids | ended)
+        connection.execute(_STOP_BACKFILLS, {"b_time": time})
         closed = connection.execute(_WITHOUT_WORKER).all()
         beats = {
             row.run_id: f"its last heartbeat came at {_shown(row.beat_at)} from process {row.pid} on {row.host}"
@@ -111,6 +118,16 @@ _UNFINISHED = (
 
 _WITHOUT_WORKER = select(runs.c.run_id, runs.c.name).where(
     runs.c.state.is_(None), ~exists().where(workers.c.run_id == runs.c.run_id)
+)
+
+_IS_ABANDONED = and_(
+    backfills.c.state == BackfillState.RUNNING, ~exists().where(workers.c.run_id == backfills.c.backfill_id)
+)
+
+_ABANDONED = select(backfills.c.backfill_id).where(_IS_ABANDONED)
+
+_STOP_BACKFILLS = (
+    update(backfills).where(_IS_ABANDONED).values(state=BackfillState.STOPPED, ended_at=bindparam("b_time"))
 )
 
 _CLOSE_LEASES = delete(workers).where(

@@ -18,6 +18,7 @@ from blocks.database.models.budgets import BACKFILL, join_budget, spent_of
 from blocks.database.models.ledger import DatabaseLedger
 from blocks.database.pipeline import backfills
 from blocks.database.pipeline.backfills import Backfill, BackfillState, Shard
+from blocks.database.pipeline.dead_runs import close_dead_runs
 from blocks.database.pipeline.documents import chunk_document_ids
 from blocks.database.pipeline.runs import finish_run
 from blocks.errors import RunInterrupted
@@ -25,11 +26,12 @@ from blocks.ledger import Caps, ModelCall, Reservation, Settlement
 from blocks.records import Rerun, Retry, Stage
 from deployments.cli.backfill_status import show_status
 from tasks.backfill import shards as module
-from tasks.backfill.shards import begin_backfill, take_shard, working_shard
+from tasks.backfill.shards import backfill_id_of, begin_backfill, take_shard, working_shard
 from tasks.backfill.task import run_here
 from tasks.runs.chunk import RunContext, raise_if_stopped
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.run import Run
+from tests.database_fixtures import dead_worker, lease_of
 from tests.doubles.scripted_stages import failing, id_of
 from tests.tasks.backfill.test_plan import NO_MODELS, Bench, bench, write_type
 from tests.winnow_command import wait_until
@@ -160,6 +162,35 @@ def is_stopped(run: Run) -> bool:
     except RunInterrupted:
         return True
     return False
+
+
+def test_a_backfill_whose_process_has_died_has_stopped_and_goes_on(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.versions[Stage.SCORE] = "2"
+    plan = bench.plan()
+    database, backfill_id = bench.database, backfill_id_of(plan)
+
+    def shown() -> str:
+        show_status(database, backfill_id[:12])
+        return capsys.readouterr().out
+
+    with lease_of(database, backfill_id):
+        begin(bench, plan)
+        close_dead_runs(database)
+        assert f"backfill {backfill_id}: running" in shown()
+    dead_worker(database, backfill_id)
+    assert f"backfill {backfill_id}: stopped" in shown(), "before anybody closes it"
+    assert "the same winnow backfill run goes on with it" in shown()
+    assert backfills.state_of(database, backfill_id) is BackfillState.RUNNING
+    close_dead_runs(database)
+    assert backfills.state_of(database, backfill_id) is BackfillState.STOPPED
+    with lease_of(database, backfill_id):
+        again = begin(bench, plan)
+        run_here(database, again, lambda shard: print(work(bench, again, shard.shard)))
+    assert f"backfill {backfill_id}: done" in shown()
+    close_dead_runs(database)
+    assert backfills.state_of(database, backfill_id) is BackfillState.DONE
 
 
 def test_failures_by_kind(bench: Bench) -> None:
