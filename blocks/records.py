@@ -13,6 +13,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 UNKNOWN_TYPE = "unknown"
+MOST_DAYS = 36_500
+"""A hundred years: no date is as far back as any number of days."""
 LOCAL = "local"
 """The name of the built-in reader in routes and rows."""
 NO_MODEL = "none"

@@ -8,13 +8,13 @@ from pydantic import Field
 
 from blocks.database.address import connect
 from blocks.database.keeping.retention import Retention
-from blocks.records import Status
+from blocks.records import MOST_DAYS, Status
 from blocks.settings import load_settings
 from tasks.flow_run.form import DocumentTypeName
 from tasks.flow_run.task import ends_in_one_line, run_name
 from tasks.keep.task import Kept, closing_state, delete_old_rows, erase_old_documents
 
-Days = Annotated[float, Field(ge=0)]
+Days = Annotated[float, Field(ge=0, le=MOST_DAYS)]
 
 
 @flow(name="retain", flow_run_name=run_name, persist_result=False)

@@ -30,7 +30,9 @@ class Selection(Record):
     reclassified: bool = Field(
         False, description="Only documents that a person gave another type and that no run has read as that type since."
     )
-    limit: int | None = Field(None, ge=1, description="At most this many documents, the newest first.")
+    limit: int | None = Field(
+        None, ge=1, le=1_000_000_000, description="At most this many documents, the newest first."
+    )
 
     @field_validator("seen_from", "seen_before")
     @classmethod
@@ -42,6 +44,9 @@ class Selection(Record):
         least, below = self.confidence_from, self.confidence_below
         if least is not None and below is not None and least >= below:
             raise ValueError(f"no confidence is at least {least} and below {below}")
+        since, until = self.seen_from, self.seen_before
+        if since is not None and until is not None and since >= until:
+            raise ValueError(f"no time is from {since:%Y-%m-%d %H:%M} on and before {until:%Y-%m-%d %H:%M}")
         return self
 
     def __str__(self) -> str:

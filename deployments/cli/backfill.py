@@ -10,7 +10,7 @@ import typer
 from blocks.records import Rerun
 from deployments.cli import backfill_options as options
 from deployments.cli.lazy_group import COMMANDS, new_group
-from deployments.cli.options import DatabaseOption
+from deployments.cli.options import MOST, DatabaseOption
 from deployments.cli.output import note, say, write_file
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def plan_(
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="write the plan for winnow backfill run")] = None,
     sample: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="compute N documents beside the current rows, and compare their values"),
+        typer.Option(
+            min=1, max=MOST, metavar="N", help="compute N documents beside the current rows, and compare their values"
+        ),
     ] = None,
     sample_budget: Annotated[
         str | None, typer.Option(metavar="USD", help="what models may cost for --sample; by default 0: none is called")
@@ -107,7 +109,7 @@ def plan_(
 @app.command("run")
 def run_(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="the file of a plan, from plan --save")],
-    shard_size: Annotated[int, typer.Option(min=1, help="documents of a shard")] = SHARD_SIZE,
+    shard_size: Annotated[int, typer.Option(min=1, max=MOST, help="documents of a shard")] = SHARD_SIZE,
     side_by_side: Annotated[int, typer.Option(min=1, max=100, help="shards that workers work at once")] = SIDE_BY_SIDE,
     here: Annotated[bool, typer.Option("--here", help="in this process, also where workers could")] = False,
     dry_run: Annotated[

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from blocks.errors import UsageError
 from blocks.records import Rerun, ResultStatus
-from deployments.cli.options import TypeOption
+from deployments.cli.options import MOST, TypeOption
 
 if TYPE_CHECKING:
     from blocks.backfill.selection import Selection
@@ -48,7 +48,7 @@ StaleOption = Annotated[
 ReclassifiedOption = Annotated[
     bool, typer.Option("--reclassified", help="only documents that a person gave another type that no run has read yet")
 ]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="at most so many documents, the newest first")]
+LimitOption = Annotated[int | None, typer.Option(min=1, max=MOST, help="at most so many documents, the newest first")]
 RerunOption = Annotated[
     Rerun,
     typer.Option(help="stale: what has no output under today's types and settings; failed: failures too; all: all"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blocks.errors import UsageError
-from blocks.records import Status
+from blocks.records import MOST_DAYS, Status
 from deployments.cli.options import DatabaseOption, TypeOption, open_existing
 from deployments.cli.output import OutputFormat, note, say, show_rows
 from deployments.cli.progress_bars import count_progress
@@ -91,20 +91,26 @@ def erase(
 def retain(
     outputs_days: Annotated[
         float | None,
-        typer.Option("--outputs-days", min=0, help="outputs and results that newer ones replaced, older than this"),
+        typer.Option(
+            "--outputs-days", min=0, max=MOST_DAYS, help="outputs and results that newer ones replaced, older than this"
+        ),
     ] = None,
     members_days: Annotated[
-        float | None, typer.Option("--members-days", min=0, help="which documents a run worked on, since its end")
+        float | None,
+        typer.Option("--members-days", min=0, max=MOST_DAYS, help="which documents a run worked on, since its end"),
     ] = None,
     calls_days: Annotated[
-        float | None, typer.Option("--calls-days", min=0, help="calls of models, with tokens and cost")
+        float | None, typer.Option("--calls-days", min=0, max=MOST_DAYS, help="calls of models, with tokens and cost")
     ] = None,
     texts_days: Annotated[
-        float | None, typer.Option("--texts-days", min=0, help="prompts and replies, where they are kept")
+        float | None,
+        typer.Option("--texts-days", min=0, max=MOST_DAYS, help="prompts and replies, where they are kept"),
     ] = None,
     replies_days: Annotated[
         float | None,
-        typer.Option("--replies-days", min=0, help="replies kept for equal requests, since the last use"),
+        typer.Option(
+            "--replies-days", min=0, max=MOST_DAYS, help="replies kept for equal requests, since the last use"
+        ),
     ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,

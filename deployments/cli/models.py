@@ -6,7 +6,15 @@ import typer
 
 from blocks.gateway.registry.registry import ProviderName, Tier
 from deployments.cli.lazy_group import COMMANDS, new_group
-from deployments.cli.options import DatabaseOption, FormatOption, RunOption, chosen_run, open_existing, open_or_create
+from deployments.cli.options import (
+    MOST,
+    DatabaseOption,
+    FormatOption,
+    RunOption,
+    chosen_run,
+    open_existing,
+    open_or_create,
+)
 from deployments.cli.output import OutputFormat, note, say, show_rows, warn
 
 CALL_COLUMNS = (
@@ -262,7 +270,7 @@ def calls(
         str | None,
         typer.Option("--document", metavar="ID", help="only this document; the first letters of its id are enough"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="list at most this many calls, the newest")] = 1_000,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="list at most this many calls, the newest")] = 1_000,
     output_format: FormatOption = OutputFormat.TABLE,
     database: DatabaseOption = None,
 ) -> None:

@@ -30,7 +30,9 @@ RunOption = Annotated[
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 """Hosts that only this machine reaches."""
 
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="at most so many rows")]
+MOST = 1_000_000_000
+"""No number of rows, documents or calls that is asked for is larger: databases have no room for any number."""
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, max=MOST, metavar="N", help="at most so many rows")]
 AfterOption = Annotated[
     str | None,
     typer.Option(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tasks.period.period import PeriodReport
 
 _UNITS = {"h": 1, "d": 24, "w": 168}
+SHOWN_LETTERS = 8
 _VERSION = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -56,7 +57,10 @@ def report(
         pair = [(name, report_of(_chosen(opened, name, until))) for name in compare]
         _show_pair(pair, as_json)
         return
-    period = _load(opened, _time(since, until), until)
+    began = _time(since, until)
+    if began > until:
+        raise UsageError(f"--since {since} is in the future; give 7d, 12h, 4w, or a day as 2026-11-01")
+    period = _load(opened, began, until)
     stats = review_stats(opened, days=max((until - period.since).days, 1))
     found = report_of(period, stats, newest_promises(opened))
     if page is not None:
@@ -102,6 +106,9 @@ def _show_pair(pair: "list[tuple[str, PeriodReport]]", as_json: bool) -> None:
     for name in sorted({*known[0], *known[1]}):
         for label, figure in FIGURES:
             rows.append((name, label, *(figure(of[name]) if name in of else "–" for of in known)))
+    if not rows:
+        say("no run read documents in either period")
+        return
     for line in aligned(("type", "figure", *(name for name, _ in pair)), rows, left={"type", "figure"}):
         say(without_controls(line))
 
@@ -110,7 +117,10 @@ def _chosen(database: "Database", name: str, until: datetime) -> "Period":
     """The period, or all that was read under the version of a type. Raises `UsageError`."""
     first, dots, last = name.partition("..")
     if dots:
-        return _load(database, _time(first, until), _time(last, until) + timedelta(days=1))
+        began, ended = _time(first, until), _time(last, until)
+        if ended < began or ended.year > until.year + 1:
+            raise UsageError(f"{name!r} is no period: it ends before it begins, or years from now")
+        return _load(database, began, ended + timedelta(days=1))
     if not _VERSION.fullmatch(name):
         raise UsageError(f"{name!r} is no period such as 2026-11-01..2026-11-07 and no version such as 2bd66971")
     period = _load(database, datetime(1970, 1, 1, tzinfo=UTC), until, name)
@@ -118,6 +128,9 @@ def _chosen(database: "Database", name: str, until: datetime) -> "Period":
         raise UsageError(
             f"no run read documents under a type version that begins with {name!r}; winnow show RUN has them"
         )
+    versions = sorted({f"{each.document_type} {each.version[:SHOWN_LETTERS]}" for each in period.types})
+    if len({each.version for each in period.types}) > 1:
+        raise UsageError(f"{name!r} begins more than one version: {', '.join(versions)}; give more letters")
     return period
 
 

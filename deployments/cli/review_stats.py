@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blocks.records import MOST_DAYS
 from deployments.cli.options import DatabaseOption, TypeOption, open_existing
 from deployments.cli.output import OutputFormat, say, show_rows
 
@@ -18,7 +19,7 @@ MAX_REASONS = 5
 
 def stats(
     document_type: TypeOption = None,
-    days: Annotated[int, typer.Option("--days", min=1, help="the figures of so many days")] = 90,
+    days: Annotated[int, typer.Option("--days", min=1, max=MOST_DAYS, help="the figures of so many days")] = 90,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else")] = False,
     database: DatabaseOption = None,
 ) -> None:

@@ -16,7 +16,7 @@ import typer
 from blocks.errors import PrefectUnreachable, RunError, UsageError, WinnowError
 from blocks.records import Rerun, ResultStatus
 from deployments.cli.extract import check_sources
-from deployments.cli.options import DatabaseOption, share_of
+from deployments.cli.options import MOST, DatabaseOption, share_of
 from deployments.cli.output import note, say
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run(
             "result; failed: stale ones and failures; all: every document"
         ),
     ] = Rerun.STALE,
-    limit: Annotated[int | None, typer.Option(min=1, help="process at most this many files")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="process at most this many files")] = None,
     chunk_size: Annotated[int | None, typer.Option(min=1, max=10_000, help="documents per Prefect task run")] = None,
     rows: Annotated[
         str | None,

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from deployments.cli.options import DatabaseOption, open_existing
+from deployments.cli.options import MOST, DatabaseOption, open_existing
 from deployments.cli.output import note, say, without_controls
 
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, and nothing else")]
 
 
 def runs(
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="at most so many runs")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, metavar="N", help="at most so many runs")] = 20,
     after: Annotated[
         str | None,
         typer.Option("--after", metavar="RUN", help="only runs older than this one, the last one of an earlier list"),

@@ -61,7 +61,7 @@ def aligned(
     The last column that is left is cut where it is too long.
     """
     shown = list(range(len(head)))
-    widths = [max(len(head[column]), *(len(row[column]) for row in rows)) for column in shown]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in shown]
     for name in droppable:
         if sum(widths[column] + 2 for column in shown) - 2 <= width():
             break

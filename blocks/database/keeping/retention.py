@@ -28,7 +28,7 @@ from blocks.database.tables import (
     runs,
     stage_outputs,
 )
-from blocks.records import Record
+from blocks.records import MOST_DAYS, Record
 
 BATCH = 2_000
 """Rows that are deleted in one transaction, so that runs wait shortly."""
@@ -37,16 +37,16 @@ BATCH = 2_000
 class Retention(Record):
     """For how many days each kind of row is kept; None keeps it for good."""
 
-    outputs_days: float | None = Field(None, ge=0)
+    outputs_days: float | None = Field(None, ge=0, le=MOST_DAYS)
     """Outputs of stages and results that newer ones have replaced. Without them, going back to an earlier prompt or
     setting computes again."""
-    members_days: float | None = Field(None, ge=0)
+    members_days: float | None = Field(None, ge=0, le=MOST_DAYS)
     """Which documents a run worked on, in which chunks, since its end. The run itself stays."""
-    calls_days: float | None = Field(None, ge=0)
+    calls_days: float | None = Field(None, ge=0, le=MOST_DAYS)
     """Calls of models, with tokens and cost."""
-    texts_days: float | None = Field(None, ge=0)
+    texts_days: float | None = Field(None, ge=0, le=MOST_DAYS)
     """Prompts and replies, where they are kept."""
-    replies_days: float | None = Field(None, ge=0)
+    replies_days: float | None = Field(None, ge=0, le=MOST_DAYS)
     """Replies that are kept to be used again, since their last use."""
 
 

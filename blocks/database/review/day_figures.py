@@ -54,13 +54,19 @@ def load_days(
     database: Database, connection: Connection, days: Sequence[date], at: datetime
 ) -> tuple[DaysOfTypes, DaysOfTypes]:
     """The figures of consecutive days, the last of which is that of `at`; and those of them that are to be kept."""
-    kept = _kept(connection, days[0])
+    began = connection.execute(_FIRST_EVENT).scalar_one_or_none()
+    kept: dict[date, Mapping[str, DayFigures]] = {}
+    kept |= {day: {} for day in days if began is None or day < began.astimezone(UTC).date()}
+    kept |= _kept(connection, days[0])
     found, final = dict(kept), dict[date, Mapping[str, DayFigures]]()
     for first, last in _ranges([day for day in days if day not in kept]):
         counted = _count(database, connection, first, last)
         found |= counted
         final |= {day: types for day, types in counted.items() if at - start_of(day + timedelta(days=1)) >= FINAL_AFTER}
     return found, final
+
+
+_FIRST_EVENT = select(_event.happened_at).order_by(_event.event_id).limit(1)
 
 
 def keep_days(database: Database, final: DaysOfTypes) -> None:
