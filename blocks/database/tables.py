@@ -1,4 +1,4 @@
-"""The tables, but for those of review and learning. Migrations make them; a test compares the two.
+"""The tables, but for those of review, learning and inboxes. Migrations make them; a test compares the two.
 
 Ids and digests are SHA-256 in hexadecimal. Times are UTC. Payloads are JSON, compressed by zlib unless they are short;
 the content of parts is always compressed.
@@ -12,6 +12,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer,
 from blocks.database.column_types import AnyText, ExactDecimal, UtcDateTime
 from blocks.database.learning import tables as _learning_tables  # noqa: F401 - so that the metadata has every table
 from blocks.database.metadata import RowId, document_id_column, metadata
+from blocks.database.pipeline import inbox_tables as _inbox_tables  # noqa: F401 - as above
 from blocks.database.review import tables as _review_tables  # noqa: F401 - as above
 
 
@@ -361,35 +362,6 @@ model_calls = Table(
         sqlite_where=text("outcome = 'open'"),
         postgresql_where=text("outcome = 'open'"),
     ),
-)
-
-inbox_files = Table(
-    "inbox_files",
-    metadata,
-    Column("inbox", Text, primary_key=True),
-    Column("uri", AnyText, primary_key=True),
-    Column("mark", Text, nullable=False),
-    Column("seen_at", UtcDateTime, nullable=False),
-    Column("is_stable", Boolean, nullable=False),
-    Column("run_id", Text),
-    Column("taken_at", UtcDateTime),
-    Index(
-        "ix_inbox_files_due",
-        "inbox",
-        sqlite_where=text("taken_at IS NULL"),
-        postgresql_where=text("taken_at IS NULL"),
-    ),
-)
-
-inbox_tries = Table(
-    "inbox_tries",
-    metadata,
-    Column("inbox", Text, primary_key=True),
-    Column("block", Text, nullable=False),
-    Column("tries", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("began_at", UtcDateTime, nullable=False),
-    Column("next_at", UtcDateTime, nullable=False),
 )
 
 model_call_texts = Table(

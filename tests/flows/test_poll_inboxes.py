@@ -88,7 +88,7 @@ os.environ["WINNOW_DATABASE_URL"] = {url!r}
 os.environ["WINNOW_DOCUMENT_TYPES_DIR"] = {types!r}
 from sqlalchemy import update
 from blocks.database.engine import open_database
-from blocks.database.tables import inbox_tries
+from blocks.database.pipeline.inbox_tables import inbox_tries
 from blocks.inbox.block import Inbox
 from flows.poll_inboxes import poll_inboxes
 from flows.take_inbox import take_inbox

@@ -9,7 +9,8 @@ from blocks.database.engine import Database, now
 from blocks.database.in_list import in_list
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.documents import FAILED
-from blocks.database.tables import inbox_files, inbox_tries, run_documents, runs, sources
+from blocks.database.pipeline.inbox_tables import inbox_files, inbox_tries
+from blocks.database.tables import run_documents, runs, sources
 
 WRITE_AT_ONCE = 5_000
 

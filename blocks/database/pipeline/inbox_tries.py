@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, exists, select, update
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.outages import survives_outages
-from blocks.database.tables import inbox_files, inbox_tries
+from blocks.database.pipeline.inbox_tables import inbox_files, inbox_tries
 
 LONGEST_WAIT = timedelta(hours=1)
 

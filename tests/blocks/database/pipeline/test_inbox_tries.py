@@ -7,6 +7,7 @@ from sqlalchemy import update
 
 from blocks.database.engine import Database
 from blocks.database.pipeline import inbox_files
+from blocks.database.pipeline.inbox_tables import inbox_tries
 from blocks.database.pipeline.inbox_tries import (
     count_failure,
     count_try,
@@ -16,7 +17,6 @@ from blocks.database.pipeline.inbox_tries import (
     wait_after,
     waiting,
 )
-from blocks.database.tables import inbox_tries
 
 
 @pytest.mark.parametrize(("tries", "minutes"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (100_000, 60)])
