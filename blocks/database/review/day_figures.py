@@ -66,7 +66,8 @@ def load_days(
     return found, final
 
 
-_FIRST_EVENT = select(_event.happened_at).order_by(_event.event_id).limit(1)
+_FIRST_EVENT = select(func.min(_event.happened_at)).where(_event.event == Event.OPENED)
+"""When the first item was opened. No item has an earlier event, and an index has these times in their order."""
 
 
 def keep_days(database: Database, final: DaysOfTypes) -> None:
