@@ -16,6 +16,8 @@ from tasks.learn.types import JudgeTypes
 PartLearned = MemoryLearned | CalibrationLearned
 """What came of learning a part of a type."""
 
+PROMISED = "a promise is in use that was proven with the confidences as they are"
+
 log = logging.getLogger(__name__)
 
 
@@ -28,9 +30,9 @@ def learn(
 ) -> list[PartLearned]:
     """Learn the memory and the calibration of each type, or of one `only`, and log what came of it.
 
-    `judge` is how a run decides between types. Of a calibration that a type does not ask for nothing is reported. It
-    stays as it is while a promise is in use that was proven with the confidences that it gives. Raises as the database
-    does.
+    `judge` is how a run decides between types. Of what a type does not ask for nothing is reported, unless it asks for
+    neither. A calibration stays as it is while a promise is in use that was proven with the confidences that it gives.
+    Raises as the database does.
     """
     found: list[PartLearned] = []
     used = in_use(database)
@@ -38,8 +40,12 @@ def learn(
         started = time.monotonic()
         came = learn_memory(database, types, name, judge, on_progress)
         came = came.model_copy(update={"examples_id": learn_examples(database, types[name])})
-        found.append(_logged(came, started))
-        if types[name].review.calibrate and (name, Part.PROMISE) not in used:
+        asks_for_calibration = types[name].review.calibrate
+        if types[name].memory is not None or came.examples_id is not None or not asks_for_calibration:
+            found.append(_logged(came, started))
+        if asks_for_calibration and (name, Part.PROMISE) in used:
+            found.append(CalibrationLearned(document_type=name, documents=0, why=PROMISED))
+        elif asks_for_calibration:
             started = time.monotonic()
             found.append(_logged(learn_calibration(database, types[name]), started))
     return found
@@ -89,7 +95,7 @@ def _calibration_sentence(came: CalibrationLearned) -> str:
         return f"{came.document_type}: no calibration was learnt: {came.why}"
     head = f"{came.document_type}: calibrated by {came.documents:,} decided documents (no. {came.learned_id})"
     if not came.is_used:
-        return f"{head}, and not used, because no field loses less than without it"
+        return f"{head}, and not used, because no field loses less than by what is in use"
     changes = [
         f"{name} {field.method} by {field.labels:,} labels, log loss {field.loss_before:.3f} to {field.loss_after:.3f}"
         for name, field in came.gate.changes.items()

@@ -8,13 +8,13 @@ import pytest
 
 from blocks.database.engine import Database, now
 from blocks.database.learning import learned
-from blocks.database.learning.learned import LearnedState, Part
+from blocks.database.learning.learned import LearnedState, NewLearned, Part
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.learning.calibration import Calibration, TypeCalibration
 from blocks.learning.labels import Label, Origin
 from blocks.records import Evidence, Status, Validation
 from tasks.learn.calibration import CalibrationLearned, LabelledConfidence, counting, fit, learn_calibration
-from tasks.learn.learn import learn, sentence
+from tasks.learn.learn import PROMISED, learn, sentence
 from tasks.learn.split import proving
 from tests.slip_desk import Desk
 
@@ -143,7 +143,7 @@ def desk(sqlite_database: Database, tmp_path: Path) -> Desk:
 def with_labels(desk: Desk) -> CalibrationLearned:
     for number in range(60):
         desk.label(number, f"{number}.30" if number % 2 else "1000.00", drawn_with=1.0)
-    came = learn(desk.database, desk.types)[1]
+    came = learn(desk.database, desk.types)[-1]
     assert isinstance(came, CalibrationLearned)
     return came
 
@@ -201,6 +201,17 @@ def test_with_a_strict_split_only_the_teaching_half_teaches(desk: Desk) -> None:
     proving_ones = proving(desk.database, desk.types["slip"], ids)
     assert 20 < len(proving_ones) < 40
     assert came.documents == 60 - len(proving_ones)
+    assert len(learn(desk.database, desk.types)) == 2
+
+
+def test_while_a_promise_is_in_use_its_calibration_stays(desk: Desk) -> None:
+    with_labels(desk)
+    promise = NewLearned(document_type="slip", part=Part.PROMISE, digest="", labels=1, gate={}, is_used=True)
+    with desk.database.write() as connection:
+        learned.add(connection, promise)
+    desk.label(1, "1000.00", drawn_with=1.0)
+    (came,) = learn(desk.database, desk.types)
+    assert sentence(came) == f"slip: no calibration was learnt: {PROMISED}"
 
 
 def test_without_the_setting_nothing_is_calibrated(desk: Desk) -> None:
