@@ -90,7 +90,8 @@ def _cost_of_type(
     known = ledger(document_type.name, names)
     if known.calls:
         number = len(known.calls) + known.without_calls
-        return _ranges(known, counts, known.costs_usd, f"the ledger's calls for {number:,} documents of the type")
+        found = _ranges(known, counts, known.costs_usd, f"the ledger's calls for {number:,} documents of the type")
+        return _with_examples(found, 0 if known.has_examples else document_type.examples_shown)
     others = ledger(document_type.name, [model.name for model in registry.models if model.name not in names])
     model = registry.get(names[0])
     price = price_of(model) if model is not None else None
@@ -98,12 +99,25 @@ def _cost_of_type(
         tokens = [fmean(each) for each in zip(*others.tokens, strict=True)]
         each_usd = price.max_cost(math.ceil(tokens[0]), 0, math.ceil(tokens[1]))
         costs = tuple(calls * each_usd for calls in others.calls)
-        return _ranges(others, counts, costs, f"tokens of other models' calls, at the price of {names[0]} today")
+        found = _ranges(others, counts, costs, f"tokens of other models' calls, at the price of {names[0]} today")
+        return _with_examples(found, 0 if others.has_examples else document_type.examples_shown)
     budgets = (settings.budget_per_document_usd, document_type.budget_usd)
     most = min(budget for budget in budgets if budget is not None)
     unknown = Range(low=Decimal(0), high=None)
     most_usd = Range(low=Decimal(0), high=most * counts[1])
     return unknown, most_usd, f"the ledger has no call for the type; its budget is {most} USD per document"
+
+
+def _with_examples(found: tuple[Range, Range, str], examples: int) -> tuple[Range, Range, str]:
+    """The cost of calls that are shown so many decided documents, each as large as the one that is read; those of the
+    ledger were shown none."""
+    calls, cost_usd, basis = found
+    if not examples or cost_usd.high is None:
+        return found
+    basis = (
+        f"{basis}; with up to {examples} examples, which those had not, a call may cost {examples + 1} times as much"
+    )
+    return calls, cost_usd.model_copy(update={"high": cost_usd.high * (examples + 1)}), basis
 
 
 def _ranges(known: CallsOfType, counts: Counts, costs_usd: Sequence[Decimal], basis: str) -> tuple[Range, Range, str]:

@@ -18,10 +18,12 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    column,
     exists,
     func,
     literal_column,
     select,
+    table,
 )
 
 from blocks.backfill.plan import Terms
@@ -89,13 +91,14 @@ class StoredType:
 class CallsOfType:
     """What the ledger has of a type's documents: calls and cost of each that called models, and how many did not.
 
-    `tokens` are the input and output tokens of the calls.
+    `tokens` are the input and output tokens of the calls. `has_examples`: one of them was shown decided documents.
     """
 
     calls: tuple[int, ...]
     costs_usd: tuple[Decimal, ...]
     without_calls: int
     tokens: tuple[tuple[int, int], ...]
+    has_examples: bool = False
 
 
 def selected_documents(
@@ -178,6 +181,7 @@ def calls_of_type(connection: Connection, document_type: str, models: Collection
         ),
         without_calls=max(0, computed - len(answered) - len(waited)),
         tokens=tuple((call.input_tokens, call.output_tokens) for calls in answered.values() for call in calls),
+        has_examples=any(call.has_examples for calls in answered.values() for call in calls),
     )
 
 
@@ -216,6 +220,7 @@ _DURATIONS = (
 
 _NOT_SENT = (OPEN, CANCELLED, LIMITS_REACHED, MODELS_PAUSED, LOST)
 """Calls that were not sent; and those whose worker died, at the most that they may have cost: no run plans for that."""
+_examples = table("model_call_examples", column("call_key"))  # its own module imports this room
 _newest = select(model_calls).order_by(model_calls.c.call_id.desc()).limit(NEWEST_CALLS).subquery()
 _CALLS = (
     select(
@@ -226,6 +231,7 @@ _CALLS = (
         _newest.c.unconfirmed_usd,
         _newest.c.input_tokens,
         _newest.c.output_tokens,
+        exists().where(_examples.c.call_key == _newest.c.call_key).label("has_examples"),
     )
     .join(documents, documents.c.document_id == _newest.c.document_id)
     .where(

@@ -1,13 +1,14 @@
 """What calls may cost: from the ledger where it knows, else from prices, else bounded by budgets."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from blocks.backfill.plan import NOTHING, Range, StageWork, Terms, TypeChange, TypeCost
 from blocks.database.pipeline.planning import CallsOfType
-from blocks.document_types.schema import DocumentType
+from blocks.document_types.schema import DocumentType, MemoryRules
 from blocks.gateway.registry.registry import RegisteredModel, RegistryState
 from blocks.records import OUTPUT_STAGES, Stage
 from blocks.settings import load_settings
@@ -29,12 +30,13 @@ def cost(
     counts: tuple[int, int] = (100, 100),
     changes: tuple[TypeChange, ...] = (CHANGED,),
     models: tuple[RegisteredModel, ...] = (MINI, OTHER),
+    invoice: DocumentType = INVOICE,
 ) -> TypeCost:
     def ledger(name: str, models: Collection[str]) -> CallsOfType:
         assert name == "invoice"
         return next((known[model] for model in models if model in known), NO_CALLS)
 
-    types = {"invoice": INVOICE}
+    types = {"invoice": invoice}
     settings = load_settings()
     [found] = costs_of(
         ledger, types, RegistryState(models), settings, Terms(), {"invoice": counts, "unknown": (1, 1)}, changes
@@ -51,6 +53,15 @@ def test_equal_calls_give_an_exact_cost_for_as_many_documents() -> None:
     assert found.calls == Range(low=Decimal(100), high=Decimal(300))
     assert found.cost_usd == Range(low=Decimal("0.2"), high=Decimal("0.6"))
     assert found.basis == "the ledger's calls for 50 documents of the type"
+
+
+@pytest.mark.parametrize(("has_examples", "most"), [(False, "0.8"), (True, "0.2")])
+def test_examples_may_make_calls_dearer_than_those_without_any(has_examples: bool, most: str) -> None:
+    invoice = INVOICE.model_copy(update={"memory": MemoryRules(examples=3)})
+    known = replace(calls(50, "0.002"), has_examples=has_examples)
+    found = cost({"mini": known}, invoice=invoice)
+    assert found.cost_usd == Range(low=Decimal("0.2"), high=Decimal(most))
+    assert ("with up to 3 examples" in found.basis) is not has_examples
 
 
 def test_documents_that_asked_no_model_count_with_no_cost() -> None:

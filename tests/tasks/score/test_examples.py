@@ -16,6 +16,7 @@ from blocks.database.engine import Database
 from blocks.database.keeping.erasure import erase
 from blocks.database.learning.learned import Part, in_use
 from blocks.database.models.tables import model_call_examples
+from blocks.database.pipeline.planning import calls_of_type
 from blocks.database.story.document import load_document
 from blocks.database.tables import model_call_texts, model_calls, results, sources, stage_outputs
 from blocks.document_types.loader import load_document_types
@@ -165,9 +166,17 @@ def test_the_request_has_the_decided_documents_that_are_most_alike_each_with_its
     assert desk.shown_for(4) == [desk.id_of(int(reference[-4:])) for reference in shown]
     examples = in_use(desk.database)["note", Part.EXAMPLES]
     assert desk.score_fingerprint(4).endswith(f"-{examples.learned_id}")
+    with desk.database.read() as connection:
+        assert calls_of_type(connection, "note", ["m"]).has_examples
     assert f"m was shown 2 decided documents last: {desk.shown_for(4)[0][:12]}" in "\n".join(
         document_lines(load_document(desk.database, desk.id_of(4)))
     )
+
+
+def test_a_plan_knows_that_calls_so_far_had_no_examples(desk: Desk) -> None:
+    desk.decide(1, 2)
+    with desk.database.read() as connection:
+        assert not calls_of_type(connection, "note", ["m"]).has_examples
 
 
 def test_a_settled_row_is_not_read_again_because_more_was_decided(desk: Desk) -> None:
