@@ -255,11 +255,15 @@ class Classification(Record):
 
 
 class Evidence(Record):
-    """Where in the document a value stands. `page` counts from 1; `quote` is literal text of that page."""
+    """Where in the document a value stands. `page` counts from 1; `quote` is literal text of that page.
+
+    `read_as_in`: ids of decided documents that had their values at such a place, where they changed the reading.
+    """
 
     page: int
     quote: str
     box: Box | None = None
+    read_as_in: tuple[str, ...] = Field((), exclude_if=lambda ids: not ids)
 
 
 class Signals(Record):

@@ -245,7 +245,7 @@ class Example(Record):
     reply: dict[str, JsonValue] | None = Field(None, exclude_if=lambda reply: reply is None)
 
 
-class DecidedExample(Example):
+class TaughtExample(Example):
     """An example that people's decisions made. Its text, and what is trained on it, are written to no file."""
 
 

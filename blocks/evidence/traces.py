@@ -34,10 +34,12 @@ class Trace(Record):
 class Remembered(Record):
     """A decided document that is like the one being read, with the traces of its fields.
 
-    `likeness` is in [0, 1]. `is_same_issuer`: both documents come from the same business. `documents` is 1, or the
-    number of decided documents whose traces were added up (`blocks/learning/traces.py`, `habits`).
+    `document_id` is empty where it is several documents. `likeness` is in [0, 1]. `is_same_issuer`: both documents come
+    from the same business. `documents` is 1, or the number of decided documents whose traces were added up
+    (`blocks/learning/traces.py`, `habits`).
     """
 
+    document_id: str = ""
     likeness: float = Field(ge=0, le=1)
     is_same_issuer: bool = False
     documents: int = 1

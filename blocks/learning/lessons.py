@@ -7,7 +7,7 @@ a run begins. So a text is in one place only, and is gone with its document.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from blocks.document_types.schema import DecidedExample, DocumentType, Example, FieldType
+from blocks.document_types.schema import DocumentType, Example, FieldType, TaughtExample
 
 MAX_LESSONS = 1_000
 """So many decided texts are taught at most: training takes the cube of their number."""
@@ -46,12 +46,12 @@ def taught(document_type: DocumentType, lessons: Iterable[Example]) -> DocumentT
     labels.
     """
     enums = enum_values(document_type)
-    latest: dict[str, DecidedExample] = {}
+    latest: dict[str, TaughtExample] = {}
     for lesson in lessons:
         labels = {name: value for name, value in lesson.labels.items() if value in enums.get(name, ())}
         if labels and lesson.text.strip():
             latest.pop(lesson.text, None)
-            latest[lesson.text] = DecidedExample(text=lesson.text, labels=labels)
+            latest[lesson.text] = TaughtExample(text=lesson.text, labels=labels)
     found = list(latest.values())
     return _with_examples(document_type, [found[place] for place in _evenly([lesson.labels for lesson in found])])
 
@@ -59,10 +59,10 @@ def taught(document_type: DocumentType, lessons: Iterable[Example]) -> DocumentT
 def taught_as_type(document_type: DocumentType, texts: Iterable[str]) -> DocumentType:
     """The type with texts of its decided documents as further examples, for the classifier of types only."""
     distinct = dict.fromkeys(text for text in texts if text.strip())
-    return _with_examples(document_type, [DecidedExample(text=text) for text in distinct])
+    return _with_examples(document_type, [TaughtExample(text=text) for text in distinct])
 
 
-def _with_examples(document_type: DocumentType, decided: Sequence[DecidedExample]) -> DocumentType:
+def _with_examples(document_type: DocumentType, decided: Sequence[TaughtExample]) -> DocumentType:
     if not decided:
         return document_type
     texts = {example.text for example in decided}

@@ -106,6 +106,7 @@ class Memory:
         """
         found = [
             Remembered(
+                document_id=self._decided[place].document_id,
                 likeness=round(float(np.clip(likeness, 0.0, 1.0)), 4),
                 is_same_issuer=is_same_issuer,
                 fields=self._decided[place].fields,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from blocks.document_types.schema import DecidedExample, DocumentField, DocumentType
+from blocks.document_types.schema import DocumentField, DocumentType, TaughtExample
 from blocks.evidence.document_reading import FieldCandidate
 from blocks.evidence.grounding import quoted
 from blocks.evidence.traces import Remembered
@@ -58,8 +58,8 @@ def read_enum(
     if not remembered:
         return reading, candidates
     without = FieldReading(value=plain.label, confidence=plain.confidence, evidence=(evidence,))
-    same = [document.fields.get(field_name) for document in remembered if document.is_same_issuer]
-    support = sum(trace is not None and trace.value == reading.value for trace in same)
+    traces = [(document, document.fields.get(field_name)) for document in remembered]
+    support = [document for document, trace in traces if trace is not None and trace.value == reading.value]
     return held_down(field, reading, without, support), candidates
 
 
@@ -68,7 +68,7 @@ def _classifier(field_name: str, version: TypeVersion) -> TextClassifier:
     """The trained classifier of an enum field. A value without keywords and examples is known by its own words."""
     field = version.document_type.fields[field_name]
     lessons = [
-        Lesson(example.text, example.labels[field_name], is_decided=isinstance(example, DecidedExample))
+        Lesson(example.text, example.labels[field_name], is_decided=isinstance(example, TaughtExample))
         for example in version.document_type.examples
         if example.labels.get(field_name) in field.enum
     ]

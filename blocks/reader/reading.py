@@ -125,7 +125,7 @@ def _held_down(
 ) -> dict[str, FieldReading | None]:
     """What was read with the memory, where few documents speak for it with less confidence; `plain` is without it."""
     support = {name: memory.support(name, fields[name], found[0].best) for name, found in ranked.items() if found}
-    return {name: held_down(fields[name], best[name], plain[name], support.get(name, 0)) for name in best}
+    return {name: held_down(fields[name], best[name], plain[name], support.get(name, ())) for name in best}
 
 
 @lru_cache(maxsize=TYPES_KEPT)

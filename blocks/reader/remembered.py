@@ -46,6 +46,8 @@ LOWERED = 0.79
 """What a confidence is worth that fewer documents raised: less than 0.8, from which types accept rows."""
 LOWERED_OPTIONAL = 0.49
 """What the confidence in another value of an optional field is worth: less than 0.5, below which people look at it."""
+NAMED_DOCUMENTS = 3
+"""So many documents that a reading used are named."""
 SHARED_SIGNS = 2
 """A place is one where an earlier value stood if they share so many signs: all amounts share their form."""
 
@@ -73,11 +75,14 @@ class Memory:
             weighed = _written_as(names, weighed) if names else [*weighed, *self._added(field, same, weighed)]
         return weighed
 
-    def support(self, name: str, field: DocumentField, candidate: Candidate) -> int:
-        """How many decided documents of the same issuer had the value of the field at such a place."""
+    def support(self, name: str, field: DocumentField, candidate: Candidate) -> list[Remembered]:
+        """The decided documents that had the value of the field at such a place."""
         own = set(self._signs(candidate, field))
-        traces = [d.fields[name] for d in self._remembered if d.is_same_issuer and name in d.fields]
-        return sum(len(own & trace.right.keys()) >= SHARED_SIGNS for trace in traces)
+        return [
+            document
+            for document in self._remembered
+            if name in document.fields and len(own & document.fields[name].right.keys()) >= SHARED_SIGNS
+        ]
 
     def _signs(self, candidate: Candidate, field: DocumentField) -> tuple[str, ...]:
         size = self._sizes.get(candidate.cell.page, (0.0, 0.0))
@@ -126,14 +131,23 @@ class Memory:
 
 
 def held_down(
-    field: DocumentField, reading: FieldReading | None, plain: FieldReading | None, support: int
+    field: DocumentField,
+    reading: FieldReading | None,
+    plain: FieldReading | None,
+    support: Sequence[Remembered] = (),
 ) -> FieldReading | None:
-    """The reading where `support` documents speak for it; fewer than `ENOUGH` do not make a row accepted.
+    """The reading with the `support` that speaks for it; fewer than `ENOUGH` of one issuer do not get a row accepted.
 
     `plain` is what is read without them. Its confidence stands where the value is the same. A value that they let
-    vanish stays, for a person.
+    vanish stays, for a person. The first evidence names them.
     """
-    if support >= ENOUGH or reading == plain:
+    if reading == plain:
+        return reading
+    if reading is not None and reading.evidence:
+        named = tuple(document.document_id for document in support if document.document_id)[:NAMED_DOCUMENTS]
+        first = reading.evidence[0].model_copy(update={"read_as_in": named})
+        reading = reading.model_copy(update={"evidence": (first, *reading.evidence[1:])})
+    if sum(document.is_same_issuer for document in support) >= ENOUGH:
         return reading
     if reading is None:
         return plain and plain.model_copy(update={"confidence": _lowered(field, plain.confidence)})

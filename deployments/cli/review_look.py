@@ -13,7 +13,10 @@ from deployments.cli.output import note, say, without_controls
 from deployments.cli.review_options import ByOption, IdArgument, JsonOption, person_of
 
 if TYPE_CHECKING:
-    from blocks.database.review.shown import ShownItem
+    from collections.abc import Mapping
+
+    from blocks.database.engine import Database
+    from blocks.database.review.shown import ShownField, ShownItem
     from blocks.review.records import Item
 
 RevealOption = Annotated[
@@ -45,7 +48,7 @@ def next_(
         if as_json:
             say("null")
         return
-    _print(show_item(opened, claimed.review_id), as_json, reveal=False)
+    _print(opened, show_item(opened, claimed.review_id), as_json)
 
 
 def show(
@@ -57,7 +60,8 @@ def show(
     """Show an item: its values, the least certain first, each with the line of the document that holds it."""
     from blocks.database.review.shown import show_item
 
-    _print(show_item(open_existing(database), review_id), as_json, reveal)
+    opened = open_existing(database)
+    _print(opened, show_item(opened, review_id), as_json, reveal=reveal)
 
 
 def claim(
@@ -73,7 +77,7 @@ def claim(
 
     opened = open_to_change(database)
     claims.claim(opened, review_id, person_of(opened, by), lease_s=minutes * 60)
-    _print(show_item(opened, review_id), as_json, reveal=False)
+    _print(opened, show_item(opened, review_id), as_json)
 
 
 def release(
@@ -132,22 +136,30 @@ def verify(
         say(f"the audit trail of {found.event_id:,} events is as it was written; the last hash is {found.hash}")
 
 
-def _print(shown: "ShownItem", as_json: bool, reveal: bool) -> None:
+def _print(database: "Database", shown: "ShownItem", as_json: bool, *, reveal: bool = False) -> None:
+    from blocks.database.learning.named import decided_in_words
+
     is_hidden = shown.item.is_blind and not reveal
+    read_as = {} if is_hidden else decided_in_words(database, shown.item.evidence)
     if as_json:
         # An opinion's digests say to the database whether two persons agree; a person can do nothing with them.
         hidden: dict[str, Any] = dict.fromkeys(("fields", "confidences", "evidence"), True)
         hidden["opinions"] = {"__all__": {"outcome", "key"}}
         content = shown.item.model_dump(mode="json", exclude=hidden) | {"uri": shown.uri}
         content |= shown.model_dump(mode="json", include={"judged", "passed_on", "decision"})
-        fields = [] if is_hidden else [field.model_dump(mode="json") for field in shown.fields]
+        fields = [] if is_hidden else [_as_json(field, read_as) for field in shown.fields]
         say(json.dumps(content | {"fields": fields}, ensure_ascii=False))
         return
-    for line in (*_lines(shown, is_hidden), *_reject_reasons(shown.item)):
+    for line in (*_lines(shown, is_hidden, read_as), *_reject_reasons(shown.item)):
         say(without_controls(line))
 
 
-def _lines(shown: "ShownItem", is_hidden: bool) -> list[str]:
+def _as_json(field: "ShownField", read_as: "Mapping[str, str]") -> dict[str, Any]:
+    named = {"read_as_in": read_as[field.field]} if field.field in read_as else {}
+    return field.model_dump(mode="json") | named
+
+
+def _lines(shown: "ShownItem", is_hidden: bool, read_as: "Mapping[str, str]") -> list[str]:
     item = shown.item
     due = f", due {item.due_at:%Y-%m-%d %H:%M} UTC" if item.due_at else ""
     lines = [
@@ -175,6 +187,7 @@ def _lines(shown: "ShownItem", is_hidden: bool) -> list[str]:
         lines.append(f"  {field.field}{confidence}: {_text(field.value)}")
         if field.line:
             lines.append(f"      page {field.page}: {field.line}")
+        lines += [f"      read as in {read_as[field.field]}"] if field.field in read_as else []
         lines += [
             f"      {found.judgement}, by {found.by} at {found.at:%Y-%m-%d %H:%M} UTC"
             for found in shown.judged

@@ -148,6 +148,8 @@ def _fields(fields: Sequence[ShownValue]) -> Iterator[str]:
         yield cut(f"  {field.field}{sure}: {_shown(field.value)}", width())
         if field.quote and field.value is not None:
             yield cut(f"      page {field.page}: “{field.quote}”", width())
+        if field.read_as_in:
+            yield cut(f"      read as in {field.read_as_in}", width())
 
 
 def _entry(entry: Entry, history: History) -> Iterator[str]:

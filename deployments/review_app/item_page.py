@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Response
 
+from blocks.database.learning.named import decided_in_words
 from blocks.database.review import claims
 from blocks.database.review.decide import decide, undo
 from blocks.database.review.item_content import changes_since, read_item
@@ -40,6 +41,7 @@ def show_item(call: Call) -> Response:
         item=item,
         passed_on=passed_on,
         decision=decision,
+        read_as={} if item.is_blind else decided_in_words(site.database, item.evidence),
         query=query_of(call.query),
         types=[(name, known.title) for name, known in sorted(site.types.items())],
         may_decide=call.who.role.covers(item.role) and call.who.role.covers(Role.REVIEWER),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from blocks.document_types.schema import DecidedExample, DocumentType
+from blocks.document_types.schema import DocumentType, TaughtExample
 from blocks.records import UNKNOWN_TYPE, Classification
 from blocks.text_classifier.classifier import Lesson, TextClassifier
 from blocks.text_classifier.features import words
@@ -176,7 +176,7 @@ class TypeJudge:
     @cached_property
     def _classifier(self) -> TextClassifier:
         lessons = [
-            Lesson(example.text, name, is_decided=isinstance(example, DecidedExample))
+            Lesson(example.text, name, is_decided=isinstance(example, TaughtExample))
             for name, known in sorted(self.types.items())
             for example in known.examples
         ]

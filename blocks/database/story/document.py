@@ -1,5 +1,6 @@
 """The story of a document: its history, and what only its outputs and failures know."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from pydantic import JsonValue
 from sqlalchemy import bindparam, select
 
 from blocks.database.engine import Database
+from blocks.database.learning.named import decided_words
 from blocks.database.outages import survives_outages
 from blocks.database.pipeline.sources import uris_of
 from blocks.database.pipeline.stage_outputs import load_payloads
@@ -17,13 +19,17 @@ from blocks.review.reasons import sentence
 
 
 class ShownValue(Record):
-    """A field of the current result. `page` and `quote` are None where it has no evidence; the quote is on one line."""
+    """A field of the current result. `page` and `quote` are None where it has no evidence; the quote is on one line.
+
+    `read_as_in`: the decided documents that the reading used, in words.
+    """
 
     field: str
     value: JsonValue
     confidence: float | None
     page: int | None = None
     quote: str | None = None
+    read_as_in: str | None = None
 
 
 class DocumentFailure(Record):
@@ -113,6 +119,7 @@ def load_document(database: Database, document_id: str) -> DocumentStory:
             for f in connection.execute(_FAILURES, {"id": document_id}).mappings()
         ]
         current = connection.execute(_CURRENT, {"id": document_id}).mappings().one_or_none()
+        used = decided_words(connection, _evidence(current)) if current is not None else {}
         payloads = {
             stage: load_payloads(connection, stage, [document_id]).get(document_id)
             for stage in (Stage.EXTRACT, Stage.CLASSIFY)
@@ -133,7 +140,7 @@ def load_document(database: Database, document_id: str) -> DocumentStory:
         type=TypeVerdict.model_validate(classification.model_dump(include={*TypeVerdict.model_fields}))
         if classification
         else None,
-        fields=_fields(current) if shows and current else (),
+        fields=_fields(current, used) if shows and current else (),
         failures=tuple(failed),
         reviews=tuple(
             ReviewOfDocument.model_validate(item.model_dump(include={*ReviewOfDocument.model_fields}))
@@ -143,12 +150,19 @@ def load_document(database: Database, document_id: str) -> DocumentStory:
     )
 
 
-def _fields(current: Any) -> tuple[ShownValue, ...]:
+def _evidence(current: Any) -> dict[str, tuple[Evidence, ...]]:
+    return {
+        name: tuple(Evidence.model_validate(each) for each in found or ())
+        for name, found in current["evidence"].items()
+    }
+
+
+def _fields(current: Any, used: Mapping[str, str]) -> tuple[ShownValue, ...]:
     """The values, the least certain first."""
     shown = []
+    found = _evidence(current)
     for name, value in current["fields"].items():
-        first = next(iter(current["evidence"].get(name) or ()), None)
-        evidence = None if first is None else Evidence.model_validate(first)
+        evidence = next(iter(found.get(name, ())), None)
         confidence = None if current["decided_by"] else current["confidences"].get(name)
         shown.append(
             ShownValue(
@@ -157,6 +171,7 @@ def _fields(current: Any) -> tuple[ShownValue, ...]:
                 confidence=confidence,
                 page=evidence and evidence.page,
                 quote=evidence and " ".join(evidence.quote.split()),
+                read_as_in=used.get(name),
             )
         )
     return tuple(sorted(shown, key=lambda field: 1.0 if field.confidence is None else field.confidence))

@@ -1,6 +1,6 @@
 """People's decisions become examples of the type, the latest ones and evenly over the values."""
 
-from blocks.document_types.schema import DecidedExample, Example
+from blocks.document_types.schema import Example, TaughtExample
 from blocks.learning import lessons
 from blocks.learning.lessons import chosen, taught, taught_as_type
 from tests.blocks.learning.documents import INVOICE
@@ -46,5 +46,5 @@ def test_only_labels_of_enum_fields_teach() -> None:
 
 def test_the_texts_of_decided_documents_are_examples_of_their_type() -> None:
     found = taught_as_type(INVOICE, ["pens", "pens", " "])
-    assert [(type(example), example.text) for example in found.examples] == [(DecidedExample, "pens")]
+    assert [(type(example), example.text) for example in found.examples] == [(TaughtExample, "pens")]
     assert taught_as_type(INVOICE, []) is INVOICE

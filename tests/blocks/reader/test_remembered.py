@@ -76,6 +76,7 @@ def read_after(decided: int) -> tuple[FieldReading, FieldReading]:
 
 def test_what_few_documents_taught_needs_a_person_and_what_three_taught_needs_none() -> None:
     for number, total in map(read_after, range(1, ENOUGH)):
+        assert "A-17" in total.evidence[0].read_as_in
         assert (number.value, total.value) == ("A-23", "31.50")
         assert max(number.confidence, total.confidence) < 0.8
     number, total = read_after(ENOUGH)
@@ -83,22 +84,25 @@ def test_what_few_documents_taught_needs_a_person_and_what_three_taught_needs_no
     assert min(number.confidence, total.confidence) > 0.8
 
 
+SUPPORT = [Remembered(likeness=0.9, is_same_issuer=True)] * ENOUGH
+OTHERS = [Remembered(likeness=0.9)] * ENOUGH
 REQUIRED, OPTIONAL = DocumentField(type=FieldType.MONEY, required=True), DocumentField(type=FieldType.MONEY)
 
 
 def test_the_confidence_of_a_reading_without_the_memory_stands() -> None:
     plain, raised = FieldReading(value="1.00", confidence=0.9), FieldReading(value="1.00", confidence=0.98)
-    assert held_down(REQUIRED, raised, plain, 0) == plain
-    assert held_down(REQUIRED, raised, plain, ENOUGH) == raised
+    assert held_down(REQUIRED, raised, plain) == plain
+    assert held_down(REQUIRED, raised, plain, SUPPORT) == raised
+    assert held_down(REQUIRED, raised, plain, OTHERS) == plain
     lowered = plain.model_copy(update={"confidence": 0.4})
-    assert held_down(REQUIRED, lowered, plain, 0) == lowered
+    assert held_down(REQUIRED, lowered, plain) == lowered
 
 
 def test_another_value_of_an_optional_field_is_looked_at_and_a_lost_one_stays() -> None:
     plain, other = FieldReading(value="1.00", confidence=0.9), FieldReading(value="2.00", confidence=0.98)
-    assert held_down(REQUIRED, other, plain, 0) == other.model_copy(update={"confidence": 0.7742})
-    assert held_down(OPTIONAL, other, plain, 0) == other.model_copy(update={"confidence": 0.4802})
-    assert held_down(OPTIONAL, other, None, 0) == other.model_copy(update={"confidence": 0.4802})
-    assert held_down(OPTIONAL, None, plain, 0) == plain.model_copy(update={"confidence": 0.441})
-    assert held_down(OPTIONAL, None, plain, ENOUGH) is None
-    assert held_down(OPTIONAL, None, None, 0) is None
+    assert held_down(REQUIRED, other, plain) == other.model_copy(update={"confidence": 0.7742})
+    assert held_down(OPTIONAL, other, plain) == other.model_copy(update={"confidence": 0.4802})
+    assert held_down(OPTIONAL, other, None) == other.model_copy(update={"confidence": 0.4802})
+    assert held_down(OPTIONAL, None, plain) == plain.model_copy(update={"confidence": 0.441})
+    assert held_down(OPTIONAL, None, plain, SUPPORT) is None
+    assert held_down(OPTIONAL, None, None) is None

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from blocks.database.engine import Database
+from blocks.database.keeping.erasure import erase
 from blocks.database.learning import learned
 from blocks.database.learning.learned import LearnedState, Part
+from blocks.database.story.document import load_document
 from tasks.learn import gate
 from tasks.learn.learn import learn, sentence
 from tasks.learn.memory import MemoryLearned
@@ -36,6 +38,21 @@ def test_a_new_document_of_a_decided_issuer_is_read_right(desk: Desk) -> None:
     desk.hand_out(4, "31.60")
     desk.run()
     assert desk.sum_of(4) == "31.60"
+
+
+def test_what_a_value_was_read_by_is_shown(desk: Desk) -> None:
+    with_decided_slips(desk)
+    desk.hand_out(4, "31.60")
+    desk.run()
+    sums = {field.field: field for field in load_document(desk.database, desk.id_of(4)).fields}
+    named = sums["sum"].read_as_in
+    assert named is not None
+    assert sorted(named.split("; ")) == [f"{number}.txt, decided by ann" for number in (1, 2, 3)]
+    assert load_document(desk.database, desk.id_of(1)).fields[0].read_as_in is None
+    erase(desk.database, [desk.id_of(1)], "ann")
+    gone = load_document(desk.database, desk.id_of(4)).fields[0].read_as_in
+    assert gone is not None
+    assert "whose label was forgotten" in gone
 
 
 def test_what_was_read_before_is_read_again_only_where_that_is_wanted(desk: Desk) -> None:
@@ -95,8 +112,6 @@ def test_what_reads_a_field_worse_is_not_used(desk: Desk, monkeypatch: pytest.Mo
 
 
 def test_an_erased_document_is_remembered_no_longer(desk: Desk) -> None:
-    from blocks.database.keeping.erasure import erase
-
     with_decided_slips(desk)
     (came,) = learn(desk.database, desk.types)
     assert came.learned_id is not None
