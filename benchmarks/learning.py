@@ -29,6 +29,7 @@ from dateutil import parser as dates
 from blocks.document_types.loader import load_document_types
 from blocks.document_types.schema import DocumentType, Example, FieldType
 from blocks.evidence.document_reading import DocumentReading
+from blocks.evidence.findings import LIKELY_AT
 from blocks.evidence.traces import Trace
 from blocks.learning.lessons import taught
 from blocks.learning.likeness import DIMENSIONS, sketch, text_of
@@ -45,10 +46,15 @@ YEAR_FIRST = re.compile(r"\d{4}[-/.]?\d\d?[-/.]?\d\d?$")
 
 @dataclass(slots=True)
 class Result:
-    """How documents were read: right and wrong values by field, and each document's confidence and rightness."""
+    """How documents were read: right and wrong values by field, and each document's confidence and rightness.
+
+    `accepted` documents have no doubtful field; `surely_wrong` are their wrong values by field.
+    """
 
     counts: Counter[tuple[str, bool]] = field(default_factory=Counter)
     documents: list[tuple[float, bool]] = field(default_factory=list)
+    accepted: list[bool] = field(default_factory=list)
+    surely_wrong: Counter[str] = field(default_factory=Counter)
 
     @property
     def wrong(self) -> int:
@@ -287,6 +293,20 @@ def judge(document_type: DocumentType, task: Task, reading: DocumentReading, res
     result.counts.update(rights.items())
     found = [reading.fields.get(name) for name in task.truth]
     result.documents.append((min(one.confidence if one else 0.0 for one in found), all(rights.values())))
+    if is_accepted(document_type, reading):
+        result.accepted.append(all(rights.values()))
+        result.surely_wrong.update(name for name, right in rights.items() if not right)
+
+
+def is_accepted(document_type: DocumentType, reading: DocumentReading) -> bool:
+    """Whether confidences alone would accept the document: 0.8 of required fields, 0.5 of others that were read."""
+    for name, rules in document_type.fields.items():
+        found = reading.fields.get(name)
+        if rules.required and (found is None or found.confidence < document_type.review.accept_at):
+            return False
+        if found is not None and found.confidence < LIKELY_AT and found.evidence:
+            return False
+    return True
 
 
 def show(document_type: DocumentType, task: Task, before: DocumentReading, after: DocumentReading) -> None:
@@ -314,7 +334,10 @@ def compare(title: str, before: Result, after: Result) -> None:
         figures = [
             f"{result.counts[name, True]} right {result.counts[name, False]} wrong" for result in (before, after)
         ]
-        print(f"  {name:<16} before {figures[0]:<22} after {figures[1]}")
+        wrong = " → ".join(str(result.surely_wrong[name]) for result in (before, after))
+        print(f"  {name:<16} before {figures[0]:<22} after {figures[1]:<22} in accepted rows wrong {wrong}")
+    rows = [f"{len(each.accepted)} accepted, {each.accepted.count(False)} of them wrong" for each in (before, after)]
+    print(f"  rows at today's thresholds: {rows[0]} → {rows[1]}")
     rates = [f"{review_rate(result.documents):.1%}" for result in (before, after)]
     print(
         f"  wrong values {before.wrong} → {after.wrong}; review rate at 5 % wrong, all together {rates[0]} → {rates[1]}"
