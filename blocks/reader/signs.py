@@ -84,9 +84,11 @@ def _before(candidate: Candidate, rows: tuple[Row, ...]) -> str:
     cell = candidate.cell
     parts = [other.text for other in rows[cell.row].cells if _is_left(other, cell)]
     text = "  ".join([*parts, cell.text[: candidate.start]])
-    label = _label(text)
-    last = max((match.end() for match in _WORD.finditer(text) if _is_of_label(match[0])), default=0)
-    return f"{label} {len(_FIGURES.findall(text, last))}" if label else ""
+    words = _last_words(text)
+    if not words:
+        return ""
+    label = plain("".join(word[0] for word in words))
+    return f"{label} {len(_FIGURES.findall(text, words[-1].end()))}" if label else ""
 
 
 def _is_left(other: Cell, cell: Cell) -> bool:
@@ -113,7 +115,18 @@ def _is_in_column(other: Cell, cell: Cell) -> bool:
 
 
 def _label(text: str, most: int = MAX_LABEL_WORDS) -> str:
-    return plain("".join([word for word in _WORD.findall(text) if _is_of_label(word)][-most:]))
+    return plain("".join(word[0] for word in _last_words(text, most)))
+
+
+def _last_words(text: str, most: int = MAX_LABEL_WORDS) -> list[re.Match[str]]:
+    """The last words of a text that may be of a label, in their order."""
+    found: list[re.Match[str]] = []
+    for word in reversed(list(_WORD.finditer(text))):
+        if _is_of_label(word[0]):
+            found.append(word)
+            if len(found) == most:
+                break
+    return found[::-1]
 
 
 def _is_of_label(word: str) -> bool:
