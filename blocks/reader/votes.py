@@ -2,7 +2,7 @@
 
 The classifier's probabilities are multiplied by the smoothed shares of the votes (a naive Bayes product of the two
 opinions). A vote weighs as much as its document is like the one being read. Votes help most where the classifier has
-not been trained on the decided documents yet.
+not been trained on the decided documents: `enums.py` asks for none where it has.
 """
 
 from collections import Counter

@@ -5,8 +5,18 @@ from collections import Counter
 import pytest
 
 from blocks.document_types.loader import load_document_types
-from blocks.document_types.schema import Criterion, DocumentField, DocumentType, Example, FieldHints, FieldType, Rubric
+from blocks.document_types.schema import (
+    Criterion,
+    DocumentField,
+    DocumentType,
+    Example,
+    FieldHints,
+    FieldType,
+    Rubric,
+    TaughtExample,
+)
 from blocks.evidence.grounding import check
+from blocks.evidence.traces import Remembered, Trace
 from blocks.reader.enums import read_enum
 from blocks.reader.rubric import grade
 from blocks.records import FieldReading, Page, Words
@@ -169,3 +179,15 @@ def test_a_double_charge_goes_to_the_payments_team(shipped: dict[str, DocumentTy
     team = read(shipped["support_ticket"], "team", page(text))
     assert team is not None
     assert team.value == "payments"
+
+
+def test_decided_documents_vote_where_their_texts_have_not_taught_the_classifier() -> None:
+    examples = (Example(text="the parcel is at the door", labels={"state": "here"}),)
+    field = DocumentField(type=FieldType.ENUM, enum=("here", "lost"))
+    parcel, pages = type_with(field, *examples), (page("nobody has seen the parcel at the depot"),)
+    votes = tuple(Remembered(likeness=1.0, fields={"state": Trace(value="lost")}) for _ in range(8))
+    lesson = TaughtExample(text="the parcel never came to the depot", labels={"state": "lost"})
+    for known, do_votes_count in ((parcel, True), (type_with(field, *examples, lesson), False)):
+        alone, beside = (read_enum("state", field, known, pages, found)[1] for found in ((), votes))
+        assert alone
+        assert (alone != beside) == do_votes_count
