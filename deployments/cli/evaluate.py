@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.cli.backfill_options import NoCacheOption
+from deployments.cli.evaluate_against import LABELS, Truth, truth_of
 from deployments.cli.evaluate_pairs import left_out_lines, side_by_side_lines
 from deployments.cli.evaluate_settings import checked_budget, settings_of
 from deployments.cli.evaluate_words import NOTHING, drawn, in_words, percent, point_at
@@ -19,11 +20,10 @@ from deployments.cli.words import aligned, counted, money
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from blocks.database.engine import Database
     from blocks.learning.evaluation import Evaluation, FieldEvaluation, Reliability
     from blocks.learning.measures import CurvePoint
     from tasks.compare.compare import Setting
-    from tasks.evaluate.evaluate import Evaluated, Labelled, Types
+    from tasks.evaluate.evaluate import Evaluated, Types
 
 HEAD = ("field", "labels", "right", "95 %", "wrong", "missed", "invented", "calibration", "ranking")
 REVIEW_RATES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
@@ -31,6 +31,15 @@ REVIEW_RATES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 
 def evaluate(
     document_type: TypeOption = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="labels|PATH",
+            help="what is right: the database's labels, or a csv or jsonl file as winnow labels import reads it, or a "
+            "folder with such files, whose documents are read beside what is stored",
+        ),
+    ] = LABELS,
     compare: Annotated[
         list[str] | None,
         typer.Option(
@@ -64,25 +73,20 @@ def evaluate(
 
     \b
     winnow evaluate --type receipt --html receipts.html
+    winnow evaluate --against truth.csv           by a file of labels, which is not imported
+    winnow evaluate --against exam/               documents of a folder, by the files of labels in it
     winnow evaluate --compare unlearnt            what was learnt against nothing learnt
     winnow evaluate --compare edited_types        a changed copy of the document types
     winnow evaluate --models gpt-x,claude-y --sample 50 --budget 2
     """
     from blocks.document_types.loader import load_document_types
     from blocks.settings import load_settings
-    from tasks.evaluate.evaluate import evaluate_stored, labelled_documents, sample_of
 
     opened = open_existing(database)
     types = load_document_types(load_settings().document_types_dir)
-    labelled, teaching = labelled_documents(opened, types, document_type)
-    if sample is not None:
-        labelled = sample_of(labelled, sample)
-    if (compare or models) and labelled:
-        settings = settings_of(compare or (), models or (), types, document_type)
-        found = _compared(opened, types, labelled, settings, budget, use_cache=not no_cache)
-    else:
-        found = evaluate_stored(opened, types, labelled)
-    found = found.model_copy(update={"teaching": teaching})
+    settings = settings_of(compare or (), models or (), types, document_type)
+    with truth_of(against, opened, types, document_type, budget, use_cache=not no_cache) as truth:
+        found = _evaluated(truth, types, sample, settings, use_cache=not no_cache)
     if page is not None and found.types:
         from deployments.cli.evaluate_page import evaluation_page
 
@@ -94,28 +98,30 @@ def evaluate(
     _show(found, document_type)
 
 
-def _compared(
-    database: "Database",
-    types: "Types",
-    labelled: "Labelled",
-    settings: "Sequence[Setting]",
-    budget: str | None,
-    *,
-    use_cache: bool,
+def _evaluated(
+    truth: "Truth", types: "Types", sample: int | None, settings: "Sequence[Setting]", *, use_cache: bool
 ) -> "Evaluated":
-    """The labelled documents by each setting, within the budget."""
+    """The labelled documents as they are stored, and by each setting, within the budget."""
+    from tasks.evaluate.evaluate import evaluate_stored, sample_of
+
+    labelled = truth.labelled if sample is None else sample_of(truth.labelled, sample)
+    if not settings or not labelled:
+        found = evaluate_stored(truth.database, types, labelled, truth.ledger)
+        return found.model_copy(update={"teaching": truth.teaching})
     from tasks.compare.compare import estimates, side_by_side
 
-    budget_usd = checked_budget(budget, estimates(settings, labelled, database))
+    budget_usd = checked_budget(truth.budget, estimates(settings, labelled, truth.ledger or truth.database))
     from tasks.stages import PIPELINE
 
     names = ", ".join(setting.name for setting in settings)
     note(f"reading {counted(len(labelled), 'labelled document')} by {names}, beside what is stored")
-    found = side_by_side(database, types, labelled, settings, PIPELINE, budget_usd, use_cache=use_cache)
+    if truth.ledger is not None:
+        settings = [setting.of(truth.database, truth.ledger) for setting in settings]
+    found = side_by_side(truth.database, types, labelled, settings, PIPELINE, budget_usd, use_cache=use_cache)
     for other in found.others:
         for line in left_out_lines(other):
             note(line)
-    return found
+    return found.model_copy(update={"teaching": truth.teaching})
 
 
 def _show(found: "Evaluated", wanted: str | None) -> None:

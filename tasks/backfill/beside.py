@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -18,12 +18,13 @@ from blocks.database.models.budgets import RUN, spent_of
 from blocks.database.pipeline import backfills
 from blocks.database.pipeline.backfills import Backfill, BackfillState
 from blocks.database.pipeline.selected import record_selected
+from blocks.records import Batch
 from tasks.backfill.plain import without_prefect
 from tasks.backfill.shards import place_of
 from tasks.runs.chunk import RunContext
 from tasks.runs.pipeline import process_chunks
 from tasks.runs.prepare import PreparedRun, handed_over
-from tasks.runs.run import Pipeline, open_run
+from tasks.runs.run import Pipeline, Run, open_run
 
 
 def compute_sample(
@@ -70,18 +71,38 @@ def computed_beside(
     The calls of models are in the ledger of the main one. Unless `as_settled`, documents that were settled are asked
     about too: outputs that stand are kept.
     """
+
+    def copy_and_select(run: Run) -> None:
+        copy_documents(prepared.database, run.database, document_ids, as_settled=as_settled)
+        size, digest = run.settings.chunk_size, run.pipeline_digest
+        record_selected(
+            run.database, run.run_id, Selection(), rerun=context.rerun, pipeline_digest=digest, chunk_size=size
+        )
+
+    with worked_beside(prepared, pipeline, context, Selection(), copy_and_select) as beside:
+        yield beside
+
+
+@contextmanager
+def worked_beside(
+    prepared: PreparedRun,
+    pipeline: Pipeline,
+    context: RunContext,
+    batch: Batch | Selection,
+    make_batch: Callable[[Run], object],
+) -> Iterator[Database]:
+    """Run a batch in an empty database beside the main one, which is deleted after the block.
+
+    `make_batch` puts the documents into it. The calls of models are in the ledger of the main one.
+    """
     name, main = context.run_id.replace("-", ""), prepared.database
     beside = open_beside(main, name)
     try:
-        copy_documents(main, beside, document_ids, as_settled=as_settled)
         with (
             handed_over(replace(prepared, database=beside, ledger=prepared.ledger or main)),
-            open_run(context, Selection(), without_prefect(pipeline)) as run,
+            open_run(context, batch, without_prefect(pipeline)) as run,
         ):
-            size, digest = run.settings.chunk_size, run.pipeline_digest
-            record_selected(
-                beside, context.run_id, Selection(), rerun=context.rerun, pipeline_digest=digest, chunk_size=size
-            )
+            make_batch(run)
             process_chunks(run)
         yield beside
     finally:

@@ -7,7 +7,7 @@ stored extractions, and readings that the setting would not change are the store
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from itertools import combinations
@@ -49,6 +49,10 @@ class Setting:
     prepared: PreparedRun
     learned: tuple[int, ...] | None = None
     relearn: bool = False
+
+    def of(self, database: Database, ledger: Database) -> "Setting":
+        """The same for documents of a database beside the main one, which has what was learnt and the calls."""
+        return replace(self, prepared=replace(self.prepared, database=database, ledger=ledger))
 
 
 class Estimate(Record):
@@ -101,7 +105,8 @@ def side_by_side(
 
     What is right is decided by today's `types`, so that a setting with other fields cannot be its own judge.
     """
-    stored = stored_readings(database, types, labelled)
+    ledger = next((setting.prepared.ledger for setting in settings), None)
+    stored = stored_readings(database, types, labelled, ledger)
     known = {document.document_id for read in stored.by_type.values() for document in read}
     wanted = {id_: labels for id_, labels in labelled.items() if id_ in known}
     readings, others = {STORED: stored}, []

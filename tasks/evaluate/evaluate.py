@@ -89,9 +89,9 @@ def evaluate_readings(database: Database, types: Types, wanted: str | None = Non
     return evaluate_stored(database, types, labelled).model_copy(update={"teaching": teaching})
 
 
-def evaluate_stored(database: Database, types: Types, labelled: Labelled) -> Evaluated:
-    """What the machine read last of the documents, by their labels."""
-    readings = stored_readings(database, types, labelled)
+def evaluate_stored(database: Database, types: Types, labelled: Labelled, ledger: Database | None = None) -> Evaluated:
+    """What the machine read last of the documents, by their labels. `ledger` is as in `stored_readings`."""
+    readings = stored_readings(database, types, labelled, ledger)
     return Evaluated(types=readings.evaluations(types), unread=readings.unread)
 
 
@@ -120,31 +120,33 @@ def _drawn_again(label: Label, share: float) -> Label:
     return label.model_copy(update={"drawn_with": drawn_with})
 
 
-def stored_readings(database: Database, types: Types, labelled: Labelled) -> Readings:
-    """What the machine read last of the documents."""
-    return _readings(database, types, labelled, None)
+def stored_readings(database: Database, types: Types, labelled: Labelled, ledger: Database | None = None) -> Readings:
+    """What the machine read last of the documents. `ledger` has the calls of models, where it is another database."""
+    return _readings(database, types, labelled, ledger or database)
 
 
 def readings_beside(beside: Database, ledger: Database, types: Types, labelled: Labelled) -> Readings:
     """What was read of the documents in a database beside the main one, whose `ledger` has the calls of models."""
-    return _readings(beside, types, labelled, ledger)
+    return _readings(beside, types, labelled, ledger, is_beside=True)
 
 
-def _readings(database: Database, types: Types, labelled: Labelled, ledger: Database | None) -> Readings:
+def _readings(
+    database: Database, types: Types, labelled: Labelled, ledger: Database, *, is_beside: bool = False
+) -> Readings:
     found = Readings()
     remaining = iter(labelled)
     while ids := list(islice(remaining, _AT_ONCE)):
         with ExitStack() as stack:
             connection = stack.enter_context(database.read())
-            calls = None if ledger is None else stack.enter_context(ledger.read())
+            calls = None if ledger is database else stack.enter_context(ledger.read())
             readings = readings_of(connection, ids, calls)
         for id_ in ids:
             reading = readings.get(id_)
             if reading is None:
                 found.unread += 1
-            elif ledger is not None and reading.is_unopened:
+            elif is_beside and reading.is_unopened:
                 found.unopened += 1
-            elif ledger is not None and reading.is_provisional:
+            elif is_beside and reading.is_provisional:
                 found.unanswered += 1
             else:
                 document_type = types[labelled[id_][0].document_type]

@@ -92,6 +92,22 @@ def import_labels(
     return work.done
 
 
+def stated_labels(
+    database: Database, rows: Iterable[FileRow], options: ImportOptions, types: Mapping[str, DocumentType]
+) -> tuple[list[Label], list[RefusedRow]]:
+    """The labels that rows state of known documents, by document, and the rows that are none. Nothing is written."""
+    work = _Import(options, types)
+    found: defaultdict[str, list[Label]] = defaultdict(list)
+    for batch in _batches(rows):
+        with database.read() as connection:
+            at = database_time(connection)
+            for label in work.stated(connection, batch):
+                who_and_when = {"labelled_by": label.labelled_by or options.by, "labelled_at": label.labelled_at or at}
+                stated = Label.model_validate(label.model_dump() | who_and_when | {"label_id": ""})
+                found[label.document_id].append(stated)
+    return [label for labels in found.values() for label in that_count(labels)], work.done.refused
+
+
 def _write_all(database: Database, work: "_Import", checked: Sequence[Sequence[NewLabel]]) -> None:
     """Write the labels of all batches in one transaction, or none. The rows were read and checked before it, so that
     others wait for the writing alone."""
@@ -130,6 +146,10 @@ class _Import:
 
     def checked(self, connection: Connection, batch: Sequence[FileRow]) -> list[NewLabel]:
         """The labels of a batch that nobody has given yet. Counts the other rows, and names the wrong ones."""
+        return self._unknown(connection, self.stated(connection, batch))
+
+    def stated(self, connection: Connection, batch: Sequence[FileRow]) -> list[NewLabel]:
+        """The labels of a batch, each once. Names the wrong rows."""
         self._at = self._at or database_time(connection)
         self._find_places(connection, batch)
         ids = {id_ for row in batch if (id_ := self._id_of(row))}
@@ -148,7 +168,7 @@ class _Import:
                 place = place or str(row.cells.get("document_id") or "")
                 self.done.refused.append(RefusedRow(line=row.line, place=place, field=field, why=str(error)))
         self.done.written += len(new)
-        return self._unknown(connection, new)
+        return new
 
     def still_new(self, connection: Connection, labels: Sequence[NewLabel]) -> list[NewLabel]:
         """Those of the checked labels that nobody has given meanwhile. Refuses those of erased documents."""

@@ -54,3 +54,34 @@ def test_readings_are_measured_on_imported_labels(workplace: Workplace) -> None:
     assert (
         workplace.command("evaluate", "--type", "invoice").stdout == "no labelled document of type invoice was read\n"
     )
+
+
+def test_truth_from_files_is_measured_and_not_imported(workplace: Workplace) -> None:
+    """Of documents that were read before, and of a folder whose documents are read beside the database."""
+    folder = workplace.folder / "in"
+    folder.mkdir()
+    for name, (company, day, total) in RECEIPTS.items():
+        (folder / name).write_text(f"{company}\nReceipt\nDate: {day}\nGoods {total}\nTotal {total}\nCash {total}\n")
+    workplace.run("in", "--type", "receipt")
+    wrong = {"tea.txt": "99.00"}
+    rows = [f"{name},total,{wrong.get(name, total)}" for name, (_, _, total) in RECEIPTS.items()]
+    truth = "\n".join(("uri,field,value", *rows, "none.txt,total,1\n"))
+    (workplace.folder / "truth.csv").write_text(truth)
+    done = workplace.command("evaluate", "--against", "truth.csv", "--json")
+    assert "line 5 is no label: none.txt total: no document was seen at none.txt" in done.stderr
+    total = json.loads(done.stdout)["types"][0]["fields"]["total"]
+    assert (total["right"]["hits"], total["wrong"]["hits"]) == (2, 1)
+
+    exam = workplace.folder / "exam"
+    exam.mkdir()
+    (exam / "new.txt").write_text("New Shop Ltd\nReceipt\nDate: 07/05/2024\nGoods 4.20\nTotal 4.20\nCash 4.20\n")
+    (exam / "truth.jsonl").write_text(json.dumps({"uri": "new.txt", "field": "total", "value": "4.20"}) + "\n")
+    done = workplace.winnow("evaluate", "--against", "exam", "--type", "receipt", "--compare", "unlearnt", "--json")
+    found = json.loads(done.stdout)
+    assert found["types"][0]["fields"]["total"]["right"] == found["others"][0]["types"][0]["fields"]["total"]["right"]
+    assert found["types"][0]["fields"]["total"]["right"]["hits"] == 1
+    assert len(workplace.rows("results")) == len(RECEIPTS), "the folder's document is not in the database"
+    assert workplace.command("labels", "list").stdout == ""
+    (exam / "truth.jsonl").unlink()
+    refused = workplace.command("evaluate", "--against", "exam", expect=2).stderr
+    assert "exam has no file of labels: csv or jsonl with the columns uri" in refused
