@@ -105,6 +105,10 @@ def current_results(connection: Connection, document_ids: Sequence[str]) -> dict
     return {id_: CurrentResult(*row) for id_, *row in connection.execute(_CURRENT, {"ids": document_ids}).all()}
 
 
+NOT_IN_ROWS = {"priority", "due_minutes", "role", "accepted_by", "raw_confidences"}
+"""What a verdict has beside the columns of its row."""
+
+
 def replace_decisions(connection: Connection, document_ids: Sequence[str]) -> None:
     """Make the decided results of these documents results of the past. The audit trail keeps the decisions."""
     connection.execute(_REPLACE_DECISIONS, {"b_ids": document_ids})
@@ -120,7 +124,7 @@ def write_results(
     connection.execute(_CLEAR_CURRENT, {"b_ids": ids})
     rows = []
     for result in new:
-        verdict = result.validation.model_dump(mode="json", exclude={"priority", "due_minutes", "role", "accepted_by"})
+        verdict = result.validation.model_dump(mode="json", exclude=NOT_IN_ROWS)
         rows.append(
             verdict
             | {

@@ -160,9 +160,11 @@ def test_later_documents_are_calibrated_and_settled_ones_keep_their_row(desk: De
     assert 0.5 < later.confidence < 0.7
     assert (later.status, later.reasons) == (Status.IN_REVIEW, ("low_confidence:sum",))
     assert later.raw_confidences == before.confidences
+    stored = desk.row_of(61)
+    assert (stored["status"], stored["confidences"]) == ("in_review", later.confidences)
     assert desk.validated_under(61).endswith(f".{came.learned_id}")
     desk.run(relearn=True)
-    assert desk.validation_of(1).confidence < 0.7
+    assert desk.row_of(1)["confidence"] == desk.validation_of(1).confidence < 0.7
     assert desk.validated_under(1).endswith(f".{came.learned_id}")
     assert (desk.scored_in(1), desk.scored_in(61)) == (["run-1"], [second])
 
