@@ -15,11 +15,11 @@ MOST_SCORES = 500
 
 
 class Promise(Record):
-    """A look at the labels of a type, and what they prove.
+    """A look at the labels of a type, and what they prove for documents that are read under the `basis`.
 
-    `look` counts the looks under these rules and this basis, from 1 on. `labels` were used. `proofs` are by field, or
-    the one of the whole document under "". `scores` are those of documents that chose the thresholds, ascending and at
-    most 500 of them: what later documents are compared with.
+    `look` counts the looks under these rules, from 1 on. `labels` were used. `proofs` are by field, or the one of the
+    whole document under "". `scores` are those of the type's documents then, ascending and at most 500 of them: what
+    later documents are compared with.
     """
 
     rules: AcceptRules
@@ -30,11 +30,13 @@ class Promise(Record):
     scores: tuple[float, ...] = ()
 
     @property
-    def thresholds(self) -> dict[str, float]:
-        """The confidence from which on a row is accepted, by the keys of `proofs`; empty unless all are proven."""
-        found = {key: proof.threshold for key, proof in self.proofs.items()}
-        proven = {key: threshold for key, threshold in found.items() if threshold is not None}
-        return proven if len(proven) == len(found) else {}
+    def threshold(self) -> float | None:
+        """The confidence of the document from which on rows are accepted: the strictest one, so that the error of each
+        field was tested among just these rows. None unless all are proven.
+        """
+        found = [proof.threshold for proof in self.proofs.values()]
+        proven = [threshold for threshold in found if threshold is not None]
+        return max(proven) if len(proven) == len(found) else None
 
 
 def units_of(document_type: DocumentType, rules: AcceptRules) -> tuple[str, ...]:
@@ -42,9 +44,9 @@ def units_of(document_type: DocumentType, rules: AcceptRules) -> tuple[str, ...]
     return (WHOLE,) if rules.per == "document" else deciding_fields(document_type)
 
 
-def key_of(rules: AcceptRules, basis: str) -> str:
-    """Digest of what a promise says, and of how documents are read: looks under the same key share its certainty."""
-    parts = (Fraction(rules.error), Fraction(rules.certainty), rules.per, basis)
+def key_of(rules: AcceptRules) -> str:
+    """Digest of what a promise says: looks under the same key share its certainty, however documents are read."""
+    parts = (Fraction(rules.error), Fraction(rules.certainty), rules.per)
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 

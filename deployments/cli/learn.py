@@ -134,7 +134,7 @@ def _measured(found: "Learned") -> "tuple[str, list[str]]":
 
     if found.part is Part.PROMISE:
         promise = Promise.model_validate_json(found.content)
-        return f"look {promise.look}", [threshold_words(promise) if promise.thresholds else "not proven"]
+        return f"look {promise.look}", [threshold_words(promise)]
     if found.part is Part.EXAMPLES:
         return "not measured", []
     if found.part is Part.CALIBRATION:

@@ -146,10 +146,10 @@ def _lines(found: "Trust") -> list[str]:
         ("labels", f"{counted(found.drawn, 'document')} drawn by chance and decided, or past due"),
         ("", f"{rest:,} left out: they choose the thresholds, or had another chance to be drawn" if rest else ""),
         ("", f"{found.unjudged:,} counted as wrong: a deciding field has no label" if found.unjudged else ""),
-        ("", f"{found.changed:,} counted as wrong: read otherwise since the type changed" if found.changed else ""),
+        ("", f"{found.mended:,} counted as wrong: they were, before the type changed" if found.mended else ""),
         (
             "",
-            f"{found.other_basis:,} left out: last read by another version of the type, the reader or the models"
+            f"{found.other_basis:,} left out until all are read again: the type, the reader or the models have changed"
             if found.other_basis
             else "",
         ),
@@ -175,7 +175,7 @@ def _unit_lines(unit: "UnitTrust") -> list[str]:
 
 def _state(found: "Trust") -> str:
     """Whether runs accept by it."""
-    return "in use" if found.in_use is not None and found.in_use.learned.state == "used" else "not proven so far"
+    return "in use" if found.in_use is not None and found.in_use.is_kept else "not proven so far"
 
 
 def _in_use(trust: "Trust") -> str:
@@ -185,9 +185,10 @@ def _in_use(trust: "Trust") -> str:
     if found is None:
         return "nothing: no run has looked at the labels yet" if trust.is_asked else ""
     own, when = found.learned, moment(found.learned.made_at)
-    if own.state == "used":
+    if found.is_kept:
         return f"no. {own.learned_id} since {when}, look {found.looks}: {threshold_words(found.promise)}"
     state = {
+        "used": f"nothing: no. {own.learned_id} of {when} was proven before the type, the reader or the models changed",
         "refused": f"nothing: look {found.looks} of {when} proved nothing",
         "closed": f"nothing: the alarm closed no. {own.learned_id} of {when}, since too many of its audits were wrong",
         "rolled_back": f"nothing: {own.changed_by} took no. {own.learned_id} of {when} back",
@@ -201,10 +202,11 @@ def _watched(found: "InUse") -> str:
     if watched is None:
         return ""
     drifted = ""
-    if watched.drift is not None:
-        gap, p_value = watched.drift.gap, watched.drift.p_value
+    if found.drift is not None:
+        gap, p_value = found.drift.gap, found.drift.p_value
         drifted = f"; scores have moved by {gap:.2f} (by chance in {p_value:.1%} of cases)"
-    return f"since then {watched.wrong} of {counted(watched.audits, 'audit')} wrong{drifted}"
+    waiting = f", {watched.waiting:,} wait behind the first undecided one" if watched.waiting else ""
+    return f"since then {watched.wrong} of {counted(watched.audits, 'audit')} wrong{waiting}{drifted}"
 
 
 def _tested(test: "Tested") -> str:
@@ -215,8 +217,8 @@ def _verdict(found: "Trust") -> str:
     if all(unit.proof.threshold is not None for unit in found.units):
         from tasks.promise.trust import share_accepted
 
-        where = ", ".join(f"{unit.name} {unit.proof.threshold:.3f}".strip() for unit in found.units)
-        return f"proven from confidence {where} on, {share_accepted(found) or 0:.1%} of all documents"
+        where = max(unit.proof.threshold or 0.0 for unit in found.units)
+        return f"proven from confidence {where:.3f} on, {share_accepted(found) or 0:.1%} of all documents"
     if not found.used:
         return "not proven: no label of a document that chance drew"
     missing = [unit.needed for unit in found.units if unit.proof.threshold is None]
@@ -266,5 +268,5 @@ def _as_json(found: "Trust") -> dict[str, object]:
     plain["rules"] = {**plain["rules"], "error": float(found.rules.error), "certainty": float(found.rules.certainty)}
     if found.in_use is not None:
         plain["in_use"]["learned"] = found.in_use.learned.model_dump(mode="json", exclude={"content"})
-        plain["in_use"]["thresholds"] = found.in_use.promise.thresholds
+        plain["in_use"]["threshold"] = found.in_use.promise.threshold
     return dict(plain)

@@ -16,7 +16,7 @@ from tasks.learn.types import JudgeTypes
 PartLearned = MemoryLearned | CalibrationLearned
 """What came of learning a part of a type."""
 
-PROMISED = "a promise is in use that was proven with the confidences as they are"
+PROMISED = "the type promises an error, which is bound to the confidences as they are"
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ def learn(
     """Learn the memory and the calibration of each type, or of one `only`, and log what came of it.
 
     `judge` is how a run decides between types. Of what a type does not ask for nothing is reported, unless it asks for
-    neither. A calibration stays as it is while a promise is in use that was proven with the confidences that it gives.
-    Raises as the database does.
+    neither. The first calibration of a type that promises an error stays: what is proven is bound to it. Raises as
+    the database does.
     """
     found: list[PartLearned] = []
     used = in_use(database)
@@ -43,7 +43,7 @@ def learn(
         asks_for_calibration = types[name].review.calibrate
         if types[name].memory is not None or came.examples_id is not None or not asks_for_calibration:
             found.append(_logged(came, started))
-        if asks_for_calibration and (name, Part.PROMISE) in used:
+        if asks_for_calibration and types[name].review.accept is not None and (name, Part.CALIBRATION) in used:
             found.append(CalibrationLearned(document_type=name, documents=0, why=PROMISED))
         elif asks_for_calibration:
             started = time.monotonic()

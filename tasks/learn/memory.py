@@ -9,7 +9,7 @@ from blocks.database.learning import learned
 from blocks.database.learning.learned import NewLearned, Part
 from blocks.database.learning.texts import decided_texts
 from blocks.database.outages import survives_outages
-from blocks.database.pipeline.documents import lock_documents
+from blocks.database.pipeline.documents import erased_among, lock_documents
 from blocks.document_types.schema import DocumentType
 from blocks.learning.labels import TYPE_FIELD
 from blocks.learning.memory import remember
@@ -131,7 +131,9 @@ def _write(
         if learned.remembered(connection, new.document_type) != known:
             return None
         learned_id = learned.add(connection, new)
-        learned.replace_memories(connection, learned_id, new.document_type, added, ended)
+        erased = erased_among(connection, {row.document_id for row in added})  # while what was learnt was measured
+        kept = [row for row in added if row.document_id not in erased]
+        learned.replace_memories(connection, learned_id, new.document_type, kept, ended)
     return learned_id
 
 

@@ -46,7 +46,7 @@ def plan_of(database: Database, document_type: DocumentType, rules: AcceptRules)
     asked = AskedPromise(document_type, rules, "")
     sample = sample_of(database, document_type)
     labels = evenly_drawn(sample.labels[WHOLE])
-    scores = [*other_scores(database, asked, sample)[WHOLE], *(label.score for label in labels)]
+    scores = [*other_scores(database, asked, sample), *(label.score for label in labels)]
     error, delta = Fraction(rules.error), level(rules.certainty, look=1)
     planned = []
     for threshold in FIXED_THRESHOLDS:

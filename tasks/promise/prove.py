@@ -12,7 +12,7 @@ from blocks.database.learning.scores import read_scores
 from blocks.database.outages import survives_outages
 from blocks.errors import RunError
 from blocks.learning.promise import MARGIN, DrawnLabel, candidate_thresholds, evenly_drawn, fewest_labels, level, prove
-from blocks.learning.promised import WHOLE, Promise, thinned, units_of
+from blocks.learning.promised import Promise, thinned, units_of
 from blocks.records import Record
 from tasks.promise.asked import AskedPromise
 from tasks.promise.sample import NEVER, Sample, sample_of, score_of
@@ -54,21 +54,25 @@ def prove_promises(database: Database, asked: Iterable[AskedPromise]) -> list[Lo
     return found
 
 
-def prove_for_run(database: Database, asked: Sequence[AskedPromise]) -> None:
-    """As `prove_promises`, before a run. What goes wrong costs the run nothing but what is new."""
+def prove_for_run(database: Database, asked: Sequence[AskedPromise]) -> bool:
+    """As `prove_promises`, before a run. False if it went wrong: nobody has watched the promises then, and the run must
+    not accept by them.
+    """
     try:
         prove_promises(database, asked)
     except RunError:
         raise
     except Exception:
-        log.exception("the promises could not be looked at; the run goes by what was proven before")
+        log.exception("the promises could not be watched: to this run nothing is proven")
+        return False
+    return True
 
 
 def _look(database: Database, asked: AskedPromise) -> Looked:
     name = asked.document_type.name
     before = learned.looks(database, name, asked.key)
     last = before[0] if before else None
-    if last is not None and last.state is LearnedState.USED:
+    if last is not None and asked.is_kept_by(last):
         watched = watch(database, asked.document_type, last)
         if not watched.rang:
             return Looked(document_type=name, why=f"proven (no. {last.learned_id})", learned_id=last.learned_id)
@@ -88,7 +92,7 @@ def _look(database: Database, asked: AskedPromise) -> Looked:
     learned_id = _write(database, asked, promise, len(before))
     if learned_id is None:
         return Looked(document_type=name, why="another process has looked meanwhile")
-    if not promise.thresholds:
+    if promise.threshold is None:
         return Looked(document_type=name, why=f"not proven by {used:,} labels (look {number})", is_new=True)
     return Looked(
         document_type=name,
@@ -99,10 +103,11 @@ def _look(database: Database, asked: AskedPromise) -> Looked:
 
 
 def labels_for_look(asked: AskedPromise, number: int, last: Learned | None) -> int:
-    """With how many labels the next look is taken: the first one, and the one after an alarm, where labels without an
-    error would pass; others with a quarter more than the last.
+    """With how many labels the next look is taken: the first one, and the one after an alarm or a change of how
+    documents are read, where labels without an error would pass; others with a quarter more than the last.
     """
-    if last is not None and last.state is not LearnedState.CLOSED:
+    is_other = last is not None and Promise.model_validate_json(last.content).basis != asked.basis
+    if last is not None and not is_other and last.state is not LearnedState.CLOSED:
         return int(-(-last.labels * GROWTH.numerator // GROWTH.denominator))
     delta = delta_of(asked, number)
     return int(-(-fewest_labels(0, Fraction(asked.rules.error), delta) * MARGIN.numerator // MARGIN.denominator))
@@ -131,29 +136,24 @@ def tested_on(
     return even, tuple(each for each in candidate_thresholds(scores, len(even), error, delta) if each > NEVER)
 
 
-def other_scores(database: Database, asked: AskedPromise, sample: Sample) -> dict[str, list[float]]:
-    """The scores of the type's documents that chance did not draw, for each unit."""
-    found: dict[str, list[float]] = {unit: [] for unit in sample.labels}
-    for each in read_scores(database, asked.document_type.name):
-        if each.document_id not in sample.ids:
-            for unit, scores in found.items():
-                scores.append(score_of(asked.document_type, unit, each))
-    return found
+def other_scores(database: Database, asked: AskedPromise, sample: Sample) -> list[float]:
+    """The scores of the type's documents that chance did not draw."""
+    rows = read_scores(database, asked.document_type.name)
+    return [score_of(asked.document_type, each) for each in rows if each.document_id not in sample.ids]
 
 
 def _proven(database: Database, asked: AskedPromise, sample: Sample, number: int) -> Promise:
     error, delta = Fraction(asked.rules.error), delta_of(asked, number)
     scores = other_scores(database, asked, sample)
-    proofs = {
-        unit: prove(*tested_on(own, scores[unit], error, delta), error, delta) for unit, own in sample.labels.items()
-    }
+    proofs = {unit: prove(*tested_on(own, scores, error, delta), error, delta) for unit, own in sample.labels.items()}
+    own_scores = (label.score for label in next(iter(sample.labels.values())))
     return Promise(
         rules=asked.rules,
         basis=asked.basis,
         look=number,
         labels=min(len(evenly_drawn(own)) for own in sample.labels.values()),
         proofs=proofs,
-        scores=thinned([*scores.get(WHOLE, ()), *(label.score for label in sample.labels.get(WHOLE, ()))]),
+        scores=thinned([*scores, *own_scores]),
     )
 
 
@@ -170,9 +170,9 @@ def _write(database: Database, asked: AskedPromise, promise: Promise, looks_befo
             "error": str(asked.rules.error),
             "certainty": str(asked.rules.certainty),
             "look": promise.look,
-            "thresholds": dict(promise.thresholds),
+            "threshold": promise.threshold,
         },
-        is_used=bool(promise.thresholds),
+        is_used=promise.threshold is not None,
     )
     with database.write() as connection:
         return learned.add_look(connection, new, looks_before)

@@ -1,38 +1,42 @@
-"""The documents of a type that chance drew, with the scores and the errors of their rows: what proves a promise."""
+"""The rows of a type that chance drew, with their scores and their errors: what proves a promise."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import islice
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
+
+from pydantic import JsonValue
 
 from blocks.database.engine import Database, now
 from blocks.database.learning.drawn import DrawnDocument, DrawnOutcome, read_drawn
 from blocks.database.learning.labels import labels_of
-from blocks.database.learning.readings import Reading, Verdict, bases_of, readings_of, verdicts_of
+from blocks.database.learning.readings import Verdict, bases_of, verdicts_of
 from blocks.document_types.schema import DocumentType
 from blocks.learning.evaluation import Match, ReadDocument, deciding_fields, is_right, match_of
 from blocks.learning.labels import Label, that_count
 from blocks.learning.promise import DrawnLabel
 from blocks.learning.promised import WHOLE
-from tasks.evaluate.evaluate import read_document
 from tasks.learn.split import proving
 
 NEVER = 0.0
-"""The score of a document that no threshold accepts: something else sends it to review."""
+"""The score of a row that no threshold accepts: something else sends it to review."""
 SENT_BY_PROMISE = "unproven"
+LATE_AFTER = timedelta(days=14)
+"""A drawn row without a due time, such as an audit, counts as wrong when nobody has decided on it for so long."""
 _AT_ONCE = 500
 
 
 @dataclass(slots=True)
 class Sample:
-    """What became of the drawn documents of a type.
+    """What became of the rows of a type that chance drew.
 
-    `labels` has a label per document for each unit (see `units_of`). `waiting` documents are not decided and not due
-    yet. `unjudged` are decided ones of which a deciding field has no label; they count as wrong. `other_basis` are
-    left out: they were last read by another version of the type, the reader or the models. `changed` are read
-    otherwise since they were drawn, because of such a change; they count as wrong, since the change may be made for
-    them.
+    `labels` has a label per document for each unit (see `units_of`): its score is that of the row that was drawn, not
+    of what was read later. `waiting` ones are not decided and not due yet. `unjudged` are decided ones of which a
+    deciding field has no label; they count as wrong. `other_basis` are left out: they were drawn under another version
+    of the type, the reader or the models, and not all of such documents were read again. Where all were, a document
+    counts as wrong if either reading is, at the higher of both scores, since the change may be made for it; `mended`
+    are those of which only the first is.
     """
 
     labels: dict[str, list[DrawnLabel]]
@@ -40,7 +44,31 @@ class Sample:
     waiting: int = 0
     unjudged: int = 0
     other_basis: int = 0
-    changed: int = 0
+    mended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database has of a drawn document: the rows that the machine wrote, and the labels that count."""
+
+    drawn: DrawnDocument
+    verdicts: Sequence[Verdict]
+    labels: Sequence[Label]
+
+    def drawn_row(self) -> Verdict | None:
+        """The row that was drawn; of an import, the one that was there at the time, or else the first. None: gone."""
+        if self.drawn.fingerprint is not None:
+            return next((own for own in self.verdicts if own.fingerprint == self.drawn.fingerprint), None)
+        before = [own for own in self.verdicts if own.created_at <= self.drawn.drawn_at]
+        return next(iter((*reversed(before), *self.verdicts)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A row: its score, and for each unit whether it is wrong; None where a label is missing."""
+
+    score: float
+    wrong: Mapping[str, bool | None]
 
 
 def sample_of(
@@ -50,139 +78,151 @@ def sample_of(
     basis: str | None = None,
     since: datetime | None = None,
 ) -> Sample:
-    """The sample, of documents that were drawn after `since`. Without a `basis`, all readings count.
+    """The sample, of rows that were drawn after `since`. Without a `basis`, rows of any basis count as they were drawn.
 
-    A drawn document that was refused, or that nobody decided in time, counts as wrong: nobody can leave out the hard
-    ones. One whose reading is gone is left out.
+    A drawn row that was refused, that has a label of another type, or that nobody decided in time, counts as wrong:
+    nobody can leave out the hard ones. One that was deleted meanwhile is left out.
     """
-    drawn = [each for each in _latest(read_drawn(database, document_type.name)) if not since or each.drawn_at > since]
-    proves = proving(database, document_type, [each.document_id for each in drawn])
-    drawn = [each for each in drawn if each.document_id in proves]
-    at = now()
-    counted = [each for each in drawn if each.outcome is not DrawnOutcome.OPEN or _is_late(each, at)]
-    sample = Sample({unit: [] for unit in units}, {each.document_id for each in drawn}, len(drawn) - len(counted))
-    remaining = iter(counted)
-    while batch := list(islice(remaining, _AT_ONCE)):
-        known = _known(database, document_type, [each.document_id for each in batch], with_bases=basis is not None)
-        for each in batch:
-            if each.document_id in known.readings:
-                _count(sample, document_type, each, known, basis)
+    rows = _drawn_rows(database, document_type, since)
+    proves = proving(database, document_type, [each.drawn.document_id for each, _ in rows])
+    bases = {} if basis is None else _bases(database, document_type, [each for each, _ in rows])
+    sample, at = Sample({unit: [] for unit in units}), now()
+    earlier: list[tuple[_Known, _Judged, _Judged | None]] = []
+    for each, row in rows:
+        if each.drawn.document_id not in proves:
+            continue
+        sample.ids.add(each.drawn.document_id)
+        if each.drawn.outcome is DrawnOutcome.OPEN and not is_late(each.drawn, at):
+            sample.waiting += 1
+            continue
+        judged = _judge(document_type, units, each, row)
+        if basis is None or bases.get(row.run_id) == basis:
+            _count(sample, each, judged)
+            continue
+        last = each.verdicts[-1]
+        is_read_again = bases.get(last.run_id) == basis
+        earlier.append((each, judged, _judge(document_type, units, each, last) if is_read_again else None))
+    if any(again is None for *_, again in earlier):
+        sample.other_basis = len(earlier)
+        return sample
+    for each, judged, again in earlier:
+        if again is not None:
+            sample.mended += any(judged.wrong[unit] is not False and again.wrong[unit] is False for unit in units)
+            wrong = {unit: _either(judged.wrong[unit], again.wrong[unit]) for unit in units}
+            _count(sample, each, _Judged(max(judged.score, again.score), wrong))
     return sample
 
 
 class Ranked(Protocol):
-    """What ranks a row: its status, the confidences of the document and of its fields, and the reasons against it."""
+    """What ranks a row: its status, its confidence, and the reasons against it."""
 
     @property
     def status(self) -> str: ...  # noqa: D102 - as `ReadDocument`
     @property
     def confidence(self) -> float: ...  # noqa: D102
     @property
-    def confidences(self) -> Mapping[str, float]: ...  # noqa: D102
-    @property
-    def reasons(self) -> tuple[str, ...]: ...  # noqa: D102
+    def reasons(self) -> Sequence[str]: ...  # noqa: D102
 
 
-def score_of(document_type: DocumentType, unit: str, read: Ranked) -> float:
-    """The score by which a document is ranked: the confidence, unless something beside confidence speaks against it."""
-    if read.status in {"failed", "rejected"}:
+def score_of(document_type: DocumentType, row: Ranked) -> float:
+    """The score by which a row is ranked: its confidence, unless something beside confidence speaks against it."""
+    if row.status in {"failed", "rejected"}:
         return NEVER
     deciding = set(deciding_fields(document_type))
-    for reason in read.reasons:
+    for reason in row.reasons:
         code, _, detail = reason.partition(":")
-        is_of_confidence = code == SENT_BY_PROMISE or (code == "low_confidence" and detail in deciding)
-        if not is_of_confidence and not (code == "low_type_confidence" and unit == WHOLE):
+        if code not in {SENT_BY_PROMISE, "low_type_confidence"} and not (
+            code == "low_confidence" and detail in deciding
+        ):
             return NEVER
-    return read.confidence if unit == WHOLE else read.confidences.get(unit, NEVER)
+    return row.confidence
 
 
-def is_wrong(document_type: DocumentType, unit: str, read: ReadDocument) -> bool | None:
-    """Whether the row is wrong, or one field of it; None where a label is missing."""
+def is_wrong(document_type: DocumentType, unit: str, row: Verdict, labels: Sequence[Label]) -> bool | None:
+    """Whether the row is wrong by its labels, or one field of it; None where a label is missing."""
+    if any(label.document_type != document_type.name for label in labels):
+        return True
+    read = _as_read(row, {label.field: label.value for label in labels if label.field in document_type.fields})
     if unit == WHOLE:
         right = is_right(document_type, read)
         return None if right is None else not right
     return None if unit not in read.labels else match_of(document_type, unit, read) is not Match.RIGHT
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the database has of some documents: labels, what was read of them last and before, and by which runs."""
-
-    readings: Mapping[str, Reading]
-    labels: Mapping[str, Sequence[Label]]
-    verdicts: Mapping[str, Sequence[Verdict]]
-    bases: Mapping[str, str]
+def is_late(drawn: DrawnDocument, at: datetime) -> bool:
+    """Whether a drawn row should have been decided by now."""
+    return at > (drawn.due_at if drawn.due_at is not None else drawn.drawn_at + LATE_AFTER)
 
 
-def _known(database: Database, document_type: DocumentType, ids: Sequence[str], *, with_bases: bool) -> _Known:
-    with database.read() as connection:
-        readings, labels = readings_of(connection, ids), _by_document(labels_of(connection, ids))
-        if not with_bases:
-            return _Known(readings, labels, {}, {})
-        verdicts = verdicts_of(connection, ids)
-        run_ids = {reading.run_id for reading in readings.values()}
-        run_ids |= {verdict.run_id for own in verdicts.values() for verdict in own}
-        return _Known(readings, labels, verdicts, bases_of(connection, run_ids, document_type.name))
-
-
-def _count(sample: Sample, document_type: DocumentType, drawn: DrawnDocument, known: _Known, basis: str | None) -> None:
-    id_ = drawn.document_id
-    reading = known.readings[id_]
-    if basis is not None and known.bases.get(reading.run_id) != basis:
-        sample.other_basis += 1
-        return
-    read = read_document(document_type, id_, that_count(known.labels.get(id_, ())), reading)
-    before = _drawn_verdict(drawn, known.verdicts.get(id_, ()))
-    is_changed = _is_changed(document_type, read, before, known.bases, basis)
-    found = {
-        unit: is_wrong(document_type, unit, read) if drawn.outcome is DrawnOutcome.LABELLED else True
-        for unit in sample.labels
-    }
-    sample.changed += is_changed
-    sample.unjudged += None in found.values()
-    for unit, wrong in found.items():
-        score = score_of(document_type, unit, read)
-        sample.labels[unit].append(DrawnLabel(id_, score, wrong is not False or is_changed, drawn.drawn_with))
-
-
-def _drawn_verdict(drawn: DrawnDocument, verdicts: Sequence[Verdict]) -> Verdict | None:
-    """The row that was drawn; of an import, the one that was there at the time, or else the first."""
-    for verdict in verdicts:
-        if verdict.fingerprint == drawn.fingerprint:
-            return verdict
-    before = [verdict for verdict in verdicts if verdict.created_at <= drawn.drawn_at]
-    return next(iter((*reversed(before), *verdicts)), None)
-
-
-def _is_changed(
-    document_type: DocumentType,
-    read: ReadDocument,
-    drawn: Verdict | None,
-    bases: Mapping[str, str],
-    basis: str | None,
-) -> bool:
-    if drawn is None or bases.get(drawn.run_id) == basis:
-        return False
-    values = ({name: own.get(name) for name in deciding_fields(document_type)} for own in (read.values, drawn.fields))
-    return drawn.document_type != read.read_as or next(values) != next(values)
-
-
-def _latest(drawn: Iterator[DrawnDocument]) -> list[DrawnDocument]:
-    """The last draw of each document."""
-    by_document: dict[str, DrawnDocument] = {}
-    for each in drawn:
-        before = by_document.get(each.document_id)
-        if before is None or before.drawn_at <= each.drawn_at:
-            by_document[each.document_id] = each
-    return list(by_document.values())
-
-
-def _is_late(drawn: DrawnDocument, at: datetime) -> bool:
-    return drawn.due_at is not None and drawn.due_at < at
-
-
-def _by_document(by_field: Mapping[tuple[str, str], Collection[Label]]) -> dict[str, list[Label]]:
+def labels_by_document(database: Database, ids: Sequence[str]) -> dict[str, tuple[Label, ...]]:
+    """The labels that count, of each document that has some."""
     found: dict[str, list[Label]] = {}
-    for (document_id, _), labels in by_field.items():
-        found.setdefault(document_id, []).extend(labels)
+    with database.read() as connection:
+        for (document_id, _), labels in labels_of(connection, ids).items():
+            found.setdefault(document_id, []).extend(labels)
+    return {document_id: tuple(that_count(labels)) for document_id, labels in found.items()}
+
+
+def _drawn_rows(
+    database: Database, document_type: DocumentType, since: datetime | None
+) -> list[tuple[_Known, Verdict]]:
+    """The last draw of each document that was read as this type then, with the row that was drawn."""
+    latest: dict[str, DrawnDocument] = {}
+    for each in read_drawn(database, document_type.name):
+        before = latest.get(each.document_id)
+        if (before is None or before.drawn_at <= each.drawn_at) and (since is None or each.drawn_at > since):
+            latest[each.document_id] = each
+    chosen, found = list(latest.values()), []
+    for first in range(0, len(chosen), _AT_ONCE):
+        for known in _known(database, chosen[first : first + _AT_ONCE]):
+            row = known.drawn_row()
+            if row is not None and row.document_type == document_type.name:
+                found.append((known, row))
     return found
+
+
+def _known(database: Database, batch: Sequence[DrawnDocument]) -> list[_Known]:
+    ids = [each.document_id for each in batch]
+    with database.read() as connection:
+        verdicts = verdicts_of(connection, ids)
+    labels = labels_by_document(database, ids)
+    return [_Known(each, verdicts.get(each.document_id, ()), labels.get(each.document_id, ())) for each in batch]
+
+
+def _bases(database: Database, document_type: DocumentType, known: Sequence[_Known]) -> Mapping[str, str]:
+    with database.read() as connection:
+        return bases_of(connection, {row.run_id for each in known for row in each.verdicts}, document_type.name)
+
+
+def _judge(document_type: DocumentType, units: Sequence[str], known: _Known, row: Verdict) -> _Judged:
+    is_labelled = known.drawn.outcome is DrawnOutcome.LABELLED
+    wrong = {unit: is_wrong(document_type, unit, row, known.labels) if is_labelled else True for unit in units}
+    return _Judged(score_of(document_type, row), wrong)
+
+
+def _either(first: bool | None, second: bool | None) -> bool | None:
+    if first or second:
+        return True
+    return None if None in {first, second} else False
+
+
+def _count(sample: Sample, known: _Known, judged: _Judged) -> None:
+    sample.unjudged += None in judged.wrong.values()
+    for unit, wrong in judged.wrong.items():
+        label = DrawnLabel(known.drawn.document_id, judged.score, wrong is not False, known.drawn.drawn_with)
+        sample.labels[unit].append(label)
+
+
+def _as_read(row: Verdict, labels: Mapping[str, JsonValue]) -> ReadDocument:
+    return ReadDocument(
+        document_id=row.document_id,
+        labels=labels,
+        drawn_with=None,
+        read_as=row.document_type,
+        status="accepted",
+        confidence=row.confidence,
+        values=row.fields,
+        confidences=row.confidences,
+        cost_usd=Decimal(0),
+        duration_s=0.0,
+    )

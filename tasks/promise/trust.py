@@ -6,6 +6,7 @@ from blocks.database.engine import Database
 from blocks.database.learning.learned import Learned, LearnedState, looks
 from blocks.document_types.review_rules import AcceptRules
 from blocks.document_types.schema import DocumentType
+from blocks.learning.monitor import Drift
 from blocks.learning.promise import (
     NeededLabels,
     Offer,
@@ -20,11 +21,12 @@ from blocks.records import Record
 from tasks.promise.asked import AskedPromise
 from tasks.promise.prove import labels_for_look, other_scores, tested_on
 from tasks.promise.sample import sample_of
-from tasks.promise.watch import Watched, watch
+from tasks.promise.watch import Watched, drift_since, watch
 
 
 class InUse(Record):
-    """The newest look of runs at a type's promise, of `looks` so far. `watched`: what audits say since, of a proof.
+    """The newest look of runs at a type's promise, of `looks` so far. `is_kept`: it proves the promise for documents as
+    they are read today. `watched` and `drift`: what audits and scores say since, of a proof.
 
     `next_look` is the number of labels at which runs look again; None while a promise is in use.
     """
@@ -32,7 +34,9 @@ class InUse(Record):
     learned: Learned
     promise: Promise
     looks: int
+    is_kept: bool
     watched: Watched | None
+    drift: Drift | None
     next_look: int | None
 
 
@@ -55,7 +59,7 @@ class Trust(Record):
 
     `is_asked`: whether the type's own type.yaml promises this. `drawn` counts the documents that chance drew and that
     are decided or past due, and whose readings count; `used` those that prove: all are thinned to the same probability,
-    and some may choose the thresholds. `waiting`, `unjudged`, `other_basis` and `changed` are as in `Sample`.
+    and some may choose the thresholds. `waiting`, `unjudged`, `other_basis` and `mended` are as in `Sample`.
     """
 
     document_type: str
@@ -66,7 +70,7 @@ class Trust(Record):
     waiting: int
     unjudged: int
     other_basis: int
-    changed: int
+    mended: int
     units: tuple[UnitTrust, ...]
     in_use: InUse | None
 
@@ -84,7 +88,7 @@ def trust_of(database: Database, document_type: DocumentType, rules: AcceptRules
     error, delta = Fraction(rules.error), level(rules.certainty, len(units))
     found, used = [], 0
     for unit, labels in sample.labels.items():
-        own, thresholds = tested_on(labels, scores[unit], error, delta)
+        own, thresholds = tested_on(labels, scores, error, delta)
         used = len(own)
         proof = prove(own, thresholds, error, delta)
         of_own = [label.score for label in own]
@@ -106,14 +110,14 @@ def trust_of(database: Database, document_type: DocumentType, rules: AcceptRules
         waiting=sample.waiting,
         unjudged=sample.unjudged,
         other_basis=sample.other_basis,
-        changed=sample.changed,
+        mended=sample.mended,
         units=tuple(found),
         in_use=None if basis is None else _in_use(database, asked),
     )
 
 
 def share_accepted(found: Trust) -> float | None:
-    """The share of documents that would be accepted: of the whole document, or at most that of the least sure field."""
+    """The share of documents that would be accepted: from the strictest of the proven thresholds on."""
     shares = [unit.accepted for unit in found.units]
     return None if None in shares else min(share for share in shares if share is not None)
 
@@ -123,14 +127,16 @@ def _in_use(database: Database, asked: AskedPromise) -> InUse | None:
     if not before:
         return None
     last = before[0]
-    is_used = last.state is LearnedState.USED
+    is_kept = asked.is_kept_by(last)
     is_proof = last.state in {LearnedState.USED, LearnedState.CLOSED}
     return InUse(
         learned=last,
         promise=Promise.model_validate_json(last.content),
         looks=len(before),
+        is_kept=is_kept,
         watched=watch(database, asked.document_type, last) if is_proof else None,
-        next_look=None if is_used else labels_for_look(asked, len(before) + 1, last),
+        drift=drift_since(database, asked.document_type, last) if is_proof else None,
+        next_look=None if is_kept else labels_for_look(asked, len(before) + 1, last),
     )
 
 

@@ -1,32 +1,26 @@
 """Whether what was proven still holds: the audits of accepted rows since, and how sure new documents are."""
 
-from decimal import Decimal
 from fractions import Fraction
 
-from pydantic import JsonValue
-
-from blocks.database.engine import Database
+from blocks.database.engine import Database, now
 from blocks.database.learning.drawn import DrawnDocument, DrawnOutcome, read_drawn
-from blocks.database.learning.labels import labels_of
 from blocks.database.learning.learned import Learned
 from blocks.database.learning.readings import Verdict, verdicts_of
 from blocks.database.learning.scores import read_scores
 from blocks.document_types.schema import DocumentType
-from blocks.learning.evaluation import ReadDocument
-from blocks.learning.labels import that_count
 from blocks.learning.monitor import Alarm, Drift, drift
-from blocks.learning.promised import WHOLE, Promise, units_of
+from blocks.learning.promised import Promise, units_of
 from blocks.records import Record
-from tasks.promise.sample import is_wrong, score_of
+from tasks.promise.sample import is_late, is_wrong, labels_by_document, score_of
 
-ACCEPTED_BY = "promise"
+_AT_ONCE = 500
 
 
 class Watched(Record):
-    """The alarm of each unit of a promise (see `units_of`), and how the scores of documents have moved since."""
+    """The alarm of each unit of a promise (see `units_of`). `waiting` audits follow the first undecided one."""
 
     alarms: dict[str, Alarm]
-    drift: Drift | None
+    waiting: int
 
     @property
     def rang(self) -> bool:
@@ -35,7 +29,7 @@ class Watched(Record):
 
     @property
     def audits(self) -> int:
-        """How many accepted rows chance drew since, and people decided on."""
+        """How many rows that the promise accepted chance drew since, and are decided or late."""
         return max(alarm.audits for alarm in self.alarms.values())
 
     @property
@@ -45,59 +39,52 @@ class Watched(Record):
 
 
 def watch(database: Database, document_type: DocumentType, proof: Learned) -> Watched:
-    """The audits of rows that the promise accepted, in the order in which they were drawn; undecided ones wait."""
+    """The audits of rows that this proof accepted, in the order in which they were drawn.
+
+    They count up to the first one that nobody has decided on; it counts as wrong when it is late. Otherwise each look
+    would bet on another sequence, and right rows that are decided later than wrong ones would ring the alarm.
+    """
     promise = Promise.model_validate_json(proof.content)
     units = units_of(document_type, promise.rules)
-    audited = sorted(
-        (
-            each
-            for each in read_drawn(database, document_type.name)
-            if each.drawn_at > proof.made_at and each.outcome is not DrawnOutcome.OPEN
-        ),
-        key=lambda each: (each.drawn_at, each.document_id),
-    )
     delta = float((1 - Fraction(promise.rules.certainty)) / len(units))
-    alarms = {unit: Alarm(error=float(promise.rules.error), delta=delta) for unit in units}
-    found = _audits(database, document_type, audited)
+    audits, at = _audits(database, document_type, proof), now()
+    is_open = [drawn.outcome is DrawnOutcome.OPEN and not is_late(drawn, at) for drawn, _ in audits]
+    counted = audits[: is_open.index(True)] if True in is_open else audits
+    labels = labels_by_document(database, [drawn.document_id for drawn, _ in counted])
+    alarms = {}
     for unit in units:
         wrong = (
-            each.outcome is not DrawnOutcome.LABELLED or is_wrong(document_type, unit, read) is not False
-            for each, read in found
+            drawn.outcome is not DrawnOutcome.LABELLED
+            or is_wrong(document_type, unit, row, labels.get(drawn.document_id, ())) is not False
+            for drawn, row in counted
         )
-        alarms[unit] = alarms[unit].after(wrong)
-    since = [score_of(document_type, WHOLE, each) for each in read_scores(database, document_type.name, proof.made_at)]
-    return Watched(alarms=alarms, drift=drift(promise.scores, since))
+        alarms[unit] = Alarm(error=float(promise.rules.error), delta=delta).after(wrong)
+    return Watched(alarms=alarms, waiting=len(audits) - len(counted))
 
 
-def _audits(
-    database: Database, document_type: DocumentType, drawn: list[DrawnDocument]
-) -> list[tuple[DrawnDocument, ReadDocument]]:
-    """The drawn rows that a promise accepted, with their labels."""
+def drift_since(database: Database, document_type: DocumentType, proof: Learned) -> Drift | None:
+    """How far the scores of rows since the proof are from those that it was made with. Reads all rows since."""
+    since = (score_of(document_type, each) for each in read_scores(database, document_type.name, proof.made_at))
+    return drift(Promise.model_validate_json(proof.content).scores, list(since))
+
+
+def _audits(database: Database, document_type: DocumentType, proof: Learned) -> list[tuple[DrawnDocument, Verdict]]:
+    """The drawn rows that the proof accepted, each with its draw."""
+    drawn = [each for each in read_drawn(database, document_type.name) if each.drawn_at > proof.made_at]
+    drawn = [each for each in drawn if each.fingerprint is not None and str(proof.learned_id) in _ids(each.fingerprint)]
+    drawn.sort(key=lambda each: (each.drawn_at, each.document_id))
     found = []
-    for first in range(0, len(drawn), 500):
-        batch = drawn[first : first + 500]
-        ids = [each.document_id for each in batch]
+    for first in range(0, len(drawn), _AT_ONCE):
+        batch = drawn[first : first + _AT_ONCE]
         with database.read() as connection:
-            verdicts, labels = verdicts_of(connection, ids), labels_of(connection, ids)
+            rows = verdicts_of(connection, [each.document_id for each in batch])
         for each in batch:
-            row = next((own for own in verdicts.get(each.document_id, ()) if own.fingerprint == each.fingerprint), None)
-            if row is not None and row.accepted_by == ACCEPTED_BY:
-                own = [label for (id_, _), all_ in labels.items() if id_ == each.document_id for label in all_]
-                known = {label.field: label.value for label in that_count(own) if label.field in document_type.fields}
-                found.append((each, _as_read(row, known)))
+            own = next((row for row in rows.get(each.document_id, ()) if row.fingerprint == each.fingerprint), None)
+            if own is not None and own.accepted_by == "promise":
+                found.append((each, own))
     return found
 
 
-def _as_read(row: Verdict, labels: dict[str, JsonValue]) -> ReadDocument:
-    return ReadDocument(
-        document_id=row.document_id,
-        labels=labels,
-        drawn_with=None,
-        read_as=row.document_type,
-        status="accepted",
-        confidence=row.confidence,
-        values=row.fields,
-        confidences=row.confidences,
-        cost_usd=Decimal(0),
-        duration_s=0.0,
-    )
+def _ids(fingerprint: str) -> list[str]:
+    """The ids of what was learnt, which stand behind a fingerprint."""
+    return fingerprint.partition(".")[2].split("-")

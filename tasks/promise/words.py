@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from blocks.database.learning.learned import Learned, LearnedState
 from blocks.document_types.review_rules import AcceptRules
-from blocks.learning.promised import WHOLE, Promise
+from blocks.learning.promised import Promise
 
 
 def aim_words(rules: AcceptRules) -> str:
@@ -20,10 +20,7 @@ def percent(share: Decimal) -> str:
 
 def threshold_words(promise: Promise) -> str:
     """From which confidence on rows are accepted."""
-    thresholds = promise.thresholds
-    if WHOLE in thresholds:
-        return f"accepted from confidence {thresholds[WHOLE]:.3f} on"
-    return "accepted from " + ", ".join(f"{name} {threshold:.3f}" for name, threshold in thresholds.items())
+    return "not proven" if promise.threshold is None else f"accepted from confidence {promise.threshold:.3f} on"
 
 
 def state_words(look: Learned) -> str:

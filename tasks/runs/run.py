@@ -10,7 +10,7 @@ from typing import Protocol
 from blocks.backfill.selection import Selection
 from blocks.database.engine import Database
 from blocks.database.errors import LeaseLost
-from blocks.database.learning.learned import Learned, LearnedState, Part, by_ids, in_use
+from blocks.database.learning.learned import Learned, Part, by_ids, in_use
 from blocks.database.learning.readings import BASES
 from blocks.database.outages import stopping_waits
 from blocks.database.pipeline import runs
@@ -26,7 +26,7 @@ from blocks.telemetry.document_spans import run_span
 from blocks.telemetry.telemetry import configure_telemetry
 from tasks.learn.learn import learn_for_run
 from tasks.learn.types import JudgeTypes
-from tasks.promise.asked import AskedPromise, newest_look
+from tasks.promise.asked import AskedPromise, proof_in_use
 from tasks.promise.prove import prove_for_run
 from tasks.runs.chunk import RunContext, StageWork, forget_stop, raise_if_stopped, stop_run
 from tasks.runs.frame import digest_of
@@ -77,8 +77,14 @@ class Run:
         return self.context.run_id
 
     def basis(self, document_type: str) -> str:
-        """Digest of all that decides how documents of a type are read and judged, but for what was learnt."""
-        return digest_of(*(self.works[stage].basis(document_type) for stage in sorted(self.works)))
+        """Digest of all that decides how documents of a type are read and judged, but for what their memory recalls.
+
+        A calibration counts: thresholds are of calibrated confidences.
+        """
+        calibration = self.learned.get((document_type, Part.CALIBRATION))
+        is_calibrated = calibration is not None and self.types[document_type].review.calibrate
+        learned_id = str(calibration.learned_id) if calibration is not None and is_calibrated else ""
+        return digest_of(*(self.works[stage].basis(document_type) for stage in sorted(self.works)), learned_id)
 
     def accept_rules(self, document_type: str) -> AcceptRules | None:
         """What the type promises about its accepted rows, with the error that was asked of this run."""
@@ -100,12 +106,10 @@ def _learned(database: Database, ids: tuple[int, ...] | None) -> Mapping[tuple[s
 
 
 def _promises(run: Run) -> Mapping[str, Learned]:
-    """By type what proves its promise: what `run.context.learned` names, else the newest look unless it is closed."""
-    if run.context.learned is not None:
-        named = by_ids(run.ledger, run.context.learned)
-        return {name: own for (name, part), own in named.items() if part is Part.PROMISE}
-    found = {asked.document_type.name: newest_look(run.ledger, asked) for asked in asked_promises(run)}
-    return {name: own for name, own in found.items() if own is not None and own.state is LearnedState.USED}
+    """By type the proof that is in use; only such ones as `run.context.learned` names, if it names what was learnt."""
+    ids = run.context.learned
+    found = {asked.document_type.name: proof_in_use(run.ledger, asked) for asked in asked_promises(run)}
+    return {name: own for name, own in found.items() if own is not None and (ids is None or own.learned_id in ids)}
 
 
 def asked_promises(run: Run) -> list[AskedPromise]:
@@ -153,7 +157,10 @@ def open_run(asked: RunContext, batch: Batch | Selection, pipeline: Pipeline) ->
         judges = (part.judges for part in pipeline.values())
         learn_for_run(prepared.database, prepared.types, next(filter(None, judges), None))
         if asked.accept_error is not None or any(known.review.accept for known in prepared.types.values()):
-            prove_for_run(prepared.database, asked_promises(Run(prepared, asked, pipeline)))
+            asking = Run(prepared, asked, pipeline)
+            if not prove_for_run(prepared.database, asked_promises(asking)):
+                learnt = tuple(own.learned_id for own in asking.learned.values())
+                asked = asked.model_copy(update={"learned": learnt})
     with working(prepared, asked, pipeline) as (run, lease):
         _begin(run, batch)
         try:

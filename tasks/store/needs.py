@@ -21,8 +21,8 @@ def needs_of_results(
 
     Documents are drawn with the probability that their type sets as `audit`: an accepted one becomes an audit, and an
     unsure one keeps its kind and says with which probability it was drawn. So the drawn ones are a random sample of all
-    documents of the type, whatever the threshold. The draw is a hash of the document, its fingerprint and a `salt`:
-    storing the same result again draws the same.
+    documents of the type, whatever the threshold. The draw is a hash of the document and a `salt`: however often a
+    document is read, it is drawn with this probability.
     """
     needs, settled = [], []
     for result in new:
@@ -44,5 +44,5 @@ def needs_of_results(
 
 def _chance(salt: str, result: NewResult) -> float:
     """A number in [0, 1) that looks random from document to document."""
-    digest = hashlib.sha256(f"{salt}:{result.document_id}:{result.fingerprint}".encode()).digest()
+    digest = hashlib.sha256(f"{salt}:{result.document_id}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64

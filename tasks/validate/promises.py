@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from blocks.document_types.review_rules import AcceptRules
-from blocks.learning.promised import WHOLE, Promise
+from blocks.learning.promised import Promise
 from tasks.validate.verdict import Promised
 
 UNPROVEN = 0
@@ -23,10 +23,9 @@ class TypePromise:
     def promised(self) -> Promised:
         """How rows are accepted.
 
-        A document is as sure as its least sure deciding field and its type, so what is proven of the whole document is
-        asked of each of them. What is proven of single fields says nothing of the type.
+        A document is as sure as its least sure deciding field and its type, so what is proven of documents from a
+        confidence on is asked of each of them.
         """
-        thresholds = self.proven.thresholds if self.proven is not None else {}
-        whole = thresholds.get(WHOLE)
-        fields = thresholds if whole is None else dict.fromkeys(self.deciding, whole)
-        return Promised(fields, whole, accepts_unproven=self.rules.unproven == "accept")
+        threshold = self.proven.threshold if self.proven is not None else None
+        fields = {} if threshold is None else dict.fromkeys(self.deciding, threshold)
+        return Promised(fields, threshold, accepts_unproven=self.rules.unproven == "accept")

@@ -42,7 +42,8 @@ class DrawnDocument(Record):
 
 
 def read_drawn(database: Database, document_type: str) -> Iterator[DrawnDocument]:
-    """Every draw of documents of a type, by document; erased ones are left out.
+    """Every draw of rows of a type, by document, and every draw by an import, whatever type its labels are of: they may
+    say that a row is of another type than it was read as. Erased documents are left out.
 
     Items that a later run superseded are none: their documents were drawn anew. Forgetting labels leaves an item's draw
     `labelled`, and takes the draw of an import away with the labels.
@@ -52,7 +53,7 @@ def read_drawn(database: Database, document_type: str) -> Iterator[DrawnDocument
             yield DrawnDocument.model_validate(
                 {name: row[name] for name in _COLUMNS} | {"outcome": _outcome(row["status"], row["action"])}
             )
-        for row in connection.execute(_IMPORTED, {"type": document_type}).mappings():
+        for row in connection.execute(_IMPORTED).mappings():
             yield DrawnDocument.model_validate(dict(row) | {"outcome": DrawnOutcome.LABELLED})
 
 
@@ -89,7 +90,7 @@ _IMPORTED = (
         func.max(labels.c.drawn_with).label("drawn_with"),
         func.min(labels.c.labelled_at).label("drawn_at"),
     )
-    .where(labels.c.document_type == bindparam("type"), labels.c.drawn_with.is_not(None))
+    .where(labels.c.drawn_with.is_not(None))
     .group_by(labels.c.document_id)
     .order_by(labels.c.document_id)
 )

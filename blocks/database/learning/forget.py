@@ -10,14 +10,16 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
+from blocks.database.in_list import in_list
 from blocks.database.learning.labels import LabelFilter, every_label
-from blocks.database.learning.tables import forgotten_answers, label_events, labels
+from blocks.database.learning.tables import forgotten_answers, label_events, labels, memories
 from blocks.database.review.tables import review, review_events
 from blocks.learning.errors import ImportUnknown, LabelUnknown
 from blocks.learning.labels import Label
 from blocks.records import Record
 
 FORGOTTEN = "forgotten"
+_AT_ONCE = 500
 
 
 class Forgotten(Record):
@@ -97,7 +99,14 @@ def _forget(connection: Connection, chosen: Sequence[Label], event_id: int) -> N
         connection.execute(delete(labels).where(labels.c.label_id == bindparam("b_id")), imported)
     if decided:
         connection.execute(insert(forgotten_answers), decided)
+    ids = sorted({label.document_id for label in chosen})
+    for first in range(0, len(ids), _AT_ONCE):
+        connection.execute(_FORGET_MEMORIES, {"ids": ids[first : first + _AT_ONCE]})
 
+
+_FORGET_MEMORIES = delete(memories).where(in_list(memories.c.document_id, "ids"))
+"""What is remembered of the documents goes too, in every state that could come back; what they still have labels for is
+learnt anew."""
 
 _IMPORTS = select(labels.c.import_id).distinct().order_by(labels.c.import_id)
 

@@ -114,10 +114,14 @@ def _with_places(connection: Connection, batch: list[Label]) -> Iterator[tuple[L
 
 
 def _read(connection: Connection, query: CompoundSelect[Any], values: Mapping[str, Any]) -> Iterator[Label]:
-    versions = dict(connection.execute(_VERSIONS).tuples().all())
-    rows = connection.execute(query.execution_options(yield_per=2_000), values).mappings()
-    for row in rows:
-        yield _label(row, versions)
+    versions: dict[str, Mapping[str, str]] = {}
+    rows = connection.execute(query.execution_options(yield_per=_AT_ONCE), values).mappings()
+    for part in rows.partitions(_AT_ONCE):
+        unknown = {row["run_id"] for row in part if row["import_id"] is None} - versions.keys()
+        if unknown:
+            versions |= dict(connection.execute(_VERSIONS, {"ids": unknown}).tuples().all())
+        for row in part:
+            yield _label(row, versions)
 
 
 def _label(row: RowMapping, versions: Mapping[str, Mapping[str, str]]) -> Label:
@@ -135,9 +139,7 @@ _AS_THEY_ARE = (
     *("origin", "drawn_with", "import_id"),
 )
 
-_VERSIONS = select(runs.c.run_id, runs.c.document_types).where(
-    runs.c.run_id.in_(select(review.c.run_id).where(review.c.status == ItemStatus.DECIDED))
-)
+_VERSIONS = select(runs.c.run_id, runs.c.document_types).where(in_list(runs.c.run_id, "ids"))
 
 _DECIDED_IN = (
     select(func.max(review_events.c.event_id))

@@ -139,6 +139,14 @@ def part_contents(database: Database, document_ids: Collection[str]) -> dict[str
     return {id_: zlib.decompress(content) for id_, content in rows}
 
 
+def erased_among(connection: Connection, document_ids: Collection[str]) -> set[str]:
+    """Those of the documents that were erased."""
+    query = select(documents.c.document_id).where(
+        in_list(documents.c.document_id, "ids"), documents.c.erased_at.is_not(None)
+    )
+    return set(connection.execute(query, {"ids": document_ids}).scalars())
+
+
 def lock_documents(database: Database, connection: Connection, document_ids: Collection[str]) -> None:
     """Make runs that claim the same documents do so one after the other. SQLite has a single writer anyway."""
     if not database.is_sqlite:

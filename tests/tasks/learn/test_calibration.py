@@ -8,7 +8,7 @@ import pytest
 
 from blocks.database.engine import Database, now
 from blocks.database.learning import learned
-from blocks.database.learning.learned import LearnedState, NewLearned, Part
+from blocks.database.learning.learned import LearnedState, Part
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
 from blocks.learning.calibration import Calibration, TypeCalibration
 from blocks.learning.labels import Label, Origin
@@ -206,11 +206,9 @@ def test_with_a_strict_split_only_the_teaching_half_teaches(desk: Desk) -> None:
     assert len(learn(desk.database, desk.types)) == 2
 
 
-def test_while_a_promise_is_in_use_its_calibration_stays(desk: Desk) -> None:
+def test_the_first_calibration_of_a_type_that_promises_an_error_stays(desk: Desk) -> None:
     with_labels(desk)
-    promise = NewLearned(document_type="slip", part=Part.PROMISE, digest="", labels=1, gate={}, is_used=True)
-    with desk.database.write() as connection:
-        learned.add(connection, promise)
+    desk.write_type(CALIBRATED.replace("calibrate: true", "calibrate: true, accept: {error: 5%}"))
     desk.label(1, "1000.00", drawn_with=1.0)
     (came,) = learn(desk.database, desk.types)
     assert sentence(came) == f"slip: no calibration was learnt: {PROMISED}"

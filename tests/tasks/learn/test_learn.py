@@ -1,14 +1,19 @@
 """What people decided on one document makes others of the same issuer right, and changes no row that was settled."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from blocks.database.engine import Database
+from blocks.database.engine import Database, now
 from blocks.database.keeping.erasure import erase
 from blocks.database.learning import learned
+from blocks.database.learning.forget import forget
+from blocks.database.learning.labels import LabelFilter
 from blocks.database.learning.learned import LearnedState, Part
 from blocks.database.story.document import load_document
+from blocks.database.tables import documents
 from tasks.learn import gate
 from tasks.learn.learn import learn, sentence
 from tasks.learn.memory import MemoryLearned
@@ -138,3 +143,30 @@ def test_what_was_learnt_is_found_by_its_ids(desk: Desk) -> None:
     assert came.learned_id is not None
     assert learned.by_ids(desk.database, [came.learned_id]) == learned.in_use(desk.database)
     assert learned.by_ids(desk.database, []) == {}
+
+
+def test_what_was_learnt_of_forgotten_labels_is_forgotten_at_once(desk: Desk) -> None:
+    with_decided_slips(desk)
+    desk.run()
+    assert len(learned.newest_memories(desk.database, "slip")) == 3
+    forget(desk.database, LabelFilter(document_id=desk.id_of(1)), "ann")
+    kept = {row.document_id for row in learned.newest_memories(desk.database, "slip")}
+    assert kept == {desk.id_of(2), desk.id_of(3)}
+
+
+def test_a_document_that_is_erased_while_what_it_taught_is_measured_is_not_remembered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_decided_slips(desk)
+    measure = gate.measure
+
+    def erased_meanwhile(*given: Any) -> gate.Gate:
+        with desk.database.write() as connection:
+            of_one = documents.c.document_id == desk.id_of(1)
+            connection.execute(update(documents).where(of_one).values(erased_at=now()))
+        return measure(*given)
+
+    monkeypatch.setattr("tasks.learn.memory.measure", erased_meanwhile)
+    desk.run()
+    kept = {row.document_id for row in learned.newest_memories(desk.database, "slip")}
+    assert kept == {desk.id_of(2), desk.id_of(3)}

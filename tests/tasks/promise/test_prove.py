@@ -25,8 +25,10 @@ from blocks.records import Batch
 from blocks.settings import Settings
 from tasks.backfill.plain import without_prefect
 from tasks.discover.batch import record_sources
+from tasks.promise import prove
 from tasks.promise.sample import sample_of
 from tasks.promise.trust import trust_of
+from tasks.promise.watch import watch
 from tasks.report.artifacts import in_words
 from tasks.runs.chunk import RunContext
 from tasks.runs.pipeline import process_chunks
@@ -121,8 +123,8 @@ class Desk:
             amount = "0.01" if count < wrong else f"{slip}.50"
             add_label(self.database, self.id_of(slip), self.type, "sum", amount, drawn_with=1.0)
 
-    def audit(self, slips: list[int], wrong: int) -> None:
-        """People decided on these accepted rows, which chance drew."""
+    def audit(self, slips: list[int], wrong: int, status: str = "decided") -> None:
+        """Chance drew these accepted rows, and people decided on them."""
         self.label(slips, wrong)
         for slip in slips:
             id_ = self.id_of(slip)
@@ -133,7 +135,7 @@ class Desk:
                     "document_id": id_,
                     "fingerprint": fingerprint,
                     "document_type": "slip",
-                    "status": "decided",
+                    "status": status,
                     "reasons": [],
                     "confidence": 0.9,
                     "priority": 5,
@@ -283,11 +285,64 @@ def test_a_change_of_how_documents_are_read_makes_it_unproven(desk: Desk) -> Non
     desk.write_type("languages: [en, de]\n" + PROMISED)
     (slip,) = desk.hand_out(1)
     desk.run()
-    # All documents were read again by this run, after it had looked: the next one looks at them.
+    # All documents were read again by this run, after it had looked: the next one may look at them.
     assert desk.row_of(slip)[:2] == ("in_review", ["unproven"])
+    more = desk.hand_out(2)
+    desk.run()
+    assert len(desk.looks()) == 1  # the second look has a sixth of the certainty's rest, and needs 17 labels
+    desk.label([slip, *more])
     (later,) = desk.hand_out(1)
     desk.run()
     assert desk.row_of(later)[:3] == ("accepted", [], "promise")
+    assert [look.labels for look in desk.looks()] == [17, FIRST_LOOK]
+
+
+def test_earlier_draws_wait_until_all_of_them_were_read_again(desk: Desk) -> None:
+    slips = desk.hand_out(3)
+    desk.run()
+    desk.label(slips)
+    old = desk.basis
+    desk.write_type("languages: [en, de]\n" + PROMISED)
+    (desk.folder / f"{slips[0]}.txt").unlink()
+    desk.run()
+    assert desk.basis != old
+    found = sample_of(desk.database, desk.type, basis=desk.basis)
+    assert (found.labels[WHOLE], found.other_basis) == ([], 3)
+
+
+def test_a_closed_proof_accepts_nothing_although_a_plan_names_it(desk: Desk) -> None:
+    proven(desk)
+    number = desk.looks()[0].learned_id
+    with desk.database.write() as connection:
+        learned.set_state(connection, number, LearnedState.CLOSED, "alarm")
+    (slip,) = desk.hand_out(1)
+    desk.run(learned=(number,))
+    assert desk.row_of(slip)[:2] == ("in_review", ["unproven"])
+
+
+def test_a_run_whose_promises_could_not_be_watched_accepts_nothing_by_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven(desk)
+
+    def broken(*_: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(prove, "watch", broken)
+    (slip,) = desk.hand_out(1)
+    desk.run()
+    assert desk.row_of(slip)[:2] == ("in_review", ["unproven"])
+
+
+def test_the_alarm_counts_audits_up_to_the_first_undecided_one(desk: Desk) -> None:
+    proven(desk)
+    audited = desk.hand_out(6)
+    desk.run()
+    desk.audit(audited[:2], wrong=1)
+    desk.audit(audited[2:3], wrong=0, status="open")
+    desk.audit(audited[3:], wrong=3)
+    found = watch(desk.database, desk.type, desk.looks()[0])
+    assert (found.audits, found.wrong, found.waiting) == (2, 1, 4)
 
 
 def test_readings_that_a_change_altered_count_as_wrong_although_they_are_right_now(desk: Desk) -> None:
@@ -303,10 +358,8 @@ def test_readings_that_a_change_altered_count_as_wrong_although_they_are_right_n
     (desk.types_folder / "slip" / "type.yaml").write_text(text.replace("[total]", "[total, obolus]"))
     desk.run()
     found = sample_of(desk.database, desk.type, basis=desk.basis)
-    assert found.changed == FIRST_LOOK
+    assert found.mended == FIRST_LOOK
     assert [label.is_wrong for label in found.labels[WHOLE]] == [True] * FIRST_LOOK
-    untouched = sample_of(desk.database, desk.type)
-    assert [label.is_wrong for label in untouched.labels[WHOLE]] == [False] * FIRST_LOOK
 
 
 def test_what_another_version_read_last_is_left_out(desk: Desk) -> None:

@@ -8,13 +8,11 @@ from sqlalchemy import insert, update
 from blocks.database.engine import Database, now
 from blocks.database.learning.scores import Scored
 from blocks.database.learning.tables import labels
-from blocks.database.payloads import pack
+from blocks.database.results.results import NewResult, write_results
 from blocks.database.review.tables import review
-from blocks.database.tables import stage_outputs
 from blocks.document_types.review_rules import AcceptRules
 from blocks.document_types.schema import DocumentField, DocumentType, FieldType
-from blocks.learning.promised import WHOLE
-from blocks.records import Stage, Status, Validation
+from blocks.records import Status, Validation
 from tasks.promise.prove import FIXED_THRESHOLDS
 from tasks.promise.sample import NEVER, score_of
 from tasks.promise.trust import Trust, UnitTrust, trust_of
@@ -30,6 +28,7 @@ SLIP = DocumentType(
         "note": DocumentField(type=FieldType.TEXT),
     },
 )
+CARD = SLIP.model_copy(update={"name": "card"})
 TENTH = AcceptRules(error=Decimal("0.1"))
 
 
@@ -44,20 +43,8 @@ def add_read(database: Database, name: str, confidence: float, total: str, reaso
         fields={"total": total, "note": None},
         confidences={"total": confidence, "note": 0.0},
     )
-    content = {
-        "document_id": id_of(name),
-        "stage": Stage.VALIDATE,
-        "fingerprint": "f",
-        "state": "done",
-        "is_current": True,
-        "payload": pack(verdict.model_dump_json().encode()),
-        "attempts": 1,
-        "solo_attempts": 0,
-        "run_id": "run-1",
-        "updated_at": now(),
-    }
     with database.write() as connection:
-        connection.execute(insert(stage_outputs).values(**content))
+        write_results(database, connection, "run-1", [NewResult(id_of(name), "f", verdict, False)], now())
 
 
 def add_drawn(database: Database, names: list[str], wrong: int = 0, confidence: float = 0.99) -> None:
@@ -146,16 +133,11 @@ def test_a_document_whose_deciding_field_has_no_label_counts_as_wrong(database: 
 
 
 def test_only_want_of_confidence_can_be_mended_by_a_threshold() -> None:
-    assert score_of(SLIP, WHOLE, scored(0.4, "low_confidence:total", "low_type_confidence:marked void")) == 0.4
-    assert score_of(SLIP, WHOLE, scored(0.9, "unproven")) == 0.9
+    assert score_of(SLIP, scored(0.4, "low_confidence:total", "low_type_confidence:marked void")) == 0.4
+    assert score_of(SLIP, scored(0.9, "unproven")) == 0.9
     for reason in ("low_confidence:note", "missing:total", "hidden_text", "contradiction:1 and 2"):
-        assert score_of(SLIP, WHOLE, scored(0.99, reason)) == NEVER
+        assert score_of(SLIP, scored(0.99, reason)) == NEVER
     assert min(FIXED_THRESHOLDS) > NEVER
-
-
-def test_a_field_is_ranked_by_itself_and_only_where_the_type_is_sure() -> None:
-    assert score_of(SLIP, "total", scored(0.4, "low_confidence:total")) == 0.4
-    assert score_of(SLIP, "total", scored(0.4, "low_type_confidence:marked void")) == NEVER
 
 
 def scored(confidence: float, *reasons: str) -> Scored:
@@ -166,3 +148,63 @@ def scored(confidence: float, *reasons: str) -> Scored:
         confidences={"total": confidence},
         reasons=reasons,
     )
+
+
+def test_an_imported_truth_of_another_type_makes_the_row_wrong(database: Database) -> None:
+    add_drawn(database, names(29))
+    add_read(database, "card", 0.99, "9.00")
+    add_label(database, id_of("card"), CARD, "total", "9.00", drawn_with=0.5)
+    found, unit = trusted(database)
+    assert (found.drawn, unit.proof.tests[0].wrong) == (30, 1)
+
+
+def test_the_row_that_was_drawn_counts_and_not_what_was_read_later(database: Database) -> None:
+    add_drawn(database, names(30), wrong=10)
+    for name in names(10):
+        again = Validation(
+            document_type="slip", status=Status.ACCEPTED, confidence=0.99, fields={"total": "9.00", "note": None}
+        )
+        with database.write() as connection:
+            write_results(database, connection, "run-2", [NewResult(id_of(name), "g", again, False)], now())
+    _, unit = trusted(database)
+    assert unit.proof.tests[0].wrong == 10
+
+
+def test_a_drawn_audit_that_nobody_decides_on_counts_as_wrong_after_two_weeks(database: Database) -> None:
+    add_drawn(database, names(40))
+    add_read(database, "left", 0.99, "9.00")
+    for days, waiting, drawn in ((13, 1, 40), (15, 0, 41)):
+        with database.write() as connection:
+            connection.execute(review.delete())
+            row = {
+                "document_id": id_of("left"),
+                "fingerprint": "f",
+                "document_type": "slip",
+                "status": "open",
+                "reasons": [],
+                "confidence": 0.99,
+                "priority": 5,
+                "kind": "audit",
+                "created_at": now() - timedelta(days=days),
+                "run_id": "run-1",
+                "drawn_with": 0.5,
+            }
+            connection.execute(insert(review).values(**row))
+        found, unit = trusted(database)
+        assert (found.waiting, found.drawn) == (waiting, drawn)
+        assert unit.proof.tests[0].wrong == drawn - 40
+
+
+def test_the_error_of_each_field_is_tested_among_the_rows_that_are_accepted(database: Database) -> None:
+    by_field = AcceptRules(error=Decimal("0.1"), per="field")
+    required = {name: field.model_copy(update={"required": True}) for name, field in SLIP.fields.items()}
+    both = SLIP.model_copy(update={"fields": required})
+    for number, name in enumerate(names(60)):
+        add_read(database, name, 0.99, "1.00" if number < 20 else "9.00")
+        add_label(database, id_of(name), both, "total", "9.00", drawn_with=0.5)
+        add_label(database, id_of(name), both, "note", None, drawn_with=0.5)
+    found = trust_of(database, both, by_field)
+    proven = {unit.name: unit.proof.threshold for unit in found.units}
+    assert proven["total"] is None
+    assert proven["note"] is not None
+    assert {test.counted for unit in found.units for test in unit.proof.tests[:1]} == {40}

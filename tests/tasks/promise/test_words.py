@@ -52,7 +52,7 @@ def test_a_report_says_what_became_of_a_promise(state: LearnedState, words: str)
     assert promise_sentence(look(state)) == f"{head}: {words} (look of 2026-11-03)."
 
 
-def test_a_promise_for_each_field_names_them() -> None:
+def test_a_promise_for_each_field_accepts_from_the_strictest_threshold_on() -> None:
     rules = AcceptRules(error=Decimal("0.001"), certainty=Decimal("0.9"), per="field")
     assert aim_words(rules) == "at most 0.1% of each deciding field of the accepted rows wrong, 90% sure"
-    assert "accepted from sum 0.900, note 0.800" in promise_sentence(look(LearnedState.USED, sum=0.9, note=0.8))
+    assert "accepted from confidence 0.900 on" in promise_sentence(look(LearnedState.USED, sum=0.9, note=0.8))
