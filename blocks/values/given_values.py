@@ -88,6 +88,8 @@ def _check_row(document_type: DocumentType, name: str, field: DocumentField, num
 
 
 def _typed(document_type: DocumentType, place: str, field: DocumentField, raw: JsonValue) -> JsonValue:
+    if isinstance(raw, dict):
+        raise GivenValueInvalid(place, "an object is no value of it")
     try:
         return typed_value(field, _unmistakable(field, raw), document_type.languages)
     except InvalidValue as error:

@@ -51,7 +51,7 @@ def share_of(option: str, text: str) -> "Decimal":
         value = Decimal(text.strip().removesuffix("%")) / (100 if text.strip().endswith("%") else 1)
     except InvalidOperation as error:
         raise UsageError(f"{option} {text} is no share; write 2% or 0.02") from error
-    if not 0 < value < 1:  # also where it is not finite
+    if not value.is_finite() or not 0 < value < 1:
         raise UsageError(f"{option} {text} must be above 0 and below 1; write 2% or 0.02")
     return value
 

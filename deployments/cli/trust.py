@@ -223,7 +223,7 @@ def _verdict(found: "Trust") -> str:
         return "not proven: no label of a document that chance drew"
     missing = [unit.needed for unit in found.units if unit.proof.threshold is None]
     if None in missing:
-        return "not proven, and no document is sure enough for more labels to help"
+        return "not proven: no label that counts reaches the confidences that are tested"
     more = [needed.at_this_rate for needed in missing if needed is not None]
     if None in more:
         return "not proven: the surest rows are wrong too often"

@@ -63,6 +63,14 @@ def show(name: Annotated[str, typer.Argument(help="a document type")]) -> None:
     review = document_type.review
     sensitive = " (0.95, because the type is sensitive)" if document_type.sensitive else ""
     say(f"accepted from confidence {review.accept_at:g} on{sensitive}")
+    if review.accept is not None:
+        from tasks.promise.words import aim_words
+
+        before = "wait for a person" if review.accept.unproven == "review" else "are accepted by that confidence"
+        say(f"  promised: {aim_words(review.accept)}; labels prove from which confidence on")
+        say(f"  until they do, sure rows {before}; winnow trust --type {document_type.name} shows what is proven")
+    if review.audit:
+        say(f"  audit: a random {review.audit:.3g} of its documents")
     for band in review.bands:
         say(f"  reviewed below {band.below:g}: priority {band.priority}, due in {band.due_minutes} minutes")
     say("route: " + " → ".join(step.model or f"{step.tier} tier" for step in document_type.route))

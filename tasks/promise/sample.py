@@ -166,11 +166,18 @@ def labels_by_document(database: Database, ids: Sequence[str]) -> dict[str, tupl
 def _drawn_rows(
     database: Database, document_type: DocumentType, since: datetime | None
 ) -> list[tuple[_Known, Verdict]]:
-    """The last draw of each document that was read as this type then, with the row that was drawn."""
+    """The last draw of each document that was read as this type then, with the row that was drawn.
+
+    A draw that is decided counts before one that waits: a document that was drawn again needs no second label.
+    """
+
+    def order(drawn: DrawnDocument) -> tuple[bool, datetime]:
+        return drawn.outcome is not DrawnOutcome.OPEN, drawn.drawn_at
+
     latest: dict[str, DrawnDocument] = {}
     for each in read_drawn(database, document_type.name):
         before = latest.get(each.document_id)
-        if (before is None or before.drawn_at <= each.drawn_at) and (since is None or each.drawn_at > since):
+        if (before is None or order(before) <= order(each)) and (since is None or each.drawn_at > since):
             latest[each.document_id] = each
     chosen, found = list(latest.values()), []
     for first in range(0, len(chosen), _AT_ONCE):

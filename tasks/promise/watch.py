@@ -70,8 +70,8 @@ def drift_since(database: Database, document_type: DocumentType, proof: Learned)
 
 def _audits(database: Database, document_type: DocumentType, proof: Learned) -> list[tuple[DrawnDocument, Verdict]]:
     """The drawn rows that the proof accepted, each with its draw."""
-    drawn = [each for each in read_drawn(database, document_type.name) if each.drawn_at > proof.made_at]
-    drawn = [each for each in drawn if each.fingerprint is not None and str(proof.learned_id) in _ids(each.fingerprint)]
+    every = read_drawn(database, document_type.name)
+    drawn = [each for each in every if each.fingerprint is not None and str(proof.learned_id) in _ids(each.fingerprint)]
     drawn.sort(key=lambda each: (each.drawn_at, each.document_id))
     found = []
     for first in range(0, len(drawn), _AT_ONCE):

@@ -6,13 +6,14 @@ is a row of `label_events`.
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from blocks.database.clock import database_time
 from blocks.database.engine import Database
 from blocks.database.in_list import in_list
 from blocks.database.learning.labels import LabelFilter, every_label
-from blocks.database.learning.tables import forgotten_answers, label_events, labels, memories
+from blocks.database.learning.learned import LearnedState, Part
+from blocks.database.learning.tables import forgotten_answers, label_events, labels, learned, memories
 from blocks.database.review.tables import review, review_events
 from blocks.learning.errors import ImportUnknown, LabelUnknown
 from blocks.learning.labels import Label
@@ -50,7 +51,7 @@ def forget(database: Database, wanted: LabelFilter, by: str, label_ids: Sequence
             content |= {"label_ids": list(label_ids)} if label_ids else {}
             event = {"event": FORGOTTEN, "content": content, "actor": by, "happened_at": database_time(connection)}
             event_id = connection.execute(insert(label_events).returning(label_events.c.event_id), event).scalar_one()
-            _forget(connection, chosen, event_id)
+            _forget(connection, chosen, event_id, by)
     return done
 
 
@@ -88,7 +89,7 @@ def _counted(chosen: Sequence[Label]) -> Forgotten:
     )
 
 
-def _forget(connection: Connection, chosen: Sequence[Label], event_id: int) -> None:
+def _forget(connection: Connection, chosen: Sequence[Label], event_id: int, by: str) -> None:
     imported = [{"b_id": _number(label.label_id)} for label in chosen if label.import_id is not None]
     decided = [
         {"event_id": _number(label.label_id), "field": label.field, "forgotten_in": event_id}
@@ -99,10 +100,23 @@ def _forget(connection: Connection, chosen: Sequence[Label], event_id: int) -> N
         connection.execute(delete(labels).where(labels.c.label_id == bindparam("b_id")), imported)
     if decided:
         connection.execute(insert(forgotten_answers), decided)
+    proven = {label.document_type for label in chosen if label.drawn_with is not None}
+    connection.execute(_TAKE_BACK_PROOFS, {"types": proven, "b_by": by})
     ids = sorted({label.document_id for label in chosen})
     for first in range(0, len(ids), _AT_ONCE):
         connection.execute(_FORGET_MEMORIES, {"ids": ids[first : first + _AT_ONCE]})
 
+
+_TAKE_BACK_PROOFS = (
+    update(learned)
+    .where(
+        learned.c.part == Part.PROMISE,
+        learned.c.state == LearnedState.USED,
+        in_list(learned.c.document_type, "types"),
+    )
+    .values(state=LearnedState.ROLLED_BACK, changed_by=bindparam("b_by"))
+)
+"""What the labels of drawn documents proved is proven no longer."""
 
 _FORGET_MEMORIES = delete(memories).where(in_list(memories.c.document_id, "ids"))
 """What is remembered of the documents goes too, in every state that could come back; what they still have labels for is

@@ -47,7 +47,7 @@ def test_it_says_what_is_proven_and_what_is_missing(sqlite_database: Database, t
     assert unit["threshold"] == unit["offers"][-1]["threshold"]
 
 
-@pytest.mark.parametrize("wrong", ["x", "0", "100%", "1/0"])
+@pytest.mark.parametrize("wrong", ["x", "0", "100%", "1/0", "nan", "inf"])
 def test_a_share_that_is_none_is_refused(wrong: str, sqlite_database: Database, types: Path) -> None:
     done = trust(sqlite_database, types, "--error", wrong)
     assert done.returncode == 2

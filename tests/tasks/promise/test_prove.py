@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from blocks.database.engine import Database, now
 from blocks.database.learning import learned
+from blocks.database.learning.forget import forget
+from blocks.database.learning.labels import LabelFilter
 from blocks.database.learning.learned import Learned, LearnedState
 from blocks.database.learning.readings import bases_of
 from blocks.database.results.results import accepted_by
@@ -332,6 +335,33 @@ def test_a_run_whose_promises_could_not_be_watched_accepts_nothing_by_them(
     (slip,) = desk.hand_out(1)
     desk.run()
     assert desk.row_of(slip)[:2] == ("in_review", ["unproven"])
+
+
+def test_forgotten_labels_prove_nothing_any_more(desk: Desk) -> None:
+    proven(desk)
+    forget(desk.database, LabelFilter(document_type="slip"), "ann")
+    assert [(look.state, look.changed_by) for look in desk.looks()] == [(LearnedState.ROLLED_BACK, "ann")]
+    (slip,) = desk.hand_out(1)
+    desk.run()
+    assert desk.row_of(slip)[1] == ["unproven"]
+
+
+def test_audits_of_rows_that_were_judged_again_count_although_their_items_are_older(desk: Desk) -> None:
+    slip = proven(desk)
+    desk.audit([slip], wrong=1)
+    with desk.database.write() as connection:
+        connection.execute(update(review).values(created_at=now() - timedelta(days=1)))
+    assert watch(desk.database, desk.type, desk.looks()[0]).wrong == 1
+
+
+def test_a_labelled_document_that_is_drawn_again_needs_no_second_label(desk: Desk) -> None:
+    slips = desk.hand_out(2)
+    desk.run()
+    desk.label(slips)
+    with desk.database.write() as connection:
+        connection.execute(update(review).values(drawn_with=0.5, created_at=now() + timedelta(days=1)))
+    found = sample_of(desk.database, desk.type)
+    assert (found.waiting, len(found.labels[WHOLE])) == (0, 2)
 
 
 def test_the_alarm_counts_audits_up_to_the_first_undecided_one(desk: Desk) -> None:
