@@ -173,3 +173,11 @@ def test_a_row_that_is_wrong_says_why(cells: dict[str, JsonValue], why: str) -> 
     assert why in str(refused.value)
     with pytest.raises(LabelRefused, match="has no type yet"):
         new_label("d", "", {"field": "total", "value": "1"}, TYPES)
+
+
+@pytest.mark.parametrize(
+    ("field", "raw"), [("total", {"a": 1}), ("day", {}), ("lines", {"name": "tea"}), ("lines", [{"name": {"a": 1}}])]
+)
+def test_an_object_is_no_value_of_a_field(field: str, raw: JsonValue) -> None:
+    with pytest.raises(LabelRefused):
+        typed_label(GERMAN, field, raw)
