@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache, partial
 
 from blocks.database.engine import Database
-from blocks.database.learning.learned import latest_remembered, load_memories
+from blocks.database.learning.learned import Part, latest_remembered, load_memories
 from blocks.database.learning.texts import decided_texts
 from blocks.database.pipeline import documents
 from blocks.database.pipeline.last_scorings import DatabaseLastScorings
@@ -91,9 +91,8 @@ def open_validate(run: Run) -> ValidateStage:
             return TypePromise(rules, deciding)
         return TypePromise(rules, deciding, Promise.model_validate_json(own.content), own.learned_id)
 
-    return ValidateStage(
-        run.types, RunCalibrations(run.types, run.learned), cache(promise_of), relearn=run.context.relearn
-    )
+    fits = {name: row for (name, part), row in run.learned.items() if part is Part.CALIBRATION}
+    return ValidateStage(run.types, RunCalibrations(run.types, fits), cache(promise_of), relearn=run.context.relearn)
 
 
 def _works_no_chunk(*_: object, **__: object) -> TaskState:

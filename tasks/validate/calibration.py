@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from blocks.database.learning.learned import Learned, Part
 from blocks.document_types.schema import DocumentType
 from blocks.evidence.findings import FieldFinding
 from blocks.learning.calibration import TypeCalibration
 from blocks.learning.labels import fold_of
 from blocks.learning.recall import text_digest
 from blocks.records import Page
+
+if TYPE_CHECKING:  # it brings SQLAlchemy, which a stage alone does not need
+    from blocks.database.learning.learned import Learned
 
 PLACES = 6
 """A calibrated confidence has so many decimal places: the order of documents stays, and payloads are short."""
@@ -18,13 +21,9 @@ PLACES = 6
 class RunCalibrations:
     """The calibrations that a run uses, of the types that ask for it. Thread-safe."""
 
-    def __init__(
-        self, types: Mapping[str, DocumentType], learned: Mapping[tuple[str, Part], Learned] | None = None
-    ) -> None:
+    def __init__(self, types: Mapping[str, DocumentType], calibrations: "Mapping[str, Learned] | None" = None) -> None:
         found = {
-            name: learned[name, Part.CALIBRATION]
-            for name, known in types.items()
-            if known.review.calibrate and learned and (name, Part.CALIBRATION) in learned
+            name: row for name, row in (calibrations or {}).items() if name in types and types[name].review.calibrate
         }
         self._ids = {name: row.learned_id for name, row in found.items()}
         self._calibrations = {name: TypeCalibration.model_validate_json(row.content) for name, row in found.items()}

@@ -11,6 +11,7 @@ from blocks.database.learning import learned
 from blocks.database.learning.splits import known_sides
 from blocks.database.learning.tables import labels
 from blocks.database.payloads import pack
+from blocks.database.results.results import NewResult, write_results
 from blocks.database.tables import stage_outputs
 from blocks.document_types.review_rules import AcceptRules
 from blocks.document_types.schema import DocumentField, DocumentType, FieldHints, FieldType, MemoryRules
@@ -53,6 +54,7 @@ def add_read(database: Database, name: str, text: str) -> None:
         for stage, payload in payloads.items():
             row = own | {"stage": stage, "payload": pack(payload.model_dump_json().encode())}
             connection.execute(insert(stage_outputs), row)
+        write_results(database, connection, "run-1", [NewResult(id_of(name), "f", verdict, False)], now())
 
 
 @pytest.fixture

@@ -264,7 +264,7 @@ def learnt(learned_id: int, *shares_right: float) -> RunCalibrations:
         state=LearnedState.USED,
         made_at=datetime.now(UTC),
     )
-    return RunCalibrations({"bill": CALIBRATED, "memo": MEMO}, {("bill", Part.CALIBRATION): row})
+    return RunCalibrations({"bill": CALIBRATED, "memo": MEMO}, {"bill": row})
 
 
 CALIBRATED = BILL.model_copy(update={"review": ReviewRules(calibrate=True)})
