@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from blocks import progress
+from blocks.logs import log_ids
 from blocks.records import CHUNK_STAGES, Stage
 from deployments.cli.output import note, stderr, warn
 
@@ -61,31 +62,38 @@ class _Count:
 
 
 class _View:
-    """Counts the documents that events report. Subclasses draw the counts."""
+    """Counts the documents that events report. Subclasses draw the counts. Lines that are logged name the run."""
 
     def __init__(self, run_page: Callable[[str], str]) -> None:
         self._run_page = run_page
         self._lock = threading.Lock()
         self._announced = False
+        self._ids: dict[str, str] = {}
         self.counts = progress.Counts()
 
     def take(self, event: progress.Event) -> None:
         """Take one event, from any thread."""
         with self._lock:
-            if isinstance(event, progress.Waiting):
-                warn(f"waiting for {event.model}, at most {event.max_s:.0f} s: {event.why}")
-                return
-            if isinstance(event, progress.WaitingForRun):
-                warn(f"{event.documents} documents wait for {event.other}")
-                return
-            if isinstance(event, progress.Shared):
-                note(f"{event.workers} workers of the pool {event.pool} may join the run")
-                return
-            if not self._announced:
-                self._announced = True
-                note(f"Prefect UI: {self._run_page(event.run_id)}")
-            self.counts.take(event)
-            self.draw()
+            if not isinstance(event, progress.Waiting):
+                self._ids = {"run": event.run_id}
+            with log_ids(**self._ids):
+                self._show(event)
+
+    def _show(self, event: progress.Event) -> None:
+        if isinstance(event, progress.Waiting):
+            warn(f"waiting for {event.model}, at most {event.max_s:.0f} s: {event.why}")
+            return
+        if isinstance(event, progress.WaitingForRun):
+            warn(f"{event.documents} documents wait for {event.other}")
+            return
+        if isinstance(event, progress.Shared):
+            note(f"{event.workers} workers of the pool {event.pool} may join the run")
+            return
+        if not self._announced:
+            self._announced = True
+            note(f"Prefect UI: {self._run_page(event.run_id)}")
+        self.counts.take(event)
+        self.draw()
 
     def draw(self) -> None:
         """Show the current counts."""
@@ -129,7 +137,8 @@ class _Lines(_View):
 
     def __exit__(self, *_: object) -> None:
         if self._drawn and str(self.counts) != self._drawn:
-            note(str(self.counts))
+            with log_ids(**self._ids):
+                note(str(self.counts))
 
     def draw(self) -> None:
         if time.monotonic() - self._drawn_at < LINE_EVERY_S:

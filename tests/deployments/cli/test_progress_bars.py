@@ -41,10 +41,13 @@ def test_where_the_command_logs_json_each_of_its_lines_is_a_record(
     with show_progress(lambda run_id: f"http://prefect/{run_id}"):
         progress.publish(progress.Planned("run", 3))
         progress.publish(progress.Waiting("gpt-x", "HTTP 503", 30))
+        monkeypatch.setattr(progress_bars, "LINE_EVERY_S", 60.0)
+        progress.report("run", Stage.EXTRACT, 3)
     output.warn("a setting is misspelt: 100%")
     records = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert records[0]["message"] == "Prefect UI: http://prefect/run"
-    assert [record["level"] for record in records[-2:]] == ["warning", "warning"]
+    assert [record["level"] for record in records] == ["info", "info", "warning", "info", "warning"]
+    assert [record.get("run") for record in records] == ["run", "run", "run", "run", None]
     assert records[-1]["message"] == "a setting is misspelt: 100%"
 
 
